@@ -1,0 +1,16 @@
+//! The route table: what one site is, as typed constants.
+//!
+//! The gateway links only this part: [`Site`], [`Route`] and the [`Table`] that finds a route for a path.
+//! The feature `compile` adds the other half, from YAML to the Rust text of these constants; only a build
+//! script links that. Both halves share the types, so that build time and run time cannot disagree.
+
+mod route;
+mod site;
+mod table;
+
+#[cfg(feature = "compile")]
+pub mod compile;
+
+pub use route::{Identity, Route, Target};
+pub use site::{AuthorizationServer, OktaSite, Site, Tokens};
+pub use table::{Found, Table};

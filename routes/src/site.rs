@@ -1,0 +1,66 @@
+//! What one environment is.
+
+use crate::Table;
+use std::time::Duration;
+
+/// One compiled configuration. A value that the file pins is `Some`; the environment fills in the rest.
+#[derive(Debug, Clone, Copy)]
+pub struct Site {
+    /// A label for people and logs.
+    pub environment: &'static str,
+    /// The gateway's own origin, also its issuer: no path, no trailing slash.
+    pub base_url: Option<&'static str>,
+    /// The port to listen on.
+    pub port: Option<u16>,
+    /// The Okta app.
+    pub okta: OktaSite,
+    /// How long what we issue lives.
+    pub tokens: Tokens,
+    /// Browser origins that may call MCP endpoints, beside the gateway's own and loopback ones.
+    pub allowed_origins: &'static [&'static str],
+    /// Private-use redirect schemes beside the built-in ones, in lower case.
+    pub redirect_schemes: &'static [&'static str],
+    /// Hosts that an error may be redirected to before consent (RFC 9700 §4.11).
+    pub trusted_redirect_hosts: &'static [&'static str],
+    /// Whether `iss` is advertised and sent (RFC 9207).
+    pub advertise_iss: bool,
+    /// The routes.
+    pub table: Table,
+    /// SHA-256 of the compiled files, in lower-case hex.
+    pub digest: &'static str,
+}
+
+/// How the gateway is known at Okta.
+#[derive(Debug, Clone, Copy)]
+pub struct OktaSite {
+    /// The org's URL, or an issuer when it has a path.
+    pub url: Option<&'static str>,
+    /// Which authorization server; not used when `url` has a path.
+    pub authorization_server: AuthorizationServer,
+    /// The app's client id.
+    pub client_id: Option<&'static str>,
+    /// Where Okta sends the browser back; default `base_url` + `/auth/callback`.
+    pub redirect_uri: Option<&'static str>,
+    /// The ID token claim that lists the user's groups.
+    pub groups_claim: &'static str,
+}
+
+/// Okta's authorization servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorizationServer {
+    /// The org's own; its issuer is the org URL.
+    Org,
+    /// `/oauth2/default` or `/oauth2/<id>`.
+    Custom(&'static str),
+}
+
+/// Lifetimes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tokens {
+    /// Of an access token. Default 10 minutes.
+    pub access_ttl: Duration,
+    /// Of a refresh token, from its last use. Default 30 days.
+    pub refresh_ttl: Duration,
+    /// Of an authorization code. Default 60 seconds.
+    pub code_ttl: Duration,
+}

@@ -1,0 +1,116 @@
+//! Finds the route for a path in one pass over it, at the same cost for one route and for a thousand.
+
+use crate::Route;
+
+/// The routes and the hash slots that index them by pattern.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    routes: &'static [Route],
+    slots: &'static [u16],
+}
+
+/// A route, and where in the path its part ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// The route's place in [`Table::routes`].
+    pub index: usize,
+    /// The route.
+    pub route: &'static Route,
+    /// Where the rest of the path begins, behind the pattern's last slash; the path's length for the bare
+    /// `/mcp/dice`.
+    pub rest: usize,
+}
+
+const EMPTY: u16 = u16::MAX;
+const FNV_OFFSET: u32 = 0x811c_9dc5;
+const FNV_PRIME: u32 = 0x0100_0193;
+
+const fn fnv_step(hash: u32, byte: u8) -> u32 {
+    (hash ^ byte as u32).wrapping_mul(FNV_PRIME)
+}
+
+impl Table {
+    /// Joins routes with the slots that [`Table::slots`] computed for them.
+    pub const fn new(routes: &'static [Route], slots: &'static [u16]) -> Self {
+        assert!(slots.len().is_power_of_two() && slots.len() > routes.len(), "use Table::slots and Table::size");
+        Self { routes, slots }
+    }
+
+    /// How many slots a table of this many routes needs: a power of two, at most half full.
+    pub const fn size(routes: usize) -> usize {
+        (routes * 2 + 1).next_power_of_two()
+    }
+
+    /// The index over `routes`: open addressing with linear probing, half empty, so that a look-up ends soon.
+    pub const fn slots<const N: usize>(routes: &[Route]) -> [u16; N] {
+        assert!(N == Self::size(routes.len()), "N must be Table::size(routes.len())");
+        assert!(routes.len() < EMPTY as usize, "too many routes");
+        let mut slots = [EMPTY; N];
+        let mut route = 0;
+        while route < routes.len() {
+            let pattern = routes[route].pattern.as_bytes();
+            let mut hash = FNV_OFFSET;
+            let mut byte = 0;
+            while byte < pattern.len() {
+                hash = fnv_step(hash, pattern[byte]);
+                byte += 1;
+            }
+            let mut slot = spread(hash) & (N - 1);
+            while slots[slot] != EMPTY {
+                slot = (slot + 1) & (N - 1);
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
+            {
+                slots[slot] = route as u16;
+            }
+            route += 1;
+        }
+        slots
+    }
+
+    /// All routes, in the order of the configuration.
+    pub const fn routes(&self) -> &'static [Route] {
+        self.routes
+    }
+
+    /// The route with the longest pattern that `path` starts with; `/mcp/dice` finds `/mcp/dice/` too.
+    /// The path is taken as it came: nothing is decoded.
+    pub fn find(&self, path: &str) -> Option<Found> {
+        let bytes = path.as_bytes();
+        let mut hash = FNV_OFFSET;
+        let mut found = None;
+        for (place, byte) in bytes.iter().enumerate() {
+            hash = fnv_step(hash, *byte);
+            if *byte == b'/'
+                && let Some(index) = self.probe(hash, &bytes[..=place], b"")
+            {
+                found = Some(Found { index, route: &self.routes[index], rest: place + 1 });
+            }
+        }
+        if !path.ends_with('/')
+            && let Some(index) = self.probe(fnv_step(hash, b'/'), bytes, b"/")
+        {
+            found = Some(Found { index, route: &self.routes[index], rest: path.len() });
+        }
+        found
+    }
+
+    fn probe(&self, hash: u32, prefix: &[u8], slash: &[u8]) -> Option<usize> {
+        let mask = self.slots.len() - 1;
+        let mut slot = spread(hash) & mask;
+        while self.slots[slot] != EMPTY {
+            let index = usize::from(self.slots[slot]);
+            let pattern = self.routes[index].pattern.as_bytes();
+            if pattern.strip_prefix(prefix).is_some_and(|rest| rest == slash) {
+                return Some(index);
+            }
+            slot = (slot + 1) & mask;
+        }
+        None
+    }
+}
+
+/// FNV's low bits are weak on short keys: fold the high ones in before masking.
+const fn spread(hash: u32) -> usize {
+    (hash ^ (hash >> 15)) as usize
+}
