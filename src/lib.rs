@@ -1,6 +1,7 @@
 //! A gateway that puts MCP servers behind Okta.
 
 pub mod clock;
+pub mod encoding;
 pub mod entropy;
 pub mod secret;
 

@@ -1,1 +1,235 @@
-//! Being written.
+//! The environment: secrets, the store, and what the compiled configuration leaves open. All problems are
+//! reported together; a value never appears in one.
+
+mod environment;
+mod urls;
+
+pub use environment::{Environment, LogFormat};
+pub use urls::BaseUrl;
+
+use crate::secret::{Secret, SecretBytes};
+use environment::Raw;
+use gateway_routes::{AuthorizationServer, Site};
+use std::fmt;
+use std::path::PathBuf;
+use url::Url;
+
+/// Everything that a start needs, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The gateway's own origin and issuer.
+    pub base_url: BaseUrl,
+    /// The port to listen on; 0 lets the system choose.
+    pub port: u16,
+    /// The Okta app.
+    pub okta: OktaSettings,
+    /// Where state lives.
+    pub store: StoreSettings,
+    /// `GATEWAY_SECRET`, the one that seals first; `None` only with the embedded store, which keeps its own.
+    pub secrets: Option<Vec<SecretBytes>>,
+    /// How logs look.
+    pub log_format: LogFormat,
+}
+
+/// How the gateway is known at Okta.
+#[derive(Debug, Clone)]
+pub struct OktaSettings {
+    /// The org's URL, or an issuer when it has a path.
+    pub url: Url,
+    /// Which authorization server.
+    pub authorization_server: AuthorizationServer,
+    /// The app's client id.
+    pub client_id: String,
+    /// The app's client secret.
+    pub client_secret: Secret,
+    /// Where Okta sends the browser back.
+    pub redirect_uri: Url,
+}
+
+/// Where state lives.
+#[derive(Debug, Clone)]
+pub enum StoreSettings {
+    /// One file in this folder.
+    Embedded {
+        /// `DATA_DIR`.
+        data_dir: PathBuf,
+    },
+    /// Redis or Valkey.
+    Redis {
+        /// `KVS_ADDR`: `host:port`, or a `redis://` or `rediss://` URL, which may hold a password.
+        address: Secret,
+        /// `KVS_PASSWORD`.
+        password: Option<Secret>,
+    },
+}
+
+/// Everything that is wrong with the environment, a line each.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Problems(Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the gateway cannot start:")?;
+        self.0.iter().try_for_each(|problem| writeln!(f, "  - {problem}"))
+    }
+}
+
+impl Settings {
+    /// Reads the environment against the compiled site.
+    ///
+    /// # Errors
+    /// All problems at once: missing and malformed values, and values that contradict what the site pins.
+    pub fn read(environment: &Environment, site: &'static Site) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let raw = Raw::read(environment, &mut problems);
+        let settings = Reader { site, raw: &raw, problems: &mut problems }.settings();
+        match settings {
+            Some(settings) if problems.is_empty() => Ok(settings),
+            _ => Err(Problems(problems)),
+        }
+    }
+}
+
+struct Reader<'a> {
+    site: &'static Site,
+    raw: &'a Raw,
+    problems: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    fn settings(&mut self) -> Option<Settings> {
+        let base_url = self.base_url();
+        let port = self.port();
+        let okta = self.okta(base_url.as_ref());
+        let store = self.store();
+        let secrets = self.secrets(&store);
+        let log_format = self.log_format();
+        Some(Settings {
+            base_url: base_url?,
+            port: port?,
+            okta: okta?,
+            store,
+            secrets: secrets?,
+            log_format: log_format?,
+        })
+    }
+
+    /// What the site pins, else what the environment says; a contradiction is a problem.
+    fn pinned(&mut self, name: &str, pinned: Option<&str>, given: Option<&String>) -> Option<String> {
+        match (pinned, given) {
+            (Some(pinned), Some(given)) if pinned.trim_end_matches('/') != given.trim_end_matches('/') => {
+                self.problems.push(format!(
+                    "{name} contradicts this binary, which was built for {pinned} (environment {}): unset {name}, \
+                     or run the binary of the other environment",
+                    self.site.environment
+                ));
+                None
+            }
+            (Some(pinned), _) => Some(pinned.to_owned()),
+            (None, given) => given.cloned(),
+        }
+    }
+
+    fn base_url(&mut self) -> Option<BaseUrl> {
+        let problems = self.problems.len();
+        let given = self.pinned("BASE_URL", self.site.base_url, self.raw.base_url.as_ref());
+        if self.problems.len() > problems {
+            return None;
+        }
+        let given = given.unwrap_or_else(|| "http://localhost:8080".into());
+        BaseUrl::parse(&given).map_err(|why| self.problems.push(format!("BASE_URL {why}"))).ok()
+    }
+
+    fn port(&mut self) -> Option<u16> {
+        let pinned = self.site.port.map(|port| port.to_string());
+        let problems = self.problems.len();
+        let given = self.pinned("PORT", pinned.as_deref(), self.raw.port.as_ref());
+        if self.problems.len() > problems {
+            return None;
+        }
+        let parsed = given.as_deref().unwrap_or("8080").parse();
+        parsed.map_err(|_| self.problems.push("PORT is not a number from 0 to 65535".into())).ok()
+    }
+
+    fn okta(&mut self, base_url: Option<&BaseUrl>) -> Option<OktaSettings> {
+        let pins = &self.site.okta;
+        let url = self.pinned("OKTA_URL", pins.url, self.raw.okta_url.as_ref());
+        let url = self.required("OKTA_URL", url, "the URL of your Okta org, such as https://acme.okta.com");
+        let url = url.and_then(|url| self.url("OKTA_URL", &url));
+        let client_id = self.pinned("OKTA_CLIENT_ID", pins.client_id, self.raw.okta_client_id.as_ref());
+        let client_id = self.required("OKTA_CLIENT_ID", client_id, "the client ID of the Okta app");
+        let secret = self.raw.okta_client_secret.as_ref().map(|secret| secret.expose().to_owned());
+        let secret = self.required("OKTA_CLIENT_SECRET", secret, "the client secret of the Okta app");
+        let redirect =
+            self.pinned("OKTA_REDIRECT_URI", pins.redirect_uri, self.raw.okta_redirect_uri.as_ref());
+        let redirect = redirect.or_else(|| base_url.map(|base| format!("{}/auth/callback", base.as_str())));
+        let redirect = redirect.and_then(|redirect| self.url("OKTA_REDIRECT_URI", &redirect));
+        Some(OktaSettings {
+            url: url?,
+            authorization_server: pins.authorization_server,
+            client_id: client_id?,
+            client_secret: Secret::new(secret?),
+            redirect_uri: redirect?,
+        })
+    }
+
+    fn required(&mut self, name: &str, value: Option<String>, what: &str) -> Option<String> {
+        let contradicted = |problem: &String| problem.starts_with(&format!("{name} "));
+        if value.is_none() && !self.problems.iter().any(contradicted) {
+            self.problems.push(format!("{name} is not set: give {what}"));
+        }
+        value
+    }
+
+    fn url(&mut self, name: &str, value: &str) -> Option<Url> {
+        urls::parse(value).map_err(|why| self.problems.push(format!("{name} {why}"))).ok()
+    }
+
+    fn store(&self) -> StoreSettings {
+        match &self.raw.kvs_addr {
+            Some(address) => StoreSettings::Redis {
+                address: Secret::new(address.as_str()),
+                password: self.raw.kvs_password.clone(),
+            },
+            None => StoreSettings::Embedded {
+                data_dir: self.raw.data_dir.as_deref().unwrap_or("./data").into(),
+            },
+        }
+    }
+
+    #[expect(clippy::option_option, reason = "outer: a problem was found; inner: none is set")]
+    fn secrets(&mut self, store: &StoreSettings) -> Option<Option<Vec<SecretBytes>>> {
+        let Some(given) = &self.raw.gateway_secret else {
+            if matches!(store, StoreSettings::Embedded { .. }) {
+                return Some(None);
+            }
+            self.problems.push(
+                "GATEWAY_SECRET is not set, and replicas on Redis must share one: make it with \
+                 `openssl rand -hex 32` and give the same to all"
+                    .into(),
+            );
+            return None;
+        };
+        match environment::gateway_secrets(given) {
+            Ok(secrets) => Some(Some(secrets)),
+            Err(why) => {
+                self.problems.push(format!("GATEWAY_SECRET {why}"));
+                None
+            }
+        }
+    }
+
+    fn log_format(&mut self) -> Option<LogFormat> {
+        match self.raw.log_format.as_deref() {
+            None | Some("json") => Some(LogFormat::Json),
+            Some("pretty") => Some(LogFormat::Pretty),
+            Some(_) => {
+                self.problems.push("LOG_FORMAT must be json or pretty".into());
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! The authorization request (RFC 6749 §4.1.1, OAuth 2.1 §4.1.1), parsed once into a type.
+
+use super::error::{Code, Refused};
+use super::parameters::Parameters;
+use super::pkce::Challenge;
+use super::redirect::RedirectUri;
+use super::resource::{self, Picked};
+use gateway_routes::{Route, Table};
+use serde::{Deserialize, Serialize};
+
+/// A request that passed every check that needs no person.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuthorizationRequest {
+    /// Who asks.
+    pub client_id: String,
+    /// The client's name, as it gave it.
+    pub client_name: String,
+    /// Where the answer goes.
+    pub redirect_uri: RedirectUri,
+    /// Goes back to the client untouched.
+    pub state: Option<String>,
+    /// What the code can be redeemed with.
+    pub challenge: Challenge,
+    /// The pattern of the route that was asked for; `None` lets the person pick.
+    pub route: Option<String>,
+    /// The scopes as asked.
+    pub scope: Option<String>,
+    /// Whom the person is expected to be; only Okta's form is filled with it.
+    pub login_hint: Option<String>,
+}
+
+/// Where an answer may go even when the request is wrong: client and redirect URI are known good.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReturnAddress {
+    /// The client's callback.
+    pub redirect_uri: RedirectUri,
+    /// The client's state.
+    pub state: Option<String>,
+}
+
+impl ReturnAddress {
+    /// The URL that carries a refusal to the client (RFC 6749 §4.1.2.1, RFC 9207 §2).
+    pub fn refusal(&self, refused: &Refused, iss: Option<&str>) -> String {
+        self.redirect_uri.with(&[
+            ("error", Some(refused.code.as_str())),
+            ("error_description", Some(&refused.description)),
+            ("state", self.state.as_deref()),
+            ("iss", iss),
+        ])
+    }
+
+    /// The URL that carries a code to the client.
+    pub fn approval(&self, code: &str, iss: Option<&str>) -> String {
+        self.redirect_uri.with(&[("code", Some(code)), ("state", self.state.as_deref()), ("iss", iss)])
+    }
+}
+
+const LONGEST_STATE: usize = 4096;
+const LONGEST_HINT: usize = 320;
+
+impl AuthorizationRequest {
+    /// Checks everything behind client and redirect URI, which the caller has already found to be good.
+    ///
+    /// # Errors
+    /// What goes back to the client's redirect URI.
+    pub fn parse(
+        parameters: &Parameters,
+        client: (&str, &str),
+        redirect_uri: RedirectUri,
+        site: (&str, &Table),
+    ) -> Result<Self, Refused> {
+        let (base_url, table) = site;
+        parameters.check()?;
+        match parameters.require("response_type")? {
+            "code" => {}
+            _ => return Err(Refused::new(Code::UnsupportedResponseType, "response_type must be code")),
+        }
+        if parameters.get("response_mode").is_some_and(|mode| mode != "query") {
+            return Err(Refused::invalid_request("response_mode must be query"));
+        }
+        if parameters.get("request").is_some() || parameters.get("request_uri").is_some() {
+            return Err(Refused::invalid_request("request objects are not supported: send plain parameters"));
+        }
+        let challenge = Challenge::parse(parameters.get("code_challenge"), parameters.get("code_challenge_method"))?;
+        let state = parameters.get("state");
+        if state.is_some_and(|state| state.len() > LONGEST_STATE) {
+            return Err(Refused::invalid_request("state is longer than 4096 characters"));
+        }
+        let scope = parameters.get("scope");
+        let route = match resource::pick(parameters.resources(), base_url, table)? {
+            Picked::Route(route) => Some(route),
+            Picked::Any => resource::guess(scope, table),
+        };
+        Ok(Self {
+            client_id: client.0.to_owned(),
+            client_name: client.1.to_owned(),
+            redirect_uri,
+            state: state.map(str::to_owned),
+            challenge,
+            route: route.map(|route| route.pattern.to_owned()),
+            scope: scope.map(str::to_owned),
+            login_hint: parameters.get("login_hint").filter(|h| h.len() <= LONGEST_HINT).map(str::to_owned),
+        })
+    }
+
+    /// The route that was asked for; `None` while the person has not picked, or when it is gone.
+    pub fn route(&self, table: &Table) -> Option<&'static Route> {
+        let pattern = self.route.as_deref()?;
+        table.routes().iter().find(|route| route.pattern == pattern)
+    }
+
+    /// Where its answer goes.
+    pub fn return_address(&self) -> ReturnAddress {
+        ReturnAddress { redirect_uri: self.redirect_uri.clone(), state: self.state.clone() }
+    }
+}

@@ -1,0 +1,84 @@
+//! The bearer token of a request, and the challenge that answers a bad one (RFC 6750, RFC 9728 §5.1).
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use std::fmt::Write as _;
+
+/// What a request brings.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Presented<'a> {
+    /// No credentials at all.
+    Nothing,
+    /// A token, not yet looked at.
+    Token(&'a str),
+    /// Credentials that are no single bearer token.
+    Malformed,
+}
+
+/// The bearer token of the `Authorization` header, the only place where it may stand (OAuth 2.1 §5.1.1).
+pub fn presented(headers: &HeaderMap) -> Presented<'_> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Presented::Nothing };
+    if values.next().is_some() {
+        return Presented::Malformed;
+    }
+    let Ok(text) = value.to_str() else { return Presented::Malformed };
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    let token = token.trim_matches(' ');
+    let grammar = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || !token.bytes().all(grammar) {
+        return Presented::Malformed;
+    }
+    Presented::Token(token)
+}
+
+/// Why a request is challenged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It brought no token: no error code (RFC 6750 §3.1).
+    NoToken,
+    /// The token does not count: 401 `invalid_token`.
+    InvalidToken,
+    /// The token counts, but a scope is missing: 403 `insufficient_scope`.
+    InsufficientScope,
+}
+
+/// The value of `WWW-Authenticate`: where the metadata is and which scopes are needed.
+pub fn challenge(reason: Reason, metadata_url: &str, scopes: &[&str]) -> String {
+    let mut challenge = String::from("Bearer ");
+    match reason {
+        Reason::NoToken => {}
+        Reason::InvalidToken => challenge.push_str(
+            r#"error="invalid_token", error_description="the access token is expired, revoked or not for this server", "#,
+        ),
+        Reason::InsufficientScope => challenge
+            .push_str(r#"error="insufficient_scope", error_description="the token lacks a scope that this call needs", "#),
+    }
+    let scopes = scopes.join(" ");
+    write!(challenge, r#"resource_metadata="{metadata_url}", scope="{scopes}""#)
+        .expect("writing to a String does not fail");
+    challenge
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(values: &[&'static str]) -> HeaderMap {
+        values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn one_bearer_token_is_read_whatever_the_case_of_its_scheme() {
+        assert_eq!(presented(&headers(&["bearer a.b-c"])), Presented::Token("a.b-c"));
+        assert_eq!(presented(&headers(&[])), Presented::Nothing);
+    }
+
+    #[test]
+    fn anything_else_is_malformed() {
+        for values in [&["Basic eDp5"][..], &["Bearer"], &["Bearer a b"], &["Bearer a,b"], &["Bearer a", "Bearer b"]] {
+            assert_eq!(presented(&headers(values)), Presented::Malformed, "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A client: who it says it is, where its codes may go, how it proves itself at the token endpoint.
+
+use super::error::Refused;
+use super::redirect::RedirectUri;
+use crate::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A client that registered itself. This is what its `client_id` carries, sealed; the short names keep that id
+/// short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// What it calls itself.
+    #[serde(rename = "n")]
+    pub name: String,
+    /// Where its codes may go.
+    #[serde(rename = "r")]
+    pub redirect_uris: Vec<RedirectUri>,
+    /// How it proves itself at the token endpoint.
+    #[serde(rename = "m")]
+    pub auth_method: AuthMethod,
+    /// When it registered.
+    #[serde(rename = "t")]
+    pub registered_at: Timestamp,
+    /// What makes two registrations of the same metadata two clients.
+    #[serde(rename = "i")]
+    pub nonce: String,
+}
+
+/// `token_endpoint_auth_method` (RFC 7591 §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthMethod {
+    /// A public client.
+    #[serde(rename = "none")]
+    None,
+    /// The secret in the body.
+    #[serde(rename = "client_secret_post")]
+    SecretPost,
+    /// The secret in the `Authorization` header: what RFC 7591 means when a client names nothing.
+    #[serde(rename = "client_secret_basic")]
+    SecretBasic,
+}
+
+impl AuthMethod {
+    /// All that this version knows, in the order in which they are advertised.
+    pub const ALL: [Self; 3] = [Self::None, Self::SecretPost, Self::SecretBasic];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SecretPost => "client_secret_post",
+            Self::SecretBasic => "client_secret_basic",
+        }
+    }
+
+    /// By its name on the wire.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == name)
+    }
+}
+
+impl Client {
+    /// The URI that codes of this request go to: the asked one when a registered one admits it; the sole
+    /// registered one when none is asked.
+    ///
+    /// # Errors
+    /// `invalid_request`, which must not be redirected anywhere.
+    pub fn redirect(&self, asked: Option<&str>, schemes: &[&str]) -> Result<RedirectUri, Refused> {
+        let Some(asked) = asked else {
+            return match self.redirect_uris.as_slice() {
+                [sole] => Ok(sole.clone()),
+                _ => Err(Refused::invalid_request("redirect_uri is missing, and several are registered")),
+            };
+        };
+        let asked = RedirectUri::parse(asked, schemes)
+            .map_err(|why| Refused::invalid_request(format!("redirect_uri is not allowed: {why}")))?;
+        if self.redirect_uris.iter().any(|registered| registered.admits(&asked)) {
+            return Ok(asked);
+        }
+        Err(Refused::invalid_request("redirect_uri is not one that this client registered"))
+    }
+}

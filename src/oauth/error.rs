@@ -1,0 +1,117 @@
+//! The errors that a client sees, with exactly the codes that clients recover from.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// An OAuth error code and the status that it has outside of redirects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// RFC 6749 §4.1.2.1 and §5.2.
+    InvalidRequest,
+    /// RFC 6749 §5.2. Clients drop their registration when they see it.
+    InvalidClient,
+    /// RFC 6749 §5.2. Clients drop their tokens when they see it.
+    InvalidGrant,
+    /// RFC 6749 §5.2.
+    UnauthorizedClient,
+    /// RFC 6749 §5.2.
+    UnsupportedGrantType,
+    /// RFC 6749 §4.1.2.1.
+    UnsupportedResponseType,
+    /// RFC 6749 §4.1.2.1 and §5.2.
+    InvalidScope,
+    /// RFC 8707 §2.
+    InvalidTarget,
+    /// RFC 6749 §4.1.2.1: the person, Okta or our policy said no.
+    AccessDenied,
+    /// RFC 7591 §3.2.2.
+    InvalidRedirectUri,
+    /// RFC 7591 §3.2.2.
+    InvalidClientMetadata,
+    /// RFC 6749 §4.1.2.1: the fault is ours.
+    ServerError,
+    /// RFC 6749 §4.1.2.1: the store or Okta does not answer.
+    TemporarilyUnavailable,
+}
+
+impl Code {
+    /// The code on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::AccessDenied => "access_denied",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+        }
+    }
+}
+
+/// A refusal that goes out: a code and a sentence that says what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What the client's code acts on.
+    pub code: Code,
+    /// What a developer reads: printable ASCII without quotes and backslashes (RFC 6749 §5.2).
+    pub description: Cow<'static, str>,
+}
+
+impl Refused {
+    /// A refusal; characters that RFC 6749 §5.2 forbids in a description become `'` or are dropped.
+    pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
+        let description = description.into();
+        if description.bytes().all(allowed) {
+            return Self { code, description };
+        }
+        let cleaned = description.chars().filter_map(|c| match c {
+            '"' | '\\' | '`' => Some('\''),
+            c if c.is_ascii() && allowed(c as u8) => Some(c),
+            _ => None,
+        });
+        Self { code, description: cleaned.take(300).collect::<String>().into() }
+    }
+
+    /// `invalid_request` with this description.
+    pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::InvalidRequest, description)
+    }
+
+    /// `invalid_grant` with this description.
+    pub fn invalid_grant(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::InvalidGrant, description)
+    }
+
+    /// `invalid_client` with this description.
+    pub fn invalid_client(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::InvalidClient, description)
+    }
+}
+
+const fn allowed(byte: u8) -> bool {
+    matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.description)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_never_breaks_out_of_a_header_or_json() {
+        let refused = Refused::invalid_request("bad \"scope\"\r\nSet-Cookie: a=b\\ é");
+        assert_eq!(refused.description, "bad 'scope'Set-Cookie: a=b' ");
+    }
+}

@@ -1,0 +1,68 @@
+//! PKCE with S256 alone (RFC 7636; OAuth 2.1 §7.5.2).
+
+use super::error::Refused;
+use crate::encoding;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The `code_challenge` of an authorization request, checked to be the base64url of a SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Challenge(String);
+
+impl Challenge {
+    /// From the two parameters of the authorization request.
+    ///
+    /// # Errors
+    /// `invalid_request` when the challenge is missing, or its method is anything but `S256`: `plain` (also
+    /// the default of RFC 7636 §4.3) would let whoever reads the request redeem the code.
+    pub fn parse(challenge: Option<&str>, method: Option<&str>) -> Result<Self, Refused> {
+        let challenge = challenge
+            .ok_or_else(|| Refused::invalid_request("PKCE is required: send code_challenge (S256)"))?;
+        if method != Some("S256") {
+            return Err(Refused::invalid_request("code_challenge_method must be S256"));
+        }
+        if encoding::decode(challenge).is_none_or(|digest| digest.len() != 32) {
+            return Err(Refused::invalid_request("code_challenge is not the base64url of a SHA-256"));
+        }
+        Ok(Self(challenge.to_owned()))
+    }
+
+    /// Whether this verifier made the challenge (RFC 7636 §4.6); one outside the grammar of §4.1 never did.
+    pub fn is_met_by(&self, verifier: &str) -> bool {
+        let grammar = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        (43..=128).contains(&verifier.len())
+            && verifier.bytes().all(grammar)
+            && encoding::encode(Sha256::digest(verifier)).as_bytes().ct_eq(self.0.as_bytes()).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+    #[test]
+    fn the_vector_of_rfc_7636_appendix_b_is_met() {
+        assert!(Challenge::parse(Some(CHALLENGE), Some("S256")).unwrap().is_met_by(VERIFIER));
+    }
+
+    #[test]
+    fn any_other_verifier_is_not() {
+        let challenge = Challenge::parse(Some(CHALLENGE), Some("S256")).unwrap();
+        for verifier in ["", CHALLENGE, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXl", "short"] {
+            assert!(!challenge.is_met_by(verifier), "{verifier}");
+        }
+    }
+
+    #[test]
+    fn plain_and_its_silent_default_are_refused() {
+        assert!(Challenge::parse(Some(CHALLENGE), Some("plain")).is_err());
+        assert!(Challenge::parse(Some(CHALLENGE), None).is_err());
+        assert!(Challenge::parse(None, Some("S256")).is_err());
+        assert!(Challenge::parse(Some("too-short"), Some("S256")).is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! Redirect URIs: which may be registered, which one matches, and what is appended (RFC 6749 §3.1.2,
+//! RFC 8252 §7, RFC 9700 §2.1).
+
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+/// A redirect URI that passed the rules, kept exactly as the client wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RedirectUri(String);
+
+/// What kind of program listens there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// An https site, by host.
+    Web(String),
+    /// A program on the person's own computer; anyone can listen there.
+    Loopback(String),
+    /// A private-use scheme, by scheme; any program can claim it.
+    PrivateScheme(String),
+}
+
+impl Destination {
+    /// The host, or the scheme.
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Web(label) | Self::Loopback(label) | Self::PrivateScheme(label) => label,
+        }
+    }
+}
+
+/// Schemes of known MCP clients.
+const CLIENT_SCHEMES: [&str; 4] = ["cursor", "vscode", "vscode-insiders", "claude"];
+/// Schemes that run or read something, whatever a configuration says.
+const DANGEROUS_SCHEMES: [&str; 8] =
+    ["javascript", "data", "file", "vbscript", "about", "blob", "filesystem", "view-source"];
+const LONGEST: usize = 1024;
+
+impl RedirectUri {
+    /// Checks a URI against the rules; `schemes` are the site's private-use schemes beside the built-in ones.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong with it.
+    pub fn parse(uri: &str, schemes: &[&str]) -> Result<Self, &'static str> {
+        if uri.len() > LONGEST {
+            return Err("it is longer than 1024 characters");
+        }
+        // Parsers disagree about these; the rest of the checks must see what a browser will see.
+        if !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+            return Err("it has a space, a backslash, a control or a non-ASCII character");
+        }
+        let url = Url::parse(uri).map_err(|_| "it is not an absolute URI")?;
+        if uri.contains('#') {
+            return Err("it has a fragment");
+        }
+        if has_userinfo(uri) {
+            return Err("it has user information before the host");
+        }
+        if has_dot_segment(uri) {
+            return Err("its path has a dot segment");
+        }
+        match url.scheme() {
+            "https" if url.host().is_some() => {}
+            "http" if is_loopback(&url) => {}
+            "http" => return Err("http is only for loopback: use https"),
+            scheme if private_use(scheme, schemes) => {}
+            _ => return Err("its scheme is not allowed: use https, http on loopback, or a reverse-DNS scheme"),
+        }
+        Ok(Self(uri.to_owned()))
+    }
+
+    /// The URI as the client wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a request may name `asked` for this registered URI: exactly the same, or on loopback the same
+    /// but for the port (RFC 8252 §7.3).
+    pub fn admits(&self, asked: &Self) -> bool {
+        if self.0 == asked.0 {
+            return true;
+        }
+        match (self.loopback_without_port(), asked.loopback_without_port()) {
+            (Some(registered), Some(asked)) => registered == asked,
+            _ => false,
+        }
+    }
+
+    /// Where it leads.
+    pub fn destination(&self) -> Destination {
+        match Url::parse(&self.0) {
+            Ok(url) if is_loopback(&url) => Destination::Loopback(host(&url)),
+            Ok(url) if url.scheme() == "https" => Destination::Web(host(&url)),
+            Ok(url) => Destination::PrivateScheme(url.scheme().to_owned()),
+            Err(_) => Destination::PrivateScheme(String::new()),
+        }
+    }
+
+    /// The URI without what may differ from one login to the next: what a remembered consent is bound to.
+    pub fn stable(&self) -> String {
+        self.loopback_without_port().map_or_else(|| self.0.clone(), |url| url.to_string())
+    }
+
+    /// The URI with these parameters appended to its query (RFC 6749 §4.1.2).
+    pub fn with(&self, parameters: &[(&str, Option<&str>)]) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in parameters {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+        let separator = match self.0.split_once('?') {
+            None => "?",
+            Some((_, "")) => "",
+            Some(_) => "&",
+        };
+        format!("{}{separator}{}", self.0, query.finish())
+    }
+
+    fn loopback_without_port(&self) -> Option<Url> {
+        let mut url = Url::parse(&self.0).ok().filter(is_loopback)?;
+        url.set_port(None).ok()?;
+        Some(url)
+    }
+}
+
+fn host(url: &Url) -> String {
+    url.host_str().unwrap_or_default().to_owned()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    url.scheme() == "http"
+        && match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.octets() == [127, 0, 0, 1],
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+}
+
+fn private_use(scheme: &str, configured: &[&str]) -> bool {
+    !DANGEROUS_SCHEMES.contains(&scheme)
+        && (CLIENT_SCHEMES.contains(&scheme) || configured.contains(&scheme) || scheme.contains('.'))
+}
+
+fn has_userinfo(uri: &str) -> bool {
+    let after_scheme = uri.split_once("://").map_or("", |(_, rest)| rest);
+    after_scheme.split(['/', '?']).next().unwrap_or_default().contains('@')
+}
+
+fn has_dot_segment(uri: &str) -> bool {
+    let path = uri.split('?').next().unwrap_or_default();
+    path.split('/').any(|segment| {
+        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+        plain == "." || plain == ".."
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(uri: &str) -> Result<RedirectUri, &'static str> {
+        RedirectUri::parse(uri, &["acme"])
+    }
+
+    #[test]
+    fn the_callbacks_of_known_clients_are_allowed() {
+        for uri in [
+            "http://localhost:3334/oauth/callback",
+            "http://127.0.0.1/",
+            "http://127.0.0.1:33418/",
+            "http://[::1]:9000/callback",
+            "https://claude.ai/api/mcp/auth_callback",
+            "https://chatgpt.com/connector/oauth/abc",
+            "cursor://anysphere.cursor-mcp/oauth/callback",
+            "vscode://vscode.github-authentication/did-authenticate",
+            "claude://callback",
+            "com.example.app:/callback",
+            "acme://callback",
+        ] {
+            assert!(parse(uri).is_ok(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn redirect_tricks_are_refused() {
+        for uri in [
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "vbscript:x",
+            "http://example.com/callback",
+            "http://localhost.example.com/",
+            "http://127.0.0.2/",
+            "https://user@example.com/",
+            "https://example.com@evil.example/",
+            "https://example.com/callback#fragment",
+            "https://example.com/#",
+            "https://example.com\\@evil.example/",
+            "https://example.com/a/../b",
+            "https://example.com/a/%2E%2e/b",
+            "https://ex\u{e4}mple.com/",
+            "https://example.com/a b",
+            "https://example.com/\r\nLocation: x",
+            "ftp://example.com/",
+            "unknown://callback",
+            "//example.com/callback",
+            "/callback",
+            "",
+        ] {
+            assert!(parse(uri).is_err(), "{uri}");
+        }
+        assert!(RedirectUri::parse("javascript:alert(1)", &["javascript"]).is_err());
+    }
+
+    #[test]
+    fn only_on_loopback_is_the_port_free() {
+        let registered = parse("http://localhost:3334/oauth/callback").unwrap();
+        assert!(registered.admits(&parse("http://localhost:50000/oauth/callback").unwrap()));
+        for other in ["http://127.0.0.1:3334/oauth/callback", "http://localhost:3334/other"] {
+            assert!(!registered.admits(&parse(other).unwrap()), "{other}");
+        }
+        let web = parse("https://example.com/callback").unwrap();
+        for other in ["https://example.com:8443/callback", "https://example.com/callback/", "https://example.com/"] {
+            assert!(!web.admits(&parse(other).unwrap()), "{other}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_appended_to_the_query_that_is_there_and_escaped() {
+        let with = |uri: &str| parse(uri).unwrap().with(&[("code", Some("c")), ("state", Some("a&b=c")), ("iss", None)]);
+        assert_eq!(with("https://example.com/cb"), "https://example.com/cb?code=c&state=a%26b%3Dc");
+        assert_eq!(with("https://example.com/cb?x=1"), "https://example.com/cb?x=1&code=c&state=a%26b%3Dc");
+        assert_eq!(with("cursor://host/cb?"), "cursor://host/cb?code=c&state=a%26b%3Dc");
+    }
+}

@@ -1,0 +1,183 @@
+//! The variables themselves, and the files that `X_FILE` names.
+
+use crate::encoding;
+use crate::secret::{Secret, SecretBytes};
+use serde::Deserialize;
+use std::ffi::OsString;
+use std::fs;
+
+/// The process environment, handed in so that a test is exact.
+pub struct Environment(Vec<(OsString, OsString)>);
+
+impl Environment {
+    /// The variables of this process.
+    pub fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    /// These variables alone.
+    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// All variables that the gateway knows, as text.
+#[derive(Deserialize, Default)]
+pub(super) struct Raw {
+    pub(super) base_url: Option<String>,
+    pub(super) data_dir: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub(super) gateway_secret: Option<Secret>,
+    pub(super) kvs_addr: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub(super) kvs_password: Option<Secret>,
+    pub(super) log_format: Option<String>,
+    pub(super) okta_client_id: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub(super) okta_client_secret: Option<Secret>,
+    pub(super) okta_redirect_uri: Option<String>,
+    pub(super) okta_url: Option<String>,
+    pub(super) port: Option<String>,
+}
+
+const NAMES: [&str; 11] = [
+    "BASE_URL",
+    "DATA_DIR",
+    "GATEWAY_SECRET",
+    "KVS_ADDR",
+    "KVS_PASSWORD",
+    "LOG_FORMAT",
+    "OKTA_CLIENT_ID",
+    "OKTA_CLIENT_SECRET",
+    "OKTA_REDIRECT_URI",
+    "OKTA_URL",
+    "PORT",
+];
+const SECRETS: [&str; 3] = ["GATEWAY_SECRET", "KVS_PASSWORD", "OKTA_CLIENT_SECRET"];
+/// Of the contract, but not of this version: setting one is an error, so that nobody believes it works.
+const NOT_YET: [&str; 1] = ["OKTA_CLIENT_PRIVATE_KEY"];
+/// A secret file is a line, not a disk image.
+const LONGEST_FILE: u64 = 64 * 1024;
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|text| text.map(Secret::new))
+}
+
+impl Raw {
+    /// Reads what is set; an empty variable counts as unset.
+    pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+        let mut known = Vec::new();
+        for name in NAMES {
+            let value = Variable { environment, problems }.value(name);
+            if let Some(value) = value {
+                known.push((name.to_owned(), value));
+            }
+        }
+        for name in NOT_YET {
+            if environment.get(name).is_some() || environment.get(&format!("{name}_FILE")).is_some() {
+                problems.push(format!("{name} is not supported by this version: unset it"));
+            }
+        }
+        // All members are optional text, so that envy finds nothing to object to (its errors hold values).
+        envy::from_iter(known).unwrap_or_else(|_| {
+            problems.push("the environment could not be read".into());
+            Self::default()
+        })
+    }
+}
+
+impl Environment {
+    fn get(&self, name: &str) -> Option<&OsString> {
+        self.0.iter().find(|(other, value)| other == name && !value.is_empty()).map(|(_, value)| value)
+    }
+}
+
+struct Variable<'a> {
+    environment: &'a Environment,
+    problems: &'a mut Vec<String>,
+}
+
+impl Variable<'_> {
+    /// The variable itself, the Go program's `OAUTH_OKTA_*` spelling of it, or the file that `X_FILE` names.
+    fn value(&mut self, name: &str) -> Option<String> {
+        let spelled = self.spelled(name);
+        if !SECRETS.contains(&name) {
+            return spelled;
+        }
+        let file_name = format!("{name}_FILE");
+        let Some(path) = self.environment.get(&file_name) else { return spelled };
+        if spelled.is_some() {
+            self.problems.push(format!("{name} and {file_name} are both set: keep one"));
+        }
+        match read_file(path) {
+            Ok(text) => Some(text),
+            Err(why) => {
+                self.problems.push(format!("{file_name}: the file it names {why}"));
+                None
+            }
+        }
+    }
+
+    fn spelled(&mut self, name: &str) -> Option<String> {
+        let plain = self.text(name);
+        if !name.starts_with("OKTA_") {
+            return plain;
+        }
+        let old_name = format!("OAUTH_{name}");
+        let old = self.text(&old_name);
+        if plain.is_some() && old.is_some() && plain != old {
+            self.problems.push(format!("{name} and {old_name} contradict each other: keep one"));
+        }
+        plain.or(old)
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        let value = self.environment.get(name)?;
+        let text = value.to_str().map(str::to_owned);
+        if text.is_none() {
+            self.problems.push(format!("{name} is not UTF-8"));
+        }
+        text
+    }
+}
+
+fn read_file(path: &OsString) -> Result<String, &'static str> {
+    let size = fs::metadata(path).map_err(|_| "cannot be read: check its path and its mode")?.len();
+    if size > LONGEST_FILE {
+        return Err("is longer than 64 KiB: it should hold one secret");
+    }
+    let text = fs::read_to_string(path).map_err(|_| "cannot be read as text")?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) }
+}
+
+/// The secrets of `GATEWAY_SECRET`: comma-separated, each hex or base64url of at least 32 bytes.
+pub(super) fn gateway_secrets(given: &Secret) -> Result<Vec<SecretBytes>, &'static str> {
+    given.expose().split(',').map(|part| gateway_secret(part.trim())).collect()
+}
+
+fn gateway_secret(text: &str) -> Result<SecretBytes, &'static str> {
+    let hex = text.len() >= 64 && text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let bytes = if hex {
+        (0..text.len()).step_by(2).filter_map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+    } else {
+        encoding::decode(text.trim_end_matches('='))
+            .ok_or("is neither hex nor base64url: make one with `openssl rand -hex 32`")?
+    };
+    if bytes.len() < 32 {
+        return Err("holds fewer than 32 bytes: make one with `openssl rand -hex 32`");
+    }
+    if bytes.iter().all(|byte| *byte == bytes[0]) {
+        return Err("is one byte repeated: make one with `openssl rand -hex 32`");
+    }
+    Ok(SecretBytes::new(bytes))
+}

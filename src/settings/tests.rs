@@ -1,0 +1,120 @@
+use super::*;
+use gateway_routes::{OktaSite, Table, Tokens};
+use std::time::Duration;
+
+const SITE: Site = Site {
+    environment: "production",
+    base_url: None,
+    port: None,
+    okta: OktaSite {
+        url: None,
+        authorization_server: AuthorizationServer::Org,
+        client_id: None,
+        redirect_uri: None,
+        groups_claim: "groups",
+    },
+    tokens: Tokens {
+        access_ttl: Duration::from_secs(600),
+        refresh_ttl: Duration::from_secs(86_400),
+        code_ttl: Duration::from_secs(60),
+    },
+    allowed_origins: &[],
+    redirect_schemes: &[],
+    trusted_redirect_hosts: &[],
+    advertise_iss: true,
+    table: Table::new(&[], &[u16::MAX]),
+    digest: "",
+};
+static OPEN: Site = SITE;
+static PINNED: Site = Site { base_url: Some("https://mcp.example.com"), port: Some(8443), ..SITE };
+const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+const OKTA: [(&str, &str); 3] = [
+    ("OKTA_URL", "https://acme.okta.com"),
+    ("OKTA_CLIENT_ID", "0oa1"),
+    ("OKTA_CLIENT_SECRET", "hunter2"),
+];
+
+fn read(site: &'static Site, more: &[(&str, &str)]) -> Result<Settings, String> {
+    let all = OKTA.iter().chain(more).copied();
+    Settings::read(&Environment::of(all), site).map_err(|problems| problems.to_string())
+}
+
+#[test]
+fn the_seeds_environment_works_unchanged() {
+    let settings = read(
+        &OPEN,
+        &[
+            ("PORT", "8080"),
+            ("BASE_URL", "http://localhost:8080"),
+            ("OKTA_REDIRECT_URI", "http://localhost:8080/auth/callback"),
+        ],
+    )
+    .unwrap();
+    assert_eq!((settings.base_url.as_str(), settings.port), ("http://localhost:8080", 8080));
+    assert_eq!(settings.okta.redirect_uri.as_str(), "http://localhost:8080/auth/callback");
+}
+
+#[test]
+fn the_go_programs_spelling_is_accepted() {
+    let environment = Environment::of([
+        ("OAUTH_OKTA_URL", "https://acme.okta.com"),
+        ("OAUTH_OKTA_CLIENT_ID", "0oa1"),
+        ("OAUTH_OKTA_CLIENT_SECRET", "hunter2"),
+    ]);
+    assert_eq!(Settings::read(&environment, &OPEN).unwrap().okta.client_id, "0oa1");
+}
+
+#[test]
+fn all_problems_are_reported_together_and_no_value_is() {
+    let environment = Environment::of([
+        ("PORT", "http"),
+        ("BASE_URL", "http://mcp.example.com"),
+        ("KVS_ADDR", "localhost:6379"),
+        ("GATEWAY_SECRET", "hunter2"),
+        ("LOG_FORMAT", "xml"),
+        ("OKTA_CLIENT_PRIVATE_KEY", "hunter2"),
+    ]);
+    let problems = Settings::read(&environment, &OPEN).unwrap_err().to_string();
+    for name in [
+        "PORT", "BASE_URL", "OKTA_URL", "OKTA_CLIENT_ID", "OKTA_CLIENT_SECRET", "GATEWAY_SECRET", "LOG_FORMAT",
+        "OKTA_CLIENT_PRIVATE_KEY",
+    ] {
+        assert!(problems.contains(&format!("- {name} ")), "{name} is missing in\n{problems}");
+    }
+    assert!(!problems.contains("hunter2"), "{problems}");
+}
+
+#[test]
+fn a_variable_that_contradicts_a_pinned_value_stops_the_start_and_says_why() {
+    let problems = read(&PINNED, &[("BASE_URL", "https://other.example.com"), ("PORT", "80")]).unwrap_err();
+    assert!(problems.contains("BASE_URL contradicts this binary, which was built for https://mcp.example.com"));
+    assert!(problems.contains("PORT contradicts this binary"), "{problems}");
+    assert!(read(&PINNED, &[("BASE_URL", "https://mcp.example.com/")]).is_ok());
+}
+
+#[test]
+fn replicas_on_redis_need_a_shared_secret() {
+    let problems = read(&OPEN, &[("KVS_ADDR", "localhost:6379")]).unwrap_err();
+    assert!(problems.contains("openssl rand -hex 32"), "{problems}");
+    assert!(read(&OPEN, &[("KVS_ADDR", "localhost:6379"), ("GATEWAY_SECRET", SECRET)]).is_ok());
+    assert!(read(&OPEN, &[]).unwrap().secrets.is_none());
+}
+
+#[test]
+fn a_weak_gateway_secret_is_refused() {
+    for weak in ["secret", "0011", &"00".repeat(32), "not/base64+url=padding/not/base64+url=padding/"] {
+        assert!(read(&OPEN, &[("GATEWAY_SECRET", weak)]).is_err(), "{weak}");
+    }
+}
+
+#[test]
+fn a_secret_may_come_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    std::fs::write(&path, format!("{SECRET}\n")).unwrap();
+    let settings = read(&OPEN, &[("GATEWAY_SECRET_FILE", path.to_str().unwrap())]).unwrap();
+    assert_eq!(settings.secrets.unwrap().len(), 1);
+    let both = [("GATEWAY_SECRET_FILE", path.to_str().unwrap()), ("GATEWAY_SECRET", SECRET)];
+    assert!(read(&OPEN, &both).is_err());
+    assert!(read(&OPEN, &[("GATEWAY_SECRET_FILE", "/nowhere")]).is_err());
+}

@@ -1,0 +1,76 @@
+//! The URLs of the environment.
+
+use std::fmt;
+use std::sync::Arc;
+use url::{Host, Url};
+
+/// The gateway's own origin, which is also its issuer: no path, no trailing slash, the same string everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    text: Arc<str>,
+    authority: Arc<str>,
+}
+
+impl BaseUrl {
+    /// Checks and normalises it: lower-case host, no default port, no trailing slash.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = parse(text)?;
+        if url.path() != "/" {
+            return Err("must be an origin without a path, such as https://mcp.example.com".into());
+        }
+        let text: Arc<str> = url.origin().ascii_serialization().into();
+        let authority = text.split_once("://").map_or(&*text, |(_, authority)| authority).into();
+        Ok(Self { authority, text })
+    }
+
+    /// Such as `https://mcp.example.com`.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Such as `mcp.example.com`: what a `Host` header must say.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Whether browsers reach us by TLS.
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https:")
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// An https URL, or http on loopback; without credentials, query and fragment.
+pub(super) fn parse(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "is not a URL: write it with https://".to_owned())?;
+    match url.scheme() {
+        "https" if url.host().is_some() => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err("uses http, which is accepted only on loopback: use https".into()),
+        _ => return Err("must start with https://".into()),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold credentials".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not have a query or a fragment".into());
+    }
+    Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
