@@ -1,1 +1,74 @@
-//! Being written.
+//! What the gateway hands out: sealed client ids, codes, access and refresh tokens. Minted, opened and digested
+//! here alone.
+
+mod access_token;
+mod client_id;
+mod consent;
+mod refresh_token;
+mod signing;
+
+pub use access_token::{AccessToken, Rejected};
+pub use consent::{RememberedConsent, Sealed};
+pub use refresh_token::RefreshToken;
+
+use crate::clock::{Clock, Timestamp};
+use crate::encoding;
+use crate::entropy::Entropy;
+use crate::seal::{self, Keys, Mac, Purpose, Sealer};
+use crate::secret::Secret;
+use signing::SigningKeys;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Mints and opens credentials for one issuer.
+pub struct Credentials {
+    issuer: Arc<str>,
+    access_ttl: Duration,
+    clock: Clock,
+    entropy: Entropy,
+    client_ids: Sealer,
+    client_secrets: Mac,
+    consent_requests: Sealer,
+    remembered_consents: Mac,
+    refresh_tokens: Mac,
+    signing: SigningKeys,
+}
+
+impl Credentials {
+    /// Derives every key that is needed; the issuer is `base_url`.
+    pub fn new(keys: &Keys, issuer: &str, access_ttl: Duration, ambient: (Clock, Entropy)) -> Self {
+        let (clock, entropy) = ambient;
+        Self {
+            issuer: issuer.into(),
+            access_ttl,
+            clock,
+            entropy,
+            client_ids: keys.sealer(Purpose::ClientId),
+            client_secrets: keys.mac(Purpose::ClientSecret),
+            consent_requests: keys.sealer(Purpose::ConsentRequest),
+            remembered_consents: keys.mac(Purpose::RememberedConsent),
+            refresh_tokens: keys.mac(Purpose::RefreshToken),
+            signing: SigningKeys::new(keys.clone()),
+        }
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// 256 random bits as text: a code, a nonce of a cookie, the id of a token.
+    pub fn mint(&self) -> Secret {
+        Secret::new(encoding::encode(self.entropy.bytes::<32>()))
+    }
+
+    /// Random bytes for an id.
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        self.entropy.bytes()
+    }
+}
+
+/// What the store may see of a minted text.
+pub fn digest(minted: &str) -> [u8; 32] {
+    seal::digest(minted.as_bytes())
+}

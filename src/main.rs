@@ -1,1 +1,44 @@
-fn main() {}
+//! Arguments and environment in, a serving gateway out; the only place that exits.
+
+use clap::{Parser, Subcommand};
+use gateway::commands::{self, Failed};
+use gateway::routes::SITE;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Puts MCP servers behind Okta. The routes are compiled in; secrets and Redis come from the environment.
+#[derive(Parser)]
+#[command(disable_version_flag = true)]
+struct Arguments {
+    /// Print version, environment and the digest of the compiled configuration.
+    #[arg(long, short = 'V')]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM (the default).
+    Serve,
+    /// Print the compiled route table.
+    Routes,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        _ if arguments.version => commands::print(&commands::version(&SITE)),
+        Some(Command::Routes) => commands::print(&commands::routes(&SITE)),
+        Some(Command::Serve) | None => commands::serve(&SITE),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(why)) => {
+            commands::complain(&why);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! reported together; a value never appears in one.
 
 mod environment;
+pub mod key_file;
 mod urls;
 
 pub use environment::{Environment, LogFormat};

@@ -1,0 +1,182 @@
+//! Who may call which MCP server: from the head of a request to a decision.
+
+use crate::credential::AccessToken;
+use crate::decision::{Admitted, Decision, Head};
+use crate::events::Audit;
+use crate::gateway::Gateway;
+use crate::grants::{Alive, Grant};
+use crate::oauth::bearer::{self, Presented, Reason};
+use crate::oauth::{metadata, resource, scope};
+use crate::proxy::{self, Forward, Identity};
+use crate::reply;
+use bytes::Bytes;
+use gateway_routes::{Found, Route};
+use http::header::{CACHE_CONTROL, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Decides on a request below a route.
+pub async fn decide(gateway: Arc<Gateway>, head: Head, found: Found) -> Decision {
+    let origin = head.parts.headers.get(ORIGIN).cloned();
+    match admit(&gateway, head, found).await {
+        Ok(forward) => Decision::Forward(Box::new(Admitted { forward, origin })),
+        Err(refusal) => Decision::Answer(with_cors(refusal, origin.as_ref())),
+    }
+}
+
+/// Whether scripts of this origin may call MCP endpoints: our own, loopback, and those of the site.
+pub fn is_allowed_origin(gateway: &Gateway, origin: &HeaderValue) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    let loopback = || {
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))?;
+        let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+        Some(["localhost", "127.0.0.1", "[::1]"].contains(&name))
+    };
+    origin == gateway.base_url.as_str()
+        || gateway.site.allowed_origins.contains(&origin)
+        || loopback() == Some(true)
+}
+
+/// Lets a script of the asking origin, which was checked before, read the answer.
+pub fn with_cors<B>(mut response: Response<B>, origin: Option<&HeaderValue>) -> Response<B> {
+    let headers = response.headers_mut();
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        headers.insert(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        let exposed = HeaderValue::from_static("WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version");
+        headers.insert(http::header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
+    response
+}
+
+async fn admit(gateway: &Arc<Gateway>, head: Head, found: Found) -> Result<Forward, Response<Bytes>> {
+    check_shape(&head.parts)?;
+    let route = found.route;
+    let token = match bearer::presented(&head.parts.headers) {
+        Presented::Token(token) => token,
+        Presented::Nothing => return Err(challenge(gateway, &head.parts, route, Reason::NoToken)),
+        Presented::Malformed => return Err(challenge(gateway, &head.parts, route, Reason::InvalidToken)),
+    };
+    let audience = resource::identifier(gateway.base_url.as_str(), route);
+    let token = gateway.credentials.verify_access_token(token, &audience).map_err(|why| {
+        audit_refusal(&head, route, why.0);
+        challenge(gateway, &head.parts, route, Reason::InvalidToken)
+    })?;
+    let Some(grant) = living_grant(gateway, &token).await? else {
+        audit_refusal(&head, route, "the grant is revoked or has ended");
+        return Err(challenge(gateway, &head.parts, route, Reason::InvalidToken));
+    };
+    check_policy(gateway, &head, route, (&token, &grant))?;
+    let lease = gateway.grants.streams.open(token.grant);
+    Audit {
+        event: "call",
+        request_id: &head.request_id,
+        user: &token.subject,
+        client: &grant.client_name,
+        route: route.pattern,
+        reason: "",
+    }
+    .record();
+    Ok(Forward {
+        route,
+        rest: found.rest,
+        head: head.parts,
+        peer: head.peer,
+        identity: identity(route, &grant),
+        lease,
+    })
+}
+
+/// What no server behind us should have to think about.
+fn check_shape(head: &Parts) -> Result<(), Response<Bytes>> {
+    let refuse = |what| Err(error(StatusCode::BAD_REQUEST, what));
+    if !proxy::is_normal(head.uri.path()) {
+        return refuse("the path has a dot segment, an empty segment or an encoded slash");
+    }
+    if proxy::repeats_mcp_header(&head.headers) {
+        return refuse("an Mcp-* header is repeated");
+    }
+    let query = head.uri.query().unwrap_or_default();
+    if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token") {
+        return refuse("tokens in the query are refused: send the Authorization header");
+    }
+    Ok(())
+}
+
+async fn living_grant(gateway: &Arc<Gateway>, token: &AccessToken) -> Result<Option<Arc<Grant>>, Response<Bytes>> {
+    if let Some(grant) = gateway.grants.known_alive(token.grant) {
+        return Ok(Some(grant));
+    }
+    let (asked, id) = (Arc::clone(gateway), token.grant);
+    match gateway.on_control(async move { asked.grants.alive(id).await }).await {
+        Some(Ok(Alive::Yes(grant))) => Ok(Some(grant)),
+        Some(Ok(Alive::No)) => Ok(None),
+        // Not 401: clients throw their tokens away at that.
+        Some(Err(_)) | None => {
+            let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot check the grant now");
+            reply::set(&mut response, RETRY_AFTER, "2");
+            Err(response)
+        }
+    }
+}
+
+fn check_policy(
+    gateway: &Gateway,
+    head: &Head,
+    route: &'static Route,
+    (token, grant): (&AccessToken, &Grant),
+) -> Result<(), Response<Bytes>> {
+    if !scope::missing(&token.scopes, route).is_empty() {
+        audit_refusal(head, route, "a scope is missing");
+        return Err(challenge(gateway, &head.parts, route, Reason::InsufficientScope));
+    }
+    let groups = &grant.user().groups;
+    if route.groups.is_empty() || route.groups.iter().any(|group| groups.iter().any(|had| had == group)) {
+        return Ok(());
+    }
+    audit_refusal(head, route, "the user is in none of the route's groups");
+    let needed = route.groups.join(", ");
+    let who = grant.user().email.as_deref().unwrap_or("this user");
+    let what = format!("{who} may not use {}: ask your Okta administrator for one of these groups: {needed}", route.name);
+    Err(error(StatusCode::FORBIDDEN, &what))
+}
+
+fn identity(route: &Route, grant: &Grant) -> Option<Identity> {
+    match route.identity {
+        gateway_routes::Identity::None => None,
+        gateway_routes::Identity::Headers => {
+            let user = grant.user();
+            Some(Identity { user: user.sub.clone(), email: user.email.clone(), groups: user.groups.clone() })
+        }
+    }
+}
+
+/// 401 or 403 with the challenge that clients discover us by (RFC 9728 §5.1).
+fn challenge(gateway: &Gateway, head: &Parts, route: &Route, reason: Reason) -> Response<Bytes> {
+    let (status, message) = match reason {
+        Reason::NoToken => (StatusCode::UNAUTHORIZED, "sign in first: WWW-Authenticate says where"),
+        Reason::InvalidToken => (StatusCode::UNAUTHORIZED, "the access token does not count"),
+        Reason::InsufficientScope => (StatusCode::FORBIDDEN, "the access token lacks a scope"),
+    };
+    let path = if proxy::is_normal(head.uri.path()) { head.uri.path() } else { route.path() };
+    let metadata_url = metadata::protected_resource_url(gateway.base_url.as_str(), path);
+    let mut response = error(status, message);
+    reply::set(&mut response, WWW_AUTHENTICATE, &bearer::challenge(reason, &metadata_url, route.scopes));
+    response
+}
+
+/// A refusal in the form that MCP clients read: a JSON-RPC error.
+pub fn error(status: StatusCode, message: &str) -> Response<Bytes> {
+    let body = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32_000, "message": message } });
+    let mut response = reply::json(status, &body);
+    reply::set(&mut response, CACHE_CONTROL, "no-store");
+    reply::set(&mut response, HeaderName::from_static("x-content-type-options"), "nosniff");
+    response
+}
+
+fn audit_refusal(head: &Head, route: &Route, reason: &str) {
+    let route = route.pattern;
+    Audit { event: "refusal", request_id: &head.request_id, route, reason, ..Audit::default() }.record();
+}

@@ -1,0 +1,127 @@
+//! `serve`: from the environment to a gateway that listens, and back down again.
+
+use super::Failed;
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::gateway::Gateway;
+use crate::seal::Keys;
+use crate::secret::Secret;
+use crate::server;
+use crate::settings::{Environment, LogFormat, Settings, StoreSettings, key_file};
+use crate::store::{RedisConfig, Store};
+use gateway_routes::Site;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// How often open streams are held against their grants.
+const SWEEP: Duration = Duration::from_secs(3);
+/// How often the store is asked before the gateway is ready.
+const KNOCK: Duration = Duration::from_millis(500);
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Everything that is wrong with the environment, or why the port or the store file cannot be had.
+pub fn serve(site: &'static Site) -> Result<(), Failed> {
+    let settings = Settings::read(&Environment::of_process(), site)?;
+    log(settings.log_format);
+    install_crypto();
+    let control = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_all()
+        .build()?;
+    let keys = keys(&settings)?;
+    let store = open_store(&settings.store)?;
+    let gateway = Gateway::new(site, &settings, (store, &keys), control.handle().clone())?;
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let running = server::start(&gateway, settings.port, threads)
+        .map_err(|error| format!("cannot listen on port {}: {error}", settings.port))?;
+    tracing::info!(
+        address = %running.address,
+        base_url = %settings.base_url,
+        environment = site.environment,
+        configuration = site.digest,
+        routes = site.table.routes().len(),
+        "listening"
+    );
+    tend(&control, &gateway);
+    control.block_on(asked_to_stop())?;
+    tracing::info!("draining");
+    running.shut_down();
+    control.shutdown_timeout(Duration::from_secs(2));
+    Ok(())
+}
+
+/// One crypto provider for all of TLS; a second call finds it installed.
+pub fn install_crypto() {
+    // Fails only when one is installed already, and then it is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Starts what runs beside the requests: readiness, and the sweep of open streams.
+pub fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
+    let knocking = Arc::clone(gateway);
+    control.spawn(async move {
+        while let Err(error) = knocking.store.ping().await {
+            tracing::warn!(%error, "waiting for the store");
+            tokio::time::sleep(KNOCK).await;
+        }
+        knocking.set_ready();
+    });
+    let sweeping = Arc::clone(gateway);
+    control.spawn(async move {
+        let mut ticks = tokio::time::interval(SWEEP);
+        loop {
+            ticks.tick().await;
+            sweeping.grants.sweep_streams().await;
+        }
+    });
+}
+
+/// The keys of `GATEWAY_SECRET`, or of the secret that lies beside the embedded store.
+fn keys(settings: &Settings) -> Result<Keys, Failed> {
+    if let Some(secrets) = &settings.secrets {
+        return Ok(Keys::new(secrets.clone()));
+    }
+    match &settings.store {
+        StoreSettings::Embedded { data_dir } => {
+            Ok(Keys::new(vec![key_file::load_or_create(data_dir, &Entropy::system())?]))
+        }
+        StoreSettings::Redis { .. } => Err(Failed("GATEWAY_SECRET is not set".into())),
+    }
+}
+
+fn open_store(settings: &StoreSettings) -> Result<Store, Failed> {
+    match settings {
+        StoreSettings::Embedded { data_dir } => Ok(Store::embedded(data_dir as &Path, Clock::system())?),
+        StoreSettings::Redis { address, password } => {
+            let config = RedisConfig { address: address.expose().to_owned(), password: password.clone() };
+            Ok(Store::redis(config, Clock::system())?)
+        }
+    }
+}
+
+async fn asked_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Pretty => builder.init(),
+    }
+}

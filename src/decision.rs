@@ -1,0 +1,59 @@
+//! What the filters decide from the head of a request alone. The body never goes through them: it is answered,
+//! forwarded or read first by the server that asked.
+
+use crate::proxy::Forward;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Response};
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+/// The head of a request, and what the server knows of it.
+pub struct Head {
+    /// Method, URI and headers.
+    pub parts: Parts,
+    /// Who is connected.
+    pub peer: IpAddr,
+    /// Names the request in logs, pages and answers.
+    pub request_id: String,
+}
+
+/// What to do with a request.
+pub enum Decision {
+    /// Answer at once; the body is not read.
+    Answer(Response<Bytes>),
+    /// Forward it, body and all.
+    Forward(Box<Admitted>),
+    /// Read the body first, then go on.
+    Inspect(Inspect),
+}
+
+/// A request that may go to its MCP server.
+pub struct Admitted {
+    /// What to forward.
+    pub forward: Forward,
+    /// The origin of the browser that asks; its answer gets CORS headers.
+    pub origin: Option<HeaderValue>,
+}
+
+/// A body is needed before anything can be decided.
+pub struct Inspect {
+    /// The longest body that is read, in bytes; a longer one is answered with 413.
+    pub limit: usize,
+    /// What to do with it.
+    pub then: Then,
+}
+
+/// Goes on with the body. Answers are all that needs one so far.
+pub type Then = Box<dyn FnOnce(Bytes) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send>> + Send>;
+
+impl Inspect {
+    /// Reads at most `limit` bytes and goes on with `then`.
+    pub fn new<F>(limit: usize, then: impl FnOnce(Bytes) -> F + Send + 'static) -> Decision
+    where
+        F: Future<Output = Response<Bytes>> + Send + 'static,
+    {
+        Decision::Inspect(Self { limit, then: Box::new(move |body| Box::pin(then(body))) })
+    }
+}

@@ -1,0 +1,120 @@
+//! `GET /auth/authorize`: the authorization endpoint (step 1 of `login`). It changes nothing and may come twice.
+
+use crate::decision::Head;
+use crate::gateway::Gateway;
+use crate::grants::Consented;
+use crate::login;
+use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
+use crate::oauth::client::Client;
+use crate::oauth::error::Refused;
+use crate::oauth::parameters::Parameters;
+use crate::oauth::redirect::Destination;
+use crate::oauth::scope;
+use crate::pages::{self, Guidance, Problem};
+use crate::reply::{self, Failure};
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{Response, StatusCode};
+use std::sync::Arc;
+
+/// Checks a request and asks the person, or goes to Okta where consent is remembered.
+pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
+    let parameters = Parameters::parse(head.parts.uri.query().unwrap_or_default());
+    let (client_id, client) = match client(&gateway, &parameters) {
+        Ok(client) => client,
+        Err(refused) => return unknown_client(&head, refused),
+    };
+    let schemes = gateway.site.redirect_schemes;
+    let redirect_uri = match client.redirect(parameters.get("redirect_uri"), schemes) {
+        Ok(redirect_uri) => redirect_uri,
+        Err(refused) => return bad_redirect(&head, refused),
+    };
+    let return_address = ReturnAddress {
+        redirect_uri: redirect_uri.clone(),
+        state: parameters.get("state").map(str::to_owned),
+    };
+    let site = (gateway.base_url.as_str(), &gateway.site.table);
+    match AuthorizationRequest::parse(&parameters, (client_id, &client.name), redirect_uri, site) {
+        Ok(request) => go_on(&gateway, &head, request).await,
+        Err(refused) => send_back_unasked(&gateway, &return_address, &refused),
+    }
+}
+
+fn client<'a>(gateway: &Gateway, parameters: &'a Parameters) -> Result<(&'a str, Client), Refused> {
+    let client_id = parameters.get("client_id").ok_or_else(|| Refused::invalid_client("client_id is missing"))?;
+    let client = gateway.credentials.open_client(client_id).ok_or_else(|| {
+        Refused::invalid_client("this gateway does not know the client: remove it in your MCP client and add it again")
+    })?;
+    Ok((client_id, client))
+}
+
+async fn go_on(gateway: &Gateway, head: &Head, request: AuthorizationRequest) -> Response<Bytes> {
+    let Some(subject) = consented_before(gateway, head, &request) else {
+        return login::ask(gateway, request, None, None);
+    };
+    let return_address = request.return_address();
+    match login::start(gateway, request, Consented::Before(subject)).await {
+        Ok((url, cookie)) => reply::with_cookie(reply::redirect(&url), &cookie),
+        Err(failure) => login::send_back(gateway, &return_address, failure),
+    }
+}
+
+/// The user who consented to this request before, when all that the consent was bound to is the same.
+fn consented_before(gateway: &Gateway, head: &Head, request: &AuthorizationRequest) -> Option<String> {
+    let route = request.route(&gateway.site.table)?;
+    let Destination::Web(_) = request.redirect_uri.destination() else { return None };
+    let stable = request.redirect_uri.stable();
+    let key = login::consent_key(request, &stable, route);
+    let cookie = login::remembered_cookie(gateway, &key);
+    let consent = gateway.credentials.recall_consent(cookie.read(&head.parts.headers)?, &key)?;
+    let scopes = scope::narrow(request.scope.as_deref(), route);
+    scopes.iter().all(|scope| consent.scopes.contains(scope)).then_some(consent.subject)
+}
+
+/// Before the person consented, an error goes only to loopback and to hosts that the site trusts; elsewhere a
+/// page names the host first, or anyone could use us to send people to any site (RFC 9700 §4.11).
+fn send_back_unasked(gateway: &Gateway, to: &ReturnAddress, refused: &Refused) -> Response<Bytes> {
+    let url = to.refusal(refused, gateway.iss());
+    let destination = to.redirect_uri.destination();
+    let trusted = match &destination {
+        Destination::Loopback(_) => true,
+        Destination::Web(host) => gateway.site.trusted_redirect_hosts.contains(&host.as_str()),
+        Destination::PrivateScheme(_) => false,
+    };
+    if trusted {
+        return reply::redirect(&url);
+    }
+    let page = pages::error_redirect(&pages::ErrorRedirect {
+        host: destination.label(),
+        error: refused.code.as_str(),
+        description: &refused.description,
+        to: &url,
+    });
+    reply::html(StatusCode::BAD_REQUEST, page)
+}
+
+fn unknown_client(head: &Head, refused: Refused) -> Response<Bytes> {
+    never_redirected(head, refused, "This app has to connect again", Guidance::RegisterAgain)
+}
+
+fn bad_redirect(head: &Head, refused: Refused) -> Response<Bytes> {
+    never_redirected(head, refused, "This app wants to be answered at another address", Guidance::RegisterAgain)
+}
+
+/// 400 for all clients: FastMCP takes anything else but a redirect for a broken server. A page for a browser,
+/// JSON for a program that looks before it opens one.
+fn never_redirected(head: &Head, refused: Refused, title: &str, what_to_do: Guidance<'_>) -> Response<Bytes> {
+    let accept = head.parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if !accept.contains("text/html") {
+        let mut response = reply::open_to_scripts(reply::refused(Failure::Refused(refused)));
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        return response;
+    }
+    let page = pages::problem(&Problem {
+        title,
+        what_happened: &refused.description,
+        what_to_do,
+        request_id: &head.request_id,
+    });
+    reply::html(StatusCode::BAD_REQUEST, page)
+}

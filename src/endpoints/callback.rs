@@ -1,0 +1,86 @@
+//! `GET /auth/callback`: Okta sends the browser back (step 3 of `login`).
+
+use crate::cookies::{Cookie, Kind};
+use crate::credential;
+use crate::decision::Head;
+use crate::events::Audit;
+use crate::gateway::Gateway;
+use crate::grants::{Consented, Login, Subject, User, Waiting};
+use crate::login;
+use crate::oauth::error::{Code, Refused};
+use crate::oauth::parameters::Parameters;
+use crate::okta::SignedIn;
+use crate::reply::{self, Failure};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// Takes the login of this state, once, and ends it.
+pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
+    let parameters = Parameters::parse(head.parts.uri.query().unwrap_or_default());
+    let Some(state) = parameters.get("state").filter(|_| parameters.check().is_ok()) else {
+        return login::start_again(&head, StatusCode::BAD_REQUEST, "Okta's answer lacks its state.");
+    };
+    let login: Login = match gateway.grants.take_login(credential::digest(state)).await {
+        Ok(Some(login)) => login,
+        Ok(None) => {
+            return login::start_again(&head, StatusCode::BAD_REQUEST, "This login has expired, or was finished before.");
+        }
+        Err(unavailable) => {
+            tracing::warn!(%unavailable, "a login could not be read");
+            return login::start_again(&head, StatusCode::SERVICE_UNAVAILABLE, "The gateway cannot read its logins now.");
+        }
+    };
+    let cookie = Cookie::new(Kind::Login, state, gateway.base_url.is_https());
+    let digest = cookie.read(&head.parts.headers).map(credential::digest);
+    if !digest.is_some_and(|digest| digest.ct_eq(&login.browser).into()) {
+        return login::start_again(&head, StatusCode::FORBIDDEN, "This login was begun in another browser.");
+    }
+    let return_address = login.request.return_address();
+    let response = end(&gateway, &head, login, &parameters).await.unwrap_or_else(|failure| {
+        refusal(&head, &failure);
+        login::send_back(&gateway, &return_address, failure)
+    });
+    reply::with_cookie(response, &cookie.clear())
+}
+
+async fn end(
+    gateway: &Gateway,
+    head: &Head,
+    login: Login,
+    parameters: &Parameters,
+) -> Result<Response<Bytes>, Failure> {
+    if let Some(error) = parameters.get("error") {
+        let why = parameters.get("error_description").unwrap_or(error);
+        return Err(Refused::new(Code::AccessDenied, format!("Okta refused: {why}")).into());
+    }
+    let code = parameters.require("code")?;
+    let signed_in = gateway.okta.complete(code, &login.pending).await?;
+    let before = match &login.consented {
+        Consented::Now => true,
+        Consented::Before(subject) => *subject == signed_in.sub,
+    };
+    let waiting = waiting(signed_in);
+    if before {
+        return login::finish(gateway, head, login.request, waiting).await;
+    }
+    let key = gateway.credentials.random();
+    gateway.grants.put_login(key, &waiting).await?;
+    Ok(login::ask(gateway, login.request, Some(key), None))
+}
+
+fn waiting(signed_in: SignedIn) -> Waiting {
+    let user = User { sub: signed_in.sub, email: signed_in.email, groups: signed_in.groups };
+    Waiting {
+        subject: Subject::User(user),
+        okta_refresh_token: signed_in.refresh_token.map(|token| token.expose().to_owned()),
+    }
+}
+
+fn refusal(head: &Head, failure: &Failure) {
+    if let Failure::Refused(refused) = failure {
+        let reason = &refused.description;
+        Audit { event: "login_refused", request_id: &head.request_id, reason, ..Audit::default() }.record();
+    }
+}

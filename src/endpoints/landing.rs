@@ -1,0 +1,31 @@
+//! `GET /`: what this is, and what to paste into a client.
+
+use crate::gateway::Gateway;
+use crate::oauth::resource;
+use crate::pages::{self, Landing, ServerCard};
+use crate::reply;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
+/// The page with a card for each server.
+pub fn get(gateway: &Gateway) -> Response<Bytes> {
+    let routes = gateway.site.table.routes();
+    let urls: Vec<String> =
+        routes.iter().map(|route| format!("{}/mcp", resource::identifier(gateway.base_url.as_str(), route))).collect();
+    let servers: Vec<ServerCard<'_>> = routes
+        .iter()
+        .zip(&urls)
+        .map(|(route, url)| ServerCard {
+            id: route.path().rsplit('/').next().unwrap_or_default(),
+            name: route.name,
+            description: route.description,
+            url,
+        })
+        .collect();
+    let page = pages::landing(&Landing {
+        base_url: gateway.base_url.as_str(),
+        environment: gateway.site.environment,
+        servers: &servers,
+    });
+    reply::html(StatusCode::OK, page)
+}

@@ -1,0 +1,38 @@
+//! The protected MCP servers: every method on every path below a route.
+
+use crate::access;
+use crate::decision::{Decision, Head};
+use crate::gateway::Gateway;
+use bytes::Bytes;
+use gateway_routes::Found;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
+};
+use http::{HeaderValue, Method, Response, StatusCode};
+use std::sync::Arc;
+
+/// Decides on one request. A browser's `Origin` is looked at before anything else (DNS rebinding, MCP transports
+/// "Security Warning"); a preflight needs no token.
+pub async fn any(gateway: Arc<Gateway>, head: Head, found: Found) -> Decision {
+    let origin = head.parts.headers.get(ORIGIN);
+    if origin.is_some_and(|origin| !access::is_allowed_origin(&gateway, origin)) {
+        return Decision::Answer(access::error(StatusCode::FORBIDDEN, "this origin may not call MCP servers here"));
+    }
+    if head.parts.method == Method::OPTIONS && head.parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        return Decision::Answer(preflight(origin));
+    }
+    access::decide(gateway, head, found).await
+}
+
+fn preflight(origin: Option<&HeaderValue>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE, OPTIONS"));
+    let allowed = "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, \
+                   Mcp-Method, Mcp-Name, traceparent, tracestate";
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    access::with_cors(response, origin)
+}

@@ -1,0 +1,212 @@
+//! `POST /auth/token`: the token endpoint (RFC 6749 §3.2). The client is checked before the grant, because clients
+//! drop their registration at `invalid_client` and only their tokens at `invalid_grant`.
+
+use crate::credential::{self, AccessToken, RefreshToken};
+use crate::decision::Head;
+use crate::events::Audit;
+use crate::gateway::Gateway;
+use crate::grants::{Code as AuthorizationCode, Grant, Refreshed};
+use crate::oauth::client::{AuthMethod, Client};
+use crate::oauth::error::{Code, Refused};
+use crate::oauth::parameters::Parameters;
+use crate::oauth::resource::{self, Picked};
+use crate::oauth::scope;
+use crate::oauth::token::{ClaimedClient, TokenRequest};
+use crate::reply::{self, Failure};
+use crate::secret::Secret;
+use bytes::Bytes;
+use gateway_routes::Route;
+use http::header::AUTHORIZATION;
+use http::{Response, StatusCode};
+use serde_json::json;
+use std::sync::Arc;
+
+/// The longest form that is read, in bytes.
+pub const LONGEST: usize = 32 * 1024;
+
+/// Issues tokens.
+pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<Bytes> {
+    match issue(&gateway, &head, &body).await {
+        Ok(response) => response,
+        Err(failure) => {
+            if let Failure::Refused(refused) = &failure {
+                let reason = refused.to_string();
+                let request_id = &head.request_id;
+                Audit { event: "token_refused", request_id, reason: &reason, ..Audit::default() }.record();
+            }
+            reply::refused(failure)
+        }
+    }
+}
+
+async fn issue(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<Response<Bytes>, Failure> {
+    let form = std::str::from_utf8(body).map_err(|_| Refused::invalid_request("the body is not UTF-8"))?;
+    let form = Parameters::parse(form);
+    let (client_id, _) = authenticate(gateway, head, &form)?;
+    form.check()?;
+    let tokens = match TokenRequest::parse(&form)? {
+        TokenRequest::AuthorizationCode { code, verifier, redirect_uri } => {
+            let code = redeem(gateway, &client_id, &code, (&verifier, redirect_uri.as_deref())).await?;
+            first_tokens(gateway, &form, code).await?
+        }
+        TokenRequest::RefreshToken { token, scope } => {
+            next_tokens(gateway, &client_id, &form, (&token, scope.as_deref())).await?
+        }
+    };
+    let Tokens { grant, access_token, scopes, refresh_token } = tokens;
+    Audit {
+        event: "token",
+        request_id: &head.request_id,
+        user: &grant.user().sub,
+        client: &grant.client_name,
+        route: &grant.route,
+        reason: "",
+    }
+    .record();
+    let mut answer = json!({
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": gateway.credentials.access_ttl().as_secs(),
+        "scope": scopes.join(" "),
+    });
+    if let Some(refresh_token) = refresh_token {
+        answer["refresh_token"] = json!(refresh_token.expose());
+    }
+    Ok(reply::json(StatusCode::OK, &answer))
+}
+
+struct Tokens {
+    grant: Arc<Grant>,
+    access_token: String,
+    scopes: Vec<String>,
+    refresh_token: Option<Secret>,
+}
+
+fn authenticate(gateway: &Gateway, head: &Head, form: &Parameters) -> Result<(String, Client), Refused> {
+    let header = head.parts.headers.get(AUTHORIZATION);
+    let header = header.map(|value| value.to_str().unwrap_or_default());
+    let ClaimedClient { client_id, proof } = ClaimedClient::parse(header, form)?;
+    let credentials = &gateway.credentials;
+    let client = credentials
+        .open_client(&client_id)
+        .ok_or_else(|| Refused::invalid_client("this gateway does not know the client: register again"))?;
+    let proven = match &proof {
+        Some((_, secret)) => credentials.is_client_secret(&client_id, secret),
+        None => client.auth_method == AuthMethod::None,
+    };
+    if !proven {
+        return Err(Refused::invalid_client("the client secret is missing or wrong"));
+    }
+    Ok((client_id, client))
+}
+
+/// Takes a code. Its second use revokes what the first one made, when it passes every check that the first one
+/// had to pass (RFC 6749 §4.1.2): whoever lacks the verifier cannot end anything.
+async fn redeem(
+    gateway: &Gateway,
+    client_id: &str,
+    code: &Secret,
+    (verifier, redirect_uri): (&Secret, Option<&str>),
+) -> Result<AuthorizationCode, Failure> {
+    let taken = gateway.grants.take_code(credential::digest(code.expose())).await?;
+    let (code, first) = taken.ok_or_else(|| Refused::invalid_grant("the code is unknown or has expired"))?;
+    if code.request.client_id != client_id {
+        return Err(Refused::invalid_grant("the code was issued to another client").into());
+    }
+    if redirect_uri.is_some_and(|uri| uri != code.request.redirect_uri.as_str()) {
+        return Err(Refused::invalid_grant("redirect_uri is not the one of the authorization").into());
+    }
+    if !code.request.challenge.is_met_by(verifier.expose()) {
+        return Err(Refused::invalid_grant("code_verifier does not meet the code_challenge").into());
+    }
+    if !first {
+        gateway.grants.revoke(code.grant).await?;
+        return Err(Refused::invalid_grant("the code was used before: what it led to is revoked").into());
+    }
+    Ok(code)
+}
+
+async fn first_tokens(gateway: &Gateway, form: &Parameters, code: AuthorizationCode) -> Result<Tokens, Failure> {
+    let route = route_of(gateway, code.request.route.as_deref())?;
+    same_resource(gateway, form, route)?;
+    let grant = Grant {
+        subject: code.subject,
+        client_id: code.request.client_id,
+        client_name: code.request.client_name,
+        route: route.pattern.to_owned(),
+        scopes: code.scopes.clone(),
+        okta_refresh_token: code.okta_refresh_token,
+    };
+    let lives = match grant.okta_refresh_token {
+        Some(_) => gateway.site.tokens.refresh_ttl,
+        None => gateway.credentials.access_ttl(),
+    };
+    let access_token = access_token(gateway, &grant, code.grant, &code.scopes)?;
+    if !gateway.grants.create(code.grant, &grant, gateway.clock.now().after(lives)).await? {
+        return Err(Refused::invalid_grant("the code was used twice").into());
+    }
+    let first = RefreshToken { grant: code.grant, generation: 1 };
+    let refresh_token = grant.okta_refresh_token.is_some().then(|| gateway.credentials.refresh_token(first));
+    Ok(Tokens { grant: Arc::new(grant), access_token, scopes: code.scopes, refresh_token })
+}
+
+async fn next_tokens(
+    gateway: &Gateway,
+    client_id: &str,
+    form: &Parameters,
+    (token, scope): (&Secret, Option<&str>),
+) -> Result<Tokens, Failure> {
+    let unknown = || Refused::invalid_grant("the refresh token is unknown, expired or revoked: sign in again");
+    let token = gateway.credentials.open_refresh_token(token).ok_or_else(unknown)?;
+    let grant = gateway.grants.read(token.grant).await?.ok_or_else(unknown)?;
+    if grant.client_id != client_id {
+        return Err(Refused::invalid_grant("the refresh token was issued to another client").into());
+    }
+    let route = route_of(gateway, Some(&grant.route))?;
+    same_resource(gateway, form, route)?;
+    let scopes = scope::shrink(scope, &grant.scopes, route)
+        .ok_or_else(|| Refused::new(Code::InvalidScope, "the grant does not have that scope: sign in again for it"))?;
+    let ttl = gateway.site.tokens.refresh_ttl;
+    match gateway.grants.refresh(token.grant, token.generation, ttl).await? {
+        Refreshed::Yes { grant, generation } => {
+            let access_token = access_token(gateway, &grant, token.grant, &scopes)?;
+            let next = RefreshToken { grant: token.grant, generation };
+            let refresh_token = Some(gateway.credentials.refresh_token(next));
+            Ok(Tokens { grant, access_token, scopes, refresh_token })
+        }
+        Refreshed::No => Err(unknown().into()),
+        Refreshed::Reused => {
+            Err(Refused::invalid_grant("the refresh token was used before: the grant is revoked").into())
+        }
+    }
+}
+
+fn route_of(gateway: &Gateway, pattern: Option<&str>) -> Result<&'static Route, Refused> {
+    let mut routes = gateway.site.table.routes().iter();
+    routes
+        .find(|route| Some(route.pattern) == pattern)
+        .ok_or_else(|| Refused::invalid_grant("this gateway does not have that MCP server any more"))
+}
+
+/// `resource` may be left out, and else must name the grant's route (RFC 8707 §2.2).
+fn same_resource(gateway: &Gateway, form: &Parameters, route: &'static Route) -> Result<(), Refused> {
+    match resource::pick(form.resources(), gateway.base_url.as_str(), &gateway.site.table)? {
+        Picked::Route(asked) if asked.pattern != route.pattern => {
+            Err(Refused::new(Code::InvalidTarget, "the grant is for another resource"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn access_token(gateway: &Gateway, grant: &Grant, id: [u8; 16], scopes: &[String]) -> Result<String, Failure> {
+    let route = route_of(gateway, Some(&grant.route))?;
+    let token = AccessToken {
+        subject: grant.user().sub.clone(),
+        audience: resource::identifier(gateway.base_url.as_str(), route),
+        client_id: grant.client_id.clone(),
+        scopes: scopes.to_vec(),
+        grant: id,
+        expires_at: gateway.clock.now().after(gateway.credentials.access_ttl()),
+    };
+    gateway.credentials.sign_access_token(&token).ok_or_else(|| Failure::Broken("a token could not be signed".into()))
+}

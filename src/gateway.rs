@@ -1,0 +1,98 @@
+//! All that a request may need.
+
+use crate::clock::Clock;
+use crate::credential::Credentials;
+use crate::entropy::Entropy;
+use crate::grants::Grants;
+use crate::okta::{Issuer, Okta, OktaConfig, OktaError};
+use crate::seal::Keys;
+use crate::settings::{BaseUrl, Settings};
+use crate::store::Store;
+use gateway_routes::Site;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::runtime::Handle;
+
+/// One gateway, shared by all its threads.
+pub struct Gateway {
+    /// The compiled configuration.
+    pub site: &'static Site,
+    /// Our own origin and issuer.
+    pub base_url: BaseUrl,
+    /// Mints and opens what we hand out.
+    pub credentials: Credentials,
+    /// Grants, codes and logins under way.
+    pub grants: Grants,
+    /// We as Okta's client.
+    pub okta: Okta,
+    /// State, as bytes; for its health alone, all else goes through `grants`.
+    pub store: Arc<Store>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Where calls to the store and to Okta run, so that none of them holds up a proxy thread.
+    control: Handle,
+    ready: AtomicBool,
+    draining: AtomicBool,
+}
+
+impl Gateway {
+    /// Puts the parts together; nothing is connected to yet, so that Okta and the store may come later.
+    ///
+    /// # Errors
+    /// Okta's client cannot be built, for want of TLS roots.
+    pub fn new(
+        site: &'static Site,
+        settings: &Settings,
+        (store, keys): (Store, &Keys),
+        control: Handle,
+    ) -> Result<Arc<Self>, OktaError> {
+        let (clock, entropy) = (Clock::system(), Entropy::system());
+        let okta = OktaConfig {
+            issuer: Issuer::of(&settings.okta.url, settings.okta.authorization_server),
+            client_id: settings.okta.client_id.clone(),
+            client_secret: settings.okta.client_secret.clone(),
+            redirect_uri: settings.okta.redirect_uri.clone(),
+            groups_claim: site.okta.groups_claim.to_owned(),
+        };
+        let store = Arc::new(store);
+        let ambient = || (clock.clone(), entropy.clone());
+        Ok(Arc::new(Self {
+            site,
+            base_url: settings.base_url.clone(),
+            credentials: Credentials::new(keys, settings.base_url.as_str(), site.tokens.access_ttl, ambient()),
+            grants: Grants::new(Arc::clone(&store), keys, ambient()),
+            okta: Okta::new(okta, clock.clone(), entropy.clone())?,
+            store,
+            clock,
+            control,
+            ready: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// Runs a future where the store and Okta live; `None` when it panicked or the gateway is going down.
+    pub async fn on_control<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        self.control.spawn(work).await.ok()
+    }
+
+    /// Our `iss` parameter for authorization responses (RFC 9207), unless the site switched it off.
+    pub fn iss(&self) -> Option<&str> {
+        self.site.advertise_iss.then(|| self.base_url.as_str())
+    }
+
+    /// Whether requests should be sent here: from the first contact with the store on, until it drains.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed) && !self.draining.load(Ordering::Relaxed)
+    }
+
+    /// From now on [`Gateway::is_ready`].
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on no longer [`Gateway::is_ready`].
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}

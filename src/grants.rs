@@ -1,0 +1,141 @@
+//! Grants: one user's approval of one client for one route. What is made, kept alive, rotated and revoked, and
+//! the open streams that end with it.
+
+mod liveness;
+mod pending;
+mod records;
+mod streams;
+
+pub use liveness::Alive;
+pub use pending::{Code, Consented, Login, Waiting};
+pub use records::{Grant, Subject, User};
+pub use streams::Streams;
+
+use crate::clock::{Clock, Timestamp};
+use crate::entropy::Entropy;
+use crate::seal::{Keys, Mac, Purpose};
+use crate::store::{GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Store, Unavailable};
+use liveness::Liveness;
+use records::Records;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A lost response is answered with the same successor for this long.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Makes, reads and ends grants in a store, sealed.
+pub struct Grants {
+    store: Arc<Store>,
+    records: Records,
+    index: Mac,
+    clock: Clock,
+    liveness: Liveness,
+    /// The open streams of each grant.
+    pub streams: Streams,
+}
+
+/// What a refresh led to.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// The token of this generation is the one to hand out now.
+    Yes {
+        /// The grant.
+        grant: Arc<Grant>,
+        /// The generation of its newest refresh token.
+        generation: u32,
+    },
+    /// The token does not count any more; nothing changed.
+    No,
+    /// The token had been used before: the grant is revoked now.
+    Reused,
+}
+
+impl Grants {
+    /// Grants in this store, sealed under these keys.
+    pub fn new(store: Arc<Store>, keys: &Keys, ambient: (Clock, Entropy)) -> Self {
+        let (clock, entropy) = ambient;
+        Self {
+            store,
+            records: Records::new(keys.sealer(Purpose::Record), entropy),
+            index: keys.mac(Purpose::Index),
+            liveness: Liveness::new(),
+            streams: Streams::default(),
+            clock,
+        }
+    }
+
+    /// Makes the grant of a redeemed code, with the refresh token generation 1.
+    ///
+    /// Returns `false` when it was revoked before it existed: its code had been used twice.
+    pub async fn create(&self, id: [u8; 16], grant: &Grant, expires_at: Timestamp) -> Result<bool, Unavailable> {
+        let now = self.clock.now();
+        let record = GrantRecord {
+            id: GrantId(id),
+            sealed: self.records.seal(&format!("grant/{}", GrantId(id)), grant),
+            generation: 1,
+            previous: None,
+            rotated_at: now,
+            created_at: now,
+            expires_at,
+            owners: self.owners(grant),
+        };
+        self.store.create_grant(record).await
+    }
+
+    /// The grant, straight from the store.
+    pub async fn read(&self, id: [u8; 16]) -> Result<Option<Arc<Grant>>, Unavailable> {
+        Ok(self.store.grant(GrantId(id)).await?.and_then(|record| self.open(&record)))
+    }
+
+    /// Rotates the refresh token of this generation (contract: Refresh).
+    pub async fn refresh(&self, id: [u8; 16], presented: u32, ttl: Duration) -> Result<Refreshed, Unavailable> {
+        let rotate =
+            Rotate { presented, grace: GRACE, expires_at: self.clock.now().after(ttl), on_reuse: Reuse::Revoke };
+        let rotation = self.store.rotate(GrantId(id), rotate).await?;
+        Ok(match rotation {
+            Rotation::Fresh { record } | Rotation::Same { record } => match self.open(&record) {
+                Some(grant) => Refreshed::Yes { grant, generation: record.generation },
+                None => Refreshed::No,
+            },
+            Rotation::Unknown | Rotation::Gone => Refreshed::No,
+            Rotation::Reused => {
+                self.forget(id);
+                Refreshed::Reused
+            }
+        })
+    }
+
+    /// Ends a grant: its tokens stop to count and its streams are cut.
+    pub async fn revoke(&self, id: [u8; 16]) -> Result<(), Unavailable> {
+        self.store.revoke(GrantId(id)).await?;
+        self.forget(id);
+        Ok(())
+    }
+
+    fn forget(&self, id: [u8; 16]) {
+        self.liveness.forget(id);
+        self.streams.cut(id);
+    }
+
+    fn open(&self, record: &GrantRecord) -> Option<Arc<Grant>> {
+        self.records.open(&format!("grant/{}", record.id), &record.sealed).map(Arc::new)
+    }
+
+    /// What the grant can be looked up by; digests alone, since an index is not sealed.
+    fn owners(&self, grant: &Grant) -> Vec<(Owner, Key)> {
+        let Subject::User(user) = &grant.subject;
+        let mut owners = vec![
+            (Owner::User, self.key(b"user", &user.sub)),
+            (Owner::Client, self.key(b"client", &grant.client_id)),
+            (Owner::Route, self.key(b"route", &grant.route)),
+        ];
+        if let Some(email) = &user.email {
+            owners.push((Owner::Email, self.key(b"email", &email.to_lowercase())));
+        }
+        owners
+    }
+
+    fn key(&self, kind: &[u8], value: &str) -> Key {
+        Key(self.index.tag(&[kind, value.as_bytes()]))
+    }
+}

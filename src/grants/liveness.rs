@@ -1,0 +1,116 @@
+//! Whether a grant is alive, without asking the store for every request.
+//!
+//! What the store said counts for three seconds; while the store does not answer, for sixty. A hit does not
+//! extend that.
+
+use super::{Grant, Grants};
+use crate::clock::Timestamp;
+use crate::store::{GrantId, Unavailable};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const FRESH: Duration = Duration::from_secs(3);
+const USABLE: Duration = Duration::from_secs(60);
+/// The bound of the cache; a grant takes about half a KiB.
+const MOST: usize = 100_000;
+
+/// What is known of a grant.
+#[derive(Debug, Clone)]
+pub enum Alive {
+    /// It counts.
+    Yes(Arc<Grant>),
+    /// It is unknown, expired or revoked.
+    No,
+}
+
+#[derive(Clone)]
+struct Read {
+    grant: Arc<Grant>,
+    expires_at: Timestamp,
+    at: Timestamp,
+}
+
+pub(super) struct Liveness(Mutex<HashMap<[u8; 16], Read>>);
+
+impl Liveness {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    pub(super) fn forget(&self, id: [u8; 16]) {
+        self.lock().remove(&id);
+    }
+
+    fn get(&self, id: [u8; 16], now: Timestamp, counts: Duration) -> Option<Arc<Grant>> {
+        let reads = self.lock();
+        let read = reads.get(&id).filter(|read| now.since(read.at) < counts && now < read.expires_at)?;
+        Some(Arc::clone(&read.grant))
+    }
+
+    fn keep(&self, id: [u8; 16], read: Read) {
+        let mut reads = self.lock();
+        if reads.len() >= MOST && !reads.contains_key(&id) {
+            let now = read.at;
+            reads.retain(|_, read| now.since(read.at) < FRESH);
+            if reads.len() >= MOST {
+                reads.clear();
+            }
+        }
+        reads.insert(id, read);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 16], Read>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Grants {
+    /// What was read within the last three seconds, without waiting.
+    pub fn known_alive(&self, id: [u8; 16]) -> Option<Arc<Grant>> {
+        self.liveness.get(id, self.clock.now(), FRESH)
+    }
+
+    /// Whether the grant is alive, asking the store when that is not known.
+    ///
+    /// # Errors
+    /// The store does not answer, and last did so for this grant more than a minute ago.
+    pub async fn alive(&self, id: [u8; 16]) -> Result<Alive, Unavailable> {
+        if let Some(grant) = self.known_alive(id) {
+            return Ok(Alive::Yes(grant));
+        }
+        self.ask_store(id).await
+    }
+
+    async fn ask_store(&self, id: [u8; 16]) -> Result<Alive, Unavailable> {
+        let now = self.clock.now();
+        match self.store.grant(GrantId(id)).await {
+            Ok(Some(record)) => match self.open(&record) {
+                Some(grant) => {
+                    let read = Read { grant: Arc::clone(&grant), expires_at: record.expires_at, at: now };
+                    self.liveness.keep(id, read);
+                    Ok(Alive::Yes(grant))
+                }
+                None => Ok(Alive::No),
+            },
+            Ok(None) => {
+                self.forget(id);
+                Ok(Alive::No)
+            }
+            Err(unavailable) => {
+                let usable = self.liveness.get(id, now, USABLE);
+                usable.map(Alive::Yes).ok_or(unavailable)
+            }
+        }
+    }
+
+    /// Cuts the streams of every grant that is not alive any more. To be called every few seconds.
+    pub async fn sweep_streams(&self) {
+        for id in self.streams.grants() {
+            // An unreachable store for longer than its last word counts ends streams as it ends requests.
+            if !matches!(self.ask_store(id).await, Ok(Alive::Yes(_))) {
+                self.streams.cut(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Answers in HTTP, and the one mapping from failures to them.
+
+use crate::decision::Decision;
+use crate::oauth::error::{Code, Refused};
+use crate::okta::OktaError;
+use crate::pages;
+use crate::store::Unavailable;
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A request that failed: theirs or ours.
+#[derive(Debug)]
+pub enum Failure {
+    /// Theirs: it goes out with its code.
+    Refused(Refused),
+    /// Ours, and passing: the store or Okta does not answer. Logged; says 503 and when to come back.
+    Unavailable(String),
+    /// Ours: logged, says nothing.
+    Broken(String),
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Unavailable> for Failure {
+    fn from(cause: Unavailable) -> Self {
+        Self::Unavailable(cause.to_string())
+    }
+}
+
+impl From<OktaError> for Failure {
+    fn from(error: OktaError) -> Self {
+        match error {
+            OktaError::Unavailable(cause) => Self::Unavailable(format!("Okta: {cause}")),
+            OktaError::Refused { error, description } => {
+                Self::Refused(Refused::new(Code::AccessDenied, format!("Okta refused: {error}: {description}")))
+            }
+            OktaError::Untrustworthy(reason) => Self::Broken(format!("Okta's answer is not to be trusted: {reason}")),
+        }
+    }
+}
+
+impl Failure {
+    /// What a client may know of it.
+    pub fn public(self) -> Refused {
+        match self {
+            Self::Refused(refused) => refused,
+            Self::Unavailable(cause) => {
+                tracing::warn!(cause, "unavailable");
+                Refused::new(Code::TemporarilyUnavailable, "a service behind the gateway does not answer: try again")
+            }
+            Self::Broken(cause) => {
+                tracing::error!(cause, "broken");
+                Refused::new(Code::ServerError, "the gateway failed: its log says why")
+            }
+        }
+    }
+}
+
+/// The JSON of a refusal at an endpoint that answers JSON (RFC 6749 §5.2, RFC 7591 §3.2.2).
+pub fn refused(failure: Failure) -> Response<Bytes> {
+    let refused = failure.public();
+    let body = json!({ "error": refused.code.as_str(), "error_description": refused.description });
+    let status = match refused.code {
+        Code::InvalidClient => StatusCode::UNAUTHORIZED,
+        Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let mut response = json(status, &body);
+    match status {
+        StatusCode::UNAUTHORIZED => set(&mut response, WWW_AUTHENTICATE, "Basic realm=\"mcp-gateway\""),
+        StatusCode::SERVICE_UNAVAILABLE => set(&mut response, RETRY_AFTER, "2"),
+        _ => {}
+    }
+    response
+}
+
+/// A JSON answer that is never cached.
+pub fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(body.to_string().into());
+    *response.status_mut() = status;
+    set(&mut response, CONTENT_TYPE, "application/json");
+    set(&mut response, CACHE_CONTROL, "no-store");
+    response
+}
+
+/// A JSON document that any browser script may read, and caches for a while.
+pub fn document(body: &Value) -> Response<Bytes> {
+    let mut response = json(StatusCode::OK, body);
+    set(&mut response, CACHE_CONTROL, "public, max-age=60");
+    open_to_scripts(response)
+}
+
+/// Lets scripts of any origin read the answer: what it says is public or comes with credentials of its own.
+pub fn open_to_scripts(mut response: Response<Bytes>) -> Response<Bytes> {
+    set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    let exposed = HeaderName::from_static("access-control-expose-headers");
+    set(&mut response, exposed, "WWW-Authenticate");
+    response
+}
+
+/// A page.
+pub fn html(status: StatusCode, page: pages::Page) -> Response<Bytes> {
+    let mut response = Response::new(page.html.into());
+    *response.status_mut() = status;
+    for (name, value) in pages::headers() {
+        set(&mut response, HeaderName::from_static(name), &value);
+    }
+    response
+}
+
+/// Sends the browser on by GET.
+pub fn redirect(to: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::FOUND;
+    set(&mut response, LOCATION, to);
+    set(&mut response, CACHE_CONTROL, "no-store");
+    set(&mut response, HeaderName::from_static("referrer-policy"), "no-referrer");
+    response
+}
+
+/// Adds a cookie.
+pub fn with_cookie(mut response: Response<Bytes>, cookie: &str) -> Response<Bytes> {
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+    response
+}
+
+/// Sets a header whose value we made.
+pub fn set(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
+    match HeaderValue::from_str(value) {
+        Ok(value) => drop(response.headers_mut().insert(name, value)),
+        Err(_) => tracing::error!(header = %name, "a value that no header can hold was left out"),
+    }
+}
+
+/// Carries a decision out of a warp filter: a reply of warp's has a boxed body, a decision needs none.
+#[derive(Clone)]
+pub struct Outcome(Arc<Mutex<Option<Decision>>>);
+
+impl Outcome {
+    /// Takes the decision out, once.
+    pub fn take(self) -> Option<Decision> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl warp::Reply for Decision {
+    fn into_response(self) -> warp::reply::Response {
+        let mut response = http::StatusCode::OK.into_response();
+        response.extensions_mut().insert(Outcome(Arc::new(Mutex::new(Some(self)))));
+        response
+    }
+}

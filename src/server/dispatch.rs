@@ -1,0 +1,117 @@
+//! From a request to its answer: the filters decide on the head, the body goes where the decision says.
+
+use super::filters::{Filters, HeadSlot};
+use crate::access;
+use crate::decision::{Admitted, Decision, Head, Inspect};
+use crate::encoding;
+use crate::entropy::Entropy;
+use crate::gateway::Gateway;
+use crate::proxy::{Body, Proxy};
+use crate::reply::Outcome;
+use bytes::Bytes;
+use http::header::{HOST, STRICT_TRANSPORT_SECURITY};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a body that must be read first may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Probes send whatever `Host` they were made with.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// What one thread answers requests with.
+pub(super) struct Dispatch {
+    pub(super) filters: Filters,
+    pub(super) proxy: Rc<Proxy>,
+    pub(super) gateway: Arc<Gateway>,
+}
+
+impl Dispatch {
+    /// Answers one request.
+    pub(super) async fn call(self: Rc<Self>, request: Request<Incoming>, peer: IpAddr) -> Answered {
+        let (parts, body) = request.into_parts();
+        let request_id = encoding::encode(Entropy::system().bytes::<12>());
+        let mut response = if self.is_for_us(&parts) {
+            let head = Head { parts, peer, request_id: request_id.clone() };
+            self.answer(head, body).await
+        } else {
+            let message = "this Host is not this gateway's: connect by its own URL";
+            access::error(StatusCode::FORBIDDEN, message).map(Body::full)
+        };
+        if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert(REQUEST_ID, request_id);
+        }
+        if self.gateway.base_url.is_https() {
+            let year = HeaderValue::from_static("max-age=31536000");
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, year);
+        }
+        Ok(response)
+    }
+
+    /// Whether the request names our own host: another name that leads here is DNS rebinding.
+    fn is_for_us(&self, head: &Parts) -> bool {
+        if PROBES.contains(&head.uri.path()) {
+            return true;
+        }
+        let in_header = || head.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let Some(host) = head.uri.authority().map(http::uri::Authority::as_str).or_else(in_header) else {
+            return false;
+        };
+        let default_port = if self.gateway.base_url.is_https() { ":443" } else { ":80" };
+        let host = host.strip_suffix(default_port).unwrap_or(host);
+        host.eq_ignore_ascii_case(self.gateway.base_url.authority())
+    }
+
+    async fn answer(&self, head: Head, body: Incoming) -> Response<Body> {
+        match self.decide(head).await {
+            Decision::Answer(response) => response.map(Body::full),
+            Decision::Forward(admitted) => {
+                let Admitted { forward, origin } = *admitted;
+                access::with_cors(self.proxy.forward(forward, body).await, origin.as_ref())
+            }
+            Decision::Inspect(inspect) => self.inspect(inspect, body).await.map(Body::full),
+        }
+    }
+
+    async fn decide(&self, head: Head) -> Decision {
+        let mut request = Request::new(Empty::<Bytes>::new());
+        *request.method_mut() = head.parts.method.clone();
+        *request.uri_mut() = head.parts.uri.clone();
+        request.extensions_mut().insert(HeadSlot::new(head));
+        let Ok(mut response) = self.filters.call(request).await;
+        let outcome = response.extensions_mut().remove::<Outcome>().and_then(Outcome::take);
+        outcome.unwrap_or_else(|| broken("a filter answered without a decision"))
+    }
+
+    /// Reads the body, bounded in size and time, and goes on where the store and Okta are.
+    async fn inspect(&self, inspect: Inspect, body: Incoming) -> Response<Bytes> {
+        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, inspect.limit).collect());
+        match read.await {
+            Ok(Ok(body)) => {
+                let answered = self.gateway.on_control((inspect.then)(body.to_bytes())).await;
+                answered.unwrap_or_else(|| access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed"))
+            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                access::error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long")
+            }
+            Ok(Err(_)) => access::error(StatusCode::BAD_REQUEST, "the body could not be read"),
+            Err(_) => access::error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        }
+    }
+}
+
+/// An answer always comes; a failure is one too.
+pub(super) type Answered = Result<Response<Body>, Infallible>;
+
+fn broken(cause: &str) -> Decision {
+    tracing::error!(cause, "broken");
+    Decision::Answer(access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed"))
+}

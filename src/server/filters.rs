@@ -1,0 +1,166 @@
+//! The warp filters, one for each endpoint, and one for all MCP servers: it looks the path up in the compiled
+//! table, so that a thousand routes cost what one costs.
+
+use crate::access;
+use crate::decision::{Decision, Head, Inspect};
+use crate::endpoints::{authorize, callback, consent, discovery, health, landing, mcp, register, token};
+use crate::gateway::Gateway;
+use crate::reply::{open_to_scripts, set};
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE};
+use http::{Response, StatusCode};
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::future::{Future, ready};
+use std::sync::{Arc, Mutex, PoisonError};
+use warp::filters::BoxedFilter;
+use warp::path::FullPath;
+use warp::{Filter, Rejection};
+
+/// The filters as a service of hyper's.
+pub(super) type Filters = TowerToHyperService<warp::filter::FilteredService<BoxedFilter<(Decision,)>>>;
+
+/// Hands the head of a request through warp, which would have it copied otherwise.
+#[derive(Clone)]
+pub(super) struct HeadSlot(Arc<Mutex<Option<Head>>>);
+
+impl HeadSlot {
+    pub(super) fn new(head: Head) -> Self {
+        Self(Arc::new(Mutex::new(Some(head))))
+    }
+
+    fn take(&self) -> Option<Head> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// All endpoints. The MCP servers come first: they are asked for most, and the compiler of the routes keeps them
+/// from shadowing the others.
+pub(super) fn service(gateway: &Arc<Gateway>) -> Filters {
+    let endpoints = mcp_servers(gateway)
+        .or(oauth(gateway))
+        .unify()
+        .or(well_known(gateway))
+        .unify()
+        .or(people_and_probes(gateway))
+        .unify()
+        .recover(|rejection| ready(Ok::<_, Infallible>(word(&rejection))))
+        .unify()
+        .boxed();
+    TowerToHyperService::new(warp::service(endpoints))
+}
+
+fn mcp_servers(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
+    let (table, gateway) = (gateway.site.table, Arc::clone(gateway));
+    warp::path::full()
+        .and_then(move |path: FullPath| ready(table.find(path.as_str()).ok_or_else(warp::reject::not_found)))
+        .and(head())
+        .then(move |found, head| mcp::any(Arc::clone(&gateway), head, found))
+        .boxed()
+}
+
+fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
+    let register = warp::path!("auth" / "register").and(warp::post()).and(head()).map(with(gateway, |g, head| {
+        Inspect::new(register::LONGEST, move |body| open(register::post(g, head.request_id, body)))
+    }));
+    let token = warp::path!("auth" / "token").and(warp::post()).and(head()).map(with(gateway, |g, head| {
+        Inspect::new(token::LONGEST, move |body| open(token::post(g, head, body)))
+    }));
+    let consent = warp::path!("auth" / "authorize").and(warp::post()).and(head()).map(with(gateway, |g, head| {
+        Inspect::new(consent::LONGEST, move |body| consent::post(g, head, body))
+    }));
+    let authorize =
+        warp::path!("auth" / "authorize").and(warp::get()).and(head()).then(with(gateway, |g, head| {
+            on_control(Arc::clone(&g), authorize::get(g, head))
+        }));
+    let callback = warp::path!("auth" / "callback").and(warp::get()).and(head()).then(with(gateway, |g, head| {
+        on_control(Arc::clone(&g), callback::get(g, head))
+    }));
+    let preflight = warp::path!("auth" / "register").or(warp::path!("auth" / "token")).unify();
+    let preflight = preflight.and(warp::options()).map(preflight_answer);
+    register.or(token).unify().or(consent).unify().or(authorize).unify().or(callback).unify().or(preflight).unify().boxed()
+}
+
+fn well_known(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
+    let preflight = warp::path!(".well-known" / ..).and(warp::options()).map(preflight_answer);
+    let server = warp::path!(".well-known" / "oauth-authorization-server")
+        .or(warp::path!(".well-known" / "openid-configuration"))
+        .unify()
+        .and(reading())
+        .map(answer(gateway, discovery::authorization_server));
+    let jwks = warp::path!(".well-known" / "jwks.json").and(reading()).map(answer(gateway, discovery::jwks));
+    let origin = warp::path!(".well-known" / "oauth-protected-resource")
+        .and(reading())
+        .map(answer(gateway, discovery::origin_resource));
+    let of_path = Arc::clone(gateway);
+    let resource = warp::path!(".well-known" / "oauth-protected-resource" / ..)
+        .and(reading())
+        .and(warp::path::full())
+        .and_then(move |path: FullPath| {
+            let path = path.as_str().trim_start_matches("/.well-known/oauth-protected-resource");
+            let document = discovery::protected_resource(&of_path, path);
+            ready(document.map(Decision::Answer).ok_or_else(warp::reject::not_found))
+        });
+    preflight.or(server).unify().or(jwks).unify().or(origin).unify().or(resource).unify().boxed()
+}
+
+fn people_and_probes(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
+    let landing = warp::path::end().and(reading()).map(answer(gateway, landing::get));
+    let healthz = warp::path!("healthz").and(reading()).map(answer(gateway, health::healthz));
+    let readyz = warp::path!("readyz").and(reading()).map(answer(gateway, health::readyz));
+    landing.or(healthz).unify().or(readyz).unify().boxed()
+}
+
+/// GET, or HEAD, whose body hyper leaves out.
+fn reading() -> impl Filter<Extract = (), Error = Rejection> + Copy {
+    warp::get().or(warp::head()).unify()
+}
+
+fn head() -> impl Filter<Extract = (Head,), Error = Rejection> + Copy {
+    warp::ext::get::<HeadSlot>().and_then(|slot: HeadSlot| ready(slot.take().ok_or_else(warp::reject::reject)))
+}
+
+fn with<T>(
+    gateway: &Arc<Gateway>,
+    endpoint: impl Fn(Arc<Gateway>, Head) -> T + Clone,
+) -> impl Fn(Head) -> T + Clone {
+    let gateway = Arc::clone(gateway);
+    move |head| endpoint(Arc::clone(&gateway), head)
+}
+
+fn answer(
+    gateway: &Arc<Gateway>,
+    endpoint: impl Fn(&Gateway) -> Response<Bytes> + Clone,
+) -> impl Fn() -> Decision + Clone {
+    let gateway = Arc::clone(gateway);
+    move || Decision::Answer(endpoint(&gateway))
+}
+
+async fn on_control(gateway: Arc<Gateway>, endpoint: impl Future<Output = Response<Bytes>> + Send + 'static) -> Decision {
+    let answered = gateway.on_control(endpoint).await;
+    let failed = || access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed");
+    Decision::Answer(answered.unwrap_or_else(failed))
+}
+
+async fn open(endpoint: impl Future<Output = Response<Bytes>>) -> Response<Bytes> {
+    open_to_scripts(endpoint.await)
+}
+
+fn preflight_answer() -> Decision {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    set(&mut response, ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
+    set(&mut response, ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, Accept, MCP-Protocol-Version");
+    set(&mut response, ACCESS_CONTROL_MAX_AGE, "600");
+    Decision::Answer(open_to_scripts(response))
+}
+
+/// Words warp's own rejections: endpoints answer, they never reject.
+fn word(rejection: &Rejection) -> Decision {
+    let (status, message) = if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+        (StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not have that method")
+    } else {
+        (StatusCode::NOT_FOUND, "there is nothing here: see the list of servers at /")
+    };
+    Decision::Answer(open_to_scripts(access::error(status, message)))
+}

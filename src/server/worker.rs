@@ -1,0 +1,127 @@
+//! One proxy thread: accepts connections and serves them.
+
+use super::dispatch::Dispatch;
+use super::{DRAIN, filters};
+use crate::gateway::Gateway;
+use crate::proxy::Proxy;
+use hyper::rt::Executor;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::LocalSet;
+
+/// A client that is slower than this to send a head is attacking us, or gone.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// All header fields of a request together, in bytes.
+const LARGEST_HEAD: usize = 32 * 1024;
+const MOST_HEADERS: usize = 100;
+/// Between two tries to accept, when the process has run out of files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What all threads share.
+pub(super) struct Shared {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) connections: Arc<Semaphore>,
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+/// Runs tasks on the thread that they were made on.
+#[derive(Clone, Copy)]
+struct OnThisThread;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
+    }
+}
+
+/// Serves until `stopped` says so, then drains.
+pub(super) fn run(listener: TcpListener, shared: Shared) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::error!(%error, "a proxy thread could not start"),
+    };
+    LocalSet::new().block_on(&runtime, async move {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => accept(listener, shared).await,
+            Err(error) => tracing::error!(%error, "a proxy thread could not listen"),
+        }
+    });
+}
+
+async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
+    let graceful = GracefulShutdown::new();
+    let server = builder();
+    let dispatch = Rc::new(Dispatch {
+        filters: filters::service(&shared.gateway),
+        proxy: Rc::new(Proxy::default()),
+        gateway: Arc::clone(&shared.gateway),
+    });
+    loop {
+        let accepted = tokio::select! {
+            _ = shared.stopped.wait_for(|stopped| *stopped) => break,
+            accepted = next(&listener, &shared.connections) => accepted,
+        };
+        let Some((stream, peer, permit)) = accepted else { continue };
+        let dispatch = Rc::clone(&dispatch);
+        let service = service_fn(move |request| Rc::clone(&dispatch).call(request, peer.ip()));
+        let connection = server.serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection.into_owned());
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::info!("connections that were still open after the drain are cut");
+    }
+}
+
+async fn next(
+    listener: &tokio::net::TcpListener,
+    connections: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY was not set");
+            }
+            Some((stream, peer, permit))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+fn builder() -> Builder<OnThisThread> {
+    let mut builder = Builder::new(OnThisThread);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(LARGEST_HEAD)
+        .max_headers(MOST_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(LARGEST_HEAD as u32)
+        .max_concurrent_streams(200)
+        .keep_alive_interval(HEAD_TIMEOUT)
+        .keep_alive_timeout(HEAD_TIMEOUT);
+    builder
+}
