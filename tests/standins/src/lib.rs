@@ -13,5 +13,7 @@ mod params;
 mod random;
 mod server;
 mod time;
+mod trouble;
 
 pub use time::Time;
+pub use trouble::Trouble;

@@ -3,6 +3,8 @@
 use std::sync::Once;
 use std::time::Duration;
 
+use crate::Trouble;
+
 const SLOWEST_ANSWER: Duration = Duration::from_secs(30);
 /// What a page, a document or a JSON-RPC answer may weigh.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -22,12 +24,12 @@ pub(crate) fn http_client() -> reqwest::Client {
         .expect("a client without special settings can be built")
 }
 
-/// The body, at most 1 MiB of it; a longer one is an error in words.
-pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, String> {
+/// The body, at most 1 MiB of it; a longer one is trouble.
+pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Trouble> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| format!("the body broke off: {error}"))? {
+    while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > LARGEST_BODY {
-            return Err("the body is larger than 1 MiB".to_owned());
+            return Err(Trouble::new("the body is larger than 1 MiB"));
         }
         body.extend_from_slice(&chunk);
     }

@@ -59,6 +59,7 @@ pub(super) fn redirect(request: &AuthorizeRequest, pairs: &[(&str, &str)]) -> Re
 
 /// An error that may not leave the org: Okta's "400 Bad Request" page.
 pub(super) fn page(status: StatusCode, words: &str) -> Response {
-    let html = format!("<!doctype html><meta charset=utf-8><title>Error</title><h1>{status}</h1><p>{words}</p>");
+    let html =
+        format!("<!doctype html><meta charset=utf-8><title>Error</title><h1>{status}</h1><p>{words}</p>");
     (status, Html(html)).into_response()
 }

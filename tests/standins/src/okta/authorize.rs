@@ -39,13 +39,19 @@ pub(super) async fn login(State(org): State<Arc<Org>>, body: Bytes) -> Response 
     let state_token = form.get("stateToken").unwrap_or_default();
     let mut memory = org.memory();
     let Some(request) = memory.pending.get(state_token).cloned() else {
-        return page(StatusCode::BAD_REQUEST, "This sign-in has expired. Go back to the app and start again.");
+        return page(
+            StatusCode::BAD_REQUEST,
+            "This sign-in has expired. Go back to the app and start again.",
+        );
     };
     let login = form.get("username").unwrap_or_default();
-    let known = memory.people.iter().find(|person| person.answers_to(login)).map(|person| person.username.clone());
-    let allowed = known.filter(|name| form.get("password") == Some(PASSWORD) && !memory.suspended.contains(name));
+    let known =
+        memory.people.iter().find(|person| person.answers_to(login)).map(|person| person.username.clone());
+    let allowed =
+        known.filter(|name| form.get("password") == Some(PASSWORD) && !memory.suspended.contains(name));
     let Some(username) = allowed else {
-        let shown = LoginPage { state_token, username: login, error: Some(BAD_LOGIN), people: &memory.people };
+        let shown =
+            LoginPage { state_token, username: login, error: Some(BAD_LOGIN), people: &memory.people };
         return (StatusCode::UNAUTHORIZED, Html(login_page(&shown))).into_response();
     };
     memory.pending.take(state_token);

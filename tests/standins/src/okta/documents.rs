@@ -11,7 +11,8 @@ use super::claims;
 use super::org::Org;
 use super::server::AuthServer;
 
-const CACHEABLE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "max-age=86400, must-revalidate")];
+const CACHEABLE: [(header::HeaderName, &str); 1] =
+    [(header::CACHE_CONTROL, "max-age=86400, must-revalidate")];
 
 pub(super) async fn org_metadata(State(org): State<Arc<Org>>) -> Response {
     (CACHEABLE, Json(AuthServer::Org.metadata(&org.origin, &org.options))).into_response()
@@ -31,7 +32,8 @@ pub(super) async fn userinfo(State(org): State<Arc<Org>>, headers: HeaderMap) ->
     let token = bearer.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     let memory = org.memory();
     let access = memory.access_tokens.get(token).filter(|access| access.expires_at > org.now());
-    let Some((access, person)) = access.and_then(|access| Some((access, memory.active(&access.username)?))) else {
+    let Some((access, person)) = access.and_then(|access| Some((access, memory.active(&access.username)?)))
+    else {
         let challenge = "Bearer authorization_uri=\"/oauth2/v1/authorize\", realm=\"/oauth2/v1/userinfo\", \
             scope=\"openid\", error=\"invalid_token\", error_description=\"The access token is invalid.\"";
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response();

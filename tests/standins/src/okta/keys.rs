@@ -22,7 +22,12 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn new() -> Self {
-        Self { generation: 0, foreign_in_jwks: false, pairs: [pair(FIRST), pair(SECOND)], foreign: pair(FOREIGN) }
+        Self {
+            generation: 0,
+            foreign_in_jwks: false,
+            pairs: [pair(FIRST), pair(SECOND)],
+            foreign: pair(FOREIGN),
+        }
     }
 
     /// The next key signs from now on, under a new `kid`.
@@ -42,8 +47,10 @@ impl Keys {
     pub(super) fn jwks(&self) -> Value {
         let mut keys = Vec::new();
         if self.foreign_in_jwks {
-            keys.push(json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "foreign-okp",
-                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}));
+            keys.push(
+                json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "foreign-okp",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}),
+            );
             keys.push(json!({"kty": "FUTURE", "alg": "XX999", "kid": "foreign-kty", "pub": "AAAA"}));
         }
         keys.push(self.jwk(self.generation));

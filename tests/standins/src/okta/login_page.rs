@@ -25,7 +25,8 @@ button { width: 100%; margin-top: 1.25rem; padding: .6rem; font: inherit; font-w
 
 /// The page as HTML.
 pub(super) fn login_page(shown: &LoginPage<'_>) -> String {
-    let error = shown.error.map_or_else(String::new, |words| format!("<p class=error role=alert>{words}</p>"));
+    let error =
+        shown.error.map_or_else(String::new, |words| format!("<p class=error role=alert>{words}</p>"));
     let people: String = shown.people.iter().map(entry).collect();
     let (state_token, username) = (escape(shown.state_token), escape(shown.username));
     format!(

@@ -136,6 +136,7 @@ impl Memory {
 
     /// Someone whose tokens still count: known, not suspended, assigned to the app.
     pub(super) fn active(&self, username: &str) -> Option<&Person> {
-        self.person(username).filter(|_| !self.suspended.contains(username) && !self.refused.contains(username))
+        self.person(username)
+            .filter(|_| !self.suspended.contains(username) && !self.refused.contains(username))
     }
 }

@@ -98,7 +98,8 @@ fn by_code(org: &Org, memory: &mut Memory, server: &AuthServer, form: &Params) -
         return Err(INVALID_CODE);
     }
     if form.get("redirect_uri") != Some(&code.request.redirect_uri) {
-        let words = "The 'redirect_uri' does not match the redirection URI used in the authorization request.";
+        let words =
+            "The 'redirect_uri' does not match the redirection URI used in the authorization request.";
         return Err(OAuthError::bad_request("invalid_grant", words));
     }
     if let Some(challenge) = &code.request.challenge {
