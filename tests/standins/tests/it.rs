@@ -4,6 +4,9 @@
 #[path = "it/backend.rs"]
 mod backend;
 #[cfg(test)]
+#[path = "it/client.rs"]
+mod client;
+#[cfg(test)]
 #[path = "it/mcp.rs"]
 mod mcp;
 #[cfg(test)]
