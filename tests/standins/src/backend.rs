@@ -88,7 +88,10 @@ impl Backend {
         self.server.stop().await;
     }
 
-    /// From now on `path` answers with this. Header names and values must be valid in HTTP.
+    /// From now on `path` answers with this.
+    ///
+    /// # Panics
+    /// If the status or a header is not valid in HTTP.
     pub fn script(&self, path: &str, (status, headers): (u16, &[(&str, &str)]), body: impl Into<Vec<u8>>) {
         let pair = |&(name, value): &(&str, &str)| {
             let name = HeaderName::try_from(name).expect("a script's header names are valid");

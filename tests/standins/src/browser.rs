@@ -5,6 +5,7 @@ mod cookies;
 mod csp;
 mod html;
 mod page;
+mod source;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -18,6 +19,7 @@ use crate::okta::PASSWORD;
 use crate::{Time, Trouble};
 use cookies::{Jar, Navigation};
 use csp::FormAction;
+use source::Source;
 
 const MOST_HOPS: usize = 20;
 
@@ -72,19 +74,18 @@ impl Browser {
         self.navigate(Request::typed(Url::parse(url)?)).await
     }
 
-    /// Sends a form of `page`. `overrides` replace or add fields; `button` is the name, value or text of the
-    /// button to press, else the first one is pressed.
+    /// Sends a form. `overrides` replace or add fields; `button` is the name, value or text of the button to
+    /// press, else the first one is pressed.
     pub async fn submit(
         &mut self,
-        page: &Page,
         form: &Form,
-        (overrides, button): (&[(&str, &str)], Option<&str>),
+        overrides: &[(&str, &str)],
+        button: Option<&str>,
     ) -> Result<Landing, Trouble> {
         let button = form.button(button)?;
-        let encoded = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form.data(overrides, button))
-            .finish();
-        let mut url = form.target(button, &page.url)?;
+        let data = form.data(overrides, button);
+        let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(data).finish();
+        let mut url = form.target(button)?;
         let post = form.method == "post";
         if !post {
             url.set_query(Some(&encoded));
@@ -93,19 +94,19 @@ impl Browser {
             method: if post { Method::POST } else { Method::GET },
             url,
             form: post.then_some(encoded),
-            initiator: Some(page.url.origin()),
-            origin_header: post.then(|| page.origin_header()),
-            form_action: FormAction::of(page),
+            initiator: form.source.page.as_ref().map(Url::origin),
+            origin_header: post.then(|| form.source.origin_header.clone()),
+            form_action: form.source.form_action.clone(),
         };
         self.navigate(request).await
     }
 
     /// Fills in the stand-in Okta's login form on `page` and sends it.
     pub async fn sign_in(&mut self, page: &Page, username: &str) -> Result<Landing, Trouble> {
-        let form = page.forms.iter().find(|form| form.has("password"));
+        let form = page.form_with("password");
         let form =
             form.ok_or_else(|| Trouble::new(format!("no login form at {}: {}", page.url, page.body)))?;
-        self.submit(page, form, (&[("username", username), ("password", PASSWORD)], None)).await
+        self.submit(form, &[("username", username), ("password", PASSWORD)], None).await
     }
 
     /// The name and value of each cookie that a request to `url` from the same site would carry.
@@ -212,7 +213,8 @@ impl Fetched {
     }
 
     fn into_page(self, trail: Vec<Hop>) -> Page {
-        let forms = if self.is_html() { html::forms(&self.body) } else { Vec::new() };
+        let source = Source::of(&self.url, &self.headers);
+        let forms = if self.is_html() { html::forms(&self.body, &source) } else { Vec::new() };
         Page { url: self.url, status: self.status, headers: self.headers, body: self.body, forms, trail }
     }
 }

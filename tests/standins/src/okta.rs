@@ -1,7 +1,8 @@
-//! A stand-in Okta: a real OpenID provider on loopback, with the endpoints, names and words of Okta's org
+//! A stand-in Okta: a real `OpenID` provider on loopback, with the endpoints, names and words of Okta's org
 //! authorization server and of its custom ones, and with verbs that make it misbehave.
 
 mod answers;
+mod app_auth;
 mod authorize;
 mod bounded;
 mod claims;
@@ -99,6 +100,11 @@ impl Okta {
         let mut memory = self.org.memory();
         memory.families.clear();
         memory.refresh_tokens.clear();
+    }
+
+    /// Adds a sign-in redirect URI, for a gateway whose port is known only after the org has started.
+    pub fn add_redirect_uri(&self, uri: &str) {
+        self.org.memory().redirect_uris.push(uri.to_owned());
     }
 
     /// Changes the app's secret; the old one is `invalid_client` at once.

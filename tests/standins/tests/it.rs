@@ -4,6 +4,9 @@
 #[path = "it/backend.rs"]
 mod backend;
 #[cfg(test)]
+#[path = "it/browser.rs"]
+mod browser;
+#[cfg(test)]
 #[path = "it/client.rs"]
 mod client;
 #[cfg(test)]

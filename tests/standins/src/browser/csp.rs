@@ -1,12 +1,12 @@
 //! `form-action` of a Content-Security-Policy, as Chromium reads it: over the whole redirect chain.
 
+use reqwest::header::HeaderMap;
 use url::Url;
 
-use super::page::Page;
 use crate::Trouble;
 
 /// What a page's forms may reach: the page's own address, and one source list for each policy that has one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct FormAction {
     page: Option<Url>,
     policies: Vec<Vec<String>>,
@@ -18,12 +18,11 @@ impl FormAction {
         Self::default()
     }
 
-    /// The policies in the headers of `page`.
-    pub(super) fn of(page: &Page) -> Self {
-        let headers = page.headers.get_all("content-security-policy").iter();
+    /// The policies in the headers of the page at `url`.
+    pub(super) fn of(url: &Url, headers: &HeaderMap) -> Self {
+        let headers = headers.get_all("content-security-policy").iter();
         let policies = headers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-        let policies = policies.filter_map(form_action).collect();
-        Self { page: Some(page.url.clone()), policies }
+        Self { page: Some(url.clone()), policies: policies.filter_map(form_action).collect() }
     }
 
     /// Trouble if a policy does not let a form get to `url`.

@@ -4,6 +4,7 @@ mod tags;
 
 use url::Url;
 
+use super::source::Source;
 use crate::Trouble;
 use tags::{Tag, Tags};
 
@@ -18,6 +19,8 @@ pub struct Form {
     pub fields: Vec<Field>,
     /// Its submit buttons in order.
     pub buttons: Vec<Button>,
+    /// The page it was on.
+    pub(super) source: Source,
 }
 
 /// A field of a form.
@@ -66,8 +69,9 @@ impl Form {
         found.map(Some).ok_or_else(|| Trouble::new(format!("no button {wanted:?} among {:?}", self.buttons)))
     }
 
-    pub(super) fn target(&self, button: Option<&Button>, page: &Url) -> Result<Url, Trouble> {
+    pub(super) fn target(&self, button: Option<&Button>) -> Result<Url, Trouble> {
         let action = button.and_then(|button| button.action.as_deref()).unwrap_or(&self.action);
+        let page = self.source.page.as_ref().ok_or_else(|| Trouble::new("a form that is on no page"))?;
         Ok(if action.is_empty() { page.clone() } else { page.join(action)? })
     }
 
@@ -90,7 +94,7 @@ impl Form {
 }
 
 /// The forms of a page, in order.
-pub(super) fn forms(html: &str) -> Vec<Form> {
+pub(super) fn forms(html: &str, source: &Source) -> Vec<Form> {
     let mut forms = Vec::new();
     let mut open: Option<Form> = None;
     for tag in Tags::new(html) {
@@ -100,7 +104,7 @@ pub(super) fn forms(html: &str) -> Vec<Form> {
                 let method = tag.get("method").unwrap_or_default().to_ascii_lowercase();
                 let method = if method == "post" { method } else { "get".to_owned() };
                 let action = tag.get("action").unwrap_or_default().to_owned();
-                open = Some(Form { action, method, ..Form::default() });
+                open = Some(Form { action, method, source: source.clone(), ..Form::default() });
             }
             ("/form", _) => forms.extend(open.take()),
             (_, Some(form)) => add(form, &tag),
@@ -136,7 +140,7 @@ fn add(form: &mut Form, tag: &Tag) {
             form.fields.push(Field { name: text("name"), value, kind, checked: tag.has("checked") });
         }
         ("input", _) => {
-            form.fields.push(Field { name: text("name"), value: text("value"), kind, checked: true })
+            form.fields.push(Field { name: text("name"), value: text("value"), kind, checked: true });
         }
         ("textarea", _) => {
             form.fields.push(Field {
@@ -182,7 +186,7 @@ fn button(tag: &Tag, text: String) -> Button {
 
 #[cfg(test)]
 mod tests {
-    use super::{forms, refresh};
+    use super::{Source, forms, refresh};
 
     const PAGE: &str = r#"<!doctype html><title>a < b</title><!-- <form action="/no"> -->
         <script>if (a < b) document.write("<form action='/no2'>")</script>
@@ -194,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_form_is_read_as_a_browser_reads_it() {
-        let found = forms(PAGE);
+        let found = forms(PAGE, &Source::default());
         assert_eq!(found.len(), 1);
         let form = &found[0];
         assert_eq!((form.action.as_str(), form.method.as_str()), ("/go?a=1&b=2", "post"));

@@ -80,11 +80,4 @@ impl Page {
     pub fn form_with_button(&self, button: &str) -> Option<&Form> {
         self.forms.iter().find(|form| form.button(Some(button)).is_ok())
     }
-
-    /// The `Origin` of a POST from here: a page that forbids referrers posts as `null`, even to itself.
-    pub(super) fn origin_header(&self) -> String {
-        let policies = self.headers.get_all("referrer-policy").iter().filter_map(|value| value.to_str().ok());
-        let last = policies.flat_map(|value| value.split(',')).map(str::trim).next_back();
-        if last == Some("no-referrer") { "null".to_owned() } else { self.url.origin().ascii_serialization() }
-    }
 }

@@ -133,7 +133,7 @@ async fn step(browser: &mut Browser, page: &Page, login: &Login<'_>) -> Result<L
     }
     let (form, button) = decide(&page.forms, login.decision)
         .ok_or_else(|| Trouble::new(format!("nothing to press at {}: {}", page.url, page.body)))?;
-    browser.submit(page, form, (login.answers, Some(button))).await
+    browser.submit(form, login.answers, Some(button)).await
 }
 
 /// The form and the button that say this, by the button's value or text.
@@ -162,7 +162,8 @@ mod tests {
             action: None,
         };
         let buttons = vec![button("", "Cancel"), button("1", "Continue to Dice")];
-        let forms = [Form::default(), Form { buttons, ..Form::default() }];
+        let mut forms = [Form::default(), Form::default()];
+        forms[1].buttons = buttons;
         assert_eq!(decide(&forms, Decision::Approve).unwrap().1, "Continue to Dice");
         assert_eq!(decide(&forms, Decision::Deny).unwrap().1, "Cancel");
         assert!(decide(&forms[..1], Decision::Deny).is_none());

@@ -54,9 +54,9 @@ async fn challenge(http: &reqwest::Client, mcp_url: &str) -> Result<Vec<(String,
     let request = http.post(mcp_url).header("accept", "application/json, text/event-stream");
     let answer = send(request.json(&initialize_message())).await?;
     check(answer.status == StatusCode::UNAUTHORIZED, || format!("expected 401, got {}", answer.status))?;
-    let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let mut headers = answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let parameters =
-        headers.filter_map(bearer).next().ok_or_else(|| Trouble::new("401 without a Bearer challenge"))?;
+        headers.find_map(bearer).ok_or_else(|| Trouble::new("401 without a Bearer challenge"))?;
     // RFC 6750 §3.1: a request without a token is told nothing about one.
     let accused = parameters.iter().any(|(name, _)| name == "error");
     check(!accused, || "error in a challenge although no token was sent".to_owned())?;

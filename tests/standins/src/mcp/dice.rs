@@ -31,7 +31,7 @@ impl Dice {
 #[tool_router]
 impl Dice {
     #[tool(description = "Rolls dice and returns the numbers they show", annotations(read_only_hint = true))]
-    fn roll(&self, Parameters(Roll { sides, count }): Parameters<Roll>) -> Result<String, ErrorData> {
+    fn roll(Parameters(Roll { sides, count }): Parameters<Roll>) -> Result<String, ErrorData> {
         let (sides, count) = (sides.unwrap_or(6), count.unwrap_or(1));
         if !(2..=MOST_SIDES).contains(&sides) || !(1..=MOST_DICE).contains(&count) {
             return Err(ErrorData::invalid_params("sides must be 2 to 1000, count 1 to 100", None));

@@ -27,7 +27,7 @@ impl Uuids {
 #[tool_router]
 impl Uuids {
     #[tool(description = "Makes random (version 4) UUIDs, one a line")]
-    fn generate(&self, Parameters(Generate { count }): Parameters<Generate>) -> Result<String, ErrorData> {
+    fn generate(Parameters(Generate { count }): Parameters<Generate>) -> Result<String, ErrorData> {
         let count = count.unwrap_or(1);
         if !(1..=MOST).contains(&count) {
             return Err(ErrorData::invalid_params("count must be 1 to 100", None));

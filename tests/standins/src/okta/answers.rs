@@ -29,6 +29,14 @@ pub(super) const INVALID_CLIENT: OAuthError = OAuthError(
     "The client secret supplied for a confidential client is invalid.",
 );
 
+pub(super) const TWO_CREDENTIALS: OAuthError =
+    OAuthError(StatusCode::UNAUTHORIZED, "invalid_request", "Cannot supply multiple client credentials.");
+pub(super) const INVALID_ASSERTION: OAuthError = OAuthError(
+    StatusCode::UNAUTHORIZED,
+    "invalid_client",
+    "The client_assertion is invalid, expired or was used before.",
+);
+
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let Self(status, code, description) = self;

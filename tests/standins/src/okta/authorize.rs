@@ -73,7 +73,7 @@ fn authorize(org: &Org, server: AuthServer, headers: &HeaderMap, query: &str) ->
         return page(StatusCode::BAD_REQUEST, "Invalid value for 'client_id' parameter.");
     }
     let redirect_uri = params.get("redirect_uri").unwrap_or_default();
-    if !org.options.redirect_uris.iter().any(|registered| registered == redirect_uri) {
+    if !org.memory().redirect_uris.iter().any(|registered| registered == redirect_uri) {
         let words = "The 'redirect_uri' parameter must be a Login redirect URI in the client app settings.";
         return page(StatusCode::BAD_REQUEST, words);
     }

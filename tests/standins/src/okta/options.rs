@@ -1,5 +1,7 @@
 //! How an org is set up before it starts.
 
+use serde_json::Value;
+
 use super::people::{Person, everyone};
 use crate::Time;
 
@@ -10,6 +12,8 @@ pub struct OktaOptions {
     pub client_id: String,
     /// Its secret, accepted as `client_secret_basic` and `client_secret_post`.
     pub client_secret: String,
+    /// The app's public keys as JWKs; if there are any, it must use `private_key_jwt` (RS256 or ES256).
+    pub client_jwks: Vec<Value>,
     /// The sign-in redirect URIs, matched exactly.
     pub redirect_uris: Vec<String>,
     /// The port on 127.0.0.1; 0 picks a free one.
@@ -66,6 +70,7 @@ impl Default for OktaOptions {
         Self {
             client_id: "0oastandinclient0h7".to_owned(),
             client_secret: "stand-in-okta-client-secret".to_owned(),
+            client_jwks: Vec::new(),
             redirect_uris: vec!["http://localhost:8080/auth/callback".to_owned()],
             port: 0,
             people: everyone(),

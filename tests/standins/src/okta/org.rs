@@ -25,6 +25,7 @@ pub(super) struct Org {
 /// What changes while the org runs.
 pub(super) struct Memory {
     pub(super) client_secret: String,
+    pub(super) redirect_uris: Vec<String>,
     pub(super) people: Vec<Person>,
     /// Usernames that are not assigned to the app.
     pub(super) refused: HashSet<String>,
@@ -41,6 +42,8 @@ pub(super) struct Memory {
     pub(super) sessions: Bounded<Session>,
     pub(super) codes: Bounded<Code>,
     pub(super) access_tokens: Bounded<Access>,
+    /// The `jti` of client assertions seen.
+    pub(super) assertions: Bounded<()>,
     /// Refresh tokens, current and spent, to the family they belong to.
     pub(super) refresh_tokens: Bounded<String>,
     pub(super) families: Bounded<Family>,
@@ -114,6 +117,7 @@ impl Memory {
         };
         Self {
             client_secret: options.client_secret.clone(),
+            redirect_uris: options.redirect_uris.clone(),
             people: options.people.clone(),
             refused: options.people.iter().filter(unassigned).map(|person| person.username.clone()).collect(),
             suspended: HashSet::new(),
@@ -125,6 +129,7 @@ impl Memory {
             sessions: Bounded::new(),
             codes: Bounded::new(),
             access_tokens: Bounded::new(),
+            assertions: Bounded::new(),
             refresh_tokens: Bounded::new(),
             families: Bounded::new(),
         }

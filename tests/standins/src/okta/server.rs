@@ -31,6 +31,10 @@ impl AuthServer {
         }
     }
 
+    pub(super) fn token_endpoint(&self, origin: &str) -> String {
+        format!("{}/v1/token", self.base(origin))
+    }
+
     /// The scopes this server defines; the `groups` scope exists at the org server only.
     pub(super) fn scopes(&self, options: &OktaOptions) -> Vec<String> {
         let oidc = OIDC_SCOPES.iter().map(|&scope| scope.to_owned());
@@ -52,7 +56,7 @@ impl AuthServer {
         json!({
             "issuer": self.issuer(origin),
             "authorization_endpoint": format!("{base}/v1/authorize"),
-            "token_endpoint": format!("{base}/v1/token"),
+            "token_endpoint": self.token_endpoint(origin),
             "userinfo_endpoint": format!("{base}/v1/userinfo"),
             "registration_endpoint": format!("{origin}/oauth2/v1/clients"),
             "jwks_uri": format!("{base}/v1/keys"),

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Json, Response};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::answers::{INVALID_CLIENT, INVALID_CODE, OAuthError};
+use super::answers::{INVALID_CODE, OAuthError};
+use super::app_auth::{Presented, authenticate};
 use super::claims::has;
 use super::id_token::{Subject, id_token};
 use super::options::RefreshTokens;
@@ -37,10 +38,17 @@ pub(super) async fn at_custom(
 }
 
 /// `…/v1/revoke`: RFC 7009; an unknown token is no error.
-pub(super) async fn revoke(State(org): State<Arc<Org>>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn revoke(
+    State(org): State<Arc<Org>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let form = Params::parse(&body);
     let mut memory = org.memory();
-    if let Err(error) = authenticate(&org, &memory, &headers, &form) {
+    let presented =
+        Presented { headers: &headers, form: &form, endpoint: format!("{}{}", org.origin, uri.path()) };
+    if let Err(error) = authenticate(&org, &mut memory, &presented) {
         return error.into_response();
     }
     let token = form.get("token").unwrap_or_default();
@@ -61,7 +69,8 @@ fn respond(answer: Result<Value, OAuthError>) -> Response {
 fn token(org: &Org, server: &AuthServer, headers: &HeaderMap, body: &[u8]) -> Result<Value, OAuthError> {
     let form = Params::parse(body);
     let mut memory = org.memory();
-    authenticate(org, &memory, headers, &form)?;
+    let presented = Presented { headers, form: &form, endpoint: server.token_endpoint(&org.origin) };
+    authenticate(org, &mut memory, &presented)?;
     match form.get("grant_type") {
         Some("authorization_code") => by_code(org, &mut memory, server, &form),
         Some("refresh_token") => refresh::by_refresh_token(org, &mut memory, server, &form),
@@ -70,26 +79,6 @@ fn token(org: &Org, server: &AuthServer, headers: &HeaderMap, body: &[u8]) -> Re
             "The authorization grant type is not supported by the authorization server.",
         )),
     }
-}
-
-fn authenticate(org: &Org, memory: &Memory, headers: &HeaderMap, form: &Params) -> Result<(), OAuthError> {
-    let (id, secret) = match headers.get(header::AUTHORIZATION) {
-        Some(value) => basic(value.to_str().unwrap_or_default()).ok_or(INVALID_CLIENT)?,
-        None => {
-            let text = |name| form.get(name).unwrap_or_default().to_owned();
-            (text("client_id"), text("client_secret"))
-        }
-    };
-    if id == org.options.client_id && secret == memory.client_secret { Ok(()) } else { Err(INVALID_CLIENT) }
-}
-
-/// RFC 6749 §2.3.1: both halves are form-encoded first.
-fn basic(value: &str) -> Option<(String, String)> {
-    let decoded = STANDARD.decode(value.strip_prefix("Basic ")?).ok()?;
-    let text = String::from_utf8(decoded).ok()?;
-    let (id, secret) = text.split_once(':')?;
-    let decode = |half: &str| Params::parse(format!("v={half}").as_bytes()).get("v").map(str::to_owned);
-    Some((decode(id)?, decode(secret)?))
 }
 
 fn by_code(org: &Org, memory: &mut Memory, server: &AuthServer, form: &Params) -> Result<Value, OAuthError> {
@@ -178,16 +167,4 @@ fn start_family(memory: &mut Memory, server: &AuthServer, session: &Session, sco
     };
     memory.families.insert(id, family);
     token
-}
-
-#[cfg(test)]
-mod tests {
-    use super::basic;
-
-    #[test]
-    fn basic_credentials_are_form_decoded() {
-        // base64("a%3Ab:c%2Bd")
-        assert_eq!(basic("Basic YSUzQWI6YyUyQmQ="), Some(("a:b".to_owned(), "c+d".to_owned())));
-        assert_eq!(basic("Bearer x"), None);
-    }
 }

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 const REDIRECT: &str = "http://localhost:33418/callback";
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
+/// What a test does to the documents of the resource and of the server.
+type Change = fn(&mut Value, &mut Value);
+
 struct World {
     backend: Backend,
     okta: Okta,
@@ -90,7 +93,7 @@ async fn it_gets_from_a_url_to_a_tool() {
 #[tokio::test]
 async fn discovery_refuses_what_a_strict_client_refuses() {
     let world = World::start().await;
-    let cases: [(fn(&mut Value, &mut Value), &str); 5] = [
+    let cases: [(Change, &str); 5] = [
         (|resource, _| resource["resource"] = json!("http://other.example/mcp"), "RFC 9728"),
         (|resource, _| resource["authorization_servers"] = json!([]), "authorization_servers"),
         (|_, server| server["issuer"] = json!("http://other.example"), "RFC 8414"),

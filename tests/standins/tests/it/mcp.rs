@@ -24,8 +24,8 @@ impl Session {
 
     async fn call(&mut self, method: &str, params: Value) -> Value {
         let text = self.post(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})).await;
-        let data = text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim);
-        let message = data.filter(|data| !data.is_empty()).next_back();
+        let mut data = text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim);
+        let message = data.rfind(|data| !data.is_empty());
         serde_json::from_str(message.unwrap_or_else(|| panic!("no message in {text}"))).unwrap()
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gateway_standins::Time;
 use gateway_standins::okta::{ClaimsIn, IdTokenFault, OktaOptions, Outage, RefreshTokens};
 use serde_json::json;
@@ -218,6 +220,39 @@ async fn an_outage_hits_the_whole_or_one_endpoint() {
     assert!(!hanging.is_finished());
     okta.stop().await;
     assert!(hanging.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn an_app_with_keys_signs_its_requests_and_each_assertion_works_once() {
+    use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+    let random = ring::rand::SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
+    let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+    let jwk = json!({"kty": "EC", "crv": "P-256", "kid": "k", "x": encode(x), "y": encode(y)});
+    let (okta, party) = start(OktaOptions { client_jwks: vec![jwk], ..OktaOptions::default() }).await;
+    let now = Time::default().now();
+    let assertion = |audience: &str, jti: &str| {
+        let id = OktaOptions::default().client_id;
+        let claims = json!({"iss": id, "sub": id, "aud": audience, "exp": now + 60, "jti": jti});
+        let header = json!({"alg": "ES256", "kid": "k"});
+        let input = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+        let signature = pair.sign(&random, input.as_bytes()).unwrap();
+        format!("{input}.{}", encode(signature.as_ref()))
+    };
+    let endpoint = format!("{}/oauth2/v1/token", okta.url());
+    let good = assertion(&endpoint, "1");
+    let error = async |assertion: &str| party.assert(assertion).await["error"].clone();
+    assert_eq!(error(&good).await, "invalid_grant");
+    assert_eq!(error(&good).await, "invalid_client");
+    assert_eq!(error(&assertion(okta.url(), "2")).await, "invalid_client");
+    let forged = assertion(&endpoint, "3").replace("eyJhbGciOiJFUzI1NiIs", "eyJhbGciOiJub25lIiwg");
+    assert_eq!(error(&forged).await, "invalid_client");
+    assert_eq!(party.redeem("x").await.1["error"], "invalid_client");
+}
+
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 async fn claims(party: &Party) -> serde_json::Value {

@@ -97,6 +97,19 @@ impl Party {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
+    /// What a code grant with this client assertion and an unknown code is answered.
+    pub(crate) async fn assert(&self, assertion: &str) -> Value {
+        let endpoint = self.metadata().await["token_endpoint"].as_str().unwrap().to_owned();
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", "unknown"),
+            ("client_assertion_type", kind),
+            ("client_assertion", assertion),
+        ];
+        self.http.post(endpoint).form(&form).send().await.unwrap().json().await.unwrap()
+    }
+
     pub(crate) async fn userinfo(&self, token: &str) -> (u16, Value) {
         let endpoint = self.metadata().await["userinfo_endpoint"].as_str().unwrap().to_owned();
         let response = self.http.get(endpoint).bearer_auth(token).send().await.unwrap();
@@ -135,5 +148,5 @@ pub(crate) fn answer(landing: Landing) -> Vec<(String, String)> {
 
 pub(crate) fn find<'a>(pairs: &'a [(String, String)], name: &str) -> &'a str {
     let found = pairs.iter().find(|(key, _)| key == name);
-    found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("no {name} in {pairs:?}"))
+    found.map_or_else(|| panic!("no {name} in {pairs:?}"), |(_, value)| value.as_str())
 }
