@@ -65,9 +65,10 @@ pub(super) fn redirect(request: &AuthorizeRequest, pairs: &[(&str, &str)]) -> Re
     (StatusCode::FOUND, [(header::LOCATION, target.to_string())]).into_response()
 }
 
-/// An error that may not leave the org: Okta's "400 Bad Request" page.
+/// What stays in the org and is shown to the person, such as Okta's "400 Bad Request" page.
 pub(super) fn page(status: StatusCode, words: &str) -> Response {
-    let html =
-        format!("<!doctype html><meta charset=utf-8><title>Error</title><h1>{status}</h1><p>{words}</p>");
+    let html = format!(
+        "<!doctype html><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><title>Stand-in Okta</title>\n        <body style=\"font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:10vh auto;padding:0 1rem\"><h1>{status}</h1><p>{words}</p>"
+    );
     (status, Html(html)).into_response()
 }

@@ -139,12 +139,25 @@ fn check(org: &Org, request: &AuthorizeRequest, params: &Params) -> Result<(), O
     Ok(())
 }
 
+/// `GET /login/signout`: this browser's session ends; the next login asks again.
+pub(super) async fn sign_out(State(org): State<Arc<Org>>, headers: HeaderMap) -> Response {
+    if let Some(sid) = sid(&headers) {
+        org.memory().sessions.take(sid);
+    }
+    let cookie = [(header::SET_COOKIE, "sid=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")];
+    (cookie, page(StatusCode::OK, "You are signed out.")).into_response()
+}
+
 /// Who this browser is signed in as, if it is.
 fn session(org: &Org, headers: &HeaderMap) -> Option<Session> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let sid = cookies.flat_map(|value| value.split("; ")).find_map(|pair| pair.strip_prefix("sid="))?;
     let memory = org.memory();
-    memory.sessions.get(sid).filter(|session| !memory.suspended.contains(&session.username)).cloned()
+    let session = memory.sessions.get(sid(headers)?)?;
+    (!memory.suspended.contains(&session.username)).then(|| session.clone())
+}
+
+fn sid(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|value| value.split("; ")).find_map(|pair| pair.strip_prefix("sid="))
 }
 
 fn ask(org: &Org, request: AuthorizeRequest) -> Response {

@@ -127,8 +127,8 @@ fn spoil_claims(claims: &mut Value, fault: IdTokenFault, now: u64) {
         IdTokenFault::WrongNonce => claims["nonce"] = json!("another-nonce"),
         IdTokenFault::WrongSubject => claims["sub"] = json!("00usomeoneelse"),
         IdTokenFault::Expired => {
-            claims["iat"] = json!(now - 2 * LIFETIME);
-            claims["exp"] = json!(now - LIFETIME);
+            claims["iat"] = json!(now.saturating_sub(2 * LIFETIME));
+            claims["exp"] = json!(now.saturating_sub(LIFETIME));
         }
         IdTokenFault::HugeExp => claims["exp"] = json!(i64::MAX),
         IdTokenFault::IssuedInFuture => claims["iat"] = json!(now + LIFETIME),

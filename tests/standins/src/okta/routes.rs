@@ -23,6 +23,7 @@ pub(super) fn router(org: &Arc<Org>) -> Router {
         .route("/oauth2/v1/keys", get(keys))
         .route("/oauth2/v1/userinfo", get(userinfo).post(userinfo))
         .route("/login", post(authorize::login))
+        .route("/login/signout", get(authorize::sign_out))
         .merge(custom(org))
         .fallback(not_found)
         .layer(from_fn_with_state(Arc::clone(org), gate::gate))

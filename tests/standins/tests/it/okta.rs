@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gateway_standins::Time;
-use gateway_standins::okta::{ClaimsIn, IdTokenFault, OktaOptions, Outage, RefreshTokens};
+use gateway_standins::okta::{ClaimsIn, IdTokenFault, Okta, OktaOptions, Outage, RefreshTokens};
 use serde_json::json;
+use url::Url;
 
 use super::org::{Party, answer, browser, find, start};
 
@@ -58,7 +59,8 @@ async fn a_second_login_in_the_same_browser_asks_nothing_unless_told_to() {
     let forced = party.authorize_url(&[("prompt", "login"), ("login_hint", "carol@example.com")]).await;
     let page = browser.open(&forced).await.unwrap().page().unwrap();
     assert_eq!(page.forms[0].value("username"), Some("carol@example.com"));
-    okta.end_sessions();
+    browser.open(&format!("{}/login/signout", okta.url())).await.unwrap();
+    assert!(browser.cookies(okta.url()).unwrap().is_empty());
     let none = browser.open(&party.authorize_url(&[("prompt", "none")]).await).await.unwrap();
     assert_eq!(find(&answer(none), "error"), "login_required");
     let asked = okta.requests().into_iter().filter(|request| request.path == "/oauth2/v1/authorize");
@@ -218,8 +220,13 @@ async fn an_outage_hits_the_whole_or_one_endpoint() {
     let hanging = tokio::spawn(reqwest::get(url));
     assert!(okta.wait_for_request("/v1/keys").await.is_some());
     assert!(!hanging.is_finished());
+    let issuer = okta.url().to_owned();
     okta.stop().await;
     assert!(hanging.await.unwrap().is_err());
+    assert!(reqwest::get(&issuer).await.is_err());
+    let options =
+        OktaOptions { port: Url::parse(&issuer).unwrap().port().unwrap(), ..OktaOptions::default() };
+    assert_eq!(Okta::start(options).await.unwrap().url(), issuer);
 }
 
 #[tokio::test]
