@@ -65,10 +65,16 @@ pub(super) fn redirect(request: &AuthorizeRequest, pairs: &[(&str, &str)]) -> Re
     (StatusCode::FOUND, [(header::LOCATION, target.to_string())]).into_response()
 }
 
+const PAGE_STYLE: &str = ":root { color-scheme: light dark } \
+    body { font: 16px/1.5 system-ui, sans-serif; max-width: 32rem; margin: 10vh auto; padding: 0 1rem }";
+
 /// What stays in the org and is shown to the person, such as Okta's "400 Bad Request" page.
 pub(super) fn page(status: StatusCode, words: &str) -> Response {
     let html = format!(
-        "<!doctype html><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><title>Stand-in Okta</title>\n        <body style=\"font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:10vh auto;padding:0 1rem\"><h1>{status}</h1><p>{words}</p>"
+        r#"<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Stand-in Okta</title><style>{PAGE_STYLE}</style>
+<h1>{status}</h1><p>{words}</p>
+"#
     );
     (status, Html(html)).into_response()
 }
