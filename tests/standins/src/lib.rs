@@ -1,1 +1,19 @@
+//! Real servers that stand in for what the gateway talks to, so that a test or the demo needs no account
+//! anywhere: an Okta org, MCP servers, a raw HTTP backend; and the two who talk to the gateway, a browser and
+//! an MCP client. Everything listens on loopback only and stops when its handle is dropped.
 
+pub mod backend;
+pub mod browser;
+pub mod client;
+mod log;
+pub mod mcp;
+mod net;
+pub mod okta;
+mod params;
+mod random;
+mod server;
+mod time;
+mod trouble;
+
+pub use time::Time;
+pub use trouble::Trouble;

@@ -1,0 +1,100 @@
+//! Response bodies that know whether they were taken to their end.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use tokio::sync::mpsc;
+
+use super::Shared;
+
+/// Counts an exchange as aborted unless it was finished before it is dropped.
+pub(super) struct Exchange {
+    shared: Arc<Shared>,
+    finished: bool,
+}
+
+impl Exchange {
+    pub(super) fn begin(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), finished: false }
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.shared.aborted.add(1);
+        }
+    }
+}
+
+/// What goes into a [`Feed`]: bytes, or an error that cuts the connection.
+pub(super) type Piece = Result<Bytes, io::Error>;
+
+/// A body that someone else writes; it ends when all senders are gone.
+pub(super) struct Feed {
+    pieces: mpsc::Receiver<Piece>,
+    exchange: Exchange,
+}
+
+impl Feed {
+    /// A body, and the end to write it at.
+    pub(super) fn new(shared: &Arc<Shared>) -> (mpsc::Sender<Piece>, Self) {
+        let (sender, pieces) = mpsc::channel(64);
+        (sender, Self { pieces, exchange: Exchange::begin(shared) })
+    }
+}
+
+impl Body for Feed {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let piece = std::task::ready!(self.pieces.poll_recv(cx));
+        if !matches!(piece, Some(Ok(_))) {
+            self.exchange.finish();
+        }
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+    }
+}
+
+/// A body of `left` bytes, made as it is taken, so that a test sees how far back-pressure lets it come.
+pub(super) struct Big {
+    pub(super) left: u64,
+    pub(super) exchange: Exchange,
+}
+
+const PIECE: &[u8] = &[b'x'; 64 * 1024];
+
+impl Body for Big {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.left == 0 {
+            self.exchange.finish();
+            return Poll::Ready(None);
+        }
+        let size = usize::try_from(self.left).map_or(PIECE.len(), |left| left.min(PIECE.len()));
+        self.left -= size as u64;
+        self.exchange.shared.produced.add(size);
+        // With a Content-Length nobody asks for the end of the stream.
+        if self.left == 0 {
+            self.exchange.finish();
+        }
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&PIECE[..size])))))
+    }
+}

@@ -1,0 +1,171 @@
+//! Step 3: a code, by way of a person in a browser.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use super::exchange::{check, text};
+use super::register::Client;
+use crate::browser::{Browser, Form, Landing, Page};
+use crate::{Trouble, random};
+
+/// More pages than consent, login and a confirmation are a loop.
+const MOST_PAGES: usize = 6;
+const YES: [&str; 6] = ["approve", "allow", "continue", "authorize", "accept", "yes"];
+const NO: [&str; 5] = ["deny", "cancel", "decline", "refuse", "no"];
+
+/// What a person says on the consent page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Presses the button that approves.
+    Approve,
+    /// Presses the button that denies.
+    Deny,
+}
+
+/// Who signs in, and how the request differs from the usual one.
+#[derive(Debug, Clone)]
+pub struct Login<'a> {
+    /// A username of the stand-in Okta.
+    pub username: &'a str,
+    /// What they say to consent.
+    pub decision: Decision,
+    /// Further or repeated parameters of the authorization request.
+    pub extra: &'a [(&'a str, &'a str)],
+    /// What they fill in on the consent page, such as the route they pick.
+    pub answers: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Login<'a> {
+    /// `username` approves.
+    pub fn of(username: &'a str) -> Self {
+        Self { username, decision: Decision::Approve, extra: &[], answers: &[] }
+    }
+}
+
+/// An authorization code with what is needed to redeem it.
+#[derive(Clone)]
+pub struct Code {
+    /// The code.
+    pub code: String,
+    /// The PKCE verifier.
+    pub verifier: String,
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code")
+    }
+}
+
+impl Client {
+    /// Sends the browser to the authorization endpoint and does there what `login` says. Trouble if the answer
+    /// is an error (its code comes first), if `state` is another, or if `iss` is missing or wrong (RFC 9207).
+    pub async fn authorize(&self, browser: &mut Browser, login: &Login<'_>) -> Result<Code, Trouble> {
+        let (state, verifier) = (random::token(), random::token() + &random::token());
+        let url = self.authorize_url((&state, &verifier), login.extra)?;
+        browser.stop_at(&self.redirect_uri);
+        let mut landing = browser.open(url.as_str()).await?;
+        for _ in 0..MOST_PAGES {
+            let page = match landing {
+                Landing::Stopped { url, .. } => return self.read_answer(&url, &state, verifier),
+                Landing::Page(page) => page,
+            };
+            landing = step(browser, &page, login).await?;
+        }
+        Err(Trouble::new(format!("still no code after {MOST_PAGES} pages")))
+    }
+
+    /// The authorization request for this state and verifier; `extra` is added at the end.
+    pub fn authorize_url(
+        &self,
+        (state, verifier): (&str, &str),
+        extra: &[(&str, &str)],
+    ) -> Result<Url, Trouble> {
+        let mut url = Url::parse(&text(&self.discovered.server_metadata, "authorization_endpoint")?)?;
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
+        let scope = self.discovered.scopes.join(" ");
+        let mut query = url.query_pairs_mut();
+        query.extend_pairs([
+            ("response_type", "code"),
+            ("client_id", &self.id),
+            ("redirect_uri", &self.redirect_uri),
+            ("state", state),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+            ("resource", &self.discovered.resource),
+        ]);
+        if !scope.is_empty() {
+            query.append_pair("scope", &scope);
+        }
+        query.extend_pairs(extra);
+        drop(query);
+        Ok(url)
+    }
+
+    fn read_answer(&self, url: &Url, state: &str, verifier: String) -> Result<Code, Trouble> {
+        let get =
+            |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        check(get("state").as_deref() == Some(state), || format!("another state in {url}"))?;
+        let metadata = &self.discovered.server_metadata;
+        let promised = metadata["authorization_response_iss_parameter_supported"] == true;
+        let issuer = get("iss");
+        let right = issuer.as_ref().map_or(!promised, |issuer| *issuer == self.discovered.issuer);
+        check(right, || format!("iss is {issuer:?}, expected {}", self.discovered.issuer))?;
+        if let Some(error) = get("error") {
+            let words = get("error_description").unwrap_or_default();
+            return Err(Trouble::new(format!("{error}: {words}")));
+        }
+        let code = get("code").ok_or_else(|| Trouble::new(format!("neither code nor error in {url}")))?;
+        Ok(Code { code, verifier })
+    }
+}
+
+/// Signs in on a login page, decides on any other.
+async fn step(browser: &mut Browser, page: &Page, login: &Login<'_>) -> Result<Landing, Trouble> {
+    let nobody_refused = page.status.is_success();
+    check(nobody_refused, || format!("{} shows {}: {}", page.url, page.status, page.body))?;
+    if page.form_with("password").is_some() {
+        return browser.sign_in(page, login.username).await;
+    }
+    let (form, button) = decide(&page.forms, login.decision)
+        .ok_or_else(|| Trouble::new(format!("nothing to press at {}: {}", page.url, page.body)))?;
+    browser.submit(form, login.answers, Some(button)).await
+}
+
+/// The form and the button that say this, by the button's value or text.
+fn decide(forms: &[Form], decision: Decision) -> Option<(&Form, &str)> {
+    let words: &[&str] = if decision == Decision::Approve { &YES } else { &NO };
+    let says = |text: &str| {
+        text.split_whitespace().next().is_some_and(|word| words.contains(&&*word.to_lowercase()))
+    };
+    let buttons = forms.iter().flat_map(|form| form.buttons.iter().map(move |button| (form, button)));
+    buttons
+        .flat_map(|(form, button)| [(form, button.value.as_str()), (form, button.text.as_str())])
+        .find(|(_, text)| says(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decision, decide};
+    use crate::browser::{Button, Form};
+
+    #[test]
+    fn a_decision_presses_the_button_that_says_so() {
+        let button = |value: &str, text: &str| Button {
+            name: "decision".to_owned(),
+            value: value.to_owned(),
+            text: text.to_owned(),
+            action: None,
+        };
+        let buttons = vec![button("", "Cancel"), button("1", "Continue to Dice")];
+        let mut forms = [Form::default(), Form::default()];
+        forms[1].buttons = buttons;
+        assert_eq!(decide(&forms, Decision::Approve).unwrap().1, "Continue to Dice");
+        assert_eq!(decide(&forms, Decision::Deny).unwrap().1, "Cancel");
+        assert!(decide(&forms[..1], Decision::Deny).is_none());
+    }
+}

@@ -1,0 +1,85 @@
+//! Step 2: dynamic client registration (RFC 7591).
+
+use std::fmt;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::discover::Discovered;
+use super::exchange::{check, send, text, texts};
+use crate::Trouble;
+
+/// A client that an authorization server knows.
+#[derive(Clone)]
+pub struct Client {
+    /// Its id.
+    pub id: String,
+    /// Its secret, unless it is public.
+    pub secret: Option<String>,
+    /// `none`, `client_secret_basic` or `client_secret_post`.
+    pub auth_method: String,
+    /// Where codes come back to.
+    pub redirect_uri: String,
+    /// The server it talks to.
+    pub discovered: Discovered,
+}
+
+impl Discovered {
+    /// Registers a client of this name that authenticates by `auth_method`. Trouble if the answer is not the
+    /// 201 of RFC 7591 §3.2.1, or if it does not echo what counts.
+    pub async fn register(
+        &self,
+        name: &str,
+        auth_method: &str,
+        redirect_uri: &str,
+    ) -> Result<Client, Trouble> {
+        let endpoint = text(&self.server_metadata, "registration_endpoint")?;
+        let request = json!({
+            "client_name": name,
+            "redirect_uris": [redirect_uri],
+            "token_endpoint_auth_method": auth_method,
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "application_type": "native",
+        });
+        let answer = send(self.http.post(endpoint).json(&request)).await?;
+        let answer = answer.json(StatusCode::CREATED, "registration")?;
+        self.registered(&answer, (auth_method, redirect_uri))
+    }
+
+    /// A client that was registered before, such as one from a sealed id that a test kept.
+    pub fn known_client(&self, id: &str, redirect_uri: &str) -> Client {
+        Client {
+            id: id.to_owned(),
+            secret: None,
+            auth_method: "none".to_owned(),
+            redirect_uri: redirect_uri.to_owned(),
+            discovered: self.clone(),
+        }
+    }
+
+    fn registered(
+        &self,
+        answer: &Value,
+        (auth_method, redirect_uri): (&str, &str),
+    ) -> Result<Client, Trouble> {
+        let echoed = text(answer, "token_endpoint_auth_method")?;
+        check(echoed == auth_method, || format!("asked for {auth_method}, was given {echoed}"))?;
+        let redirects = texts(answer, "redirect_uris");
+        check(redirects == [redirect_uri], || format!("redirect_uris became {redirects:?}"))?;
+        let secret = answer["client_secret"].as_str().map(str::to_owned);
+        check(secret.is_some() == (auth_method != "none"), || {
+            format!("{auth_method} and a secret do not match")
+        })?;
+        let expiry = secret.is_none() || answer["client_secret_expires_at"].is_u64();
+        check(expiry, || "a client_secret without client_secret_expires_at".to_owned())?;
+        let id = text(answer, "client_id")?;
+        Ok(Client { id, secret, auth_method: echoed, ..self.known_client("", redirect_uri) })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
+}

@@ -1,0 +1,104 @@
+//! Step 4: tokens (RFC 6749 §4.1.3, §5, §6; RFC 8707).
+
+use std::fmt;
+
+use reqwest::StatusCode;
+use reqwest::header::CACHE_CONTROL;
+use serde_json::Value;
+
+use super::authorize::Code;
+use super::exchange::{Answer, check, send, text};
+use super::register::Client;
+use crate::Trouble;
+
+/// What the token endpoint gave.
+#[derive(Clone)]
+pub struct Tokens {
+    /// The access token.
+    pub access_token: String,
+    /// The refresh token, if there is one.
+    pub refresh_token: Option<String>,
+    /// Seconds that the access token lives.
+    pub expires_in: u64,
+    /// The scopes, if the answer names them.
+    pub scope: Option<String>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+impl Client {
+    /// Trades a code for tokens. An OAuth error is trouble that begins with its code.
+    pub async fn redeem(&self, code: &Code) -> Result<Tokens, Trouble> {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &code.code),
+            ("code_verifier", &code.verifier),
+            ("redirect_uri", &self.redirect_uri),
+            ("resource", &self.discovered.resource),
+        ];
+        self.tokens(&form).await
+    }
+
+    /// Trades a refresh token for tokens. An OAuth error is trouble that begins with its code.
+    pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, Trouble> {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token),
+            ("resource", &self.discovered.resource),
+        ];
+        self.tokens(&form).await
+    }
+
+    /// Any form at the token endpoint with this client's authentication: the status and the body.
+    pub async fn token(&self, form: &[(&str, &str)]) -> Result<(u16, Value), Trouble> {
+        let answer = self.post(form).await?;
+        Ok((answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap_or_default()))
+    }
+
+    async fn tokens(&self, form: &[(&str, &str)]) -> Result<Tokens, Trouble> {
+        let answer = self.post(form).await?;
+        if let Ok(body) = serde_json::from_slice::<Value>(&answer.body)
+            && let Some(error) = body["error"].as_str()
+        {
+            let words = body["error_description"].as_str().unwrap_or_default();
+            return Err(Trouble::new(format!("{error} ({}): {words}", answer.status)));
+        }
+        read(&answer)
+    }
+
+    async fn post(&self, form: &[(&str, &str)]) -> Result<Answer, Trouble> {
+        let endpoint = text(&self.discovered.server_metadata, "token_endpoint")?;
+        let mut form = form.to_vec();
+        let request = self.discovered.http.post(endpoint).header("accept", "application/json");
+        let secret = self.secret.as_deref();
+        let request = if self.auth_method == "client_secret_basic" {
+            request.basic_auth(&self.id, secret)
+        } else {
+            form.push(("client_id", &self.id));
+            form.extend(secret.map(|secret| ("client_secret", secret)));
+            request
+        };
+        send(request.form(&form)).await
+    }
+}
+
+fn read(answer: &Answer) -> Result<Tokens, Trouble> {
+    let body = answer.json(StatusCode::OK, "token endpoint")?;
+    let kind = text(&body, "token_type")?;
+    check(kind.eq_ignore_ascii_case("bearer"), || format!("token_type is {kind}"))?;
+    let cache = answer.headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    check(cache.contains("no-store"), || {
+        "tokens without Cache-Control: no-store (RFC 6749 §5.1)".to_owned()
+    })?;
+    let expires_in = body["expires_in"].as_u64().ok_or_else(|| Trouble::new("no expires_in"))?;
+    Ok(Tokens {
+        access_token: text(&body, "access_token")?,
+        refresh_token: body["refresh_token"].as_str().map(str::to_owned),
+        expires_in,
+        scope: body["scope"].as_str().map(str::to_owned),
+    })
+}

@@ -1,0 +1,68 @@
+//! A bounded log that a test can wait on, so that no test sleeps.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+const MOST_ENTRIES: usize = 1000;
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// The last thousand entries.
+#[derive(Debug)]
+pub(crate) struct Log<T> {
+    entries: Mutex<VecDeque<T>>,
+    changed: Notify,
+}
+
+impl<T: Clone> Log<T> {
+    pub(crate) fn new() -> Self {
+        Self { entries: Mutex::new(VecDeque::new()), changed: Notify::new() }
+    }
+
+    pub(crate) fn push(&self, entry: T) {
+        let mut entries = lock(&self.entries);
+        if entries.len() == MOST_ENTRIES {
+            entries.pop_front();
+        }
+        entries.push_back(entry);
+        drop(entries);
+        self.changed.notify_waiters();
+    }
+
+    /// A copy, oldest first.
+    pub(crate) fn all(&self) -> Vec<T> {
+        lock(&self.entries).iter().cloned().collect()
+    }
+
+    pub(crate) fn clear(&self) {
+        lock(&self.entries).clear();
+    }
+
+    /// The first entry, past or future, that `wanted` accepts; `None` after 20 seconds.
+    pub(crate) async fn wait_for(&self, wanted: impl Fn(&T) -> bool) -> Option<T> {
+        wait_until(&self.changed, || lock(&self.entries).iter().find(|entry| wanted(entry)).cloned()).await
+    }
+}
+
+/// What `look` finds, now or after a later notification; `None` after 20 seconds.
+pub(crate) async fn wait_until<R>(changed: &Notify, look: impl Fn() -> Option<R>) -> Option<R> {
+    let search = async {
+        loop {
+            let mut next = std::pin::pin!(changed.notified());
+            // Registered before the look: a notification between the two is not lost.
+            next.as_mut().enable();
+            if let Some(found) = look() {
+                return found;
+            }
+            next.await;
+        }
+    };
+    tokio::time::timeout(LONGEST_WAIT, search).await.ok()
+}
+
+/// A lock that survives the panic of another test thread.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

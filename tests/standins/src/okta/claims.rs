@@ -1,0 +1,54 @@
+//! Which claims about a person go where.
+
+use serde_json::{Value, json};
+
+use super::options::OktaOptions;
+use super::people::Person;
+use super::server::AuthServer;
+
+/// The claims that even a thin ID token carries.
+pub(super) fn base(claims: &mut Value, person: &Person, scopes: &[String]) {
+    if has(scopes, "profile") {
+        claims["name"] = json!(person.name);
+        claims["preferred_username"] = json!(person.email);
+    }
+    if has(scopes, "email") {
+        claims["email"] = json!(person.email);
+    }
+}
+
+/// The rest of the profile.
+pub(super) fn profile(claims: &mut Value, person: &Person, scopes: &[String]) {
+    if has(scopes, "profile") {
+        let (given, family) = person.name.split_once(' ').unwrap_or((&person.name, ""));
+        claims["given_name"] = json!(given);
+        claims["family_name"] = json!(family);
+        claims["locale"] = json!("en-US");
+        claims["zoneinfo"] = json!("America/Los_Angeles");
+    }
+    if has(scopes, "email") {
+        claims["email_verified"] = json!(true);
+    }
+}
+
+/// Groups: by the `groups` scope at the org server, by an always-included claim at a custom one.
+pub(super) fn groups(
+    claims: &mut Value,
+    person: &Person,
+    options: &OktaOptions,
+    (server, scopes): (&AuthServer, &[String]),
+) {
+    let name = match server {
+        AuthServer::Org if options.org_groups_claim && has(scopes, "groups") => Some("groups"),
+        AuthServer::Org => None,
+        AuthServer::Custom(_) => options.custom_groups_claim.as_deref(),
+    };
+    if let Some(name) = name {
+        claims[name] = json!(person.groups);
+    }
+}
+
+/// Whether `scope` was granted.
+pub(super) fn has(scopes: &[String], scope: &str) -> bool {
+    scopes.iter().any(|granted| granted == scope)
+}

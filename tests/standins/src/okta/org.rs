@@ -1,0 +1,147 @@
+//! Everything one org remembers.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard};
+
+use super::bounded::Bounded;
+use super::gate::Outage;
+use super::id_token::IdTokenFault;
+use super::keys::Keys;
+use super::options::OktaOptions;
+use super::people::Person;
+use super::received::Received;
+use super::server::AuthServer;
+use crate::log::{Log, lock};
+
+/// One org, shared by its handlers and its handle.
+pub(super) struct Org {
+    /// The org's URL, without a trailing slash.
+    pub(super) origin: String,
+    pub(super) options: OktaOptions,
+    pub(super) log: Log<Received>,
+    memory: Mutex<Memory>,
+}
+
+/// What changes while the org runs.
+pub(super) struct Memory {
+    pub(super) client_secret: String,
+    pub(super) redirect_uris: Vec<String>,
+    pub(super) people: Vec<Person>,
+    /// Usernames that are not assigned to the app.
+    pub(super) refused: HashSet<String>,
+    /// Usernames that may not sign in and whose tokens are dead.
+    pub(super) suspended: HashSet<String>,
+    pub(super) keys: Keys,
+    pub(super) outage: Outage,
+    /// Outages of single endpoints, by the end of their path.
+    pub(super) outages: HashMap<String, Outage>,
+    pub(super) fault: Option<IdTokenFault>,
+    /// Logins that wait for a password, by their state token.
+    pub(super) pending: Bounded<AuthorizeRequest>,
+    /// Browsers that are signed in, by their `sid` cookie.
+    pub(super) sessions: Bounded<Session>,
+    pub(super) codes: Bounded<Code>,
+    pub(super) access_tokens: Bounded<Access>,
+    /// The `jti` of client assertions seen.
+    pub(super) assertions: Bounded<()>,
+    /// Refresh tokens, current and spent, to the family they belong to.
+    pub(super) refresh_tokens: Bounded<String>,
+    pub(super) families: Bounded<Family>,
+}
+
+/// An authorization request that was found to be in order.
+#[derive(Debug, Clone)]
+pub(super) struct AuthorizeRequest {
+    pub(super) server: AuthServer,
+    pub(super) redirect_uri: String,
+    pub(super) state: Option<String>,
+    pub(super) nonce: Option<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) challenge: Option<String>,
+    pub(super) login_hint: Option<String>,
+    pub(super) prompt: Option<String>,
+}
+
+/// A signed-in browser.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub(super) username: String,
+    pub(super) auth_time: u64,
+}
+
+/// An authorization code that was not used yet.
+pub(super) struct Code {
+    pub(super) request: AuthorizeRequest,
+    pub(super) session: Session,
+    pub(super) expires_at: u64,
+}
+
+/// What an access token opens at userinfo.
+pub(super) struct Access {
+    pub(super) username: String,
+    pub(super) server: AuthServer,
+    pub(super) scopes: Vec<String>,
+    pub(super) expires_at: u64,
+}
+
+/// All refresh tokens that descend from one login.
+#[derive(Clone)]
+pub(super) struct Family {
+    pub(super) session: Session,
+    pub(super) server: AuthServer,
+    pub(super) scopes: Vec<String>,
+    pub(super) current: String,
+    /// The token before the current one, and when it was replaced.
+    pub(super) previous: Option<(String, u64)>,
+}
+
+impl Org {
+    pub(super) fn new(origin: String, options: OktaOptions) -> Self {
+        let memory = Mutex::new(Memory::new(&options));
+        Self { origin, options, log: Log::new(), memory }
+    }
+
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.options.time.now()
+    }
+}
+
+impl Memory {
+    fn new(options: &OktaOptions) -> Self {
+        let unassigned = |person: &&Person| {
+            options.assigned.as_ref().is_some_and(|assigned| !assigned.contains(&person.username))
+        };
+        Self {
+            client_secret: options.client_secret.clone(),
+            redirect_uris: options.redirect_uris.clone(),
+            people: options.people.clone(),
+            refused: options.people.iter().filter(unassigned).map(|person| person.username.clone()).collect(),
+            suspended: HashSet::new(),
+            keys: Keys::new(),
+            outage: Outage::None,
+            outages: HashMap::new(),
+            fault: None,
+            pending: Bounded::new(),
+            sessions: Bounded::new(),
+            codes: Bounded::new(),
+            access_tokens: Bounded::new(),
+            assertions: Bounded::new(),
+            refresh_tokens: Bounded::new(),
+            families: Bounded::new(),
+        }
+    }
+
+    pub(super) fn person(&self, username: &str) -> Option<&Person> {
+        self.people.iter().find(|person| person.username == username)
+    }
+
+    /// Someone whose tokens still count: known, not suspended, assigned to the app.
+    pub(super) fn active(&self, username: &str) -> Option<&Person> {
+        self.person(username)
+            .filter(|_| !self.suspended.contains(username) && !self.refused.contains(username))
+    }
+}

@@ -1,0 +1,45 @@
+//! Who has an account.
+
+/// The password of everyone here.
+pub const PASSWORD: &str = "okta";
+
+/// One person in the org's directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The short name that the verbs of [`Okta`](super::Okta) take, such as `alice`.
+    pub username: String,
+    /// Okta's id of the user, the `sub` of ID tokens.
+    pub sub: String,
+    /// The display name.
+    pub name: String,
+    /// The e-mail address, which is the Okta username too.
+    pub email: String,
+    /// The Okta groups.
+    pub groups: Vec<String>,
+}
+
+/// Alice (Engineering), Bob (Support) and Carol (Engineering, Admins).
+pub fn everyone() -> Vec<Person> {
+    vec![
+        person("alice", "Alice Andersson", &["Engineering"]),
+        person("bob", "Bob Brown", &["Support"]),
+        person("carol", "Carol Castillo", &["Engineering", "Admins"]),
+    ]
+}
+
+fn person(username: &str, name: &str, groups: &[&str]) -> Person {
+    Person {
+        username: username.to_owned(),
+        sub: format!("00u{username:0<10}sT4nD1n"),
+        name: name.to_owned(),
+        email: format!("{username}@example.com"),
+        groups: groups.iter().map(|&group| group.to_owned()).collect(),
+    }
+}
+
+impl Person {
+    /// Whether `login`, as typed into the form, means this person.
+    pub(super) fn answers_to(&self, login: &str) -> bool {
+        login.eq_ignore_ascii_case(&self.username) || login.eq_ignore_ascii_case(&self.email)
+    }
+}

@@ -1,0 +1,62 @@
+//! The refresh grant, with Okta's two kinds of refresh token.
+
+use serde_json::{Value, json};
+
+use super::answers::{INVALID_REFRESH_TOKEN, OAuthError};
+use super::claims::has;
+use super::options::RefreshTokens;
+use super::org::{Family, Memory, Org};
+use super::server::AuthServer;
+use super::token::tokens;
+use crate::params::Params;
+use crate::random;
+
+pub(super) fn by_refresh_token(
+    org: &Org,
+    memory: &mut Memory,
+    server: &AuthServer,
+    form: &Params,
+) -> Result<Value, OAuthError> {
+    let token = form.get("refresh_token").unwrap_or_default();
+    let id = memory.refresh_tokens.get(token).cloned().ok_or(INVALID_REFRESH_TOKEN)?;
+    let family = memory.families.get(&id).cloned().ok_or(INVALID_REFRESH_TOKEN)?;
+    if family.server != *server || memory.active(&family.session.username).is_none() {
+        return Err(INVALID_REFRESH_TOKEN);
+    }
+    let scopes = narrowed(&family, form.get("scope"))?;
+    let next = next_token(org, memory, &id, token)?;
+    let mut answer = tokens(org, memory, (server, &family.session, &scopes), None);
+    answer["refresh_token"] = json!(next);
+    Ok(answer)
+}
+
+fn narrowed(family: &Family, asked: Option<&str>) -> Result<Vec<String>, OAuthError> {
+    let Some(asked) = asked else { return Ok(family.scopes.clone()) };
+    let scopes: Vec<String> = asked.split_whitespace().map(str::to_owned).collect();
+    if scopes.iter().all(|scope| has(&family.scopes, scope)) {
+        return Ok(scopes);
+    }
+    let words = "Some of the scopes requested for the refresh request were not granted in the original authorize request.";
+    Err(OAuthError::bad_request("access_denied", words))
+}
+
+/// The token to use next; reuse of a spent one after its grace period ends the family.
+fn next_token(org: &Org, memory: &mut Memory, id: &str, token: &str) -> Result<String, OAuthError> {
+    let RefreshTokens::Rotating { grace } = org.options.refresh_tokens else {
+        return Ok(token.to_owned());
+    };
+    let now = org.now();
+    let family = memory.families.get_mut(id).ok_or(INVALID_REFRESH_TOKEN)?;
+    if family.current != token {
+        let in_grace = |(last, since): &(String, u64)| last == token && now <= since + grace;
+        if family.previous.as_ref().is_some_and(in_grace) {
+            return Ok(family.current.clone());
+        }
+        memory.families.take(id);
+        return Err(INVALID_REFRESH_TOKEN);
+    }
+    let next = random::token();
+    family.previous = Some((std::mem::replace(&mut family.current, next.clone()), now));
+    memory.refresh_tokens.insert(next.clone(), id.to_owned());
+    Ok(next)
+}

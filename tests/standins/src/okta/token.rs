@@ -1,0 +1,170 @@
+//! The token endpoint: codes and refresh tokens.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Json, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::answers::{INVALID_CODE, OAuthError};
+use super::app_auth::{Presented, authenticate};
+use super::claims::has;
+use super::id_token::{Subject, id_token};
+use super::options::RefreshTokens;
+use super::org::{Access, Family, Memory, Org, Session};
+use super::refresh;
+use super::server::AuthServer;
+use crate::params::Params;
+use crate::random;
+
+const ACCESS_LIFETIME: u64 = 3600;
+
+pub(super) async fn at_org(org: State<Arc<Org>>, headers: HeaderMap, body: Bytes) -> Response {
+    respond(token(&org, &AuthServer::Org, &headers, &body))
+}
+
+pub(super) async fn at_custom(
+    org: State<Arc<Org>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    respond(token(&org, &AuthServer::Custom(id), &headers, &body))
+}
+
+/// `…/v1/revoke`: RFC 7009; an unknown token is no error.
+pub(super) async fn revoke(
+    State(org): State<Arc<Org>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let form = Params::parse(&body);
+    let mut memory = org.memory();
+    let presented =
+        Presented { headers: &headers, form: &form, endpoint: format!("{}{}", org.origin, uri.path()) };
+    if let Err(error) = authenticate(&org, &mut memory, &presented) {
+        return error.into_response();
+    }
+    let token = form.get("token").unwrap_or_default();
+    memory.access_tokens.take(token);
+    if let Some(family) = memory.refresh_tokens.take(token) {
+        memory.families.take(&family);
+    }
+    StatusCode::OK.into_response()
+}
+
+fn respond(answer: Result<Value, OAuthError>) -> Response {
+    match answer {
+        Ok(body) => ([(header::CACHE_CONTROL, "no-cache, no-store")], Json(body)).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+fn token(org: &Org, server: &AuthServer, headers: &HeaderMap, body: &[u8]) -> Result<Value, OAuthError> {
+    let form = Params::parse(body);
+    let mut memory = org.memory();
+    let presented = Presented { headers, form: &form, endpoint: server.token_endpoint(&org.origin) };
+    authenticate(org, &mut memory, &presented)?;
+    match form.get("grant_type") {
+        Some("authorization_code") => by_code(org, &mut memory, server, &form),
+        Some("refresh_token") => refresh::by_refresh_token(org, &mut memory, server, &form),
+        _ => Err(OAuthError::bad_request(
+            "unsupported_grant_type",
+            "The authorization grant type is not supported by the authorization server.",
+        )),
+    }
+}
+
+fn by_code(org: &Org, memory: &mut Memory, server: &AuthServer, form: &Params) -> Result<Value, OAuthError> {
+    let code = memory.codes.take(form.get("code").unwrap_or_default()).ok_or(INVALID_CODE)?;
+    if code.expires_at <= org.now() || code.request.server != *server {
+        return Err(INVALID_CODE);
+    }
+    if form.get("redirect_uri") != Some(&code.request.redirect_uri) {
+        let words =
+            "The 'redirect_uri' does not match the redirection URI used in the authorization request.";
+        return Err(OAuthError::bad_request("invalid_grant", words));
+    }
+    if let Some(challenge) = &code.request.challenge {
+        let verifier = form.get("code_verifier").unwrap_or_default();
+        if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())) != *challenge {
+            return Err(OAuthError::bad_request("invalid_grant", "PKCE verification failed."));
+        }
+    }
+    memory.active(&code.session.username).ok_or(INVALID_CODE)?;
+    let scopes = &code.request.scopes;
+    let mut answer = tokens(org, memory, (server, &code.session, scopes), code.request.nonce.as_deref());
+    if has(scopes, "offline_access") && org.options.refresh_tokens != RefreshTokens::Withheld {
+        answer["refresh_token"] = json!(start_family(memory, server, &code.session, scopes));
+    }
+    Ok(answer)
+}
+
+/// An access token and an ID token for `session`.
+pub(super) fn tokens(
+    org: &Org,
+    memory: &mut Memory,
+    (server, session, scopes): (&AuthServer, &Session, &[String]),
+    nonce: Option<&str>,
+) -> Value {
+    let access_token = access_token(org, memory, (server, session, scopes));
+    let mut answer = json!({
+        "token_type": "Bearer", "expires_in": ACCESS_LIFETIME,
+        "access_token": access_token, "scope": scopes.join(" "),
+    });
+    if has(scopes, "openid") {
+        let subject = Subject { server, session, scopes, nonce, access_token: &access_token };
+        if let Some(id_token) = id_token(org, memory, &subject) {
+            answer["id_token"] = json!(id_token);
+        }
+    }
+    answer
+}
+
+fn access_token(
+    org: &Org,
+    memory: &mut Memory,
+    (server, session, scopes): (&AuthServer, &Session, &[String]),
+) -> String {
+    let expires_at = org.now() + ACCESS_LIFETIME;
+    let uid = memory.person(&session.username).map(|person| person.sub.clone());
+    let audience = match server {
+        AuthServer::Org => org.origin.clone(),
+        AuthServer::Custom(id) => format!("api://{id}"),
+    };
+    let claims = json!({
+        "ver": 1, "jti": format!("AT.{}", random::token()), "iss": server.issuer(&org.origin), "aud": audience,
+        "iat": org.now(), "exp": expires_at, "cid": org.options.client_id, "uid": uid, "scp": scopes,
+        "auth_time": session.auth_time, "sub": session.username,
+    });
+    let header = json!({ "alg": "RS256", "kid": memory.keys.kid() });
+    let token = memory.keys.sign(&header, &claims);
+    let access = Access {
+        username: session.username.clone(),
+        server: server.clone(),
+        scopes: scopes.to_vec(),
+        expires_at,
+    };
+    memory.access_tokens.insert(token.clone(), access);
+    token
+}
+
+fn start_family(memory: &mut Memory, server: &AuthServer, session: &Session, scopes: &[String]) -> String {
+    let (id, token) = (random::token(), random::token());
+    memory.refresh_tokens.insert(token.clone(), id.clone());
+    let family = Family {
+        session: session.clone(),
+        server: server.clone(),
+        scopes: scopes.to_vec(),
+        current: token.clone(),
+        previous: None,
+    };
+    memory.families.insert(id, family);
+    token
+}
