@@ -22,7 +22,7 @@ function handle(request, response) {
   const url = new URL(request.url, issuer);
   if (!url.pathname.startsWith(`${mount}/`)) return response.writeHead(404).end();
   const asked = url.searchParams.get('scope')?.split(' ') ?? [];
-  if (asked.includes('offline_access') && offline.size < 10_000) offline.add(url.searchParams.get('nonce'));
+  if (asked.includes('offline_access') && offline.size < 10_000) offline.add(url.searchParams.get('code_challenge'));
   request.originalUrl = request.url;
   request.url = request.url.slice(mount.length);
   return callback(request, response);
@@ -65,5 +65,5 @@ function claims(sub) {
 
 /** As Okta, and unlike the library's default, `offline_access` does not need `prompt=consent`. */
 function issueRefreshToken(_ctx, _client, source) {
-  return source.kind === 'RefreshToken' || source.scopes.has('offline_access') || offline.has(source.nonce);
+  return source.kind === 'RefreshToken' || source.scopes.has('offline_access') || offline.has(source.codeChallenge);
 }

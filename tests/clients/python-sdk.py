@@ -2,6 +2,7 @@
 """The Python SDK (`mcp` 2.x) against $MCP_URL, with its OAuthClientProvider and files for storage."""
 
 import asyncio
+import json
 from urllib.parse import parse_qs, urlsplit
 
 import driver
@@ -24,6 +25,13 @@ class FileStorage(TokenStorage):
 
     async def set_tokens(self, tokens):
         self.tokens.write_text(tokens.model_dump_json(exclude_none=True))
+
+    def expires_at(self):
+        """When the stored access token ends, in seconds since 1970; None without one."""
+        if not self.tokens.exists():
+            return None
+        lifetime = json.loads(self.tokens.read_text()).get("expires_in")
+        return lifetime and self.tokens.stat().st_mtime + lifetime
 
     async def get_client_info(self):
         if driver.CLIENT_ID:
@@ -66,8 +74,10 @@ def metadata():
 
 
 async def session():
-    person = Person()
-    provider = OAuthClientProvider(driver.URL, metadata(), FileStorage(), person.redirect, person.result)
+    person, storage = Person(), FileStorage()
+    provider = OAuthClientProvider(driver.URL, metadata(), storage, person.redirect, person.result)
+    # The SDK forgets this between runs, and without it never refreshes a stored token but opens the browser again.
+    provider.context.token_expiry_time = storage.expires_at()
     mode = {"mode": driver.PROTOCOL} if driver.PROTOCOL else {}
     async with create_mcp_http_client(auth=provider) as http:
         async with Client(streamable_http_client(driver.URL, http_client=http), **mode) as client:

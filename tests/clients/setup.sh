@@ -20,12 +20,13 @@ one_at_a_time() {
 
 has_node() { command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; }
 has_python() { python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
+has_venv() { .venv/bin/python -c '' 2>/dev/null && cmp -s requirements.txt .venv/.installed-lock; }
 
 install_tools() {
     has_node || apt_install nodejs npm
-    has_python || apt_install python3 python3-venv
+    has_venv || has_python || apt_install python3 python3-venv
     has_node || stop "Node.js 20 or newer with npm is missing: install it from https://nodejs.org/en/download"
-    has_python || stop "Python 3.10 or newer with venv is missing: install it from your system's packages (Debian: python3 python3-venv)"
+    has_venv || has_python || stop "Python 3.10 or newer with venv is missing: install it from your system's packages (Debian: python3 python3-venv)"
 }
 
 apt_install() {
@@ -41,7 +42,7 @@ install_node_modules() {
 }
 
 install_venv() {
-    .venv/bin/python -c '' 2>/dev/null && cmp -s requirements.txt .venv/.installed-lock && return
+    has_venv && return
     rm -rf .venv
     quietly python3 -m venv .venv || stop "python3 -m venv failed in $(pwd)"
     quietly .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt || stop "pip install failed in $(pwd)"
