@@ -27,7 +27,8 @@ await drive('mcp-remote', 'mcp-remote', async () => {
 function start() {
   const file = packageFile('mcp-remote');
   const script = join(dirname(file), JSON.parse(readFileSync(file, 'utf8')).bin['mcp-remote']);
-  const child = spawn(process.execPath, [script, settings.url, ...extraArguments()], { env: environment(), stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [script, settings.url, ...extraArguments()], { env: environment(), stdio: 'pipe' });
+  child.stderr.pipe(process.stderr);
   process.on('exit', () => child.kill('SIGKILL'));
   return rpc(child);
 }
@@ -47,8 +48,10 @@ function environment() {
 function rpc(child) {
   const waiting = new Map();
   let lastId = 0;
+  let complaint = '';
+  createInterface({ input: child.stderr }).on('line', (line) => (complaint = line.trim() || complaint));
   const abandon = (message) => waiting.forEach(({ reject }) => reject(new Error(message)));
-  const exited = once(child, 'exit').then(([code, signal]) => (abandon(`mcp-remote ended with ${signal ?? code}`), signal ?? code));
+  const exited = once(child, 'exit').then(([code, signal]) => abandon(`mcp-remote ended with ${signal ?? code}: ${complaint}`));
   const send = (message) => child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
   child.stdin.on('error', (error) => abandon(error.message));
   createInterface({ input: child.stdout }).on('line', (line) => receive(JSON.parse(line), { waiting, send }));
