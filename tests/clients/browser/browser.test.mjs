@@ -1,4 +1,4 @@
-// The browser script's own promises, against small servers. Run: node --test tests/clients/browser/
+// The browser script's own promises, against small servers. Run: node --test tests/clients/browser/browser.test.mjs
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { test } from 'node:test';
