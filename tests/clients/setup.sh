@@ -1,0 +1,69 @@
+#!/bin/sh
+# Installs what the client drivers need: node_modules and .venv beside this file, from their locks.
+# Quiet and quick when nothing has changed. Installs Node.js and Python themselves only as root on Debian.
+set -eu
+cd "$(dirname "$0")"
+
+main() {
+    one_at_a_time
+    install_tools
+    install_node_modules
+    install_venv
+}
+
+# Two test runs at once would remove each other's half-made folders.
+one_at_a_time() {
+    command -v flock >/dev/null || return 0
+    exec 9<setup.sh
+    flock 9
+}
+
+has_node() { command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; }
+has_python() { python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
+has_venv() { .venv/bin/python -c '' 2>/dev/null && cmp -s requirements.txt .venv/.installed-lock; }
+
+install_tools() {
+    has_node || apt_install nodejs npm
+    has_venv || has_python || apt_install python3 python3-venv
+    has_node || stop "Node.js 20 or newer with npm is missing: install it from https://nodejs.org/en/download"
+    has_venv || has_python || stop "Python 3.10 or newer with venv is missing: install it from your system's packages (Debian: python3 python3-venv)"
+}
+
+apt_install() {
+    [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null || return 0
+    export DEBIAN_FRONTEND=noninteractive
+    quietly apt-get update && quietly apt-get install -y --no-install-recommends "$@" || true
+}
+
+install_node_modules() {
+    cmp -s package-lock.json node_modules/.installed-lock && return
+    quietly npm ci --no-audit --no-fund --ignore-scripts || stop "npm ci failed in $(pwd)"
+    cp package-lock.json node_modules/.installed-lock
+}
+
+install_venv() {
+    has_venv && return
+    rm -rf .venv
+    quietly python3 -m venv .venv || stop "python3 -m venv failed in $(pwd)"
+    quietly .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt || stop "pip install failed in $(pwd)"
+    cp requirements.txt .venv/.installed-lock
+}
+
+# Shows a command's output only when it fails.
+quietly() {
+    output=$(mktemp)
+    if "$@" >"$output" 2>&1; then
+        rm -f "$output"
+    else
+        cat "$output" >&2
+        rm -f "$output"
+        return 1
+    fi
+}
+
+stop() {
+    echo "tests/clients/setup.sh: $*" >&2
+    exit 1
+}
+
+main "$@"
