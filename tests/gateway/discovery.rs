@@ -1,0 +1,120 @@
+//! `/.well-known/…`, and the 401 that leads there.
+
+use crate::harness::{Keep, World, http};
+use reqwest::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, WWW_AUTHENTICATE};
+use serde_json::Value;
+
+async fn get(url: &str) -> (u16, Value) {
+    let response = http().get(url).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap_or_default())
+}
+
+/// The port of a test differs from run to run.
+fn without_port(world: &World, document: &Value) -> Value {
+    serde_json::from_str(&document.to_string().replace(&world.base_url, "https://gateway")).unwrap()
+}
+
+#[tokio::test]
+async fn the_authorization_server_metadata_says_what_there_is_and_nothing_else() {
+    let world = World::start().await;
+    let (status, document) = get(&world.url("/.well-known/oauth-authorization-server")).await;
+    assert_eq!(status, 200);
+    insta::assert_json_snapshot!(without_port(&world, &document));
+    let openid = get(&world.url("/.well-known/openid-configuration")).await;
+    assert_eq!(openid, (200, document));
+}
+
+#[tokio::test]
+async fn with_a_path_suffix_there_is_no_authorization_server_metadata() {
+    let world = World::start().await;
+    for path in [
+        "/.well-known/oauth-authorization-server/mcp/dice/mcp",
+        "/.well-known/openid-configuration/mcp/dice/mcp",
+        "/mcp/dice/nothing/.well-known/openid-configuration",
+    ] {
+        let status = get(&world.url(path)).await.0;
+        assert!((400..500).contains(&status), "{path}: {status}, clients fall back to the root on 4xx alone");
+    }
+}
+
+#[tokio::test]
+async fn the_metadata_of_a_resource_is_about_exactly_the_path_that_was_asked() {
+    let world = World::start().await;
+    let (status, document) = get(&world.url("/.well-known/oauth-protected-resource/mcp/dice/mcp")).await;
+    assert_eq!(status, 200);
+    insta::assert_json_snapshot!(without_port(&world, &document));
+    for path in ["/mcp/dice", "/mcp/dice/", "/mcp/dice/deeper/still"] {
+        let (status, document) = get(&world.url(&format!("/.well-known/oauth-protected-resource{path}"))).await;
+        assert_eq!((status, document["resource"].as_str()), (200, Some(&*world.url(path))));
+    }
+}
+
+#[tokio::test]
+async fn other_paths_have_no_resource_metadata() {
+    let world = World::start().await;
+    for path in ["/mcp", "/mcp/dic", "/mcp/dicey", "/auth/token", "/mcp/dice/%2e%2e/raw", "/mcp/dice//mcp"] {
+        let (status, _) = get(&world.url(&format!("/.well-known/oauth-protected-resource{path}"))).await;
+        assert_eq!(status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_root_metadata_is_the_sole_routes_else_the_origins() {
+    let two = World::start().await;
+    let (_, document) = get(&two.url("/.well-known/oauth-protected-resource")).await;
+    assert_eq!(document["resource"], two.base_url);
+    let one = World::with(Keep::Embedded, |site| site.without("/mcp/raw/")).await;
+    let (_, document) = get(&one.url("/.well-known/oauth-protected-resource")).await;
+    assert_eq!(document["resource"], one.url("/mcp/dice"));
+}
+
+#[tokio::test]
+async fn a_request_without_a_token_is_told_where_to_get_one() {
+    let world = World::start().await;
+    let response = http().post(world.dice_url()).send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    let challenge = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
+    let metadata = world.url("/.well-known/oauth-protected-resource/mcp/dice/mcp");
+    assert_eq!(challenge, format!(r#"Bearer resource_metadata="{metadata}", scope="mcp:dice""#));
+}
+
+#[tokio::test]
+async fn browsers_may_read_every_public_document_after_a_preflight() {
+    let world = World::start().await;
+    for path in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource/mcp/dice/mcp",
+        "/auth/register",
+        "/auth/token",
+    ] {
+        let preflight = http().request(reqwest::Method::OPTIONS, world.url(path)).send().await.unwrap();
+        assert_eq!(preflight.status(), 204, "{path}");
+        assert_eq!(preflight.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "*", "{path}");
+    }
+    let response = http().get(world.url("/.well-known/jwks.json")).send().await.unwrap();
+    assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+}
+
+#[tokio::test]
+async fn another_host_name_is_refused_but_for_probes() {
+    let world = World::start().await;
+    for (path, status) in [("/mcp/dice/mcp", 403), ("/.well-known/jwks.json", 403), ("/healthz", 200)] {
+        let request = http().get(world.url(path)).header(HOST, "rebound.example.com");
+        assert_eq!(request.send().await.unwrap().status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_404_and_a_wrong_method_405() {
+    let world = World::start().await;
+    assert_eq!(get(&world.url("/auth/revoke")).await.0, 404);
+    assert_eq!(get(&world.url("/metrics")).await.0, 404);
+    assert_eq!(get(&world.url("/auth/token")).await.0, 405);
+}
+
+#[tokio::test]
+async fn the_health_probe_answers() {
+    let world = World::start().await;
+    let (status, body) = get(&world.url("/healthz")).await;
+    assert_eq!((status, body["status"].as_str()), (200, Some("ok")));
+}

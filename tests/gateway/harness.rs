@@ -1,0 +1,194 @@
+//! A world for a test: Okta, MCP servers and a gateway in front of them, all on ports of their own.
+
+mod site;
+
+pub(crate) use site::SiteOf;
+
+use gateway::clock::Clock;
+use gateway::commands::serve::{install_crypto, tend};
+use gateway::gateway::Gateway;
+use gateway::seal::Keys;
+use gateway::server::{self, Running};
+use gateway::settings::{Environment, Settings};
+use gateway::store::{RedisConfig, Store};
+use gateway_routes::Site;
+use gateway_standins::backend::Backend;
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{self, Client, Login, Tokens};
+use gateway_standins::mcp::McpServer;
+use gateway_standins::okta::{Okta, OktaOptions};
+use gateway_standins::redis::Redis;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// A redirect URI on which nothing listens: the scripted browser stops there.
+pub(crate) const CALLBACK: &str = "http://localhost:43110/callback";
+const SECRET: &str = "7f3a9c51e2d84b06a1f7c3e95d20b86478e1f0a2c4d6b8093e5a7c9d1f2b4e60";
+
+/// Where a world keeps its state.
+pub(crate) enum Keep {
+    /// One file in a folder that lives as long as the world.
+    Embedded,
+    /// A Redis server of its own.
+    Redis,
+}
+
+/// All that a test talks to.
+pub(crate) struct World {
+    pub(crate) okta: Okta,
+    pub(crate) dice: McpServer,
+    pub(crate) backend: Backend,
+    pub(crate) redis: Option<Redis>,
+    pub(crate) base_url: String,
+    folder: TempDir,
+    site: &'static Site,
+    // Keeps the port ours while the gateway is down: bound, but not listening.
+    _port: socket2::Socket,
+    port: u16,
+    running: Option<(Running, Runtime)>,
+}
+
+impl World {
+    /// The usual world: routes `/mcp/dice/` (the dice server) and `/mcp/raw/` (the raw backend), embedded store.
+    pub(crate) async fn start() -> Self {
+        Self::with(Keep::Embedded, |site| site).await
+    }
+
+    /// A world whose state is kept there and whose site `change` has changed.
+    pub(crate) async fn with(keep: Keep, change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
+        Self::with_okta(OktaOptions::default(), keep, change).await
+    }
+
+    /// A world with this Okta; the redirect URI is set here.
+    pub(crate) async fn with_okta(
+        mut options: OktaOptions,
+        keep: Keep,
+        change: impl FnOnce(SiteOf) -> SiteOf,
+    ) -> Self {
+        install_crypto();
+        let (socket, port) = reserve_port();
+        let base_url = format!("http://localhost:{port}");
+        options.redirect_uris = vec![format!("{base_url}/auth/callback")];
+        let okta = Okta::start(options).await.unwrap();
+        let dice = McpServer::dice(0).await.unwrap();
+        let backend = Backend::start(0).await.unwrap();
+        let redis = match keep {
+            Keep::Embedded => None,
+            Keep::Redis => Some(Redis::start().unwrap()),
+        };
+        let site = SiteOf::new().route("/mcp/dice/", &dice.url(), |r| r).route("/mcp/raw/", &backend.url(), |r| r);
+        let site = change(site).leak();
+        let folder = tempfile::tempdir().unwrap();
+        let mut world =
+            Self { okta, dice, backend, redis, base_url, folder, site, _port: socket, port, running: None };
+        world.up();
+        world
+    }
+
+    /// The URL of the MCP endpoint behind `/mcp/dice/`.
+    pub(crate) fn dice_url(&self) -> String {
+        format!("{}/mcp/dice/mcp", self.base_url)
+    }
+
+    /// A URL of the gateway.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    /// Ends the gateway and starts another in its place, on the same state.
+    pub(crate) async fn restart(&mut self) {
+        self.down().await;
+        self.up();
+    }
+
+    /// Starts the gateway.
+    pub(crate) fn up(&mut self) {
+        let settings = Settings::read(&self.environment(), self.site).unwrap();
+        let control = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let store = match &self.redis {
+            None => Store::embedded(&self.data_dir(), Clock::system()).unwrap(),
+            Some(redis) => {
+                let config = RedisConfig { address: redis.address(), password: None };
+                Store::redis(config, Clock::system()).unwrap()
+            }
+        };
+        let keys = Keys::new(settings.secrets.clone().unwrap());
+        let gateway = Gateway::new(self.site, &settings, (store, &keys), control.handle().clone()).unwrap();
+        let running = server::start(&gateway, self.port, NonZeroUsize::MIN).unwrap();
+        tend(&control, &gateway);
+        drop::<Arc<Gateway>>(gateway);
+        self.running = Some((running, control));
+    }
+
+    /// Ends the gateway.
+    pub(crate) async fn down(&mut self) {
+        if let Some((running, control)) = self.running.take() {
+            tokio::task::spawn_blocking(move || {
+                running.shut_down();
+                drop(control);
+            })
+            .await
+            .unwrap();
+        }
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn environment(&self) -> Environment {
+        let options = OktaOptions::default();
+        Environment::of([
+            ("BASE_URL", &*self.base_url),
+            ("PORT", &self.port.to_string()),
+            ("GATEWAY_SECRET", SECRET),
+            ("OKTA_URL", self.okta.url()),
+            ("OKTA_CLIENT_ID", &options.client_id),
+            ("OKTA_CLIENT_SECRET", &options.client_secret),
+        ])
+    }
+
+    /// A registered public client of the server at `path`.
+    pub(crate) async fn client(&self, path: &str) -> Client {
+        let discovered = client::discover(&self.url(path)).await.unwrap();
+        discovered.register("Test client", "none", CALLBACK).await.unwrap()
+    }
+
+    /// Signs `username` in to the server at `path` with a new client and a new browser.
+    pub(crate) async fn sign_in(&self, path: &str, username: &str) -> (Client, Tokens) {
+        let client = self.client(path).await;
+        let code = client.authorize(&mut Browser::new(), &Login::of(username)).await.unwrap();
+        let tokens = client.redeem(&code).await.unwrap();
+        (client, tokens)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some((running, control)) = self.running.take() {
+            control.shutdown_background();
+            std::thread::spawn(move || running.shut_down());
+        }
+    }
+}
+
+/// A port of ours: others cannot bind it, the gateway's listeners (`SO_REUSEPORT`) can.
+fn reserve_port() -> (socket2::Socket, u16) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
+    socket.set_only_v6(false).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.set_reuse_port(true).unwrap();
+    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()).unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+    (socket, port)
+}
+
+/// An HTTP client that follows no redirects.
+pub(crate) fn http() -> reqwest::Client {
+    install_crypto();
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}

@@ -1,0 +1,109 @@
+//! Sites made by tests, of the same constants that the route compiler writes.
+
+use gateway_routes::{AuthorizationServer, Identity, OktaSite, Route, Site, Table, Target, Tokens};
+use std::time::Duration;
+use url::Url;
+
+/// A site under construction.
+pub(crate) struct SiteOf {
+    pub(crate) site: Site,
+    routes: Vec<Route>,
+}
+
+impl SiteOf {
+    pub(crate) fn new() -> Self {
+        let site = Site {
+            environment: "test",
+            base_url: None,
+            port: None,
+            okta: OktaSite {
+                url: None,
+                authorization_server: AuthorizationServer::Org,
+                client_id: None,
+                redirect_uri: None,
+                groups_claim: "groups",
+            },
+            tokens: Tokens {
+                access_ttl: Duration::from_secs(600),
+                refresh_ttl: Duration::from_secs(30 * 24 * 60 * 60),
+                code_ttl: Duration::from_secs(60),
+            },
+            allowed_origins: &["https://app.example.com"],
+            redirect_schemes: &[],
+            trusted_redirect_hosts: &["claude.ai"],
+            advertise_iss: true,
+            table: Table::new(&[], &[u16::MAX]),
+            digest: "0",
+        };
+        Self { site, routes: Vec::new() }
+    }
+
+    /// Adds a route, or replaces the one with this pattern.
+    pub(crate) fn route(
+        mut self,
+        pattern: &'static str,
+        target_url: &str,
+        change: impl FnOnce(Route) -> Route,
+    ) -> Self {
+        let url = Url::parse(target_url).unwrap();
+        let segment = pattern.trim_matches('/').rsplit('/').next().unwrap();
+        let route = Route {
+            pattern,
+            target: Target {
+                tls: url.scheme() == "https",
+                host: leak(url.host_str().unwrap()),
+                port: url.port_or_known_default().unwrap(),
+                authority: leak(url.authority()),
+                path: leak(url.path().trim_end_matches('/')),
+                trailing_slash: target_url.ends_with('/'),
+            },
+            name: segment,
+            description: "",
+            scopes: vec![leak(&format!("mcp:{segment}"))].leak(),
+            groups: &[],
+            identity: Identity::Headers,
+            max_body: 4 * 1024 * 1024,
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(60),
+        };
+        self.routes.retain(|other| other.pattern != pattern);
+        self.routes.push(change(route));
+        self
+    }
+
+    /// Changes one route.
+    pub(crate) fn change(mut self, pattern: &str, change: impl FnOnce(Route) -> Route) -> Self {
+        let route = self.routes.iter_mut().find(|route| route.pattern == pattern).unwrap();
+        *route = change(*route);
+        self
+    }
+
+    /// Changes the site itself.
+    pub(crate) fn set(mut self, change: impl FnOnce(&mut Site)) -> Self {
+        change(&mut self.site);
+        self
+    }
+
+    /// Tests end before it matters that this memory is never given back.
+    pub(crate) fn leak(mut self) -> &'static Site {
+        let routes: &'static [Route] = self.routes.leak();
+        let slots = match routes.len() {
+            1 => Vec::from(Table::slots::<{ Table::size(1) }>(routes)),
+            2..=3 => Vec::from(Table::slots::<{ Table::size(3) }>(routes)),
+            4..=7 => Vec::from(Table::slots::<{ Table::size(7) }>(routes)),
+            more => panic!("{more} routes: add a size here"),
+        };
+        self.site.table = Table::new(routes, slots.leak());
+        Box::leak(Box::new(self.site))
+    }
+
+    /// Without the route of this pattern.
+    pub(crate) fn without(mut self, pattern: &str) -> Self {
+        self.routes.retain(|route| route.pattern != pattern);
+        self
+    }
+}
+
+fn leak(text: &str) -> &'static str {
+    text.to_owned().leak()
+}

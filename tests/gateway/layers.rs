@@ -1,0 +1,144 @@
+//! The architecture, held to the truth: who may know whom, what names what, and how long files may be.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lower layers first. A module may use those of the layers above it in this table, never its neighbours.
+const LAYERS: &[&[&str]] = &[
+    &["clock", "encoding", "entropy", "events", "routes", "secret"],
+    &["jose", "seal"],
+    &["oauth", "settings"],
+    &["credential", "pages"],
+    &["okta", "proxy", "store"],
+    &["grants"],
+    &["cookies", "decision", "gateway", "reply"],
+    &["access", "login"],
+    &["endpoints"],
+    &["commands", "server"],
+    &["main"],
+];
+/// Neighbours that one sentence would describe together, and which way they lean.
+const LEANINGS: &[(&str, &str)] = &[("reply", "decision"), ("gateway", "decision"), ("commands", "server")];
+/// Layers that would fit, and still must not be used.
+const FORBIDDEN: &[(&str, &str)] =
+    &[("proxy", "oauth"), ("proxy", "credential"), ("proxy", "settings"), ("store", "oauth"), ("pages", "oauth")];
+/// Words that only these modules may use.
+const NAMED_ONLY_IN: &[(&str, &[&str])] = &[
+    ("warp", &["reply", "server"]),
+    ("biscuit", &["jose"]),
+    ("redb", &["store"]),
+    ("bb8_redis", &["store"]),
+    ("askama", &["pages"]),
+    ("reqwest", &["okta"]),
+    ("envy", &["settings"]),
+];
+const LONGEST_FILE: usize = 300;
+
+/// Every Rust file below `folder`, with its text.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push((path.clone(), fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{folder} has no Rust files");
+    found
+}
+
+/// The module that a file of `src/` belongs to.
+fn module(path: &Path) -> String {
+    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The code without its line comments, in which anything may be named.
+fn code(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// The modules that `use crate::…` and paths like `crate::x::` name.
+fn named_modules(code: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let group = group.split('}').next().unwrap_or_default();
+            named.extend(group.split(',').map(|item| first_word(item.trim())));
+        } else {
+            named.push(first_word(rest));
+        }
+    }
+    named
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+#[test]
+fn lower_layers_never_know_higher_ones_and_neighbours_do_not_know_each_other() {
+    let layer: BTreeMap<&str, usize> =
+        LAYERS.iter().enumerate().flat_map(|(depth, names)| names.iter().map(move |name| (*name, depth))).collect();
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src") {
+        let from = module(&path);
+        if from == "lib" {
+            continue;
+        }
+        let depth = *layer.get(&*from).unwrap_or_else(|| panic!("{from} is in no layer: add it to the table"));
+        for to in named_modules(&code(&text)) {
+            let Some(other) = layer.get(&*to) else { continue };
+            let leans = LEANINGS.contains(&(&*from, &*to));
+            let fits = to == from || *other < depth || leans;
+            if !fits || FORBIDDEN.contains(&(&*from, &*to)) {
+                wrong.push(format!("{}: {from} uses {to}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn endpoints_never_know_each_other() {
+    for (path, text) in sources("src/endpoints") {
+        let code = code(&text);
+        assert!(!code.contains("crate::endpoints") && !code.contains("super::"), "{}", path.display());
+    }
+}
+
+#[test]
+fn each_foreign_crate_that_we_distrust_or_may_replace_has_one_home() {
+    for (path, text) in sources("src") {
+        let code = code(&text);
+        for (word, homes) in NAMED_ONLY_IN {
+            let named = code.contains(&format!("{word}::")) || code.contains(&format!("use {word};"));
+            let home = homes.contains(&&*module(&path));
+            assert!(!named || home, "{} names {word}: only {homes:?} may", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_a_sitting() {
+    let folders = ["src", "routes/src", "tests", "examples"];
+    for (path, text) in folders.iter().flat_map(|folder| sources(folder)) {
+        let lines = text.lines().count();
+        assert!(lines <= LONGEST_FILE, "{} has {lines} lines: {LONGEST_FILE} at the most", path.display());
+    }
+}
+
+#[test]
+fn a_lint_is_expected_with_a_reason_and_never_allowed() {
+    for (path, text) in ["src", "routes/src"].iter().flat_map(|folder| sources(folder)) {
+        assert!(!code(&text).contains("#[allow(") && !code(&text).contains("#![allow("), "{}", path.display());
+    }
+}

@@ -1,0 +1,213 @@
+//! From the consent page through Okta to the client.
+
+use crate::harness::{CALLBACK, Keep, World};
+use gateway_standins::browser::{Browser, Page};
+use gateway_standins::client::{Client, Decision, Login};
+use gateway_standins::okta::{Okta, OktaOptions, Outage, RefreshTokens};
+use url::Url;
+
+async fn consent_page(client: &Client, browser: &mut Browser, state: &str) -> Page {
+    let url = client.authorize_url((state, &"v".repeat(43)), &[]).unwrap();
+    browser.stop_at(CALLBACK);
+    browser.open(url.as_str()).await.unwrap().page().unwrap()
+}
+
+async fn approve(browser: &mut Browser, page: &Page) -> Page {
+    let form = page.form_with("request").unwrap();
+    browser.submit(form, &[], Some("approve")).await.unwrap().page().unwrap()
+}
+
+fn parameter(url: &Url, name: &str) -> Option<String> {
+    url.query_pairs().find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
+}
+
+#[tokio::test]
+async fn two_logins_in_one_browser_do_not_disturb_each_other() {
+    let world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    let mut browser = Browser::new();
+    let first = consent_page(&client, &mut browser, "first").await;
+    let second = consent_page(&client, &mut browser, "second").await;
+    let first = approve(&mut browser, &first).await;
+    let second = approve(&mut browser, &second).await;
+    let second = browser.sign_in(&second, "alice").await.unwrap().stopped().unwrap();
+    let first = browser.sign_in(&first, "alice").await.unwrap().stopped().unwrap();
+    assert_eq!(parameter(&first, "state").as_deref(), Some("first"));
+    assert_eq!(parameter(&second, "state").as_deref(), Some("second"));
+    assert_ne!(parameter(&first, "code"), parameter(&second, "code"));
+}
+
+#[tokio::test]
+async fn a_denied_consent_goes_back_as_access_denied_and_okta_is_never_asked() {
+    let world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    let login = Login { decision: Decision::Deny, ..Login::of("alice") };
+    let trouble = client.authorize(&mut Browser::new(), &login).await.unwrap_err().to_string();
+    assert!(trouble.starts_with("access_denied"), "{trouble}");
+    assert!(world.okta.requests().is_empty());
+}
+
+#[tokio::test]
+async fn oktas_refusal_reaches_the_client_as_access_denied_with_oktas_words() {
+    let world = World::start().await;
+    world.okta.refuse_assignment("bob");
+    let client = world.client("/mcp/dice/mcp").await;
+    let trouble = client.authorize(&mut Browser::new(), &Login::of("bob")).await.unwrap_err().to_string();
+    assert!(trouble.starts_with("access_denied"), "{trouble}");
+    assert!(trouble.contains("not assigned"), "{trouble}");
+}
+
+#[tokio::test]
+async fn a_callback_works_in_the_browser_that_consented_and_once() {
+    let world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    let mut victim = Browser::new();
+    let page = consent_page(&client, &mut victim, "xyz").await;
+    let okta = approve(&mut victim, &page).await;
+    let mut attacker = Browser::new();
+    attacker.stop_at(&world.url("/auth/callback"));
+    let callback = attacker.sign_in(&okta, "alice").await;
+    let callback = match callback {
+        Ok(landing) => landing.stopped().unwrap(),
+        Err(_) => return,
+    };
+    let page = Browser::new().open(callback.as_str()).await.unwrap().page().unwrap();
+    assert!(page.body.contains("another browser"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_consent_form_without_its_pages_cookie_or_from_another_site_is_refused() {
+    let world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    let page = consent_page(&client, &mut Browser::new(), "xyz").await;
+    let form = page.form_with("request").unwrap();
+    let refused = Browser::new().submit(form, &[], Some("approve")).await.unwrap().page().unwrap();
+    assert_eq!(refused.status, 403);
+    let sealed = form.value("request").unwrap();
+    let cross_site = crate::harness::http()
+        .post(world.url("/auth/authorize"))
+        .header("origin", "https://evil.example.com")
+        .form(&[("request", sealed), ("decision", "approve")])
+        .send();
+    assert_eq!(cross_site.await.unwrap().status(), 403);
+    assert!(world.okta.requests().is_empty());
+}
+
+#[tokio::test]
+async fn what_okta_is_asked_never_holds_prompt_and_asks_for_groups_at_the_org_server_alone() {
+    let world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    let extra = [("prompt", "consent"), ("login_hint", "alice@example.com")];
+    let login = Login { extra: &extra, ..Login::of("alice") };
+    client.authorize(&mut Browser::new(), &login).await.unwrap();
+    let asked = world.okta.wait_for_request("/oauth2/v1/authorize").await.unwrap();
+    let field = |name: &str| asked.fields.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+    assert_eq!(field("prompt"), None);
+    assert_eq!(field("login_hint"), Some("alice@example.com"));
+    assert_eq!(field("code_challenge_method"), Some("S256"));
+    assert!(field("scope").unwrap().split(' ').any(|scope| scope == "groups"));
+}
+
+#[tokio::test]
+async fn a_custom_authorization_server_works_too() {
+    let custom = |site: crate::harness::SiteOf| {
+        let server = gateway_routes::AuthorizationServer::Custom("default");
+        site.set(move |site| site.okta.authorization_server = server)
+    };
+    let world = World::with(Keep::Embedded, custom).await;
+    let (_, tokens) = world.sign_in("/mcp/raw/echo", "carol").await;
+    assert!(tokens.refresh_token.is_some());
+    let asked = world.okta.wait_for_request("/oauth2/default/v1/authorize").await.unwrap();
+    assert!(!format!("{:?}", asked.fields).contains("groups"), "custom servers refuse scopes they do not define");
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_from_okta_there_is_none_from_us() {
+    let options = OktaOptions { refresh_tokens: RefreshTokens::Withheld, ..OktaOptions::default() };
+    let world = World::with_okta(options, Keep::Embedded, |site| site).await;
+    let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    assert_eq!(tokens.refresh_token, None);
+}
+
+#[tokio::test]
+async fn okta_rotates_its_keys_and_logins_go_on() {
+    let world = World::start().await;
+    world.sign_in("/mcp/raw/echo", "alice").await;
+    world.okta.rotate_keys();
+    world.okta.add_foreign_key_to_jwks();
+    world.sign_in("/mcp/raw/echo", "alice").await;
+}
+
+#[tokio::test]
+async fn an_okta_outage_during_a_login_is_told_and_passes() {
+    let world = World::start().await;
+    let client = world.client("/mcp/raw/echo").await;
+    world.okta.outage(Outage::Refuse503);
+    let trouble = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap_err().to_string();
+    assert!(trouble.starts_with("temporarily_unavailable"), "{trouble}");
+    world.okta.outage(Outage::None);
+    let code = retry(&client).await;
+    assert!(code, "a login right after the outage did not work");
+}
+
+/// After a failure Okta is not asked again within a second, so the first try may still be told so.
+async fn retry(client: &Client) -> bool {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while std::time::Instant::now() < deadline {
+        if client.authorize(&mut Browser::new(), &Login::of("alice")).await.is_ok() {
+            return true;
+        }
+    }
+    false
+}
+
+#[tokio::test]
+async fn consent_is_remembered_for_a_site_and_asked_again_for_another_user() {
+    let world = World::start().await;
+    let redirect = "https://claude.ai/api/mcp/auth_callback";
+    let discovered = world.client("/mcp/raw/echo").await.discovered;
+    let client = discovered.register("Claude", "none", redirect).await.unwrap();
+    let mut browser = Browser::new();
+    client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
+    let url = client.authorize_url(("again", &"v".repeat(43)), &[]).unwrap();
+    let silent = browser.open(url.as_str()).await.unwrap().stopped().unwrap();
+    assert!(parameter(&silent, "code").is_some(), "no page was shown: {silent}");
+    sign_out(&mut browser, &world.okta).await;
+    let login_page = browser.open(url.as_str()).await.unwrap().page().unwrap();
+    let asked = browser.sign_in(&login_page, "bob").await.unwrap().page().unwrap();
+    assert!(asked.form_with("request").is_some(), "bob never consented: {}", asked.body);
+    let form = asked.form_with("request").unwrap();
+    let done = browser.submit(form, &[], Some("approve")).await.unwrap().stopped().unwrap();
+    assert!(parameter(&done, "code").is_some());
+}
+
+async fn sign_out(browser: &mut Browser, okta: &Okta) {
+    browser.open(&format!("{}/login/signout", okta.url())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_on_loopback_is_asked_every_time() {
+    let world = World::start().await;
+    let client = world.client("/mcp/raw/echo").await;
+    let mut browser = Browser::new();
+    client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
+    let page = consent_page(&client, &mut browser, "again").await;
+    assert!(page.form_with("request").is_some());
+}
+
+#[tokio::test]
+async fn the_person_picks_the_server_when_the_client_names_none() {
+    let world = World::start().await;
+    let client = world.client("/mcp/raw/echo").await;
+    let url = client.authorize_url(("pick", &"v".repeat(43)), &[("resource", ""), ("scope", "")]).unwrap();
+    let mut browser = Browser::new();
+    browser.stop_at(CALLBACK);
+    let page = browser.open(url.as_str()).await.unwrap().page().unwrap();
+    let form = page.form_with("request").unwrap();
+    let again = browser.submit(form, &[], Some("approve")).await.unwrap().page().unwrap();
+    assert_eq!(again.status, 400);
+    let form = again.form_with("request").unwrap();
+    let okta = browser.submit(form, &[("route", "/mcp/raw/")], Some("approve")).await.unwrap().page().unwrap();
+    let done = browser.sign_in(&okta, "alice").await.unwrap().stopped().unwrap();
+    assert!(parameter(&done, "code").is_some());
+}

@@ -1,0 +1,14 @@
+//! What the gateway promises, shown on a real one: real stores, a stand-in Okta, real MCP servers and clients.
+
+mod harness;
+
+mod authorization;
+mod clients;
+mod discovery;
+mod layers;
+mod login;
+mod process;
+mod proxy;
+mod registration;
+mod resilience;
+mod tokens;

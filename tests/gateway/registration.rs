@@ -1,0 +1,108 @@
+//! `POST /auth/register`.
+
+use crate::harness::{World, http};
+use serde_json::{Value, json};
+
+async fn register(world: &World, metadata: &Value) -> (u16, Value) {
+    let response = http().post(world.url("/auth/register")).json(metadata).send().await.unwrap();
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+async fn token(world: &World, form: &[(&str, &str)]) -> (u16, Value) {
+    let response = http().post(world.url("/auth/token")).form(form).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_client_registers_with_201_and_gets_back_what_was_accepted() {
+    let world = World::start().await;
+    let metadata = json!({
+        "client_name": "MCP CLI Proxy", "redirect_uris": ["http://localhost:3334/oauth/callback"],
+        "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"], "scope": "openid email profile", "software_id": "x", "application_type": "native",
+    });
+    let (status, answer) = register(&world, &metadata).await;
+    assert_eq!(status, 201);
+    insta::assert_json_snapshot!(answer, { ".client_id" => "[sealed]", ".client_id_issued_at" => 0 });
+}
+
+#[tokio::test]
+async fn a_confidential_client_gets_a_secret_that_never_expires() {
+    let world = World::start().await;
+    let metadata = json!({ "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"] });
+    let (_, answer) = register(&world, &metadata).await;
+    assert_eq!(answer["token_endpoint_auth_method"], "client_secret_basic");
+    assert_eq!(answer["client_secret_expires_at"], 0);
+    assert!(answer["client_secret"].as_str().unwrap().len() >= 43);
+}
+
+#[tokio::test]
+async fn bad_metadata_is_400_with_the_field_named() {
+    let world = World::start().await;
+    let (status, answer) = register(&world, &json!({ "redirect_uris": ["javascript:alert(1)"] })).await;
+    assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_redirect_uri")));
+    assert!(answer["error_description"].as_str().unwrap().contains("redirect_uris[0]"), "{answer}");
+    let response = http().post(world.url("/auth/register")).body("not json").send().await.unwrap();
+    assert_eq!(response.status(), 400);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused() {
+    let world = World::start().await;
+    let response = http().post(world.url("/auth/register")).body("x".repeat(70_000)).send().await.unwrap();
+    assert_eq!(response.status(), 413);
+}
+
+#[tokio::test]
+async fn a_client_id_altered_by_one_bit_is_an_invalid_client() {
+    let world = World::start().await;
+    let metadata = json!({ "redirect_uris": ["http://localhost/cb"], "token_endpoint_auth_method": "none" });
+    let (_, answer) = register(&world, &metadata).await;
+    let id = answer["client_id"].as_str().unwrap();
+    let form = |id: &str| {
+        [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", id)].map(|(k, v)| (k.to_owned(), v.to_owned()))
+    };
+    let ask = async |id: String| {
+        let form = form(&id);
+        let form: Vec<(&str, &str)> = form.iter().map(|(k, v)| (&**k, &**v)).collect();
+        token(&world, &form).await
+    };
+    let (status, good) = ask(id.to_owned()).await;
+    assert_eq!((status, good["error"].as_str()), (400, Some("invalid_grant")));
+    for place in [0, id.len() / 2, id.len() - 1] {
+        let mut altered = id.as_bytes().to_vec();
+        altered[place] ^= 1;
+        let (status, answer) = ask(String::from_utf8(altered).unwrap()).await;
+        assert_eq!((status, answer["error"].as_str()), (401, Some("invalid_client")), "place {place}");
+    }
+}
+
+#[tokio::test]
+async fn a_registration_survives_a_restart_and_a_flushed_store() {
+    let mut world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    world.restart().await;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", &*client.id)];
+    let (_, answer) = token(&world, &form).await;
+    assert_eq!(answer["error"], "invalid_grant", "the client is known: only its token is not");
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_secret_is_an_invalid_client() {
+    let world = World::start().await;
+    let (_, answer) = register(&world, &json!({ "redirect_uris": ["https://a.example/cb"] })).await;
+    let id = answer["client_id"].as_str().unwrap();
+    let secret = answer["client_secret"].as_str().unwrap();
+    let base = [("grant_type", "refresh_token"), ("refresh_token", "x")];
+    let refresh = |proof: Option<&str>| {
+        let request = http().post(world.url("/auth/token")).form(&base);
+        request.basic_auth(id, proof).send()
+    };
+    for (proof, error) in [(Some(secret), "invalid_grant"), (Some("wrong"), "invalid_client"), (None, "invalid_client")] {
+        let answer: Value = refresh(proof).await.unwrap().json().await.unwrap();
+        assert_eq!(answer["error"], error, "{proof:?}");
+    }
+    let posted = [base[0], base[1], ("client_id", id), ("client_secret", secret)];
+    assert_eq!(token(&world, &posted).await.1["error"], "invalid_grant", "client_secret_post works as well");
+}
