@@ -1,1 +1,33 @@
-fn main() {}
+//! Compiles `config.yaml`, or the file that `GATEWAY_CONFIG` names, into the constants that `src/routes.rs`
+//! includes.
+#![expect(clippy::print_stdout, reason = "a build script speaks to cargo on its standard output")]
+
+use gateway_routes::compile::compile;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed=GATEWAY_CONFIG");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?);
+    let config = env::var_os("GATEWAY_CONFIG").filter(|path| !path.is_empty());
+    let config = config.map_or_else(|| PathBuf::from("config.yaml"), PathBuf::from);
+    match compile(&root, &config) {
+        Ok(site) => {
+            site.watched.iter().try_for_each(|path| watch(path))?;
+            let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+            fs::write(out.join("site.rs"), site.rust)?;
+        }
+        // Cargo runs a build script that failed again, whatever it watched.
+        Err(problems) => problems.iter().for_each(|problem| println!("cargo::error={problem}")),
+    }
+    Ok(())
+}
+
+/// Tells cargo to run this again when the file, or anything in the folder, changes.
+fn watch(path: &Path) -> Result<(), Box<dyn Error>> {
+    let path = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
+    // build-deps takes a glob: a bracket in the path of a checkout must not become a wildcard.
+    let literal: String = path.chars().map(|c| if "*?[".contains(c) { format!("[{c}]") } else { c.into() }).collect();
+    build_deps::rerun_if_changed_paths(&literal).map_err(|error| format!("{error:?}").into())
+}

@@ -14,3 +14,7 @@ pub mod compile;
 pub use route::{Identity, Route, Target};
 pub use site::{AuthorizationServer, OktaSite, Site, Tokens};
 pub use table::{Found, Table};
+
+/// The paths that the gateway itself serves; a route's pattern is none of them and below none of them.
+pub const RESERVED: &[&str] =
+    &["/", "/.well-known/", "/assets/", "/auth/", "/healthz", "/metrics", "/oauth/", "/readyz"];

@@ -32,7 +32,10 @@ const fn fnv_step(hash: u32, byte: u8) -> u32 {
 impl Table {
     /// Joins routes with the slots that [`Table::slots`] computed for them.
     pub const fn new(routes: &'static [Route], slots: &'static [u16]) -> Self {
-        assert!(slots.len().is_power_of_two() && slots.len() > routes.len(), "use Table::slots and Table::size");
+        assert!(
+            slots.len().is_power_of_two() && slots.len() > routes.len(),
+            "use Table::slots and Table::size"
+        );
         Self { routes, slots }
     }
 

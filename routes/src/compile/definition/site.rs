@@ -1,0 +1,207 @@
+//! The site: the file that `GATEWAY_CONFIG` names.
+
+use super::super::problem::{Fault, Read, Wrong};
+use super::super::section::{Keys, Section};
+use super::super::tree::{Node, Value};
+use super::super::value::{self, Parsed, keep, list, text, within, written};
+use super::route::{Draft, route};
+use crate::{AuthorizationServer, OktaSite, Tokens};
+use std::time::Duration;
+
+const SITE: Keys = Keys {
+    what: "the site",
+    known: &[
+        "environment",
+        "base_url",
+        "port",
+        "okta",
+        "tokens",
+        "allowed_origins",
+        "redirect_schemes",
+        "trusted_redirect_hosts",
+        "advertise_iss",
+        "include",
+        "proxies",
+    ],
+    later: &[
+        "clients",
+        "registration",
+        "trusted_proxies",
+        "admin_listen",
+        "limits",
+        "okta_grace",
+        "refresh_reuse",
+        "branding",
+        "admin_group",
+        "upstream_auth",
+    ],
+};
+
+const OKTA: Keys = Keys {
+    what: "`okta`",
+    known: &["url", "authorization_server", "client_id", "redirect_uri", "groups_claim"],
+    later: &[],
+};
+
+const TOKENS: Keys = Keys { what: "`tokens`", known: &["access_ttl", "refresh_ttl", "code_ttl"], later: &[] };
+
+/// The hosts of the known MCP clients' own callbacks.
+const CLIENT_HOSTS: &[&str] = &[
+    "claude.ai",
+    "claude.com",
+    "chatgpt.com",
+    "cursor.com",
+    "www.cursor.com",
+    "insiders.vscode.dev",
+    "vscode.dev",
+];
+
+/// A site as far as it could be read; it counts only when nothing is wrong.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    pub(crate) environment: &'static str,
+    pub(crate) base_url: Option<&'static str>,
+    pub(crate) port: Option<u16>,
+    pub(crate) okta: OktaSite,
+    pub(crate) tokens: Tokens,
+    pub(crate) allowed_origins: &'static [&'static str],
+    pub(crate) redirect_schemes: &'static [&'static str],
+    pub(crate) trusted_redirect_hosts: &'static [&'static str],
+    pub(crate) advertise_iss: bool,
+    /// Where the other routes are.
+    pub(crate) include: &'static [Glob],
+    /// The routes of this file.
+    pub(crate) proxies: Vec<Draft>,
+}
+
+/// An entry of `include:`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Glob {
+    pub(crate) line: usize,
+    pub(crate) text: &'static str,
+}
+
+/// The line says where a glob stands, not which one it is.
+impl PartialEq for Glob {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+/// Reads a site; what is wrong with it stands beside what could be read.
+pub(crate) fn site(node: &Node) -> (Option<Definition>, Vec<Fault>) {
+    match Section::open(node, &SITE) {
+        Ok(section) => {
+            let (definition, faults) = read(section);
+            (Some(definition), faults)
+        }
+        Err(faults) => (None, faults),
+    }
+}
+
+fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
+    let mut definition = Definition {
+        environment: section.optional("environment", text(value::label)).unwrap_or("development"),
+        base_url: section.optional("base_url", text(value::base_url)),
+        port: section.optional("port", value::port),
+        okta: section.optional("okta", okta).unwrap_or(OKTA_DEFAULT),
+        tokens: section.optional("tokens", tokens).unwrap_or(TOKENS_DEFAULT),
+        allowed_origins: section.optional("allowed_origins", list(text(value::origin))).unwrap_or_default(),
+        redirect_schemes: section
+            .optional("redirect_schemes", list(text(value::redirect_scheme)))
+            .unwrap_or_default(),
+        trusted_redirect_hosts: section
+            .optional("trusted_redirect_hosts", list(text(value::host)))
+            .unwrap_or(CLIENT_HOSTS),
+        advertise_iss: section.optional("advertise_iss", value::flag).unwrap_or(true),
+        include: section.optional("include", list(glob)).unwrap_or_default(),
+        proxies: Vec::new(),
+    };
+    let (proxies, faults) = section.optional("proxies", entries).unwrap_or_default();
+    definition.proxies = proxies;
+    let mut all = section.close();
+    all.extend(faults);
+    (definition, all)
+}
+
+/// The faults of routes come with what could be read of them.
+fn entries(node: &Node) -> Read<(Vec<Draft>, Vec<Fault>)> {
+    let Value::List(nodes) = &node.value else {
+        return Err(node.not("a list", "write a line `- pattern: …` for each route"));
+    };
+    let (drafts, faults): (Vec<_>, Vec<_>) = nodes.iter().map(route).unzip();
+    Ok((drafts, faults.into_iter().flatten().collect()))
+}
+
+const OKTA_DEFAULT: OktaSite = OktaSite {
+    url: None,
+    authorization_server: AuthorizationServer::Custom("default"),
+    client_id: None,
+    redirect_uri: None,
+    groups_claim: "groups",
+};
+
+fn okta(node: &Node) -> Read<OktaSite> {
+    let mut section = Section::open(node, &OKTA)?;
+    let okta = OktaSite {
+        url: section.optional("url", text(value::okta_url)),
+        authorization_server: section
+            .optional("authorization_server", text(value::authorization_server))
+            .unwrap_or(OKTA_DEFAULT.authorization_server),
+        client_id: section.optional("client_id", text(value::okta_id)),
+        redirect_uri: section.optional("redirect_uri", text(value::redirect_uri)),
+        groups_claim: section
+            .optional("groups_claim", text(value::identifier))
+            .unwrap_or(OKTA_DEFAULT.groups_claim),
+    };
+    section.finish(okta)
+}
+
+const TOKENS_DEFAULT: Tokens = Tokens {
+    access_ttl: Duration::from_mins(10),
+    refresh_ttl: Duration::from_hours(30 * 24),
+    code_ttl: Duration::from_mins(1),
+};
+
+fn tokens(node: &Node) -> Read<Tokens> {
+    let mut section = Section::open(node, &TOKENS)?;
+    let access = section.optional("access_ttl", written(within("60s"..="24h")));
+    let refresh = section.optional("refresh_ttl", written(within("1h"..="365d")));
+    let code = section.optional("code_ttl", written(within("10s"..="10m")));
+    section.finish(Tokens {
+        access_ttl: access.unwrap_or(TOKENS_DEFAULT.access_ttl),
+        refresh_ttl: refresh.unwrap_or(TOKENS_DEFAULT.refresh_ttl),
+        code_ttl: code.unwrap_or(TOKENS_DEFAULT.code_ttl),
+    })
+}
+
+fn glob(node: &Node) -> Read<Glob> {
+    let text = text(pattern)(node)?;
+    Ok(Glob { line: node.line, text })
+}
+
+/// A glob of YAML files below a folder of their own. Cargo watches whole folders; one that holds the build's
+/// output would never be up to date.
+fn pattern(text: &str) -> Parsed<&'static str> {
+    let wrong = |why: &str, remedy| Err(Wrong::new(format!("{text:?} {why}"), remedy));
+    if text.starts_with('/') || text.contains(['\\', ':']) {
+        return wrong("is not a path relative to this file", "write folder/*.yaml, with forward slashes");
+    }
+    if let Err(error) = glob::Pattern::new(text) {
+        return wrong(&format!("is not a glob ({})", error.msg), "write folder/*.yaml");
+    }
+    if !(text.ends_with(".yaml") || text.ends_with(".yml")) {
+        return wrong("takes in files that are not YAML", "let it end in .yaml or .yml");
+    }
+    let mut below = text;
+    while let Some(rest) = below.strip_prefix("./").or_else(|| below.strip_prefix("../")) {
+        below = rest;
+    }
+    if below.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        return wrong("has an empty or a dot segment inside", "write the path without it");
+    }
+    match below.split_once('/') {
+        Some((folder, _)) if !folder.contains(['*', '?', '[']) => Ok(keep(text)),
+        _ => wrong("names no folder", "put the routes in a folder of their own and write folder/*.yaml"),
+    }
+}

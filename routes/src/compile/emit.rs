@@ -1,0 +1,148 @@
+//! Writes the constants of a site as a person would: one field a line, every route with its file.
+
+mod literal;
+
+use super::definition::Definition;
+use crate::{AuthorizationServer, Identity, OktaSite, Route, Target, Tokens};
+use literal::{array, duration, grouped, option, record, strings};
+use std::collections::HashSet;
+use std::fmt;
+
+/// The Rust text of a site.
+pub(super) struct Rust<'a> {
+    /// The site's own file.
+    pub(super) file: &'a str,
+    pub(super) site: &'a Definition,
+    /// The routes and their files.
+    pub(super) routes: &'a [(&'a str, Route)],
+    pub(super) digest: &'a str,
+}
+
+impl fmt::Display for Rust<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = names(self.routes.iter().map(|(_, route)| route.pattern));
+        writeln!(f, "// Compiled from {}; change it there.", self.file.escape_debug())?;
+        writeln!(f)?;
+        Self::imports(f)?;
+        writeln!(f)?;
+        self.site(f)?;
+        writeln!(f)?;
+        let count = names.len();
+        writeln!(f, "{}", array(0, &format!("const ROUTES: [Route; {count}] = ["), &names, "];"))?;
+        writeln!(f)?;
+        writeln!(f, "const SLOTS: [u16; Table::size({count})] = Table::slots(&ROUTES);")?;
+        self.routes.iter().zip(&names).try_for_each(|((file, route), name)| {
+            writeln!(f)?;
+            writeln!(f, "/// From {}.", file.escape_debug())?;
+            write_route(f, name, route)
+        })
+    }
+}
+
+impl Rust<'_> {
+    fn imports(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = "AuthorizationServer, Identity, OktaSite, Route, Site, Table, Target, Tokens";
+        writeln!(f, "use gateway_routes::{{{names}}};")?;
+        writeln!(f, "use std::time::Duration;")
+    }
+
+    fn site(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let site = self.site;
+        writeln!(f, "/// The site of {}.", self.file.escape_debug())?;
+        writeln!(f, "pub const SITE: Site = Site {{")?;
+        writeln!(f, "    environment: {:?},", site.environment)?;
+        writeln!(f, "    base_url: {},", option(site.base_url))?;
+        writeln!(f, "    port: {},", option(site.port))?;
+        writeln!(f, "{}", okta(&site.okta))?;
+        writeln!(f, "{}", tokens(&site.tokens))?;
+        writeln!(f, "{}", strings(4, "allowed_origins", site.allowed_origins))?;
+        writeln!(f, "{}", strings(4, "redirect_schemes", site.redirect_schemes))?;
+        writeln!(f, "{}", strings(4, "trusted_redirect_hosts", site.trusted_redirect_hosts))?;
+        writeln!(f, "    advertise_iss: {},", site.advertise_iss)?;
+        writeln!(f, "    table: Table::new(&ROUTES, &SLOTS),")?;
+        writeln!(f, "    digest: {:?},", self.digest)?;
+        writeln!(f, "}};")
+    }
+}
+
+fn write_route(f: &mut fmt::Formatter<'_>, name: &str, route: &Route) -> fmt::Result {
+    writeln!(f, "const {name}: Route = Route {{")?;
+    writeln!(f, "    pattern: {:?},", route.pattern)?;
+    writeln!(f, "{}", target(&route.target))?;
+    writeln!(f, "    name: {:?},", route.name)?;
+    writeln!(f, "    description: {:?},", route.description)?;
+    writeln!(f, "{}", strings(4, "scopes", route.scopes))?;
+    writeln!(f, "{}", strings(4, "groups", route.groups))?;
+    writeln!(f, "    identity: {},", identity(route.identity))?;
+    writeln!(f, "    max_body: {},", grouped(route.max_body))?;
+    writeln!(f, "    connect_timeout: {},", duration(route.connect_timeout))?;
+    writeln!(f, "    response_timeout: {},", duration(route.response_timeout))?;
+    writeln!(f, "}};")
+}
+
+fn okta(okta: &OktaSite) -> String {
+    let server = match okta.authorization_server {
+        AuthorizationServer::Org => "AuthorizationServer::Org".to_owned(),
+        AuthorizationServer::Custom(id) => format!("AuthorizationServer::Custom({id:?})"),
+    };
+    record(
+        "okta: OktaSite",
+        &[
+            ("url", option(okta.url)),
+            ("authorization_server", server),
+            ("client_id", option(okta.client_id)),
+            ("redirect_uri", option(okta.redirect_uri)),
+            ("groups_claim", format!("{:?}", okta.groups_claim)),
+        ],
+    )
+}
+
+fn tokens(tokens: &Tokens) -> String {
+    record(
+        "tokens: Tokens",
+        &[
+            ("access_ttl", duration(tokens.access_ttl)),
+            ("refresh_ttl", duration(tokens.refresh_ttl)),
+            ("code_ttl", duration(tokens.code_ttl)),
+        ],
+    )
+}
+
+fn target(target: &Target) -> String {
+    record(
+        "target: Target",
+        &[
+            ("tls", target.tls.to_string()),
+            ("host", format!("{:?}", target.host)),
+            ("port", target.port.to_string()),
+            ("authority", format!("{:?}", target.authority)),
+            ("path", format!("{:?}", target.path)),
+            ("trailing_slash", target.trailing_slash.to_string()),
+        ],
+    )
+}
+
+fn identity(identity: Identity) -> &'static str {
+    match identity {
+        Identity::None => "Identity::None",
+        Identity::Headers => "Identity::Headers",
+    }
+}
+
+/// A constant's name for each pattern: `/mcp/dice/` is `MCP_DICE`; a number tells apart what falls together.
+fn names<'a>(patterns: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut taken: HashSet<String> = ["SITE", "ROUTES", "SLOTS"].map(String::from).into();
+    let name = |pattern: &str| {
+        let plain =
+            pattern.trim_matches('/').replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_uppercase();
+        if plain.starts_with(|c: char| c.is_ascii_digit()) { format!("R{plain}") } else { plain }
+    };
+    let mut unique = |name: String| {
+        let numbered = (2..).map(|number| format!("{name}_{number}"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !taken.contains(name));
+        let free = free.unwrap_or(name);
+        taken.insert(free.clone());
+        free
+    };
+    patterns.map(|pattern| unique(name(pattern))).collect()
+}

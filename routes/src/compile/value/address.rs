@@ -1,0 +1,131 @@
+//! URLs: of targets, of the gateway, of Okta.
+
+use super::super::problem::{Wrong, quoted};
+use super::{Parsed, keep};
+use crate::Target;
+use url::{Host, Url};
+
+/// Where a route's requests go; taken apart once.
+pub(crate) fn target(text: &str) -> Parsed<Target> {
+    let (url, path) = http_url(text)?;
+    let host = match url.host() {
+        Some(Host::Ipv6(address)) => address.to_string(),
+        _ => url.host_str().unwrap_or_default().to_owned(),
+    };
+    let authority = match url.port() {
+        Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
+        None => url.host_str().unwrap_or_default().to_owned(),
+    };
+    Ok(Target {
+        tls: url.scheme() == "https",
+        host: keep(host),
+        port: url.port_or_known_default().unwrap_or_default(),
+        authority: keep(authority),
+        path: keep(path.strip_suffix('/').unwrap_or(path)),
+        trailing_slash: path.ends_with('/'),
+    })
+}
+
+/// The gateway's origin, exactly as it will be the issuer.
+pub(crate) fn base_url(text: &str) -> Parsed<&'static str> {
+    let (url, path) = private_url(text)?;
+    if !matches!(path, "" | "/") {
+        let wrong = format!("{} has a path", quoted(text));
+        return Err(Wrong::new(wrong, format!("write {}", url.origin().ascii_serialization())));
+    }
+    canonical(text, url.origin().ascii_serialization())
+}
+
+/// The Okta org, or an issuer when there is a path.
+pub(crate) fn okta_url(text: &str) -> Parsed<&'static str> {
+    let (url, path) = private_url(text)?;
+    let host = url.host_str().unwrap_or_default();
+    if let Some((org, domain)) = host.split_once("-admin.okta") {
+        let wrong = format!("{} is the address of the admin console", quoted(text));
+        return Err(Wrong::new(wrong, format!("write https://{org}.okta{domain}")));
+    }
+    let origin = url.origin().ascii_serialization();
+    canonical(text, origin + path.strip_suffix('/').unwrap_or(path))
+}
+
+/// Where Okta sends the browser back.
+pub(crate) fn redirect_uri(text: &str) -> Parsed<&'static str> {
+    let (url, path) = private_url(text)?;
+    let origin = url.origin().ascii_serialization();
+    if matches!(path, "" | "/") {
+        let wrong = format!("{} has no path", quoted(text));
+        return Err(Wrong::new(wrong, format!("write {origin}/auth/callback")));
+    }
+    canonical(text, origin + path)
+}
+
+fn canonical(text: &str, canonical: String) -> Parsed<&'static str> {
+    if text == canonical {
+        return Ok(keep(canonical));
+    }
+    Err(Wrong::new(format!("{} has a shorter or plainer form", quoted(text)), format!("write {canonical}")))
+}
+
+/// A URL that secrets travel to: https, or http on this machine.
+fn private_url(text: &str) -> Parsed<(Url, &str)> {
+    let (url, path) = http_url(text)?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "https" || loopback {
+        return Ok((url, path));
+    }
+    let wrong = format!("{} uses http, which is for this machine alone (localhost)", quoted(text));
+    Err(Wrong::new(wrong, format!("write {}", text.replacen("http:", "https:", 1))))
+}
+
+/// An http or https URL without credentials, query and fragment, and its path as written.
+fn http_url(text: &str) -> Parsed<(Url, &str)> {
+    let wrong = |why: &str, remedy: &str| Err(Wrong::new(format!("{} {why}", quoted(text)), remedy));
+    let example = "write a URL such as http://localhost:3000 or https://dice.example.com/mcp";
+    let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
+        return wrong("does not start with http:// or https://", example);
+    };
+    if !text.bytes().all(|b| b.is_ascii_graphic())
+        || text.contains(['\\', '"', '<', '>', '^', '`', '{', '|', '}'])
+    {
+        return wrong(
+            "has a space or a character that no URL has",
+            "percent-encode it; write hosts in punycode",
+        );
+    }
+    if text.contains('?') {
+        return wrong("has a query", "remove the `?` and what follows");
+    }
+    if text.contains('#') {
+        return wrong("has a fragment", "remove the `#` and what follows");
+    }
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if authority.contains('@') {
+        return wrong(
+            "has credentials",
+            "remove what stands before the `@`; secrets do not belong in this file",
+        );
+    }
+    let Ok(url) = Url::parse(text) else { return wrong("is not a URL", example) };
+    if authority.is_empty() || url.port() == Some(0) {
+        return wrong("has no host, or port 0", example);
+    }
+    let host = url.host_str().unwrap_or_default();
+    let written =
+        authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map_or(authority, |(host, _)| host);
+    if !written.eq_ignore_ascii_case(host) {
+        return wrong(&format!("means the host {host}"), &format!("write {host}"));
+    }
+    if path != url.path() && !path.is_empty() || path.contains("//") {
+        return wrong("has an empty or a dot segment in its path", "write the path without it");
+    }
+    let hex = |escape: &str| escape.get(..2).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    if !path.split('%').skip(1).all(hex) {
+        return wrong("has a `%` without two hex digits", "write `%25` for the character itself");
+    }
+    Ok((url, path))
+}

@@ -1,0 +1,69 @@
+//! The Rust that sites become, itself compiled: the constants are what the YAML says.
+#![cfg(feature = "compile")]
+
+use gateway_routes::compile::{Compiled, compile};
+use gateway_routes::{AuthorizationServer, Identity};
+use std::path::Path;
+use std::time::Duration;
+
+#[expect(unreachable_pub, reason = "the text is written for the gateway")]
+mod seed {
+    include!("golden/seed/site.rs");
+}
+
+#[expect(unreachable_pub, reason = "the text is written for the gateway")]
+mod site {
+    include!("golden/site/site.rs");
+}
+
+fn golden(name: &str) -> Compiled {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    compile(&folder, Path::new("config.yaml")).expect("there is no mistake in it")
+}
+
+#[test]
+fn the_seeds_file_compiles_byte_for_byte() {
+    let compiled = golden("seed");
+    assert_eq!(seed::SITE.table.routes(), compiled.routes);
+    let dice = seed::SITE.table.find("/mcp/dice/mcp").expect("it is a route");
+    assert_eq!((dice.index, dice.rest), (0, "/mcp/dice/".len()));
+    assert_eq!(dice.route.name, "dice");
+    assert_eq!(dice.route.scopes, ["mcp:dice"]);
+    assert!(dice.route.groups.is_empty());
+    assert_eq!(dice.route.identity, Identity::Headers);
+    assert_eq!(dice.route.max_body, 4 * 1024 * 1024);
+    assert_eq!(dice.route.target.authority, "localhost:3000");
+    assert_eq!(dice.route.response_timeout, Duration::from_secs(60));
+    assert_eq!(seed::SITE.environment, "development");
+    assert_eq!(seed::SITE.base_url, None);
+    assert_eq!(seed::SITE.okta.authorization_server, AuthorizationServer::Custom("default"));
+    assert_eq!(seed::SITE.tokens.refresh_ttl, Duration::from_secs(30 * 24 * 60 * 60));
+    assert!(seed::SITE.advertise_iss);
+    assert!(seed::SITE.trusted_redirect_hosts.contains(&"claude.ai"));
+}
+
+#[test]
+fn a_site_with_every_key_compiles_to_the_constants_it_names() {
+    let compiled = golden("site");
+    let site = site::SITE;
+    assert_eq!(site.table.routes(), compiled.routes);
+    assert_eq!(
+        (site.environment, site.base_url, site.port),
+        ("production", Some("https://mcp.example.com"), Some(8443))
+    );
+    assert_eq!(site.okta.authorization_server, AuthorizationServer::Org);
+    assert_eq!(site.okta.groups_claim, "mcp_groups");
+    assert_eq!(site.tokens.code_ttl, Duration::from_secs(30));
+    assert!(!site.advertise_iss);
+    let [dice, v2, tickets] = site.table.routes() else {
+        panic!("three routes, own ones first, then by file")
+    };
+    assert_eq!(dice.pattern, "/mcp/dice/");
+    assert_eq!((v2.target.host, v2.target.port, v2.target.authority), ("::1", 80, "[::1]"));
+    assert_eq!((v2.target.path, v2.target.trailing_slash), ("", true));
+    assert_eq!((tickets.target.tls, tickets.target.path), (true, "/api/mcp"));
+    assert_eq!(tickets.description, "Reads and writes the support desk's \"tickets\", in Europe.");
+    assert_eq!(tickets.identity, Identity::None);
+    assert_eq!(tickets.max_body, 64 * 1024);
+    assert_eq!(tickets.connect_timeout, Duration::from_millis(1500));
+}

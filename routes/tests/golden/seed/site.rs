@@ -1,0 +1,83 @@
+// Compiled from config.yaml; change it there.
+
+use gateway_routes::{AuthorizationServer, Identity, OktaSite, Route, Site, Table, Target, Tokens};
+use std::time::Duration;
+
+/// The site of config.yaml.
+pub const SITE: Site = Site {
+    environment: "development",
+    base_url: None,
+    port: None,
+    okta: OktaSite {
+        url: None,
+        authorization_server: AuthorizationServer::Custom("default"),
+        client_id: None,
+        redirect_uri: None,
+        groups_claim: "groups",
+    },
+    tokens: Tokens {
+        access_ttl: Duration::from_mins(10),
+        refresh_ttl: Duration::from_hours(720),
+        code_ttl: Duration::from_mins(1),
+    },
+    allowed_origins: &[],
+    redirect_schemes: &[],
+    trusted_redirect_hosts: &[
+        "claude.ai",
+        "claude.com",
+        "chatgpt.com",
+        "cursor.com",
+        "www.cursor.com",
+        "insiders.vscode.dev",
+        "vscode.dev",
+    ],
+    advertise_iss: true,
+    table: Table::new(&ROUTES, &SLOTS),
+    digest: "123676cfb77b06abec41cb4b6681eb193f6bd66d45e4091dc9f0fea2b794a2a7",
+};
+
+const ROUTES: [Route; 2] = [MCP_DICE, MCP_UUID];
+
+const SLOTS: [u16; Table::size(2)] = Table::slots(&ROUTES);
+
+/// From config.yaml.
+const MCP_DICE: Route = Route {
+    pattern: "/mcp/dice/",
+    target: Target {
+        tls: false,
+        host: "localhost",
+        port: 3000,
+        authority: "localhost:3000",
+        path: "",
+        trailing_slash: false,
+    },
+    name: "dice",
+    description: "",
+    scopes: &["mcp:dice"],
+    groups: &[],
+    identity: Identity::Headers,
+    max_body: 4_194_304,
+    connect_timeout: Duration::from_secs(5),
+    response_timeout: Duration::from_mins(1),
+};
+
+/// From config.yaml.
+const MCP_UUID: Route = Route {
+    pattern: "/mcp/uuid/",
+    target: Target {
+        tls: false,
+        host: "localhost",
+        port: 4000,
+        authority: "localhost:4000",
+        path: "",
+        trailing_slash: false,
+    },
+    name: "uuid",
+    description: "",
+    scopes: &["mcp:uuid"],
+    groups: &[],
+    identity: Identity::Headers,
+    max_body: 4_194_304,
+    connect_timeout: Duration::from_secs(5),
+    response_timeout: Duration::from_mins(1),
+};

@@ -1,0 +1,93 @@
+// Compiled from config.yaml; change it there.
+
+use gateway_routes::{AuthorizationServer, Identity, OktaSite, Route, Site, Table, Target, Tokens};
+use std::time::Duration;
+
+/// The site of config.yaml.
+pub const SITE: Site = Site {
+    environment: "production",
+    base_url: Some("https://mcp.example.com"),
+    port: Some(8443),
+    okta: OktaSite {
+        url: Some("https://acme.okta.com"),
+        authorization_server: AuthorizationServer::Org,
+        client_id: Some("0oa1b2c3"),
+        redirect_uri: Some("https://mcp.example.com/auth/callback"),
+        groups_claim: "mcp_groups",
+    },
+    tokens: Tokens {
+        access_ttl: Duration::from_mins(5),
+        refresh_ttl: Duration::from_hours(12),
+        code_ttl: Duration::from_secs(30),
+    },
+    allowed_origins: &["https://app.example.com", "http://localhost:6274"],
+    redirect_schemes: &["acme-notes"],
+    trusted_redirect_hosts: &[
+        "claude.ai",
+        "very-long-department-name.applications.example.com",
+        "another-department.applications.example.com",
+    ],
+    advertise_iss: false,
+    table: Table::new(&ROUTES, &SLOTS),
+    digest: "3acad10d9ed5b1b2ccc7ba8f3b099dafdbc35bb010a33e2fa3ce3da71342d8cf",
+};
+
+const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];
+
+const SLOTS: [u16; Table::size(3)] = Table::slots(&ROUTES);
+
+/// From config.yaml.
+const MCP_DICE: Route = Route {
+    pattern: "/mcp/dice/",
+    target: Target {
+        tls: false,
+        host: "localhost",
+        port: 3000,
+        authority: "localhost:3000",
+        path: "",
+        trailing_slash: false,
+    },
+    name: "dice",
+    description: "",
+    scopes: &["mcp:dice"],
+    groups: &[],
+    identity: Identity::Headers,
+    max_body: 4_194_304,
+    connect_timeout: Duration::from_secs(5),
+    response_timeout: Duration::from_mins(1),
+};
+
+/// From routes/tickets-v2.yaml.
+const MCP_TICKETS_V2: Route = Route {
+    pattern: "/mcp/tickets/v2/",
+    target: Target { tls: false, host: "::1", port: 80, authority: "[::1]", path: "", trailing_slash: true },
+    name: "v2",
+    description: "",
+    scopes: &["mcp:v2"],
+    groups: &[],
+    identity: Identity::Headers,
+    max_body: 1_000_000,
+    connect_timeout: Duration::from_secs(5),
+    response_timeout: Duration::from_mins(1),
+};
+
+/// From routes/tickets.yaml.
+const MCP_TICKETS: Route = Route {
+    pattern: "/mcp/tickets/",
+    target: Target {
+        tls: true,
+        host: "tickets.internal.example.com",
+        port: 8443,
+        authority: "tickets.internal.example.com:8443",
+        path: "/api/mcp",
+        trailing_slash: true,
+    },
+    name: "Tickets “EU”",
+    description: "Reads and writes the support desk's \"tickets\", in Europe.",
+    scopes: &["tickets:read", "tickets:write"],
+    groups: &["Support", "Support leads"],
+    identity: Identity::None,
+    max_body: 65_536,
+    connect_timeout: Duration::from_millis(1_500),
+    response_timeout: Duration::from_hours(2),
+};
