@@ -45,6 +45,7 @@ pub(crate) struct World {
     pub(crate) redis: Option<Redis>,
     pub(crate) base_url: String,
     folder: TempDir,
+    okta_url: String,
     site: &'static Site,
     // Keeps the port ours while the gateway is down: bound, but not listening.
     _port: socket2::Socket,
@@ -83,8 +84,10 @@ impl World {
         let site = SiteOf::new().route("/mcp/dice/", &dice.url(), |r| r).route("/mcp/raw/", &backend.url(), |r| r);
         let site = change(site).leak();
         let folder = tempfile::tempdir().unwrap();
+        let okta_url = okta.url().to_owned();
+        let running = None;
         let mut world =
-            Self { okta, dice, backend, redis, base_url, folder, site, _port: socket, port, running: None };
+            Self { okta, dice, backend, redis, base_url, folder, okta_url, site, _port: socket, port, running };
         world.up();
         world
     }
@@ -103,6 +106,12 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         self.down().await;
         self.up();
+    }
+
+    /// Restarts the gateway with another Okta.
+    pub(crate) async fn okta_url(&mut self, url: &str) {
+        url.clone_into(&mut self.okta_url);
+        self.restart().await;
     }
 
     /// Starts the gateway.
@@ -146,7 +155,7 @@ impl World {
             ("BASE_URL", &*self.base_url),
             ("PORT", &self.port.to_string()),
             ("GATEWAY_SECRET", SECRET),
-            ("OKTA_URL", self.okta.url()),
+            ("OKTA_URL", &self.okta_url),
             ("OKTA_CLIENT_ID", &options.client_id),
             ("OKTA_CLIENT_SECRET", &options.client_secret),
         ])

@@ -1,0 +1,258 @@
+//! What goes to an MCP server and what comes back.
+
+use crate::harness::{Keep, SiteOf, World, http};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::Login;
+use reqwest::Response;
+use reqwest::header::{ACCESS_CONTROL_ALLOW_ORIGIN, LOCATION, ORIGIN, VARY};
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A world in which alice holds a token for `/mcp/raw/`.
+struct Signed {
+    world: World,
+    token: String,
+}
+
+impl Signed {
+    async fn in_to(change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
+        let world = World::with(Keep::Embedded, change).await;
+        let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+        world.backend.clear_requests();
+        Self { world, token: tokens.access_token }
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.request(path).send().await.unwrap()
+    }
+
+    fn request(&self, path: &str) -> reqwest::RequestBuilder {
+        http().get(self.world.url(path)).bearer_auth(&self.token)
+    }
+}
+
+#[tokio::test]
+async fn the_rest_of_the_path_and_the_query_go_on_as_they_came() {
+    let signed = Signed::in_to(|site| site).await;
+    for (path, target) in [
+        ("/mcp/raw/mcp?a=%20b&c", "/mcp?a=%20b&c"),
+        ("/mcp/raw/", "/"),
+        ("/mcp/raw", "/"),
+        ("/mcp/raw/caf%C3%A9/x", "/caf%C3%A9/x"),
+    ] {
+        assert_eq!(signed.get(path).await.status(), 200, "{path}");
+        assert_eq!(signed.world.backend.last().unwrap().target, target, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn dot_segments_cannot_leave_the_route_however_they_are_written() {
+    let signed = Signed::in_to(|site| site).await;
+    let address = signed.world.base_url.trim_start_matches("http://").to_owned();
+    for path in ["/mcp/raw/../dice/mcp", "/mcp/raw/%2e%2e/x", "/mcp/raw/.%2E/x", "/mcp/raw/a%2f..%2fb", "/mcp/raw/..%5cx"] {
+        // Written by hand: an HTTP client would resolve the segments itself.
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+            signed.token
+        );
+        tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.unwrap();
+        let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        assert!([400, 401, 404].contains(&status), "{path}: {answer}");
+    }
+    assert!(signed.world.backend.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_backend_learns_the_user_from_us_alone_and_never_sees_the_token() {
+    let signed = Signed::in_to(|site| site).await;
+    let request = signed
+        .request("/mcp/raw/echo")
+        .header("cookie", "session=stolen")
+        .header("x-forwarded-user", "root")
+        .header("x-forwarded-email", "root@example.com")
+        .header("x_forwarded_groups", "Admins")
+        .header("x-forwarded-for", "10.0.0.1")
+        .header("forwarded", "for=10.0.0.1")
+        .header("x-real-ip", "10.0.0.1")
+        .header("connection", "close, x-named-by-connection")
+        .header("x-named-by-connection", "1")
+        .header("mcp-session-id", "abc")
+        .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let seen = signed.world.backend.last().unwrap();
+    for gone in ["authorization", "cookie", "forwarded", "x-real-ip", "x_forwarded_groups", "x-named-by-connection"] {
+        assert_eq!(seen.headers.get(gone), None, "{gone}");
+    }
+    assert!(seen.header("x-forwarded-user").unwrap().starts_with("00u"));
+    assert_eq!(seen.header("x-forwarded-email"), Some("alice@example.com"));
+    assert_eq!(seen.header("x-forwarded-groups"), Some("Engineering"));
+    assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
+    assert_ne!(seen.header("x-forwarded-for"), Some("10.0.0.1"));
+    assert_eq!(seen.header("mcp-session-id"), Some("abc"));
+    assert!(seen.header("traceparent").is_some());
+    let backend = signed.world.backend.url();
+    assert_eq!(seen.header("host"), Some(backend.trim_start_matches("http://")));
+}
+
+#[tokio::test]
+async fn a_route_without_identity_tells_the_backend_nothing() {
+    let none = |route| gateway_routes::Route { identity: gateway_routes::Identity::None, ..route };
+    let signed = Signed::in_to(|site| site.change("/mcp/raw/", none)).await;
+    signed.request("/mcp/raw/echo").header("x-forwarded-user", "root").send().await.unwrap();
+    assert_eq!(signed.world.backend.last().unwrap().headers.get("x-forwarded-user"), None);
+}
+
+#[tokio::test]
+async fn what_a_backend_must_not_say_to_a_browser_is_left_out() {
+    let signed = Signed::in_to(|site| site).await;
+    let response = signed.get("/mcp/raw/headers").await;
+    for gone in ["set-cookie", "clear-site-data", "www-authenticate", "access-control-allow-credentials"] {
+        assert_eq!(response.headers().get(gone), None, "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_401_is_a_502_because_the_client_cannot_help_it() {
+    let signed = Signed::in_to(|site| site).await;
+    assert_eq!(signed.get("/mcp/raw/status/401").await.status(), 502);
+    assert_eq!(signed.get("/mcp/raw/status/404").await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_redirect_into_the_target_is_rewritten_and_any_other_is_a_502() {
+    let signed = Signed::in_to(|site| site).await;
+    for (to, expected) in [
+        ("/elsewhere".to_owned(), Some("/mcp/raw/elsewhere")),
+        (format!("{}/elsewhere?x=1", signed.world.backend.url()), Some("/mcp/raw/elsewhere?x=1")),
+        ("https://evil.example.com/".to_owned(), None),
+    ] {
+        let path: String = url::form_urlencoded::byte_serialize(to.as_bytes()).collect();
+        let response = signed.get(&format!("/mcp/raw/redirect?to={path}")).await;
+        let Some(expected) = expected else {
+            assert_eq!(response.status(), 502, "{to}");
+            continue;
+        };
+        let location = response.headers()[LOCATION].to_str().unwrap();
+        assert_eq!(location.trim_start_matches(&signed.world.base_url), expected, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_backend_is_a_502_and_a_silent_one_a_504_with_a_json_rpc_error() {
+    let impatient = |route| gateway_routes::Route { response_timeout: Duration::from_millis(200), ..route };
+    let dead = |site: SiteOf| site.change("/mcp/raw/", impatient).route("/mcp/dead/", "http://127.0.0.1:1", |r| r);
+    let signed = Signed::in_to(dead).await;
+    let silent = signed.get("/mcp/raw/slow-head").await;
+    assert_eq!(silent.status(), 504);
+    let (_, tokens) = signed.world.sign_in("/mcp/dead/mcp", "alice").await;
+    let dead = http().get(signed.world.url("/mcp/dead/mcp")).bearer_auth(tokens.access_token).send().await.unwrap();
+    assert_eq!(dead.status(), 502);
+    let body: serde_json::Value = dead.json().await.unwrap();
+    assert_eq!(body["jsonrpc"], "2.0");
+    assert!(!body.to_string().contains("127.0.0.1"), "no internals: {body}");
+}
+
+#[tokio::test]
+async fn the_head_of_a_silent_event_stream_leaves_at_once() {
+    let signed = Signed::in_to(|site| site).await;
+    signed.get("/mcp/raw/echo").await;
+    let asked = Instant::now();
+    let mut response = signed.get("/mcp/raw/sse/silent").await;
+    let waited = asked.elapsed();
+    assert_eq!(response.status(), 200);
+    assert!(waited < Duration::from_millis(50), "the head came after {waited:?}");
+    signed.world.backend.release("hello").await;
+    let event = timeout(SOON, response.chunk()).await.unwrap().unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&event).contains("hello"));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_cancels_the_call_upstream() {
+    let signed = Signed::in_to(|site| site).await;
+    let response = signed.get("/mcp/raw/sse/silent").await;
+    drop(response);
+    assert!(signed.world.backend.wait_aborted(1).await);
+}
+
+#[tokio::test]
+async fn a_revoked_grant_cuts_its_open_streams() {
+    let signed = Signed::in_to(|site| site).await;
+    let client = signed.world.client("/mcp/raw/echo").await;
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    let tokens = client.redeem(&code).await.unwrap();
+    let url = signed.world.url("/mcp/raw/sse/silent");
+    let mut stream = http().get(url).bearer_auth(tokens.access_token).send().await.unwrap();
+    // The code's second use revokes the grant.
+    client.redeem(&code).await.unwrap_err();
+    let end = timeout(SOON, async { while let Ok(Some(_)) = stream.chunk().await {} }).await;
+    assert!(end.is_ok(), "the stream goes on");
+}
+
+#[tokio::test]
+async fn bodies_stream_both_ways_and_too_long_ones_are_refused() {
+    let signed = Signed::in_to(|site| site).await;
+    let body = signed.get("/mcp/raw/big?bytes=1048576").await.bytes().await.unwrap();
+    assert_eq!(body.len(), 1 << 20);
+    let upload = |bytes: usize| {
+        http().post(signed.world.url("/mcp/raw/upload")).bearer_auth(&signed.token).body(vec![b'x'; bytes]).send()
+    };
+    assert_eq!(upload(1 << 20).await.unwrap().status(), 200);
+    assert_eq!(signed.world.backend.uploaded(), 1 << 20);
+    assert_eq!(upload((4 << 20) + 1).await.unwrap().status(), 413);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_upstream_breaks_off_here() {
+    let signed = Signed::in_to(|site| site).await;
+    let response = signed.get("/mcp/raw/broken").await;
+    assert!(response.bytes().await.is_err(), "half an answer must not look whole");
+}
+
+#[tokio::test]
+async fn only_known_origins_may_call_from_a_browser() {
+    let signed = Signed::in_to(|site| site).await;
+    let own = signed.world.base_url.clone();
+    for (origin, allowed) in [
+        ("https://app.example.com", true),
+        ("http://localhost:6274", true),
+        ("http://127.0.0.1:6276", true),
+        (&*own, true),
+        ("https://evil.example.com", false),
+        ("http://localhost.evil.example.com", false),
+        ("null", false),
+    ] {
+        let response = signed.request("/mcp/raw/echo").header(ORIGIN, origin).send().await.unwrap();
+        assert_eq!(response.status(), if allowed { 200 } else { 403 }, "{origin}");
+        if allowed {
+            assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], origin);
+            assert_eq!(response.headers()[VARY], "Origin");
+            let exposed = response.headers()["access-control-expose-headers"].to_str().unwrap();
+            assert!(exposed.contains("Mcp-Session-Id") && exposed.contains("WWW-Authenticate"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_needs_no_token() {
+    let signed = Signed::in_to(|site| site).await;
+    let preflight = http()
+        .request(reqwest::Method::OPTIONS, signed.world.url("/mcp/raw/mcp"))
+        .header(ORIGIN, "http://localhost:6274")
+        .header("access-control-request-method", "POST");
+    let response = preflight.send().await.unwrap();
+    assert_eq!(response.status(), 204);
+    assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "http://localhost:6274");
+}
+
+#[tokio::test]
+async fn a_repeated_mcp_header_is_refused() {
+    let signed = Signed::in_to(|site| site).await;
+    let request = signed.request("/mcp/raw/echo").header("mcp-method", "ping").header("mcp-method", "tools/call");
+    assert_eq!(request.send().await.unwrap().status(), 400);
+    assert!(signed.world.backend.requests().is_empty());
+}

@@ -1,0 +1,88 @@
+//! What happens when something behind the gateway is not there.
+
+use crate::harness::{Keep, World, http};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::Login;
+use gateway_standins::okta::Outage;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+async fn call(world: &World, token: &str) -> u16 {
+    let request = http().post(world.url("/mcp/raw/echo")).bearer_auth(token).json(&json!({}));
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// Asks until the answer is `wanted`, for ten seconds at most.
+async fn becomes(wanted: u16, mut ask: impl AsyncFnMut() -> u16) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        if ask().await == wanted {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_starts_while_okta_is_down_and_logins_work_when_okta_comes() {
+    let mut world = World::start().await;
+    world.okta.outage(Outage::Refuse503);
+    world.restart().await;
+    let status = http().get(world.url("/.well-known/oauth-authorization-server")).send().await.unwrap().status();
+    assert_eq!(status, 200, "clients discover the gateway while Okta is down");
+    world.okta.outage(Outage::None);
+    world.sign_in("/mcp/raw/echo", "alice").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_starts_while_redis_is_down_and_becomes_ready_when_redis_comes() {
+    let mut world = World::with(Keep::Redis, |site| site).await;
+    world.down().await;
+    world.redis.as_mut().unwrap().stop();
+    world.up();
+    let ready = async || http().get(world.url("/readyz")).send().await.unwrap().status().as_u16();
+    assert_eq!(ready().await, 503);
+    world.redis.as_ref().unwrap().resume().unwrap();
+    assert!(becomes(200, ready).await);
+    world.sign_in("/mcp/raw/echo", "alice").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_store_it_answers_503_and_never_401() {
+    let mut world = World::with(Keep::Redis, |site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    let (_, never_seen) = world.sign_in("/mcp/raw/echo", "alice").await;
+    assert_eq!(call(&world, &tokens.access_token).await, 200);
+    world.redis.as_mut().unwrap().stop();
+    assert_eq!(call(&world, &tokens.access_token).await, 200, "seen alive within the last minute");
+    assert_eq!(call(&world, &never_seen.access_token).await, 503);
+    let form = [("grant_type", "refresh_token"), ("refresh_token", &**tokens.refresh_token.as_ref().unwrap())];
+    let asked = Instant::now();
+    let (status, body) = client.token(&form).await.unwrap();
+    assert_eq!((status, body["error"].as_str()), (503, Some("temporarily_unavailable")));
+    assert!(asked.elapsed() < Duration::from_secs(5), "never a hang");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flushed_redis_logs_out_cleanly_and_loses_no_registration() {
+    let world = World::with(Keep::Redis, |site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    world.redis.as_ref().unwrap().command(&["FLUSHALL"]).unwrap();
+    assert!(becomes(401, async || call(&world, &tokens.access_token).await).await);
+    let refused = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap_err().to_string();
+    assert!(refused.starts_with("invalid_grant"), "{refused}");
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    client.redeem(&code).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_survives_a_restart_of_the_gateway() {
+    for keep in [Keep::Embedded, Keep::Redis] {
+        let mut world = World::with(keep, |site| site).await;
+        let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+        world.restart().await;
+        assert_eq!(call(&world, &tokens.access_token).await, 200);
+        client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+    }
+}
