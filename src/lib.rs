@@ -34,7 +34,7 @@ pub mod credential;
 // pub mod pages;
 
 // pub mod okta;
-// pub mod proxy;
+pub mod proxy;
 // pub mod store;
 
 // pub mod grants;

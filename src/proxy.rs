@@ -1,1 +1,139 @@
-//! Being written.
+//! The data plane: carries an authenticated request to its MCP server, and the answer back. Knows no OAuth.
+//!
+//! Each proxy thread has one [`Proxy`] with connections of its own; nothing is shared on the way, and no body is
+//! copied or held back.
+
+mod body;
+mod connect;
+mod headers;
+mod lease;
+mod location;
+mod path;
+mod pool;
+mod upstream;
+
+pub use body::Body;
+pub use headers::{Identity, repeats_mcp_header};
+pub use lease::{Lease, LeaseHandle};
+pub use path::is_normal;
+
+use gateway_routes::Route;
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use hyper::body::Incoming;
+use pool::Pool;
+use serde_json::json;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A request that may go to its MCP server.
+pub struct Forward {
+    /// Where it goes.
+    pub route: &'static Route,
+    /// Where in the path the rest behind the route's pattern begins.
+    pub rest: usize,
+    /// Method, URI and headers as they came; edited in place.
+    pub head: Parts,
+    /// Who is connected.
+    pub peer: IpAddr,
+    /// Our own origin, such as `https://mcp.example.com`.
+    pub base_url: Arc<str>,
+    /// What the server behind learns of the user.
+    pub identity: Option<Identity>,
+    /// Ends the answer when it is cancelled.
+    pub lease: Lease,
+}
+
+/// How a [`Proxy`] behaves.
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    /// Idle connections kept for each target.
+    pub most_idle: usize,
+    /// How long an idle connection is kept.
+    pub idle_timeout: Duration,
+    /// After how much silence an event stream gets a comment frame.
+    pub keep_alive: Duration,
+    /// How TLS targets are trusted.
+    pub tls: Arc<rustls::ClientConfig>,
+}
+
+impl ProxyConfig {
+    /// The defaults, with the Web's public roots.
+    pub fn new() -> Self {
+        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        Self {
+            most_idle: 128,
+            idle_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(15),
+            tls: Arc::new(tls),
+        }
+    }
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One thread's connections to all targets. Its futures stay on that thread.
+pub struct Proxy {
+    pool: Pool,
+    keep_alive: Duration,
+}
+
+/// Why a request did not reach its server or got no answer that may be passed on. Details go to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    /// The path would leave the route.
+    BadPath,
+    /// The body is longer than the route takes.
+    TooLong,
+    /// No connection, or it broke.
+    Unreachable,
+    /// No connection, or no answer, in time.
+    TimedOut,
+    /// An answer that a client cannot do anything with.
+    BadAnswer,
+}
+
+impl Proxy {
+    /// A proxy without connections.
+    pub fn new(config: ProxyConfig) -> Self {
+        let keep_alive = config.keep_alive;
+        Self { pool: Pool::new(config), keep_alive }
+    }
+
+    /// Forwards a request and its body; the answer's head is returned as soon as it is there. Dropping the
+    /// future, or the answer's body, ends the call upstream.
+    pub async fn forward(&self, forward: Forward, body: Incoming) -> Response<Body> {
+        let route = forward.route;
+        match upstream::call(&self.pool, forward, body, self.keep_alive).await {
+            Ok(response) => response,
+            Err(failed) => {
+                tracing::warn!(route = route.pattern, failed = ?failed, "a request was not forwarded");
+                failed.response()
+            }
+        }
+    }
+}
+
+impl Failed {
+    fn response(self) -> Response<Body> {
+        let (status, message) = match self {
+            Self::BadPath => (StatusCode::BAD_REQUEST, "the path leaves its MCP server"),
+            Self::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "the request body is longer than this server takes"),
+            Self::Unreachable => (StatusCode::BAD_GATEWAY, "the MCP server cannot be reached"),
+            Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "the MCP server did not answer in time"),
+            Self::BadAnswer => (StatusCode::BAD_GATEWAY, "the MCP server gave an answer that cannot be passed on"),
+        };
+        let error = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32_000, "message": message } });
+        let mut response = Response::new(Body::full(error.to_string().into()));
+        *response.status_mut() = status;
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        response
+    }
+}

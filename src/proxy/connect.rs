@@ -1,0 +1,39 @@
+//! New connections to a target.
+
+use super::pool::Sender;
+use gateway_routes::Target;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use std::error::Error;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// The largest head of an answer, in bytes.
+const LARGEST_HEAD: usize = 64 * 1024;
+
+/// Connects to the first address that answers, with TLS where the target has it.
+pub(super) async fn connect(target: &Target, tls: &Arc<rustls::ClientConfig>) -> Result<Sender, Failure> {
+    let stream = TcpStream::connect((target.host, target.port)).await?;
+    stream.set_nodelay(true)?;
+    if !target.tls {
+        return handshake(stream).await;
+    }
+    let name = ServerName::try_from(target.host)?.to_owned();
+    handshake(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?).await
+}
+
+async fn handshake(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Result<Sender, Failure> {
+    let (sender, connection) =
+        http1::Builder::new().max_buf_size(LARGEST_HEAD).handshake(TokioIo::new(stream)).await?;
+    tokio::task::spawn_local(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to an MCP server ended early");
+        }
+    });
+    Ok(sender)
+}

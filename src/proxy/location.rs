@@ -1,0 +1,30 @@
+//! A redirect of the server's: into the target it becomes one into the route, any other is no answer.
+
+use gateway_routes::Route;
+use http::HeaderValue;
+use http::uri::Uri;
+use url::Url;
+
+/// The `Location` for the client; `None` when it leads out of the target.
+pub(super) fn rewritten(
+    location: &HeaderValue,
+    asked: &Uri,
+    route: &Route,
+    base_url: &str,
+) -> Option<HeaderValue> {
+    let scheme = if route.target.tls { "https" } else { "http" };
+    let target = Url::parse(&format!("{scheme}://{}", route.target.authority)).ok()?;
+    let asked = target.join(asked.path_and_query()?.as_str()).ok()?;
+    let location = asked.join(location.to_str().ok()?).ok()?;
+    if location.origin() != target.origin() || !location.username().is_empty() || location.password().is_some() {
+        return None;
+    }
+    let below = location.path().strip_prefix(route.target.path)?;
+    let below = match below.strip_prefix('/') {
+        Some(below) => below,
+        None if below.is_empty() => below,
+        None => return None,
+    };
+    let query = location.query().map(|query| format!("?{query}")).unwrap_or_default();
+    HeaderValue::from_str(&format!("{base_url}{}{below}{query}", route.pattern)).ok()
+}

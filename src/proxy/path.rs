@@ -1,0 +1,102 @@
+//! From the path below a route to the path below its target.
+
+use gateway_routes::Route;
+
+/// Whether every parser reads the path alike: no dot segment, empty segment, encoded separator, backslash or
+/// control, however they are written. Such a path cannot leave its route.
+pub fn is_normal(path: &str) -> bool {
+    let Some(segments) = path.strip_prefix('/') else { return false };
+    let segments = segments.strip_suffix('/').unwrap_or(segments);
+    // Nearly every path has nothing to look at twice.
+    let suspicious = |byte: &u8| matches!(byte, b'%' | b'.' | b'\\') || !byte.is_ascii_graphic();
+    if !path.as_bytes().iter().any(suspicious) {
+        return !path.contains("//");
+    }
+    if path == "/" {
+        return true;
+    }
+    segments.split('/').all(|segment| {
+        let lower = segment.to_ascii_lowercase();
+        let hidden = ["%2f", "%5c", "%00", "%25", "\\"].iter().any(|hidden| lower.contains(hidden));
+        let plain = lower.replace("%2e", ".");
+        // Some servers cut matrix parameters off before they resolve dots.
+        let bare = plain.split(';').next().unwrap_or_default();
+        !hidden && !segment.is_empty() && bare != "." && bare != ".." && segment.is_ascii()
+    })
+}
+
+/// The request target at the server: its own path, one slash, the rest, the query. The bare route maps to the
+/// target as it is written.
+pub(super) fn target(route: &Route, rest: usize, path_and_query: &http::uri::PathAndQuery) -> Option<String> {
+    let path = path_and_query.path();
+    if !is_normal(path) {
+        return None;
+    }
+    let rest = path.get(rest..)?;
+    let target = &route.target;
+    let bare = !path.ends_with('/') && rest.is_empty();
+    let mut joined = String::with_capacity(target.path.len() + path_and_query.as_str().len());
+    joined.push_str(target.path);
+    if !bare || target.trailing_slash || target.path.is_empty() {
+        joined.push('/');
+    }
+    joined.push_str(rest);
+    if let Some(query) = path_and_query.query() {
+        joined.push('?');
+        joined.push_str(query);
+    }
+    Some(joined)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_routes::{Identity, Target};
+    use std::time::Duration;
+
+    fn joined(target_path: &'static str, trailing_slash: bool, request: &'static str) -> Option<String> {
+        let route = Route {
+            pattern: "/mcp/dice/",
+            target: Target { tls: false, host: "h", port: 1, authority: "h:1", path: target_path, trailing_slash },
+            name: "",
+            description: "",
+            scopes: &[],
+            groups: &[],
+            identity: Identity::None,
+            max_body: 0,
+            connect_timeout: Duration::ZERO,
+            response_timeout: Duration::ZERO,
+        };
+        let rest = request.split('?').next().unwrap_or_default().len().min("/mcp/dice/".len());
+        target(&route, rest, &request.parse().unwrap())
+    }
+
+    #[test]
+    fn the_rest_is_joined_with_exactly_one_slash() {
+        for (target, trailing, request, expected) in [
+            ("", false, "/mcp/dice/mcp", "/mcp"),
+            ("", false, "/mcp/dice/", "/"),
+            ("", false, "/mcp/dice", "/"),
+            ("/api", false, "/mcp/dice/mcp?a=%20b", "/api/mcp?a=%20b"),
+            ("/api", true, "/mcp/dice/mcp", "/api/mcp"),
+            ("/api", false, "/mcp/dice", "/api"),
+            ("/api", true, "/mcp/dice?x", "/api/?x"),
+            ("/api", false, "/mcp/dice/", "/api/"),
+        ] {
+            assert_eq!(joined(target, trailing, request).as_deref(), Some(expected), "{target} {request}");
+        }
+    }
+
+    #[test]
+    fn what_parsers_read_differently_is_not_normal() {
+        for path in [
+            "/a/../b", "/a/./b", "/a/%2e%2e/b", "/a/.%2E/b", "/a/%2e/b", "/a%2fb", "/a%2F..%2Fb", "/a%5cb", "/a\\b",
+            "/a//b", "//a", "/a/..", "/..", "/a/..;x/b", "/a/%252e%252e/b", "/a%00b", "a", "",
+        ] {
+            assert!(!is_normal(path), "{path}");
+        }
+        for path in ["/", "/a", "/a/", "/a/b.c/..d/e..", "/caf%C3%A9/x", "/a;b=1/c", "/a/...", "/.well-known/x"] {
+            assert!(is_normal(path), "{path}");
+        }
+    }
+}
