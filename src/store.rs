@@ -1,1 +1,101 @@
-//! Being written.
+//! State: what must be remembered, behind verbs that carry their guarantees.
+//!
+//! A closed set of backends with one conformance suite: an embedded file, and Redis. Callers seal what they put in
+//! and digest what they look up by: the store sees bytes.
+
+mod embedded;
+mod redis;
+mod rotation;
+mod types;
+
+#[cfg(test)]
+mod conformance;
+
+pub use redis::RedisConfig;
+pub use types::{
+    Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, TakenCode, Unavailable,
+};
+
+use crate::clock::{Clock, Timestamp};
+use embedded::Embedded;
+use redis::RedisStore;
+use std::path::Path;
+
+/// How long a revoked grant is remembered as such: longer than any code that could still make it.
+const TOMBSTONE_MILLIS: u64 = 60 * 60 * 1000;
+
+/// Where state lives.
+pub enum Store {
+    /// One file, one process.
+    Embedded(Embedded),
+    /// Redis or Valkey, many replicas.
+    Redis(RedisStore),
+}
+
+/// Says a verb once for all backends.
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $verb:ident($($name:ident: $type:ty),*) -> $result:ty;)*) => {
+        impl Store {$(
+            $(#[$doc])*
+            pub async fn $verb(&self, $($name: $type),*) -> Result<$result, Unavailable> {
+                match self {
+                    Self::Embedded(store) => store.$verb($($name),*).await,
+                    Self::Redis(store) => store.$verb($($name),*).await,
+                }
+            }
+        )*}
+    };
+}
+
+verbs! {
+    /// Keeps a login under way. It may be lost in a crash: the person starts again.
+    put_login(key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> ();
+    /// Gives a login out, at most once.
+    take_login(key: Key) -> Option<Vec<u8>>;
+    /// Keeps a code.
+    put_code(key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> ();
+    /// Gives a code out: exactly one caller ever sees it as the first, later ones see that they are not.
+    take_code(key: Key) -> Option<TakenCode>;
+    /// Makes a grant; `false` when it was revoked before it existed.
+    create_grant(record: GrantRecord) -> bool;
+    /// A living grant.
+    grant(id: GrantId) -> Option<GrantRecord>;
+    /// Rotates a grant's refresh token, in one atomic step (see [`Rotation`]).
+    rotate(id: GrantId, rotate: Rotate) -> Rotation;
+    /// Swaps the sealed part of a living grant, if it is still `old`.
+    replace_sealed(id: GrantId, old: &[u8], new: Vec<u8>) -> bool;
+    /// Ends a grant, and says so in the feed; whether it was alive.
+    revoke(id: GrantId) -> bool;
+    /// Grants revoked since the cursor, a page at a time.
+    revoked_since(cursor: Cursor) -> Feed;
+    /// At most `limit` living grants of this owner.
+    grants_of(owner: Owner, key: Key, limit: usize) -> Vec<GrantId>;
+    /// Whether this is the first use of a single-use id.
+    use_once(key: Key, expires_at: Timestamp) -> bool;
+    /// Counts one more, and returns how many there are until the window ends.
+    count(key: Key, window_ends: Timestamp) -> u64;
+    /// Takes or extends a lease; `false` while another holder has it.
+    lease(key: Key, holder: Key, expires_at: Timestamp) -> bool;
+    /// Gives a lease back, if this holder has it.
+    release(key: Key, holder: Key) -> ();
+    /// Whether the store answers.
+    ping() -> ();
+}
+
+impl Store {
+    /// Opens the file `gateway.redb` in this folder, which is made if it is missing.
+    ///
+    /// # Errors
+    /// Another process has it open, or it is damaged; it is never overwritten.
+    pub fn embedded(folder: &Path, clock: Clock) -> Result<Self, OpenError> {
+        Embedded::open(folder, clock).map(Self::Embedded)
+    }
+
+    /// A store in Redis or Valkey; does not connect yet, so that Redis may come later.
+    ///
+    /// # Errors
+    /// The address cannot be understood.
+    pub fn redis(config: RedisConfig, clock: Clock) -> Result<Self, OpenError> {
+        RedisStore::open(config, clock).map(Self::Redis)
+    }
+}

@@ -1,0 +1,232 @@
+//! The embedded store: one redb file, one writer thread that commits what has come in as a group.
+
+mod records;
+mod tables;
+mod writer;
+
+use super::rotation::{self, Step};
+use super::{
+    Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, TOMBSTONE_MILLIS, TakenCode,
+    Unavailable,
+};
+use crate::clock::{Clock, Timestamp};
+use redb::{Database, DatabaseError, ReadableDatabase};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tables::{Kind, Tables};
+use writer::{Durable, Writer};
+
+const FILE: &str = "gateway.redb";
+/// Names the format; a file of a newer one is refused.
+const FORMAT: u64 = 1;
+
+/// State in one file.
+pub struct Embedded {
+    database: Arc<Database>,
+    writer: Writer,
+    clock: Clock,
+}
+
+impl Embedded {
+    /// Opens or makes the file.
+    pub(super) fn open(folder: &Path, clock: Clock) -> Result<Self, OpenError> {
+        let path = folder.join(FILE);
+        let explain = |error: &dyn std::fmt::Display| OpenError(format!("DATA_DIR: {}: {error}", path.display()));
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| explain(&error))?;
+        // Made here, so that nobody else can read it from the start.
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(|error| explain(&error))?;
+        let empty = fs::metadata(&path).map_err(|error| explain(&error))?.len() == 0;
+        let opened = if empty { Database::create(&path) } else { Database::open(&path) };
+        let database = opened.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => explain(
+                &"another gateway has it open: stop that one, give this one another DATA_DIR, or share Redis (KVS_ADDR)",
+            ),
+            error => explain(&format!("it cannot be read and was left as it is: restore or move it away ({error})")),
+        })?;
+        tables::prepare(&database, FORMAT).map_err(|error| explain(&error))?;
+        let database = Arc::new(database);
+        let writer = Writer::start(Arc::clone(&database), clock.clone()).map_err(|error| explain(&error))?;
+        Ok(Self { database, writer, clock })
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        durable: Durable,
+        work: impl FnOnce(&mut Tables<'_>) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.writer.write(durable, work).await
+    }
+
+    pub(super) async fn put_login(&self, key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> Result<(), Unavailable> {
+        self.write(Durable::No, move |tables| tables.put(Kind::Login, &key.0, expires_at, &sealed)).await
+    }
+
+    pub(super) async fn take_login(&self, key: Key) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.write(Durable::Yes, move |tables| {
+            let sealed = tables.get(Kind::Login, &key.0)?;
+            tables.delete(Kind::Login, &key.0)?;
+            Ok(sealed.map(|(_, sealed)| sealed))
+        })
+        .await
+    }
+
+    pub(super) async fn put_code(&self, key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> Result<(), Unavailable> {
+        self.write(Durable::Yes, move |tables| {
+            tables.put(Kind::Code, &key.0, expires_at, &[&[0], &*sealed].concat())
+        })
+        .await
+    }
+
+    pub(super) async fn take_code(&self, key: Key) -> Result<Option<TakenCode>, Unavailable> {
+        self.write(Durable::Yes, move |tables| {
+            let Some((expires_at, mut value)) = tables.get(Kind::Code, &key.0)? else { return Ok(None) };
+            let first = value.first() == Some(&0);
+            if first {
+                value[0] = 1;
+                tables.put(Kind::Code, &key.0, expires_at, &value)?;
+            }
+            value.remove(0);
+            Ok(Some(TakenCode { sealed: value, first }))
+        })
+        .await
+    }
+
+    pub(super) async fn create_grant(&self, record: GrantRecord) -> Result<bool, Unavailable> {
+        self.write(Durable::Yes, move |tables| {
+            if tables.get(Kind::Tombstone, &record.id.0)?.is_some() {
+                return Ok(false);
+            }
+            tables.put_grant(&record)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    #[expect(clippy::unused_async, reason = "a read takes a microsecond; the verb is async in every backend")]
+    pub(super) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
+        let read = || -> Result<_, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            tables::read_grant(&transaction, id, self.clock.now())
+        };
+        read().map_err(unavailable)
+    }
+
+    pub(super) async fn rotate(&self, id: GrantId, rotate: Rotate) -> Result<Rotation, Unavailable> {
+        self.write(Durable::Yes, move |tables| {
+            let Some(mut record) = tables.grant(id)? else { return Ok(Rotation::Gone) };
+            let now = tables.now();
+            Ok(match rotation::apply(&mut record, &rotate, now) {
+                Step::Fresh => {
+                    tables.put_grant(&record)?;
+                    Rotation::Fresh { record }
+                }
+                Step::Same => Rotation::Same { record },
+                Step::Unknown => Rotation::Unknown,
+                Step::Reused => {
+                    if rotate.on_reuse == Reuse::Revoke {
+                        end(tables, id)?;
+                    }
+                    Rotation::Reused
+                }
+            })
+        })
+        .await
+    }
+
+    pub(super) async fn replace_sealed(&self, id: GrantId, old: &[u8], new: Vec<u8>) -> Result<bool, Unavailable> {
+        let old = old.to_vec();
+        self.write(Durable::Yes, move |tables| {
+            let Some(mut record) = tables.grant(id)?.filter(|record| record.sealed == old) else {
+                return Ok(false);
+            };
+            record.sealed = new;
+            tables.put_grant(&record)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    pub(super) async fn revoke(&self, id: GrantId) -> Result<bool, Unavailable> {
+        self.write(Durable::Yes, move |tables| end(tables, id)).await
+    }
+
+    #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
+    pub(super) async fn revoked_since(&self, cursor: Cursor) -> Result<Feed, Unavailable> {
+        let read = || -> Result<_, redb::Error> { tables::read_feed(&self.database.begin_read()?, cursor) };
+        read().map_err(unavailable)
+    }
+
+    #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
+    pub(super) async fn grants_of(&self, owner: Owner, key: Key, limit: usize) -> Result<Vec<GrantId>, Unavailable> {
+        let now = self.clock.now();
+        let read = || -> Result<_, redb::Error> {
+            tables::read_owned(&self.database.begin_read()?, (owner, key), limit, now)
+        };
+        read().map_err(unavailable)
+    }
+
+    pub(super) async fn use_once(&self, key: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
+        self.write(Durable::Yes, move |tables| {
+            let first = tables.get(Kind::Once, &key.0)?.is_none();
+            if first {
+                tables.put(Kind::Once, &key.0, expires_at, &[])?;
+            }
+            Ok(first)
+        })
+        .await
+    }
+
+    pub(super) async fn count(&self, key: Key, window_ends: Timestamp) -> Result<u64, Unavailable> {
+        self.write(Durable::No, move |tables| {
+            let counted = tables.get(Kind::Counter, &key.0)?;
+            let so_far = counted.and_then(|(_, value)| value.try_into().ok()).map_or(0, u64::from_be_bytes);
+            let count = so_far.saturating_add(1);
+            tables.put(Kind::Counter, &key.0, window_ends, &count.to_be_bytes())?;
+            Ok(count)
+        })
+        .await
+    }
+
+    pub(super) async fn lease(&self, key: Key, holder: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
+        self.write(Durable::No, move |tables| {
+            let free = tables.get(Kind::Lease, &key.0)?.is_none_or(|(_, has)| has == holder.0);
+            if free {
+                tables.put(Kind::Lease, &key.0, expires_at, &holder.0)?;
+            }
+            Ok(free)
+        })
+        .await
+    }
+
+    pub(super) async fn release(&self, key: Key, holder: Key) -> Result<(), Unavailable> {
+        self.write(Durable::No, move |tables| {
+            if tables.get(Kind::Lease, &key.0)?.is_some_and(|(_, has)| has == holder.0) {
+                tables.delete(Kind::Lease, &key.0)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), Unavailable> {
+        self.write(Durable::No, |_| Ok(())).await
+    }
+}
+
+/// Ends a grant and says so; whether it was alive.
+fn end(tables: &mut Tables<'_>, id: GrantId) -> Result<bool, redb::Error> {
+    let alive = tables.grant(id)?.is_some();
+    tables.delete_grant(id)?;
+    let until = tables.now().after(Duration::from_millis(TOMBSTONE_MILLIS));
+    tables.put(Kind::Tombstone, &id.0, until, &[])?;
+    tables.append_to_feed(id)?;
+    Ok(alive)
+}
+
+fn unavailable(error: redb::Error) -> Unavailable {
+    tracing::error!(%error, "the embedded store failed");
+    Unavailable(error.to_string())
+}

@@ -1,0 +1,66 @@
+//! The bytes of a grant: what the store acts on, then what is sealed.
+
+use crate::clock::Timestamp;
+use crate::store::{GrantId, GrantRecord, Key, Owner};
+
+/// The only format so far.
+const VERSION: u8 = 1;
+
+/// The bytes, without id and expiry, which stand elsewhere.
+pub(super) fn encode(record: &GrantRecord) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    bytes.extend(record.generation.to_be_bytes());
+    bytes.push(u8::from(record.previous.is_some()));
+    bytes.extend(record.previous.unwrap_or(0).to_be_bytes());
+    bytes.extend(record.rotated_at.millis().to_be_bytes());
+    bytes.extend(record.created_at.millis().to_be_bytes());
+    bytes.push(u8::try_from(record.owners.len()).unwrap_or(u8::MAX));
+    for (owner, key) in record.owners.iter().take(u8::MAX.into()) {
+        bytes.push(code(*owner));
+        bytes.extend(key.0);
+    }
+    bytes.extend(&record.sealed);
+    bytes
+}
+
+/// The grant; `None` for bytes of another version.
+pub(super) fn decode(id: GrantId, expires_at: Timestamp, bytes: &[u8]) -> Option<GrantRecord> {
+    let (version, bytes) = bytes.split_first()?;
+    if *version != VERSION {
+        tracing::error!(version, grant = %id, "a grant of another version: this binary is older than what wrote it");
+        return None;
+    }
+    let (generation, bytes) = bytes.split_first_chunk()?;
+    let (has_previous, bytes) = bytes.split_first()?;
+    let (previous, bytes) = bytes.split_first_chunk()?;
+    let (rotated_at, bytes) = bytes.split_first_chunk()?;
+    let (created_at, bytes) = bytes.split_first_chunk()?;
+    let (count, mut bytes) = bytes.split_first()?;
+    let mut owners = Vec::new();
+    for _ in 0..*count {
+        let (owner, rest) = bytes.split_first()?;
+        let (key, rest) = rest.split_first_chunk()?;
+        owners.push((Owner::ALL.into_iter().find(|known| code(*known) == *owner)?, Key(*key)));
+        bytes = rest;
+    }
+    Some(GrantRecord {
+        id,
+        sealed: bytes.to_vec(),
+        generation: u32::from_be_bytes(*generation),
+        previous: (*has_previous == 1).then(|| u32::from_be_bytes(*previous)),
+        rotated_at: Timestamp::from_millis(u64::from_be_bytes(*rotated_at)),
+        created_at: Timestamp::from_millis(u64::from_be_bytes(*created_at)),
+        expires_at,
+        owners,
+    })
+}
+
+/// The byte of an owner in keys and records.
+pub(super) const fn code(owner: Owner) -> u8 {
+    match owner {
+        Owner::User => b'u',
+        Owner::Email => b'e',
+        Owner::Client => b'c',
+        Owner::Route => b'r',
+    }
+}
