@@ -92,7 +92,7 @@ impl Compiler<'_> {
     fn all_drafts(&mut self, site: &Definition) -> Vec<(usize, Draft)> {
         let mut drafts: Vec<_> = site.proxies.iter().map(|draft| (0, *draft)).collect();
         let mut seen = HashSet::new();
-        for glob in site.include {
+        for glob in &site.include {
             for file in self.included(glob) {
                 if seen.insert(file.clone()) {
                     drafts.extend(self.draft(&file).map(|draft| (self.sources.len() - 1, draft)));

@@ -34,8 +34,8 @@ fn duplicates(sources: &[Source], drafts: &[(usize, Draft)]) -> Vec<Placed> {
         let Some((line, pattern)) = draft.pattern else { continue };
         if let Some((owner, owned_at)) = taken.get(pattern) {
             let owner = format!("{}:{owned_at}", sources[*owner].name);
-            let wrong = format!("`pattern`: {} is taken by {owner}", quoted(pattern));
-            faults.push((*file, Wrong::new(wrong, "choose another pattern").at(line)));
+            let wrong = format!("{} is taken by {owner}", quoted(pattern));
+            faults.push((*file, Wrong::new(wrong, "choose another pattern").at(line).under("pattern")));
         } else {
             taken.insert(pattern, (*file, line));
         }

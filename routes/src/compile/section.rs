@@ -84,6 +84,9 @@ impl Keys {
         if let Some(variable) = SECRETS.iter().find(|(name, _)| *name == key).map(|(_, variable)| variable) {
             return format!("remove it: secrets are set at run time, in {variable}");
         }
+        if let Some(known) = self.known.iter().find(|known| key.len() > 2 && known.starts_with(key)) {
+            return format!("write `{known}`");
+        }
         let nearest = self.known.iter().map(|known| (distance(known, key), known)).min();
         match nearest {
             Some((distance, known)) if distance <= 1 + known.len() / 4 => format!("write `{known}`"),
