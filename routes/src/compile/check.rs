@@ -5,8 +5,8 @@ use super::problem::{Fault, Wrong, quoted};
 use super::source::Source;
 use std::collections::HashMap;
 
-/// More would make the constants slow to evaluate; nobody has as many.
-const MOST_ROUTES: usize = 10_000;
+/// With many more, the slots are more work than the compiler does for a constant.
+const MOST_ROUTES: usize = 4_096;
 
 /// A fault and the place of its file among the sources.
 pub(super) type Placed = (usize, Fault);

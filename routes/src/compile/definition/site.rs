@@ -198,7 +198,7 @@ fn pattern(text: &str) -> Parsed<&'static str> {
     if let Err(error) = glob::Pattern::new(text) {
         return wrong(&format!("is not a glob ({})", error.msg), "write folder/*.yaml");
     }
-    if !(text.ends_with(".yaml") || text.ends_with(".yml")) {
+    if !matches!(text.rsplit_once('.'), Some((_, "yaml" | "yml"))) {
         return wrong("takes in files that are not YAML", "let it end in .yaml or .yml");
     }
     let mut below = text;
