@@ -5,8 +5,8 @@ use super::problem::{Fault, Wrong, quoted};
 use super::source::Source;
 use std::collections::HashMap;
 
-/// With many more, the slots are more work than the compiler does for a constant.
-const MOST_ROUTES: usize = 4_096;
+/// With twice as many, the slots are more work than rustc does for a constant without a warning.
+const MOST_ROUTES: usize = 2_048;
 
 /// A fault and the place of its file among the sources.
 pub(super) type Placed = (usize, Fault);

@@ -3,12 +3,12 @@
 use super::super::problem::{Fault, Read, Wrong};
 use super::super::section::{Keys, Section};
 use super::super::tree::{Node, Value};
-use super::super::value::{self, Parsed, keep, list, text, within, written};
+use super::super::value::{self, list, text, within, written};
 use super::route::{Draft, route};
 use crate::{AuthorizationServer, OktaSite, Tokens};
 use std::time::Duration;
 
-const SITE: Keys = Keys {
+pub(super) const SITE: Keys = Keys {
     what: "the site",
     known: &[
         "environment",
@@ -37,13 +37,13 @@ const SITE: Keys = Keys {
     ],
 };
 
-const OKTA: Keys = Keys {
+pub(super) const OKTA: Keys = Keys {
     what: "the section",
     known: &["url", "authorization_server", "client_id", "redirect_uri", "groups_claim"],
     later: &[],
 };
 
-const TOKENS: Keys =
+pub(super) const TOKENS: Keys =
     Keys { what: "the section", known: &["access_ttl", "refresh_ttl", "code_ttl"], later: &[] };
 
 /// The hosts of the known MCP clients' own callbacks.
@@ -177,7 +177,7 @@ fn include(node: &Node) -> Read<(Vec<Glob>, Vec<Fault>)> {
     let mut globs: Vec<Glob> = Vec::new();
     let mut faults = Vec::new();
     for node in nodes {
-        match text(pattern)(node) {
+        match text(value::yaml_files)(node) {
             Ok(text) if globs.iter().any(|glob| glob.text == text) => {
                 faults.push(Wrong::new("the same entry stands here twice", "remove one").at(node.line));
             }
@@ -186,30 +186,4 @@ fn include(node: &Node) -> Read<(Vec<Glob>, Vec<Fault>)> {
         }
     }
     Ok((globs, faults.into_iter().map(|fault| fault.under("include")).collect()))
-}
-
-/// A YAML file, or a glob below a folder. Cargo watches folders whole; one that holds the build's output
-/// would never be up to date.
-fn pattern(text: &str) -> Parsed<&'static str> {
-    let wrong = |why: &str, remedy| Err(Wrong::new(format!("{text:?} {why}"), remedy));
-    if text.starts_with('/') || text.contains(['\\', ':']) {
-        return wrong("is not a path relative to this file", "write folder/*.yaml, with forward slashes");
-    }
-    if let Err(error) = glob::Pattern::new(text) {
-        return wrong(&format!("is not a glob ({})", error.msg), "write folder/*.yaml");
-    }
-    if !matches!(text.rsplit_once('.'), Some((_, "yaml" | "yml"))) {
-        return wrong("takes in files that are not YAML", "let it end in .yaml or .yml");
-    }
-    let mut below = text;
-    while let Some(rest) = below.strip_prefix("./").or_else(|| below.strip_prefix("../")) {
-        below = rest;
-    }
-    if below.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-        return wrong("has an empty or a dot segment inside", "write the path without it");
-    }
-    if below.split('/').next().is_some_and(|first| first.contains(['*', '?', '['])) {
-        return wrong("names no folder", "put the routes in a folder of their own and write folder/*.yaml");
-    }
-    Ok(keep(text))
 }

@@ -45,8 +45,8 @@ fn filled(indent: usize, items: &[String]) -> String {
     let mut rows: Vec<String> = Vec::new();
     for item in items {
         match rows.last_mut() {
-            // A space before the item, a comma behind it.
-            Some(row) if indent + row.chars().count() + item.chars().count() + 2 < WIDTH => {
+            // A comma and a space before the item, a comma behind it.
+            Some(row) if indent + row.chars().count() + item.chars().count() + 3 < WIDTH => {
                 *row += ", ";
                 *row += item;
             }
