@@ -64,6 +64,25 @@ fn our_own_site_compiles_to_the_two_examples() {
 }
 
 #[test]
+fn the_examples_in_our_own_sites_comments_are_right() {
+    let key = |line: &str| {
+        line.split_whitespace().next().is_some_and(|word| {
+            word.strip_suffix(':').is_some_and(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        })
+    };
+    let config = include_str!("../../config.yaml");
+    let examples = config.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| key(line));
+    let examples: Vec<_> = examples.collect();
+    assert!(examples.len() >= 8, "{examples:?}");
+    let site = Site::new(
+        "examples",
+        &[(CONFIG, &format!("{}\n{config}", examples.join("\n"))), ("routes/dice.yaml", DICE)],
+    );
+    let rust = site.compile(CONFIG).expect("there is no mistake in it").rust;
+    assert!(rust.contains("base_url: Some(\"https://mcp.example.com\")"), "{rust}");
+}
+
+#[test]
 fn the_output_is_the_same_wherever_the_site_is() {
     let folder = folder("golden").join("site");
     let here = compile(&folder, Path::new(CONFIG)).expect("there is no mistake in it");

@@ -22,6 +22,7 @@ pub(super) const KEYS: Keys = Keys {
         "response_timeout",
     ],
     later: &["tools", "upstream_auth", "limits", "admin_group"],
+    elsewhere: &[],
 };
 
 /// A route as far as it could be read.

@@ -4,7 +4,7 @@ use super::super::problem::{Fault, Read, Wrong};
 use super::super::section::{Keys, Section};
 use super::super::tree::{Node, Value};
 use super::super::value::{self, list, text, within, written};
-use super::route::{Draft, route};
+use super::route::{self, Draft, route};
 use crate::{AuthorizationServer, OktaSite, Tokens};
 use std::time::Duration;
 
@@ -35,16 +35,26 @@ pub(super) const SITE: Keys = Keys {
         "admin_group",
         "upstream_auth",
     ],
+    elsewhere: &[
+        (&route::KEYS, "into an entry of `proxies:`"),
+        (&OKTA, "below `okta:`"),
+        (&TOKENS, "below `tokens:`"),
+    ],
 };
 
 pub(super) const OKTA: Keys = Keys {
     what: "the section",
     known: &["url", "authorization_server", "client_id", "redirect_uri", "groups_claim"],
     later: &[],
+    elsewhere: &[],
 };
 
-pub(super) const TOKENS: Keys =
-    Keys { what: "the section", known: &["access_ttl", "refresh_ttl", "code_ttl"], later: &[] };
+pub(super) const TOKENS: Keys = Keys {
+    what: "the section",
+    known: &["access_ttl", "refresh_ttl", "code_ttl"],
+    later: &[],
+    elsewhere: &[],
+};
 
 /// The hosts of the known MCP clients' own callbacks.
 const CLIENT_HOSTS: &[&str] = &[
