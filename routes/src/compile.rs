@@ -43,6 +43,7 @@ pub struct Compiled {
 /// # Errors
 /// Every mistake in the site and in all files that it includes, in the order of files and lines.
 pub fn compile(root: &Path, config: &Path) -> Result<Compiled, Problems> {
+    let config = config.strip_prefix(root).unwrap_or(config);
     let mut compiler =
         Compiler { root, config, sources: Vec::new(), watched: Vec::new(), faults: Vec::new() };
     let label = if config.is_absolute() { Path::new(config.file_name().unwrap_or_default()) } else { config };

@@ -83,11 +83,17 @@ fn the_examples_in_our_own_sites_comments_are_right() {
 }
 
 #[test]
-fn the_output_is_the_same_wherever_the_site_is() {
-    let folder = folder("golden").join("site");
-    let here = compile(&folder, Path::new(CONFIG)).expect("there is no mistake in it");
-    let absolute = compile(Path::new("/"), &folder.join(CONFIG)).expect("there is no mistake in it");
-    assert_eq!(here.rust, absolute.rust);
+fn the_output_is_the_same_wherever_the_site_is_and_however_it_is_named() {
+    let (folder, expected) = (folder("golden").join("site"), golden("site").rust);
+    let elsewhere = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for (root, config) in [
+        (folder.as_path(), folder.join(CONFIG)),
+        (elsewhere, folder.join(CONFIG)),
+        (&folder, "./config.yaml".into()),
+    ] {
+        let compiled = compile(root, &config).expect("there is no mistake in it");
+        assert_eq!(compiled.rust, expected, "{} from {}", config.display(), root.display());
+    }
 }
 
 /// A site in a folder of its own, which goes with the test.
