@@ -164,7 +164,7 @@ fn globs_are_relative_to_the_file_that_names_them_and_take_no_hidden_files() {
     let compiled = site.compile("sites/prod.yaml").expect("there is no mistake in it");
     let patterns: Vec<_> = compiled.routes.iter().map(|route| route.pattern).collect();
     assert_eq!(patterns, ["/mcp/dice/", "/mcp/uuid/"], "sorted by file, and each file once");
-    assert!(compiled.rust.contains("/// From routes/team/dice.yaml.\n"), "{}", compiled.rust);
+    assert!(compiled.rust.contains("/// From `routes/team/dice.yaml`.\n"), "{}", compiled.rust);
     assert!(compiled.watched.contains(&site.0.join("sites/../routes")));
 }
 

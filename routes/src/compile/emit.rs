@@ -33,7 +33,7 @@ impl fmt::Display for Rust<'_> {
         writeln!(f, "const SLOTS: [u16; Table::size({count})] = Table::slots(&ROUTES);")?;
         self.routes.iter().zip(&names).try_for_each(|((file, route), name)| {
             writeln!(f)?;
-            writeln!(f, "/// From {}.", file.escape_debug())?;
+            writeln!(f, "/// From `{}`.", file.escape_debug())?;
             write_route(f, name, route)
         })
     }
@@ -48,7 +48,7 @@ impl Rust<'_> {
 
     fn site(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let site = self.site;
-        writeln!(f, "/// The site of {}.", self.file.escape_debug())?;
+        writeln!(f, "/// The site of `{}`.", self.file.escape_debug())?;
         writeln!(f, "pub const SITE: Site = Site {{")?;
         writeln!(f, "    environment: {:?},", site.environment)?;
         writeln!(f, "    base_url: {:?},", site.base_url)?;
