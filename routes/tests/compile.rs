@@ -101,7 +101,8 @@ struct Site(PathBuf);
 
 impl Site {
     fn new(name: &str, files: &[(&str, &str)]) -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let folder =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let site = Self(folder);
         for (file, text) in files {
             site.write(file, text);
