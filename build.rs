@@ -1,6 +1,5 @@
 //! Compiles `config.yaml`, or the file that `GATEWAY_CONFIG` names, into the constants that `src/routes.rs`
 //! includes.
-#![expect(clippy::print_stdout, reason = "a build script speaks to cargo on its standard output")]
 
 use gateway_routes::compile::compile;
 use std::error::Error;
@@ -28,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn watch(path: &Path) -> Result<(), Box<dyn Error>> {
     let path = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
     // build-deps takes a glob: a bracket in the path of a checkout must not become a wildcard.
-    let literal: String = path.chars().map(|c| if "*?[".contains(c) { format!("[{c}]") } else { c.into() }).collect();
+    let literal: String =
+        path.chars().map(|c| if "*?[".contains(c) { format!("[{c}]") } else { c.into() }).collect();
     build_deps::rerun_if_changed_paths(&literal).map_err(|error| format!("{error:?}").into())
 }

@@ -43,6 +43,7 @@ pub struct Compiled {
 /// # Errors
 /// Every mistake in the site and in all files that it includes, in the order of files and lines.
 pub fn compile(root: &Path, config: &Path) -> Result<Compiled, Problems> {
+    let config = config.strip_prefix(root).unwrap_or(config);
     let mut compiler =
         Compiler { root, config, sources: Vec::new(), watched: Vec::new(), faults: Vec::new() };
     let label = if config.is_absolute() { Path::new(config.file_name().unwrap_or_default()) } else { config };
@@ -92,7 +93,7 @@ impl Compiler<'_> {
     fn all_drafts(&mut self, site: &Definition) -> Vec<(usize, Draft)> {
         let mut drafts: Vec<_> = site.proxies.iter().map(|draft| (0, *draft)).collect();
         let mut seen = HashSet::new();
-        for glob in site.include {
+        for glob in &site.include {
             for file in self.included(glob) {
                 if seen.insert(file.clone()) {
                     drafts.extend(self.draft(&file).map(|draft| (self.sources.len() - 1, draft)));

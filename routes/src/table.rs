@@ -1,5 +1,8 @@
 //! Finds the route for a path in one pass over it, at the same cost for one route and for a thousand.
 
+#[cfg(test)]
+mod tests;
+
 use crate::Route;
 
 /// The routes and the hash slots that index them by pattern.
@@ -7,6 +10,8 @@ use crate::Route;
 pub struct Table {
     routes: &'static [Route],
     slots: &'static [u16],
+    /// The length of the longest pattern: what lies behind it in a path is not looked at.
+    longest: usize,
 }
 
 /// A route, and where in the path its part ends.
@@ -25,18 +30,22 @@ const EMPTY: u16 = u16::MAX;
 const FNV_OFFSET: u32 = 0x811c_9dc5;
 const FNV_PRIME: u32 = 0x0100_0193;
 
-const fn fnv_step(hash: u32, byte: u8) -> u32 {
-    (hash ^ byte as u32).wrapping_mul(FNV_PRIME)
-}
-
 impl Table {
     /// Joins routes with the slots that [`Table::slots`] computed for them.
+    ///
+    /// # Panics
+    /// In the compiler, when the slots are not as many as [`Table::size`] says.
     pub const fn new(routes: &'static [Route], slots: &'static [u16]) -> Self {
-        assert!(
-            slots.len().is_power_of_two() && slots.len() > routes.len(),
-            "use Table::slots and Table::size"
-        );
-        Self { routes, slots }
+        assert!(slots.len() == Self::size(routes.len()), "use Table::slots and Table::size");
+        let mut longest = 0;
+        let mut route = 0;
+        while route < routes.len() {
+            if routes[route].pattern.len() > longest {
+                longest = routes[route].pattern.len();
+            }
+            route += 1;
+        }
+        Self { routes, slots, longest }
     }
 
     /// How many slots a table of this many routes needs: a power of two, at most half full.
@@ -45,6 +54,9 @@ impl Table {
     }
 
     /// The index over `routes`: open addressing with linear probing, half empty, so that a look-up ends soon.
+    ///
+    /// # Panics
+    /// In the compiler, when two routes have the same pattern, or one does not start and end with a slash.
     pub const fn slots<const N: usize>(routes: &[Route]) -> [u16; N] {
         assert!(N == Self::size(routes.len()), "N must be Table::size(routes.len())");
         assert!(routes.len() < EMPTY as usize, "too many routes");
@@ -52,14 +64,11 @@ impl Table {
         let mut route = 0;
         while route < routes.len() {
             let pattern = routes[route].pattern.as_bytes();
-            let mut hash = FNV_OFFSET;
-            let mut byte = 0;
-            while byte < pattern.len() {
-                hash = fnv_step(hash, pattern[byte]);
-                byte += 1;
-            }
-            let mut slot = spread(hash) & (N - 1);
+            assert!(matches!(pattern, [b'/', .., b'/']), "a pattern starts and ends with a slash");
+            let mut slot = spread(fnv(pattern)) & (N - 1);
             while slots[slot] != EMPTY {
+                let taken = routes[slots[slot] as usize].pattern.as_bytes();
+                assert!(!equal(taken, pattern), "two routes have the same pattern");
                 slot = (slot + 1) & (N - 1);
             }
             #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
@@ -82,7 +91,7 @@ impl Table {
         let bytes = path.as_bytes();
         let mut hash = FNV_OFFSET;
         let mut found = None;
-        for (place, byte) in bytes.iter().enumerate() {
+        for (place, byte) in bytes.iter().take(self.longest).enumerate() {
             hash = fnv_step(hash, *byte);
             if *byte == b'/'
                 && let Some(index) = self.probe(hash, &bytes[..=place], b"")
@@ -90,7 +99,9 @@ impl Table {
                 found = Some(Found { index, route: &self.routes[index], rest: place + 1 });
             }
         }
-        if !path.ends_with('/')
+        // Only a path shorter than some pattern was hashed to its end, and only such a one can be bare.
+        if bytes.len() < self.longest
+            && !path.ends_with('/')
             && let Some(index) = self.probe(fnv_step(hash, b'/'), bytes, b"/")
         {
             found = Some(Found { index, route: &self.routes[index], rest: path.len() });
@@ -98,6 +109,7 @@ impl Table {
         found
     }
 
+    /// The route whose pattern is `prefix` and then `slash`, which hash to `hash`.
     fn probe(&self, hash: u32, prefix: &[u8], slash: &[u8]) -> Option<usize> {
         let mask = self.slots.len() - 1;
         let mut slot = spread(hash) & mask;
@@ -113,7 +125,40 @@ impl Table {
     }
 }
 
+/// [`fnv_step`] over all bytes, without a call for each: the compiler counts the calls in a constant.
+const fn fnv(bytes: &[u8]) -> u32 {
+    let mut hash = FNV_OFFSET as u64;
+    let mut place = 0;
+    while place < bytes.len() {
+        hash = ((hash ^ bytes[place] as u64) * FNV_PRIME as u64) & u32::MAX as u64;
+        place += 1;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "masked to 32 bits")]
+    {
+        hash as u32
+    }
+}
+
+const fn fnv_step(hash: u32, byte: u8) -> u32 {
+    (hash ^ byte as u32).wrapping_mul(FNV_PRIME)
+}
+
 /// FNV's low bits are weak on short keys: fold the high ones in before masking.
 const fn spread(hash: u32) -> usize {
     (hash ^ (hash >> 15)) as usize
+}
+
+/// Compares from the end, where patterns differ.
+const fn equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut left = a.len();
+    while left > 0 {
+        left -= 1;
+        if a[left] != b[left] {
+            return false;
+        }
+    }
+    true
 }

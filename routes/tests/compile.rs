@@ -64,9 +64,154 @@ fn our_own_site_compiles_to_the_two_examples() {
 }
 
 #[test]
-fn the_output_is_the_same_wherever_the_site_is() {
-    let folder = folder("golden").join("site");
-    let here = compile(&folder, Path::new(CONFIG)).expect("there is no mistake in it");
-    let absolute = compile(Path::new("/"), &folder.join(CONFIG)).expect("there is no mistake in it");
-    assert_eq!(here.rust, absolute.rust);
+fn the_examples_in_our_own_sites_comments_are_right() {
+    let key = |line: &str| {
+        line.split_whitespace().next().is_some_and(|word| {
+            word.strip_suffix(':').is_some_and(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        })
+    };
+    let config = include_str!("../../config.yaml");
+    let examples = config.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| key(line));
+    let examples: Vec<_> = examples.collect();
+    assert!(examples.len() >= 8, "{examples:?}");
+    let site = Site::new(
+        "examples",
+        &[(CONFIG, &format!("{}\n{config}", examples.join("\n"))), ("routes/dice.yaml", DICE)],
+    );
+    let rust = site.compile(CONFIG).expect("there is no mistake in it").rust;
+    assert!(rust.contains("base_url: Some(\"https://mcp.example.com\")"), "{rust}");
+}
+
+#[test]
+fn the_output_is_the_same_wherever_the_site_is_and_however_it_is_named() {
+    let (folder, expected) = (folder("golden").join("site"), golden("site").rust);
+    let elsewhere = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for (root, config) in [
+        (folder.as_path(), folder.join(CONFIG)),
+        (elsewhere, folder.join(CONFIG)),
+        (&folder, "./config.yaml".into()),
+    ] {
+        let compiled = compile(root, &config).expect("there is no mistake in it");
+        assert_eq!(compiled.rust, expected, "{} from {}", config.display(), root.display());
+    }
+}
+
+/// A site in a folder of its own, which goes with the test.
+struct Site(PathBuf);
+
+impl Site {
+    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+        let folder =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let site = Self(folder);
+        for (file, text) in files {
+            site.write(file, text);
+        }
+        site
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        let path = self.0.join(file);
+        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a folder can be made");
+        fs::write(path, text).expect("a file can be written");
+    }
+
+    fn compile(&self, config: &str) -> Result<Compiled, String> {
+        compile(&self.0, Path::new(config)).map_err(|problems| problems.to_string())
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const DICE: &str = "pattern: /mcp/dice/\ntarget_url: http://localhost:3000\n";
+const UUID: &str = "pattern: /mcp/uuid/\ntarget_url: http://localhost:4000\n";
+
+#[test]
+fn a_file_that_is_not_there_is_a_problem_with_its_name() {
+    let problems = Site::new("absent", &[]).compile("sites/prod.yaml").expect_err("there is no file");
+    assert_eq!(
+        problems,
+        "sites/prod.yaml:1: the file cannot be read (entity not found); check its name and permissions\n"
+    );
+}
+
+#[test]
+fn a_file_longer_than_a_mebibyte_is_not_read() {
+    let long = format!("# {}\n", "x".repeat(1 << 20));
+    let problems = Site::new("long", &[(CONFIG, &long)]).compile(CONFIG).expect_err("it is too long");
+    assert!(problems.starts_with("config.yaml:1: the file is longer than 1 MiB;"), "{problems}");
+}
+
+#[test]
+fn globs_are_relative_to_the_file_that_names_them_and_take_no_hidden_files() {
+    let files = [
+        ("sites/prod.yaml", "include: [\"../routes/**/*.yaml\", \"../routes/dice.yaml\"]\n"),
+        ("routes/uuid.yaml", UUID),
+        ("routes/team/dice.yaml", DICE),
+        ("routes/.#dice.yaml", "an editor's lock"),
+        ("routes/README.md", "no YAML"),
+    ];
+    let site = Site::new("globs", &files);
+    let problems = site.compile("sites/prod.yaml").expect_err("the second entry names no file");
+    assert!(
+        problems.starts_with("sites/prod.yaml:1: `include`: \"../routes/dice.yaml\" is not there;"),
+        "{problems}"
+    );
+    site.write("sites/prod.yaml", "include: [\"../routes/**/*.yaml\", \"../routes/uuid.yaml\"]\n");
+    let compiled = site.compile("sites/prod.yaml").expect("there is no mistake in it");
+    let patterns: Vec<_> = compiled.routes.iter().map(|route| route.pattern).collect();
+    assert_eq!(patterns, ["/mcp/dice/", "/mcp/uuid/"], "sorted by file, and each file once");
+    assert!(compiled.rust.contains("/// From `routes/team/dice.yaml`.\n"), "{}", compiled.rust);
+    assert!(compiled.watched.contains(&site.0.join("sites/../routes")));
+}
+
+#[test]
+fn a_folder_with_brackets_in_its_name_is_no_glob() {
+    let site = Site::new("[a]*?", &[(CONFIG, "include: [\"routes/*.yaml\"]\n"), ("routes/dice.yaml", DICE)]);
+    assert_eq!(site.compile(CONFIG).expect("there is no mistake in it").routes.len(), 1);
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_are_fine() {
+    let site = Site::new(
+        "windows",
+        &[
+            (CONFIG, "\u{FEFF}include:\r\n  - \"routes/*.yaml\"\r\n"),
+            ("routes/d.yaml", &DICE.replace('\n', "\r\n")),
+        ],
+    );
+    let compiled = site.compile(CONFIG).expect("there is no mistake in it");
+    assert_eq!(compiled.routes[0].target.authority, "localhost:3000");
+}
+
+#[test]
+fn the_digest_tells_any_two_sites_apart() {
+    let digest = |name: &str, files: &[(&str, &str)]| {
+        let rust = Site::new(name, files).compile(CONFIG).expect("there is no mistake in it").rust;
+        rust.lines().find(|line| line.contains("digest:")).expect("it has one").to_owned()
+    };
+    let config = (CONFIG, "include: [\"routes/*.yaml\"]\n");
+    let one = digest("digest-1", &[config, ("routes/dice.yaml", DICE)]);
+    assert_eq!(one, digest("digest-2", &[config, ("routes/dice.yaml", DICE), ("other.yaml", UUID)]));
+    assert_ne!(one, digest("digest-3", &[config, ("routes/dices.yaml", DICE)]), "a file's name counts");
+    assert_ne!(
+        one,
+        digest("digest-4", &[config, ("routes/dice.yaml", &format!("{DICE}#\n"))]),
+        "every byte counts"
+    );
+}
+
+#[test]
+fn more_routes_than_the_compiler_likes_are_refused() {
+    let entry = |number| format!("  - {{ pattern: /n{number}/, target_url: http://localhost:3000 }}\n");
+    let routes = |count| format!("proxies:\n{}", (0..count).map(entry).collect::<String>());
+    let site = Site::new("many", &[(CONFIG, &routes(2048))]);
+    assert_eq!(site.compile(CONFIG).expect("so many are fine").routes.len(), 2048);
+    site.write(CONFIG, &routes(2049));
+    let problems = site.compile(CONFIG).expect_err("one too many");
+    assert_eq!(problems, "config.yaml:1: there are 2049 routes; build gateways of at most 2048 each\n");
 }

@@ -33,12 +33,13 @@ fn the_seeds_file_compiles_byte_for_byte() {
     assert_eq!(dice.route.identity, Identity::Headers);
     assert_eq!(dice.route.max_body, 4 * 1024 * 1024);
     assert_eq!(dice.route.target.authority, "localhost:3000");
-    assert_eq!(dice.route.response_timeout, Duration::from_secs(60));
+    assert_eq!(dice.route.response_timeout, Duration::from_mins(1));
     assert_eq!(seed::SITE.environment, "development");
     assert_eq!(seed::SITE.base_url, None);
     assert_eq!(seed::SITE.okta.authorization_server, AuthorizationServer::Custom("default"));
-    assert_eq!(seed::SITE.tokens.refresh_ttl, Duration::from_secs(30 * 24 * 60 * 60));
-    assert!(seed::SITE.advertise_iss);
+    assert_eq!(seed::SITE.tokens.refresh_ttl, Duration::from_hours(30 * 24));
+    let site = seed::SITE;
+    assert!(site.advertise_iss);
     assert!(seed::SITE.trusted_redirect_hosts.contains(&"claude.ai"));
 }
 

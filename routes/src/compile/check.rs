@@ -5,8 +5,8 @@ use super::problem::{Fault, Wrong, quoted};
 use super::source::Source;
 use std::collections::HashMap;
 
-/// More would make the constants slow to evaluate; nobody has as many.
-const MOST_ROUTES: usize = 10_000;
+/// With twice as many, the slots are more work than rustc does for a constant without a warning.
+const MOST_ROUTES: usize = 2_048;
 
 /// A fault and the place of its file among the sources.
 pub(super) type Placed = (usize, Fault);
@@ -34,8 +34,8 @@ fn duplicates(sources: &[Source], drafts: &[(usize, Draft)]) -> Vec<Placed> {
         let Some((line, pattern)) = draft.pattern else { continue };
         if let Some((owner, owned_at)) = taken.get(pattern) {
             let owner = format!("{}:{owned_at}", sources[*owner].name);
-            let wrong = format!("`pattern`: {} is taken by {owner}", quoted(pattern));
-            faults.push((*file, Wrong::new(wrong, "choose another pattern").at(line)));
+            let wrong = format!("{} is taken by {owner}", quoted(pattern));
+            faults.push((*file, Wrong::new(wrong, "choose another pattern").at(line).under("pattern")));
         } else {
             taken.insert(pattern, (*file, line));
         }

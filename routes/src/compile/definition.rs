@@ -5,3 +5,37 @@ mod site;
 
 pub(super) use route::{Draft, route};
 pub(super) use site::{Definition, Glob, site};
+
+#[cfg(test)]
+mod tests {
+    use super::{route, site};
+    use crate::RESERVED;
+
+    const README: &str = include_str!("../../README.md");
+
+    #[test]
+    fn the_readme_has_a_row_for_every_key_and_no_other() {
+        let sections =
+            [("", &route::KEYS), ("", &site::SITE), ("okta.", &site::OKTA), ("tokens.", &site::TOKENS)];
+        let keys = sections
+            .iter()
+            .flat_map(|(section, keys)| keys.known.iter().map(move |key| format!("{section}{key}")));
+        let mut keys: Vec<_> = keys.filter(|key| !["okta", "tokens"].contains(&key.as_str())).collect();
+        let mut rows: Vec<_> = README
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+            .map(|(key, _)| key)
+            .collect();
+        keys.sort();
+        rows.sort_unstable();
+        assert_eq!(rows, keys);
+    }
+
+    #[test]
+    fn the_readme_names_the_gateways_own_paths() {
+        for path in RESERVED {
+            let path = if *path == "/" { path } else { path.trim_end_matches('/') };
+            assert!(README.contains(&format!("`{path}`")), "{path}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ mod literal;
 
 use super::definition::Definition;
 use crate::{AuthorizationServer, Identity, OktaSite, Route, Target, Tokens};
-use literal::{array, duration, grouped, option, record, strings};
+use literal::{array, duration, grouped, record, strings};
 use std::collections::HashSet;
 use std::fmt;
 
@@ -33,7 +33,7 @@ impl fmt::Display for Rust<'_> {
         writeln!(f, "const SLOTS: [u16; Table::size({count})] = Table::slots(&ROUTES);")?;
         self.routes.iter().zip(&names).try_for_each(|((file, route), name)| {
             writeln!(f)?;
-            writeln!(f, "/// From {}.", file.escape_debug())?;
+            writeln!(f, "/// From `{}`.", file.escape_debug())?;
             write_route(f, name, route)
         })
     }
@@ -48,11 +48,11 @@ impl Rust<'_> {
 
     fn site(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let site = self.site;
-        writeln!(f, "/// The site of {}.", self.file.escape_debug())?;
+        writeln!(f, "/// The site of `{}`.", self.file.escape_debug())?;
         writeln!(f, "pub const SITE: Site = Site {{")?;
         writeln!(f, "    environment: {:?},", site.environment)?;
-        writeln!(f, "    base_url: {},", option(site.base_url))?;
-        writeln!(f, "    port: {},", option(site.port))?;
+        writeln!(f, "    base_url: {:?},", site.base_url)?;
+        writeln!(f, "    port: {:?},", site.port)?;
         writeln!(f, "{}", okta(&site.okta))?;
         writeln!(f, "{}", tokens(&site.tokens))?;
         writeln!(f, "{}", strings(4, "allowed_origins", site.allowed_origins))?;
@@ -88,10 +88,10 @@ fn okta(okta: &OktaSite) -> String {
     record(
         "okta: OktaSite",
         &[
-            ("url", option(okta.url)),
+            ("url", format!("{:?}", okta.url)),
             ("authorization_server", server),
-            ("client_id", option(okta.client_id)),
-            ("redirect_uri", option(okta.redirect_uri)),
+            ("client_id", format!("{:?}", okta.client_id)),
+            ("redirect_uri", format!("{:?}", okta.redirect_uri)),
             ("groups_claim", format!("{:?}", okta.groups_claim)),
         ],
     )

@@ -21,16 +21,19 @@ const OPTIONS: MatchOptions =
 pub(super) fn files(root: &Path, base: &Path, glob: &Glob) -> Result<Included, Fault> {
     let folder = folder(glob.text);
     if holds(&base.join(folder.unwrap_or(".")), root) && folder.is_some() {
-        let wrong = format!("`include`: {} names a folder around the build's own output", quoted(glob.text));
+        let wrong = format!("{} names a folder around the build's own output", quoted(glob.text));
         return Err(Wrong::new(wrong, "put the routes in a folder of their own and write folder/*.yaml")
-            .at(glob.line));
+            .at(glob.line)
+            .under("include"));
     }
     let mut files = matches(base, glob.text);
     files.sort();
     if files.is_empty() {
-        let wrong =
-            format!("`include`: {} names no file in {}", quoted(glob.text), folder.unwrap_or("this folder"));
-        return Err(Wrong::new(wrong, "add a file there, or remove the entry").at(glob.line));
+        let wrong = match folder {
+            Some(folder) => format!("{} names no file in {folder}", quoted(glob.text)),
+            None => format!("{} is not there", quoted(glob.text)),
+        };
+        return Err(Wrong::new(wrong, "add the file, or remove the entry").at(glob.line).under("include"));
     }
     Ok(Included { files, folder: folder.map(|folder| base.join(folder)) })
 }

@@ -23,7 +23,9 @@ pub struct Problems(pub(super) Vec<Problem>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) line: usize,
-    pub(super) wrong: Wrong,
+    /// The keys that lead to it, joined with dots; empty for a mistake in the shape of a file.
+    path: String,
+    wrong: Wrong,
 }
 
 /// A mistake in a value, wherever it stands.
@@ -49,19 +51,21 @@ impl Wrong {
     }
 
     pub(super) fn at(self, line: usize) -> Fault {
-        Fault { line, wrong: self }
+        Fault { line, path: String::new(), wrong: self }
     }
 }
 
 impl Fault {
     /// Says which key's value is meant.
     pub(super) fn under(mut self, key: &str) -> Self {
-        self.wrong.wrong = format!("`{key}`: {}", self.wrong.wrong);
+        self.path = if self.path.is_empty() { key.to_owned() } else { format!("{key}.{}", self.path) };
         self
     }
 
     pub(super) fn in_file(self, file: &str) -> Problem {
-        Problem { file: file.into(), line: self.line, wrong: self.wrong.wrong, remedy: self.wrong.remedy }
+        let Wrong { wrong, remedy } = self.wrong;
+        let wrong = if self.path.is_empty() { wrong } else { format!("`{}`: {wrong}", self.path) };
+        Problem { file: file.into(), line: self.line, wrong, remedy }
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) struct Keys {
     pub(super) known: &'static [&'static str],
     /// Keys of the specification that this version does not enforce: refused, never ignored.
     pub(super) later: &'static [&'static str],
+    /// Sections whose keys people put here by mistake, and where those belong.
+    pub(super) elsewhere: &'static [(&'static Keys, &'static str)],
 }
 
 /// A mapping being read.
@@ -83,6 +85,12 @@ impl Keys {
     fn advice(&self, key: &str) -> String {
         if let Some(variable) = SECRETS.iter().find(|(name, _)| *name == key).map(|(_, variable)| variable) {
             return format!("remove it: secrets are set at run time, in {variable}");
+        }
+        if let Some((_, place)) = self.elsewhere.iter().find(|(keys, _)| keys.known.contains(&key)) {
+            return format!("move it {place}");
+        }
+        if let Some(known) = self.known.iter().find(|known| key.len() > 2 && known.starts_with(key)) {
+            return format!("write `{known}`");
         }
         let nearest = self.known.iter().map(|known| (distance(known, key), known)).min();
         match nearest {

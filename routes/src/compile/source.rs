@@ -62,5 +62,6 @@ fn plain(path: &Path) -> String {
             part => parts.push(part),
         }
     }
-    parts.display().to_string().replace('\\', "/")
+    // A problem is one line, whatever a file is called.
+    parts.display().to_string().replace('\\', "/").replace(char::is_control, "\u{FFFD}")
 }

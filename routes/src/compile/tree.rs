@@ -1,6 +1,9 @@
 //! A YAML file as a tree that knows its lines. Anchors, aliases and tags are refused: nothing here needs
 //! them, and a few lines of them can expand to gigabytes.
 
+#[cfg(test)]
+mod tests;
+
 use super::problem::{Fault, Wrong, quoted};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 use std::borrow::Cow;

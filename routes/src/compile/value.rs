@@ -2,6 +2,7 @@
 
 mod address;
 mod duration;
+mod files;
 mod origin;
 mod pattern;
 mod size;
@@ -9,6 +10,7 @@ mod word;
 
 pub(super) use address::{base_url, okta_url, redirect_uri, target};
 pub(super) use duration::within;
+pub(super) use files::yaml_files;
 pub(super) use origin::{origin, redirect_scheme};
 pub(super) use pattern::pattern;
 pub(super) use size::size;

@@ -7,7 +7,7 @@ use super::super::value::{self, Parsed, keep, keep_all, list, some, text, within
 use crate::{Identity, Route};
 use std::time::Duration;
 
-const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     what: "a route",
     known: &[
         "pattern",
@@ -22,6 +22,7 @@ const KEYS: Keys = Keys {
         "response_timeout",
     ],
     later: &["tools", "upstream_auth", "limits", "admin_group"],
+    elsewhere: &[],
 };
 
 /// A route as far as it could be read.

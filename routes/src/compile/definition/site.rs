@@ -3,12 +3,12 @@
 use super::super::problem::{Fault, Read, Wrong};
 use super::super::section::{Keys, Section};
 use super::super::tree::{Node, Value};
-use super::super::value::{self, Parsed, keep, list, text, within, written};
-use super::route::{Draft, route};
+use super::super::value::{self, list, text, within, written};
+use super::route::{self, Draft, route};
 use crate::{AuthorizationServer, OktaSite, Tokens};
 use std::time::Duration;
 
-const SITE: Keys = Keys {
+pub(super) const SITE: Keys = Keys {
     what: "the site",
     known: &[
         "environment",
@@ -35,15 +35,26 @@ const SITE: Keys = Keys {
         "admin_group",
         "upstream_auth",
     ],
+    elsewhere: &[
+        (&route::KEYS, "into an entry of `proxies:`"),
+        (&OKTA, "below `okta:`"),
+        (&TOKENS, "below `tokens:`"),
+    ],
 };
 
-const OKTA: Keys = Keys {
-    what: "`okta`",
+pub(super) const OKTA: Keys = Keys {
+    what: "the section",
     known: &["url", "authorization_server", "client_id", "redirect_uri", "groups_claim"],
     later: &[],
+    elsewhere: &[],
 };
 
-const TOKENS: Keys = Keys { what: "`tokens`", known: &["access_ttl", "refresh_ttl", "code_ttl"], later: &[] };
+pub(super) const TOKENS: Keys = Keys {
+    what: "the section",
+    known: &["access_ttl", "refresh_ttl", "code_ttl"],
+    later: &[],
+    elsewhere: &[],
+};
 
 /// The hosts of the known MCP clients' own callbacks.
 const CLIENT_HOSTS: &[&str] = &[
@@ -69,7 +80,7 @@ pub(crate) struct Definition {
     pub(crate) trusted_redirect_hosts: &'static [&'static str],
     pub(crate) advertise_iss: bool,
     /// Where the other routes are.
-    pub(crate) include: &'static [Glob],
+    pub(crate) include: Vec<Glob>,
     /// The routes of this file.
     pub(crate) proxies: Vec<Draft>,
 }
@@ -79,13 +90,6 @@ pub(crate) struct Definition {
 pub(crate) struct Glob {
     pub(crate) line: usize,
     pub(crate) text: &'static str,
-}
-
-/// The line says where a glob stands, not which one it is.
-impl PartialEq for Glob {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
 }
 
 /// Reads a site; what is wrong with it stands beside what could be read.
@@ -114,14 +118,14 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
             .optional("trusted_redirect_hosts", list(text(value::host)))
             .unwrap_or(CLIENT_HOSTS),
         advertise_iss: section.optional("advertise_iss", value::flag).unwrap_or(true),
-        include: section.optional("include", list(glob)).unwrap_or_default(),
+        include: Vec::new(),
         proxies: Vec::new(),
     };
-    let (proxies, faults) = section.optional("proxies", entries).unwrap_or_default();
+    let (include, globs) = section.optional("include", include).unwrap_or_default();
+    let (proxies, routes) = section.optional("proxies", entries).unwrap_or_default();
+    definition.include = include;
     definition.proxies = proxies;
-    let mut all = section.close();
-    all.extend(faults);
-    (definition, all)
+    (definition, section.close().into_iter().chain(globs).chain(routes).collect())
 }
 
 /// The faults of routes come with what could be read of them.
@@ -175,33 +179,21 @@ fn tokens(node: &Node) -> Read<Tokens> {
     })
 }
 
-fn glob(node: &Node) -> Read<Glob> {
-    let text = text(pattern)(node)?;
-    Ok(Glob { line: node.line, text })
-}
-
-/// A glob of YAML files below a folder of their own. Cargo watches whole folders; one that holds the build's
-/// output would never be up to date.
-fn pattern(text: &str) -> Parsed<&'static str> {
-    let wrong = |why: &str, remedy| Err(Wrong::new(format!("{text:?} {why}"), remedy));
-    if text.starts_with('/') || text.contains(['\\', ':']) {
-        return wrong("is not a path relative to this file", "write folder/*.yaml, with forward slashes");
+/// The faults of globs come with those that are right, so that their files are read in any case.
+fn include(node: &Node) -> Read<(Vec<Glob>, Vec<Fault>)> {
+    let Value::List(nodes) = &node.value else {
+        return Err(node.not("a list", "write `include: [\"routes/*.yaml\"]`"));
+    };
+    let mut globs: Vec<Glob> = Vec::new();
+    let mut faults = Vec::new();
+    for node in nodes {
+        match text(value::yaml_files)(node) {
+            Ok(text) if globs.iter().any(|glob| glob.text == text) => {
+                faults.push(Wrong::new("the same entry stands here twice", "remove one").at(node.line));
+            }
+            Ok(text) => globs.push(Glob { line: node.line, text }),
+            Err(wrong) => faults.extend(wrong),
+        }
     }
-    if let Err(error) = glob::Pattern::new(text) {
-        return wrong(&format!("is not a glob ({})", error.msg), "write folder/*.yaml");
-    }
-    if !(text.ends_with(".yaml") || text.ends_with(".yml")) {
-        return wrong("takes in files that are not YAML", "let it end in .yaml or .yml");
-    }
-    let mut below = text;
-    while let Some(rest) = below.strip_prefix("./").or_else(|| below.strip_prefix("../")) {
-        below = rest;
-    }
-    if below.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-        return wrong("has an empty or a dot segment inside", "write the path without it");
-    }
-    match below.split_once('/') {
-        Some((folder, _)) if !folder.contains(['*', '?', '[']) => Ok(keep(text)),
-        _ => wrong("names no folder", "put the routes in a folder of their own and write folder/*.yaml"),
-    }
+    Ok((globs, faults.into_iter().map(|fault| fault.under("include")).collect()))
 }

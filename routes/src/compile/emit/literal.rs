@@ -16,8 +16,7 @@ pub(super) fn record(head: &str, fields: &[(&str, String)]) -> String {
     if line.len() <= WIDTH {
         return line;
     }
-    let lines: String = fields.iter().map(|field| format!("        {field},\n")).collect();
-    format!("    {head} {{\n{lines}    }},")
+    format!("    {head} {{\n{}    }},", lines(8, &fields))
 }
 
 /// A field that is a slice of strings.
@@ -39,28 +38,22 @@ pub(super) fn array(indent: usize, open: &str, items: &[String], close: &str) ->
 }
 
 fn lines(indent: usize, items: &[String]) -> String {
-    let margin = " ".repeat(indent);
-    items.iter().map(|item| format!("{margin}{item},\n")).collect()
+    items.iter().fold(String::new(), |lines, item| lines + &" ".repeat(indent) + item + ",\n")
 }
 
 fn filled(indent: usize, items: &[String]) -> String {
-    let mut lines = vec![String::new()];
+    let mut rows: Vec<String> = Vec::new();
     for item in items {
-        let last = lines.last_mut().expect("it starts with one and only grows");
-        if !last.is_empty() && indent + last.chars().count() + item.chars().count() + 2 > WIDTH {
-            lines.push(format!("{item},"));
-        } else {
-            let space = if last.is_empty() { "" } else { " " };
-            last.push_str(&format!("{space}{item},"));
+        match rows.last_mut() {
+            // A comma and a space before the item, a comma behind it.
+            Some(row) if indent + row.chars().count() + item.chars().count() + 3 < WIDTH => {
+                *row += ", ";
+                *row += item;
+            }
+            _ => rows.push(item.clone()),
         }
     }
-    let margin = " ".repeat(indent);
-    lines.iter().map(|line| format!("{margin}{line}\n")).collect()
-}
-
-/// An optional literal.
-pub(super) fn option(value: Option<impl fmt::Debug>) -> String {
-    format!("{value:?}")
+    lines(indent, &rows)
 }
 
 /// In the largest unit that is exact.

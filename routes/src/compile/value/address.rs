@@ -5,6 +5,8 @@ use super::{Parsed, keep};
 use crate::Target;
 use url::{Host, Url};
 
+const EXAMPLE: &str = "write a URL such as http://localhost:3000 or https://dice.example.com/mcp";
+
 /// Where a route's requests go; taken apart once.
 pub(crate) fn target(text: &str) -> Parsed<Target> {
     let (url, path) = http_url(text)?;
@@ -84,48 +86,58 @@ fn private_url(text: &str) -> Parsed<(Url, &str)> {
 
 /// An http or https URL without credentials, query and fragment, and its path as written.
 fn http_url(text: &str) -> Parsed<(Url, &str)> {
-    let wrong = |why: &str, remedy: &str| Err(Wrong::new(format!("{} {why}", quoted(text)), remedy));
-    let example = "write a URL such as http://localhost:3000 or https://dice.example.com/mcp";
+    // What may hold a password is not shown: build logs are kept.
+    let shown = if text.contains('@') { "the URL".to_owned() } else { quoted(text) };
+    let wrong = |why: &str, remedy: &str| Err(Wrong::new(format!("{shown} {why}"), remedy));
     let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
-        return wrong("does not start with http:// or https://", example);
+        return wrong("does not start with http:// or https://", &with_scheme(text));
     };
-    if !text.bytes().all(|b| b.is_ascii_graphic())
-        || text.contains(['\\', '"', '<', '>', '^', '`', '{', '|', '}'])
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if authority.contains('@') {
+        return wrong("has credentials", "remove all up to the `@`: secrets do not belong in this file");
+    }
+    if let Some((stranger, what)) =
+        [('?', "query"), ('#', "fragment")].iter().find(|(c, _)| path.contains(*c))
     {
+        return wrong(&format!("has a {what}"), &format!("remove the `{stranger}` and what follows"));
+    }
+    if !text.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&b)) {
         return wrong(
             "has a space or a character that no URL has",
             "percent-encode it; write hosts in punycode",
         );
     }
-    if text.contains('?') {
-        return wrong("has a query", "remove the `?` and what follows");
-    }
-    if text.contains('#') {
-        return wrong("has a fragment", "remove the `#` and what follows");
-    }
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    if authority.contains('@') {
-        return wrong(
-            "has credentials",
-            "remove what stands before the `@`; secrets do not belong in this file",
-        );
-    }
-    let Ok(url) = Url::parse(text) else { return wrong("is not a URL", example) };
+    let Ok(url) = Url::parse(text) else { return wrong("is not a URL", EXAMPLE) };
     if authority.is_empty() || url.port() == Some(0) {
-        return wrong("has no host, or port 0", example);
+        return wrong("has no host, or port 0", EXAMPLE);
     }
     let host = url.host_str().unwrap_or_default();
-    let written =
-        authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map_or(authority, |(host, _)| host);
-    if !written.eq_ignore_ascii_case(host) {
+    let name =
+        authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map_or(authority, |(name, _)| name);
+    if !name.eq_ignore_ascii_case(host) {
         return wrong(&format!("means the host {host}"), &format!("write {host}"));
     }
+    plain_path(&url, path).map_err(|(why, remedy)| Wrong::new(format!("{shown} {why}"), remedy))?;
+    Ok((url, path))
+}
+
+/// A path that every URL library leaves as it is.
+fn plain_path(url: &Url, path: &str) -> Result<(), (&'static str, &'static str)> {
     if path != url.path() && !path.is_empty() || path.contains("//") {
-        return wrong("has an empty or a dot segment in its path", "write the path without it");
+        return Err(("has an empty or a dot segment in its path", "write the path without it"));
     }
     let hex = |escape: &str| escape.get(..2).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
-    if !path.split('%').skip(1).all(hex) {
-        return wrong("has a `%` without two hex digits", "write `%25` for the character itself");
+    if path.split('%').skip(1).all(hex) {
+        return Ok(());
     }
-    Ok((url, path))
+    Err(("has a `%` without two hex digits", "write `%25` for the character itself"))
+}
+
+fn with_scheme(text: &str) -> String {
+    let host = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:".contains(&b));
+    match (host, text.starts_with("localhost")) {
+        (false, _) => EXAMPLE.to_owned(),
+        (true, true) => format!("write http://{text}"),
+        (true, false) => format!("write https://{text}"),
+    }
 }

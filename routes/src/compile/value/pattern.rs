@@ -18,16 +18,21 @@ pub(crate) fn pattern(text: &str) -> Parsed<&'static str> {
         return Err(Wrong::new(wrong, "write a shorter one"));
     }
     let canonical = canonical(text);
-    if RESERVED.contains(&"/") && canonical == "/" || shadows(&canonical) {
+    if shadows(&canonical) {
         let wrong = format!("{} shadows the gateway's own paths", quoted(text));
         return Err(Wrong::new(wrong, "put it below a path of its own, such as `/mcp/dice/`"));
     }
     if text == canonical {
         return Ok(keep(canonical));
     }
-    let wrong =
-        format!("{} does not start and end with a slash, or has an empty or a dot segment", quoted(text));
-    Err(Wrong::new(wrong, format!("write {}", quoted(&canonical))))
+    let why = if !text.starts_with('/') {
+        "does not start with a slash"
+    } else if !text.ends_with('/') {
+        "does not end with a slash"
+    } else {
+        "has an empty or a dot segment, which clients rewrite"
+    };
+    Err(Wrong::new(format!("{} {why}", quoted(text)), format!("write {}", quoted(&canonical))))
 }
 
 /// With one slash before, between and behind the segments, and no dot segments.
@@ -40,8 +45,8 @@ fn canonical(text: &str) -> String {
     canonical
 }
 
+/// The gateway's own paths have one segment, or none: whatever starts with it is taken.
 fn shadows(pattern: &str) -> bool {
-    let first = |path: &'static str| path.trim_matches('/');
-    let segment = pattern[1..].split('/').next().unwrap_or_default();
-    RESERVED.iter().any(|own| first(own) == segment)
+    let first = pattern[1..].split('/').next().unwrap_or_default();
+    RESERVED.iter().any(|own| own.trim_matches('/') == first)
 }

@@ -81,7 +81,7 @@ fn line(text: &str, longest: usize) -> Parsed<&'static str> {
         return Err(Wrong::new(wrong, format!("write {}", quoted(text.trim()))));
     }
     if let Some(stranger) = text.chars().find(|c| c.is_control() || is_invisible(*c)) {
-        let wrong = format!("the text has the control character {:?}", stranger.escape_unicode().to_string());
+        let wrong = format!("the text has the invisible character U+{:04X}", u32::from(stranger));
         return Err(Wrong::new(wrong, "write one line of visible text"));
     }
     if text.chars().count() > longest {

@@ -3,7 +3,7 @@
 use gateway_routes::{AuthorizationServer, Identity, OktaSite, Route, Site, Table, Target, Tokens};
 use std::time::Duration;
 
-/// The site of config.yaml.
+/// The site of `config.yaml`.
 pub const SITE: Site = Site {
     environment: "development",
     base_url: None,
@@ -40,7 +40,7 @@ const ROUTES: [Route; 2] = [MCP_DICE, MCP_UUID];
 
 const SLOTS: [u16; Table::size(2)] = Table::slots(&ROUTES);
 
-/// From config.yaml.
+/// From `config.yaml`.
 const MCP_DICE: Route = Route {
     pattern: "/mcp/dice/",
     target: Target {
@@ -61,7 +61,7 @@ const MCP_DICE: Route = Route {
     response_timeout: Duration::from_mins(1),
 };
 
-/// From config.yaml.
+/// From `config.yaml`.
 const MCP_UUID: Route = Route {
     pattern: "/mcp/uuid/",
     target: Target {

@@ -3,7 +3,7 @@
 use gateway_routes::{AuthorizationServer, Identity, OktaSite, Route, Site, Table, Target, Tokens};
 use std::time::Duration;
 
-/// The site of config.yaml.
+/// The site of `config.yaml`.
 pub const SITE: Site = Site {
     environment: "production",
     base_url: Some("https://mcp.example.com"),
@@ -36,7 +36,7 @@ const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];
 
 const SLOTS: [u16; Table::size(3)] = Table::slots(&ROUTES);
 
-/// From config.yaml.
+/// From `config.yaml`.
 const MCP_DICE: Route = Route {
     pattern: "/mcp/dice/",
     target: Target {
@@ -57,7 +57,7 @@ const MCP_DICE: Route = Route {
     response_timeout: Duration::from_mins(1),
 };
 
-/// From routes/tickets-v2.yaml.
+/// From `routes/tickets-v2.yaml`.
 const MCP_TICKETS_V2: Route = Route {
     pattern: "/mcp/tickets/v2/",
     target: Target { tls: false, host: "::1", port: 80, authority: "[::1]", path: "", trailing_slash: true },
@@ -71,7 +71,7 @@ const MCP_TICKETS_V2: Route = Route {
     response_timeout: Duration::from_mins(1),
 };
 
-/// From routes/tickets.yaml.
+/// From `routes/tickets.yaml`.
 const MCP_TICKETS: Route = Route {
     pattern: "/mcp/tickets/",
     target: Target {
