@@ -31,11 +31,11 @@ pub mod oauth;
 pub mod settings;
 
 pub mod credential;
-// pub mod pages;
+pub mod pages;
 
-// pub mod okta;
+pub mod okta;
 pub mod proxy;
-// pub mod store;
+pub mod store;
 
 // pub mod grants;
 

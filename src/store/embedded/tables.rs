@@ -3,7 +3,7 @@
 use super::records::{self, code};
 use crate::clock::Timestamp;
 use crate::store::{Cursor, Feed, GrantId, GrantRecord, Key, Owner};
-use redb::{Database, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use std::time::Duration;
 
 /// Kind and key → expiry and value.
@@ -159,24 +159,102 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// Deletes at most `limit` ended records and as many old feed entries; whether there may be more.
-    pub(super) fn sweep(&mut self, limit: usize) -> Result<bool, redb::Error> {
+    /// Deletes at most `limit` ended records and as many old feed entries.
+    pub(super) fn sweep(&mut self, limit: usize) -> Result<(), redb::Error> {
         let end = self.now.millis().saturating_add(1).to_be_bytes();
-        let ended: Vec<Vec<u8>> = self
-            .expiry
-            .range::<&[u8]>(..&end[..])?
-            .take(limit)
-            .map(|entry| entry.map(|(key, ())| key.value().to_vec()).map_err(redb::Error::from))
-            .collect::<Result<_, _>>()
-            .or_else(|_| self.first_ended(&end, limit))?;
+        let mut ended: Vec<Vec<u8>> = Vec::new();
+        for entry in self.expiry.iter()?.take(limit) {
+            let (key, ()) = entry.map(|(key, _)| (key.value().to_vec(), ()))?;
+            if key[..8] >= end[..] {
+                break;
+            }
+            ended.push(key);
+        }
         for key in &ended {
-            let (kind, key) = (key[8], &key[9..]);
+            let (place, key) = (&key[8..], &key[9..]);
             match <[u8; 16]>::try_from(key) {
-                Ok(id) if kind == Kind::Grant as u8 => self.delete_grant(GrantId(id))?,
-                _ => self.delete_raw(kind, key)?,
+                Ok(id) if place[0] == Kind::Grant as u8 => self.delete_grant(GrantId(id))?,
+                _ => drop(self.records.remove(place)?),
             }
         }
-        self.sweep_feed(limit)?;
-        Ok(ended.len() == limit)
+        for key in &ended {
+            self.expiry.remove(&**key)?;
+        }
+        self.sweep_feed(limit)
     }
+
+    fn sweep_feed(&mut self, limit: usize) -> Result<(), redb::Error> {
+        let Some(newest) = self.feed.last()?.map(|(number, _)| number.value()) else { return Ok(()) };
+        let mut old = Vec::new();
+        for entry in self.feed.iter()?.take(limit) {
+            let (number, value) = entry?;
+            let at = split(value.value()).map_or(self.now, |(at, _)| at);
+            let number = number.value();
+            // The newest stays: it says how far the numbers have come.
+            if number == newest || (newest - number < LONGEST_FEED && self.now.since(at) < FEED_LIVES) {
+                break;
+            }
+            old.push(number);
+        }
+        for number in old {
+            self.feed.remove(number)?;
+        }
+        Ok(())
+    }
+}
+
+/// A living grant, as of the last commit.
+pub(super) fn read_grant(
+    transaction: &ReadTransaction,
+    id: GrantId,
+    now: Timestamp,
+) -> Result<Option<GrantRecord>, redb::Error> {
+    let found = transaction.open_table(RECORDS)?.get(&*place(Kind::Grant, &id.0))?;
+    let found = found.and_then(|value| split(value.value()).and_then(|(at, value)| records::decode(id, at, value)));
+    Ok(found.filter(|record| now < record.expires_at))
+}
+
+/// The living grants of an owner.
+pub(super) fn read_owned(
+    transaction: &ReadTransaction,
+    (owner, key): (Owner, Key),
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<GrantId>, redb::Error> {
+    let table = transaction.open_table(OWNED)?;
+    let first = owned_key(owner, key, GrantId([0; 16]));
+    let last = owned_key(owner, key, GrantId([0xff; 16]));
+    let mut ids = Vec::new();
+    for entry in table.range::<&[u8]>(&first[..]..=&last[..])? {
+        if ids.len() == limit {
+            break;
+        }
+        let (found, _) = entry?;
+        let Some(id) = found.value().last_chunk::<16>().copied().map(GrantId) else { continue };
+        if read_grant(transaction, id, now)?.is_some() {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
+/// A page of the feed.
+pub(super) fn read_feed(transaction: &ReadTransaction, cursor: Cursor) -> Result<Feed, redb::Error> {
+    let table = transaction.open_table(FEED)?;
+    let oldest = table.first()?.map_or(0, |(number, _)| number.value());
+    let mut feed = Feed { ids: Vec::new(), cursor, reset: cursor.0.saturating_add(1) < oldest };
+    for entry in table.range(cursor.0.saturating_add(1)..)?.take(PAGE) {
+        let (number, value) = entry?;
+        feed.ids.extend(value.value().last_chunk::<16>().copied().map(GrantId));
+        feed.cursor = Cursor(number.value());
+    }
+    Ok(feed)
+}
+
+/// Whether there is something to sweep.
+pub(super) fn has_ended(database: &Database, now: Timestamp) -> Result<bool, redb::Error> {
+    let transaction = database.begin_read()?;
+    let table = transaction.open_table(EXPIRY)?;
+    let first = table.first()?;
+    Ok(first.is_some_and(|(key, _)| split(key.value()).is_some_and(|(expires_at, _)| expires_at <= now)))
 }

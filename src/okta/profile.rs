@@ -1,0 +1,66 @@
+//! Who signed in: from the ID token, and from userinfo what that does not say (OIDC Core §5.3).
+
+use super::discovery::Metadata;
+use super::http::Http;
+use super::{OktaConfig, OktaError};
+use crate::jose::Claims;
+use crate::secret::Secret;
+use serde_json::{Map, Value};
+
+const MOST_GROUPS: usize = 500;
+const LONGEST_GROUP: usize = 256;
+const LONGEST_EMAIL: usize = 320;
+
+/// A person.
+pub(super) struct Profile {
+    pub(super) sub: String,
+    pub(super) email: Option<String>,
+    pub(super) groups: Vec<String>,
+}
+
+/// Reads the profile.
+pub(super) async fn read(
+    config: &OktaConfig,
+    metadata: &Metadata,
+    http: &Http,
+    (claims, access_token): (&Claims, &Secret),
+) -> Result<Profile, OktaError> {
+    let sub = claims.str("sub").unwrap_or_default().to_owned();
+    let mut groups = groups(claims, &config.groups_claim);
+    let mut email = claims.str("email").and_then(email_of);
+    if let Some(endpoint) = &metadata.userinfo_endpoint
+        && (groups.is_none() || email.is_none())
+    {
+        let document = http.get(endpoint, Some(access_token.expose())).await?;
+        let userinfo: Map<String, Value> = serde_json::from_slice(&document)
+            .map_err(|_| OktaError::Untrustworthy("userinfo is no JSON object".into()))?;
+        // OIDC Core §5.3.2: else it may be anyone's.
+        if userinfo.get("sub").and_then(Value::as_str) != Some(&sub) {
+            return Err(OktaError::Untrustworthy("userinfo is about another user".into()));
+        }
+        groups = groups.or_else(|| userinfo.get(&config.groups_claim).and_then(listed));
+        email = email.or_else(|| userinfo.get("email").and_then(Value::as_str).and_then(email_of));
+    }
+    Ok(Profile { sub, email, groups: groups.unwrap_or_default() })
+}
+
+/// The groups claim; `None` when there is none.
+pub(super) fn groups(claims: &Claims, name: &str) -> Option<Vec<String>> {
+    claims.get(name).and_then(listed)
+}
+
+fn listed(claim: &Value) -> Option<Vec<String>> {
+    let fits = |group: &&str| !group.is_empty() && group.len() <= LONGEST_GROUP;
+    match claim {
+        Value::String(group) => Some(Some(group.as_str()).filter(fits).map(str::to_owned).into_iter().collect()),
+        Value::Array(groups) => {
+            let groups = groups.iter().filter_map(Value::as_str).filter(fits).take(MOST_GROUPS);
+            Some(groups.map(str::to_owned).collect())
+        }
+        _ => None,
+    }
+}
+
+fn email_of(text: &str) -> Option<String> {
+    (!text.is_empty() && text.len() <= LONGEST_EMAIL).then(|| text.to_owned())
+}

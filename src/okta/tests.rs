@@ -1,0 +1,101 @@
+use super::*;
+use gateway_standins::browser::Browser;
+use gateway_standins::okta::{ClaimsIn, IdTokenFault, Okta as StandIn, OktaOptions, Outage};
+
+const REDIRECT: &str = "http://localhost:8080/auth/callback";
+
+fn client(okta: &StandIn, server: AuthorizationServer) -> Okta {
+    // Fails only when one is installed already, and then it is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let options = OktaOptions::default();
+    let config = OktaConfig {
+        issuer: Issuer::of(&Url::parse(okta.url()).unwrap(), server),
+        client_id: options.client_id,
+        client_secret: Secret::new(options.client_secret),
+        redirect_uri: Url::parse(REDIRECT).unwrap(),
+        groups_claim: "groups".to_owned(),
+    };
+    Okta::new(config, Clock::system(), Entropy::system()).unwrap()
+}
+
+async fn sign_in(okta: &Okta, username: &str) -> Result<SignedIn, OktaError> {
+    let begun = okta.begin(None).await?;
+    let mut browser = Browser::new();
+    browser.stop_at(REDIRECT);
+    let page = browser.open(begun.url.as_str()).await.unwrap().page().unwrap();
+    let back = browser.sign_in(&page, username).await.unwrap().stopped().unwrap();
+    let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    okta.complete(&code, &begun.login).await
+}
+
+#[tokio::test]
+async fn who_signed_in_is_read_from_the_id_token_or_from_userinfo() {
+    for claims_in in [ClaimsIn::IdToken, ClaimsIn::UserInfo] {
+        for server in [AuthorizationServer::Org, AuthorizationServer::Custom("default")] {
+            let options = OktaOptions { claims_in, ..OktaOptions::default() };
+            let standin = StandIn::start(options).await.unwrap();
+            let carol = sign_in(&client(&standin, server), "carol").await.unwrap();
+            assert_eq!(carol.email.as_deref(), Some("carol@example.com"), "{claims_in:?} {server:?}");
+            assert_eq!(carol.groups.len(), 2, "{claims_in:?} {server:?}: {:?}", carol.groups);
+            assert!(carol.refresh_token.is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_faulty_id_token_signs_nobody_in() {
+    let standin = StandIn::start(OktaOptions::default()).await.unwrap();
+    let okta = client(&standin, AuthorizationServer::Org);
+    for fault in [
+        IdTokenFault::WrongIssuer,
+        IdTokenFault::WrongAudience,
+        IdTokenFault::ExtraAudience,
+        IdTokenFault::WrongAzp,
+        IdTokenFault::WrongNonce,
+        IdTokenFault::NoNonce,
+        IdTokenFault::NoSubject,
+        IdTokenFault::Expired,
+        IdTokenFault::NoExp,
+        IdTokenFault::HugeExp,
+        IdTokenFault::IssuedInFuture,
+        IdTokenFault::NoIat,
+        IdTokenFault::WrongAtHash,
+        IdTokenFault::AlgNone,
+        IdTokenFault::Hs256,
+        IdTokenFault::Hs256WithPublicKey,
+        IdTokenFault::UnknownCrit,
+        IdTokenFault::ForeignKey,
+        IdTokenFault::UnknownKid,
+        IdTokenFault::BrokenSignature,
+        IdTokenFault::Garbage,
+        IdTokenFault::Missing,
+    ] {
+        standin.id_token_fault(Some(fault));
+        let refused = sign_in(&okta, "alice").await;
+        assert!(matches!(refused, Err(OktaError::Untrustworthy(_))), "{fault:?}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_an_outage_and_passes() {
+    let standin = StandIn::start(OktaOptions::default()).await.unwrap();
+    for outage in [Outage::Refuse503, Outage::RateLimited429, Outage::Hang] {
+        standin.outage(outage);
+        let okta = client(&standin, AuthorizationServer::Org);
+        assert!(matches!(okta.probe().await, Err(OktaError::Unavailable(_))), "{outage:?}");
+        standin.outage(Outage::None);
+    }
+}
+
+#[tokio::test]
+async fn a_suspended_user_is_refused_at_the_recheck_and_wrong_credentials_are_an_outage() {
+    let standin = StandIn::start(OktaOptions::default()).await.unwrap();
+    let okta = client(&standin, AuthorizationServer::Org);
+    let token = sign_in(&okta, "alice").await.unwrap().refresh_token.unwrap();
+    assert!(okta.recheck(&token).await.is_ok());
+    standin.suspend("alice");
+    let refused = okta.recheck(&token).await;
+    assert!(matches!(&refused, Err(OktaError::Refused { error, .. }) if error == "invalid_grant"), "{refused:?}");
+    standin.set_client_secret("another");
+    assert!(matches!(okta.recheck(&token).await, Err(OktaError::Unavailable(_))));
+}

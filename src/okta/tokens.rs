@@ -1,0 +1,114 @@
+//! Okta's token endpoint, by oauth2.
+
+use super::discovery::Metadata;
+use super::http::{Http, Outage};
+use super::{OktaConfig, OktaError};
+use crate::secret::Secret;
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+};
+use oauth2::{
+    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ExtraTokenFields,
+    PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken, StandardTokenResponse,
+    TokenResponse as _, TokenUrl,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What OIDC adds to a token response; never printed.
+#[derive(Clone, Deserialize, Serialize)]
+pub(super) struct WithIdToken {
+    id_token: Option<String>,
+}
+
+impl fmt::Debug for WithIdToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WithIdToken")
+    }
+}
+
+impl ExtraTokenFields for WithIdToken {}
+
+type Response = StandardTokenResponse<WithIdToken, BasicTokenType>;
+type TokenClient = Client<
+    BasicErrorResponse,
+    Response,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+/// What Okta gave.
+pub(super) struct Tokens {
+    pub(super) access_token: Secret,
+    pub(super) refresh_token: Option<Secret>,
+    pub(super) id_token: Option<String>,
+}
+
+/// Trades a code for tokens.
+pub(super) async fn redeem(
+    config: &OktaConfig,
+    metadata: &Metadata,
+    http: &Http,
+    (code, verifier): (&str, &str),
+) -> Result<Tokens, OktaError> {
+    let client = client(config, metadata);
+    let request = client
+        .exchange_code(AuthorizationCode::new(code.to_owned()))
+        .set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()));
+    read(request.request_async(&|request| http.call(request)).await)
+}
+
+/// Uses a refresh token.
+pub(super) async fn refresh(
+    config: &OktaConfig,
+    metadata: &Metadata,
+    http: &Http,
+    token: &Secret,
+) -> Result<Tokens, OktaError> {
+    let client = client(config, metadata);
+    let token = RefreshToken::new(token.expose().to_owned());
+    read(client.exchange_refresh_token(&token).request_async(&|request| http.call(request)).await)
+}
+
+fn client(config: &OktaConfig, metadata: &Metadata) -> TokenClient {
+    let methods = &metadata.token_endpoint_auth_methods_supported;
+    let supports = |method: &str| methods.iter().any(|supported| supported == method);
+    // Okta's apps take Basic unless they say otherwise (OIDC Discovery §3: the default).
+    let in_body = !supports("client_secret_basic") && supports("client_secret_post");
+    Client::new(ClientId::new(config.client_id.clone()))
+        .set_client_secret(ClientSecret::new(config.client_secret.expose().to_owned()))
+        .set_auth_type(if in_body { AuthType::RequestBody } else { AuthType::BasicAuth })
+        .set_redirect_uri(RedirectUrl::from_url(config.redirect_uri.clone()))
+        .set_token_uri(TokenUrl::from_url(metadata.token_endpoint.clone()))
+}
+
+fn read(answer: Result<Response, RequestTokenError<Outage, BasicErrorResponse>>) -> Result<Tokens, OktaError> {
+    let response = answer.map_err(|error| match error {
+        RequestTokenError::ServerResponse(refusal) => refused(&refusal),
+        RequestTokenError::Request(outage) => outage.into(),
+        RequestTokenError::Parse(..) => OktaError::Unavailable("the token endpoint's answer is no JSON".into()),
+        RequestTokenError::Other(why) => OktaError::Unavailable(why),
+    })?;
+    Ok(Tokens {
+        access_token: Secret::new(response.access_token().secret().as_str()),
+        refresh_token: response.refresh_token().map(|token| Secret::new(token.secret().as_str())),
+        id_token: response.extra_fields().id_token.clone(),
+    })
+}
+
+fn refused(refusal: &BasicErrorResponse) -> OktaError {
+    let error = refusal.error().as_ref().to_owned();
+    let description = refusal.error_description().cloned().unwrap_or_default();
+    // Our own credentials are wrong: that says nothing of the user.
+    if error == "invalid_client" {
+        tracing::error!(description, "Okta refuses the gateway's own credentials: check OKTA_CLIENT_SECRET");
+        return OktaError::Unavailable(format!("{error}: {description}"));
+    }
+    OktaError::Refused { error, description }
+}
