@@ -84,6 +84,7 @@ async fn admit(gateway: &Arc<Gateway>, head: Head, found: Found) -> Result<Forwa
         rest: found.rest,
         head: head.parts,
         peer: head.peer,
+        base_url: gateway.base_url.shared(),
         identity: identity(route, &grant),
         lease,
     })
@@ -132,13 +133,13 @@ fn check_policy(
         audit_refusal(head, route, "a scope is missing");
         return Err(challenge(gateway, &head.parts, route, Reason::InsufficientScope));
     }
-    let groups = &grant.user().groups;
+    let groups = &grant.subject.user().groups;
     if route.groups.is_empty() || route.groups.iter().any(|group| groups.iter().any(|had| had == group)) {
         return Ok(());
     }
     audit_refusal(head, route, "the user is in none of the route's groups");
     let needed = route.groups.join(", ");
-    let who = grant.user().email.as_deref().unwrap_or("this user");
+    let who = grant.subject.user().email.as_deref().unwrap_or("this user");
     let what = format!("{who} may not use {}: ask your Okta administrator for one of these groups: {needed}", route.name);
     Err(error(StatusCode::FORBIDDEN, &what))
 }
@@ -147,7 +148,7 @@ fn identity(route: &Route, grant: &Grant) -> Option<Identity> {
     match route.identity {
         gateway_routes::Identity::None => None,
         gateway_routes::Identity::Headers => {
-            let user = grant.user();
+            let user = grant.subject.user();
             Some(Identity { user: user.sub.clone(), email: user.email.clone(), groups: user.groups.clone() })
         }
     }

@@ -1,6 +1,6 @@
 //! What the binary can be told to do.
 
-mod serve;
+pub mod serve;
 
 pub use serve::serve;
 

@@ -7,7 +7,7 @@ mod records;
 mod streams;
 
 pub use liveness::Alive;
-pub use pending::{Code, Consented, Login, Waiting};
+pub use pending::{Code, Consented, LOGIN_TTL, Login, Waiting};
 pub use records::{Grant, Subject, User};
 pub use streams::Streams;
 
@@ -123,7 +123,7 @@ impl Grants {
 
     /// What the grant can be looked up by; digests alone, since an index is not sealed.
     fn owners(&self, grant: &Grant) -> Vec<(Owner, Key)> {
-        let Subject::User(user) = &grant.subject;
+        let user = grant.subject.user();
         let mut owners = vec![
             (Owner::User, self.key(b"user", &user.sub)),
             (Owner::Client, self.key(b"client", &grant.client_id)),

@@ -37,17 +37,17 @@ pub mod okta;
 pub mod proxy;
 pub mod store;
 
-// pub mod grants;
+pub mod grants;
 
 pub mod cookies;
-// pub mod decision;
-// pub mod gateway;
-// pub mod reply;
+pub mod decision;
+pub mod gateway;
+pub mod reply;
 
-// pub mod access;
-// pub mod login;
+pub mod access;
+pub mod login;
 
-// pub mod endpoints;
+pub mod endpoints;
 
-// pub mod commands;
-// pub mod server;
+pub mod commands;
+pub mod server;

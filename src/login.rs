@@ -93,7 +93,7 @@ fn consent_page(
         client_name: &request.client_name,
         client_origin: ClientOrigin::SelfRegistered,
         redirect_host: destination.label(),
-        loopback: !matches!(destination, Destination::Web(_)),
+        local: !matches!(destination, Destination::Web(_)),
         servers: &servers,
         action: "/auth/authorize",
         request: sealed,

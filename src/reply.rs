@@ -113,7 +113,7 @@ pub fn html(status: StatusCode, page: pages::Page) -> Response<Bytes> {
     let mut response = Response::new(page.html.into());
     *response.status_mut() = status;
     for (name, value) in pages::headers() {
-        set(&mut response, HeaderName::from_static(name), &value);
+        set(&mut response, HeaderName::from_static(name), value);
     }
     response
 }
@@ -157,7 +157,7 @@ impl Outcome {
 
 impl warp::Reply for Decision {
     fn into_response(self) -> warp::reply::Response {
-        let mut response = http::StatusCode::OK.into_response();
+        let mut response = StatusCode::OK.into_response();
         response.extensions_mut().insert(Outcome(Arc::new(Mutex::new(Some(self)))));
         response
     }

@@ -1,5 +1,7 @@
 //! The compiled site: `config.yaml` and `routes/` as constants, written by `build.rs`.
 
-#![expect(clippy::unreadable_literal, reason = "generated: numbers stand as they are in the configuration")]
+mod compiled {
+    include!(concat!(env!("OUT_DIR"), "/site.rs"));
+}
 
-include!(concat!(env!("OUT_DIR"), "/site.rs"));
+pub use compiled::SITE;

@@ -4,20 +4,19 @@
 //! and digest what they look up by: the store sees bytes.
 
 mod embedded;
-
+mod redis;
 mod rotation;
 mod types;
 
 
-
-
+pub use redis::RedisConfig;
 pub use types::{
     Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, TakenCode, Unavailable,
 };
 
 use crate::clock::{Clock, Timestamp};
 use embedded::Embedded;
-
+use redis::RedisStore;
 use std::path::Path;
 
 /// How long a revoked grant is remembered as such: longer than any code that could still make it.
@@ -27,7 +26,8 @@ const TOMBSTONE_MILLIS: u64 = 60 * 60 * 1000;
 pub enum Store {
     /// One file, one process.
     Embedded(Embedded),
-
+    /// Redis or Valkey, many replicas.
+    Redis(RedisStore),
 }
 
 /// Says a verb once for all backends.
@@ -38,7 +38,7 @@ macro_rules! verbs {
             pub async fn $verb(&self, $($name: $type),*) -> Result<$result, Unavailable> {
                 match self {
                     Self::Embedded(store) => store.$verb($($name),*).await,
-
+                    Self::Redis(store) => store.$verb($($name),*).await,
                 }
             }
         )*}
@@ -89,4 +89,11 @@ impl Store {
         Embedded::open(folder, clock).map(Self::Embedded)
     }
 
+    /// A store in Redis or Valkey; does not connect yet, so that Redis may come later.
+    ///
+    /// # Errors
+    /// The address cannot be understood.
+    pub fn redis(config: RedisConfig, clock: Clock) -> Result<Self, OpenError> {
+        RedisStore::open(config, clock).map(Self::Redis)
+    }
 }

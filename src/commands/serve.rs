@@ -5,7 +5,6 @@ use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::gateway::Gateway;
 use crate::seal::Keys;
-use crate::secret::Secret;
 use crate::server;
 use crate::settings::{Environment, LogFormat, Settings, StoreSettings, key_file};
 use crate::store::{RedisConfig, Store};

@@ -34,7 +34,8 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
         state: parameters.get("state").map(str::to_owned),
     };
     let site = (gateway.base_url.as_str(), &gateway.site.table);
-    match AuthorizationRequest::parse(&parameters, (client_id, &client.name), redirect_uri, site) {
+    let request = AuthorizationRequest::parse(&parameters, (client_id, &client.name), redirect_uri, site);
+    match request {
         Ok(request) => go_on(&gateway, &head, request).await,
         Err(refused) => send_back_unasked(&gateway, &return_address, &refused),
     }

@@ -19,10 +19,10 @@ use subtle::ConstantTimeEq;
 /// Takes the login of this state, once, and ends it.
 pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     let parameters = Parameters::parse(head.parts.uri.query().unwrap_or_default());
-    let Some(state) = parameters.get("state").filter(|_| parameters.check().is_ok()) else {
+    let Some((state, code)) = answer(&parameters) else {
         return login::start_again(&head, StatusCode::BAD_REQUEST, "Okta's answer lacks its state.");
     };
-    let login: Login = match gateway.grants.take_login(credential::digest(state)).await {
+    let login: Login = match gateway.grants.take_login(credential::digest(&state)).await {
         Ok(Some(login)) => login,
         Ok(None) => {
             return login::start_again(&head, StatusCode::BAD_REQUEST, "This login has expired, or was finished before.");
@@ -32,31 +32,40 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
             return login::start_again(&head, StatusCode::SERVICE_UNAVAILABLE, "The gateway cannot read its logins now.");
         }
     };
-    let cookie = Cookie::new(Kind::Login, state, gateway.base_url.is_https());
+    let cookie = Cookie::new(Kind::Login, &state, gateway.base_url.is_https());
     let digest = cookie.read(&head.parts.headers).map(credential::digest);
     if !digest.is_some_and(|digest| digest.ct_eq(&login.browser).into()) {
         return login::start_again(&head, StatusCode::FORBIDDEN, "This login was begun in another browser.");
     }
     let return_address = login.request.return_address();
-    let response = end(&gateway, &head, login, &parameters).await.unwrap_or_else(|failure| {
+    let response = end(&gateway, &head, login, code).await.unwrap_or_else(|failure| {
         refusal(&head, &failure);
         login::send_back(&gateway, &return_address, failure)
     });
     reply::with_cookie(response, &cookie.clear())
 }
 
+/// Okta's answer: the state, and a code or why there is none (RFC 6749 §4.1.2).
+fn answer(parameters: &Parameters) -> Option<(String, Result<String, Refused>)> {
+    parameters.check().ok()?;
+    let state = parameters.get("state")?.to_owned();
+    let code = match parameters.get("error") {
+        None => parameters.require("code").map(str::to_owned),
+        Some(error) => {
+            let why = parameters.get("error_description").unwrap_or(error);
+            Err(Refused::new(Code::AccessDenied, format!("Okta refused: {why}")))
+        }
+    };
+    Some((state, code))
+}
+
 async fn end(
     gateway: &Gateway,
     head: &Head,
     login: Login,
-    parameters: &Parameters,
+    code: Result<String, Refused>,
 ) -> Result<Response<Bytes>, Failure> {
-    if let Some(error) = parameters.get("error") {
-        let why = parameters.get("error_description").unwrap_or(error);
-        return Err(Refused::new(Code::AccessDenied, format!("Okta refused: {why}")).into());
-    }
-    let code = parameters.require("code")?;
-    let signed_in = gateway.okta.complete(code, &login.pending).await?;
+    let signed_in = gateway.okta.complete(&code?, &login.pending).await?;
     let before = match &login.consented {
         Consented::Now => true,
         Consented::Before(subject) => *subject == signed_in.sub,

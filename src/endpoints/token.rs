@@ -57,7 +57,7 @@ async fn issue(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<Response<
     Audit {
         event: "token",
         request_id: &head.request_id,
-        user: &grant.user().sub,
+        user: &grant.subject.user().sub,
         client: &grant.client_name,
         route: &grant.route,
         reason: "",
@@ -201,7 +201,7 @@ fn same_resource(gateway: &Gateway, form: &Parameters, route: &'static Route) ->
 fn access_token(gateway: &Gateway, grant: &Grant, id: [u8; 16], scopes: &[String]) -> Result<String, Failure> {
     let route = route_of(gateway, Some(&grant.route))?;
     let token = AccessToken {
-        subject: grant.user().sub.clone(),
+        subject: grant.subject.user().sub.clone(),
         audience: resource::identifier(gateway.base_url.as_str(), route),
         client_id: grant.client_id.clone(),
         scopes: scopes.to_vec(),

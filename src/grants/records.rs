@@ -45,10 +45,10 @@ pub struct User {
     pub groups: Vec<String>,
 }
 
-impl Grant {
-    /// The user.
+impl Subject {
+    /// The person.
     pub fn user(&self) -> &User {
-        let Subject::User(user) = &self.subject;
+        let Self::User(user) = self;
         user
     }
 }

@@ -1,7 +1,8 @@
 //! Calls to Okta: no redirects, bounded in time and size.
 
 use super::OktaError;
-use oauth2::{HttpRequest, HttpResponse};
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use std::pin::Pin;
 use std::time::Duration;
 use url::Url;
 
@@ -34,6 +35,15 @@ impl From<Outage> for OktaError {
     }
 }
 
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = Outage;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Outage>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
 impl Http {
     /// A client; plain http only when the issuer itself is on loopback without TLS.
     pub(super) fn new(plain_allowed: bool) -> Result<Self, OktaError> {
@@ -53,8 +63,8 @@ impl Http {
         url.scheme() == "https" || (self.plain_allowed && url.scheme() == "http")
     }
 
-    /// One call, as oauth2 makes them. 429 and 5xx are an outage.
-    pub(super) async fn call(&self, request: HttpRequest) -> Result<HttpResponse, Outage> {
+    /// One call. 429 and 5xx are an outage.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Outage> {
         let (parts, body) = request.into_parts();
         let request = self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
         let mut response = request.send().await.map_err(|error| Outage(without_url(error)))?;
@@ -81,7 +91,7 @@ impl Http {
             request = request.header("authorization", format!("Bearer {bearer}"));
         }
         let request = request.body(Vec::new()).map_err(|error| Outage(error.to_string()))?;
-        let response = self.call(request).await?;
+        let response = self.send(request).await?;
         if response.status() != http::StatusCode::OK {
             return Err(Outage(format!("{} answered {}", url.path(), response.status())));
         }

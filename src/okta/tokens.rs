@@ -61,7 +61,7 @@ pub(super) async fn redeem(
     let request = client
         .exchange_code(AuthorizationCode::new(code.to_owned()))
         .set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()));
-    read(request.request_async(&|request| http.call(request)).await)
+    read(request.request_async(http).await)
 }
 
 /// Uses a refresh token.
@@ -73,7 +73,7 @@ pub(super) async fn refresh(
 ) -> Result<Tokens, OktaError> {
     let client = client(config, metadata);
     let token = RefreshToken::new(token.expose().to_owned());
-    read(client.exchange_refresh_token(&token).request_async(&|request| http.call(request)).await)
+    read(client.exchange_refresh_token(&token).request_async(http).await)
 }
 
 fn client(config: &OktaConfig, metadata: &Metadata) -> TokenClient {

@@ -14,7 +14,6 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::service::Service;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -28,13 +27,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// What one thread answers requests with.
-pub(super) struct Dispatch {
-    pub(super) filters: Filters,
+pub(super) struct Dispatch<F> {
+    pub(super) filters: F,
     pub(super) proxy: Rc<Proxy>,
     pub(super) gateway: Arc<Gateway>,
 }
 
-impl Dispatch {
+impl<F: Filters> Dispatch<F> {
     /// Answers one request.
     pub(super) async fn call(self: Rc<Self>, request: Request<Incoming>, peer: IpAddr) -> Answered {
         let (parts, body) = request.into_parts();

@@ -8,7 +8,9 @@ use crate::gateway::Gateway;
 use crate::reply::{open_to_scripts, set};
 use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE};
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -17,8 +19,13 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
-/// The filters as a service of hyper's.
-pub(super) type Filters = TowerToHyperService<warp::filter::FilteredService<BoxedFilter<(Decision,)>>>;
+/// The filters as a service of hyper's, which decides on heads.
+pub(super) trait Filters:
+    Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible>
+{
+}
+
+impl<S> Filters for S where S: Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible> {}
 
 /// Hands the head of a request through warp, which would have it copied otherwise.
 #[derive(Clone)]
@@ -36,7 +43,7 @@ impl HeadSlot {
 
 /// All endpoints. The MCP servers come first: they are asked for most, and the compiler of the routes keeps them
 /// from shadowing the others.
-pub(super) fn service(gateway: &Arc<Gateway>) -> Filters {
+pub(super) fn service(gateway: &Arc<Gateway>) -> impl Filters + use<> {
     let endpoints = mcp_servers(gateway)
         .or(oauth(gateway))
         .unify()
@@ -120,18 +127,18 @@ fn head() -> impl Filter<Extract = (Head,), Error = Rejection> + Copy {
     warp::ext::get::<HeadSlot>().and_then(|slot: HeadSlot| ready(slot.take().ok_or_else(warp::reject::reject)))
 }
 
-fn with<T>(
-    gateway: &Arc<Gateway>,
-    endpoint: impl Fn(Arc<Gateway>, Head) -> T + Clone,
-) -> impl Fn(Head) -> T + Clone {
+fn with<T, F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn(Head) -> T + Clone + use<T, F>
+where
+    F: Fn(Arc<Gateway>, Head) -> T + Clone,
+{
     let gateway = Arc::clone(gateway);
     move |head| endpoint(Arc::clone(&gateway), head)
 }
 
-fn answer(
-    gateway: &Arc<Gateway>,
-    endpoint: impl Fn(&Gateway) -> Response<Bytes> + Clone,
-) -> impl Fn() -> Decision + Clone {
+fn answer<F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn() -> Decision + Clone + use<F>
+where
+    F: Fn(&Gateway) -> Response<Bytes> + Clone,
+{
     let gateway = Arc::clone(gateway);
     move || Decision::Answer(endpoint(&gateway))
 }

@@ -3,7 +3,7 @@
 use super::dispatch::Dispatch;
 use super::{DRAIN, filters};
 use crate::gateway::Gateway;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, ProxyConfig};
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -62,7 +62,7 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
     let server = builder();
     let dispatch = Rc::new(Dispatch {
         filters: filters::service(&shared.gateway),
-        proxy: Rc::new(Proxy::default()),
+        proxy: Rc::new(Proxy::new(ProxyConfig::new())),
         gateway: Arc::clone(&shared.gateway),
     });
     loop {

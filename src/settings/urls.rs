@@ -31,6 +31,11 @@ impl BaseUrl {
         &self.text
     }
 
+    /// The same, to be kept.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
     /// Such as `mcp.example.com`: what a `Host` header must say.
     pub fn authority(&self) -> &str {
         &self.authority

@@ -39,7 +39,7 @@ async fn it_starts_while_okta_is_down_and_logins_work_when_okta_comes() {
 async fn it_starts_while_redis_is_down_and_becomes_ready_when_redis_comes() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     world.down().await;
-    world.redis.as_mut().unwrap().stop();
+    world.redis.as_ref().unwrap().stop();
     world.up();
     let ready = async || http().get(world.url("/readyz")).send().await.unwrap().status().as_u16();
     assert_eq!(ready().await, 503);
@@ -54,7 +54,7 @@ async fn without_its_store_it_answers_503_and_never_401() {
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let (_, never_seen) = world.sign_in("/mcp/raw/echo", "alice").await;
     assert_eq!(call(&world, &tokens.access_token).await, 200);
-    world.redis.as_mut().unwrap().stop();
+    world.redis.as_ref().unwrap().stop();
     assert_eq!(call(&world, &tokens.access_token).await, 200, "seen alive within the last minute");
     assert_eq!(call(&world, &never_seen.access_token).await, 503);
     let form = [("grant_type", "refresh_token"), ("refresh_token", &**tokens.refresh_token.as_ref().unwrap())];

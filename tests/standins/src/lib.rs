@@ -11,6 +11,7 @@ mod net;
 pub mod okta;
 mod params;
 mod random;
+pub mod redis;
 mod server;
 mod time;
 mod trouble;

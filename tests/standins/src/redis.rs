@@ -1,0 +1,95 @@
+//! A real Redis server for tests, from the machine's own packages.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// A running Redis on 127.0.0.1; it ends when this is dropped.
+pub struct Redis {
+    port: u16,
+    folder: TempDir,
+    child: Mutex<Option<Child>>,
+}
+
+impl Redis {
+    /// Starts one on a free port and waits until it answers.
+    pub fn start() -> io::Result<Self> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let redis = Self { port, folder: tempfile::tempdir()?, child: Mutex::new(None) };
+        redis.resume()?;
+        Ok(redis)
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Kills the server; the port stays known.
+    pub fn stop(&self) {
+        if let Some(mut child) = self.child().take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Starts the server again, empty, on the same port.
+    pub fn resume(&self) -> io::Result<()> {
+        self.stop();
+        let started = Command::new("redis-server")
+            .args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let child = started.map_err(|error| {
+            io::Error::new(error.kind(), format!("redis-server: {error}: apt-get install redis-server"))
+        })?;
+        *self.child() = Some(child);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.command(&["PING"]) {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
+    /// One command; the raw answer.
+    pub fn command(&self, words: &[&str]) -> io::Result<String> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        let mut command = format!("*{}\r\n", words.len());
+        for word in words {
+            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        stream.write_all(command.as_bytes())?;
+        let mut answer = vec![0; 64 * 1024];
+        let length = stream.read(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        if length == 0 || answer.starts_with('-') {
+            return Err(io::Error::other(answer));
+        }
+        Ok(answer)
+    }
+
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
