@@ -156,6 +156,25 @@ fn a_client_that_anyone_can_impersonate_comes_with_a_warning() {
 }
 
 #[test]
+fn a_verified_document_does_not_verify_a_program_on_this_computer() {
+    let verified = Consent { client_origin: ClientOrigin::VerifiedHost("claude.ai"), ..consent() };
+    let local = verified.page().html;
+    assert!(local.contains("The name is published by claude.ai") && !local.contains("Verified"));
+    let remote = Consent { redirect_host: "claude.ai", loopback: false, ..verified }.page().html;
+    assert!(remote.contains("Verified: published by claude.ai"));
+}
+
+#[test]
+fn headers_let_forms_name_their_origin_and_popups_come_back() {
+    assert!(headers().contains(&("referrer-policy", "same-origin")));
+    assert!(headers().iter().all(|(name, _)| *name != "cross-origin-opener-policy"));
+    assert!(
+        headers().contains(&("x-frame-options", "DENY"))
+            && headers().contains(&("cache-control", "no-store"))
+    );
+}
+
+#[test]
 fn a_client_without_a_visible_name_is_called_unnamed() {
     let html = Consent { client_name: "\u{200B}\u{3164} ", ..consent() }.page().html;
     assert!(html.contains("<bdi>An unnamed program</bdi>"));
