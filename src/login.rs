@@ -20,7 +20,7 @@ use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
 use crate::oauth::error::Refused;
 use crate::oauth::redirect::Destination;
 use crate::oauth::{resource, scope};
-use crate::pages::{self, ClientOrigin, Guidance, Leaving, Outcome, Problem, ServerChoice};
+use crate::pages::{ClientOrigin, Consent, Guidance, Leaving, Outcome, Page, Problem, ServerChoice};
 use crate::reply::{self, Failure};
 use bytes::Bytes;
 use gateway_routes::Route;
@@ -68,10 +68,10 @@ fn consent_page(
     request: &AuthorizationRequest,
     sealed: &str,
     problem: Option<&str>,
-) -> pages::Page {
+) -> Page {
     let table = &gateway.site.table;
     let routes: Vec<&Route> = request.route(table).map_or_else(|| table.routes().iter().collect(), |r| vec![r]);
-    let described: Vec<(&Route, String, Vec<String>)> = routes
+    let described: Vec<(&Route, String, Vec<&str>)> = routes
         .into_iter()
         .map(|route| {
             let resource = resource::identifier(gateway.base_url.as_str(), route);
@@ -89,16 +89,17 @@ fn consent_page(
         })
         .collect();
     let destination = request.redirect_uri.destination();
-    pages::consent(&pages::Consent {
+    let page = Consent {
         client_name: &request.client_name,
         client_origin: ClientOrigin::SelfRegistered,
         redirect_host: destination.label(),
-        local: !matches!(destination, Destination::Web(_)),
+        loopback: !matches!(destination, Destination::Web(_)),
         servers: &servers,
         action: "/auth/authorize",
         request: sealed,
         problem,
-    })
+    };
+    page.page()
 }
 
 /// Step 2: begins a login at Okta. Returns Okta's URL and the cookie that binds the login to this browser.
@@ -127,7 +128,7 @@ pub async fn finish(
     let route = request
         .route(&gateway.site.table)
         .ok_or_else(|| Refused::invalid_request("this gateway does not have that MCP server any more"))?;
-    let scopes = scope::narrow(request.scope.as_deref(), route);
+    let scopes: Vec<String> = scope::narrow(request.scope.as_deref(), route).into_iter().map(str::to_owned).collect();
     let minted = gateway.credentials.mint();
     let return_address = request.return_address();
     let remembered = remember(gateway, &request, &signed_in, &scopes);
@@ -166,7 +167,7 @@ fn send(to: &ReturnAddress, url: &str, outcome: Outcome) -> Response<Bytes> {
 /// A same-origin page that navigates on: Chromium holds the whole redirect chain of a form against the page's
 /// `form-action`, so a form is never answered with a redirect.
 pub fn leave(url: &str, destination: &str, outcome: Outcome) -> Response<Bytes> {
-    reply::html(StatusCode::OK, pages::leaving(&Leaving { to: url, destination, outcome }))
+    reply::html(StatusCode::OK, Leaving { to: url, destination, outcome }.page())
 }
 
 /// Sends a refusal back to the client after the person has consented or denied.
@@ -177,13 +178,9 @@ pub fn send_back(gateway: &Gateway, to: &ReturnAddress, failure: Failure) -> Res
 
 /// A dead end that ends well: what happened, and that connecting once more helps.
 pub fn start_again(head: &Head, status: StatusCode, what_happened: &str) -> Response<Bytes> {
-    let page = pages::problem(&Problem {
-        title: "Please start again",
-        what_happened,
-        what_to_do: Guidance::Text("Go back to your app and connect once more."),
-        request_id: &head.request_id,
-    });
-    reply::html(status, page)
+    let request_id = &head.request_id;
+    let page = Problem { title: "Please start again", what_happened, what_to_do: Guidance::StartAgain, request_id };
+    reply::html(status, page.page())
 }
 
 /// What a remembered consent is bound to.

@@ -10,7 +10,7 @@ use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::redirect::Destination;
 use crate::oauth::scope;
-use crate::pages::{self, Guidance, Problem};
+use crate::pages::{ErrorRedirect, Guidance, Problem};
 use crate::reply::{self, Failure};
 use bytes::Bytes;
 use http::header::ACCEPT;
@@ -69,7 +69,7 @@ fn consented_before(gateway: &Gateway, head: &Head, request: &AuthorizationReque
     let cookie = login::remembered_cookie(gateway, &key);
     let consent = gateway.credentials.recall_consent(cookie.read(&head.parts.headers)?, &key)?;
     let scopes = scope::narrow(request.scope.as_deref(), route);
-    scopes.iter().all(|scope| consent.scopes.contains(scope)).then_some(consent.subject)
+    scopes.iter().all(|scope| consent.scopes.iter().any(|given| given == scope)).then_some(consent.subject)
 }
 
 /// Before the person consented, an error goes only to loopback and to hosts that the site trusts; elsewhere a
@@ -85,13 +85,13 @@ fn send_back_unasked(gateway: &Gateway, to: &ReturnAddress, refused: &Refused) -
     if trusted {
         return reply::redirect(&url);
     }
-    let page = pages::error_redirect(&pages::ErrorRedirect {
+    let page = ErrorRedirect {
         host: destination.label(),
         error: refused.code.as_str(),
         description: &refused.description,
         to: &url,
-    });
-    reply::html(StatusCode::BAD_REQUEST, page)
+    };
+    reply::html(StatusCode::BAD_REQUEST, page.page())
 }
 
 fn unknown_client(head: &Head, refused: Refused) -> Response<Bytes> {
@@ -111,11 +111,7 @@ fn never_redirected(head: &Head, refused: Refused, title: &str, what_to_do: Guid
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;
     }
-    let page = pages::problem(&Problem {
-        title,
-        what_happened: &refused.description,
-        what_to_do,
-        request_id: &head.request_id,
-    });
-    reply::html(StatusCode::BAD_REQUEST, page)
+    let request_id = &head.request_id;
+    let page = Problem { title, what_happened: &refused.description, what_to_do, request_id };
+    reply::html(StatusCode::BAD_REQUEST, page.page())
 }

@@ -2,7 +2,7 @@
 
 use crate::gateway::Gateway;
 use crate::oauth::resource;
-use crate::pages::{self, Landing, ServerCard};
+use crate::pages::{Landing, ServerCard};
 use crate::reply;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -22,10 +22,7 @@ pub fn get(gateway: &Gateway) -> Response<Bytes> {
             url,
         })
         .collect();
-    let page = pages::landing(&Landing {
-        base_url: gateway.base_url.as_str(),
-        environment: gateway.site.environment,
-        servers: &servers,
-    });
-    reply::html(StatusCode::OK, page)
+    let page =
+        Landing { base_url: gateway.base_url.as_str(), environment: gateway.site.environment, servers: &servers };
+    reply::html(StatusCode::OK, page.page())
 }

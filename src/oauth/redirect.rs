@@ -16,12 +16,12 @@ pub enum Destination {
     Web(String),
     /// A program on the person's own computer; anyone can listen there.
     Loopback(String),
-    /// A private-use scheme, by scheme; any program can claim it.
+    /// A private-use scheme, with its colon; any program can claim it.
     PrivateScheme(String),
 }
 
 impl Destination {
-    /// The host, or the scheme.
+    /// The host, or the scheme with its colon.
     pub fn label(&self) -> &str {
         match self {
             Self::Web(label) | Self::Loopback(label) | Self::PrivateScheme(label) => label,
@@ -91,7 +91,7 @@ impl RedirectUri {
         match Url::parse(&self.0) {
             Ok(url) if is_loopback(&url) => Destination::Loopback(host(&url)),
             Ok(url) if url.scheme() == "https" => Destination::Web(host(&url)),
-            Ok(url) => Destination::PrivateScheme(url.scheme().to_owned()),
+            Ok(url) => Destination::PrivateScheme(format!("{}:", url.scheme())),
             Err(_) => Destination::PrivateScheme(String::new()),
         }
     }

@@ -4,11 +4,10 @@ use gateway_routes::Route;
 
 /// The scopes of `asked` that the route knows, in the route's order; all of the route's when none is left
 /// (clients ask for things like `openid email profile` out of habit, and must not fail for it).
-pub fn narrow(asked: Option<&str>, route: &Route) -> Vec<String> {
+pub fn narrow(asked: Option<&str>, route: &Route) -> Vec<&'static str> {
     let asked: Vec<&str> = asked.unwrap_or_default().split(' ').collect();
-    let known = route.scopes.iter().filter(|scope| asked.contains(scope)).map(|s| (*s).to_owned());
-    let narrowed: Vec<String> = known.collect();
-    if narrowed.is_empty() { route.scopes.iter().map(|s| (*s).to_owned()).collect() } else { narrowed }
+    let narrowed: Vec<&str> = route.scopes.iter().copied().filter(|scope| asked.contains(scope)).collect();
+    if narrowed.is_empty() { route.scopes.to_vec() } else { narrowed }
 }
 
 /// At refresh: what is asked of what was granted (RFC 6749 §6); everything when nothing is asked.

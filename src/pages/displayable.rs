@@ -1,24 +1,75 @@
-//! Text from strangers, made fit to stand beside our own.
+//! Hostile text, made fit to be read by a person. Escaping is the templates' business.
 
-const LONGEST: usize = 80;
+use std::collections::VecDeque;
 
-/// At most 80 characters; without controls, and without the invisible ones that reorder or hide others.
-pub(super) fn displayable(text: &str) -> String {
-    let visible = text.chars().filter(|c| !c.is_control() && !is_invisible(*c));
-    let mut clipped: String = visible.clone().take(LONGEST).collect();
-    if visible.count() > LONGEST {
-        clipped.push('…');
+/// How many characters of a client's name are shown.
+pub(super) const NAME: usize = 80;
+/// How many characters of a sentence that others wrote are shown.
+pub(super) const SENTENCE: usize = 300;
+/// A host name is at most this long (RFC 1035 §2.3.4), so that an honest one is never cut.
+const HOST: usize = 253;
+
+/// `text` as one line of at most `limit` characters: without control, direction, zero-width and other invisible
+/// characters, with single spaces; a longer text is cut and ends in `…`. May be empty.
+pub fn displayable(text: &str, limit: usize) -> String {
+    let mut shown = visible(text).take(limit.saturating_add(1)).collect::<Vec<_>>();
+    if shown.len() > limit {
+        shown.truncate(limit.saturating_sub(1));
+        shown.push('…');
     }
-    clipped.trim().to_owned()
+    shown.into_iter().collect::<String>().trim_end().to_owned()
 }
 
-const fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-    )
+/// A host or scheme, cleaned as by [`displayable`]. A longer one loses its *beginning*: the end of a host name says
+/// whose it is.
+pub fn displayable_host(host: &str) -> String {
+    let mut shown = VecDeque::with_capacity(HOST);
+    for char in visible(host) {
+        if shown.len() == HOST {
+            shown.pop_front();
+            shown[0] = '…';
+        }
+        shown.push_back(char);
+    }
+    shown.into_iter().collect::<String>().trim_end().to_owned()
+}
+
+/// The visible characters, leading space dropped, other runs of space made one, at most two combining marks in a row.
+fn visible(text: &str) -> impl Iterator<Item = char> {
+    let mut after_space = true;
+    let mut marks = 0;
+    text.chars().filter_map(move |char| {
+        if is_blank(char) {
+            return (!std::mem::replace(&mut after_space, true)).then_some(' ');
+        }
+        if is_invisible(char) {
+            return None;
+        }
+        marks = if is_combining(char) { marks + 1 } else { 0 };
+        (marks <= 2).then(|| {
+            after_space = false;
+            char
+        })
+    })
+}
+
+/// Space, and what looks like it: line ends, the Hangul fillers, the empty Braille pattern.
+fn is_blank(char: char) -> bool {
+    char.is_whitespace() || matches!(char, '\u{115F}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{FFA0}')
+}
+
+/// Controls, direction marks and overrides, zero-width characters, tags, private use: what a person cannot see.
+fn is_invisible(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{E000}'..='\u{F8FF}'
+            | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFF0}'..='\u{FFFF}' | '\u{E0000}'..='\u{10FFFF}')
+}
+
+fn is_combining(char: char) -> bool {
+    matches!(char, '\u{300}'..='\u{36F}' | '\u{483}'..='\u{489}' | '\u{1AB0}'..='\u{1AFF}'
+        | '\u{1DC0}'..='\u{1DFF}' | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}')
 }
 
 #[cfg(test)]
@@ -26,8 +77,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_cannot_reorder_hide_or_flood() {
-        assert_eq!(displayable("Ev\u{202e}il\u{200b}\r\n "), "Evil");
-        assert_eq!(displayable(&"x".repeat(200)).chars().count(), 81);
+    fn what_cannot_be_seen_is_dropped() {
+        for (text, shown) in [
+            ("Claude Code", "Claude Code"),
+            ("  Claude \t\r\n  Code ", "Claude Code"),
+            ("\u{202E}edoC edualC\u{202C}", "edoC edualC"),
+            ("Cla\u{200B}u\u{AD}de\u{2066}\u{2069}\u{FEFF}", "Claude"),
+            ("a\0b\u{1b}[31mc\u{85}d", "ab[31mc d"),
+            ("Z\u{301}\u{302}\u{303}\u{304}o", "Z\u{301}\u{302}o"),
+            ("\u{3164}\u{2800}", ""),
+            ("עברית 日本語 é", "עברית 日本語 é"),
+        ] {
+            assert_eq!(displayable(text, NAME), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_at_its_end() {
+        assert_eq!(displayable(&"é".repeat(80), NAME), "é".repeat(80));
+        assert_eq!(displayable(&"é".repeat(81), NAME), format!("{}…", "é".repeat(79)));
+        assert_eq!(displayable("abc", 0), "…");
+    }
+
+    #[test]
+    fn a_long_host_keeps_its_end() {
+        let shown = displayable_host(&format!("accounts.google.com.{}evil.example", "a.".repeat(200)));
+        assert!(shown.starts_with('…') && shown.ends_with(".evil.example"), "{shown}");
+        assert_eq!(shown.chars().count(), HOST);
+        assert_eq!(displayable_host("claude.ai"), "claude.ai");
     }
 }

@@ -1,63 +1,232 @@
+//! What every page promises, whatever it is given.
+
 use super::*;
 
-const HOSTILE: &str = "\"><script>alert(1)</script>' onload=x";
+/// Markup in every quoting context, a direction override, a control character.
+const HOSTILE: &str =
+    "</title></style></pre><script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;\u{202E}\u{7}";
 
-fn hostile_pages() -> Vec<String> {
-    let scopes = [HOSTILE.to_owned()];
-    let server = || ServerChoice { value: HOSTILE, name: HOSTILE, description: HOSTILE, resource: HOSTILE, scopes: &scopes };
-    let consent_of = |servers: &[ServerChoice<'_>]| {
-        consent(&Consent {
-            client_name: HOSTILE,
-            client_origin: ClientOrigin::SelfRegistered,
-            redirect_host: HOSTILE,
-            local: true,
-            servers,
-            action: "/auth/authorize",
-            request: HOSTILE,
-            problem: Some(HOSTILE),
-        })
+/// Every page, with `text` in every field that is not a URL, and `url` in those that are.
+fn every_page(text: &str, url: &str) -> Vec<(&'static str, Page)> {
+    let scopes = [text];
+    let server = ServerChoice { value: text, name: text, description: text, resource: text, scopes: &scopes };
+    let consent = Consent {
+        action: text,
+        client_name: text,
+        client_origin: ClientOrigin::VerifiedHost(text),
+        redirect_host: text,
+        loopback: true,
+        servers: &[server],
+        request: text,
+        problem: Some(text),
     };
-    let leave = |outcome| leaving(&Leaving { to: HOSTILE, destination: HOSTILE, outcome });
-    let problem_of = |what_to_do| {
-        problem(&Problem { title: HOSTILE, what_happened: HOSTILE, what_to_do, request_id: HOSTILE })
-    };
-    let card = ServerCard { id: HOSTILE, name: HOSTILE, description: HOSTILE, url: HOSTILE };
-    let pages = [
-        consent_of(&[server()]),
-        consent_of(&[server(), server()]),
-        leave(Outcome::Approved),
-        leave(Outcome::Denied),
-        leave(Outcome::ToSignIn),
-        problem_of(Guidance::RegisterAgain),
-        problem_of(Guidance::Text(HOSTILE)),
-        error_redirect(&ErrorRedirect { host: HOSTILE, error: HOSTILE, description: HOSTILE, to: HOSTILE }),
-        landing(&Landing { base_url: HOSTILE, environment: HOSTILE, servers: &[card] }),
-    ];
-    pages.into_iter().map(|page| page.html).collect()
+    let card = ServerCard { name: text, description: text, url, id: text };
+    let problem =
+        |what_to_do| Problem { title: text, what_happened: text, what_to_do, request_id: text }.page();
+    let leaving = |outcome| Leaving { to: url, destination: text, outcome }.page();
+    vec![
+        ("consent", consent.page()),
+        ("consent, several", Consent { servers: &[server, server], ..consent }.page()),
+        ("consent, none", Consent { servers: &[], ..consent }.page()),
+        ("consent, unverified", Consent { client_origin: ClientOrigin::SelfRegistered, ..consent }.page()),
+        ("leaving, approved", leaving(Outcome::Approved)),
+        ("leaving, denied", leaving(Outcome::Denied)),
+        ("leaving, to sign in", leaving(Outcome::ToSignIn)),
+        ("problem, register", problem(Guidance::RegisterAgain)),
+        ("problem, start", problem(Guidance::StartAgain)),
+        ("problem, okta", problem(Guidance::AskOktaAdministrator { app: text })),
+        ("problem, text", problem(Guidance::Text(text))),
+        ("error redirect", ErrorRedirect { host: text, error: text, description: text, to: url }.page()),
+        ("landing", Landing { base_url: url, environment: text, servers: &[card] }.page()),
+        ("landing, empty", Landing { base_url: url, environment: text, servers: &[] }.page()),
+    ]
+}
+
+/// The tags of a document in order, attributes dropped.
+fn tags(html: &str) -> Vec<&str> {
+    html.split('<')
+        .skip(1)
+        .map(|tag| tag.split(|c: char| c == '>' || c.is_whitespace()).next().unwrap())
+        .collect()
 }
 
 #[test]
-fn nothing_that_a_stranger_wrote_becomes_markup() {
-    for page in hostile_pages() {
-        assert!(!page.contains("<script"), "{page}");
-        assert!(!page.contains("' onload") && !page.contains("\"> "), "{page}");
+fn no_field_of_any_page_becomes_markup() {
+    let url = format!("https://client.example/{HOSTILE}");
+    let calm = every_page("calm", "https://client.example/");
+    for ((name, hostile), (_, calm)) in every_page(HOSTILE, &url).iter().zip(calm) {
+        assert_eq!(tags(&hostile.html), tags(&calm.html), "{name}");
+        let quotes = |page: &Page| page.html.matches('"').count();
+        assert_eq!(quotes(hostile), quotes(&calm), "{name}");
     }
 }
 
 #[test]
-fn the_policy_allows_the_one_stylesheet_that_every_page_has() {
-    let style = STANDARD.encode(Sha256::digest(STYLE));
-    assert!(headers()[1].1.contains(&style));
-    for page in hostile_pages() {
-        assert!(page.contains(&format!("<style>{STYLE}</style>")));
+fn no_page_has_script_or_asks_for_anything() {
+    for (name, page) in every_page(HOSTILE, "https://client.example/") {
+        let html = page.html.to_lowercase();
+        for forbidden in
+            ["<script", "<img", "<link", "<iframe", "<base", "@import", "url(", " style=", " onerror=\""]
+        {
+            assert!(!html.contains(forbidden), "{name}: {forbidden}");
+        }
     }
 }
 
 #[test]
-fn a_page_leads_on_without_a_script() {
-    let to = "cursor://anysphere.cursor-mcp/oauth/callback?code=a&state=b;c";
-    let page = leaving(&Leaving { to, destination: "cursor", outcome: Outcome::Approved }).html;
-    let escaped = to.replace('&', "&#38;");
-    assert!(page.contains(&format!(r#"<meta http-equiv="refresh" content="0;url={escaped}">"#)), "{page}");
-    assert!(page.contains(&format!(r#"href="{escaped}""#)));
+fn what_a_client_says_of_itself_is_cleaned() {
+    let hidden = "a\u{202E}b\u{200B}c\u{7}d";
+    for (name, page) in every_page("calm", "https://client.example/") {
+        assert!(page.html.contains("<!doctype html>") && page.html.contains("lang=\"en\""), "{name}");
+    }
+    let consent = Consent { client_name: hidden, redirect_host: hidden, ..consent() }.page().html;
+    let leaving = Leaving { to: "x:", destination: hidden, outcome: Outcome::Denied }.page().html;
+    let problem =
+        Problem { title: hidden, what_happened: hidden, what_to_do: Guidance::Text(hidden), request_id: "1" };
+    let error = ErrorRedirect { host: hidden, error: hidden, description: hidden, to: "x:" }.page().html;
+    for html in [consent, leaving, problem.page().html, error] {
+        assert!(html.contains("abcd"));
+        assert!(!html.contains(['\u{202E}', '\u{200B}', '\u{7}']), "{html}");
+    }
+}
+
+fn consent() -> Consent<'static> {
+    const DICE: ServerChoice<'static> = ServerChoice {
+        value: "/mcp/dice/",
+        name: "Dice",
+        description: "Rolls dice.",
+        resource: "https://mcp.example.com/mcp/dice",
+        scopes: &["dice:roll"],
+    };
+    Consent {
+        action: "/auth/authorize",
+        client_name: "Claude Code",
+        client_origin: ClientOrigin::SelfRegistered,
+        redirect_host: "localhost",
+        loopback: true,
+        servers: &[DICE],
+        request: "sealed-request",
+        problem: None,
+    }
+}
+
+#[test]
+fn the_consent_form_sends_what_the_endpoint_reads() {
+    let html = consent().page().html;
+    for part in [
+        r#"<form method="post" action="/auth/authorize">"#,
+        r#"<input type="hidden" name="request" value="sealed-request">"#,
+        r#"<input type="hidden" name="route" value="/mcp/dice/">"#,
+        r#"name="decision" value="approve""#,
+        r#"name="decision" value="deny" formnovalidate"#,
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn of_several_servers_none_is_picked_beforehand() {
+    let [dice] = consent().servers else { panic!("one server") };
+    let uuid = ServerChoice { value: "/mcp/uuid/", name: "UUID", ..*dice };
+    let html = Consent { servers: &[*dice, uuid], ..consent() }.page().html;
+    assert!(html.contains(r#"<input type="radio" name="route" value="/mcp/dice/" required>"#));
+    assert!(html.contains(r#"<input type="radio" name="route" value="/mcp/uuid/" required>"#));
+    assert!(!html.contains("checked>") && !html.contains(r#"type="hidden" name="route""#));
+}
+
+#[test]
+fn a_client_that_anyone_can_impersonate_comes_with_a_warning() {
+    let warning = "Any program on this computer could be asking";
+    assert!(consent().page().html.contains(warning));
+    let remote = Consent { redirect_host: "claude.ai", loopback: false, ..consent() }.page().html;
+    assert!(
+        !remote.contains(warning) && remote.contains("<strong class=\"host\">claude.<wbr>ai<wbr></strong>")
+    );
+    let app = Consent { redirect_host: "cursor:", ..consent() }.page().html;
+    assert!(app.contains("The app on this device that opens <code>cursor:</code> links"));
+}
+
+#[test]
+fn a_verified_document_does_not_verify_a_program_on_this_computer() {
+    let verified = Consent { client_origin: ClientOrigin::VerifiedHost("claude.ai"), ..consent() };
+    let local = verified.page().html;
+    assert!(local.contains("The name is published by claude.ai") && !local.contains("Verified"));
+    let remote = Consent { redirect_host: "claude.ai", loopback: false, ..verified }.page().html;
+    assert!(remote.contains("Verified: published by claude.ai"));
+}
+
+#[test]
+fn headers_let_forms_name_their_origin_and_popups_come_back() {
+    assert!(headers().contains(&("referrer-policy", "same-origin")));
+    assert!(headers().iter().all(|(name, _)| *name != "cross-origin-opener-policy"));
+    assert!(
+        headers().contains(&("x-frame-options", "DENY"))
+            && headers().contains(&("cache-control", "no-store"))
+    );
+}
+
+#[test]
+fn a_client_without_a_visible_name_is_called_unnamed() {
+    let html = Consent { client_name: "\u{200B}\u{3164} ", ..consent() }.page().html;
+    assert!(html.contains("<bdi>An unnamed program</bdi>"));
+}
+
+#[test]
+fn leaving_goes_on_to_the_very_url_by_itself_and_by_hand() {
+    let to = r#"cursor://anysphere.cursor-mcp/oauth/callback?a=1;url=evil&state="x' y<z>"#;
+    let html = Leaving { to, destination: "cursor:", outcome: Outcome::Approved }.page().html;
+    let attribute = |before: &str| {
+        let value = html.split_once(before).unwrap().1.split_once('"').unwrap().0;
+        value
+            .replace("&#34;", "\"")
+            .replace("&#39;", "'")
+            .replace("&#60;", "<")
+            .replace("&#62;", ">")
+            .replace("&#38;", "&")
+    };
+    assert_eq!(attribute(r#"<meta http-equiv="refresh" content=""#), format!("0;url={to}"));
+    assert_eq!(attribute(r#"<a class="button primary" href=""#), to);
+}
+
+#[test]
+fn an_error_page_waits_for_the_person() {
+    let page = ErrorRedirect {
+        host: "a.example",
+        error: "invalid_scope",
+        description: "No.",
+        to: "https://a.example/",
+    };
+    let html = page.page().html;
+    assert!(!html.contains("http-equiv") && html.contains("Continue to a.example</a>"));
+}
+
+#[test]
+fn guidance_names_the_steps_of_each_client() {
+    let problem =
+        Problem { title: "t", what_happened: "w", what_to_do: Guidance::RegisterAgain, request_id: "req-1" };
+    let html = problem.page().html;
+    for step in [
+        "/mcp",
+        "Authentication: Remove Dynamic Authentication Providers",
+        "rm -rf ~/.mcp-auth",
+        "Cursor",
+        "req-1",
+    ] {
+        assert!(html.contains(step), "{step}");
+    }
+}
+
+#[test]
+fn the_policy_allows_exactly_the_style_of_the_page() {
+    let html = consent().page().html;
+    let style = html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+    let hash = STANDARD.encode(Sha256::digest(style));
+    assert_eq!(
+        content_security_policy(),
+        format!(
+            "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        )
+    );
+    assert!(!style.contains(['<', '\r']), "a browser would hash another text");
+    assert!(headers().contains(&("content-security-policy", content_security_policy())));
 }

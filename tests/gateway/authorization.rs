@@ -137,7 +137,7 @@ async fn the_resource_may_be_any_path_of_the_route_in_any_spelling_that_means_it
 async fn without_a_resource_the_scopes_decide_and_else_the_person_picks() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
-    let picks = "name=\"route\"";
+    let picks = "type=\"radio\" name=\"route\"";
     for (resource, scope, person_picks) in [
         ("", "mcp:dice", false),
         ("", "openid email profile", true),

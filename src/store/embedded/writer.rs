@@ -8,7 +8,7 @@ use redb::{Database, Durability};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -38,15 +38,26 @@ struct Job {
     work: Work,
 }
 
-/// The handle of the writer thread; it ends when this is dropped.
-pub(super) struct Writer(SyncSender<Job>);
+/// The handle of the writer thread; it has ended when this is dropped, and the file is free.
+pub(super) struct Writer {
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A panic in it has been printed by its own hook.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
 
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(database: Arc<Database>, clock: Clock) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(QUEUE);
-        thread::Builder::new().name("store".into()).spawn(move || run(&database, &clock, &jobs))?;
-        Ok(Self(sender))
+        let thread = thread::Builder::new().name("store".into()).spawn(move || run(&database, &clock, &jobs))?;
+        Ok(Self { jobs: Some(sender), thread: Some(thread) })
     }
 
     /// Runs `work` in a transaction with whatever else waits, and returns when that is committed.
@@ -62,7 +73,10 @@ impl Writer {
             Ok(Box::new(move |committed| drop(answer.send(committed.map(|()| result)))))
         });
         let refused = |why: &str| Unavailable(why.to_owned());
-        self.0.try_send(Job { durable, work }).map_err(|_| refused("its queue is full, or its thread has ended"))?;
+        let sent = self.jobs.as_ref().map(|jobs| jobs.try_send(Job { durable, work }));
+        if !matches!(sent, Some(Ok(()))) {
+            return Err(refused("its queue is full, or its thread has ended"));
+        }
         match tokio::time::timeout(ANSWER_WITHIN, answered).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(refused("a write failed")),

@@ -1,0 +1,54 @@
+//! The page between our form and the next site.
+
+use super::{Page, displayable_host};
+use askama::Template;
+
+/// What the person has just done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Access was given; the client gets its code.
+    Approved,
+    /// Access was refused; the client is told.
+    Denied,
+    /// Access was given; Okta asks who it is.
+    ToSignIn,
+}
+
+/// A page on our own origin that goes on to another by itself.
+///
+/// Chromium holds the whole redirect chain behind a form to the form's `form-action`, so a consent form is answered
+/// by this page and not by a redirect.
+#[derive(Debug, Clone, Copy, Template)]
+#[template(path = "leaving.html")]
+pub struct Leaving<'a> {
+    /// The URL to go to; the caller has checked it. Any scheme, a private one too.
+    pub to: &'a str,
+    /// What the person is told of it: the host, or the scheme with its colon.
+    pub destination: &'a str,
+    /// What is said above the link.
+    pub outcome: Outcome,
+}
+
+impl Leaving<'_> {
+    /// The page.
+    pub fn page(&self) -> Page {
+        Page::render(self)
+    }
+
+    fn shown(&self) -> String {
+        displayable_host(self.destination)
+    }
+
+    /// Nothing further happens in this tab.
+    fn ends_here(&self) -> bool {
+        self.outcome != Outcome::ToSignIn
+    }
+
+    fn title(&self) -> &'static str {
+        match self.outcome {
+            Outcome::Approved => "Access allowed",
+            Outcome::Denied => "Access denied",
+            Outcome::ToSignIn => "Now sign in",
+        }
+    }
+}

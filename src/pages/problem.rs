@@ -1,0 +1,42 @@
+//! The page for what cannot go on: it says in words what happened and what to do in which client.
+
+use super::Page;
+use super::displayable::{NAME, SENTENCE};
+use askama::Template;
+
+/// What the person can do about a problem.
+#[derive(Debug, Clone, Copy)]
+pub enum Guidance<'a> {
+    /// The client must forget its registration and register again: the steps for each client.
+    RegisterAgain,
+    /// The login is over: start again from the client.
+    StartAgain,
+    /// The Okta administrator must assign the person to this Okta app.
+    AskOktaAdministrator {
+        /// The name of the app, as the administrator sees it.
+        app: &'a str,
+    },
+    /// Something else, in one or two sentences.
+    Text(&'a str),
+}
+
+/// A page for a person whose request cannot be served.
+#[derive(Debug, Clone, Copy, Template)]
+#[template(path = "problem.html")]
+pub struct Problem<'a> {
+    /// The heading, a few words.
+    pub title: &'a str,
+    /// One or two sentences.
+    pub what_happened: &'a str,
+    /// What to do about it.
+    pub what_to_do: Guidance<'a>,
+    /// For support: finds the matching log lines.
+    pub request_id: &'a str,
+}
+
+impl Problem<'_> {
+    /// The page.
+    pub fn page(&self) -> Page {
+        Page::render(self)
+    }
+}

@@ -1,0 +1,155 @@
+//! The exact lines that connect each client to a server.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What `encodeURIComponent` leaves alone, as both editors' links expect it.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// One server, in the words of each client.
+pub(super) struct Snippets {
+    /// A shell command that adds the server to Claude Code.
+    pub(super) claude_code: String,
+    /// `.cursor/mcp.json`.
+    pub(super) cursor_file: String,
+    /// A link that Cursor opens: adds the server after asking.
+    pub(super) cursor_link: String,
+    /// `.vscode/mcp.json`.
+    pub(super) vscode_file: String,
+    /// A shell command that adds the server to VS Code.
+    pub(super) vscode_command: String,
+    /// A link that VS Code opens: adds the server after asking.
+    pub(super) vscode_link: String,
+    /// A shell command that bridges a program without remote servers of its own.
+    pub(super) remote_command: String,
+    /// The same, as the `mcpServers` file of such a program.
+    pub(super) remote_file: String,
+}
+
+impl Snippets {
+    /// The snippets for the server that clients shall call `id`, at `url`.
+    pub(super) fn new(id: &str, url: &str) -> Self {
+        let id = &identifier(id);
+        let named = &json(&Named { name: id, kind: "http", url });
+        let plain = &json(&Cursor { url });
+        let remote = Command { command: "npx", args: ["-y", "mcp-remote@latest", url] };
+        Self {
+            claude_code: format!("claude mcp add --transport http {id} {}", shell(url)),
+            cursor_file: file("mcpServers", id, Cursor { url }),
+            cursor_link: format!(
+                "cursor://anysphere.cursor-deeplink/mcp/install?name={id}&config={}",
+                component(&STANDARD.encode(plain))
+            ),
+            vscode_file: file("servers", id, VsCode { kind: "http", url }),
+            vscode_command: format!("code --add-mcp {}", shell(named)),
+            vscode_link: format!("vscode:mcp/install?{}", component(named)),
+            remote_command: format!("npx -y mcp-remote@latest {}", shell(url)),
+            remote_file: file("mcpServers", id, remote),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Cursor<'a> {
+    url: &'a str,
+}
+
+#[derive(Serialize)]
+struct VsCode<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    url: &'a str,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    url: &'a str,
+}
+
+#[derive(Serialize)]
+struct Command<'a> {
+    command: &'a str,
+    args: [&'a str; 3],
+}
+
+/// A name that needs no quotes in any shell and is no option: ASCII letters, digits, `-` and `_`.
+fn identifier(id: &str) -> String {
+    let dashed = id.replace(|char: char| !(char.is_ascii_alphanumeric() || char == '-' || char == '_'), "-");
+    let name = dashed.trim_matches('-');
+    if name.is_empty() { "server".to_owned() } else { name.to_owned() }
+}
+
+/// One argument of a POSIX shell.
+fn shell(argument: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
+    if argument.bytes().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
+fn component(text: &str) -> String {
+    utf8_percent_encode(text, COMPONENT).to_string()
+}
+
+fn file(list: &str, id: &str, server: impl Serialize) -> String {
+    let document = BTreeMap::from([(list, BTreeMap::from([(id, server)]))]);
+    serde_json::to_string_pretty(&document).expect("strings always serialise")
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("strings always serialise")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_client_gets_its_own_words() {
+        let snippets = Snippets::new("dice", "http://localhost:8080/mcp/dice/mcp");
+        let url = "http://localhost:8080/mcp/dice/mcp";
+        assert_eq!(snippets.claude_code, format!("claude mcp add --transport http dice {url}"));
+        assert_eq!(snippets.remote_command, format!("npx -y mcp-remote@latest {url}"));
+        assert_eq!(
+            snippets.vscode_command,
+            format!(r#"code --add-mcp '{{"name":"dice","type":"http","url":"{url}"}}'"#)
+        );
+        let file: serde_json::Value = serde_json::from_str(&snippets.vscode_file).unwrap();
+        assert_eq!(file, serde_json::json!({ "servers": { "dice": { "type": "http", "url": url } } }));
+        let file: serde_json::Value = serde_json::from_str(&snippets.remote_file).unwrap();
+        let args = ["-y", "mcp-remote@latest", url];
+        assert_eq!(file, serde_json::json!({ "mcpServers": { "dice": { "command": "npx", "args": args } } }));
+    }
+
+    #[test]
+    fn the_links_carry_the_configuration() {
+        let snippets = Snippets::new("dice", "https://mcp.example.com/mcp/dice/mcp");
+        assert_eq!(
+            snippets.cursor_link,
+            "cursor://anysphere.cursor-deeplink/mcp/install?name=dice&config=\
+             eyJ1cmwiOiJodHRwczovL21jcC5leGFtcGxlLmNvbS9tY3AvZGljZS9tY3AifQ%3D%3D"
+        );
+        assert_eq!(
+            snippets.vscode_link,
+            "vscode:mcp/install?%7B%22name%22%3A%22dice%22%2C%22type%22%3A%22http%22%2C\
+             %22url%22%3A%22https%3A%2F%2Fmcp.example.com%2Fmcp%2Fdice%2Fmcp%22%7D"
+        );
+    }
+
+    #[test]
+    fn no_name_or_url_breaks_out_of_a_shell_line() {
+        let snippets = Snippets::new("--scope user; rm -rf ~", "http://localhost/a'b;c$(d)");
+        assert_eq!(
+            snippets.claude_code,
+            r"claude mcp add --transport http scope-user--rm--rf 'http://localhost/a'\''b;c$(d)'"
+        );
+        assert_eq!(identifier("…"), "server");
+    }
+}
