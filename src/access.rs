@@ -31,7 +31,8 @@ pub fn is_allowed_origin(gateway: &Gateway, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     let loopback = || {
         let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))?;
-        let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+        let name =
+            host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
         Some(["localhost", "127.0.0.1", "[::1]"].contains(&name))
     };
     origin == gateway.base_url.as_str()
@@ -106,7 +107,10 @@ fn check_shape(head: &Parts) -> Result<(), Response<Bytes>> {
     Ok(())
 }
 
-async fn living_grant(gateway: &Arc<Gateway>, token: &AccessToken) -> Result<Option<Arc<Grant>>, Response<Bytes>> {
+async fn living_grant(
+    gateway: &Arc<Gateway>,
+    token: &AccessToken,
+) -> Result<Option<Arc<Grant>>, Response<Bytes>> {
     if let Some(grant) = gateway.grants.known_alive(token.grant) {
         return Ok(Some(grant));
     }
@@ -116,7 +120,8 @@ async fn living_grant(gateway: &Arc<Gateway>, token: &AccessToken) -> Result<Opt
         Some(Ok(Alive::No)) => Ok(None),
         // Not 401: clients throw their tokens away at that.
         Some(Err(_)) | None => {
-            let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot check the grant now");
+            let mut response =
+                error(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot check the grant now");
             reply::set(&mut response, RETRY_AFTER, "2");
             Err(response)
         }
@@ -140,7 +145,10 @@ fn check_policy(
     audit_refusal(head, route, "the user is in none of the route's groups");
     let needed = route.groups.join(", ");
     let who = grant.subject.user().email.as_deref().unwrap_or("this user");
-    let what = format!("{who} may not use {}: ask your Okta administrator for one of these groups: {needed}", route.name);
+    let what = format!(
+        "{who} may not use {}: ask your Okta administrator for one of these groups: {needed}",
+        route.name
+    );
     Err(error(StatusCode::FORBIDDEN, &what))
 }
 

@@ -33,7 +33,8 @@ impl Cookie {
             Kind::Login => "login",
             Kind::Remembered => "remembered",
         };
-        let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).take(16).collect();
+        let id: String =
+            id.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).take(16).collect();
         Self { name: format!("{prefix}mcp-{kind}-{id}"), secure }
     }
 
@@ -51,7 +52,8 @@ impl Cookie {
     /// Its value in a request.
     pub fn read<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         let pairs = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let mut pairs =
+            pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
         pairs.find(|(name, _)| *name == self.name).map(|(_, value)| value)
     }
 }

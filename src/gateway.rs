@@ -14,6 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime::Handle;
 
+/// What a gateway takes from the world around it, handed in so that every test is exact.
+#[derive(Debug, Clone, Default)]
+pub struct Outside {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Gives random bytes.
+    pub entropy: Entropy,
+}
+
 /// One gateway, shared by all its threads.
 pub struct Gateway {
     /// The compiled configuration.
@@ -30,6 +39,8 @@ pub struct Gateway {
     pub store: Arc<Store>,
     /// Tells the time.
     pub clock: Clock,
+    /// Gives random bytes.
+    pub entropy: Entropy,
     /// Where calls to the store and to Okta run, so that none of them holds up a proxy thread.
     control: Handle,
     ready: AtomicBool,
@@ -45,9 +56,9 @@ impl Gateway {
         site: &'static Site,
         settings: &Settings,
         (store, keys): (Store, &Keys),
-        control: Handle,
+        (control, outside): (Handle, Outside),
     ) -> Result<Arc<Self>, OktaError> {
-        let (clock, entropy) = (Clock::system(), Entropy::system());
+        let Outside { clock, entropy } = outside;
         let okta = OktaConfig {
             issuer: Issuer::of(&settings.okta.url, settings.okta.authorization_server),
             client_id: settings.okta.client_id.clone(),
@@ -60,11 +71,17 @@ impl Gateway {
         Ok(Arc::new(Self {
             site,
             base_url: settings.base_url.clone(),
-            credentials: Credentials::new(keys, settings.base_url.as_str(), site.tokens.access_ttl, ambient()),
+            credentials: Credentials::new(
+                keys,
+                settings.base_url.as_str(),
+                site.tokens.access_ttl,
+                ambient(),
+            ),
             grants: Grants::new(Arc::clone(&store), keys, ambient()),
             okta: Okta::new(okta, clock.clone(), entropy.clone())?,
             store,
             clock,
+            entropy,
             control,
             ready: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -72,7 +89,10 @@ impl Gateway {
     }
 
     /// Runs a future where the store and Okta live; `None` when it panicked or the gateway is going down.
-    pub async fn on_control<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    pub async fn on_control<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
         self.control.spawn(work).await.ok()
     }
 

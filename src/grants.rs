@@ -67,7 +67,12 @@ impl Grants {
     /// Makes the grant of a redeemed code, with the refresh token generation 1.
     ///
     /// Returns `false` when it was revoked before it existed: its code had been used twice.
-    pub async fn create(&self, id: [u8; 16], grant: &Grant, expires_at: Timestamp) -> Result<bool, Unavailable> {
+    pub async fn create(
+        &self,
+        id: [u8; 16],
+        grant: &Grant,
+        expires_at: Timestamp,
+    ) -> Result<bool, Unavailable> {
         let now = self.clock.now();
         let record = GrantRecord {
             id: GrantId(id),
@@ -88,9 +93,18 @@ impl Grants {
     }
 
     /// Rotates the refresh token of this generation (contract: Refresh).
-    pub async fn refresh(&self, id: [u8; 16], presented: u32, ttl: Duration) -> Result<Refreshed, Unavailable> {
-        let rotate =
-            Rotate { presented, grace: GRACE, expires_at: self.clock.now().after(ttl), on_reuse: Reuse::Revoke };
+    pub async fn refresh(
+        &self,
+        id: [u8; 16],
+        presented: u32,
+        ttl: Duration,
+    ) -> Result<Refreshed, Unavailable> {
+        let rotate = Rotate {
+            presented,
+            grace: GRACE,
+            expires_at: self.clock.now().after(ttl),
+            on_reuse: Reuse::Revoke,
+        };
         let rotation = self.store.rotate(GrantId(id), rotate).await?;
         Ok(match rotation {
             Rotation::Fresh { record } | Rotation::Same { record } => match self.open(&record) {

@@ -70,7 +70,8 @@ fn consent_page(
     problem: Option<&str>,
 ) -> Page {
     let table = &gateway.site.table;
-    let routes: Vec<&Route> = request.route(table).map_or_else(|| table.routes().iter().collect(), |r| vec![r]);
+    let routes: Vec<&Route> =
+        request.route(table).map_or_else(|| table.routes().iter().collect(), |r| vec![r]);
     let described: Vec<(&Route, String, Vec<&str>)> = routes
         .into_iter()
         .map(|route| {
@@ -128,7 +129,8 @@ pub async fn finish(
     let route = request
         .route(&gateway.site.table)
         .ok_or_else(|| Refused::invalid_request("this gateway does not have that MCP server any more"))?;
-    let scopes: Vec<String> = scope::narrow(request.scope.as_deref(), route).into_iter().map(str::to_owned).collect();
+    let scopes: Vec<String> =
+        scope::narrow(request.scope.as_deref(), route).into_iter().map(str::to_owned).collect();
     let minted = gateway.credentials.mint();
     let return_address = request.return_address();
     let remembered = remember(gateway, &request, &signed_in, &scopes);
@@ -179,7 +181,8 @@ pub fn send_back(gateway: &Gateway, to: &ReturnAddress, failure: Failure) -> Res
 /// A dead end that ends well: what happened, and that connecting once more helps.
 pub fn start_again(head: &Head, status: StatusCode, what_happened: &str) -> Response<Bytes> {
     let request_id = &head.request_id;
-    let page = Problem { title: "Please start again", what_happened, what_to_do: Guidance::StartAgain, request_id };
+    let page =
+        Problem { title: "Please start again", what_happened, what_to_do: Guidance::StartAgain, request_id };
     reply::html(status, page.page())
 }
 

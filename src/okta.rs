@@ -216,12 +216,14 @@ impl Okta {
 
     async fn redeem(&self, code: &str, login: &PendingLogin) -> Result<SignedIn, OktaError> {
         let metadata = self.metadata().await?;
-        let tokens = tokens::redeem(&self.0.config, &metadata, &self.0.http, (code, &login.pkce_verifier)).await?;
+        let tokens =
+            tokens::redeem(&self.0.config, &metadata, &self.0.http, (code, &login.pkce_verifier)).await?;
         let id_token =
             tokens.id_token.as_deref().ok_or_else(|| OktaError::Untrustworthy("no ID token came".into()))?;
         let checked = Some((login.nonce.as_str(), tokens.access_token.expose()));
         let claims = self.verify(&metadata, id_token, checked).await?;
-        let profile = profile::read(&self.0.config, &metadata, &self.0.http, (&claims, &tokens.access_token)).await?;
+        let profile =
+            profile::read(&self.0.config, &metadata, &self.0.http, (&claims, &tokens.access_token)).await?;
         Ok(SignedIn {
             sub: profile.sub,
             email: profile.email,
@@ -262,7 +264,10 @@ impl Okta {
     }
 }
 
-async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, OktaError>>) -> Result<T, OktaError> {
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, OktaError>>,
+) -> Result<T, OktaError> {
     let timed_out = || OktaError::Unavailable(format!("no answer within {} s", limit.as_secs()));
     tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(timed_out()))
 }

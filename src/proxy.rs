@@ -124,10 +124,14 @@ impl Failed {
     fn response(self) -> Response<Body> {
         let (status, message) = match self {
             Self::BadPath => (StatusCode::BAD_REQUEST, "the path leaves its MCP server"),
-            Self::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "the request body is longer than this server takes"),
+            Self::TooLong => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "the request body is longer than this server takes")
+            }
             Self::Unreachable => (StatusCode::BAD_GATEWAY, "the MCP server cannot be reached"),
             Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "the MCP server did not answer in time"),
-            Self::BadAnswer => (StatusCode::BAD_GATEWAY, "the MCP server gave an answer that cannot be passed on"),
+            Self::BadAnswer => {
+                (StatusCode::BAD_GATEWAY, "the MCP server gave an answer that cannot be passed on")
+            }
         };
         let error = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32_000, "message": message } });
         let mut response = Response::new(Body::full(error.to_string().into()));

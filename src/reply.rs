@@ -7,7 +7,8 @@ use crate::pages;
 use crate::store::Unavailable;
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
@@ -40,10 +41,13 @@ impl From<OktaError> for Failure {
     fn from(error: OktaError) -> Self {
         match error {
             OktaError::Unavailable(cause) => Self::Unavailable(format!("Okta: {cause}")),
-            OktaError::Refused { error, description } => {
-                Self::Refused(Refused::new(Code::AccessDenied, format!("Okta refused: {error}: {description}")))
+            OktaError::Refused { error, description } => Self::Refused(Refused::new(
+                Code::AccessDenied,
+                format!("Okta refused: {error}: {description}"),
+            )),
+            OktaError::Untrustworthy(reason) => {
+                Self::Broken(format!("Okta's answer is not to be trusted: {reason}"))
             }
-            OktaError::Untrustworthy(reason) => Self::Broken(format!("Okta's answer is not to be trusted: {reason}")),
         }
     }
 }
@@ -55,7 +59,10 @@ impl Failure {
             Self::Refused(refused) => refused,
             Self::Unavailable(cause) => {
                 tracing::warn!(cause, "unavailable");
-                Refused::new(Code::TemporarilyUnavailable, "a service behind the gateway does not answer: try again")
+                Refused::new(
+                    Code::TemporarilyUnavailable,
+                    "a service behind the gateway does not answer: try again",
+                )
             }
             Self::Broken(cause) => {
                 tracing::error!(cause, "broken");

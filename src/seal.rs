@@ -53,7 +53,9 @@ impl Purpose {
             Self::Record => "record",
             Self::RefreshToken => "refresh-token",
             Self::Index => "index",
-            Self::AccessTokenSigning(period) => return format!("mcp-gateway/v1/access-token-signing/{period}"),
+            Self::AccessTokenSigning(period) => {
+                return format!("mcp-gateway/v1/access-token-signing/{period}");
+            }
         };
         format!("mcp-gateway/v1/{label}")
     }

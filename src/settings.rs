@@ -192,9 +192,9 @@ impl Reader<'_> {
                 address: Secret::new(address.as_str()),
                 password: self.raw.kvs_password.clone(),
             },
-            None => StoreSettings::Embedded {
-                data_dir: self.raw.data_dir.as_deref().unwrap_or("./data").into(),
-            },
+            None => {
+                StoreSettings::Embedded { data_dir: self.raw.data_dir.as_deref().unwrap_or("./data").into() }
+            }
         }
     }
 

@@ -8,10 +8,10 @@ mod redis;
 mod rotation;
 mod types;
 
-
 pub use redis::RedisConfig;
 pub use types::{
-    Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, TakenCode, Unavailable,
+    Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, TakenCode,
+    Unavailable,
 };
 
 use crate::clock::{Clock, Timestamp};

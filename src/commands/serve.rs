@@ -1,14 +1,13 @@
 //! `serve`: from the environment to a gateway that listens, and back down again.
 
 use super::Failed;
-use crate::clock::Clock;
-use crate::entropy::Entropy;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Outside};
 use crate::seal::Keys;
-use crate::server;
+use crate::server::{self, Running};
 use crate::settings::{Environment, LogFormat, Settings, StoreSettings, key_file};
 use crate::store::{RedisConfig, Store};
 use gateway_routes::Site;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,42 +28,75 @@ const KNOCK: Duration = Duration::from_millis(500);
 pub fn serve(site: &'static Site) -> Result<(), Failed> {
     let settings = Settings::read(&Environment::of_process(), site)?;
     log(settings.log_format);
-    install_crypto();
-    let control = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("control")
-        .enable_all()
-        .build()?;
-    let keys = keys(&settings)?;
-    let store = open_store(&settings.store)?;
-    let gateway = Gateway::new(site, &settings, (store, &keys), control.handle().clone())?;
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let running = server::start(&gateway, settings.port, threads)
-        .map_err(|error| format!("cannot listen on port {}: {error}", settings.port))?;
+    let serving = assemble(site, &settings, Outside::default(), threads)?;
     tracing::info!(
-        address = %running.address,
+        address = %serving.address(),
         base_url = %settings.base_url,
         environment = site.environment,
         configuration = site.digest,
         routes = site.table.routes().len(),
         "listening"
     );
-    tend(&control, &gateway);
-    control.block_on(asked_to_stop())?;
+    serving.control.block_on(asked_to_stop())?;
     tracing::info!("draining");
-    running.shut_down();
-    control.shutdown_timeout(Duration::from_secs(2));
+    serving.shut_down();
     Ok(())
 }
 
+/// A gateway that serves, and what runs beside it.
+pub struct Serving {
+    running: Running,
+    control: Runtime,
+}
+
+impl Serving {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.running.address
+    }
+
+    /// Stops to accept, lets requests end (streams get 30 s), and ends.
+    pub fn shut_down(self) {
+        self.running.shut_down();
+        self.control.shutdown_timeout(Duration::from_secs(2));
+    }
+}
+
+/// The one way to a gateway that serves, for the binary, the demo and the tests alike. Okta and Redis may come
+/// later.
+///
+/// # Errors
+/// Why the port or the store file cannot be had.
+pub fn assemble(
+    site: &'static Site,
+    settings: &Settings,
+    outside: Outside,
+    threads: NonZeroUsize,
+) -> Result<Serving, Failed> {
+    install_crypto();
+    let control = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_all()
+        .build()?;
+    let keys = keys(settings, &outside)?;
+    let store = open_store(&settings.store, &outside)?;
+    let gateway = Gateway::new(site, settings, (store, &keys), (control.handle().clone(), outside))?;
+    let running = server::start(&gateway, settings.port, threads)
+        .map_err(|error| format!("cannot listen on port {}: {error}", settings.port))?;
+    tend(&control, &gateway);
+    Ok(Serving { running, control })
+}
+
 /// One crypto provider for all of TLS; a second call finds it installed.
-pub fn install_crypto() {
+fn install_crypto() {
     // Fails only when one is installed already, and then it is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// Starts what runs beside the requests: readiness, and the sweep of open streams.
-pub fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
+fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
     let knocking = Arc::clone(gateway);
     control.spawn(async move {
         while let Err(error) = knocking.store.ping().await {
@@ -84,24 +116,26 @@ pub fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
 }
 
 /// The keys of `GATEWAY_SECRET`, or of the secret that lies beside the embedded store.
-fn keys(settings: &Settings) -> Result<Keys, Failed> {
+fn keys(settings: &Settings, outside: &Outside) -> Result<Keys, Failed> {
     if let Some(secrets) = &settings.secrets {
         return Ok(Keys::new(secrets.clone()));
     }
     match &settings.store {
         StoreSettings::Embedded { data_dir } => {
-            Ok(Keys::new(vec![key_file::load_or_create(data_dir, &Entropy::system())?]))
+            Ok(Keys::new(vec![key_file::load_or_create(data_dir, &outside.entropy)?]))
         }
         StoreSettings::Redis { .. } => Err(Failed("GATEWAY_SECRET is not set".into())),
     }
 }
 
-fn open_store(settings: &StoreSettings) -> Result<Store, Failed> {
+fn open_store(settings: &StoreSettings, outside: &Outside) -> Result<Store, Failed> {
     match settings {
-        StoreSettings::Embedded { data_dir } => Ok(Store::embedded(data_dir as &Path, Clock::system())?),
+        StoreSettings::Embedded { data_dir } => {
+            Ok(Store::embedded(data_dir as &Path, outside.clock.clone())?)
+        }
         StoreSettings::Redis { address, password } => {
             let config = RedisConfig { address: address.expose().to_owned(), password: password.clone() };
-            Ok(Store::redis(config, Clock::system())?)
+            Ok(Store::redis(config, outside.clock.clone())?)
         }
     }
 }

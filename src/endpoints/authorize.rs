@@ -42,9 +42,12 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
 }
 
 fn client<'a>(gateway: &Gateway, parameters: &'a Parameters) -> Result<(&'a str, Client), Refused> {
-    let client_id = parameters.get("client_id").ok_or_else(|| Refused::invalid_client("client_id is missing"))?;
+    let client_id =
+        parameters.get("client_id").ok_or_else(|| Refused::invalid_client("client_id is missing"))?;
     let client = gateway.credentials.open_client(client_id).ok_or_else(|| {
-        Refused::invalid_client("this gateway does not know the client: remove it in your MCP client and add it again")
+        Refused::invalid_client(
+            "this gateway does not know the client: remove it in your MCP client and add it again",
+        )
     })?;
     Ok((client_id, client))
 }
@@ -99,7 +102,12 @@ fn unknown_client(head: &Head, refused: Refused) -> Response<Bytes> {
 }
 
 fn bad_redirect(head: &Head, refused: Refused) -> Response<Bytes> {
-    never_redirected(head, refused, "This app wants to be answered at another address", Guidance::RegisterAgain)
+    never_redirected(
+        head,
+        refused,
+        "This app wants to be answered at another address",
+        Guidance::RegisterAgain,
+    )
 }
 
 /// 400 for all clients: FastMCP takes anything else but a redirect for a broken server. A page for a browser,

@@ -25,11 +25,19 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     let login: Login = match gateway.grants.take_login(credential::digest(&state)).await {
         Ok(Some(login)) => login,
         Ok(None) => {
-            return login::start_again(&head, StatusCode::BAD_REQUEST, "This login has expired, or was finished before.");
+            return login::start_again(
+                &head,
+                StatusCode::BAD_REQUEST,
+                "This login has expired, or was finished before.",
+            );
         }
         Err(unavailable) => {
             tracing::warn!(%unavailable, "a login could not be read");
-            return login::start_again(&head, StatusCode::SERVICE_UNAVAILABLE, "The gateway cannot read its logins now.");
+            return login::start_again(
+                &head,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The gateway cannot read its logins now.",
+            );
         }
     };
     let cookie = Cookie::new(Kind::Login, &state, gateway.base_url.is_https());

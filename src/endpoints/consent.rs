@@ -27,10 +27,18 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
     let asking: Option<Asking> =
         form.get("request").and_then(|sealed| gateway.credentials.open_request(sealed));
     let Some(asking) = asking else {
-        return login::start_again(&head, StatusCode::BAD_REQUEST, "The page was open for too long, or is not ours.");
+        return login::start_again(
+            &head,
+            StatusCode::BAD_REQUEST,
+            "The page was open for too long, or is not ours.",
+        );
     };
     if !is_same_browser(&gateway, &head, &asking) {
-        return login::start_again(&head, StatusCode::FORBIDDEN, "The answer did not come from the page that asked.");
+        return login::start_again(
+            &head,
+            StatusCode::FORBIDDEN,
+            "The answer did not come from the page that asked.",
+        );
     }
     match form.get("decision") {
         Some("approve") => approve(&gateway, &head, asking, form.get("route")).await,
@@ -48,7 +56,12 @@ fn is_same_browser(gateway: &Gateway, head: &Head, asking: &Asking) -> bool {
     !foreign && digest.is_some_and(|digest| digest.ct_eq(&asking.browser).into())
 }
 
-async fn approve(gateway: &Gateway, head: &Head, mut asking: Asking, picked: Option<&str>) -> Response<Bytes> {
+async fn approve(
+    gateway: &Gateway,
+    head: &Head,
+    mut asking: Asking,
+    picked: Option<&str>,
+) -> Response<Bytes> {
     let table = &gateway.site.table;
     if asking.request.route.is_none() {
         let picked = table.routes().iter().find(|route| Some(route.pattern) == picked);
@@ -77,7 +90,8 @@ async fn after_login(
     key: [u8; 32],
 ) -> Result<Response<Bytes>, Failure> {
     let waiting = gateway.grants.take_login(key).await?;
-    let waiting = waiting.ok_or_else(|| Refused::new(Code::AccessDenied, "the login has expired: start again"))?;
+    let waiting =
+        waiting.ok_or_else(|| Refused::new(Code::AccessDenied, "the login has expired: start again"))?;
     login::finish(gateway, head, request, waiting).await
 }
 
@@ -85,7 +99,8 @@ fn deny(gateway: &Gateway, head: &Head, asking: &Asking) -> Response<Bytes> {
     let to = asking.request.return_address();
     let route = asking.request.route.as_deref().unwrap_or_default();
     let client = &asking.request.client_name;
-    Audit { event: "consent_denied", request_id: &head.request_id, client, route, ..Audit::default() }.record();
+    Audit { event: "consent_denied", request_id: &head.request_id, client, route, ..Audit::default() }
+        .record();
     let refused = Refused::new(Code::AccessDenied, "the person denied the request");
     let url = to.refusal(&refused, gateway.iss());
     login::leave(&url, to.redirect_uri.destination().label(), Outcome::Denied)

@@ -32,7 +32,6 @@ pub fn origin_resource(gateway: &Gateway) -> Response<Bytes> {
 /// unchanged (RFC 9728 §3.1); `None` for all others.
 pub fn protected_resource(gateway: &Gateway, path: &str) -> Option<Response<Bytes>> {
     let found = gateway.site.table.find(path)?;
-    proxy::is_normal(path).then(|| {
-        reply::document(&metadata::protected_resource(gateway.base_url.as_str(), found.route, path))
-    })
+    proxy::is_normal(path)
+        .then(|| reply::document(&metadata::protected_resource(gateway.base_url.as_str(), found.route, path)))
 }

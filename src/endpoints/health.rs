@@ -20,7 +20,10 @@ pub fn healthz(gateway: &Gateway) -> Response<Bytes> {
 /// Requests may come: 503 only before the first contact with the store, and while draining. An outage later does
 /// not evict every replica at once.
 pub fn readyz(gateway: &Gateway) -> Response<Bytes> {
-    let (status, word) =
-        if gateway.is_ready() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    let (status, word) = if gateway.is_ready() {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
     reply::json(status, &json!({ "status": word }))
 }

@@ -10,8 +10,10 @@ use http::{Response, StatusCode};
 /// The page with a card for each server.
 pub fn get(gateway: &Gateway) -> Response<Bytes> {
     let routes = gateway.site.table.routes();
-    let urls: Vec<String> =
-        routes.iter().map(|route| format!("{}/mcp", resource::identifier(gateway.base_url.as_str(), route))).collect();
+    let urls: Vec<String> = routes
+        .iter()
+        .map(|route| format!("{}/mcp", resource::identifier(gateway.base_url.as_str(), route)))
+        .collect();
     let servers: Vec<ServerCard<'_>> = routes
         .iter()
         .zip(&urls)
@@ -22,7 +24,10 @@ pub fn get(gateway: &Gateway) -> Response<Bytes> {
             url,
         })
         .collect();
-    let page =
-        Landing { base_url: gateway.base_url.as_str(), environment: gateway.site.environment, servers: &servers };
+    let page = Landing {
+        base_url: gateway.base_url.as_str(),
+        environment: gateway.site.environment,
+        servers: &servers,
+    };
     reply::html(StatusCode::OK, page.page())
 }

@@ -17,9 +17,13 @@ use std::sync::Arc;
 pub async fn any(gateway: Arc<Gateway>, head: Head, found: Found) -> Decision {
     let origin = head.parts.headers.get(ORIGIN);
     if origin.is_some_and(|origin| !access::is_allowed_origin(&gateway, origin)) {
-        return Decision::Answer(access::error(StatusCode::FORBIDDEN, "this origin may not call MCP servers here"));
+        return Decision::Answer(access::error(
+            StatusCode::FORBIDDEN,
+            "this origin may not call MCP servers here",
+        ));
     }
-    if head.parts.method == Method::OPTIONS && head.parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+    if head.parts.method == Method::OPTIONS && head.parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+    {
         return Decision::Answer(preflight(origin));
     }
     access::decide(gateway, head, found).await

@@ -27,7 +27,10 @@ fn register(gateway: &Gateway, request_id: &str, body: &[u8]) -> Result<Response
     let nonce = encoding::encode(credentials.random::<8>());
     let client = registration::accept(body, gateway.site.redirect_schemes, credentials.now(), nonce)?;
     let client_id = credentials.seal_client(&client).ok_or_else(|| {
-        Refused::new(Code::InvalidClientMetadata, "the metadata is too long: register fewer or shorter redirect_uris")
+        Refused::new(
+            Code::InvalidClientMetadata,
+            "the metadata is too long: register fewer or shorter redirect_uris",
+        )
     })?;
     let secret = (client.auth_method != AuthMethod::None).then(|| credentials.client_secret(&client_id));
     let answer = registration::response(&client, &client_id, secret.as_ref().map(|secret| secret.expose()));

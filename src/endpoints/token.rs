@@ -126,7 +126,11 @@ async fn redeem(
     Ok(code)
 }
 
-async fn first_tokens(gateway: &Gateway, form: &Parameters, code: AuthorizationCode) -> Result<Tokens, Failure> {
+async fn first_tokens(
+    gateway: &Gateway,
+    form: &Parameters,
+    code: AuthorizationCode,
+) -> Result<Tokens, Failure> {
     let route = route_of(gateway, code.request.route.as_deref())?;
     same_resource(gateway, form, route)?;
     let grant = Grant {
@@ -156,7 +160,8 @@ async fn next_tokens(
     form: &Parameters,
     (token, scope): (&Secret, Option<&str>),
 ) -> Result<Tokens, Failure> {
-    let unknown = || Refused::invalid_grant("the refresh token is unknown, expired or revoked: sign in again");
+    let unknown =
+        || Refused::invalid_grant("the refresh token is unknown, expired or revoked: sign in again");
     let token = gateway.credentials.open_refresh_token(token).ok_or_else(unknown)?;
     let grant = gateway.grants.read(token.grant).await?.ok_or_else(unknown)?;
     if grant.client_id != client_id {
@@ -164,8 +169,9 @@ async fn next_tokens(
     }
     let route = route_of(gateway, Some(&grant.route))?;
     same_resource(gateway, form, route)?;
-    let scopes = scope::shrink(scope, &grant.scopes, route)
-        .ok_or_else(|| Refused::new(Code::InvalidScope, "the grant does not have that scope: sign in again for it"))?;
+    let scopes = scope::shrink(scope, &grant.scopes, route).ok_or_else(|| {
+        Refused::new(Code::InvalidScope, "the grant does not have that scope: sign in again for it")
+    })?;
     let ttl = gateway.site.tokens.refresh_ttl;
     match gateway.grants.refresh(token.grant, token.generation, ttl).await? {
         Refreshed::Yes { grant, generation } => {
@@ -198,7 +204,12 @@ fn same_resource(gateway: &Gateway, form: &Parameters, route: &'static Route) ->
     }
 }
 
-fn access_token(gateway: &Gateway, grant: &Grant, id: [u8; 16], scopes: &[String]) -> Result<String, Failure> {
+fn access_token(
+    gateway: &Gateway,
+    grant: &Grant,
+    id: [u8; 16],
+    scopes: &[String],
+) -> Result<String, Failure> {
     let route = route_of(gateway, Some(&grant.route))?;
     let token = AccessToken {
         subject: grant.subject.user().sub.clone(),
@@ -208,5 +219,8 @@ fn access_token(gateway: &Gateway, grant: &Grant, id: [u8; 16], scopes: &[String
         grant: id,
         expires_at: gateway.clock.now().after(gateway.credentials.access_ttl()),
     };
-    gateway.credentials.sign_access_token(&token).ok_or_else(|| Failure::Broken("a token could not be signed".into()))
+    gateway
+        .credentials
+        .sign_access_token(&token)
+        .ok_or_else(|| Failure::Broken("a token could not be signed".into()))
 }

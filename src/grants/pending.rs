@@ -65,7 +65,10 @@ impl Grants {
     }
 
     /// Gives what [`Grants::put_login`] kept, once.
-    pub async fn take_login<T: serde::de::DeserializeOwned>(&self, key: [u8; 32]) -> Result<Option<T>, Unavailable> {
+    pub async fn take_login<T: serde::de::DeserializeOwned>(
+        &self,
+        key: [u8; 32],
+    ) -> Result<Option<T>, Unavailable> {
         let sealed = self.store.take_login(Key(key)).await?;
         Ok(sealed.and_then(|sealed| self.records.open(&place("login", key), &sealed)))
     }

@@ -82,7 +82,11 @@ impl Records {
     pub(super) fn open<T: DeserializeOwned>(&self, place: &str, sealed: &[u8]) -> Option<T> {
         let (version, sealed) = sealed.split_first()?;
         if *version != VERSION {
-            tracing::error!(version, place, "a record of another version: this binary is older than what wrote it");
+            tracing::error!(
+                version,
+                place,
+                "a record of another version: this binary is older than what wrote it"
+            );
             return None;
         }
         let json = self.sealer.open(sealed, &context(place))?;

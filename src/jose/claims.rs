@@ -71,7 +71,8 @@ impl Claims {
             return Err(JoseError::Time);
         }
         let latest = against.now.after(against.leeway);
-        let too_early = |name: &str| self.get(name).is_some() && self.timestamp(name).is_none_or(|at| at > latest);
+        let too_early =
+            |name: &str| self.get(name).is_some() && self.timestamp(name).is_none_or(|at| at > latest);
         if too_early("nbf") || too_early("iat") {
             return Err(JoseError::Time);
         }

@@ -82,10 +82,22 @@ fn exp_aud_and_iss_must_be_there_and_right() {
 
 #[test]
 fn times_out_of_range_are_refused_and_never_panic() {
-    for exp in [json!(i64::MAX), json!(u64::MAX), json!(1e300), json!(-1), json!("1000100"), json!(999_999), json!(1_000_000)] {
+    for exp in [
+        json!(i64::MAX),
+        json!(u64::MAX),
+        json!(1e300),
+        json!(-1),
+        json!("1000100"),
+        json!(999_999),
+        json!(1_000_000),
+    ] {
         assert_eq!(with(|claims| claims["exp"] = exp.clone()), Err(JoseError::Time), "{exp}");
     }
-    assert_eq!(with(|claims| claims["exp"] = json!(1_000_000.5)), Ok(()), "a NumericDate may have a fraction");
+    assert_eq!(
+        with(|claims| claims["exp"] = json!(1_000_000.5)),
+        Ok(()),
+        "a NumericDate may have a fraction"
+    );
     assert_eq!(with(|claims| claims["iat"] = json!(1_000_060)), Err(JoseError::Time));
     assert_eq!(with(|claims| claims["nbf"] = json!(1_000_060)), Err(JoseError::Time));
     assert_eq!(with(|claims| claims["iat"] = json!(1_000_004)), Ok(()), "clocks differ");
@@ -108,7 +120,8 @@ fn a_foreign_key_another_type_and_another_algorithm_are_refused() {
 #[test]
 fn a_token_signed_with_the_public_key_as_an_hmac_secret_is_refused() {
     use hmac::{KeyInit as _, Mac as _};
-    let header = encoding::encode(json!({ "alg": "HS256", "typ": "at+jwt", "kid": key().key_id() }).to_string());
+    let header =
+        encoding::encode(json!({ "alg": "HS256", "typ": "at+jwt", "kid": key().key_id() }).to_string());
     let signed = format!("{header}.{}", encoding::encode(good().to_string()));
     let public = key().public_jwk().to_string();
     let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(public.as_bytes()).unwrap();
@@ -119,7 +132,8 @@ fn a_token_signed_with_the_public_key_as_an_hmac_secret_is_refused() {
 
 #[test]
 fn an_unknown_critical_header_is_refused() {
-    let token = with_header(&json!({ "alg": "ES256", "typ": "at+jwt", "kid": key().key_id(), "crit": ["b64"] }));
+    let token =
+        with_header(&json!({ "alg": "ES256", "typ": "at+jwt", "kid": key().key_id(), "crit": ["b64"] }));
     assert_eq!(verify(&token, &KeySet::of(&[key()])).unwrap_err(), JoseError::Critical);
 }
 

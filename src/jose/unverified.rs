@@ -69,7 +69,8 @@ impl<'a> UnverifiedJwt<'a> {
     /// # Errors
     /// Which check failed. The claims themselves are not checked here: [`Claims::check`].
     pub fn verify(self, keys: &KeySet, expected: Expected<'_>) -> Result<Claims, JoseError> {
-        let algorithm = self.algorithm.filter(|a| expected.algorithms.contains(a)).ok_or(JoseError::Algorithm)?;
+        let algorithm =
+            self.algorithm.filter(|a| expected.algorithms.contains(a)).ok_or(JoseError::Algorithm)?;
         if let Some(typ) = expected.typ
             && !self.typ.as_deref().is_some_and(|given| bare(given).eq_ignore_ascii_case(typ))
         {

@@ -81,7 +81,8 @@ impl AuthorizationRequest {
         if parameters.get("request").is_some() || parameters.get("request_uri").is_some() {
             return Err(Refused::invalid_request("request objects are not supported: send plain parameters"));
         }
-        let challenge = Challenge::parse(parameters.get("code_challenge"), parameters.get("code_challenge_method"))?;
+        let challenge =
+            Challenge::parse(parameters.get("code_challenge"), parameters.get("code_challenge_method"))?;
         let state = parameters.get("state");
         if state.is_some_and(|state| state.len() > LONGEST_STATE) {
             return Err(Refused::invalid_request("state is longer than 4096 characters"));

@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_malformed() {
-        for values in [&["Basic eDp5"][..], &["Bearer"], &["Bearer a b"], &["Bearer a,b"], &["Bearer a", "Bearer b"]] {
+        for values in
+            [&["Basic eDp5"][..], &["Bearer"], &["Bearer a b"], &["Bearer a,b"], &["Bearer a", "Bearer b"]]
+        {
             assert_eq!(presented(&headers(values)), Presented::Malformed, "{values:?}");
         }
     }

@@ -64,7 +64,9 @@ impl RedirectUri {
             "http" if is_loopback(&url) => {}
             "http" => return Err("http is only for loopback: use https"),
             scheme if private_use(scheme, schemes) => {}
-            _ => return Err("its scheme is not allowed: use https, http on loopback, or a reverse-DNS scheme"),
+            _ => {
+                return Err("its scheme is not allowed: use https, http on loopback, or a reverse-DNS scheme");
+            }
         }
         Ok(Self(uri.to_owned()))
     }
@@ -222,14 +224,18 @@ mod tests {
             assert!(!registered.admits(&parse(other).unwrap()), "{other}");
         }
         let web = parse("https://example.com/callback").unwrap();
-        for other in ["https://example.com:8443/callback", "https://example.com/callback/", "https://example.com/"] {
+        for other in
+            ["https://example.com:8443/callback", "https://example.com/callback/", "https://example.com/"]
+        {
             assert!(!web.admits(&parse(other).unwrap()), "{other}");
         }
     }
 
     #[test]
     fn parameters_are_appended_to_the_query_that_is_there_and_escaped() {
-        let with = |uri: &str| parse(uri).unwrap().with(&[("code", Some("c")), ("state", Some("a&b=c")), ("iss", None)]);
+        let with = |uri: &str| {
+            parse(uri).unwrap().with(&[("code", Some("c")), ("state", Some("a&b=c")), ("iss", None)])
+        };
         assert_eq!(with("https://example.com/cb"), "https://example.com/cb?code=c&state=a%26b%3Dc");
         assert_eq!(with("https://example.com/cb?x=1"), "https://example.com/cb?x=1&code=c&state=a%26b%3Dc");
         assert_eq!(with("cursor://host/cb?"), "cursor://host/cb?code=c&state=a%26b%3Dc");

@@ -52,7 +52,9 @@ pub fn response(client: &Client, client_id: &str, client_secret: Option<&str>) -
 fn name(metadata: &Map<String, Value>) -> Result<String, Refused> {
     match metadata.get("client_name") {
         None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(name)) => Ok(name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect()),
+        Some(Value::String(name)) => {
+            Ok(name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect())
+        }
         Some(_) => Err(refuse("client_name is not a string")),
     }
 }
@@ -85,7 +87,9 @@ fn redirect_uris(metadata: &Map<String, Value>, schemes: &[&str]) -> Result<Vec<
 fn must_include(metadata: &Map<String, Value>, field: &'static str, needed: &str) -> Result<(), Refused> {
     match metadata.get(field) {
         None | Some(Value::Null) => Ok(()),
-        Some(Value::Array(values)) if values.is_empty() || values.iter().any(|value| value == needed) => Ok(()),
+        Some(Value::Array(values)) if values.is_empty() || values.iter().any(|value| value == needed) => {
+            Ok(())
+        }
         Some(_) => Err(refuse(format!("{field} must be an array that includes {needed}"))),
     }
 }

@@ -51,7 +51,9 @@ fn pick_one(resource: &str, base_url: &str, table: &Table) -> Result<Picked, Ref
         return Ok(Picked::Any);
     }
     let found = table.find(url.path());
-    found.map(|found| Picked::Route(found.route)).ok_or_else(|| refuse("no MCP server has this resource here"))
+    found
+        .map(|found| Picked::Route(found.route))
+        .ok_or_else(|| refuse("no MCP server has this resource here"))
 }
 
 /// Without a resource: the sole route, else the one route that owns every asked scope; else `None`, and the

@@ -48,7 +48,8 @@ impl ClaimedClient {
         let in_body = body.get("client_id");
         let secret_in_body = body.get("client_secret");
         let Some(header) = authorization else {
-            let client_id = in_body.ok_or_else(|| Refused::invalid_client("client_id is missing"))?.to_owned();
+            let client_id =
+                in_body.ok_or_else(|| Refused::invalid_client("client_id is missing"))?.to_owned();
             let proof = secret_in_body.map(|secret| (AuthMethod::SecretPost, Secret::new(secret)));
             return Ok(Self { client_id, proof });
         };

@@ -103,7 +103,10 @@ impl Discovery {
         let metadata: Metadata = serde_json::from_slice(&document)
             .map_err(|error| OktaError::Untrustworthy(format!("its metadata cannot be read: {error}")))?;
         if metadata.issuer != self.issuer {
-            return Err(OktaError::Untrustworthy(format!("its metadata names the issuer {}", metadata.issuer)));
+            return Err(OktaError::Untrustworthy(format!(
+                "its metadata names the issuer {}",
+                metadata.issuer
+            )));
         }
         let endpoints = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
         if !endpoints.into_iter().chain(&metadata.userinfo_endpoint).all(|url| http.allows(url)) {
@@ -134,7 +137,9 @@ impl Discovery {
             return kept.value.clone().ok_or_else(|| error.clone());
         }
         let fetched = match http.get(&metadata.jwks_uri, None).await {
-            Ok(document) => KeySet::parse(&document).map_err(|error| OktaError::Untrustworthy(error.to_string())),
+            Ok(document) => {
+                KeySet::parse(&document).map_err(|error| OktaError::Untrustworthy(error.to_string()))
+            }
             Err(outage) => Err(outage.into()),
         };
         kept.keep(now, fetched)

@@ -66,7 +66,8 @@ impl Http {
     /// One call. 429 and 5xx are an outage.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Outage> {
         let (parts, body) = request.into_parts();
-        let request = self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
+        let request =
+            self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
         let mut response = request.send().await.map_err(|error| Outage(without_url(error)))?;
         let status = response.status();
         if status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS {

@@ -33,7 +33,8 @@ pub(super) fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> 
     let jwt = UnverifiedJwt::parse(id_token).map_err(untrustworthy)?;
     let accepted = ExpectedJwt { algorithms: ALGORITHMS, typ: None };
     let claims = jwt.verify(keys, accepted).map_err(untrustworthy)?;
-    let check = Check { issuer: expected.issuer, audience: expected.client_id, now: expected.now, leeway: LEEWAY };
+    let check =
+        Check { issuer: expected.issuer, audience: expected.client_id, now: expected.now, leeway: LEEWAY };
     claims.check(&check).map_err(untrustworthy)?;
     let fail = |why: &str| Err(OktaError::Untrustworthy(format!("the ID token {why}")));
     if claims.timestamp("iat").is_none() {
@@ -49,7 +50,9 @@ pub(super) fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> 
         return fail("has no sub");
     }
     let Some((nonce, access_token)) = expected.login else { return Ok(claims) };
-    let same = |claim: &str, text: &str| claims.str(claim).is_some_and(|c| c.as_bytes().ct_eq(text.as_bytes()).into());
+    let same = |claim: &str, text: &str| {
+        claims.str(claim).is_some_and(|c| c.as_bytes().ct_eq(text.as_bytes()).into())
+    };
     if !same("nonce", nonce) {
         return fail("has another nonce");
     }

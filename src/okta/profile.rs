@@ -52,7 +52,9 @@ pub(super) fn groups(claims: &Claims, name: &str) -> Option<Vec<String>> {
 fn listed(claim: &Value) -> Option<Vec<String>> {
     let fits = |group: &&str| !group.is_empty() && group.len() <= LONGEST_GROUP;
     match claim {
-        Value::String(group) => Some(Some(group.as_str()).filter(fits).map(str::to_owned).into_iter().collect()),
+        Value::String(group) => {
+            Some(Some(group.as_str()).filter(fits).map(str::to_owned).into_iter().collect())
+        }
         Value::Array(groups) => {
             let groups = groups.iter().filter_map(Value::as_str).filter(fits).take(MOST_GROUPS);
             Some(groups.map(str::to_owned).collect())

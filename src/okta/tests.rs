@@ -95,7 +95,10 @@ async fn a_suspended_user_is_refused_at_the_recheck_and_wrong_credentials_are_an
     assert!(okta.recheck(&token).await.is_ok());
     standin.suspend("alice");
     let refused = okta.recheck(&token).await;
-    assert!(matches!(&refused, Err(OktaError::Refused { error, .. }) if error == "invalid_grant"), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(OktaError::Refused { error, .. }) if error == "invalid_grant"),
+        "{refused:?}"
+    );
     standin.set_client_secret("another");
     assert!(matches!(okta.recheck(&token).await, Err(OktaError::Unavailable(_))));
 }

@@ -8,9 +8,9 @@ use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ExtraTokenFields,
-    PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken, StandardTokenResponse,
-    TokenResponse as _, TokenUrl,
+    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
+    ExtraTokenFields, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken,
+    StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -88,11 +88,15 @@ fn client(config: &OktaConfig, metadata: &Metadata) -> TokenClient {
         .set_token_uri(TokenUrl::from_url(metadata.token_endpoint.clone()))
 }
 
-fn read(answer: Result<Response, RequestTokenError<Outage, BasicErrorResponse>>) -> Result<Tokens, OktaError> {
+fn read(
+    answer: Result<Response, RequestTokenError<Outage, BasicErrorResponse>>,
+) -> Result<Tokens, OktaError> {
     let response = answer.map_err(|error| match error {
         RequestTokenError::ServerResponse(refusal) => refused(&refusal),
         RequestTokenError::Request(outage) => outage.into(),
-        RequestTokenError::Parse(..) => OktaError::Unavailable("the token endpoint's answer is no JSON".into()),
+        RequestTokenError::Parse(..) => {
+            OktaError::Unavailable("the token endpoint's answer is no JSON".into())
+        }
         RequestTokenError::Other(why) => OktaError::Unavailable(why),
     })?;
     Ok(Tokens {

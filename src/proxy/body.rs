@@ -93,7 +93,12 @@ impl Body {
     }
 
     /// A server's body; `keep_alive` is for event streams alone.
-    pub(super) fn streamed(incoming: Incoming, lease: Lease, lent: Lent, keep_alive: Option<Duration>) -> Self {
+    pub(super) fn streamed(
+        incoming: Incoming,
+        lease: Lease,
+        lent: Lent,
+        keep_alive: Option<Duration>,
+    ) -> Self {
         let keep_alive = keep_alive.map(|after| KeepAlive {
             after,
             sleep: Box::pin(sleep(after)),
@@ -206,7 +211,15 @@ mod tests {
 
     #[test]
     fn a_comment_may_only_go_between_two_events() {
-        for data in [&[][..], &["data: a\n\n"], &["data: a\n", "\n"], &["a\r\n\r\n"], &["a\r\r"], &["a\r\n\r", "\n"], &["\n"]] {
+        for data in [
+            &[][..],
+            &["data: a\n\n"],
+            &["data: a\n", "\n"],
+            &["a\r\n\r\n"],
+            &["a\r\r"],
+            &["a\r\n\r", "\n"],
+            &["\n"],
+        ] {
             assert!(between(data), "{data:?}");
         }
         for data in [&["data: a"][..], &["data: a\n"], &["a\r\n"], &["a\n\ndata"], &["a\n\nb\n"]] {

@@ -3,9 +3,9 @@
 use gateway_routes::Route;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALT_SVC, AUTHORIZATION,
-    CONNECTION, COOKIE, Entry, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALT_SVC,
+    AUTHORIZATION, CONNECTION, COOKIE, Entry, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -37,12 +37,25 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 /// What servers and frameworks believe about who is asking, or from where. Compared with `_` read as `-`: CGI-like
 /// servers cannot tell the two.
 const IDENTITY_PREFIXES: [&str; 8] = [
-    "x-forwarded", "x-gateway-", "x-original-", "x-auth-request-", "x-remote-", "x-authenticated-", "x-envoy-",
+    "x-forwarded",
+    "x-gateway-",
+    "x-original-",
+    "x-auth-request-",
+    "x-remote-",
+    "x-authenticated-",
+    "x-envoy-",
     "x-amzn-oidc-",
 ];
 const IDENTITY_NAMES: [&str; 9] = [
-    "x-real-ip", "true-client-ip", "cf-connecting-ip", "x-client-ip", "x-cluster-client-ip", "remote-user",
-    "x-user", "x-email", "x-groups",
+    "x-real-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "remote-user",
+    "x-user",
+    "x-email",
+    "x-groups",
 ];
 const SENSITIVE_ANSWERS: [HeaderName; 11] = [
     SET_COOKIE,
@@ -110,7 +123,9 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         let (_, values) = connection.remove_entry_mult();
         let named: Vec<HeaderName> = values
             .filter_map(|value| value.to_str().ok().map(str::to_owned))
-            .flat_map(|value| value.split(',').filter_map(|name| name.trim().parse().ok()).collect::<Vec<_>>())
+            .flat_map(|value| {
+                value.split(',').filter_map(|name| name.trim().parse().ok()).collect::<Vec<_>>()
+            })
             .collect();
         named.iter().for_each(|name| drop(headers.remove(name)));
     }
@@ -162,7 +177,14 @@ mod tests {
 
     #[test]
     fn every_look_alike_of_an_identity_header_is_known() {
-        for name in ["x-forwarded-user", "x_forwarded_groups", "x-real-ip", "x-original-url", "remote_user", "x-gateway-assertion"] {
+        for name in [
+            "x-forwarded-user",
+            "x_forwarded_groups",
+            "x-real-ip",
+            "x-original-url",
+            "remote_user",
+            "x-gateway-assertion",
+        ] {
             assert!(claims_identity(&name.parse().unwrap()), "{name}");
         }
         for name in ["mcp-session-id", "x-request-id", "traceparent", "x-custom", "user-agent"] {

@@ -16,7 +16,10 @@ pub(super) fn rewritten(
     let target = Url::parse(&format!("{scheme}://{}", route.target.authority)).ok()?;
     let asked = target.join(asked.path_and_query()?.as_str()).ok()?;
     let location = asked.join(location.to_str().ok()?).ok()?;
-    if location.origin() != target.origin() || !location.username().is_empty() || location.password().is_some() {
+    if location.origin() != target.origin()
+        || !location.username().is_empty()
+        || location.password().is_some()
+    {
         return None;
     }
     let below = location.path().strip_prefix(route.target.path)?;

@@ -57,7 +57,14 @@ mod tests {
     fn joined(target_path: &'static str, trailing_slash: bool, request: &'static str) -> Option<String> {
         let route = Route {
             pattern: "/mcp/dice/",
-            target: Target { tls: false, host: "h", port: 1, authority: "h:1", path: target_path, trailing_slash },
+            target: Target {
+                tls: false,
+                host: "h",
+                port: 1,
+                authority: "h:1",
+                path: target_path,
+                trailing_slash,
+            },
             name: "",
             description: "",
             scopes: &[],
@@ -90,12 +97,30 @@ mod tests {
     #[test]
     fn what_parsers_read_differently_is_not_normal() {
         for path in [
-            "/a/../b", "/a/./b", "/a/%2e%2e/b", "/a/.%2E/b", "/a/%2e/b", "/a%2fb", "/a%2F..%2Fb", "/a%5cb", "/a\\b",
-            "/a//b", "//a", "/a/..", "/..", "/a/..;x/b", "/a/%252e%252e/b", "/a%00b", "a", "",
+            "/a/../b",
+            "/a/./b",
+            "/a/%2e%2e/b",
+            "/a/.%2E/b",
+            "/a/%2e/b",
+            "/a%2fb",
+            "/a%2F..%2Fb",
+            "/a%5cb",
+            "/a\\b",
+            "/a//b",
+            "//a",
+            "/a/..",
+            "/..",
+            "/a/..;x/b",
+            "/a/%252e%252e/b",
+            "/a%00b",
+            "a",
+            "",
         ] {
             assert!(!is_normal(path), "{path}");
         }
-        for path in ["/", "/a", "/a/", "/a/b.c/..d/e..", "/caf%C3%A9/x", "/a;b=1/c", "/a/...", "/.well-known/x"] {
+        for path in
+            ["/", "/a", "/a/", "/a/b.c/..d/e..", "/caf%C3%A9/x", "/a;b=1/c", "/a/...", "/.well-known/x"]
+        {
             assert!(is_normal(path), "{path}");
         }
     }

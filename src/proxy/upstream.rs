@@ -155,7 +155,11 @@ fn answer(
 ) -> Result<Response<Body>, Failed> {
     let (mut head, incoming) = response.into_parts();
     // The client cannot help a server that does not trust the gateway; it would throw its own token away.
-    let hopeless = [StatusCode::UNAUTHORIZED, StatusCode::PROXY_AUTHENTICATION_REQUIRED, StatusCode::SWITCHING_PROTOCOLS];
+    let hopeless = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        StatusCode::SWITCHING_PROTOCOLS,
+    ];
     if hopeless.contains(&head.status) {
         tracing::warn!(route = route.pattern, status = %head.status, "an answer that cannot be passed on");
         return Err(Failed::BadAnswer);
@@ -172,7 +176,8 @@ fn answer(
 
 /// An event stream that we may add comments to: no content coding, no promised length.
 fn is_open_event_stream(head: &http::response::Parts) -> bool {
-    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     media_type.eq_ignore_ascii_case("text/event-stream")
         && !head.headers.contains_key(CONTENT_ENCODING)

@@ -4,7 +4,6 @@ use super::filters::{Filters, HeadSlot};
 use crate::access;
 use crate::decision::{Admitted, Decision, Head, Inspect};
 use crate::encoding;
-use crate::entropy::Entropy;
 use crate::gateway::Gateway;
 use crate::proxy::{Body, Proxy};
 use crate::reply::Outcome;
@@ -37,7 +36,7 @@ impl<F: Filters> Dispatch<F> {
     /// Answers one request.
     pub(super) async fn call(self: Rc<Self>, request: Request<Incoming>, peer: IpAddr) -> Answered {
         let (parts, body) = request.into_parts();
-        let request_id = encoding::encode(Entropy::system().bytes::<12>());
+        let request_id = encoding::encode(self.gateway.entropy.bytes::<12>());
         let mut response = if self.is_for_us(&parts) {
             let head = Head { parts, peer, request_id: request_id.clone() };
             self.answer(head, body).await
@@ -96,7 +95,8 @@ impl<F: Filters> Dispatch<F> {
         match read.await {
             Ok(Ok(body)) => {
                 let answered = self.gateway.on_control((inspect.then)(body.to_bytes())).await;
-                answered.unwrap_or_else(|| access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed"))
+                answered
+                    .unwrap_or_else(|| access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed"))
             }
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 access::error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long")

@@ -25,7 +25,10 @@ pub(super) trait Filters:
 {
 }
 
-impl<S> Filters for S where S: Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible> {}
+impl<S> Filters for S where
+    S: Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible>
+{
+}
 
 /// Hands the head of a request through warp, which would have it copied otherwise.
 #[derive(Clone)]
@@ -67,25 +70,39 @@ fn mcp_servers(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
 }
 
 fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
-    let register = warp::path!("auth" / "register").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-        Inspect::new(register::LONGEST, move |body| open(register::post(g, head.request_id, body)))
-    }));
+    let register =
+        warp::path!("auth" / "register").and(warp::post()).and(head()).map(with(gateway, |g, head| {
+            Inspect::new(register::LONGEST, move |body| open(register::post(g, head.request_id, body)))
+        }));
     let token = warp::path!("auth" / "token").and(warp::post()).and(head()).map(with(gateway, |g, head| {
         Inspect::new(token::LONGEST, move |body| open(token::post(g, head, body)))
     }));
-    let consent = warp::path!("auth" / "authorize").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-        Inspect::new(consent::LONGEST, move |body| consent::post(g, head, body))
-    }));
-    let authorize =
-        warp::path!("auth" / "authorize").and(warp::get()).and(head()).then(with(gateway, |g, head| {
-            on_control(Arc::clone(&g), authorize::get(g, head))
+    let consent =
+        warp::path!("auth" / "authorize").and(warp::post()).and(head()).map(with(gateway, |g, head| {
+            Inspect::new(consent::LONGEST, move |body| consent::post(g, head, body))
         }));
-    let callback = warp::path!("auth" / "callback").and(warp::get()).and(head()).then(with(gateway, |g, head| {
-        on_control(Arc::clone(&g), callback::get(g, head))
-    }));
+    let authorize = warp::path!("auth" / "authorize")
+        .and(warp::get())
+        .and(head())
+        .then(with(gateway, |g, head| on_control(Arc::clone(&g), authorize::get(g, head))));
+    let callback = warp::path!("auth" / "callback")
+        .and(warp::get())
+        .and(head())
+        .then(with(gateway, |g, head| on_control(Arc::clone(&g), callback::get(g, head))));
     let preflight = warp::path!("auth" / "register").or(warp::path!("auth" / "token")).unify();
     let preflight = preflight.and(warp::options()).map(preflight_answer);
-    register.or(token).unify().or(consent).unify().or(authorize).unify().or(callback).unify().or(preflight).unify().boxed()
+    register
+        .or(token)
+        .unify()
+        .or(consent)
+        .unify()
+        .or(authorize)
+        .unify()
+        .or(callback)
+        .unify()
+        .or(preflight)
+        .unify()
+        .boxed()
 }
 
 fn well_known(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
@@ -124,7 +141,8 @@ fn reading() -> impl Filter<Extract = (), Error = Rejection> + Copy {
 }
 
 fn head() -> impl Filter<Extract = (Head,), Error = Rejection> + Copy {
-    warp::ext::get::<HeadSlot>().and_then(|slot: HeadSlot| ready(slot.take().ok_or_else(warp::reject::reject)))
+    warp::ext::get::<HeadSlot>()
+        .and_then(|slot: HeadSlot| ready(slot.take().ok_or_else(warp::reject::reject)))
 }
 
 fn with<T, F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn(Head) -> T + Clone + use<T, F>
@@ -143,7 +161,10 @@ where
     move || Decision::Answer(endpoint(&gateway))
 }
 
-async fn on_control(gateway: Arc<Gateway>, endpoint: impl Future<Output = Response<Bytes>> + Send + 'static) -> Decision {
+async fn on_control(
+    gateway: Arc<Gateway>,
+    endpoint: impl Future<Output = Response<Bytes>> + Send + 'static,
+) -> Decision {
     let answered = gateway.on_control(endpoint).await;
     let failed = || access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed");
     Decision::Answer(answered.unwrap_or_else(failed))
@@ -157,7 +178,11 @@ fn preflight_answer() -> Decision {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::NO_CONTENT;
     set(&mut response, ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
-    set(&mut response, ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, Accept, MCP-Protocol-Version");
+    set(
+        &mut response,
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        "Authorization, Content-Type, Accept, MCP-Protocol-Version",
+    );
     set(&mut response, ACCESS_CONTROL_MAX_AGE, "600");
     Decision::Answer(open_to_scripts(response))
 }

@@ -28,11 +28,8 @@ const SITE: Site = Site {
 static OPEN: Site = SITE;
 static PINNED: Site = Site { base_url: Some("https://mcp.example.com"), port: Some(8443), ..SITE };
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-const OKTA: [(&str, &str); 3] = [
-    ("OKTA_URL", "https://acme.okta.com"),
-    ("OKTA_CLIENT_ID", "0oa1"),
-    ("OKTA_CLIENT_SECRET", "hunter2"),
-];
+const OKTA: [(&str, &str); 3] =
+    [("OKTA_URL", "https://acme.okta.com"), ("OKTA_CLIENT_ID", "0oa1"), ("OKTA_CLIENT_SECRET", "hunter2")];
 
 fn read(site: &'static Site, more: &[(&str, &str)]) -> Result<Settings, String> {
     let all = OKTA.iter().chain(more).copied();
@@ -76,7 +73,13 @@ fn all_problems_are_reported_together_and_no_value_is() {
     ]);
     let problems = Settings::read(&environment, &OPEN).unwrap_err().to_string();
     for name in [
-        "PORT", "BASE_URL", "OKTA_URL", "OKTA_CLIENT_ID", "OKTA_CLIENT_SECRET", "GATEWAY_SECRET", "LOG_FORMAT",
+        "PORT",
+        "BASE_URL",
+        "OKTA_URL",
+        "OKTA_CLIENT_ID",
+        "OKTA_CLIENT_SECRET",
+        "GATEWAY_SECRET",
+        "LOG_FORMAT",
         "OKTA_CLIENT_PRIVATE_KEY",
     ] {
         assert!(problems.contains(&format!("- {name} ")), "{name} is missing in\n{problems}");
@@ -87,7 +90,9 @@ fn all_problems_are_reported_together_and_no_value_is() {
 #[test]
 fn a_variable_that_contradicts_a_pinned_value_stops_the_start_and_says_why() {
     let problems = read(&PINNED, &[("BASE_URL", "https://other.example.com"), ("PORT", "80")]).unwrap_err();
-    assert!(problems.contains("BASE_URL contradicts this binary, which was built for https://mcp.example.com"));
+    assert!(
+        problems.contains("BASE_URL contradicts this binary, which was built for https://mcp.example.com")
+    );
     assert!(problems.contains("PORT contradicts this binary"), "{problems}");
     assert!(read(&PINNED, &[("BASE_URL", "https://mcp.example.com/")]).is_ok());
 }

@@ -6,8 +6,8 @@ mod writer;
 
 use super::rotation::{self, Step};
 use super::{
-    Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, TOMBSTONE_MILLIS, TakenCode,
-    Unavailable,
+    Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, TOMBSTONE_MILLIS,
+    TakenCode, Unavailable,
 };
 use crate::clock::{Clock, Timestamp};
 use redb::{Database, DatabaseError, ReadableDatabase};
@@ -34,10 +34,16 @@ impl Embedded {
     /// Opens or makes the file.
     pub(super) fn open(folder: &Path, clock: Clock) -> Result<Self, OpenError> {
         let path = folder.join(FILE);
-        let explain = |error: &dyn std::fmt::Display| OpenError(format!("DATA_DIR: {}: {error}", path.display()));
+        let explain =
+            |error: &dyn std::fmt::Display| OpenError(format!("DATA_DIR: {}: {error}", path.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| explain(&error))?;
         // Made here, so that nobody else can read it from the start.
-        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(|error| explain(&error))?;
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| explain(&error))?;
         let empty = fs::metadata(&path).map_err(|error| explain(&error))?.len() == 0;
         let opened = if empty { Database::create(&path) } else { Database::open(&path) };
         let database = opened.map_err(|error| match error {
@@ -60,7 +66,12 @@ impl Embedded {
         self.writer.write(durable, work).await
     }
 
-    pub(super) async fn put_login(&self, key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> Result<(), Unavailable> {
+    pub(super) async fn put_login(
+        &self,
+        key: Key,
+        sealed: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> Result<(), Unavailable> {
         self.write(Durable::No, move |tables| tables.put(Kind::Login, &key.0, expires_at, &sealed)).await
     }
 
@@ -73,7 +84,12 @@ impl Embedded {
         .await
     }
 
-    pub(super) async fn put_code(&self, key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> Result<(), Unavailable> {
+    pub(super) async fn put_code(
+        &self,
+        key: Key,
+        sealed: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> Result<(), Unavailable> {
         self.write(Durable::Yes, move |tables| {
             tables.put(Kind::Code, &key.0, expires_at, &[&[0], &*sealed].concat())
         })
@@ -136,7 +152,12 @@ impl Embedded {
         .await
     }
 
-    pub(super) async fn replace_sealed(&self, id: GrantId, old: &[u8], new: Vec<u8>) -> Result<bool, Unavailable> {
+    pub(super) async fn replace_sealed(
+        &self,
+        id: GrantId,
+        old: &[u8],
+        new: Vec<u8>,
+    ) -> Result<bool, Unavailable> {
         let old = old.to_vec();
         self.write(Durable::Yes, move |tables| {
             let Some(mut record) = tables.grant(id)?.filter(|record| record.sealed == old) else {
@@ -160,7 +181,12 @@ impl Embedded {
     }
 
     #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
-    pub(super) async fn grants_of(&self, owner: Owner, key: Key, limit: usize) -> Result<Vec<GrantId>, Unavailable> {
+    pub(super) async fn grants_of(
+        &self,
+        owner: Owner,
+        key: Key,
+        limit: usize,
+    ) -> Result<Vec<GrantId>, Unavailable> {
         let now = self.clock.now();
         let read = || -> Result<_, redb::Error> {
             tables::read_owned(&self.database.begin_read()?, (owner, key), limit, now)
@@ -190,7 +216,12 @@ impl Embedded {
         .await
     }
 
-    pub(super) async fn lease(&self, key: Key, holder: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
+    pub(super) async fn lease(
+        &self,
+        key: Key,
+        holder: Key,
+        expires_at: Timestamp,
+    ) -> Result<bool, Unavailable> {
         self.write(Durable::No, move |tables| {
             let free = tables.get(Kind::Lease, &key.0)?.is_none_or(|(_, has)| has == holder.0);
             if free {

@@ -2,9 +2,12 @@
 use super::*;
 use crate::secret::Secret;
 /// temp
-pub struct RedisConfig { /// a
- pub address: String, /// b
- pub password: Option<Secret> }
+pub struct RedisConfig {
+    /// a
+    pub address: String,
+    /// b
+    pub password: Option<Secret>,
+}
 /// temp
 pub struct RedisStore;
 macro_rules! no { ($($v:ident($($n:ident: $t:ty),*) -> $r:ty;)*) => { impl RedisStore { $(pub(super) async fn $v(&self, $($n: $t),*) -> Result<$r, Unavailable> { $(let _ = $n;)* Err(Unavailable("no".into())) })* pub(super) fn open(_: RedisConfig, _: Clock) -> Result<Self, OpenError> { Ok(Self) } } } }

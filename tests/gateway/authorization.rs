@@ -127,7 +127,9 @@ async fn the_resource_may_be_any_path_of_the_route_in_any_spelling_that_means_it
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let upper = world.dice_url().replace("localhost", "LOCALHOST");
-    for resource in [&*world.url("/mcp/dice"), &world.url("/mcp/dice/"), &world.url("/mcp/dice/deeper"), &upper] {
+    for resource in
+        [&*world.url("/mcp/dice"), &world.url("/mcp/dice/"), &world.url("/mcp/dice/deeper"), &upper]
+    {
         let response = http().get(request(&world, &client, &[("resource", resource)])).send().await.unwrap();
         assert_eq!(response.status(), 200, "{resource}");
     }

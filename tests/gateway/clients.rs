@@ -39,12 +39,15 @@ async fn run(driver: &[&str], world: &World, state: &TempDir, more: &[(&str, &st
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .unwrap_or_else(|error| panic!("{driver:?}: {error}: run `make test`, which calls tests/clients/setup.sh"));
+        .unwrap_or_else(|error| {
+            panic!("{driver:?}: {error}: run `make test`, which calls tests/clients/setup.sh")
+        });
     let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await.expect("a driver ends").unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     let diagnostics = String::from_utf8_lossy(&output.stderr);
     let last = stdout.lines().last().unwrap_or_default();
-    let line: Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("{driver:?}: {stdout}\n{diagnostics}"));
+    let line: Value =
+        serde_json::from_str(last).unwrap_or_else(|_| panic!("{driver:?}: {stdout}\n{diagnostics}"));
     assert_eq!(line["ok"], true, "{driver:?}: {line}\n{diagnostics}");
     line
 }
@@ -109,7 +112,8 @@ async fn a_confidential_client_signs_in_with_its_secret_in_the_header_or_in_the_
 /// An access token that lives one second: every client refreshes instead of asking a person.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_client_refreshes_when_its_access_token_has_ended() {
-    let short = |site: crate::harness::SiteOf| site.set(|site| site.tokens.access_ttl = Duration::from_secs(2));
+    let short =
+        |site: crate::harness::SiteOf| site.set(|site| site.tokens.access_ttl = Duration::from_secs(2));
     for driver in [MCP_REMOTE, TYPESCRIPT_V2, TYPESCRIPT_V1, PYTHON, FASTMCP] {
         let world = World::with(Keep::Embedded, short).await;
         let state = tempfile::tempdir().unwrap();

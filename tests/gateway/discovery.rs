@@ -44,7 +44,8 @@ async fn the_metadata_of_a_resource_is_about_exactly_the_path_that_was_asked() {
     assert_eq!(status, 200);
     insta::assert_json_snapshot!(without_port(&world, &document));
     for path in ["/mcp/dice", "/mcp/dice/", "/mcp/dice/deeper/still"] {
-        let (status, document) = get(&world.url(&format!("/.well-known/oauth-protected-resource{path}"))).await;
+        let (status, document) =
+            get(&world.url(&format!("/.well-known/oauth-protected-resource{path}"))).await;
         assert_eq!((status, document["resource"].as_str()), (200, Some(&*world.url(path))));
     }
 }

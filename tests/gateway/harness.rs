@@ -5,12 +5,9 @@ mod site;
 pub(crate) use site::SiteOf;
 
 use gateway::clock::Clock;
-use gateway::commands::serve::{install_crypto, tend};
-use gateway::gateway::Gateway;
-use gateway::seal::Keys;
-use gateway::server::{self, Running};
+use gateway::commands::serve::{Serving, assemble};
+use gateway::gateway::Outside;
 use gateway::settings::{Environment, Settings};
-use gateway::store::{RedisConfig, Store};
 use gateway_routes::Site;
 use gateway_standins::backend::Backend;
 use gateway_standins::browser::Browser;
@@ -20,10 +17,7 @@ use gateway_standins::okta::{Okta, OktaOptions};
 use gateway_standins::redis::Redis;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
-use std::sync::Arc;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 /// A redirect URI on which nothing listens: the scripted browser stops there.
 pub(crate) const CALLBACK: &str = "http://localhost:43110/callback";
@@ -44,13 +38,14 @@ pub(crate) struct World {
     pub(crate) backend: Backend,
     pub(crate) redis: Option<Redis>,
     pub(crate) base_url: String,
+    pub(crate) clock: Clock,
     folder: TempDir,
     okta_url: String,
     site: &'static Site,
     // Keeps the port ours while the gateway is down: bound, but not listening.
     _port: socket2::Socket,
     port: u16,
-    running: Option<(Running, Runtime)>,
+    serving: Option<Serving>,
 }
 
 impl World {
@@ -81,13 +76,27 @@ impl World {
             Keep::Embedded => None,
             Keep::Redis => Some(Redis::start().unwrap()),
         };
-        let site = SiteOf::new().route("/mcp/dice/", &dice.url(), |r| r).route("/mcp/raw/", &backend.url(), |r| r);
+        let site =
+            SiteOf::new().route("/mcp/dice/", &dice.url(), |r| r).route("/mcp/raw/", &backend.url(), |r| r);
         let site = change(site).leak();
         let folder = tempfile::tempdir().unwrap();
         let okta_url = okta.url().to_owned();
-        let running = None;
-        let mut world =
-            Self { okta, dice, backend, redis, base_url, folder, okta_url, site, _port: socket, port, running };
+        let serving = None;
+        let clock = Clock::system();
+        let mut world = Self {
+            okta,
+            dice,
+            backend,
+            redis,
+            base_url,
+            clock,
+            folder,
+            okta_url,
+            site,
+            _port: socket,
+            port,
+            serving,
+        };
         world.up();
         world
     }
@@ -117,43 +126,26 @@ impl World {
     /// Starts the gateway.
     pub(crate) fn up(&mut self) {
         let settings = Settings::read(&self.environment(), self.site).unwrap();
-        let control = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let store = match &self.redis {
-            None => Store::embedded(&self.data_dir(), Clock::system()).unwrap(),
-            Some(redis) => {
-                let config = RedisConfig { address: redis.address(), password: None };
-                Store::redis(config, Clock::system()).unwrap()
-            }
-        };
-        let keys = Keys::new(settings.secrets.clone().unwrap());
-        let gateway = Gateway::new(self.site, &settings, (store, &keys), control.handle().clone()).unwrap();
-        let running = server::start(&gateway, self.port, NonZeroUsize::MIN).unwrap();
-        tend(&control, &gateway);
-        drop::<Arc<Gateway>>(gateway);
-        self.running = Some((running, control));
+        let outside = Outside { clock: self.clock.clone(), ..Outside::default() };
+        self.serving = Some(assemble(self.site, &settings, outside, NonZeroUsize::MIN).unwrap());
     }
 
     /// Ends the gateway.
     pub(crate) async fn down(&mut self) {
-        if let Some((running, control)) = self.running.take() {
-            tokio::task::spawn_blocking(move || {
-                running.shut_down();
-                drop(control);
-            })
-            .await
-            .unwrap();
+        if let Some(serving) = self.serving.take() {
+            tokio::task::spawn_blocking(move || serving.shut_down()).await.unwrap();
         }
-    }
-
-    fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
     }
 
     fn environment(&self) -> Environment {
         let options = OktaOptions::default();
+        let (port, data_dir) = (self.port.to_string(), self.folder.path().join("data"));
+        let redis = self.redis.as_ref().map(Redis::address);
         Environment::of([
             ("BASE_URL", &*self.base_url),
-            ("PORT", &self.port.to_string()),
+            ("PORT", &port),
+            ("DATA_DIR", data_dir.to_str().unwrap()),
+            ("KVS_ADDR", redis.as_deref().unwrap_or_default()),
             ("GATEWAY_SECRET", SECRET),
             ("OKTA_URL", &self.okta_url),
             ("OKTA_CLIENT_ID", &options.client_id),
@@ -178,9 +170,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if let Some((running, control)) = self.running.take() {
-            control.shutdown_background();
-            std::thread::spawn(move || running.shut_down());
+        if let Some(serving) = self.serving.take() {
+            std::thread::spawn(move || serving.shut_down());
         }
     }
 }
@@ -194,6 +185,12 @@ fn reserve_port() -> (socket2::Socket, u16) {
     socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()).unwrap();
     let port = socket.local_addr().unwrap().as_socket().unwrap().port();
     (socket, port)
+}
+
+/// One crypto provider for all of TLS, before anything builds a client.
+fn install_crypto() {
+    // Fails only when one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// An HTTP client that follows no redirects.

@@ -21,8 +21,13 @@ const LAYERS: &[&[&str]] = &[
 /// Neighbours that one sentence would describe together, and which way they lean.
 const LEANINGS: &[(&str, &str)] = &[("reply", "decision"), ("gateway", "decision"), ("commands", "server")];
 /// Layers that would fit, and still must not be used.
-const FORBIDDEN: &[(&str, &str)] =
-    &[("proxy", "oauth"), ("proxy", "credential"), ("proxy", "settings"), ("store", "oauth"), ("pages", "oauth")];
+const FORBIDDEN: &[(&str, &str)] = &[
+    ("proxy", "oauth"),
+    ("proxy", "credential"),
+    ("proxy", "settings"),
+    ("store", "oauth"),
+    ("pages", "oauth"),
+];
 /// Words that only these modules may use.
 const NAMED_ONLY_IN: &[(&str, &[&str])] = &[
     ("warp", &["reply", "server"]),
@@ -86,15 +91,19 @@ fn first_word(text: &str) -> String {
 
 #[test]
 fn lower_layers_never_know_higher_ones_and_neighbours_do_not_know_each_other() {
-    let layer: BTreeMap<&str, usize> =
-        LAYERS.iter().enumerate().flat_map(|(depth, names)| names.iter().map(move |name| (*name, depth))).collect();
+    let layer: BTreeMap<&str, usize> = LAYERS
+        .iter()
+        .enumerate()
+        .flat_map(|(depth, names)| names.iter().map(move |name| (*name, depth)))
+        .collect();
     let mut wrong = Vec::new();
     for (path, text) in sources("src") {
         let from = module(&path);
         if from == "lib" {
             continue;
         }
-        let depth = *layer.get(&*from).unwrap_or_else(|| panic!("{from} is in no layer: add it to the table"));
+        let depth =
+            *layer.get(&*from).unwrap_or_else(|| panic!("{from} is in no layer: add it to the table"));
         for to in named_modules(&code(&text)) {
             let Some(other) = layer.get(&*to) else { continue };
             let leans = LEANINGS.contains(&(&*from, &*to));
@@ -139,6 +148,10 @@ fn no_file_is_longer_than_a_sitting() {
 #[test]
 fn a_lint_is_expected_with_a_reason_and_never_allowed() {
     for (path, text) in ["src", "routes/src"].iter().flat_map(|folder| sources(folder)) {
-        assert!(!code(&text).contains("#[allow(") && !code(&text).contains("#![allow("), "{}", path.display());
+        assert!(
+            !code(&text).contains("#[allow(") && !code(&text).contains("#![allow("),
+            "{}",
+            path.display()
+        );
     }
 }

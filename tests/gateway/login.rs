@@ -113,7 +113,10 @@ async fn a_custom_authorization_server_works_too() {
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "carol").await;
     assert!(tokens.refresh_token.is_some());
     let asked = world.okta.wait_for_request("/oauth2/default/v1/authorize").await.unwrap();
-    assert!(!asked.field("scope").unwrap().contains("groups"), "custom servers refuse scopes they do not define");
+    assert!(
+        !asked.field("scope").unwrap().contains("groups"),
+        "custom servers refuse scopes they do not define"
+    );
 }
 
 #[tokio::test]
@@ -205,7 +208,8 @@ async fn the_person_picks_the_server_when_the_client_names_none() {
     let again = browser.submit(form, &[], Some("approve")).await.unwrap().page().unwrap();
     assert_eq!(again.status, 400);
     let form = again.form_with("request").unwrap();
-    let okta = browser.submit(form, &[("route", "/mcp/raw/")], Some("approve")).await.unwrap().page().unwrap();
+    let okta =
+        browser.submit(form, &[("route", "/mcp/raw/")], Some("approve")).await.unwrap().page().unwrap();
     let done = browser.sign_in(&okta, "alice").await.unwrap().stopped().unwrap();
     assert!(parameter(&done, "code").is_some());
 }

@@ -21,7 +21,8 @@ fn the_version_names_environment_and_configuration() {
 #[test]
 fn the_compiled_routes_are_printed() {
     let text = String::from_utf8(run(&["routes"], &[]).stdout).unwrap();
-    for line in ["/mcp/dice/  (Dice)", "http://localhost:3000", "/mcp/uuid/  (UUID)", "http://localhost:4000"] {
+    for line in ["/mcp/dice/  (Dice)", "http://localhost:3000", "/mcp/uuid/  (UUID)", "http://localhost:4000"]
+    {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
 }

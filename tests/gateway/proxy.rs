@@ -51,7 +51,13 @@ async fn the_rest_of_the_path_and_the_query_go_on_as_they_came() {
 async fn dot_segments_cannot_leave_the_route_however_they_are_written() {
     let signed = Signed::in_to(|site| site).await;
     let address = signed.world.base_url.trim_start_matches("http://").to_owned();
-    for path in ["/mcp/raw/../dice/mcp", "/mcp/raw/%2e%2e/x", "/mcp/raw/.%2E/x", "/mcp/raw/a%2f..%2fb", "/mcp/raw/..%5cx"] {
+    for path in [
+        "/mcp/raw/../dice/mcp",
+        "/mcp/raw/%2e%2e/x",
+        "/mcp/raw/.%2E/x",
+        "/mcp/raw/a%2f..%2fb",
+        "/mcp/raw/..%5cx",
+    ] {
         // Written by hand: an HTTP client would resolve the segments itself.
         let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
         let head = format!(
@@ -85,7 +91,9 @@ async fn the_backend_learns_the_user_from_us_alone_and_never_sees_the_token() {
         .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     assert_eq!(request.send().await.unwrap().status(), 200);
     let seen = signed.world.backend.last().unwrap();
-    for gone in ["authorization", "cookie", "forwarded", "x-real-ip", "x_forwarded_groups", "x-named-by-connection"] {
+    for gone in
+        ["authorization", "cookie", "forwarded", "x-real-ip", "x_forwarded_groups", "x-named-by-connection"]
+    {
         assert_eq!(seen.headers.get(gone), None, "{gone}");
     }
     assert!(seen.header("x-forwarded-user").unwrap().starts_with("00u"));
@@ -145,12 +153,14 @@ async fn a_redirect_into_the_target_is_rewritten_and_any_other_is_a_502() {
 #[tokio::test]
 async fn a_dead_backend_is_a_502_and_a_silent_one_a_504_with_a_json_rpc_error() {
     let impatient = |route| gateway_routes::Route { response_timeout: Duration::from_millis(200), ..route };
-    let dead = |site: SiteOf| site.change("/mcp/raw/", impatient).route("/mcp/dead/", "http://127.0.0.1:1", |r| r);
+    let dead =
+        |site: SiteOf| site.change("/mcp/raw/", impatient).route("/mcp/dead/", "http://127.0.0.1:1", |r| r);
     let signed = Signed::in_to(dead).await;
     let silent = signed.get("/mcp/raw/slow-head").await;
     assert_eq!(silent.status(), 504);
     let (_, tokens) = signed.world.sign_in("/mcp/dead/mcp", "alice").await;
-    let dead = http().get(signed.world.url("/mcp/dead/mcp")).bearer_auth(tokens.access_token).send().await.unwrap();
+    let dead =
+        http().get(signed.world.url("/mcp/dead/mcp")).bearer_auth(tokens.access_token).send().await.unwrap();
     assert_eq!(dead.status(), 502);
     let body: serde_json::Value = dead.json().await.unwrap();
     assert_eq!(body["jsonrpc"], "2.0");
@@ -199,7 +209,11 @@ async fn bodies_stream_both_ways_and_too_long_ones_are_refused() {
     let body = signed.get("/mcp/raw/big?bytes=1048576").await.bytes().await.unwrap();
     assert_eq!(body.len(), 1 << 20);
     let upload = |bytes: usize| {
-        http().post(signed.world.url("/mcp/raw/upload")).bearer_auth(&signed.token).body(vec![b'x'; bytes]).send()
+        http()
+            .post(signed.world.url("/mcp/raw/upload"))
+            .bearer_auth(&signed.token)
+            .body(vec![b'x'; bytes])
+            .send()
     };
     assert_eq!(upload(1 << 20).await.unwrap().status(), 200);
     assert_eq!(signed.world.backend.uploaded(), 1 << 20);
@@ -252,7 +266,8 @@ async fn a_preflight_needs_no_token() {
 #[tokio::test]
 async fn a_repeated_mcp_header_is_refused() {
     let signed = Signed::in_to(|site| site).await;
-    let request = signed.request("/mcp/raw/echo").header("mcp-method", "ping").header("mcp-method", "tools/call");
+    let request =
+        signed.request("/mcp/raw/echo").header("mcp-method", "ping").header("mcp-method", "tools/call");
     assert_eq!(request.send().await.unwrap().status(), 400);
     assert!(signed.world.backend.requests().is_empty());
 }

@@ -61,7 +61,8 @@ async fn a_client_id_altered_by_one_bit_is_an_invalid_client() {
     let (_, answer) = register(&world, &metadata).await;
     let id = answer["client_id"].as_str().unwrap();
     let form = |id: &str| {
-        [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", id)].map(|(k, v)| (k.to_owned(), v.to_owned()))
+        [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", id)]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
     };
     let ask = async |id: String| {
         let form = form(&id);
@@ -99,7 +100,9 @@ async fn a_wrong_or_missing_secret_is_an_invalid_client() {
         let request = http().post(world.url("/auth/token")).form(&base);
         request.basic_auth(id, proof).send()
     };
-    for (proof, error) in [(Some(secret), "invalid_grant"), (Some("wrong"), "invalid_client"), (None, "invalid_client")] {
+    for (proof, error) in
+        [(Some(secret), "invalid_grant"), (Some("wrong"), "invalid_client"), (None, "invalid_client")]
+    {
         let answer: Value = refresh(proof).await.unwrap().json().await.unwrap();
         assert_eq!(answer["error"], error, "{proof:?}");
     }

@@ -29,7 +29,8 @@ async fn it_starts_while_okta_is_down_and_logins_work_when_okta_comes() {
     let mut world = World::start().await;
     world.okta.outage(Outage::Refuse503);
     world.restart().await;
-    let status = http().get(world.url("/.well-known/oauth-authorization-server")).send().await.unwrap().status();
+    let status =
+        http().get(world.url("/.well-known/oauth-authorization-server")).send().await.unwrap().status();
     assert_eq!(status, 200, "clients discover the gateway while Okta is down");
     world.okta.outage(Outage::None);
     world.sign_in("/mcp/raw/echo", "alice").await;
@@ -57,7 +58,8 @@ async fn without_its_store_it_answers_503_and_never_401() {
     world.redis.as_ref().unwrap().stop();
     assert_eq!(call(&world, &tokens.access_token).await, 200, "seen alive within the last minute");
     assert_eq!(call(&world, &never_seen.access_token).await, 503);
-    let form = [("grant_type", "refresh_token"), ("refresh_token", &**tokens.refresh_token.as_ref().unwrap())];
+    let form =
+        [("grant_type", "refresh_token"), ("refresh_token", &**tokens.refresh_token.as_ref().unwrap())];
     let asked = Instant::now();
     let (status, body) = client.token(&form).await.unwrap();
     assert_eq!((status, body["error"].as_str()), (503, Some("temporarily_unavailable")));

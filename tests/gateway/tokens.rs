@@ -112,8 +112,13 @@ async fn a_code_is_for_the_client_the_redirect_uri_and_the_verifier_it_was_made_
     let client = world.client("/mcp/raw/echo").await;
     let other = world.client("/mcp/raw/echo").await;
     let form = |code: &str, verifier: &str, redirect_uri: &str| {
-        [("grant_type", "authorization_code"), ("code", code), ("code_verifier", verifier), ("redirect_uri", redirect_uri)]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("code_verifier", verifier),
+            ("redirect_uri", redirect_uri),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
     };
     for wrong in ["client", "redirect_uri", "verifier"] {
         let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
@@ -152,7 +157,8 @@ async fn a_refresh_token_is_for_its_client_and_its_route() {
     let token = tokens.refresh_token.unwrap();
     let stranger = world.client("/mcp/raw/echo").await;
     assert!(stranger.refresh(&token).await.unwrap_err().to_string().starts_with("invalid_grant"));
-    let elsewhere = [("grant_type", "refresh_token"), ("refresh_token", &*token), ("resource", &*world.dice_url())];
+    let elsewhere =
+        [("grant_type", "refresh_token"), ("refresh_token", &*token), ("resource", &*world.dice_url())];
     assert_eq!(client.token(&elsewhere).await.unwrap().1["error"], "invalid_target");
     let without = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
     assert_eq!(client.token(&without).await.unwrap().0, 200, "resource defaults to the grant's");
@@ -165,10 +171,17 @@ async fn a_user_outside_the_routes_groups_is_told_whom_to_ask() {
     };
     let world = World::with(Keep::Embedded, site).await;
     let (_, alice) = world.sign_in("/mcp/raw/echo", "alice").await;
-    let response = http().get(world.url("/mcp/raw/echo")).bearer_auth(&alice.access_token).send().await.unwrap();
+    let response =
+        http().get(world.url("/mcp/raw/echo")).bearer_auth(&alice.access_token).send().await.unwrap();
     assert_eq!(response.status(), 403);
     assert!(response.headers().get("www-authenticate").is_none());
-    assert!(response.text().await.unwrap().contains("ask your Okta administrator for one of these groups: Admins"));
+    assert!(
+        response
+            .text()
+            .await
+            .unwrap()
+            .contains("ask your Okta administrator for one of these groups: Admins")
+    );
     let (_, carol) = world.sign_in("/mcp/raw/echo", "carol").await;
     assert_eq!(status(&world, "/mcp/raw/echo", &carol.access_token).await, 200);
 }

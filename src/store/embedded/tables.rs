@@ -3,7 +3,9 @@
 use super::records::{self, code};
 use crate::clock::Timestamp;
 use crate::store::{Cursor, Feed, GrantId, GrantRecord, Key, Owner};
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction,
+};
 use std::time::Duration;
 
 /// Kind and key → expiry and value.
@@ -146,7 +148,8 @@ impl<'t> Tables<'t> {
     /// Takes a grant out, ended or not, and what it was looked up by.
     pub(super) fn delete_grant(&mut self, id: GrantId) -> Result<(), redb::Error> {
         let found = self.records.get(&*place(Kind::Grant, &id.0))?;
-        let record = found.and_then(|value| split(value.value()).and_then(|(at, value)| records::decode(id, at, value)));
+        let record = found
+            .and_then(|value| split(value.value()).and_then(|(at, value)| records::decode(id, at, value)));
         for (owner, key) in record.map(|record| record.owners).unwrap_or_default() {
             self.owned.remove(&*owned_key(owner, key, id))?;
         }
@@ -210,7 +213,8 @@ pub(super) fn read_grant(
     now: Timestamp,
 ) -> Result<Option<GrantRecord>, redb::Error> {
     let found = transaction.open_table(RECORDS)?.get(&*place(Kind::Grant, &id.0))?;
-    let found = found.and_then(|value| split(value.value()).and_then(|(at, value)| records::decode(id, at, value)));
+    let found =
+        found.and_then(|value| split(value.value()).and_then(|(at, value)| records::decode(id, at, value)));
     Ok(found.filter(|record| now < record.expires_at))
 }
 

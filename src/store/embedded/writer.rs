@@ -56,7 +56,8 @@ impl Writer {
     /// Starts the thread.
     pub(super) fn start(database: Arc<Database>, clock: Clock) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(QUEUE);
-        let thread = thread::Builder::new().name("store".into()).spawn(move || run(&database, &clock, &jobs))?;
+        let thread =
+            thread::Builder::new().name("store".into()).spawn(move || run(&database, &clock, &jobs))?;
         Ok(Self { jobs: Some(sender), thread: Some(thread) })
     }
 
