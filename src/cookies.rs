@@ -67,7 +67,7 @@ mod tests {
     fn a_cookie_on_https_is_bound_to_the_host() {
         let cookie = Cookie::new(Kind::Login, "abc", true);
         assert_eq!(
-            cookie.set("v", Duration::from_secs(600)),
+            cookie.set("v", Duration::from_mins(10)),
             "__Host-mcp-login-abc=v; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure"
         );
     }

@@ -50,7 +50,7 @@ pub type Then = Box<dyn FnOnce(Bytes) -> Pin<Box<dyn Future<Output = Response<By
 
 impl Inspect {
     /// Reads at most `limit` bytes and goes on with `then`.
-    pub fn new<F>(limit: usize, then: impl FnOnce(Bytes) -> F + Send + 'static) -> Decision
+    pub fn first<F>(limit: usize, then: impl FnOnce(Bytes) -> F + Send + 'static) -> Decision
     where
         F: Future<Output = Response<Bytes>> + Send + 'static,
     {

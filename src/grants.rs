@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A lost response is answered with the same successor for this long.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Makes, reads and ends grants in a store, sealed.
 pub struct Grants {

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long a consent is remembered.
-const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const REMEMBERED: Duration = Duration::from_hours(2160);
 
 /// A consent page under way, sealed into its form.
 #[derive(Serialize, Deserialize)]
@@ -119,20 +119,27 @@ pub async fn start(
     Ok((begun.url.into(), cookie.set(nonce.expose(), LOGIN_TTL)))
 }
 
-/// The end of step 3: makes the code and sends the browser back with it.
+/// The end of step 3: the code is made. How the browser goes on depends on how it came.
+pub struct Finished {
+    to: ReturnAddress,
+    url: String,
+    remembered: Option<String>,
+}
+
+/// Makes the code.
 pub async fn finish(
     gateway: &Gateway,
     head: &Head,
     request: AuthorizationRequest,
     signed_in: Waiting,
-) -> Result<Response<Bytes>, Failure> {
+) -> Result<Finished, Failure> {
     let route = request
         .route(&gateway.site.table)
         .ok_or_else(|| Refused::invalid_request("this gateway does not have that MCP server any more"))?;
     let scopes: Vec<String> =
         scope::narrow(request.scope.as_deref(), route).into_iter().map(str::to_owned).collect();
     let minted = gateway.credentials.mint();
-    let return_address = request.return_address();
+    let to = request.return_address();
     let remembered = remember(gateway, &request, &signed_in, &scopes);
     Audit {
         event: "login",
@@ -151,9 +158,26 @@ pub async fn finish(
         grant: gateway.credentials.random(),
     };
     gateway.grants.put_code(credential::digest(minted.expose()), &code, gateway.site.tokens.code_ttl).await?;
-    let url = return_address.approval(minted.expose(), gateway.iss());
-    let response = send(&return_address, &url, Outcome::Approved);
-    Ok(remembered.iter().fold(response, |response, cookie| reply::with_cookie(response, cookie)))
+    let url = to.approval(minted.expose(), gateway.iss());
+    Ok(Finished { to, url, remembered })
+}
+
+impl Finished {
+    /// Sends a browser back that came by a link or a redirect.
+    pub fn by_redirect(self) -> Response<Bytes> {
+        let response = send(&self.to, &self.url, Outcome::Approved);
+        self.remembering(response)
+    }
+
+    /// Sends a browser back that came by our form.
+    pub fn by_page(self) -> Response<Bytes> {
+        let response = leave(&self.url, self.to.redirect_uri.destination().label(), Outcome::Approved);
+        self.remembering(response)
+    }
+
+    fn remembering(&self, response: Response<Bytes>) -> Response<Bytes> {
+        self.remembered.iter().fold(response, |response, cookie| reply::with_cookie(response, cookie))
+    }
 }
 
 /// Sends the browser to the client's redirect URI: at once, or by a page where a person stays behind, because a
@@ -172,10 +196,20 @@ pub fn leave(url: &str, destination: &str, outcome: Outcome) -> Response<Bytes> 
     reply::html(StatusCode::OK, Leaving { to: url, destination, outcome }.page())
 }
 
-/// Sends a refusal back to the client after the person has consented or denied.
+/// Sends a refusal back to the client, to a browser that came by a link or a redirect.
 pub fn send_back(gateway: &Gateway, to: &ReturnAddress, failure: Failure) -> Response<Bytes> {
-    let refused = failure.public();
-    send(to, &to.refusal(&refused, gateway.iss()), Outcome::Denied)
+    send(to, &to.refusal(&failure.public(), gateway.iss()), Outcome::Failed)
+}
+
+/// Sends a refusal back to the client, to a browser that came by our form.
+pub fn send_back_by_page(
+    gateway: &Gateway,
+    to: &ReturnAddress,
+    failure: Failure,
+    outcome: Outcome,
+) -> Response<Bytes> {
+    let url = to.refusal(&failure.public(), gateway.iss());
+    leave(&url, to.redirect_uri.destination().label(), outcome)
 }
 
 /// A dead end that ends well: what happened, and that connecting once more helps.

@@ -145,9 +145,10 @@ pub fn with_cookie(mut response: Response<Bytes>, cookie: &str) -> Response<Byte
 
 /// Sets a header whose value we made.
 pub fn set(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
-    match HeaderValue::from_str(value) {
-        Ok(value) => drop(response.headers_mut().insert(name, value)),
-        Err(_) => tracing::error!(header = %name, "a value that no header can hold was left out"),
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    } else {
+        tracing::error!(header = %name, "a value that no header can hold was left out");
     }
 }
 

@@ -175,21 +175,21 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_in_its_context_and_purpose_alone() {
         let entropy = Entropy::seeded(1);
-        let sealer = keys(&[1]).sealer(Purpose::ClientId);
-        let sealed = sealer.seal(&entropy, b"metadata", b"https://mcp.example.com");
-        assert_eq!(sealer.open(&sealed, b"https://mcp.example.com").as_deref(), Some(&b"metadata"[..]));
-        assert_eq!(sealer.open(&sealed, b"https://other.example.com"), None);
+        let key = keys(&[1]).sealer(Purpose::ClientId);
+        let sealed = key.seal(&entropy, b"metadata", b"https://mcp.example.com");
+        assert_eq!(key.open(&sealed, b"https://mcp.example.com").as_deref(), Some(&b"metadata"[..]));
+        assert_eq!(key.open(&sealed, b"https://other.example.com"), None);
         assert_eq!(keys(&[1]).sealer(Purpose::Record).open(&sealed, b"https://mcp.example.com"), None);
     }
 
     #[test]
     fn one_altered_bit_does_not_open() {
-        let sealer = keys(&[1]).sealer(Purpose::ClientId);
-        let sealed = sealer.seal(&Entropy::seeded(1), b"metadata", b"");
+        let key = keys(&[1]).sealer(Purpose::ClientId);
+        let sealed = key.seal(&Entropy::seeded(1), b"metadata", b"");
         for bit in 0..sealed.len() * 8 {
             let mut altered = sealed.clone();
             altered[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(sealer.open(&altered, b""), None, "bit {bit}");
+            assert_eq!(key.open(&altered, b""), None, "bit {bit}");
         }
     }
 

@@ -17,4 +17,4 @@ pub use table::{Found, Table};
 
 /// The paths that the gateway itself serves; a route's pattern is none of them and below none of them.
 pub const RESERVED: &[&str] =
-    &["/", "/.well-known/", "/assets/", "/auth/", "/healthz", "/metrics", "/oauth/", "/readyz"];
+    &["/", "/.well-known/", "/assets/", "/auth/", "/healthz", "/metrics", "/oauth/", "/readyz", "/token"];

@@ -110,7 +110,7 @@ fn bad_redirect(head: &Head, refused: Refused) -> Response<Bytes> {
     )
 }
 
-/// 400 for all clients: FastMCP takes anything else but a redirect for a broken server. A page for a browser,
+/// 400 for all clients: `FastMCP` takes anything else but a redirect for a broken server. A page for a browser,
 /// JSON for a program that looks before it opens one.
 fn never_redirected(head: &Head, refused: Refused, title: &str, what_to_do: Guidance<'_>) -> Response<Bytes> {
     let accept = head.parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();

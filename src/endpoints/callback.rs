@@ -80,7 +80,7 @@ async fn end(
     };
     let waiting = waiting(signed_in);
     if before {
-        return login::finish(gateway, head, login.request, waiting).await;
+        return Ok(login::finish(gateway, head, login.request, waiting).await?.by_redirect());
     }
     let key = gateway.credentials.random();
     gateway.grants.put_login(key, &waiting).await?;

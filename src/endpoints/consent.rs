@@ -79,7 +79,9 @@ async fn approve(
             reply::with_cookie(page, &cookie)
         }),
     };
-    response.unwrap_or_else(|failure| login::send_back(gateway, &return_address, failure))
+    response.unwrap_or_else(|failure| {
+        login::send_back_by_page(gateway, &return_address, failure, Outcome::Failed)
+    })
 }
 
 /// The person had signed in before they were asked.
@@ -92,7 +94,7 @@ async fn after_login(
     let waiting = gateway.grants.take_login(key).await?;
     let waiting =
         waiting.ok_or_else(|| Refused::new(Code::AccessDenied, "the login has expired: start again"))?;
-    login::finish(gateway, head, request, waiting).await
+    Ok(login::finish(gateway, head, request, waiting).await?.by_page())
 }
 
 fn deny(gateway: &Gateway, head: &Head, asking: &Asking) -> Response<Bytes> {
@@ -102,6 +104,5 @@ fn deny(gateway: &Gateway, head: &Head, asking: &Asking) -> Response<Bytes> {
     Audit { event: "consent_denied", request_id: &head.request_id, client, route, ..Audit::default() }
         .record();
     let refused = Refused::new(Code::AccessDenied, "the person denied the request");
-    let url = to.refusal(&refused, gateway.iss());
-    login::leave(&url, to.redirect_uri.destination().label(), Outcome::Denied)
+    login::send_back_by_page(gateway, &to, refused.into(), Outcome::Denied)
 }

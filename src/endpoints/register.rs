@@ -7,16 +7,16 @@ use crate::oauth::client::AuthMethod;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::registration;
 use crate::reply::{self, Failure};
+use crate::secret::Secret;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use std::sync::Arc;
 
 /// The longest registration that is read, in bytes.
 pub const LONGEST: usize = 64 * 1024;
 
 /// Registers a client.
-pub async fn post(gateway: Arc<Gateway>, request_id: String, body: Bytes) -> Response<Bytes> {
-    match register(&gateway, &request_id, &body) {
+pub fn post(gateway: &Gateway, request_id: &str, body: &[u8]) -> Response<Bytes> {
+    match register(gateway, request_id, body) {
         Ok(response) => response,
         Err(refused) => reply::refused(Failure::Refused(refused)),
     }
@@ -33,7 +33,7 @@ fn register(gateway: &Gateway, request_id: &str, body: &[u8]) -> Result<Response
         )
     })?;
     let secret = (client.auth_method != AuthMethod::None).then(|| credentials.client_secret(&client_id));
-    let answer = registration::response(&client, &client_id, secret.as_ref().map(|secret| secret.expose()));
+    let answer = registration::response(&client, &client_id, secret.as_ref().map(Secret::expose));
     Audit { event: "registration", request_id, client: &client.name, ..Audit::default() }.record();
     Ok(reply::json(StatusCode::CREATED, &answer))
 }

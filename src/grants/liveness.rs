@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 const FRESH: Duration = Duration::from_secs(3);
-const USABLE: Duration = Duration::from_secs(60);
+const USABLE: Duration = Duration::from_mins(1);
 /// The bound of the cache; a grant takes about half a KiB.
 const MOST: usize = 100_000;
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long a person may take at Okta.
-pub const LOGIN_TTL: Duration = Duration::from_secs(10 * 60);
+pub const LOGIN_TTL: Duration = Duration::from_mins(10);
 
 /// A login under way at Okta, found again by its state.
 #[derive(Serialize, Deserialize)]

@@ -65,7 +65,9 @@ impl RedirectUri {
             "http" => return Err("http is only for loopback: use https"),
             scheme if private_use(scheme, schemes) => {}
             _ => {
-                return Err("its scheme is not allowed: use https, http on loopback, or a reverse-DNS scheme");
+                return Err(
+                    "its scheme is not allowed: use https, http on loopback, or a reverse-DNS scheme",
+                );
             }
         }
         Ok(Self(uri.to_owned()))

@@ -11,12 +11,12 @@ use tokio::sync::Mutex;
 use url::Url;
 
 /// How long a copy counts before it is fetched anew.
-const COUNTS: Duration = Duration::from_secs(60 * 60);
+const COUNTS: Duration = Duration::from_hours(1);
 /// After a failure, and between two searches for an unknown key.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 const PAUSE_BETWEEN_SEARCHES: Duration = Duration::from_secs(10);
 
-/// OIDC discovery's members that we need (OpenID Connect Discovery §3).
+/// OIDC discovery's members that we need (`OpenID` Connect Discovery §3).
 #[derive(Debug, Deserialize)]
 pub(super) struct Metadata {
     pub(super) issuer: String,

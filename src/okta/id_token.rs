@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 const ALGORITHMS: &[Algorithm] =
     &[Algorithm::Rs256, Algorithm::Es256, Algorithm::Rs384, Algorithm::Rs512, Algorithm::Es384];
-const LEEWAY: Duration = Duration::from_secs(60);
+const LEEWAY: Duration = Duration::from_mins(1);
 /// OIDC Core §2.
 const LONGEST_SUB: usize = 255;
 

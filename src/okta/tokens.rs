@@ -44,6 +44,7 @@ type TokenClient = Client<
 >;
 
 /// What Okta gave.
+#[expect(clippy::struct_field_names, reason = "RFC 6749 §5.1 and OIDC Core name them so")]
 pub(super) struct Tokens {
     pub(super) access_token: Secret,
     pub(super) refresh_token: Option<Secret>,

@@ -10,6 +10,8 @@ pub enum Outcome {
     Approved,
     /// Access was refused; the client is told.
     Denied,
+    /// Okta, or something behind us, did not go along; the client is told why.
+    Failed,
     /// Access was given; Okta asks who it is.
     ToSignIn,
 }
@@ -48,6 +50,7 @@ impl Leaving<'_> {
         match self.outcome {
             Outcome::Approved => "Access allowed",
             Outcome::Denied => "Access denied",
+            Outcome::Failed => "Signing in did not work",
             Outcome::ToSignIn => "Now sign in",
         }
     }

@@ -31,6 +31,7 @@ fn every_page(text: &str, url: &str) -> Vec<(&'static str, Page)> {
         ("consent, unverified", Consent { client_origin: ClientOrigin::SelfRegistered, ..consent }.page()),
         ("leaving, approved", leaving(Outcome::Approved)),
         ("leaving, denied", leaving(Outcome::Denied)),
+        ("leaving, failed", leaving(Outcome::Failed)),
         ("leaving, to sign in", leaving(Outcome::ToSignIn)),
         ("problem, register", problem(Guidance::RegisterAgain)),
         ("problem, start", problem(Guidance::StartAgain)),

@@ -205,7 +205,9 @@ mod tests {
 
     fn between(data: &[&str]) -> bool {
         let mut boundary = Boundary::START;
-        data.iter().for_each(|data| boundary.pass(data.as_bytes()));
+        for data in data {
+            boundary.pass(data.as_bytes());
+        }
         boundary.between_events
     }
 

@@ -93,7 +93,9 @@ pub(super) fn toward_server(
     // Nearly every request has none of these: look first, collect only when there is something.
     if headers.keys().any(claims_identity) {
         let claims: Vec<HeaderName> = headers.keys().filter(|name| claims_identity(name)).cloned().collect();
-        claims.iter().for_each(|name| drop(headers.remove(name)));
+        for name in &claims {
+            headers.remove(name);
+        }
     }
     let (scheme, host) = base_url.split_once("://").unwrap_or(("http", base_url));
     insert(headers, HOST, route.target.authority);
@@ -127,7 +129,9 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
                 value.split(',').filter_map(|name| name.trim().parse().ok()).collect::<Vec<_>>()
             })
             .collect();
-        named.iter().for_each(|name| drop(headers.remove(name)));
+        for name in &named {
+            headers.remove(name);
+        }
     }
     for name in &HOP_BY_HOP {
         headers.remove(name);

@@ -72,14 +72,18 @@ fn mcp_servers(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
 fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     let register =
         warp::path!("auth" / "register").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-            Inspect::new(register::LONGEST, move |body| open(register::post(g, head.request_id, body)))
+            Inspect::first(register::LONGEST, move |body| {
+                ready(open_to_scripts(register::post(&g, &head.request_id, &body)))
+            })
         }));
-    let token = warp::path!("auth" / "token").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-        Inspect::new(token::LONGEST, move |body| open(token::post(g, head, body)))
+    // `/token` is where MCP 2025-03-26 had it: the Python SDK looks there first when it refreshes a stored token.
+    let token = warp::path!("auth" / "token").or(warp::path!("token")).unify();
+    let token = token.and(warp::post()).and(head()).map(with(gateway, |g, head| {
+        Inspect::first(token::LONGEST, move |body| open(token::post(g, head, body)))
     }));
     let consent =
         warp::path!("auth" / "authorize").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-            Inspect::new(consent::LONGEST, move |body| consent::post(g, head, body))
+            Inspect::first(consent::LONGEST, move |body| consent::post(g, head, body))
         }));
     let authorize = warp::path!("auth" / "authorize")
         .and(warp::get())
@@ -106,7 +110,10 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
 }
 
 fn well_known(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
-    let preflight = warp::path!(".well-known" / ..).and(warp::options()).map(preflight_answer);
+    // "Method not allowed" would outrank the 404 of a path that no document has.
+    let preflight = warp::path!(".well-known" / ..)
+        .and(warp::options().or_else(|_| ready(Err(warp::reject::not_found()))))
+        .map(preflight_answer);
     let server = warp::path!(".well-known" / "oauth-authorization-server")
         .or(warp::path!(".well-known" / "openid-configuration"))
         .unify()

@@ -21,7 +21,7 @@ use tokio::task::LocalSet;
 /// A client that is slower than this to send a head is attacking us, or gone.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// All header fields of a request together, in bytes.
-const LARGEST_HEAD: usize = 32 * 1024;
+const LARGEST_HEAD: u32 = 32 * 1024;
 const MOST_HEADERS: usize = 100;
 /// Between two tries to accept, when the process has run out of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -114,12 +114,12 @@ fn builder() -> Builder<OnThisThread> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(LARGEST_HEAD)
+        .max_buf_size(LARGEST_HEAD as usize)
         .max_headers(MOST_HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(LARGEST_HEAD as u32)
+        .max_header_list_size(LARGEST_HEAD)
         .max_concurrent_streams(200)
         .keep_alive_interval(HEAD_TIMEOUT)
         .keep_alive_timeout(HEAD_TIMEOUT);

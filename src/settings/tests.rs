@@ -14,9 +14,9 @@ const SITE: Site = Site {
         groups_claim: "groups",
     },
     tokens: Tokens {
-        access_ttl: Duration::from_secs(600),
-        refresh_ttl: Duration::from_secs(86_400),
-        code_ttl: Duration::from_secs(60),
+        access_ttl: Duration::from_mins(10),
+        refresh_ttl: Duration::from_hours(24),
+        code_ttl: Duration::from_mins(1),
     },
     allowed_origins: &[],
     redirect_schemes: &[],

@@ -23,7 +23,7 @@ impl BaseUrl {
         }
         let text: Arc<str> = url.origin().ascii_serialization().into();
         let authority = text.split_once("://").map_or(&*text, |(_, authority)| authority).into();
-        Ok(Self { authority, text })
+        Ok(Self { text, authority })
     }
 
     /// Such as `https://mcp.example.com`.

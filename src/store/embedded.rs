@@ -72,7 +72,7 @@ impl Embedded {
         sealed: Vec<u8>,
         expires_at: Timestamp,
     ) -> Result<(), Unavailable> {
-        self.write(Durable::No, move |tables| tables.put(Kind::Login, &key.0, expires_at, &sealed)).await
+        self.write(Durable::No, move |tables| tables.put((Kind::Login, &key.0), expires_at, &sealed)).await
     }
 
     pub(super) async fn take_login(&self, key: Key) -> Result<Option<Vec<u8>>, Unavailable> {
@@ -91,7 +91,7 @@ impl Embedded {
         expires_at: Timestamp,
     ) -> Result<(), Unavailable> {
         self.write(Durable::Yes, move |tables| {
-            tables.put(Kind::Code, &key.0, expires_at, &[&[0], &*sealed].concat())
+            tables.put((Kind::Code, &key.0), expires_at, &[&[0], &*sealed].concat())
         })
         .await
     }
@@ -102,7 +102,7 @@ impl Embedded {
             let first = value.first() == Some(&0);
             if first {
                 value[0] = 1;
-                tables.put(Kind::Code, &key.0, expires_at, &value)?;
+                tables.put((Kind::Code, &key.0), expires_at, &value)?;
             }
             value.remove(0);
             Ok(Some(TakenCode { sealed: value, first }))
@@ -127,7 +127,7 @@ impl Embedded {
             let transaction = self.database.begin_read()?;
             tables::read_grant(&transaction, id, self.clock.now())
         };
-        read().map_err(unavailable)
+        read().map_err(|error| unavailable(&error))
     }
 
     pub(super) async fn rotate(&self, id: GrantId, rotate: Rotate) -> Result<Rotation, Unavailable> {
@@ -177,7 +177,7 @@ impl Embedded {
     #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
     pub(super) async fn revoked_since(&self, cursor: Cursor) -> Result<Feed, Unavailable> {
         let read = || -> Result<_, redb::Error> { tables::read_feed(&self.database.begin_read()?, cursor) };
-        read().map_err(unavailable)
+        read().map_err(|error| unavailable(&error))
     }
 
     #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
@@ -191,14 +191,14 @@ impl Embedded {
         let read = || -> Result<_, redb::Error> {
             tables::read_owned(&self.database.begin_read()?, (owner, key), limit, now)
         };
-        read().map_err(unavailable)
+        read().map_err(|error| unavailable(&error))
     }
 
     pub(super) async fn use_once(&self, key: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
         self.write(Durable::Yes, move |tables| {
             let first = tables.get(Kind::Once, &key.0)?.is_none();
             if first {
-                tables.put(Kind::Once, &key.0, expires_at, &[])?;
+                tables.put((Kind::Once, &key.0), expires_at, &[])?;
             }
             Ok(first)
         })
@@ -210,7 +210,7 @@ impl Embedded {
             let counted = tables.get(Kind::Counter, &key.0)?;
             let so_far = counted.and_then(|(_, value)| value.try_into().ok()).map_or(0, u64::from_be_bytes);
             let count = so_far.saturating_add(1);
-            tables.put(Kind::Counter, &key.0, window_ends, &count.to_be_bytes())?;
+            tables.put((Kind::Counter, &key.0), window_ends, &count.to_be_bytes())?;
             Ok(count)
         })
         .await
@@ -225,7 +225,7 @@ impl Embedded {
         self.write(Durable::No, move |tables| {
             let free = tables.get(Kind::Lease, &key.0)?.is_none_or(|(_, has)| has == holder.0);
             if free {
-                tables.put(Kind::Lease, &key.0, expires_at, &holder.0)?;
+                tables.put((Kind::Lease, &key.0), expires_at, &holder.0)?;
             }
             Ok(free)
         })
@@ -252,12 +252,12 @@ fn end(tables: &mut Tables<'_>, id: GrantId) -> Result<bool, redb::Error> {
     let alive = tables.grant(id)?.is_some();
     tables.delete_grant(id)?;
     let until = tables.now().after(Duration::from_millis(TOMBSTONE_MILLIS));
-    tables.put(Kind::Tombstone, &id.0, until, &[])?;
+    tables.put((Kind::Tombstone, &id.0), until, &[])?;
     tables.append_to_feed(id)?;
     Ok(alive)
 }
 
-fn unavailable(error: redb::Error) -> Unavailable {
+fn unavailable(error: &redb::Error) -> Unavailable {
     tracing::error!(%error, "the embedded store failed");
     Unavailable(error.to_string())
 }

@@ -1,5 +1,8 @@
 //! temp
-use super::*;
+use super::{
+    Clock, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Rotate, Rotation, TakenCode, Timestamp,
+    Unavailable,
+};
 use crate::secret::Secret;
 /// temp
 pub struct RedisConfig {

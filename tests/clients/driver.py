@@ -26,10 +26,14 @@ REDIRECT_URI = os.environ.get("REDIRECT_URI", "http://localhost:43110/callback")
 CLIENT_ID = os.environ.get("CLIENT_ID")
 CLIENT_SECRET = os.environ.get("CLIENT_SECRET")
 BROWSER = Path(__file__).resolve().parent / "browser.mjs"
+CLOCK_AHEAD = float(os.environ.get("CLOCK_AHEAD", "0"))
 BROWSER_LOG = STATE_DIR / f"browser-{os.getpid()}.log"
 
 STATE_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 os.environ["BROWSER_LOG"] = str(BROWSER_LOG)
+
+machine_time = time.time
+time.time = lambda: machine_time() + CLOCK_AHEAD
 
 
 def drive(client, package, session):

@@ -1,5 +1,6 @@
 //! A world for a test: Okta, MCP servers and a gateway in front of them, all on ports of their own.
 
+mod raw;
 mod site;
 
 pub(crate) use site::SiteOf;
@@ -9,6 +10,7 @@ use gateway::commands::serve::{Serving, assemble};
 use gateway::gateway::Outside;
 use gateway::settings::{Environment, Settings};
 use gateway_routes::Site;
+use gateway_standins::Time;
 use gateway_standins::backend::Backend;
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Client, Login, Tokens};
@@ -34,7 +36,8 @@ pub(crate) enum Keep {
 /// All that a test talks to.
 pub(crate) struct World {
     pub(crate) okta: Okta,
-    pub(crate) dice: McpServer,
+    // Serves for as long as the world lives.
+    _dice: McpServer,
     pub(crate) backend: Backend,
     pub(crate) redis: Option<Redis>,
     pub(crate) base_url: String,
@@ -61,7 +64,24 @@ impl World {
 
     /// A world with this Okta; the redirect URI is set here.
     pub(crate) async fn with_okta(
-        mut options: OktaOptions,
+        options: OktaOptions,
+        keep: Keep,
+        change: impl FnOnce(SiteOf) -> SiteOf,
+    ) -> Self {
+        Self::made((Clock::system(), options), keep, change).await
+    }
+
+    /// A world on the embedded store in which time stands still until its clock is moved; Okta goes by it too.
+    pub(crate) async fn in_standing_time(change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
+        let clock = Clock::manual(Clock::system().now());
+        let okta = clock.clone();
+        let time = Time::from_source(move || okta.now().seconds());
+        let options = OktaOptions { time, ..OktaOptions::default() };
+        Self::made((clock, options), Keep::Embedded, change).await
+    }
+
+    async fn made(
+        (clock, mut options): (Clock, OktaOptions),
         keep: Keep,
         change: impl FnOnce(SiteOf) -> SiteOf,
     ) -> Self {
@@ -82,10 +102,9 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let okta_url = okta.url().to_owned();
         let serving = None;
-        let clock = Clock::system();
         let mut world = Self {
             okta,
-            dice,
+            _dice: dice,
             backend,
             redis,
             base_url,

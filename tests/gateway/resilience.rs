@@ -51,7 +51,7 @@ async fn it_starts_while_redis_is_down_and_becomes_ready_when_redis_comes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_store_it_answers_503_and_never_401() {
-    let mut world = World::with(Keep::Redis, |site| site).await;
+    let world = World::with(Keep::Redis, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let (_, never_seen) = world.sign_in("/mcp/raw/echo", "alice").await;
     assert_eq!(call(&world, &tokens.access_token).await, 200);

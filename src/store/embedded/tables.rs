@@ -21,7 +21,7 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const PAGE: usize = 1000;
 /// The feed's bound: more revocations than this between two looks are a reset.
 const LONGEST_FEED: u64 = 100_000;
-const FEED_LIVES: Duration = Duration::from_secs(60 * 60);
+const FEED_LIVES: Duration = Duration::from_hours(1);
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,8 +109,7 @@ impl<'t> Tables<'t> {
     /// Puts a record in the place of an older one.
     pub(super) fn put(
         &mut self,
-        kind: Kind,
-        key: &[u8],
+        (kind, key): (Kind, &[u8]),
         expires_at: Timestamp,
         value: &[u8],
     ) -> Result<(), redb::Error> {
@@ -142,7 +141,7 @@ impl<'t> Tables<'t> {
         for (owner, key) in &record.owners {
             self.owned.insert(&*owned_key(*owner, *key, record.id), ())?;
         }
-        self.put(Kind::Grant, &record.id.0, record.expires_at, &records::encode(record))
+        self.put((Kind::Grant, &record.id.0), record.expires_at, &records::encode(record))
     }
 
     /// Takes a grant out, ended or not, and what it was looked up by.

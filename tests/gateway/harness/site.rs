@@ -24,9 +24,9 @@ impl SiteOf {
                 groups_claim: "groups",
             },
             tokens: Tokens {
-                access_ttl: Duration::from_secs(600),
-                refresh_ttl: Duration::from_secs(30 * 24 * 60 * 60),
-                code_ttl: Duration::from_secs(60),
+                access_ttl: Duration::from_mins(10),
+                refresh_ttl: Duration::from_hours(720),
+                code_ttl: Duration::from_mins(1),
             },
             allowed_origins: &["https://app.example.com"],
             redirect_schemes: &[],
@@ -64,7 +64,7 @@ impl SiteOf {
             identity: Identity::Headers,
             max_body: 4 * 1024 * 1024,
             connect_timeout: Duration::from_secs(5),
-            response_timeout: Duration::from_secs(60),
+            response_timeout: Duration::from_mins(1),
         };
         self.routes.retain(|other| other.pattern != pattern);
         self.routes.push(change(route));

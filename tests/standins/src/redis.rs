@@ -78,10 +78,9 @@ impl Redis {
     pub fn command(&self, words: &[&str]) -> io::Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         stream.set_read_timeout(Some(ANSWER))?;
-        let mut command = format!("*{}\r\n", words.len());
-        for word in words {
-            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
+        let arguments: Vec<String> =
+            words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        let command = format!("*{}\r\n{}", words.len(), arguments.concat());
         stream.write_all(command.as_bytes())?;
         let mut answer = vec![0; 64 * 1024];
         let length = stream.read(&mut answer)?;
