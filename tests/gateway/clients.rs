@@ -1,54 +1,16 @@
 //! The packages that people really use: each signs in, calls the dice tool, and calls it again after a restart
 //! of the gateway without signing in. `tests/clients/README.md` says what the drivers are.
 
+use crate::harness::drivers::{self, FASTMCP, MCP_REMOTE, PYTHON, Provider, TYPESCRIPT_V1, TYPESCRIPT_V2};
 use crate::harness::{CALLBACK, Keep, World};
-use gateway_standins::okta::OktaOptions;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::process::Command;
 
-/// The drivers end by themselves after a minute.
-const LIMIT: Duration = Duration::from_secs(70);
-
-const MCP_REMOTE: &[&str] = &["node", "mcp-remote.mjs"];
-const TYPESCRIPT_V2: &[&str] = &["node", "typescript-v2.mjs"];
-const TYPESCRIPT_V1: &[&str] = &["node", "typescript-v1.mjs"];
-const PYTHON: &[&str] = &[".venv/bin/python", "python-sdk.py"];
-const FASTMCP: &[&str] = &[".venv/bin/python", "python-fastmcp.py"];
-
-fn drivers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
-}
-
-/// Runs a driver against the dice server and returns the line that it ends with.
+/// Runs a driver against the dice server; it must end well.
 async fn run(driver: &[&str], world: &World, state: &TempDir, more: &[(&str, &str)]) -> Value {
-    let program = if driver[0].starts_with('.') { drivers().join(driver[0]) } else { driver[0].into() };
-    let child = Command::new(program)
-        .args(&driver[1..])
-        .current_dir(drivers())
-        .env("MCP_URL", world.dice_url())
-        .env("STATE_DIR", state.path())
-        .env("TOOL", "roll")
-        .env("ARGUMENTS", r#"{"sides":6,"count":2}"#)
-        .envs(more.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!("{driver:?}: {error}: run `make test`, which calls tests/clients/setup.sh")
-        });
-    let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await.expect("a driver ends").unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let diagnostics = String::from_utf8_lossy(&output.stderr);
-    let last = stdout.lines().last().unwrap_or_default();
-    let line: Value =
-        serde_json::from_str(last).unwrap_or_else(|_| panic!("{driver:?}: {stdout}\n{diagnostics}"));
-    assert_eq!(line["ok"], true, "{driver:?}: {line}\n{diagnostics}");
+    let line = drivers::run(driver, &world.dice_url(), state.path(), more).await;
+    assert_eq!(line["ok"], true, "{driver:?}: {line}");
     line
 }
 
@@ -135,30 +97,11 @@ async fn a_person_with_an_okta_session_clicks_once() {
     assert_eq!(second["forms"], serde_json::json!(["approve"]));
 }
 
-/// `oidc-provider`, certified by the `OpenID` Foundation, in Okta's place.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certified_openid_provider_may_stand_in_oktas_place() {
-    let options = OktaOptions::default();
     let mut world = World::start().await;
-    let callback = world.url("/auth/callback");
-    let mut provider = Command::new("node")
-        .arg("oidc-provider.mjs")
-        .current_dir(drivers())
-        .env("PORT", "0")
-        .env("ISSUER_PATH", "/oauth2/default")
-        .env("OKTA_CLIENT_ID", &options.client_id)
-        .env("OKTA_CLIENT_SECRET", &options.client_secret)
-        .env("OKTA_REDIRECT_URI", callback)
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = tokio::io::BufReader::new(provider.stdout.take().unwrap());
-    let mut ready = String::new();
-    let line = tokio::io::AsyncBufReadExt::read_line(&mut lines, &mut ready);
-    tokio::time::timeout(LIMIT, line).await.unwrap().unwrap();
-    let issuer = ready.trim().strip_prefix("ready ").expect("the provider is ready");
-    world.okta_url(issuer).await;
+    let provider = Provider::start(&world.url("/auth/callback")).await;
+    world.okta_url(&provider.issuer).await;
     let first = run(MCP_REMOTE, &world, &tempfile::tempdir().unwrap(), &[]).await;
     assert_eq!(first["signed_in"], true);
     run(PYTHON, &world, &tempfile::tempdir().unwrap(), &[("REDIRECT_URI", CALLBACK)]).await;

@@ -1,5 +1,8 @@
 //! A world for a test: Okta, MCP servers and a gateway in front of them, all on ports of their own.
 
+pub(crate) mod binary;
+pub(crate) mod drivers;
+pub(crate) mod ports;
 mod raw;
 mod site;
 

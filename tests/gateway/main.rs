@@ -13,4 +13,5 @@ mod process;
 mod proxy;
 mod registration;
 mod resilience;
+mod seed;
 mod tokens;

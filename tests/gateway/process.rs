@@ -1,11 +1,15 @@
 //! The binary itself: what it prints, when it refuses to start, how it ends.
 
+use crate::harness::binary::{BINARY, Site, built_for};
+use std::path::Path;
 use std::process::{Command, Output};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_secure-mcp-okta-gateway");
-
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(BINARY);
+    run_binary(Path::new(BINARY), arguments, environment)
+}
+
+fn run_binary(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(environment.iter().copied());
     command.output().unwrap()
 }
@@ -35,4 +39,24 @@ fn half_configured_it_does_not_start_and_names_all_that_is_missing() {
     for name in ["OKTA_URL", "OKTA_CLIENT_ID", "OKTA_CLIENT_SECRET", "GATEWAY_SECRET"] {
         assert!(text.contains(name), "{name} is missing in\n{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_binary_belongs_to_its_environment_and_refuses_another_base_url() {
+    let binary = built_for(Site::Pinned).await;
+    let folder = tempfile::tempdir().unwrap();
+    let environment =
+        [("OKTA_CLIENT_SECRET", "secret-of-the-app"), ("DATA_DIR", folder.path().to_str().unwrap())];
+    let other = [("BASE_URL", "https://staging.example.com"), ("OKTA_URL", "https://other.okta.com")];
+    let output = run_binary(&binary, &[], &[&environment[..], &other].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    for words in [
+        "BASE_URL contradicts this binary, which was built for https://mcp.example.com (environment production)",
+        "unset BASE_URL, or run the binary of the other environment",
+        "OKTA_URL contradicts this binary, which was built for https://acme.okta.com",
+    ] {
+        assert!(text.contains(words), "{words:?} is missing in\n{text}");
+    }
+    assert!(!text.contains("secret-of-the-app"), "{text}");
 }

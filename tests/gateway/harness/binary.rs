@@ -1,0 +1,148 @@
+//! The gateway as it is shipped: a binary, built for a site, with nothing but its environment.
+
+use super::{http, reserve_port};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The binary of this workspace's own `config.yaml`.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_secure-mcp-okta-gateway");
+/// A loaded machine is slow, a stopped one is seen at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Builds the real binary for the site of `config` (below the workspace). All dependencies come from the folder
+/// that this test was built in; only the gateway itself is compiled once more for each site.
+pub(crate) async fn built_for(site: Site) -> PathBuf {
+    tokio::task::spawn_blocking(move || build(&site)).await.unwrap()
+}
+
+/// A site that a test builds the binary for.
+#[derive(Clone, Copy)]
+pub(crate) enum Site {
+    /// The Go program's `config.yaml`, byte for byte.
+    Seed,
+    /// One that belongs to `https://mcp.example.com`.
+    Pinned,
+}
+
+fn build(site: &Site) -> PathBuf {
+    // The setting is the default's neighbour: it only gives each site's build a place of its own in the cache.
+    let (config, name, codegen_units) = match site {
+        Site::Seed => ("routes/tests/golden/seed/config.yaml", "seed", 255),
+        Site::Pinned => ("tests/gateway/sites/pinned.yaml", "pinned", 254),
+    };
+    let build_dir = Path::new(BINARY).ancestors().nth(2).unwrap();
+    let target_dir = build_dir.join("sites").join(name);
+    let own = format!("profile.dev.package.secure-mcp-okta-gateway.codegen-units={codegen_units}");
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["build", "--locked", "--bin", "secure-mcp-okta-gateway", "--config", &own])
+        .args(["--config", &format!("build.build-dir={build_dir:?}")])
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("GATEWAY_CONFIG", config)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{config}: {}", String::from_utf8_lossy(&output.stderr));
+    target_dir.join("debug/secure-mcp-okta-gateway")
+}
+
+/// A binary that serves on a port of its own; it is killed when this is dropped.
+pub(crate) struct Process {
+    pub(crate) base_url: String,
+    program: PathBuf,
+    environment: Vec<(String, String)>,
+    child: Child,
+    log: Arc<Mutex<String>>,
+    _folder: TempDir,
+    _port: socket2::Socket,
+}
+
+impl Process {
+    /// Starts it with these variables beside `PORT`, `BASE_URL` and `DATA_DIR`, of which `{base_url}` stands for
+    /// the second. Returns when it answers.
+    pub(crate) async fn start(program: &Path, environment: &[(&str, &str)]) -> Self {
+        let (socket, port) = reserve_port();
+        let base_url = format!("http://localhost:{port}");
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data").to_str().unwrap().to_owned();
+        let mut all = vec![
+            ("PORT".to_owned(), port.to_string()),
+            ("BASE_URL".to_owned(), base_url.clone()),
+            ("DATA_DIR".to_owned(), data_dir),
+        ];
+        let given = environment.iter().map(|(name, value)| (*name, value.replace("{base_url}", &base_url)));
+        all.extend(given.map(|(name, value)| (name.to_owned(), value)));
+        let log = Arc::new(Mutex::new(String::new()));
+        let child = spawn(program, &all, &log);
+        let process = Self {
+            base_url,
+            program: program.to_owned(),
+            environment: all,
+            child,
+            log,
+            _folder: folder,
+            _port: socket,
+        };
+        process.answers().await;
+        process
+    }
+
+    /// Gives a variable another value, from the next start on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(other, _)| other != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Ends it as an operator does, and starts it again on the same state.
+    pub(crate) async fn restart(&mut self) {
+        let ended = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(ended.success());
+        assert!(self.child.wait().unwrap().success(), "{}", self.log());
+        self.child = spawn(&self.program, &self.environment, &self.log);
+        self.answers().await;
+    }
+
+    /// Everything that it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    async fn answers(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while http().get(format!("{}/readyz", self.base_url)).send().await.is_err() {
+            assert!(Instant::now() < deadline, "it does not answer: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(program: &Path, environment: &[(String, String)], log: &Arc<Mutex<String>>) -> Child {
+    let mut child = Command::new(program)
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let mut log = log.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    child
+}

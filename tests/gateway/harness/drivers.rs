@@ -1,0 +1,83 @@
+//! The real clients and the certified `OpenID` provider of `tests/clients`, as processes of their own.
+
+use gateway_standins::okta::OktaOptions;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// The drivers end by themselves after a minute.
+const LIMIT: Duration = Duration::from_secs(70);
+
+pub(crate) const MCP_REMOTE: &[&str] = &["node", "mcp-remote.mjs"];
+pub(crate) const TYPESCRIPT_V2: &[&str] = &["node", "typescript-v2.mjs"];
+pub(crate) const TYPESCRIPT_V1: &[&str] = &["node", "typescript-v1.mjs"];
+pub(crate) const PYTHON: &[&str] = &[".venv/bin/python", "python-sdk.py"];
+pub(crate) const FASTMCP: &[&str] = &[".venv/bin/python", "python-fastmcp.py"];
+
+/// The folder of the drivers.
+pub(crate) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+/// Runs a driver against the MCP server at `url` and returns the line that it ends with, whatever that says.
+pub(crate) async fn run(driver: &[&str], url: &str, state: &Path, more: &[(&str, &str)]) -> Value {
+    let program = if driver[0].starts_with('.') { folder().join(driver[0]) } else { driver[0].into() };
+    let child = Command::new(program)
+        .args(&driver[1..])
+        .current_dir(folder())
+        .env("MCP_URL", url)
+        .env("STATE_DIR", state)
+        .env("TOOL", "roll")
+        .env("ARGUMENTS", r#"{"sides":6,"count":2}"#)
+        .envs(more.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("{driver:?}: {error}: run `make test`, which calls tests/clients/setup.sh")
+        });
+    let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await.expect("a driver ends").unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let diagnostics = String::from_utf8_lossy(&output.stderr);
+    let last = stdout.lines().last().unwrap_or_default();
+    let line: Value =
+        serde_json::from_str(last).unwrap_or_else(|_| panic!("{driver:?}: {stdout}\n{diagnostics}"));
+    if line["ok"] != true {
+        eprintln!("{driver:?}: {diagnostics}");
+    }
+    line
+}
+
+/// `oidc-provider`, certified by the `OpenID` Foundation, in Okta's place.
+pub(crate) struct Provider {
+    pub(crate) issuer: String,
+    _child: Child,
+}
+
+impl Provider {
+    /// Starts it as an Okta with one custom authorization server, and the app of [`OktaOptions::default`] in it.
+    pub(crate) async fn start(callback: &str) -> Self {
+        let options = OktaOptions::default();
+        let mut child = Command::new("node")
+            .arg("oidc-provider.mjs")
+            .current_dir(folder())
+            .env("PORT", "0")
+            .env("ISSUER_PATH", "/oauth2/default")
+            .env("OKTA_CLIENT_ID", &options.client_id)
+            .env("OKTA_CLIENT_SECRET", &options.client_secret)
+            .env("OKTA_REDIRECT_URI", callback)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = tokio::time::timeout(LIMIT, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let issuer = ready.strip_prefix("ready ").expect("the provider is ready").to_owned();
+        Self { issuer, _child: child }
+    }
+}
