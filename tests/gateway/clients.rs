@@ -2,7 +2,8 @@
 //! of the gateway without signing in. `tests/clients/README.md` says what the drivers are.
 
 use crate::harness::drivers::{self, FASTMCP, MCP_REMOTE, PYTHON, Provider, TYPESCRIPT_V1, TYPESCRIPT_V2};
-use crate::harness::{CALLBACK, Keep, World};
+use crate::harness::{CALLBACK, Keep, World, http};
+use gateway_standins::okta::Outage;
 use serde_json::Value;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -69,6 +70,28 @@ async fn a_confidential_client_signs_in_with_its_secret_in_the_header_or_in_the_
             run(driver, &world, &state, &[("AUTH_METHOD", method)]).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mcp_remote_signs_in_when_okta_was_down_at_the_start_and_came_later() {
+    let mut world = World::start().await;
+    world.okta.outage(Outage::Refuse503);
+    world.restart().await;
+    assert_eq!(http().get(world.url("/healthz")).send().await.unwrap().status(), 200);
+    world.okta.outage(Outage::None);
+    assert_eq!(run(MCP_REMOTE, &world, &tempfile::tempdir().unwrap(), &[]).await["signed_in"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mcp_remote_signs_in_when_redis_was_down_at_the_start_and_came_later() {
+    let mut world = World::with(Keep::Redis, |site| site).await;
+    world.down().await;
+    world.redis.as_ref().unwrap().stop();
+    world.up();
+    assert_eq!(http().get(world.url("/readyz")).send().await.unwrap().status(), 503);
+    world.redis.as_ref().unwrap().resume().unwrap();
+    world.is_ready().await;
+    assert_eq!(run(MCP_REMOTE, &world, &tempfile::tempdir().unwrap(), &[]).await["signed_in"], true);
 }
 
 /// Refreshing instead of asking a person. The Node clients do it at a 401, the Python ones by their own clock.

@@ -22,6 +22,7 @@ use gateway_standins::okta::{Okta, OktaOptions};
 use gateway_standins::redis::Redis;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A redirect URI on which nothing listens: the scripted browser stops there.
@@ -156,6 +157,15 @@ impl World {
     pub(crate) async fn down(&mut self) {
         if let Some(serving) = self.serving.take() {
             tokio::task::spawn_blocking(move || serving.shut_down()).await.unwrap();
+        }
+    }
+
+    /// Waits until the gateway says that it is ready.
+    pub(crate) async fn is_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while http().get(self.url("/readyz")).send().await.unwrap().status() != 200 {
+            assert!(Instant::now() < deadline, "the gateway does not become ready");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

@@ -14,4 +14,5 @@ mod proxy;
 mod registration;
 mod resilience;
 mod seed;
+mod seed_faults;
 mod tokens;
