@@ -11,12 +11,12 @@ use tempfile::TempDir;
 /// The binary of this workspace's own `config.yaml`.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_secure-mcp-okta-gateway");
 /// A loaded machine is slow, a stopped one is seen at once.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Builds the real binary for the site of `config` (below the workspace). All dependencies come from the folder
 /// that this test was built in; only the gateway itself is compiled once more for each site.
 pub(crate) async fn built_for(site: Site) -> PathBuf {
-    tokio::task::spawn_blocking(move || build(&site)).await.unwrap()
+    tokio::task::spawn_blocking(move || build(site)).await.unwrap()
 }
 
 /// A site that a test builds the binary for.
@@ -28,7 +28,7 @@ pub(crate) enum Site {
     Pinned,
 }
 
-fn build(site: &Site) -> PathBuf {
+fn build(site: Site) -> PathBuf {
     // The setting is the default's neighbour: it only gives each site's build a place of its own in the cache.
     let (config, name, codegen_units) = match site {
         Site::Seed => ("routes/tests/golden/seed/config.yaml", "seed", 255),
@@ -39,7 +39,7 @@ fn build(site: &Site) -> PathBuf {
     let own = format!("profile.dev.package.secure-mcp-okta-gateway.codegen-units={codegen_units}");
     let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
         .args(["build", "--locked", "--bin", "secure-mcp-okta-gateway", "--config", &own])
-        .args(["--config", &format!("build.build-dir={build_dir:?}")])
+        .args(["--config", &format!("build.build-dir='{}'", build_dir.display())])
         .arg("--target-dir")
         .arg(&target_dir)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -45,10 +45,10 @@ pub(crate) async fn run(driver: &[&str], url: &str, state: &Path, more: &[(&str,
     let stdout = String::from_utf8_lossy(&output.stdout);
     let diagnostics = String::from_utf8_lossy(&output.stderr);
     let last = stdout.lines().last().unwrap_or_default();
-    let line: Value =
+    let mut line: Value =
         serde_json::from_str(last).unwrap_or_else(|_| panic!("{driver:?}: {stdout}\n{diagnostics}"));
     if line["ok"] != true {
-        eprintln!("{driver:?}: {diagnostics}");
+        line["diagnostics"] = diagnostics.into();
     }
     line
 }
