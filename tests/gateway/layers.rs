@@ -138,7 +138,7 @@ fn each_foreign_crate_that_we_distrust_or_may_replace_has_one_home() {
 
 #[test]
 fn no_file_is_longer_than_a_sitting() {
-    let folders = ["src", "routes/src", "routes/tests", "tests"];
+    let folders = ["src", "routes/src", "routes/tests", "tests", "benches"];
     for (path, text) in folders.iter().flat_map(|folder| sources(folder)) {
         let lines = text.lines().count();
         assert!(lines <= LONGEST_FILE, "{} has {lines} lines: {LONGEST_FILE} at the most", path.display());
@@ -147,7 +147,7 @@ fn no_file_is_longer_than_a_sitting() {
 
 #[test]
 fn a_lint_is_expected_with_a_reason_and_never_allowed() {
-    for (path, text) in ["src", "routes/src"].iter().flat_map(|folder| sources(folder)) {
+    for (path, text) in ["src", "routes/src", "benches"].iter().flat_map(|folder| sources(folder)) {
         assert!(
             !code(&text).contains("#[allow(") && !code(&text).contains("#![allow("),
             "{}",

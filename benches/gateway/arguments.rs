@@ -1,0 +1,61 @@
+//! What the benchmark can be told.
+
+use clap::{Args, Parser, Subcommand};
+use std::time::Duration;
+
+/// Measures the gateway beside nginx. Needs nginx, wrk, h2load, util-linux, and for `instructions` valgrind.
+#[derive(Parser)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+    /// What `cargo bench` adds by itself.
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Throughput, CPU time and latency beside nginx (the default).
+    Compare(Options),
+}
+
+#[derive(Args, Clone, Default)]
+pub(crate) struct Options {
+    /// A small part, in about a minute; writes no report.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// How often the candidates take turns.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: usize,
+    /// How long one turn takes.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) seconds: u64,
+    /// Only scenarios whose name contains this.
+    #[arg(long)]
+    pub(crate) only: Option<String>,
+    /// Measure the binaries of the last run instead of building them.
+    #[arg(long)]
+    pub(crate) no_build: bool,
+    /// The date in the report; the system's otherwise.
+    #[arg(long)]
+    pub(crate) date: Option<String>,
+}
+
+impl Arguments {
+    pub(crate) fn command(self) -> Command {
+        self.command.unwrap_or(Command::Compare(self.options))
+    }
+}
+
+impl Options {
+    /// Rounds and the length of a turn.
+    pub(crate) fn turns(&self) -> (usize, Duration) {
+        if self.quick {
+            (3, Duration::from_secs(1))
+        } else {
+            (self.rounds, Duration::from_secs(self.seconds))
+        }
+    }
+}

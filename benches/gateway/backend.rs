@@ -1,0 +1,163 @@
+//! The server behind all candidates: it must be faster than what is measured, so it only knows what it needs. Its
+//! peers are the candidates alone, which send requests as HTTP/1.1 clients do.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/bytes/4096` | so many bytes of JSON |
+//! | `/up` | 200 once the body is read |
+//! | `/check` | 200 without a body: the checker of nginx's `auth_request` |
+//! | `/events/1000` | so many server-sent events, a write each |
+
+use crate::Outcome;
+use std::fmt::Write as _;
+use std::io;
+use std::rc::Rc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What `benches/site.yaml` names.
+pub(crate) const PORT: u16 = 18480;
+const EVENT_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\n\
+                          transfer-encoding: chunked\r\n\r\n";
+
+/// Answers with prepared bytes.
+struct Backend {
+    prepared: Vec<(String, Vec<u8>)>,
+}
+
+/// What of a request decides on its answer.
+struct Head {
+    path: String,
+    /// The length of the head, and what follows it.
+    length: usize,
+    body: BodyLength,
+}
+
+enum BodyLength {
+    Known(usize),
+    Chunked,
+}
+
+/// Listens from now on; must be called inside a `LocalSet`.
+pub(crate) async fn start() -> Outcome<()> {
+    let listener = TcpListener::bind(("127.0.0.1", PORT)).await;
+    let listener = listener.map_err(|error| format!("the backend's port {PORT}: {error}"))?;
+    let prepared = [256, 4096, 64 * 1024, 1024 * 1024].map(|bytes| (format!("/bytes/{bytes}"), json(bytes)));
+    let empty = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let fixed = [("/up".to_owned(), empty.clone()), ("/check".to_owned(), empty)];
+    let backend = Rc::new(Backend { prepared: prepared.into_iter().chain(fixed).collect() });
+    tokio::task::spawn_local(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let backend = Rc::clone(&backend);
+            // A candidate that closes a connection has its reasons.
+            tokio::task::spawn_local(async move { backend.serve(stream).await.ok() });
+        }
+    });
+    Ok(())
+}
+
+fn json(bytes: usize) -> Vec<u8> {
+    let frame = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"text\":\"\"}}".len();
+    let text = "x".repeat(bytes - frame);
+    let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"text\":\"{text}\"}}}}");
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n\r\n{body}")
+        .into()
+}
+
+impl Backend {
+    async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut read = Vec::with_capacity(64 * 1024);
+        loop {
+            let head = loop {
+                if let Some(head) = Head::parse(&read) {
+                    break head;
+                }
+                if stream.read_buf(&mut read).await? == 0 {
+                    return Ok(());
+                }
+            };
+            read.drain(..head.length);
+            head.body.skip(&mut stream, &mut read).await?;
+            self.answer(&mut stream, &head.path).await?;
+        }
+    }
+
+    async fn answer(&self, stream: &mut TcpStream, path: &str) -> io::Result<()> {
+        if let Some((_, answer)) = self.prepared.iter().find(|(known, _)| known == path) {
+            return stream.write_all(answer).await;
+        }
+        if let Some(events) = path.strip_prefix("/events/").and_then(|events| events.parse().ok()) {
+            return send_events(stream, events).await;
+        }
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await
+    }
+}
+
+async fn send_events(stream: &mut TcpStream, events: u32) -> io::Result<()> {
+    stream.write_all(EVENT_HEAD.as_bytes()).await?;
+    for number in 0..events {
+        stream.write_all(event(number).as_bytes()).await?;
+    }
+    stream.write_all(b"0\r\n\r\n").await
+}
+
+/// One event in a chunk of its own.
+fn event(number: u32) -> String {
+    let data =
+        format!("data: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"n\":{number}}}\n\n");
+    let mut chunk = String::with_capacity(data.len() + 8);
+    let _ = write!(chunk, "{:x}\r\n{data}\r\n", data.len());
+    chunk
+}
+
+impl Head {
+    /// The head at the start of `read`, once it is whole.
+    fn parse(read: &[u8]) -> Option<Self> {
+        let length = read.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
+        let text = String::from_utf8_lossy(&read[..length]);
+        let mut lines = text.lines();
+        let path = lines.next()?.split(' ').nth(1)?.to_owned();
+        let mut body = BodyLength::Known(0);
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            if name.eq_ignore_ascii_case("content-length") {
+                body = BodyLength::Known(value.trim().parse().ok()?);
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                body = BodyLength::Chunked;
+            }
+        }
+        Some(Self { path, length, body })
+    }
+}
+
+impl BodyLength {
+    /// Reads past a body, of which `read` holds the first part.
+    async fn skip(self, stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Known(mut left) => loop {
+                let here = left.min(read.len());
+                read.drain(..here);
+                left -= here;
+                if left == 0 {
+                    return Ok(());
+                }
+                more(stream, read).await?;
+            },
+            // Candidates do not pipeline: a body ends where the last chunk does.
+            Self::Chunked => {
+                while !read.ends_with(b"0\r\n\r\n") {
+                    let kept = read.len().saturating_sub(5);
+                    read.drain(..kept);
+                    more(stream, read).await?;
+                }
+                read.clear();
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn more(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<()> {
+    if stream.read_buf(read).await? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}

@@ -1,0 +1,160 @@
+//! The candidates take turns: a few seconds each, over and over, in an order that changes.
+
+use crate::arguments::Options;
+use crate::gateway::{Gateway, MCP_PATH, Setup};
+use crate::load::{Load, Tokens};
+use crate::nginx;
+use crate::process::Process;
+use crate::report::{self, Comparison};
+use crate::scenarios::{self, Candidate, Scenario};
+use crate::{Outcome, backend, minted, say, site};
+use gateway_standins::okta::{Okta, OktaOptions};
+use std::path::Path;
+use std::time::Duration;
+use tokio::task::LocalSet;
+
+/// How many tokens count as many.
+const MANY: usize = 100_000;
+/// More than a second of first sights can use up.
+const COLD_A_SECOND: usize = 30_000;
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// What one turn of one candidate gave.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn {
+    pub(crate) requests_a_second: f64,
+    /// CPU time of the server, in microseconds a request.
+    pub(crate) cpu: f64,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+}
+
+/// All servers, and a token for each gateway.
+struct Servers {
+    quiet: SignedIn,
+    audited: SignedIn,
+    thousand: Option<SignedIn>,
+    nginx: nginx::Running,
+    _okta: Okta,
+}
+
+struct SignedIn {
+    gateway: Gateway,
+    token: String,
+}
+
+/// Compares, prints, and writes the report unless it was quick.
+pub(crate) async fn run(options: Options) -> Outcome<()> {
+    LocalSet::new().run_until(compare(&options)).await
+}
+
+async fn compare(options: &Options) -> Outcome<()> {
+    let asked = |scenario: &&Scenario| {
+        let named = options.only.as_ref().is_none_or(|part| scenario.name.contains(part));
+        named && (scenario.quick || !options.quick)
+    };
+    let scenarios: Vec<&Scenario> = scenarios::ALL.iter().filter(asked).collect();
+    let thousand = scenarios.iter().any(|scenario| scenario.candidates.contains(&Candidate::ThousandRoutes));
+    backend::start().await?;
+    let servers = Servers::start(thousand, !options.no_build).await?;
+    let mut comparisons = Vec::new();
+    for scenario in scenarios {
+        let comparison = servers.compare(scenario, options).await?;
+        say(&comparison.to_string());
+        comparisons.push(comparison);
+    }
+    if options.quick || options.only.is_some() { Ok(()) } else { report::write(options, &comparisons) }
+}
+
+impl Servers {
+    async fn start(thousand: bool, build: bool) -> Outcome<Self> {
+        let one = site::one_route(build)?;
+        let thousand = if thousand { Some(site::thousand_routes(build)?) } else { None };
+        let okta = Okta::start(OktaOptions::default()).await?;
+        let quiet = SignedIn::start(&one, "warn", &okta).await?;
+        let audited = SignedIn::start(&one, "info", &okta).await?;
+        let thousand = match thousand {
+            Some(binary) => Some(SignedIn::start(&binary, "warn", &okta).await?),
+            None => None,
+        };
+        Ok(Self { quiet, audited, thousand, nginx: nginx::Running::start().await?, _okta: okta })
+    }
+
+    async fn compare(&self, scenario: &Scenario, options: &Options) -> Outcome<Comparison> {
+        let (rounds, duration) = options.turns();
+        if scenario.candidates.contains(&Candidate::ManyTokens) {
+            minted::tokens(&self.quiet.gateway, &self.quiet.token, MANY)?;
+            // Long enough to see each of them once.
+            self.turn(scenario, Candidate::ManyTokens, Duration::from_secs(20)).await?;
+        }
+        for candidate in scenario.candidates {
+            self.turn(scenario, *candidate, WARM_UP).await?;
+        }
+        let mut turns = vec![Vec::new(); scenario.candidates.len()];
+        for round in 0..rounds {
+            for place in 0..scenario.candidates.len() {
+                let which = (place + round) % scenario.candidates.len();
+                turns[which].push(self.turn(scenario, scenario.candidates[which], duration).await?);
+            }
+        }
+        Ok(Comparison { scenario: scenario.name, candidates: scenario.candidates.to_vec(), turns })
+    }
+
+    async fn turn(&self, scenario: &Scenario, who: Candidate, duration: Duration) -> Outcome<Turn> {
+        let load = self.load(scenario, who, duration)?;
+        let process = self.process(who)?;
+        let before = process.cpu_time()?;
+        let seen = load.run(duration).await.map_err(|error| format!("{}: {error}", who.name()))?;
+        let used = process.cpu_time()?.saturating_sub(before);
+        Ok(Turn {
+            requests_a_second: seen.requests / seen.elapsed.as_secs_f64(),
+            cpu: used.as_secs_f64() * 1e6 / seen.requests,
+            p50: seen.p50,
+            p99: seen.p99,
+        })
+    }
+
+    fn load(&self, scenario: &Scenario, who: Candidate, duration: Duration) -> Outcome<Load> {
+        let seconds = usize::try_from(duration.as_secs())?;
+        let signed_in = self.signed_in(who)?;
+        let tokens = match who {
+            Candidate::ColdTokens => {
+                let count = COLD_A_SECOND * seconds;
+                Tokens::Many(minted::tokens(&signed_in.gateway, &signed_in.token, count)?)
+            }
+            Candidate::ManyTokens => Tokens::Many(site::folder().join("tokens")),
+            _ => Tokens::One(signed_in.token.clone()),
+        };
+        let address = match who {
+            Candidate::Nginx(which) => self.nginx.address(which),
+            _ => signed_in.gateway.address.clone(),
+        };
+        let http2 = matches!(who, Candidate::H2c | Candidate::Nginx(nginx::Nginx::H2c));
+        let path = format!("{MCP_PATH}{}", scenario.path);
+        Ok(Load { address, path, body: scenario.body, tokens, connections: scenario.connections, http2 })
+    }
+
+    /// nginx gets the same request as the gateway, token and all.
+    fn signed_in(&self, who: Candidate) -> Outcome<&SignedIn> {
+        match who {
+            Candidate::Audited => Ok(&self.audited),
+            Candidate::ThousandRoutes => self.thousand.as_ref().ok_or_else(|| "it was not started".into()),
+            _ => Ok(&self.quiet),
+        }
+    }
+
+    fn process(&self, who: Candidate) -> Outcome<&Process> {
+        match who {
+            Candidate::Nginx(_) => Ok(&self.nginx.process),
+            _ => Ok(&self.signed_in(who)?.gateway.process),
+        }
+    }
+}
+
+impl SignedIn {
+    async fn start(binary: &Path, log: &str, okta: &Okta) -> Outcome<Self> {
+        let gateway = Gateway::start(Setup { binary, log, redis: "" }, okta).await?;
+        let (_, tokens) = gateway.sign_in().await?;
+        Ok(Self { gateway, token: tokens.access_token })
+    }
+}

@@ -1,0 +1,99 @@
+//! A gateway process, and somebody who is signed in to it.
+
+use crate::Outcome;
+use crate::process::{self, Process, SERVER_CORE};
+use crate::site;
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{self, Client, Login, Tokens};
+use gateway_standins::okta::{Okta, OktaOptions};
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// What every gateway of the benchmark derives its keys from.
+pub(crate) const SECRET: &str = "5d41c6e8b7f09a23415c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f901a2b";
+/// Where clients call the one MCP server.
+pub(crate) const MCP_PATH: &str = "/mcp/bench";
+/// Nothing listens there: the scripted browser stops before it.
+const CALLBACK: &str = "http://127.0.0.1:43110/callback";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A gateway that serves; it ends when this is dropped.
+pub(crate) struct Gateway {
+    pub(crate) process: Process,
+    /// Host and port.
+    pub(crate) address: String,
+    _state: TempDir,
+}
+
+/// How a gateway differs from the others.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    pub(crate) binary: &'a Path,
+    /// `RUST_LOG`.
+    pub(crate) log: &'a str,
+    /// `KVS_ADDR`; empty is the embedded store.
+    pub(crate) redis: &'a str,
+}
+
+impl Gateway {
+    /// Starts one on a free port and waits for its first answer.
+    pub(crate) async fn start(setup: Setup<'_>, okta: &Okta) -> Outcome<Self> {
+        fs::create_dir_all(site::folder())?;
+        let state = tempfile::tempdir_in(site::folder())?;
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let base_url = format!("http://{address}");
+        okta.add_redirect_uri(&format!("{base_url}/auth/callback"));
+        let app = OktaOptions::default();
+        let mut command = process::command(SERVER_CORE, setup.binary);
+        command.env_clear().stdout(Stdio::null()).stderr(Stdio::null()).envs([
+            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("BASE_URL", &*base_url),
+            ("PORT", address.rsplit(':').next().unwrap_or_default()),
+            ("DATA_DIR", &*state.path().to_string_lossy()),
+            ("KVS_ADDR", setup.redis),
+            ("GATEWAY_SECRET", SECRET),
+            ("OKTA_URL", okta.url()),
+            ("OKTA_CLIENT_ID", &*app.client_id),
+            ("OKTA_CLIENT_SECRET", &*app.client_secret),
+            ("RUST_LOG", setup.log),
+        ]);
+        let process = Process::start(command)?;
+        wait_for(&address).await?;
+        Ok(Self { process, address, _state: state })
+    }
+
+    /// A registered client of the MCP server.
+    pub(crate) async fn client(&self) -> Outcome<Client> {
+        let discovered = client::discover(&format!("http://{}{MCP_PATH}/bytes/256", self.address)).await?;
+        Ok(discovered.register("Benchmark", "none", CALLBACK).await?)
+    }
+
+    /// The whole login of one person: consent, Okta, code, tokens.
+    pub(crate) async fn sign_in(&self) -> Outcome<(Client, Tokens)> {
+        let client = self.client().await?;
+        let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await?;
+        let tokens = client.redeem(&code).await?;
+        Ok((client, tokens))
+    }
+}
+
+/// A port that nobody has at this moment.
+pub(crate) fn free_port() -> Outcome<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Waits until something listens there.
+pub(crate) async fn wait_for(address: &str) -> Outcome<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while tokio::net::TcpStream::connect(address).await.is_err() {
+        if Instant::now() > deadline {
+            return Err(format!("nothing listens on {address}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! `make bench`: what the authenticated proxy costs, beside nginx, in alternating runs.
+//!
+//! The servers that are measured share one core; the load and the backend behind them have the other. Other work on
+//! the machine disturbs the absolute numbers, much less the ratios of runs that alternate, and not at all the
+//! instruction counts: trust them in this order.
+
+mod arguments;
+mod backend;
+mod compare;
+mod gateway;
+mod load;
+mod minted;
+mod nginx;
+mod process;
+mod report;
+mod scenarios;
+mod site;
+mod statistics;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command() {
+        Command::Compare(options) => run(compare::run(options)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // When standard error is closed there is nobody to tell.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs `work` on this thread, until it ends or somebody presses Ctrl-C; either way all that it started ends too.
+fn run(work: impl Future<Output = Outcome<()>>) -> Outcome<()> {
+    process::stay_on(process::LOAD_CORE)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            outcome = work => outcome,
+            _ = tokio::signal::ctrl_c() => Err("stopped".into()),
+        }
+    })
+}
+
+/// A line for whoever watches.
+fn say(line: &str) {
+    // A reader that has gone away is no failure.
+    let _ = writeln!(io::stdout(), "{line}");
+}

@@ -1,0 +1,38 @@
+//! Many tokens of one grant, signed as the gateway signs them: its secret is the benchmark's own.
+
+use crate::gateway::{Gateway, MCP_PATH, SECRET};
+use crate::{Outcome, site};
+use gateway::clock::Clock;
+use gateway::credential::Credentials;
+use gateway::entropy::Entropy;
+use gateway::seal::Keys;
+use gateway::secret::SecretBytes;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Writes `count` tokens that differ in their `jti` alone, a line each.
+pub(crate) fn tokens(gateway: &Gateway, original: &str, count: usize) -> Outcome<PathBuf> {
+    let issuer = format!("http://{}", gateway.address);
+    let ambient = (Clock::system(), Entropy::system());
+    let credentials = Credentials::new(&keys()?, &issuer, Duration::from_hours(24), ambient);
+    let token = credentials
+        .verify_access_token(original, &format!("{issuer}{MCP_PATH}"))
+        .map_err(|why| format!("the token of the login: {}", why.0))?;
+    fs::create_dir_all(site::folder())?;
+    let path = site::folder().join("tokens");
+    let mut file = BufWriter::new(File::create(&path)?);
+    for _ in 0..count {
+        let signed = credentials.sign_access_token(&token).ok_or("a token was not signed")?;
+        writeln!(file, "{signed}")?;
+    }
+    file.flush()?;
+    Ok(path)
+}
+
+fn keys() -> Outcome<Keys> {
+    let bytes: Result<Vec<u8>, _> =
+        (0..SECRET.len()).step_by(2).map(|at| u8::from_str_radix(&SECRET[at..at + 2], 16)).collect();
+    Ok(Keys::new(vec![SecretBytes::new(bytes?)]))
+}

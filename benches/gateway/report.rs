@@ -1,0 +1,99 @@
+//! The results, for a reader: as lines while they come, as tables in `docs/benchmarks.md`.
+
+use crate::arguments::Options;
+use crate::compare::Turn;
+use crate::scenarios::Candidate;
+use crate::statistics::Spread;
+use crate::{Outcome, say};
+use std::fmt::{self, Write as _};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What the turns of all candidates gave.
+pub(crate) struct Comparison {
+    pub(crate) scenario: &'static str,
+    pub(crate) candidates: Vec<Candidate>,
+    /// A list for each candidate, with an entry for each round.
+    pub(crate) turns: Vec<Vec<Turn>>,
+}
+
+type Number = fn(&Turn) -> f64;
+/// The columns, and how many digits they need behind the point.
+const NUMBERS: [(Number, usize); 4] =
+    [(|turn| turn.requests_a_second, 0), (|turn| turn.cpu, 1), (|turn| turn.p50, 0), (|turn| turn.p99, 0)];
+
+impl Comparison {
+    fn absolute(&self, which: usize, of: Number) -> f64 {
+        Spread::of(self.turns[which].iter().map(of)).median
+    }
+
+    /// The gateway's number by the other's, round by round.
+    fn ratio(&self, other: usize, of: Number) -> Spread {
+        Spread::of(self.turns[0].iter().zip(&self.turns[other]).map(|(ours, theirs)| of(ours) / of(theirs)))
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n### {}\n", self.scenario)?;
+        writeln!(f, "| | requests/s | CPU µs a request | p50 µs | p99 µs |\n|---|--:|--:|--:|--:|")?;
+        for (which, candidate) in self.candidates.iter().enumerate() {
+            write!(f, "| {} ", candidate.name())?;
+            for (of, digits) in NUMBERS {
+                write!(f, "| {:.digits$} ", self.absolute(which, of))?;
+            }
+            writeln!(f, "|")?;
+        }
+        for (other, candidate) in self.candidates.iter().enumerate().skip(1) {
+            write!(f, "| ÷ {} ", candidate.name())?;
+            for (of, _) in NUMBERS {
+                write!(f, "| {} ", self.ratio(other, of))?;
+            }
+            writeln!(f, "|")?;
+        }
+        Ok(())
+    }
+}
+
+const BEGIN: &str = "<!-- written by make bench: from here -->";
+const END: &str = "<!-- written by make bench: to here -->";
+
+/// Puts the results between the two marks in `docs/benchmarks.md`; what people wrote around them stays.
+pub(crate) fn write(options: &Options, comparisons: &[Comparison]) -> Outcome<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
+    let text = fs::read_to_string(&path)?;
+    let (before, rest) = text.split_once(BEGIN).ok_or("docs/benchmarks.md has lost its first mark")?;
+    let (_, after) = rest.split_once(END).ok_or("docs/benchmarks.md has lost its second mark")?;
+    let mut results = setting(options)?;
+    for comparison in comparisons {
+        write!(results, "{comparison}")?;
+    }
+    fs::write(&path, format!("{before}{BEGIN}\n\n{results}\n{END}{after}"))?;
+    say("docs/benchmarks.md is written");
+    Ok(())
+}
+
+/// The machine, the versions and the command.
+fn setting(options: &Options) -> Outcome<String> {
+    let date = options.date.clone().map_or_else(|| said("date", &["--utc", "+%F"]), Ok)?;
+    let cpu = said("sh", &["-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2"])?;
+    let cores = said("nproc", &["--all"])?;
+    let kernel = said("uname", &["-sr"])?;
+    let nginx = said("sh", &["-c", "nginx -v 2>&1 | cut -d/ -f2"])?;
+    let rust = said("rustc", &["--version"])?;
+    let commit = said("git", &["describe", "--always", "--dirty"])?;
+    let (rounds, duration) = options.turns();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    Ok(format!(
+        "Measured on {date} at commit {commit}, on {cores} cores of {cpu}, {kernel}, nginx {nginx}, {rust}, by \
+         `make bench{}`: {rounds} rounds of {} s a turn.\n",
+        if arguments.is_empty() { String::new() } else { format!(" ARGS=\"{}\"", arguments.join(" ")) },
+        duration.as_secs()
+    ))
+}
+
+fn said(program: &str, arguments: &[&str]) -> Outcome<String> {
+    let output = Command::new(program).args(arguments).output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
