@@ -4,14 +4,14 @@
 //! and digest what they look up by: the store sees bytes.
 
 mod embedded;
+mod owners;
 mod redis;
 mod rotation;
 mod types;
 
 pub use redis::RedisConfig;
 pub use types::{
-    Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, TakenCode,
-    Unavailable,
+    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, Unavailable,
 };
 
 use crate::clock::{Clock, Timestamp};
@@ -52,8 +52,10 @@ verbs! {
     take_login(key: Key) -> Option<Vec<u8>>;
     /// Keeps a code.
     put_code(key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> ();
-    /// Gives a code out: exactly one caller ever sees it as the first, later ones see that they are not.
-    take_code(key: Key) -> Option<TakenCode>;
+    /// Reads a code without using it up, so that who asks can be checked first.
+    code(key: Key) -> Option<Vec<u8>>;
+    /// Uses a code: exactly one caller ever is the first.
+    use_code(key: Key) -> Option<CodeUse>;
     /// Makes a grant; `false` when it was revoked before it existed.
     create_grant(record: GrantRecord) -> bool;
     /// A living grant.

@@ -134,7 +134,7 @@ fn open_store(settings: &StoreSettings, outside: &Outside) -> Result<Store, Fail
             Ok(Store::embedded(data_dir as &Path, outside.clock.clone())?)
         }
         StoreSettings::Redis { address, password } => {
-            let config = RedisConfig { address: address.expose().to_owned(), password: password.clone() };
+            let config = RedisConfig { address: address.clone(), password: password.clone() };
             Ok(Store::redis(config, outside.clock.clone())?)
         }
     }

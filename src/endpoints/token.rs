@@ -14,6 +14,7 @@ use crate::oauth::scope;
 use crate::oauth::token::{ClaimedClient, TokenRequest};
 use crate::reply::{self, Failure};
 use crate::secret::Secret;
+use crate::store::CodeUse;
 use bytes::Bytes;
 use gateway_routes::Route;
 use http::header::AUTHORIZATION;
@@ -100,16 +101,17 @@ fn authenticate(gateway: &Gateway, head: &Head, form: &Parameters) -> Result<(St
     Ok((client_id, client))
 }
 
-/// Takes a code. Its second use revokes what the first one made, when it passes every check that the first one
-/// had to pass (RFC 6749 §4.1.2): whoever lacks the verifier cannot end anything.
+/// Uses a code, once all that it is bound to was shown: whoever lacks the verifier can neither use it up nor end
+/// what it led to. A second use that passes the same checks revokes that (RFC 6749 §4.1.2).
 async fn redeem(
     gateway: &Gateway,
     client_id: &str,
     code: &Secret,
     (verifier, redirect_uri): (&Secret, Option<&str>),
 ) -> Result<AuthorizationCode, Failure> {
-    let taken = gateway.grants.take_code(credential::digest(code.expose())).await?;
-    let (code, first) = taken.ok_or_else(|| Refused::invalid_grant("the code is unknown or has expired"))?;
+    let unknown = || Refused::invalid_grant("the code is unknown or has expired");
+    let key = credential::digest(code.expose());
+    let code = gateway.grants.code(key).await?.ok_or_else(unknown)?;
     if code.request.client_id != client_id {
         return Err(Refused::invalid_grant("the code was issued to another client").into());
     }
@@ -119,11 +121,13 @@ async fn redeem(
     if !code.request.challenge.is_met_by(verifier.expose()) {
         return Err(Refused::invalid_grant("code_verifier does not meet the code_challenge").into());
     }
-    if !first {
-        gateway.grants.revoke(code.grant).await?;
-        return Err(Refused::invalid_grant("the code was used before: what it led to is revoked").into());
+    match gateway.grants.use_code(key).await?.ok_or_else(unknown)? {
+        CodeUse::First => Ok(code),
+        CodeUse::Again => {
+            gateway.grants.revoke(code.grant).await?;
+            Err(Refused::invalid_grant("the code was used before: what it led to is revoked").into())
+        }
     }
-    Ok(code)
 }
 
 async fn first_tokens(

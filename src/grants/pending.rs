@@ -4,7 +4,7 @@ use super::{Grants, Subject};
 use crate::encoding;
 use crate::oauth::authorization::AuthorizationRequest;
 use crate::okta::PendingLogin;
-use crate::store::{Key, Unavailable};
+use crate::store::{CodeUse, Key, Unavailable};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -79,10 +79,15 @@ impl Grants {
         self.store.put_code(Key(key), sealed, self.clock.now().after(ttl)).await
     }
 
-    /// The code, and whether this is its first use: exactly one caller ever sees `true`.
-    pub async fn take_code(&self, key: [u8; 32]) -> Result<Option<(Code, bool)>, Unavailable> {
-        let Some(taken) = self.store.take_code(Key(key)).await? else { return Ok(None) };
-        Ok(self.records.open(&place("code", key), &taken.sealed).map(|code| (code, taken.first)))
+    /// The code, not used up: check who asks, then [`Grants::use_code`].
+    pub async fn code(&self, key: [u8; 32]) -> Result<Option<Code>, Unavailable> {
+        let sealed = self.store.code(Key(key)).await?;
+        Ok(sealed.and_then(|sealed| self.records.open(&place("code", key), &sealed)))
+    }
+
+    /// Uses the code: exactly one caller ever is the first.
+    pub async fn use_code(&self, key: [u8; 32]) -> Result<Option<CodeUse>, Unavailable> {
+        self.store.use_code(Key(key)).await
     }
 }
 

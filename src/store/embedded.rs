@@ -6,8 +6,8 @@ mod writer;
 
 use super::rotation::{self, Step};
 use super::{
-    Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, TOMBSTONE_MILLIS,
-    TakenCode, Unavailable,
+    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
+    TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::clock::{Clock, Timestamp};
 use redb::{Database, DatabaseError, ReadableDatabase};
@@ -96,16 +96,25 @@ impl Embedded {
         .await
     }
 
-    pub(super) async fn take_code(&self, key: Key) -> Result<Option<TakenCode>, Unavailable> {
+    #[expect(clippy::unused_async, reason = "a read takes a microsecond; the verb is async in every backend")]
+    pub(super) async fn code(&self, key: Key) -> Result<Option<Vec<u8>>, Unavailable> {
+        let read = || -> Result<_, redb::Error> {
+            tables::read(&self.database.begin_read()?, (Kind::Code, &key.0), self.clock.now())
+        };
+        let found = read().map_err(|error| unavailable(&error))?;
+        Ok(found.and_then(|(_, value)| value.split_first().map(|(_, sealed)| sealed.to_vec())))
+    }
+
+    pub(super) async fn use_code(&self, key: Key) -> Result<Option<CodeUse>, Unavailable> {
         self.write(Durable::Yes, move |tables| {
             let Some((expires_at, mut value)) = tables.get(Kind::Code, &key.0)? else { return Ok(None) };
-            let first = value.first() == Some(&0);
-            if first {
-                value[0] = 1;
-                tables.put((Kind::Code, &key.0), expires_at, &value)?;
+            let Some(used) = value.first_mut() else { return Ok(None) };
+            if *used == 1 {
+                return Ok(Some(CodeUse::Again));
             }
-            value.remove(0);
-            Ok(Some(TakenCode { sealed: value, first }))
+            *used = 1;
+            tables.put((Kind::Code, &key.0), expires_at, &value)?;
+            Ok(Some(CodeUse::First))
         })
         .await
     }

@@ -1,34 +1,144 @@
-//! temp
+//! State in Redis or Valkey, for many replicas: one command or one script a verb, and everything expires by itself.
+
+mod address;
+mod connection;
+mod grants;
+mod pool;
+mod records;
+mod scripts;
+
 use super::{
-    Clock, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Rotate, Rotation, TakenCode, Timestamp,
-    Unavailable,
+    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
+    TOMBSTONE_MILLIS, Unavailable,
 };
+use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
-/// temp
+use address::Address;
+use bb8_redis::redis::{Cmd, FromRedisValue, ToRedisArgs, cmd};
+use pool::Connections;
+use records::{Hash, key};
+
+/// Redis refuses an expiry that is too far away; nothing of ours lives that long.
+const LONGEST_LIFE: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
+
+/// Where Redis is.
 pub struct RedisConfig {
-    /// a
-    pub address: String,
-    /// b
+    /// `KVS_ADDR`: `host:port`, or a `redis://` or `rediss://` URL.
+    pub address: Secret,
+    /// `KVS_PASSWORD`, when the URL holds none.
     pub password: Option<Secret>,
 }
-/// temp
-pub struct RedisStore;
-macro_rules! no { ($($v:ident($($n:ident: $t:ty),*) -> $r:ty;)*) => { impl RedisStore { $(pub(super) async fn $v(&self, $($n: $t),*) -> Result<$r, Unavailable> { $(let _ = $n;)* Err(Unavailable("no".into())) })* pub(super) fn open(_: RedisConfig, _: Clock) -> Result<Self, OpenError> { Ok(Self) } } } }
-no! {
-    put_login(key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> ();
-    take_login(key: Key) -> Option<Vec<u8>>;
-    put_code(key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> ();
-    take_code(key: Key) -> Option<TakenCode>;
-    create_grant(record: GrantRecord) -> bool;
-    grant(id: GrantId) -> Option<GrantRecord>;
-    rotate(id: GrantId, rotate: Rotate) -> Rotation;
-    replace_sealed(id: GrantId, old: &[u8], new: Vec<u8>) -> bool;
-    revoke(id: GrantId) -> bool;
-    revoked_since(cursor: Cursor) -> Feed;
-    grants_of(owner: Owner, key: Key, limit: usize) -> Vec<GrantId>;
-    use_once(key: Key, expires_at: Timestamp) -> bool;
-    count(key: Key, window_ends: Timestamp) -> u64;
-    lease(key: Key, holder: Key, expires_at: Timestamp) -> bool;
-    release(key: Key, holder: Key) -> ();
-    ping() -> ();
+
+/// State in Redis.
+pub struct RedisStore {
+    connections: Connections,
+    clock: Clock,
+}
+
+/// A script with its keys and arguments.
+struct Call(Cmd);
+
+impl Call {
+    fn new(script: &str, keys: &[&str]) -> Self {
+        let mut command = cmd("EVAL");
+        command.arg(script).arg(keys.len()).arg(keys);
+        Self(command)
+    }
+
+    fn with(mut self, argument: impl ToRedisArgs) -> Self {
+        self.0.arg(argument);
+        self
+    }
+}
+
+impl RedisStore {
+    pub(super) fn open(config: RedisConfig, clock: Clock) -> Result<Self, OpenError> {
+        let address = Address::parse(config.address.expose(), config.password);
+        let address = address.map_err(|why| OpenError(format!("KVS_ADDR {why}")))?;
+        Ok(Self { connections: Connections::new(address)?, clock })
+    }
+
+    async fn call<T: FromRedisValue>(&self, call: Call) -> Result<T, Unavailable> {
+        self.connections.ask(&call.0).await
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now().millis()
+    }
+
+    /// How long something lives that ends then: for Redis, which cleans up by a clock of its own.
+    fn lives(&self, expires_at: Timestamp) -> u64 {
+        expires_at.millis().saturating_sub(self.now()).clamp(1, LONGEST_LIFE)
+    }
+
+    /// A script about one key, with the time, and with the end and the life of what it writes.
+    fn ending(&self, script: &str, key: &str, expires_at: Timestamp) -> Call {
+        Call::new(script, &[key]).with(self.now()).with(expires_at.millis()).with(self.lives(expires_at))
+    }
+
+    async fn put(&self, key: &str, value: &[u8], expires_at: Timestamp) -> Result<(), Unavailable> {
+        let call = Call::new(scripts::PUT, &[key]).with(expires_at.millis()).with(self.lives(expires_at));
+        self.call(call.with(value)).await
+    }
+
+    pub(super) async fn put_login(
+        &self,
+        login: Key,
+        sealed: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> Result<(), Unavailable> {
+        self.put(&key("login", login), &sealed, expires_at).await
+    }
+
+    pub(super) async fn take_login(&self, login: Key) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.call(Call::new(scripts::TAKE, &[&key("login", login)]).with(self.now())).await
+    }
+
+    pub(super) async fn put_code(
+        &self,
+        code: Key,
+        sealed: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> Result<(), Unavailable> {
+        self.put(&key("code", code), &sealed, expires_at).await
+    }
+
+    pub(super) async fn code(&self, code: Key) -> Result<Option<Vec<u8>>, Unavailable> {
+        let mut read = cmd("HMGET");
+        read.arg(key("code", code)).arg("until").arg("value");
+        let (until, value): (Option<u64>, Option<Vec<u8>>) = self.connections.ask(&read).await?;
+        Ok(value.filter(|_| until.is_some_and(|until| self.now() < until)))
+    }
+
+    pub(super) async fn use_code(&self, code: Key) -> Result<Option<CodeUse>, Unavailable> {
+        let call = Call::new(scripts::USE_CODE, &[&key("code", code)]).with(self.now());
+        let used: Option<String> = self.call(call).await?;
+        Ok(used.map(|used| if used == "first" { CodeUse::First } else { CodeUse::Again }))
+    }
+
+    pub(super) async fn use_once(&self, id: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
+        self.call(self.ending(scripts::USE_ONCE, &key("once", id), expires_at)).await
+    }
+
+    pub(super) async fn count(&self, counter: Key, window_ends: Timestamp) -> Result<u64, Unavailable> {
+        self.call(self.ending(scripts::COUNT, &key("count", counter), window_ends)).await
+    }
+
+    pub(super) async fn lease(
+        &self,
+        lease: Key,
+        holder: Key,
+        expires_at: Timestamp,
+    ) -> Result<bool, Unavailable> {
+        let call = self.ending(scripts::LEASE, &key("lease", lease), expires_at);
+        self.call(call.with(&holder.0[..])).await
+    }
+
+    pub(super) async fn release(&self, lease: Key, holder: Key) -> Result<(), Unavailable> {
+        self.call(Call::new(scripts::RELEASE, &[&key("lease", lease)]).with(&holder.0[..])).await
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), Unavailable> {
+        self.connections.ask(&cmd("PING")).await
+    }
 }

@@ -11,7 +11,7 @@ pub(super) enum Step {
     Fresh,
     /// The newest generation is the answer, once more.
     Same,
-    /// The generation was never issued here.
+    /// The generation was never issued here, or is the last that there can be.
     Unknown,
     /// The generation was used or skipped before.
     Reused,
@@ -35,7 +35,8 @@ pub(super) fn apply(record: &mut GrantRecord, rotate: &Rotate, now: Timestamp) -
     if last && now.since(record.rotated_at) <= rotate.grace {
         return Step::Same;
     }
-    record.generation += 1;
+    let Some(next) = record.generation.checked_add(1) else { return Step::Unknown };
+    record.generation = next;
     record.previous = Some(rotate.presented);
     record.rotated_at = now;
     record.expires_at = rotate.expires_at;

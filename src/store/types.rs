@@ -111,13 +111,13 @@ pub enum Rotation {
     Gone,
 }
 
-/// A code that was there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TakenCode {
-    /// What was put.
-    pub sealed: Vec<u8>,
-    /// Whether nobody took it before.
-    pub first: bool,
+/// What the use of a code was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeUse {
+    /// Nobody used it before.
+    First,
+    /// Somebody did.
+    Again,
 }
 
 /// A place in the revocation feed; 0 is its beginning.

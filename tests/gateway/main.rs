@@ -15,4 +15,5 @@ mod registration;
 mod resilience;
 mod seed;
 mod seed_faults;
+mod store;
 mod tokens;

@@ -122,13 +122,14 @@ async fn a_code_is_for_the_client_the_redirect_uri_and_the_verifier_it_was_made_
     };
     for wrong in ["client", "redirect_uri", "verifier"] {
         let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
-        let verifier = if wrong == "verifier" { "w".repeat(43) } else { code.verifier };
+        let verifier = if wrong == "verifier" { "w".repeat(43) } else { code.verifier.clone() };
         let redirect_uri = if wrong == "redirect_uri" { "http://localhost:43110/other" } else { CALLBACK };
         let form = form(&code.code, &verifier, redirect_uri);
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (&**name, &**value)).collect();
         let asking = if wrong == "client" { &other } else { &client };
         let (status, answer) = asking.token(&form).await.unwrap();
         assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_grant")), "{wrong}");
+        client.redeem(&code).await.expect("who lacks something cannot use the code up");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The bytes of a grant: what the store acts on, then what is sealed.
 
 use crate::clock::Timestamp;
-use crate::store::{GrantId, GrantRecord, Key, Owner};
+use crate::store::{GrantId, GrantRecord, owners};
 
 /// The only format so far.
 const VERSION: u8 = 1;
@@ -14,11 +14,7 @@ pub(super) fn encode(record: &GrantRecord) -> Vec<u8> {
     bytes.extend(record.previous.unwrap_or(0).to_be_bytes());
     bytes.extend(record.rotated_at.millis().to_be_bytes());
     bytes.extend(record.created_at.millis().to_be_bytes());
-    bytes.push(u8::try_from(record.owners.len()).unwrap_or(u8::MAX));
-    for (owner, key) in record.owners.iter().take(u8::MAX.into()) {
-        bytes.push(code(*owner));
-        bytes.extend(key.0);
-    }
+    bytes.extend(owners::encode(&record.owners));
     bytes.extend(&record.sealed);
     bytes
 }
@@ -35,17 +31,10 @@ pub(super) fn decode(id: GrantId, expires_at: Timestamp, bytes: &[u8]) -> Option
     let (previous, bytes) = bytes.split_first_chunk()?;
     let (rotated_at, bytes) = bytes.split_first_chunk()?;
     let (created_at, bytes) = bytes.split_first_chunk()?;
-    let (count, mut bytes) = bytes.split_first()?;
-    let mut owners = Vec::new();
-    for _ in 0..*count {
-        let (owner, rest) = bytes.split_first()?;
-        let (key, rest) = rest.split_first_chunk()?;
-        owners.push((Owner::ALL.into_iter().find(|known| code(*known) == *owner)?, Key(*key)));
-        bytes = rest;
-    }
+    let (owners, sealed) = owners::decode(bytes)?;
     Some(GrantRecord {
         id,
-        sealed: bytes.to_vec(),
+        sealed: sealed.to_vec(),
         generation: u32::from_be_bytes(*generation),
         previous: (*has_previous == 1).then(|| u32::from_be_bytes(*previous)),
         rotated_at: Timestamp::from_millis(u64::from_be_bytes(*rotated_at)),
@@ -53,14 +42,4 @@ pub(super) fn decode(id: GrantId, expires_at: Timestamp, bytes: &[u8]) -> Option
         expires_at,
         owners,
     })
-}
-
-/// The byte of an owner in keys and records.
-pub(super) const fn code(owner: Owner) -> u8 {
-    match owner {
-        Owner::User => b'u',
-        Owner::Email => b'e',
-        Owner::Client => b'c',
-        Owner::Route => b'r',
-    }
 }

@@ -1,7 +1,8 @@
 //! The tables of the file, and what is done in one transaction.
 
-use super::records::{self, code};
+use super::records;
 use crate::clock::Timestamp;
+use crate::store::owners::code;
 use crate::store::{Cursor, Feed, GrantId, GrantRecord, Key, Owner};
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction,
@@ -205,16 +206,25 @@ impl<'t> Tables<'t> {
     }
 }
 
+/// A record that has not ended, as of the last commit: its expiry and value.
+pub(super) fn read(
+    transaction: &ReadTransaction,
+    (kind, key): (Kind, &[u8]),
+    now: Timestamp,
+) -> Result<Option<(Timestamp, Vec<u8>)>, redb::Error> {
+    let found = transaction.open_table(RECORDS)?.get(&*place(kind, key))?;
+    let found = found.and_then(|value| split(value.value()).map(|(at, value)| (at, value.to_vec())));
+    Ok(found.filter(|(expires_at, _)| now < *expires_at))
+}
+
 /// A living grant, as of the last commit.
 pub(super) fn read_grant(
     transaction: &ReadTransaction,
     id: GrantId,
     now: Timestamp,
 ) -> Result<Option<GrantRecord>, redb::Error> {
-    let found = transaction.open_table(RECORDS)?.get(&*place(Kind::Grant, &id.0))?;
-    let found =
-        found.and_then(|value| split(value.value()).and_then(|(at, value)| records::decode(id, at, value)));
-    Ok(found.filter(|record| now < record.expires_at))
+    let found = read(transaction, (Kind::Grant, &id.0), now)?;
+    Ok(found.and_then(|(expires_at, value)| records::decode(id, expires_at, &value)))
 }
 
 /// The living grants of an owner.

@@ -41,6 +41,23 @@ impl Redis {
         }
     }
 
+    /// Stops the server where it is: connections stay open, nothing is answered.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.signal("-STOP")
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) -> io::Result<()> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> io::Result<()> {
+        let child = self.child();
+        let child = child.as_ref().ok_or_else(|| io::Error::other("it does not run"))?;
+        let status = Command::new("kill").args([signal, &child.id().to_string()]).status()?;
+        if status.success() { Ok(()) } else { Err(io::Error::other("kill failed")) }
+    }
+
     /// Starts the server again, empty, on the same port.
     pub fn resume(&self) -> io::Result<()> {
         self.stop();

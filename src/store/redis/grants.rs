@@ -1,0 +1,165 @@
+//! Grants in Redis. A grant and its tombstone stand in one slot and change in one step; what it can be looked up by
+//! and the feed stand in slots of their own. The index is written before the grant and again at each rotation, so
+//! that a living grant is always found; an entry without a grant is passed over.
+
+use super::records::{FEED, VERSION, decode, encode, grant_key, owner_key, tombstone_key};
+use super::{
+    Call, Cursor, Feed, GrantId, GrantRecord, Hash, Key, LONGEST_LIFE, Owner, RedisStore, Reuse, Rotate,
+    Rotation, TOMBSTONE_MILLIS, Unavailable, scripts,
+};
+use crate::clock::Timestamp;
+use bb8_redis::redis::{cmd, pipe};
+use std::time::Duration;
+
+/// The feed's bound: more revocations than this between two looks are a reset.
+const LONGEST_FEED: u64 = 10_000;
+const FEED_LIVES: Duration = Duration::from_hours(1);
+const PAGE: usize = 1000;
+
+impl RedisStore {
+    pub(in crate::store) async fn create_grant(&self, record: GrantRecord) -> Result<bool, Unavailable> {
+        self.index(&record).await?;
+        let keys = [grant_key(record.id), tombstone_key(record.id)];
+        let call = Call::new(scripts::CREATE_GRANT, &[&keys[0], &keys[1]]);
+        let call = call.with(self.now()).with(self.lives(record.expires_at));
+        self.call(encode(&record).into_iter().fold(call, Call::with)).await
+    }
+
+    pub(in crate::store) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
+        let mut read = cmd("HGETALL");
+        read.arg(grant_key(id));
+        let hash: Hash = self.connections.ask(&read).await?;
+        Ok(decode(id, hash).filter(|record| self.now() < record.expires_at.millis()))
+    }
+
+    pub(in crate::store) async fn rotate(
+        &self,
+        id: GrantId,
+        rotate: Rotate,
+    ) -> Result<Rotation, Unavailable> {
+        let tombstone_ends = self.tombstone_ends();
+        let call = Call::new(scripts::ROTATE, &[&grant_key(id), &tombstone_key(id)])
+            .with(VERSION)
+            .with(self.now())
+            .with(rotate.presented)
+            .with(u64::try_from(rotate.grace.as_millis()).unwrap_or(u64::MAX))
+            .with(rotate.expires_at.millis())
+            .with(self.lives(rotate.expires_at))
+            .with(if rotate.on_reuse == Reuse::Revoke { "revoke" } else { "refuse" })
+            .with(tombstone_ends.millis())
+            .with(TOMBSTONE_MILLIS);
+        let (step, hash): (String, Hash) = self.call(call).await?;
+        let record = decode(id, hash);
+        match (&*step, record) {
+            ("fresh", Some(record)) => {
+                self.index(&record).await?;
+                Ok(Rotation::Fresh { record })
+            }
+            // The one who rotated may have died before it wrote the index.
+            ("same", Some(record)) => {
+                self.index(&record).await?;
+                Ok(Rotation::Same { record })
+            }
+            ("revoked", record) => {
+                self.say_ended(id, record.as_ref()).await?;
+                Ok(Rotation::Reused)
+            }
+            ("refused", _) => Ok(Rotation::Reused),
+            ("unknown", _) => Ok(Rotation::Unknown),
+            _ => Ok(Rotation::Gone),
+        }
+    }
+
+    pub(in crate::store) async fn replace_sealed(
+        &self,
+        id: GrantId,
+        old: &[u8],
+        new: Vec<u8>,
+    ) -> Result<bool, Unavailable> {
+        let call = Call::new(scripts::REPLACE_SEALED, &[&grant_key(id)]);
+        self.call(call.with(self.now()).with(old).with(new)).await
+    }
+
+    pub(in crate::store) async fn revoke(&self, id: GrantId) -> Result<bool, Unavailable> {
+        let call = Call::new(scripts::END_GRANT, &[&grant_key(id), &tombstone_key(id)]);
+        let hash: Hash = self.call(call.with(self.tombstone_ends().millis()).with(TOMBSTONE_MILLIS)).await?;
+        let record = decode(id, hash);
+        self.say_ended(id, record.as_ref()).await?;
+        Ok(record.is_some_and(|record| self.now() < record.expires_at.millis()))
+    }
+
+    pub(in crate::store) async fn revoked_since(&self, cursor: Cursor) -> Result<Feed, Unavailable> {
+        let call = Call::new(scripts::READ_FEED, &FEED).with(cursor.0).with(PAGE);
+        let (gone, newest, entries): (u64, u64, Vec<(Vec<u8>, u64)>) = self.call(call).await?;
+        // A cursor from before a flush, or from before the feed was cut, has missed something.
+        let reset = cursor.0 < gone || cursor.0 > newest;
+        let start = if reset { gone } else { cursor.0 };
+        let cursor = Cursor(entries.last().map_or(start, |(_, number)| *number));
+        let ids = entries.into_iter().filter_map(|(id, _)| id.try_into().ok().map(GrantId)).collect();
+        Ok(Feed { ids, cursor, reset })
+    }
+
+    pub(in crate::store) async fn grants_of(
+        &self,
+        owner: Owner,
+        key: Key,
+        limit: usize,
+    ) -> Result<Vec<GrantId>, Unavailable> {
+        let (mut found, mut offset) = (Vec::new(), 0);
+        while found.len() < limit {
+            let mut read = cmd("ZRANGEBYSCORE");
+            read.arg(owner_key((owner, key))).arg(format!("({}", self.now())).arg("+inf");
+            read.arg("LIMIT").arg(offset).arg(PAGE);
+            let page: Vec<Vec<u8>> = self.connections.ask(&read).await?;
+            if page.is_empty() {
+                break;
+            }
+            offset += page.len();
+            let ids: Vec<GrantId> =
+                page.into_iter().filter_map(|id| id.try_into().ok().map(GrantId)).collect();
+            found.extend(self.living(&ids).await?);
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn living(&self, ids: &[GrantId]) -> Result<Vec<GrantId>, Unavailable> {
+        let mut reads = pipe();
+        for id in ids {
+            reads.cmd("HGET").arg(grant_key(*id)).arg("until");
+        }
+        let ends: Vec<Option<u64>> = self.connections.ask_all(&reads).await?;
+        let now = self.now();
+        let alive = ids.iter().zip(ends).filter(|(_, until)| until.is_some_and(|until| now < until));
+        Ok(alive.map(|(id, _)| *id).collect())
+    }
+
+    /// Writes what the grant can be looked up by, and forgets what has ended there.
+    async fn index(&self, record: &GrantRecord) -> Result<(), Unavailable> {
+        let mut writes = pipe();
+        for owner in &record.owners {
+            let key = owner_key(*owner);
+            writes.zrembyscore(&key, "-inf", self.now()).ignore();
+            writes.zadd(&key, &record.id.0[..], record.expires_at.millis()).ignore();
+            writes.cmd("PEXPIRE").arg(&key).arg(LONGEST_LIFE).ignore();
+        }
+        if record.owners.is_empty() { Ok(()) } else { self.connections.ask_all(&writes).await }
+    }
+
+    /// Tells all replicas, and takes the grant out of what it was looked up by.
+    async fn say_ended(&self, id: GrantId, record: Option<&GrantRecord>) -> Result<(), Unavailable> {
+        let lives = u64::try_from(FEED_LIVES.as_millis()).unwrap_or(u64::MAX);
+        let append = Call::new(scripts::APPEND_TO_FEED, &FEED).with(self.now()).with(lives);
+        let append = append.with(LONGEST_FEED).with(&id.0[..]);
+        let mut writes = pipe();
+        writes.add_command(append.0).ignore();
+        for owner in record.iter().flat_map(|record| &record.owners) {
+            writes.zrem(owner_key(*owner), &id.0[..]).ignore();
+        }
+        self.connections.ask_all(&writes).await
+    }
+
+    fn tombstone_ends(&self) -> Timestamp {
+        self.clock.now().after(Duration::from_millis(TOMBSTONE_MILLIS))
+    }
+}

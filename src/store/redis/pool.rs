@@ -1,0 +1,155 @@
+//! The connections, and a breaker in front of them: while Redis is away, only one call in a quarter of a second
+//! finds that out, and all others are told at once.
+
+use super::address::Address;
+use super::connection::{Connection, Manager};
+use crate::store::{OpenError, Unavailable};
+use bb8::{ManageConnection, Pool, PooledConnection, RunError};
+use bb8_redis::redis::{Cmd, FromRedisValue, Pipeline, RedisError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+const MOST_CONNECTIONS: u32 = 16;
+/// How long a call waits for a connection.
+const CONNECTION_WITHIN: Duration = Duration::from_millis(500);
+/// How long the breaker stays open.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Connections to Redis.
+pub(super) struct Connections {
+    pool: Pool<Guarded>,
+    breaker: Arc<Breaker>,
+}
+
+impl Connections {
+    pub(super) fn new(address: Address) -> Result<Self, OpenError> {
+        let manager = Manager::new(address).map_err(|error| OpenError(format!("KVS_ADDR: TLS: {error}")))?;
+        let breaker = Arc::new(Breaker::default());
+        let pool = Pool::builder()
+            .max_size(MOST_CONNECTIONS)
+            .connection_timeout(CONNECTION_WITHIN)
+            .retry_connection(false)
+            // Without these two it needs no runtime to be made in.
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .build_unchecked(Guarded { manager, breaker: Arc::clone(&breaker) });
+        Ok(Self { pool, breaker })
+    }
+
+    /// One command, one answer.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
+        let mut connection = self.connection().await?;
+        let answer = command.query_async(&mut connection.redis).await;
+        self.heard(&mut connection, answer)
+    }
+
+    /// Many commands in one go.
+    pub(super) async fn ask_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Unavailable> {
+        let mut connection = self.connection().await?;
+        let answer = commands.query_async(&mut connection.redis).await;
+        self.heard(&mut connection, answer)
+    }
+
+    async fn connection(&self) -> Result<PooledConnection<'_, Guarded>, Unavailable> {
+        self.breaker.let_through()?;
+        let gotten = tokio::select! {
+            gotten = self.pool.get() => gotten,
+            () = self.breaker.tripped.notified() => return Err(self.breaker.why()),
+        };
+        gotten.map_err(|error| match error {
+            RunError::User(error) => unavailable(&error),
+            RunError::TimedOut => Unavailable("no connection to Redis within half a second".into()),
+        })
+    }
+
+    fn heard<T>(&self, connection: &mut Connection, answer: Result<T, RedisError>) -> Result<T, Unavailable> {
+        match answer {
+            Ok(answer) => {
+                self.breaker.close();
+                Ok(answer)
+            }
+            Err(error) => {
+                connection.judge(&error);
+                if error.is_timeout() {
+                    self.breaker.trip(&error);
+                }
+                Err(unavailable(&error))
+            }
+        }
+    }
+}
+
+/// Its causes never hold our password; Redis does not repeat it.
+fn unavailable(error: &RedisError) -> Unavailable {
+    Unavailable(format!("Redis: {error}"))
+}
+
+/// Lets calls through while Redis answers.
+#[derive(Default)]
+struct Breaker {
+    open: Mutex<Option<Open>>,
+    tripped: Notify,
+}
+
+struct Open {
+    until: Instant,
+    why: Unavailable,
+}
+
+impl Breaker {
+    /// One call after each pause may try.
+    fn let_through(&self) -> Result<(), Unavailable> {
+        let now = Instant::now();
+        match &mut *self.lock() {
+            Some(open) if now < open.until => Err(open.why.clone()),
+            Some(open) => {
+                open.until = now + PAUSE;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn why(&self) -> Unavailable {
+        let why = self.lock().as_ref().map(|open| open.why.clone());
+        why.unwrap_or_else(|| Unavailable("Redis was away for a moment".into()))
+    }
+
+    fn trip(&self, error: &RedisError) {
+        *self.lock() = Some(Open { until: Instant::now() + PAUSE, why: unavailable(error) });
+        self.tripped.notify_waiters();
+    }
+
+    fn close(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A manager whose failures trip the breaker.
+struct Guarded {
+    manager: Manager,
+    breaker: Arc<Breaker>,
+}
+
+impl ManageConnection for Guarded {
+    type Connection = Connection;
+    type Error = RedisError;
+
+    async fn connect(&self) -> Result<Connection, RedisError> {
+        self.manager.connect().await.inspect_err(|error| self.breaker.trip(error))
+    }
+
+    async fn is_valid(&self, connection: &mut Connection) -> Result<(), RedisError> {
+        self.manager.is_valid(connection).await
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        self.manager.has_broken(connection)
+    }
+}

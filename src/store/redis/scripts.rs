@@ -1,0 +1,141 @@
+//! The verbs that look before they change, in Lua: Redis runs a script as one step. Each touches the keys of one
+//! slot alone. The time is our own and handed in; Redis' clock only cleans up.
+//!
+//! A script travels with each call, so that there is nothing to load after a restart or a failover.
+
+/// Keeps a value until its time: `KEYS[1]`; until, lives, value.
+pub(super) const PUT: &str = "
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'until', ARGV[1], 'value', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+";
+
+/// Gives a value out and forgets it: `KEYS[1]`; now.
+pub(super) const TAKE: &str = "
+local kept = redis.call('HMGET', KEYS[1], 'until', 'value')
+redis.call('DEL', KEYS[1])
+return kept[1] and tonumber(ARGV[1]) < tonumber(kept[1]) and kept[2]
+";
+
+/// Marks a code as used: `KEYS[1]`; now. Answers `first`, `again` or nil.
+pub(super) const USE_CODE: &str = "
+local kept = redis.call('HMGET', KEYS[1], 'until', 'used')
+if not kept[1] or tonumber(ARGV[1]) >= tonumber(kept[1]) then return false end
+if kept[2] then return 'again' end
+redis.call('HSET', KEYS[1], 'used', 1)
+return 'first'
+";
+
+/// Makes a grant unless it was ended before: the grant, its tombstone; now, lives, then names and values. Answers
+/// 1 or 0.
+pub(super) const CREATE_GRANT: &str = "
+local ended = redis.call('GET', KEYS[2])
+if ended and tonumber(ARGV[1]) < tonumber(ended) then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+";
+
+/// `rotation::apply`, word for word: the grant, its tombstone; version, now, presented, grace, until, lives, what a
+/// used token does, until when and how long a tombstone stays. Answers the step and the grant.
+pub(super) const ROTATE: &str = "
+local now, presented, grace = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local kept = redis.call('HMGET', KEYS[1], 'version', 'until', 'generation', 'previous', 'rotated_at')
+if not kept[2] or kept[1] ~= ARGV[1] or now >= tonumber(kept[2]) then return {'gone', {}} end
+local generation, previous = tonumber(kept[3]), tonumber(kept[4])
+if presented > generation then return {'unknown', {}} end
+local last = presented == previous
+if presented ~= generation and not last then
+  local grant = redis.call('HGETALL', KEYS[1])
+  if ARGV[7] ~= 'revoke' then return {'refused', {}} end
+  redis.call('DEL', KEYS[1])
+  redis.call('SET', KEYS[2], ARGV[8], 'PX', ARGV[9])
+  return {'revoked', grant}
+end
+if last and now - tonumber(kept[5]) <= grace then return {'same', redis.call('HGETALL', KEYS[1])} end
+if generation >= 4294967295 then return {'unknown', {}} end
+redis.call('HSET', KEYS[1], 'generation', string.format('%.0f', generation + 1), 'previous', ARGV[3],
+  'rotated_at', ARGV[2], 'until', ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+return {'fresh', redis.call('HGETALL', KEYS[1])}
+";
+
+/// Swaps the sealed part of a living grant: the grant; now, old, new. Answers 1 or 0.
+pub(super) const REPLACE_SEALED: &str = "
+local kept = redis.call('HMGET', KEYS[1], 'until', 'sealed')
+if not kept[1] or tonumber(ARGV[1]) >= tonumber(kept[1]) or kept[2] ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'sealed', ARGV[3])
+return 1
+";
+
+/// Ends a grant: the grant, its tombstone; until when and how long the tombstone stays. Answers what it was.
+pub(super) const END_GRANT: &str = "
+local grant = redis.call('HGETALL', KEYS[1])
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return grant
+";
+
+/// Appends to the feed: its entries, its ends; now, lives, the most entries, the grant. Numbers follow the time, so
+/// that those of a flushed feed are never given out again.
+pub(super) const APPEND_TO_FEED: &str = "
+local now, most = tonumber(ARGV[1]), tonumber(ARGV[3])
+local last = tonumber(redis.call('HGET', KEYS[2], 'last') or nil)
+if not last then
+  last = now
+  redis.call('HSET', KEYS[2], 'gone', ARGV[1])
+end
+local number = string.format('%.0f', math.max(last + 1, now))
+redis.call('HSET', KEYS[2], 'last', number)
+redis.call('ZADD', KEYS[1], number, ARGV[4])
+local more = redis.call('ZCARD', KEYS[1]) - most
+if more > 0 then
+  local newest = redis.call('ZRANGE', KEYS[1], more - 1, more - 1, 'WITHSCORES')
+  redis.call('HSET', KEYS[2], 'gone', string.format('%.0f', tonumber(newest[2])))
+  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, more - 1)
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+";
+
+/// Reads the feed: its entries, its ends; after which number, how many. Answers up to where it is gone, its newest
+/// number, and entries with their numbers.
+pub(super) const READ_FEED: &str = "
+local ends = redis.call('HMGET', KEYS[2], 'gone', 'last')
+if not ends[1] then return {'0', '0', {}} end
+local entries = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+return {ends[1], ends[2], entries}
+";
+
+/// Whether nobody came before: `KEYS[1]`; now, until, lives. Answers 1 or 0.
+pub(super) const USE_ONCE: &str = "
+local kept = redis.call('GET', KEYS[1])
+if kept and tonumber(ARGV[1]) < tonumber(kept) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+";
+
+/// Counts one more: `KEYS[1]`; now, until, lives. Answers how many.
+pub(super) const COUNT: &str = "
+local kept = redis.call('HGET', KEYS[1], 'until')
+if not kept or tonumber(ARGV[1]) >= tonumber(kept) then redis.call('DEL', KEYS[1]) end
+local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
+redis.call('HSET', KEYS[1], 'until', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return count
+";
+
+/// Takes or extends a lease: `KEYS[1]`; now, until, lives, holder. Answers 1 or 0.
+pub(super) const LEASE: &str = "
+local kept = redis.call('HMGET', KEYS[1], 'until', 'holder')
+if kept[1] and tonumber(ARGV[1]) < tonumber(kept[1]) and kept[2] ~= ARGV[4] then return 0 end
+redis.call('HSET', KEYS[1], 'until', ARGV[2], 'holder', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+";
+
+/// Gives a lease back: `KEYS[1]`; holder.
+pub(super) const RELEASE: &str = "
+if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+";

@@ -1,0 +1,16 @@
+//! The promises of the store's verbs, each held against both backends: a file on a disk and a Redis server.
+
+mod grants;
+mod kept;
+mod outage;
+mod single_use;
+
+use gateway::store::{GrantId, Key};
+
+fn key(fill: u8) -> Key {
+    Key([fill; 32])
+}
+
+fn id(fill: u8) -> GrantId {
+    GrantId([fill; 16])
+}

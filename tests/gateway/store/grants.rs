@@ -1,0 +1,195 @@
+//! Grants: made, found, rotated, ended.
+
+use super::kept::{Kept, by_fifty, on_both};
+use super::{id, key};
+use gateway::store::{Cursor, GrantRecord, Owner, Reuse, Rotate, Rotation};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The generation and whether it is new, or what else came of it.
+fn outcome(rotation: Rotation) -> Result<(u32, bool), &'static str> {
+    match rotation {
+        Rotation::Fresh { record } => Ok((record.generation, true)),
+        Rotation::Same { record } => Ok((record.generation, false)),
+        Rotation::Unknown => Err("unknown"),
+        Rotation::Reused => Err("reused"),
+        Rotation::Gone => Err("gone"),
+    }
+}
+
+#[tokio::test]
+async fn a_grant_comes_back_as_it_was_made_even_after_a_restart() {
+    for kept in [Kept::embedded(), Kept::redis()] {
+        let record = GrantRecord { generation: u32::MAX, previous: Some(7), ..kept.record(1) };
+        assert!(kept.store.create_grant(record.clone()).await.unwrap());
+        assert_eq!(kept.store.grant(id(1)).await.unwrap(), Some(record.clone()));
+        let kept = kept.reopened();
+        assert_eq!(kept.store.grant(id(1)).await.unwrap(), Some(record));
+        assert_eq!(kept.store.grant(id(2)).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_grant_ends_at_its_time() {
+    on_both(async |kept| {
+        kept.store.create_grant(kept.record(1)).await.unwrap();
+        kept.clock.advance(Duration::from_hours(1));
+        assert_eq!(kept.store.grant(id(1)).await.unwrap(), None);
+        assert_eq!(kept.store.rotate(id(1), kept.rotate(1)).await.unwrap(), Rotation::Gone);
+        assert!(!kept.store.replace_sealed(id(1), &kept.record(1).sealed, vec![1]).await.unwrap());
+        assert!(kept.store.grants_of(Owner::User, key(0), 10).await.unwrap().is_empty());
+        assert!(!kept.store.revoke(id(1)).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_newest_token_makes_a_new_one_and_its_replay_soon_after_the_same() {
+    on_both(async |kept| {
+        kept.store.create_grant(kept.record(1)).await.unwrap();
+        let rotate =
+            async |presented| outcome(kept.store.rotate(id(1), kept.rotate(presented)).await.unwrap());
+        assert_eq!(rotate(2).await, Err("unknown"));
+        assert_eq!(rotate(1).await, Ok((2, true)));
+        kept.clock.advance(Duration::from_mins(1));
+        assert_eq!(rotate(1).await, Ok((2, false)));
+        let record = kept.store.grant(id(1)).await.unwrap().unwrap();
+        assert_eq!((record.generation, record.previous), (2, Some(1)));
+        assert_eq!(record.expires_at, kept.seconds(7200 - 60), "a rotation makes it live longer");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_late_replay_makes_a_fresh_token_and_poisons_the_skipped_one() {
+    on_both(async |kept| {
+        kept.store.create_grant(kept.record(1)).await.unwrap();
+        let rotate =
+            async |presented| outcome(kept.store.rotate(id(1), kept.rotate(presented)).await.unwrap());
+        assert_eq!(rotate(1).await, Ok((2, true)));
+        kept.clock.advance(Duration::from_millis(60_001));
+        assert_eq!(rotate(1).await, Ok((3, true)));
+        assert_eq!(rotate(2).await, Err("reused"));
+        assert_eq!(rotate(3).await, Err("gone"), "the poisoned one ended the grant");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_older_token_ends_the_grant_unless_it_is_only_to_be_refused() {
+    on_both(async |kept| {
+        for (fill, on_reuse) in [(1, Reuse::Refuse), (2, Reuse::Revoke)] {
+            kept.store.create_grant(kept.record(fill)).await.unwrap();
+            let rotate = async |presented| {
+                let rotate = Rotate { on_reuse, ..kept.rotate(presented) };
+                outcome(kept.store.rotate(id(fill), rotate).await.unwrap())
+            };
+            assert_eq!(rotate(1).await, Ok((2, true)));
+            assert_eq!(rotate(2).await, Ok((3, true)));
+            assert_eq!(rotate(1).await, Err("reused"));
+            let expected = if on_reuse == Reuse::Refuse { Ok((4, true)) } else { Err("gone") };
+            assert_eq!(rotate(3).await, expected);
+        }
+        let feed = kept.store.revoked_since(Cursor(0)).await.unwrap();
+        assert_eq!(feed.ids, [id(2)], "everyone is told of the ended one");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn generations_end_before_they_overflow() {
+    on_both(async |kept| {
+        let last = GrantRecord { generation: u32::MAX, previous: Some(u32::MAX - 1), ..kept.record(1) };
+        kept.store.create_grant(last.clone()).await.unwrap();
+        assert_eq!(kept.store.rotate(id(1), kept.rotate(u32::MAX)).await.unwrap(), Rotation::Unknown);
+        assert_eq!(kept.store.grant(id(1)).await.unwrap(), Some(last));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_who_rotate_one_token_get_the_same_successor() {
+    on_both(async |kept| {
+        kept.store.create_grant(kept.record(1)).await.unwrap();
+        let rotate = kept.rotate(1);
+        let outcomes = by_fifty(|| {
+            let store = Arc::clone(&kept.store);
+            async move { outcome(store.rotate(id(1), rotate).await.unwrap()).unwrap() }
+        });
+        let outcomes = outcomes.await;
+        assert!(outcomes.iter().all(|(generation, _)| *generation == 2));
+        assert_eq!(outcomes.iter().filter(|(_, fresh)| *fresh).count(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_revoked_grant_is_gone_and_cannot_be_made_again() {
+    on_both(async |kept| {
+        kept.store.create_grant(kept.record(1)).await.unwrap();
+        assert!(kept.store.revoke(id(1)).await.unwrap());
+        assert!(!kept.store.revoke(id(1)).await.unwrap());
+        assert_eq!(kept.store.grant(id(1)).await.unwrap(), None);
+        assert_eq!(kept.store.rotate(id(1), kept.rotate(1)).await.unwrap(), Rotation::Gone);
+        assert!(!kept.store.create_grant(kept.record(1)).await.unwrap());
+        assert!(!kept.store.revoke(id(2)).await.unwrap(), "it was never there");
+        assert!(!kept.store.create_grant(kept.record(2)).await.unwrap(), "and never will be");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_sealed_part_is_swapped_only_by_who_knows_it() {
+    on_both(async |kept| {
+        let record = kept.record(1);
+        kept.store.create_grant(record.clone()).await.unwrap();
+        assert!(!kept.store.replace_sealed(id(1), b"other", b"new".to_vec()).await.unwrap());
+        assert!(kept.store.replace_sealed(id(1), &record.sealed, b"new".to_vec()).await.unwrap());
+        let expected = GrantRecord { sealed: b"new".to_vec(), ..record };
+        assert_eq!(kept.store.grant(id(1)).await.unwrap(), Some(expected));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_feed_tells_revocations_in_their_order_and_once() {
+    on_both(async |kept| {
+        let start = kept.store.revoked_since(Cursor(0)).await.unwrap();
+        assert!(start.ids.is_empty() && !start.reset);
+        for fill in 1..=3 {
+            kept.store.create_grant(kept.record(fill)).await.unwrap();
+            kept.store.revoke(id(fill)).await.unwrap();
+        }
+        let feed = kept.store.revoked_since(start.cursor).await.unwrap();
+        assert_eq!(feed.ids, [id(1), id(2), id(3)]);
+        let again = kept.store.revoked_since(feed.cursor).await.unwrap();
+        assert_eq!((again.ids.len(), again.cursor, again.reset), (0, feed.cursor, false));
+        kept.store.revoke(id(4)).await.unwrap();
+        let next = kept.store.revoked_since(feed.cursor).await.unwrap();
+        assert_eq!((next.ids, next.reset), (vec![id(4)], false));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_living_grants_of_an_owner_are_found() {
+    on_both(async |kept| {
+        for fill in 1..=4 {
+            kept.store.create_grant(kept.record(fill)).await.unwrap();
+        }
+        kept.store.revoke(id(2)).await.unwrap();
+        for (owner, owned) in kept.record(1).owners {
+            let mut found = kept.store.grants_of(owner, owned, 10).await.unwrap();
+            found.sort_unstable();
+            assert_eq!(found, [id(1), id(3), id(4)], "{owner:?}");
+        }
+        assert_eq!(kept.store.grants_of(Owner::User, key(0), 2).await.unwrap().len(), 2);
+        assert!(kept.store.grants_of(Owner::User, key(9), 10).await.unwrap().is_empty());
+        kept.clock.advance(Duration::from_mins(59));
+        kept.store.rotate(id(3), kept.rotate(1)).await.unwrap();
+        kept.clock.advance(Duration::from_mins(2));
+        let found = kept.store.grants_of(Owner::User, key(0), 10).await.unwrap();
+        assert_eq!(found, [id(3)], "a rotated grant is found for as long as it lives");
+    })
+    .await;
+}

@@ -1,0 +1,115 @@
+//! Stores under test, with a clock that stands still until it is moved.
+
+use gateway::clock::{Clock, Timestamp};
+use gateway::secret::Secret;
+use gateway::store::{GrantRecord, Key, Owner, RedisConfig, Reuse, Rotate, Store};
+use gateway_standins::redis::Redis;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A store, and what it stands on.
+pub(super) struct Kept {
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Clock,
+    pub(super) redis: Option<Redis>,
+    folder: TempDir,
+}
+
+impl Kept {
+    fn new(redis: Option<Redis>) -> Self {
+        let clock = Clock::manual(Clock::system().now());
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(open(redis.as_ref(), &folder, &clock));
+        Self { store, clock, redis, folder }
+    }
+
+    pub(super) fn embedded() -> Self {
+        Self::new(None)
+    }
+
+    pub(super) fn redis() -> Self {
+        Self::new(Some(Redis::start().unwrap()))
+    }
+
+    /// The same state, opened anew.
+    pub(super) fn reopened(self) -> Self {
+        let Self { store, clock, redis, folder } = self;
+        drop(store);
+        let store = Arc::new(open(redis.as_ref(), &folder, &clock));
+        Self { store, clock, redis, folder }
+    }
+
+    pub(super) fn server(&self) -> &Redis {
+        self.redis.as_ref().unwrap()
+    }
+
+    pub(super) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        if self.redis.is_some() { "redis" } else { "embedded" }
+    }
+
+    /// So many seconds from now.
+    pub(super) fn seconds(&self, seconds: u64) -> Timestamp {
+        self.clock.now().after(Duration::from_secs(seconds))
+    }
+
+    /// A grant of one hour.
+    pub(super) fn record(&self, fill: u8) -> GrantRecord {
+        GrantRecord {
+            id: super::id(fill),
+            sealed: vec![0, fill, 0xff, b'\n'],
+            generation: 1,
+            previous: None,
+            rotated_at: self.clock.now(),
+            created_at: self.clock.now(),
+            expires_at: self.seconds(3600),
+            owners: Owner::ALL.into_iter().zip((0..).map(|number| Key([number; 32]))).collect(),
+        }
+    }
+
+    /// A use of the refresh token of this generation, which gives the grant two more hours.
+    pub(super) fn rotate(&self, presented: u32) -> Rotate {
+        Rotate {
+            presented,
+            grace: Duration::from_mins(1),
+            expires_at: self.seconds(7200),
+            on_reuse: Reuse::Revoke,
+        }
+    }
+}
+
+fn open(redis: Option<&Redis>, folder: &TempDir, clock: &Clock) -> Store {
+    match redis {
+        None => Store::embedded(folder.path(), clock.clone()).unwrap(),
+        Some(redis) => {
+            let config = RedisConfig { address: Secret::new(redis.address()), password: None };
+            Store::redis(config, clock.clone()).unwrap()
+        }
+    }
+}
+
+/// Shows a promise on both backends.
+#[expect(clippy::print_stdout, reason = "a test that fails shows where")]
+pub(super) async fn on_both(promise: impl AsyncFn(&Kept)) {
+    for kept in [Kept::embedded(), Kept::redis()] {
+        println!("on {}", kept.name());
+        promise(&kept).await;
+    }
+}
+
+/// What fifty tasks get that ask at the same time.
+pub(super) async fn by_fifty<T: Send + 'static, F>(ask: impl Fn() -> F) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..50).map(|_| tokio::spawn(ask())).collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
+}

@@ -1,0 +1,173 @@
+//! What happens when the store is not there, is someone else's, or is damaged.
+
+use super::kept::Kept;
+use super::{id, key};
+use gateway::clock::Clock;
+use gateway::secret::Secret;
+use gateway::store::{Cursor, RedisConfig, Store};
+use gateway_standins::redis::Redis;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// No verb may take longer, whatever Redis does.
+const NEVER_A_HANG: Duration = Duration::from_secs(2);
+
+fn open(address: &str, password: Option<&str>) -> Store {
+    let config = RedisConfig { address: Secret::new(address), password: password.map(Secret::new) };
+    Store::redis(config, Clock::system()).unwrap()
+}
+
+/// Asks until the store answers, for ten seconds at most.
+async fn recovers(store: &Store) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        if store.ping().await.is_ok() {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
+}
+
+/// Every verb that a request waits for fails soon.
+async fn all_fail_soon(kept: &Kept) {
+    let store = &kept.store;
+    let started = Instant::now();
+    assert!(store.grant(id(1)).await.is_err());
+    assert!(started.elapsed() < NEVER_A_HANG);
+    for turn in 0..20 {
+        let started = Instant::now();
+        assert!(store.use_code(key(1)).await.is_err());
+        assert!(store.rotate(id(1), kept.rotate(1)).await.is_err());
+        assert!(store.revoke(id(1)).await.is_err());
+        assert!(started.elapsed() < NEVER_A_HANG, "turn {turn}: {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_killed_redis_is_noticed_at_once_and_used_again_when_it_is_back() {
+    let kept = Kept::redis();
+    kept.store.ping().await.unwrap();
+    kept.server().stop();
+    all_fail_soon(&kept).await;
+    kept.server().resume().unwrap();
+    assert!(recovers(&kept.store).await);
+    for _ in 0..50 {
+        kept.store.create_grant(kept.record(1)).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_of_redis_while_nothing_was_asked_no_call_fails() {
+    let kept = Kept::redis();
+    // So that there are many connections.
+    super::kept::by_fifty(|| {
+        let store = std::sync::Arc::clone(&kept.store);
+        async move { store.ping().await.unwrap() }
+    })
+    .await;
+    kept.server().resume().unwrap();
+    for _ in 0..50 {
+        kept.store.create_grant(kept.record(1)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_redis_does_not_hold_anyone_up() {
+    let kept = Kept::redis();
+    kept.store.ping().await.unwrap();
+    kept.server().freeze().unwrap();
+    all_fail_soon(&kept).await;
+    kept.server().thaw().unwrap();
+    assert!(recovers(&kept.store).await);
+}
+
+#[tokio::test]
+async fn a_full_redis_still_answers_reads_and_revocations() {
+    let kept = Kept::redis();
+    kept.store.create_grant(kept.record(1)).await.unwrap();
+    kept.server().command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    assert!(kept.store.create_grant(kept.record(2)).await.is_err());
+    assert!(kept.store.grant(id(1)).await.unwrap().is_some());
+    kept.server().command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    assert!(kept.store.create_grant(kept.record(2)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_password_is_needed_where_there_is_one_and_never_told() {
+    let redis = Redis::start().unwrap();
+    redis.command(&["CONFIG", "SET", "requirepass", "open sesame"]).unwrap();
+    open(&redis.address(), Some("open sesame")).ping().await.unwrap();
+    open(&format!("redis://:open%20sesame@{}/2", redis.address()), None).ping().await.unwrap();
+    for wrong in [open(&redis.address(), Some("hunter2")), open(&redis.address(), None)] {
+        let started = Instant::now();
+        let why = wrong.ping().await.unwrap_err().to_string();
+        assert!(started.elapsed() < NEVER_A_HANG);
+        assert!(!why.contains("hunter2"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn an_acl_user_may_stand_in_the_url() {
+    let redis = Redis::start().unwrap();
+    let rights = ["ACL", "SETUSER", "mcp", "on", ">secret", "~mcp:*", "+@all", "-@dangerous"];
+    redis.command(&rights).unwrap();
+    let store = open(&format!("redis://mcp:secret@{}", redis.address()), None);
+    assert!(store.use_once(key(1), Clock::system().now().after(Duration::from_mins(1))).await.unwrap());
+}
+
+#[tokio::test]
+async fn everything_in_redis_expires_by_itself() {
+    let kept = Kept::redis();
+    let (store, ends) = (&kept.store, kept.seconds(60));
+    store.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
+    store.put_code(key(1), b"code".to_vec(), ends).await.unwrap();
+    store.use_code(key(1)).await.unwrap();
+    store.create_grant(kept.record(1)).await.unwrap();
+    store.rotate(id(1), kept.rotate(1)).await.unwrap();
+    store.create_grant(kept.record(2)).await.unwrap();
+    store.revoke(id(2)).await.unwrap();
+    store.use_once(key(1), ends).await.unwrap();
+    store.count(key(1), ends).await.unwrap();
+    store.lease(key(1), key(2), ends).await.unwrap();
+    let keys = kept.server().command(&["KEYS", "*"]).unwrap();
+    let keys: Vec<&str> = keys.lines().filter(|line| line.starts_with("mcp:")).collect();
+    assert_eq!(keys.len(), 13, "{keys:?}");
+    for key in keys {
+        let lives = kept.server().command(&["PTTL", key]).unwrap();
+        assert!(lives.trim().trim_start_matches(':').parse::<i64>().unwrap() > 0, "{key}: {lives}");
+    }
+}
+
+#[tokio::test]
+async fn a_flushed_redis_is_a_reset_of_the_feed() {
+    let kept = Kept::redis();
+    kept.store.revoke(id(1)).await.unwrap();
+    let before = kept.store.revoked_since(Cursor(0)).await.unwrap().cursor;
+    kept.server().command(&["FLUSHALL"]).unwrap();
+    kept.clock.advance(Duration::from_secs(1));
+    let empty = kept.store.revoked_since(before).await.unwrap();
+    assert!(empty.reset && empty.ids.is_empty());
+    kept.store.revoke(id(2)).await.unwrap();
+    let feed = kept.store.revoked_since(before).await.unwrap();
+    assert_eq!((feed.ids, feed.reset), (vec![id(2)], true));
+    let next = kept.store.revoked_since(feed.cursor).await.unwrap();
+    assert!(!next.reset);
+}
+
+#[tokio::test]
+async fn a_file_that_another_has_open_is_refused() {
+    let kept = Kept::embedded();
+    let refused = Store::embedded(kept.folder(), Clock::system()).err().unwrap().to_string();
+    assert!(refused.contains("another gateway has it open"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.redb");
+    fs::write(&path, b"these are not the records of a gateway").unwrap();
+    let refused = Store::embedded(folder.path(), Clock::system()).err().unwrap().to_string();
+    assert!(refused.contains("was left as it is"), "{refused}");
+    assert_eq!(fs::read(&path).unwrap(), b"these are not the records of a gateway");
+}

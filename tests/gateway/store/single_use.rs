@@ -1,0 +1,119 @@
+//! Logins, codes, single-use ids, counters and leases.
+
+use super::kept::{by_fifty, on_both};
+use super::key;
+use gateway::store::CodeUse;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_who_take_a_login_one_gets_it() {
+    on_both(async |kept| {
+        kept.store.put_login(key(1), b"login".to_vec(), kept.seconds(60)).await.unwrap();
+        let taken = by_fifty(|| {
+            let store = Arc::clone(&kept.store);
+            async move { store.take_login(key(1)).await.unwrap() }
+        });
+        let taken: Vec<_> = taken.await.into_iter().flatten().collect();
+        assert_eq!(taken, [b"login"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_who_use_a_code_one_is_the_first_and_the_others_know_it() {
+    on_both(async |kept| {
+        kept.store.put_code(key(1), b"code".to_vec(), kept.seconds(60)).await.unwrap();
+        let uses = by_fifty(|| {
+            let store = Arc::clone(&kept.store);
+            async move { store.use_code(key(1)).await.unwrap().unwrap() }
+        });
+        let uses = uses.await;
+        assert_eq!(uses.iter().filter(|used| **used == CodeUse::First).count(), 1);
+        assert_eq!(uses.iter().filter(|used| **used == CodeUse::Again).count(), 49);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reading_a_code_does_not_use_it_and_using_it_does_not_hide_it() {
+    on_both(async |kept| {
+        let store = &kept.store;
+        assert_eq!(store.code(key(1)).await.unwrap(), None);
+        assert_eq!(store.use_code(key(1)).await.unwrap(), None);
+        store.put_code(key(1), b"co\0de".to_vec(), kept.seconds(60)).await.unwrap();
+        for used in [CodeUse::First, CodeUse::Again, CodeUse::Again] {
+            assert_eq!(store.code(key(1)).await.unwrap().as_deref(), Some(&b"co\0de"[..]));
+            assert_eq!(store.use_code(key(1)).await.unwrap(), Some(used));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn logins_and_codes_end_at_their_time() {
+    on_both(async |kept| {
+        let store = &kept.store;
+        store.put_login(key(1), b"login".to_vec(), kept.seconds(60)).await.unwrap();
+        store.put_code(key(2), b"code".to_vec(), kept.seconds(60)).await.unwrap();
+        kept.clock.advance(Duration::from_millis(59_999));
+        assert!(store.code(key(2)).await.unwrap().is_some());
+        kept.clock.advance(Duration::from_millis(1));
+        assert_eq!(store.take_login(key(1)).await.unwrap(), None);
+        assert_eq!(store.code(key(2)).await.unwrap(), None);
+        assert_eq!(store.use_code(key(2)).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_use_id_counts_once_until_it_has_ended() {
+    on_both(async |kept| {
+        let ends = kept.seconds(60);
+        let firsts = by_fifty(|| {
+            let store = Arc::clone(&kept.store);
+            async move { store.use_once(key(1), ends).await.unwrap() }
+        });
+        assert_eq!(firsts.await.into_iter().filter(|first| *first).count(), 1);
+        assert!(kept.store.use_once(key(2), ends).await.unwrap(), "another id is another id");
+        kept.clock.advance(Duration::from_mins(1));
+        assert!(kept.store.use_once(key(1), kept.seconds(60)).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counter_counts_everyone_and_begins_anew_in_the_next_window() {
+    on_both(async |kept| {
+        let ends = kept.seconds(60);
+        let counts = by_fifty(|| {
+            let store = Arc::clone(&kept.store);
+            async move { store.count(key(1), ends).await.unwrap() }
+        });
+        let mut counts = counts.await;
+        counts.sort_unstable();
+        assert_eq!(counts, (1..=50).collect::<Vec<_>>());
+        kept.clock.advance(Duration::from_mins(1));
+        assert_eq!(kept.store.count(key(1), kept.seconds(60)).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_has_one_holder_until_it_is_given_back_or_ends() {
+    on_both(async |kept| {
+        let store = &kept.store;
+        assert!(store.lease(key(1), key(10), kept.seconds(60)).await.unwrap());
+        assert!(!store.lease(key(1), key(11), kept.seconds(60)).await.unwrap());
+        kept.clock.advance(Duration::from_secs(59));
+        assert!(store.lease(key(1), key(10), kept.seconds(60)).await.unwrap(), "its holder extends it");
+        kept.clock.advance(Duration::from_secs(59));
+        store.release(key(1), key(11)).await.unwrap();
+        assert!(!store.lease(key(1), key(11), kept.seconds(60)).await.unwrap(), "nobody else gives it back");
+        store.release(key(1), key(10)).await.unwrap();
+        assert!(store.lease(key(1), key(11), kept.seconds(60)).await.unwrap());
+        kept.clock.advance(Duration::from_mins(1));
+        assert!(store.lease(key(1), key(10), kept.seconds(60)).await.unwrap(), "it has ended");
+    })
+    .await;
+}
