@@ -1,6 +1,7 @@
 //! What the benchmark can be told.
 
 use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Measures the gateway beside nginx. Needs nginx, wrk, h2load, util-linux, and for `instructions` valgrind.
@@ -19,6 +20,21 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Throughput, CPU time and latency beside nginx (the default).
     Compare(Options),
+    /// Instructions of one proxied request under callgrind; fails above the ceiling.
+    Instructions(Counted),
+    /// The gateway in this program, for `instructions`.
+    #[command(hide = true)]
+    Serve {
+        /// 1 or 1000.
+        routes: usize,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Counted {
+    /// Count this binary instead, built with `GATEWAY_CONFIG=benches/site.yaml`, and hold it to no ceiling.
+    #[arg(long)]
+    pub(crate) binary: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Default)]

@@ -153,7 +153,7 @@ impl Servers {
 
 impl SignedIn {
     async fn start(binary: &Path, log: &str, okta: &Okta) -> Outcome<Self> {
-        let gateway = Gateway::start(Setup { binary, log, redis: "" }, okta).await?;
+        let gateway = Gateway::start(Setup { binary, arguments: &[], log, redis: "" }, okta).await?;
         let (_, tokens) = gateway.sign_in().await?;
         Ok(Self { gateway, token: tokens.access_token })
     }

@@ -33,6 +33,7 @@ pub(crate) struct Gateway {
 #[derive(Clone, Copy)]
 pub(crate) struct Setup<'a> {
     pub(crate) binary: &'a Path,
+    pub(crate) arguments: &'a [&'a Path],
     /// `RUST_LOG`.
     pub(crate) log: &'a str,
     /// `KVS_ADDR`; empty is the embedded store.
@@ -49,7 +50,7 @@ impl Gateway {
         okta.add_redirect_uri(&format!("{base_url}/auth/callback"));
         let app = OktaOptions::default();
         let mut command = process::command(SERVER_CORE, setup.binary);
-        command.env_clear().stdout(Stdio::null()).stderr(Stdio::null()).envs([
+        command.args(setup.arguments).env_clear().stdout(Stdio::null()).stderr(Stdio::null()).envs([
             ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
             ("BASE_URL", &*base_url),
             ("PORT", address.rsplit(':').next().unwrap_or_default()),

@@ -8,12 +8,14 @@ mod arguments;
 mod backend;
 mod compare;
 mod gateway;
+mod instructions;
 mod load;
 mod minted;
 mod nginx;
 mod process;
 mod report;
 mod scenarios;
+mod serve;
 mod site;
 mod statistics;
 
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command() {
         Command::Compare(options) => run(compare::run(options)),
+        Command::Instructions(options) => run(instructions::run(options)),
+        Command::Serve { routes } => serve::run(routes),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,34 @@
+//! The gateway itself in this program, with as many routes as asked for, so that counting needs no further build.
+
+use crate::gateway::MCP_PATH;
+use crate::{Outcome, backend};
+use gateway::commands::{self, Failed};
+use gateway::routes::SITE;
+use gateway_routes::{Route, Site, Table, Target};
+
+/// Serves until SIGTERM, settings from the environment.
+pub(crate) fn run(routes: usize) -> Outcome<()> {
+    let leaked: &'static [Route] = (0..routes).map(route).collect::<Vec<_>>().leak();
+    let slots = match routes {
+        1 => Table::slots::<{ Table::size(1) }>(leaked).to_vec(),
+        1000 => Table::slots::<{ Table::size(1000) }>(leaked).to_vec(),
+        _ => return Err("1 or 1000 routes".into()),
+    };
+    let site: &'static Site = Box::leak(Box::new(Site { table: Table::new(leaked, slots.leak()), ..SITE }));
+    commands::serve(site).map_err(|Failed(why)| why.into())
+}
+
+/// The first is the one that is asked for; for the rest, it is as the compiled site has them.
+fn route(number: usize) -> Route {
+    let pattern = if number == 0 { format!("{MCP_PATH}/") } else { format!("/mcp/route-{number:03}/") };
+    let authority = format!("127.0.0.1:{}", backend::PORT).leak();
+    let target = Target {
+        tls: false,
+        host: "127.0.0.1",
+        port: backend::PORT,
+        authority,
+        path: "",
+        trailing_slash: false,
+    };
+    Route { pattern: pattern.leak(), target, ..SITE.table.routes()[0] }
+}
