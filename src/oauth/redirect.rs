@@ -45,13 +45,20 @@ impl RedirectUri {
         if uri.len() > LONGEST {
             return Err("it is longer than 1024 characters");
         }
-        // Parsers disagree about these; the rest of the checks must see what a browser will see.
-        if !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
-            return Err("it has a space, a backslash, a control or a non-ASCII character");
+        // Parsers disagree about what no URI may hold (RFC 3986 §2); the checks must see what a browser will see.
+        if !uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
+            return Err("it has a character that no URI has, such as a space, a quote or a non-ASCII letter");
         }
         let url = Url::parse(uri).map_err(|_| "it is not an absolute URI")?;
         if uri.contains('#') {
             return Err("it has a fragment");
+        }
+        let web = matches!(url.scheme(), "http" | "https");
+        if web && !has_plain_authority(uri) {
+            return Err("its scheme is not followed by two slashes and a host");
+        }
+        if url.host_str().is_some_and(|host| host.contains('*')) {
+            return Err("it has a wildcard: register each URI");
         }
         if has_userinfo(uri) {
             return Err("it has user information before the host");
@@ -147,6 +154,13 @@ fn private_use(scheme: &str, configured: &[&str]) -> bool {
         && (CLIENT_SCHEMES.contains(&scheme) || configured.contains(&scheme) || scheme.contains('.'))
 }
 
+/// URL parsers take `https:host`, `https:/host` and `https:///host` for `https://host`; people and other programs
+/// do not.
+fn has_plain_authority(uri: &str) -> bool {
+    let rest = uri.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
+    rest.is_some_and(|rest| !rest.starts_with(['/', '?']))
+}
+
 fn has_userinfo(uri: &str) -> bool {
     let after_scheme = uri.split_once("://").map_or("", |(_, rest)| rest);
     after_scheme.split(['/', '?']).next().unwrap_or_default().contains('@')
@@ -199,6 +213,9 @@ mod tests {
             "http://127.0.0.2/",
             "https://user@example.com/",
             "https://example.com@evil.example/",
+            "https:example.com@evil.example/",
+            "https:/example.com/",
+            "https:///example.com/",
             "https://example.com/callback#fragment",
             "https://example.com/#",
             "https://example.com\\@evil.example/",

@@ -36,7 +36,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 /// What servers and frameworks believe about who is asking, or from where. Compared with `_` read as `-`: CGI-like
 /// servers cannot tell the two.
-const IDENTITY_PREFIXES: [&str; 8] = [
+const IDENTITY_PREFIXES: [&str; 18] = [
     "x-forwarded",
     "x-gateway-",
     "x-original-",
@@ -45,8 +45,18 @@ const IDENTITY_PREFIXES: [&str; 8] = [
     "x-authenticated-",
     "x-envoy-",
     "x-amzn-oidc-",
+    "x-ms-client-principal",
+    "x-ms-token-",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
+    "x-webauth-",
+    "x-pomerium-",
+    "x-ssl-client",
+    "x-client-cert",
+    "cf-access-",
+    "tailscale-",
 ];
-const IDENTITY_NAMES: [&str; 9] = [
+const IDENTITY_NAMES: [&str; 18] = [
     "x-real-ip",
     "true-client-ip",
     "cf-connecting-ip",
@@ -56,6 +66,15 @@ const IDENTITY_NAMES: [&str; 9] = [
     "x-user",
     "x-email",
     "x-groups",
+    "x-username",
+    "x-user-id",
+    "x-user-name",
+    "x-user-email",
+    "x-user-groups",
+    "x-user-roles",
+    "x-api-user",
+    "ssl-client-cert",
+    "ssl-client-s-dn",
 ];
 const SENSITIVE_ANSWERS: [HeaderName; 11] = [
     SET_COOKIE,

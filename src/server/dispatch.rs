@@ -54,18 +54,22 @@ impl<F: Filters> Dispatch<F> {
         Ok(response)
     }
 
-    /// Whether the request names our own host: another name that leads here is DNS rebinding.
+    /// Whether the request names our own host, and no other: another name that leads here is DNS rebinding, and of
+    /// two names each server on the way may believe another one (RFC 9112 §3.2).
     fn is_for_us(&self, head: &Parts) -> bool {
         if PROBES.contains(&head.uri.path()) {
             return true;
         }
-        let in_header = || head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let Some(host) = head.uri.authority().map(http::uri::Authority::as_str).or_else(in_header) else {
-            return false;
-        };
+        let in_target = head.uri.authority().map(http::uri::Authority::as_str);
+        let in_headers = head.headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
+        let mut names = in_target.into_iter().chain(in_headers).peekable();
+        names.peek().is_some() && names.all(|name| self.is_own_host(name)) && has_one_host(head)
+    }
+
+    fn is_own_host(&self, name: &str) -> bool {
         let default_port = if self.gateway.base_url.is_https() { ":443" } else { ":80" };
-        let host = host.strip_suffix(default_port).unwrap_or(host);
-        host.eq_ignore_ascii_case(self.gateway.base_url.authority())
+        let name = name.strip_suffix(default_port).unwrap_or(name);
+        name.eq_ignore_ascii_case(self.gateway.base_url.authority())
     }
 
     async fn answer(&self, head: Head, body: Incoming) -> Response<Body> {
@@ -105,6 +109,10 @@ impl<F: Filters> Dispatch<F> {
             Err(_) => access::error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
         }
     }
+}
+
+fn has_one_host(head: &Parts) -> bool {
+    head.headers.get_all(HOST).iter().nth(1).is_none()
 }
 
 /// An answer always comes; a failure is one too.

@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod attacks;
 mod authorization;
 mod clients;
 mod discovery;

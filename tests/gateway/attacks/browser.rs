@@ -1,0 +1,234 @@
+//! The person's browser: forged requests, planted cookies, frames (RFC 9700 §4.7, §4.16; MCP: confused deputy).
+
+use super::{TARGET, VERIFIER, approve, client_at, consent_page, parameter};
+use crate::harness::{Keep, World, http};
+use gateway_standins::browser::{Browser, Landing};
+use gateway_standins::client::{Client, Login};
+use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
+use url::Url;
+
+/// Okta's answer to a login that `browser` began, kept from reaching the gateway.
+async fn callback(world: &World, client: &Client, browser: &mut Browser, username: &str) -> Url {
+    let page = consent_page(client, browser, "state").await;
+    let okta = approve(browser, &page).await;
+    browser.stop_at(&world.url("/auth/callback"));
+    browser.sign_in(&okta, username).await.unwrap().stopped().unwrap()
+}
+
+fn cookies(browser: &Browser, world: &World) -> String {
+    let pairs = browser.cookies(&world.base_url).unwrap();
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+}
+
+#[tokio::test]
+async fn a_victim_cannot_be_logged_in_as_the_attacker_by_a_planted_callback() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    let planted = callback(&world, &client, &mut Browser::new(), "bob").await;
+    // The victim is in the middle of a login of their own, so that a cookie of that kind is there.
+    let mut victim = Browser::new();
+    let page = consent_page(&client, &mut victim, "state").await;
+    approve(&mut victim, &page).await;
+    let page = victim.open(planted.as_str()).await.unwrap().page().unwrap();
+    assert_eq!(page.status, 403);
+    assert!(page.body.contains("another browser"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_callback_counts_once_and_a_state_that_was_never_given_never() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    let mut browser = Browser::new();
+    let url = callback(&world, &client, &mut browser, "alice").await;
+    let header = cookies(&browser, &world);
+    let open = |url: Url| http().get(url).header(COOKIE, &header).send();
+    assert_eq!(open(url.clone()).await.unwrap().status(), 302);
+    assert_eq!(open(url.clone()).await.unwrap().status(), 400, "a second time");
+    let (code, state) = (parameter(&url, "code").unwrap(), parameter(&url, "state").unwrap());
+    for query in [
+        format!("code={code}"),
+        format!("code={code}&state="),
+        format!("code={code}&state={state}&state={state}"),
+        format!("code={code}&state={}", "A".repeat(43)),
+        format!("code={code}&state={state}%00"),
+        format!("error=access_denied&state={state}"),
+    ] {
+        let url = Url::parse(&world.url(&format!("/auth/callback?{query}"))).unwrap();
+        let status = open(url).await.unwrap().status();
+        assert_eq!(status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_cookie_of_another_login_does_not_help() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    let (mut attacker, mut victim) = (Browser::new(), Browser::new());
+    let planted = callback(&world, &client, &mut attacker, "bob").await;
+    let _own = callback(&world, &client, &mut victim, "alice").await;
+    // Tossed: the name that the planted state asks for, with the value of the victim's own login.
+    let pairs = attacker.cookies(&world.base_url).unwrap();
+    let (name, _) = pairs.iter().find(|(name, _)| name.contains("mcp-login")).unwrap();
+    let own = victim.cookies(&world.base_url).unwrap();
+    let (_, value) = own.iter().find(|(name, _)| name.contains("mcp-login")).unwrap();
+    let request = http().get(planted).header(COOKIE, format!("{name}={value}"));
+    assert_eq!(request.send().await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn a_consent_cannot_be_posted_from_another_site_even_with_a_page_that_the_attacker_got() {
+    let world = World::start().await;
+    let client = client_at(&world, "https://evil.example.com/cb").await;
+    let mut attacker = Browser::new();
+    let page = consent_page(&client, &mut attacker, "state").await;
+    let request = page.form_with("request").unwrap().value("request").unwrap().to_owned();
+    let tossed = cookies(&attacker, &world);
+    let form = [("request", &*request), ("decision", "approve")];
+    let post = || http().post(world.url("/auth/authorize")).form(&form);
+    assert_eq!(post().send().await.unwrap().status(), 403, "without the page's cookie");
+    for origin in ["https://evil.example.com", "null", "http://localhost:9", "https://localhost"] {
+        // Even if a neighbour of ours could plant the cookie: the browser says who posts.
+        let response = post().header(COOKIE, &tossed).header(ORIGIN, origin).send().await.unwrap();
+        assert_eq!(response.status(), 403, "{origin}");
+    }
+    assert!(world.okta.requests().is_empty());
+    let own = post().header(COOKIE, &tossed).header(ORIGIN, &world.base_url).send().await.unwrap();
+    assert_eq!(own.status(), 200, "the same form from the page itself");
+}
+
+#[tokio::test]
+async fn a_consent_form_is_for_the_page_it_came_with() {
+    let world = World::start().await;
+    let client = client_at(&world, "https://evil.example.com/cb").await;
+    let (mut attacker, mut victim) = (Browser::new(), Browser::new());
+    let evil = consent_page(&client, &mut attacker, "state").await;
+    let honest = consent_page(&world.client(TARGET).await, &mut victim, "state").await;
+    assert!(honest.form_with("request").is_some());
+    // The victim's browser has a cookie of its own page only.
+    let refused = victim.submit(evil.form_with("request").unwrap(), &[], Some("approve")).await.unwrap();
+    assert_eq!(refused.page().unwrap().status, 403);
+}
+
+#[tokio::test]
+async fn an_altered_or_foreign_consent_request_is_none() {
+    let (world, other) = (World::start().await, World::start().await);
+    let mut browser = Browser::new();
+    let page = consent_page(&world.client(TARGET).await, &mut browser, "state").await;
+    let sealed = page.form_with("request").unwrap().value("request").unwrap().to_owned();
+    let foreign = consent_page(&other.client(TARGET).await, &mut Browser::new(), "state").await;
+    let foreign = foreign.form_with("request").unwrap().value("request").unwrap().to_owned();
+    let mut altered = sealed.clone().into_bytes();
+    let middle = altered.len() / 2;
+    altered[middle] = if altered[middle] == b'A' { b'B' } else { b'A' };
+    let altered = String::from_utf8(altered).unwrap();
+    for request in ["", "x", &altered, &foreign, &sealed[..sealed.len() - 4]] {
+        let form = [("request", request), ("decision", "approve")];
+        let post =
+            http().post(world.url("/auth/authorize")).form(&form).header(COOKIE, cookies(&browser, &world));
+        assert_eq!(post.send().await.unwrap().status(), 400);
+    }
+}
+
+#[tokio::test]
+async fn oktas_session_never_stands_in_for_consent_to_a_client_that_registered_itself() {
+    let world = World::start().await;
+    let mut victim = Browser::new();
+    let honest = client_at(&world, "https://claude.ai/api/mcp/auth_callback").await;
+    honest.authorize(&mut victim, &Login::of("alice")).await.unwrap();
+    // Okta knows alice now, and so does our cookie: another client, and the same redirect URI even.
+    for uri in
+        ["https://evil.example.com/cb", "https://claude.ai/api/mcp/auth_callback", "http://localhost:1/cb"]
+    {
+        let evil = client_at(&world, uri).await;
+        world.okta.wait_for_request("/oauth2/v1/authorize").await.unwrap();
+        let asked = world.okta.requests().len();
+        let url = evil.authorize_url(("state", VERIFIER), &[]).unwrap();
+        victim.stop_at(uri);
+        let landing = victim.open(url.as_str()).await.unwrap();
+        assert!(matches!(&landing, Landing::Page(page) if page.form_with("request").is_some()), "{uri}");
+        assert_eq!(world.okta.requests().len(), asked, "{uri}: Okta is not asked before the person");
+    }
+}
+
+#[tokio::test]
+async fn a_remembered_consent_is_for_one_client_route_scope_and_user_and_cannot_be_made_up() {
+    let world = World::start().await;
+    let mut browser = Browser::new();
+    let client = client_at(&world, "https://claude.ai/api/mcp/auth_callback").await;
+    client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
+    let pairs = browser.cookies(&world.base_url).unwrap();
+    let (name, value) = pairs.iter().find(|(name, _)| name.contains("remembered")).unwrap();
+    let url = |path: &str| {
+        let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+        Url::parse(&url.as_str().replace("%2Fmcp%2Fraw%2Fecho", path)).unwrap()
+    };
+    let status = async |path: &str, cookie: &str| {
+        let request = http().get(url(path)).header(COOKIE, format!("{name}={cookie}"));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status("%2Fmcp%2Fraw%2Fecho", value).await, 302, "the honest one goes on to Okta");
+    assert_eq!(status("%2Fmcp%2Fdice%2Fmcp", value).await, 200, "another route asks");
+    let mut altered = value.clone().into_bytes();
+    altered[50] ^= 1;
+    assert_eq!(status("%2Fmcp%2Fraw%2Fecho", &String::from_utf8(altered).unwrap()).await, 200);
+    assert_eq!(status("%2Fmcp%2Fraw%2Fecho", "").await, 200);
+}
+
+#[tokio::test]
+async fn no_cookie_that_binds_a_login_is_set_before_the_person_has_consented() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let response = http().get(url).send().await.unwrap();
+    let set: Vec<&str> = response.headers().get_all(SET_COOKIE).iter().map(|v| v.to_str().unwrap()).collect();
+    assert!(set.iter().all(|cookie| cookie.starts_with("mcp-consent-")), "{set:?}");
+    for cookie in set {
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"));
+        assert!(!cookie.contains("Domain"), "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn no_page_may_be_framed_and_none_runs_a_script() {
+    let world = World::start().await;
+    let client = client_at(&world, "https://evil.example.com/cb").await;
+    let consent = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let faulty = consent.as_str().replace("S256", "plain");
+    let unknown = world.url("/auth/authorize?client_id=unknown");
+    for url in
+        [consent.as_str(), &faulty, &unknown, &world.url("/auth/callback?state=x&code=y"), &world.url("/")]
+    {
+        let response = http().get(url).header("accept", "text/html").send().await.unwrap();
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"]
+        {
+            assert!(policy.contains(part), "{url}: {policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
+        assert_eq!(response.headers()["x-frame-options"], "DENY", "{url}");
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff", "{url}");
+    }
+}
+
+#[tokio::test]
+async fn cookies_on_https_can_be_set_by_no_neighbour() {
+    use gateway::cookies::{Cookie, Kind};
+    for kind in [Kind::Consent, Kind::Login, Kind::Remembered] {
+        let cookie = Cookie::new(kind, "id", true).set("value", std::time::Duration::from_mins(1));
+        assert!(cookie.starts_with("__Host-") && cookie.ends_with("; Secure"), "{cookie}");
+        assert!(cookie.contains("; Path=/;") && !cookie.contains("Domain"), "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn another_user_at_the_same_browser_is_asked_before_a_code_is_made() {
+    let world = World::with(Keep::Embedded, |site| site).await;
+    let mut browser = Browser::new();
+    let client = client_at(&world, "https://claude.ai/api/mcp/auth_callback").await;
+    client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
+    browser.open(&format!("{}/login/signout", world.okta.url())).await.unwrap();
+    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let okta = browser.open(url.as_str()).await.unwrap().page().unwrap();
+    let landing = browser.sign_in(&okta, "bob").await.unwrap();
+    assert!(matches!(&landing, Landing::Page(page) if page.form_with("request").is_some()), "bob is asked");
+}

@@ -1,0 +1,138 @@
+//! Authorization codes: stolen, injected, mixed up (RFC 9700 §4.4, §4.5, §4.8, §4.13).
+
+use super::{TARGET, VERIFIER, answer, client_at, parameter};
+use crate::harness::{CALLBACK, World, http};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{Client, Login};
+use serde_json::Value;
+
+fn redeeming<'a>(code: &'a str, verifier: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![("grant_type", "authorization_code"), ("code", code), ("code_verifier", verifier)]
+}
+
+async fn refused(client: &Client, form: &[(&str, &str)], error: &str, what: &str) {
+    let (status, answer): (u16, Value) = client.token(form).await.unwrap();
+    assert_eq!((status, answer["error"].as_str()), (400, Some(error)), "{what}: {answer}");
+    assert!(answer.get("access_token").is_none(), "{what}");
+}
+
+#[tokio::test]
+async fn a_stolen_code_is_worth_nothing_without_its_verifier() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    for (what, guess) in [
+        ("none", ""),
+        ("another", "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww"),
+        ("shorter than RFC 7636 has it", "v"),
+        ("with another character", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv\n"),
+    ] {
+        let code = parameter(&answer(&client, &mut Browser::new(), "alice").await, "code").unwrap();
+        let error = if guess.is_empty() { "invalid_request" } else { "invalid_grant" };
+        refused(&client, &redeeming(&code, guess), error, what).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stolen_code_does_not_work_for_the_thiefs_own_client_even_with_the_verifier() {
+    let world = World::start().await;
+    let (victim, thief) = (world.client(TARGET).await, world.client(TARGET).await);
+    let code = parameter(&answer(&victim, &mut Browser::new(), "alice").await, "code").unwrap();
+    refused(&thief, &redeeming(&code, VERIFIER), "invalid_grant", "the thief's client").await;
+}
+
+#[tokio::test]
+async fn a_code_injected_into_the_victims_session_does_not_meet_its_verifier() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    // The attacker's own code, from a login of theirs with another challenge than the victim's.
+    let injected = client.authorize(&mut Browser::new(), &Login::of("bob")).await.unwrap();
+    refused(&client, &redeeming(&injected.code, VERIFIER), "invalid_grant", "the victim's verifier").await;
+}
+
+#[tokio::test]
+async fn a_challenge_cannot_be_left_out_or_made_plain() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let challenge = parameter(&url, "code_challenge").unwrap();
+    for (what, from, to) in [
+        ("no challenge", format!("code_challenge={challenge}&"), String::new()),
+        ("no method", "code_challenge_method=S256&".into(), String::new()),
+        ("plain", "=S256".into(), "=plain".into()),
+        ("lower case", "=S256".into(), "=s256".into()),
+        ("two methods", "=S256".into(), "=S256&code_challenge_method=plain".into()),
+        ("two challenges", format!("={challenge}"), format!("={challenge}&code_challenge={VERIFIER}")),
+        ("the verifier as challenge", format!("={challenge}"), format!("={VERIFIER}A")),
+    ] {
+        let altered = url.as_str().replace(&from, &to);
+        assert_ne!(altered, url.as_str(), "{what}");
+        let response = http().get(altered).send().await.unwrap();
+        let location = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+        assert!(location.is_some_and(|to| to.contains("error=invalid_request")), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_code_cannot_be_redeemed_for_another_resource() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    let code = parameter(&answer(&client, &mut Browser::new(), "alice").await, "code").unwrap();
+    let mut form = redeeming(&code, VERIFIER);
+    let dice = world.dice_url();
+    form.push(("resource", &dice));
+    refused(&client, &form, "invalid_target", "another route").await;
+}
+
+#[tokio::test]
+async fn every_answer_names_its_issuer_so_that_no_client_takes_a_code_to_another_server() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    let url = answer(&client, &mut Browser::new(), "alice").await;
+    assert_eq!(parameter(&url, "iss").as_deref(), Some(&*world.base_url));
+    world.okta.refuse_assignment("bob");
+    let refusal = answer(&client, &mut Browser::new(), "bob").await;
+    assert_eq!(parameter(&refusal, "error").as_deref(), Some("access_denied"));
+    assert_eq!(parameter(&refusal, "iss").as_deref(), Some(&*world.base_url));
+    let metadata = &client.discovered.server_metadata;
+    assert_eq!(metadata["authorization_response_iss_parameter_supported"], true);
+    assert_eq!(metadata["issuer"], world.base_url);
+}
+
+#[tokio::test]
+async fn oktas_code_from_another_gateway_or_login_is_not_taken() {
+    let (world, other) = (World::start().await, World::start().await);
+    let client = world.client(TARGET).await;
+    // What Okta answered to a login at the other gateway, with the state of one here.
+    let mut foreign = Browser::new();
+    foreign.stop_at(&other.url("/auth/callback"));
+    let page = super::consent_page(&other.client(TARGET).await, &mut foreign, "x").await;
+    let okta = super::approve(&mut foreign, &page).await;
+    let foreign = foreign.sign_in(&okta, "bob").await.unwrap().stopped().unwrap();
+    let code = parameter(&foreign, "code").unwrap();
+    let mut browser = Browser::new();
+    let page = super::consent_page(&client, &mut browser, "x").await;
+    let okta = super::approve(&mut browser, &page).await;
+    let state = okta.form_with("password").unwrap();
+    assert!(state.value("username").is_some(), "a login is under way");
+    let here = parameter(okta.trail.last().map_or(&okta.url, |hop| &hop.url), "state")
+        .or_else(|| parameter(&okta.url, "state"))
+        .expect("Okta was asked with a state");
+    let injected = world.url(&format!("/auth/callback?code={code}&state={here}"));
+    let landed = browser.open(&injected).await.unwrap().stopped().unwrap();
+    assert!(parameter(&landed, "code").is_none(), "{landed}");
+    assert!(parameter(&landed, "error").is_some(), "{landed}");
+}
+
+#[tokio::test]
+async fn a_code_does_not_work_at_another_redirect_uri() {
+    let world = World::start().await;
+    let client = client_at(&world, CALLBACK).await;
+    for uri in
+        ["https://evil.example.com/", "http://localhost:43110/callback/", "http://LOCALHOST:43110/callback"]
+    {
+        let code = parameter(&answer(&client, &mut Browser::new(), "alice").await, "code").unwrap();
+        let mut form = redeeming(&code, VERIFIER);
+        form.push(("redirect_uri", uri));
+        refused(&client, &form, "invalid_grant", uri).await;
+    }
+}

@@ -1,0 +1,206 @@
+//! Redirect URIs and what leaks through redirects (RFC 9700 §4.1, §4.2, §4.11, §4.12; RFC 8252 §8).
+
+use super::{TARGET, VERIFIER, answer, approve, client_at, consent_page, parameter};
+use crate::harness::{CALLBACK, World, http};
+use gateway_standins::browser::{Browser, Hop, Landing};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use url::Url;
+
+const TRICKS: &[&str] = &[
+    // User information, where a reader looks for the host.
+    "https://claude.ai@evil.example.com/",
+    "https:claude.ai@evil.example.com/",
+    "https:/claude.ai@evil.example.com/",
+    "https:///claude.ai@evil.example.com/",
+    "https://:@evil.example.com/",
+    "https://@evil.example.com/",
+    "http://localhost:1@evil.example.com/",
+    "http://localhost%40evil.example.com/",
+    // Slashes that are not two.
+    "https:evil.example.com/cb",
+    "https:/evil.example.com/cb",
+    "https:///evil.example.com/cb",
+    "http:localhost/cb",
+    // Backslashes, which browsers read as slashes.
+    "https:\\\\evil.example.com",
+    "https://claude.ai\\.evil.example.com/",
+    "https://claude.ai\\@evil.example.com/",
+    // Fragments.
+    "https://claude.ai/cb#",
+    "https://claude.ai/cb#code=1",
+    // Dot segments, also encoded.
+    "https://claude.ai/a/../b",
+    "https://claude.ai/%2e%2E/b",
+    "https://claude.ai/a/.%2e",
+    "http://localhost/./cb",
+    // Characters that readers take for others, or for an end.
+    "https://cl\u{0430}ude.ai/",
+    "https://claude.ai\u{2044}evil.example.com/",
+    "https://claude.ai\u{3002}evil.example.com/",
+    "https://claude.ai\u{0}.evil.example.com/",
+    "https://claude.ai /",
+    "https://claude.ai\t/",
+    "https://claude.ai/\r\nSet-Cookie:a=b",
+    " https://claude.ai/",
+    "https://claude.ai/<script>",
+    "https://claude.ai/\"onload",
+    // Loopback that is not, and the network in disguise.
+    "http://localhost.evil.example.com/",
+    "http://127.0.0.1.evil.example.com/",
+    "http://127.0.0.2/",
+    "http://0.0.0.0/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://192.168.0.1/",
+    "http://169.254.169.254/latest",
+    "http://evil.example.com/",
+    // Schemes that run, read or reach something.
+    "JaVaScRiPt:alert(1)",
+    "javascript://claude.ai/%0aalert(1)",
+    "data:text/html;base64,PHNjcmlwdD4=",
+    "file:///etc/passwd",
+    "blob:https://claude.ai/1",
+    "view-source:https://claude.ai/",
+    "ftp://claude.ai/",
+    "ws://claude.ai/",
+    "mailto:eve@evil.example.com",
+    "intent://x#Intent;end",
+    "",
+    "/callback",
+    "//evil.example.com/",
+    "*",
+    "https://*.example.com/",
+    "https://",
+];
+
+async fn registration(world: &World, uri: &str) -> (StatusCode, Value) {
+    let metadata = json!({ "redirect_uris": [uri], "token_endpoint_auth_method": "none" });
+    let response = http().post(world.url("/auth/register")).json(&metadata).send().await.unwrap();
+    (response.status(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn no_trick_with_a_redirect_uri_gets_registered() {
+    let world = World::start().await;
+    for &uri in TRICKS {
+        let (status, answer) = registration(&world, uri).await;
+        assert_eq!(
+            (status, &answer["error"]),
+            (StatusCode::BAD_REQUEST, &json!("invalid_redirect_uri")),
+            "{uri:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_registered_is_compared_as_a_whole() {
+    let world = World::start().await;
+    let client = client_at(&world, "https://client.example.com/cb?tenant=1").await;
+    for uri in [
+        "https://client.example.com/cb",
+        "https://client.example.com/cb?tenant=1&x=y",
+        "https://client.example.com/cb?tenant=2",
+        "https://client.example.com/cb/?tenant=1",
+        "https://client.example.com/CB?tenant=1",
+        "https://client.example.com:443/cb?tenant=1",
+        "https://client.example.com:8443/cb?tenant=1",
+        "https://CLIENT.example.com/cb?tenant=1",
+        "HTTPS://client.example.com/cb?tenant=1",
+        "http://client.example.com/cb?tenant=1",
+        "https://client.example.com./cb?tenant=1",
+        "https://client.example.com/cb%3Ftenant=1",
+        "https://client.example.com.evil.example.com/cb?tenant=1",
+        "https://client.example.com/%63b?tenant=1",
+    ] {
+        let mut url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+        let others: Vec<(String, String)> =
+            url.query_pairs().into_owned().filter(|(name, _)| name != "redirect_uri").collect();
+        url.query_pairs_mut().clear().extend_pairs(others).append_pair("redirect_uri", uri);
+        let response = http().get(url).send().await.unwrap();
+        assert_eq!(response.status(), 400, "{uri}");
+        assert!(response.headers().get("location").is_none(), "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_port_of_a_loopback_uri_is_free() {
+    let world = World::start().await;
+    let client = client_at(&world, "http://127.0.0.1:5000/cb").await;
+    for (uri, admitted) in [
+        ("http://127.0.0.1:6000/cb", true),
+        ("http://127.0.0.1/cb", true),
+        ("http://localhost:5000/cb", false),
+        ("http://[::1]:5000/cb", false),
+        ("http://127.0.0.1:5000/other", false),
+        ("https://127.0.0.1:5000/cb", false),
+        ("http://127.0.0.1:99999/cb", false),
+    ] {
+        let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+        let url =
+            Url::parse(&url.as_str().replace("http%3A%2F%2F127.0.0.1%3A5000%2Fcb", &encoded(uri))).unwrap();
+        let status = http().get(url).send().await.unwrap().status();
+        assert_eq!(status, if admitted { 200 } else { 400 }, "{uri}");
+    }
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[tokio::test]
+async fn the_gateway_is_no_open_redirector_for_whoever_registers_a_client() {
+    let world = World::start().await;
+    for uri in ["https://evil.example.com/cb", "cursor://evil/cb", "com.evil.app:/cb"] {
+        let client = client_at(&world, uri).await;
+        for (from, to) in [
+            ("code_challenge_method=S256", "code_challenge_method=plain"),
+            ("response_type=code", "response_type=token"),
+            ("resource=http", "resource=https"),
+        ] {
+            let url = client.authorize_url(("state", VERIFIER), &[]).unwrap().as_str().replace(from, to);
+            let response = http().get(url).send().await.unwrap();
+            assert_eq!(response.status(), 400, "{uri} {to}");
+            assert!(response.headers().get("location").is_none());
+            assert!(!response.text().await.unwrap().contains("http-equiv"), "no page that goes on by itself");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_redirect_makes_a_browser_send_a_form_again() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    let mut browser = Browser::new();
+    browser.stop_at(CALLBACK);
+    let page = consent_page(&client, &mut browser, "state").await;
+    let okta = approve(&mut browser, &page).await;
+    let gateways = |hop: &&Hop| hop.url.as_str().starts_with(&world.base_url);
+    let Landing::Stopped { trail, .. } = browser.sign_in(&okta, "alice").await.unwrap() else {
+        panic!("no answer")
+    };
+    let ours: Vec<StatusCode> =
+        okta.trail.iter().chain(&trail).filter(gateways).map(|hop| hop.status).collect();
+    // The consent form is answered by a page, and Okta's answer by a redirect that every browser follows by GET.
+    assert_eq!(ours, [StatusCode::OK, StatusCode::FOUND]);
+}
+
+#[tokio::test]
+async fn pages_and_redirects_tell_no_other_site_the_address_they_were_at() {
+    let world = World::start().await;
+    let client = world.client(TARGET).await;
+    let mut browser = Browser::new();
+    let page = consent_page(&client, &mut browser, "state").await;
+    assert_eq!(page.headers["referrer-policy"], "same-origin", "a no-referrer form would say Origin: null");
+    for forbidden in ["src=\"http", "src=\"//", "<script", "<img", "<iframe", "url(http"] {
+        assert!(!page.body.contains(forbidden), "{forbidden}");
+    }
+    let url = answer(&client, &mut Browser::new(), "alice").await;
+    assert!(parameter(&url, "code").is_some());
+    let refused = client.authorize_url(("state", VERIFIER), &[("scope", "twice")]).unwrap();
+    let redirect = http().get(refused).send().await.unwrap();
+    assert_eq!(
+        (redirect.status(), &redirect.headers()["referrer-policy"]),
+        (StatusCode::FOUND, &"no-referrer".parse().unwrap())
+    );
+    assert!(redirect.headers()["location"].to_str().unwrap().starts_with(CALLBACK));
+}

@@ -1,0 +1,195 @@
+//! HTTP itself: another Host, a smuggled request, an identity that the client made up.
+
+use super::TARGET;
+use crate::harness::{World, http};
+use reqwest::header::{HOST, ORIGIN};
+use serde_json::json;
+
+/// What proxies of all kinds tell the servers behind them about who asks.
+const IDENTITY_HEADERS: &[&str] = &[
+    "X-Forwarded-User",
+    "x-forwarded-user",
+    "X_Forwarded_User",
+    "X-Forwarded_User",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Forwarded-Preferred-Username",
+    "X-Forwarded-Access-Token",
+    "X-Forwarded-For",
+    "X-Real-IP",
+    "Forwarded",
+    "X-Remote-User",
+    "Remote-User",
+    "Remote_User",
+    "X-Auth-Request-User",
+    "X-Authenticated-User",
+    "X-User",
+    "X-Email",
+    "X-Groups",
+    "X-Gateway-Assertion",
+    "X-Original-URL",
+    "X-Envoy-External-Address",
+    "X-Amzn-Oidc-Identity",
+    "X-Amzn-Oidc-Data",
+    "X-Ms-Client-Principal",
+    "X-Ms-Client-Principal-Name",
+    "X-Goog-Authenticated-User-Email",
+    "X-Goog-Iap-Jwt-Assertion",
+    "X-Webauth-User",
+    "X-Pomerium-Claim-Email",
+    "Cf-Access-Authenticated-User-Email",
+    "Cf-Access-Jwt-Assertion",
+    "Tailscale-User-Login",
+    "X-Client-Cert",
+    "X-Ssl-Client-Cert",
+    "X-Ssl-Client-S-Dn",
+    "Ssl-Client-Cert",
+    "X-User-Id",
+    "X-User-Email",
+    "X-User-Groups",
+    "X-Username",
+    "Proxy-Authorization",
+    "X-Api-User",
+];
+
+async fn token(world: &World) -> String {
+    let (_, tokens) = world.sign_in(TARGET, "alice").await;
+    world.backend.clear_requests();
+    tokens.access_token
+}
+
+#[tokio::test]
+async fn a_page_under_a_rebound_name_reaches_nothing() {
+    let world = World::start().await;
+    let token = token(&world).await;
+    let port = world.base_url.rsplit(':').next().unwrap().to_owned();
+    for host in [
+        "evil.example.com".to_owned(),
+        format!("evil.example.com:{port}"),
+        format!("127.0.0.1:{port}"),
+        format!("localhost.evil.example.com:{port}"),
+        format!("evil.example.com@localhost:{port}"),
+        "localhost".to_owned(),
+        "localhost:1".to_owned(),
+    ] {
+        for path in [TARGET, "/", "/auth/authorize", "/.well-known/oauth-authorization-server"] {
+            let request = http().get(world.url(path)).header(HOST, &host).bearer_auth(&token);
+            let status = request.send().await.unwrap().status();
+            assert!(status == 403 || status == 400, "{host} {path}: {status}");
+        }
+    }
+    let from_page =
+        http().get(world.url(TARGET)).header(ORIGIN, "http://evil.example.com").bearer_auth(&token);
+    assert_eq!(from_page.send().await.unwrap().status(), 403);
+    assert!(world.backend.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_with_no_host_two_hosts_or_another_target_is_refused() {
+    let world = World::start().await;
+    let token = token(&world).await;
+    let rest = format!("Authorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    for head in [
+        format!("GET {TARGET} HTTP/1.1\r\n"),
+        format!("GET {TARGET} HTTP/1.0\r\n"),
+        format!("GET {TARGET} HTTP/1.1\r\nHost: HOST\r\nHost: evil.example.com\r\n"),
+        format!("GET {TARGET} HTTP/1.1\r\nHost: evil.example.com\r\nHost: HOST\r\n"),
+        format!("GET http://evil.example.com{TARGET} HTTP/1.1\r\nHost: HOST\r\n"),
+        format!("GET http://HOST{TARGET} HTTP/1.1\r\nHost: evil.example.com\r\n"),
+    ] {
+        let answer = world.raw(&format!("{head}{rest}")).await;
+        assert!([400, 403].contains(&answer.status), "{head}: {}", answer.text);
+    }
+    assert!(world.backend.requests().is_empty());
+}
+
+#[tokio::test]
+async fn no_request_is_smuggled_past_the_gateway() {
+    let world = World::start().await;
+    let token = token(&world).await;
+    let head = format!(
+        "POST {TARGET} HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
+    );
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+    let length = smuggled.len() + 5;
+    for framing in [
+        format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("Content-Length: 0\r\nContent-Length: {length}\r\n\r\n{smuggled}"),
+        format!("Content-Length: +0\r\n\r\n{smuggled}"),
+        format!("Content-Length: 0, 5\r\n\r\n{smuggled}"),
+        format!("Content-Length: 0\n\r\nX: y\r\n\r\n{smuggled}"),
+    ] {
+        let answer = world.raw(&format!("{head}{framing}")).await;
+        assert!(answer.status < 500, "{framing}: {}", answer.text);
+    }
+    for seen in world.backend.requests() {
+        assert!(!seen.target.contains("smuggled"), "{}", seen.target);
+    }
+}
+
+#[tokio::test]
+async fn nobody_can_say_who_they_are_in_a_header() {
+    let world = World::start().await;
+    let token = token(&world).await;
+    for &name in IDENTITY_HEADERS {
+        let request = http().get(world.url(TARGET)).bearer_auth(&token).header(name, "mallory");
+        assert_eq!(request.send().await.unwrap().status(), 200, "{name}");
+        let seen = world.backend.last().unwrap();
+        let told =
+            seen.headers.values().any(|value| value.as_bytes().windows(7).any(|part| part == b"mallory"));
+        assert!(!told, "{name} reached the backend: {:?}", seen.headers);
+    }
+}
+
+#[tokio::test]
+async fn connection_cannot_name_a_header_of_ours_away() {
+    let world = World::start().await;
+    let token = token(&world).await;
+    let named = "x-forwarded-user, x-forwarded-groups, x-forwarded-for, host, content-length, mcp-session-id";
+    let head = format!(
+        "GET {TARGET} HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer {token}\r\nConnection: close, {named}\r\n\r\n"
+    );
+    assert_eq!(world.raw(&head).await.status, 200);
+    let seen = world.backend.last().unwrap();
+    for name in ["x-forwarded-user", "x-forwarded-groups", "x-forwarded-for", "host"] {
+        assert!(seen.headers.contains_key(name), "{name} is gone");
+    }
+}
+
+#[tokio::test]
+async fn strange_methods_and_targets_break_nothing() {
+    let world = World::start().await;
+    for head in [
+        "CONNECT evil.example.com:443 HTTP/1.1\r\nHost: HOST",
+        "OPTIONS * HTTP/1.1\r\nHost: HOST",
+        "TRACE / HTTP/1.1\r\nHost: HOST",
+        "PRI * HTTP/2.0\r\nHost: HOST",
+        "GET /mcp/raw/%00 HTTP/1.1\r\nHost: HOST",
+        "GET /mcp/raw/%ff%fe HTTP/1.1\r\nHost: HOST",
+        "GET //mcp/raw/ HTTP/1.1\r\nHost: HOST",
+        "GET /auth/authorize?%zz=%&=&&client_id HTTP/1.1\r\nHost: HOST",
+        "GET /.well-known/oauth-protected-resource/../../etc HTTP/1.1\r\nHost: HOST",
+    ] {
+        let answer = world.raw(&format!("{head}\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.status < 500, "{head}: {}", answer.text);
+    }
+    assert_eq!(http().get(world.url("/healthz")).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn an_answer_names_no_software_and_no_address_behind_the_gateway() {
+    let world = World::start().await;
+    let token = token(&world).await;
+    for path in [TARGET, "/mcp/raw/status/500", "/nothing", "/auth/token"] {
+        let response = http().get(world.url(path)).bearer_auth(&token).send().await.unwrap();
+        for name in ["server", "x-powered-by", "via"] {
+            assert!(response.headers().get(name).is_none(), "{path}: {name}");
+        }
+    }
+    let gone = http().post(world.url("/auth/token")).json(&json!({})).send().await.unwrap();
+    assert_eq!(gone.headers()["cache-control"], "no-store");
+}
