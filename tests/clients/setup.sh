@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the client drivers need: node_modules and .venv beside this file, from their locks.
-# Quiet and quick when nothing has changed. Installs Node.js and Python themselves only as root on Debian.
+# Quiet and quick when nothing has changed. Installs Node.js, Python and Chromium themselves only as root on Debian.
 set -eu
 cd "$(dirname "$0")"
 
@@ -20,12 +20,15 @@ one_at_a_time() {
 
 has_node() { command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; }
 has_python() { python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
+has_chromium() { [ -n "${CHROMIUM:-}" ] || command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable; } >/dev/null
 has_venv() { .venv/bin/python -c '' 2>/dev/null && cmp -s requirements.txt .venv/.installed-lock; }
 
 install_tools() {
     has_node || apt_install nodejs npm
     has_venv || has_python || apt_install python3 python3-venv
+    has_chromium || apt_install chromium
     has_node || stop "Node.js 20 or newer with npm is missing: install it from https://nodejs.org/en/download"
+    has_chromium || stop "Chromium is missing: install it (Debian: chromium), or name its program in CHROMIUM"
     has_venv || has_python || stop "Python 3.10 or newer with venv is missing: install it from your system's packages (Debian: python3 python3-venv)"
 }
 

@@ -6,6 +6,7 @@ mod harness;
 
 mod attacks;
 mod authorization;
+mod chromium;
 mod clients;
 mod discovery;
 mod layers;

@@ -1,0 +1,149 @@
+#!/usr/bin/env node
+// The whole login in a real Chromium, driven over its DevTools pipe, with JavaScript switched off in the pages.
+// Usage: chromium.mjs AUTHORIZATION_URL
+// Prints one line of JSON: {ok, end, forms, framed, complaints}; `end` is the redirect URI with its answer, `framed` whether
+// the first page showed up in another site's frame, `complaints` what the browser had to say (a blocked form, a refused frame).
+import { spawn } from 'node:child_process';
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+const TIME_LIMIT = 60_000;
+const COMPLAINT_LIMIT = 5_000;
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+const [url] = process.argv.slice(2);
+const redirectUri = new URL(url).searchParams.get('redirect_uri');
+const report = { ok: false, forms: [], complaints: [] };
+const profile = mkdtempSync(join(tmpdir(), 'gateway-chromium-'));
+const chromium = start(program());
+const page = await open();
+
+setTimeout(() => finish({ error: `no result within ${TIME_LIMIT / 1000} s` }), TIME_LIMIT);
+try {
+  report.framed = await isFramed();
+  finish({ ok: true, end: await signIn() });
+} catch (error) {
+  finish({ error: error.message });
+}
+
+function program() {
+  const candidates = process.env.CHROMIUM ? [process.env.CHROMIUM] : process.env.PATH.split(delimiter).flatMap((folder) => NAMES.map((name) => join(folder, name)));
+  const found = candidates.find((file) => {
+    try {
+      accessSync(file, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  if (!found) finish({ error: 'Chromium is missing: run tests/clients/setup.sh, or name it in $CHROMIUM' });
+  return found;
+}
+
+/** Messages go through file descriptors 3 and 4, each ended by a zero byte. */
+function start(file) {
+  const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--disable-background-networking', `--user-data-dir=${profile}`, '--remote-debugging-pipe', 'about:blank'];
+  const child = spawn(file, flags, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+  const [waiting, listeners] = [new Map(), new Set()];
+  let [lastId, rest] = [0, ''];
+  child.stdio[4].setEncoding('utf8').on('data', (chunk) => {
+    const messages = (rest + chunk).split('\0');
+    rest = messages.pop();
+    messages.map((text) => JSON.parse(text)).forEach((message) => (message.id ? answered(message) : listeners.forEach((listen) => listen(message))));
+  });
+  const answered = ({ id, result, error }) => {
+    const { resolve, reject } = waiting.get(id);
+    waiting.delete(id);
+    return error ? reject(new Error(error.message)) : resolve(result);
+  };
+  const send = (method, params = {}, sessionId = undefined) =>
+    new Promise((resolve, reject) => {
+      waiting.set((lastId += 1), { resolve, reject });
+      child.stdio[3].write(`${JSON.stringify({ id: lastId, method, params, sessionId })}\0`);
+    });
+  return { send, listen: (listener) => listeners.add(listener), end: () => child.kill('SIGKILL') };
+}
+
+/** A tab whose navigations and complaints are watched. */
+async function open() {
+  const { targetId } = await chromium.send('Target.createTarget', { url: 'about:blank' });
+  const { sessionId } = await chromium.send('Target.attachToTarget', { targetId, flatten: true });
+  const send = (method, params) => chromium.send(method, params, sessionId);
+  const navigations = [];
+  chromium.listen(({ method, params }) => {
+    if (method === 'Page.frameRequestedNavigation') navigations.push(params.url);
+    if (method === 'Log.entryAdded' && params.entry.level === 'error') report.complaints.push(params.entry.text);
+  });
+  for (const domain of ['Page', 'Log', 'Runtime']) await send(`${domain}.enable`);
+  await send('Emulation.setScriptExecutionDisabled', { value: true });
+  const evaluate = async (expression) => (await send('Runtime.evaluate', { expression, userGesture: true, returnByValue: true })).result.value;
+  return { send, evaluate, navigations };
+}
+
+async function until(condition) {
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Whether a page of another origin can show the first page in a frame. */
+async function isFramed() {
+  const thief = createServer((_request, response) => response.setHeader('content-type', 'text/html').end(`<iframe src="${url.replaceAll('&', '&amp;')}"></iframe>`));
+  await new Promise((resolve) => thief.listen(0, '127.0.0.1', resolve));
+  const loaded = once('Page.loadEventFired');
+  await page.send('Page.navigate', { url: `http://127.0.0.1:${thief.address().port}/` });
+  await loaded;
+  thief.close();
+  const refused = () => report.complaints.some((text) => text.includes('frame-ancestors'));
+  await Promise.race([until(refused), new Promise((resolve) => setTimeout(resolve, COMPLAINT_LIMIT))]);
+  return !refused();
+}
+
+function once(event) {
+  return new Promise((resolve) => chromium.listen(({ method }) => method === event && resolve()));
+}
+
+/** Consents and signs in as a person does; gives the URL at which the client gets its answer. */
+async function signIn() {
+  const arrived = redirectUri.startsWith('http:') ? await listener() : scheme();
+  await page.send('Page.navigate', { url });
+  await press('approve', 'button[value=approve]');
+  await until(() => page.evaluate(`!!document.querySelector('input[type=password]')`));
+  await page.evaluate(`document.querySelector('input[name=username]').value = 'alice'; document.querySelector('input[type=password]').value = 'okta'`);
+  await press('login', 'form button, form input[type=submit]');
+  return arrived();
+}
+
+async function press(form, selector) {
+  await until(() => page.evaluate(`!!document.querySelector(${JSON.stringify(selector)})`));
+  report.forms.push(form);
+  await page.evaluate(`document.querySelector(${JSON.stringify(selector)}).click()`);
+}
+
+/** A client on loopback. */
+async function listener() {
+  let received = null;
+  const { port, origin } = new URL(redirectUri);
+  const server = createServer((request, response) => {
+    received ??= `${origin}${request.url}`;
+    response.end('you may close this window');
+  });
+  await new Promise((resolve) => server.listen(Number(port), 'localhost', resolve));
+  return () => until(() => received);
+}
+
+/** A program that has claimed a scheme: the browser is asked to go there, and stays where it is. */
+function scheme() {
+  return () => until(() => page.navigations.find((to) => to.startsWith(redirectUri)));
+}
+
+function finish(outcome) {
+  process.stdout.write(`${JSON.stringify({ ...report, ...outcome })}\n`, () => {
+    chromium?.end();
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    process.exit(outcome.ok ? 0 : 1);
+  });
+}

@@ -1,0 +1,61 @@
+//! The login in a real Chromium, without JavaScript: its `form-action` covers a form's whole redirect chain, its
+//! cookies have rules of their own, and it knows private schemes.
+
+use crate::harness::{World, drivers};
+use gateway_standins::client::{Client, Code};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::process::Stdio;
+use tokio::process::Command;
+use url::Url;
+
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+async fn in_chromium(url: &Url) -> Value {
+    let child = Command::new("node")
+        .args(["chromium.mjs", url.as_str()])
+        .current_dir(drivers::folder())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output();
+    let output = child.await.unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("chromium.mjs: {}", String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Signs in by Chromium and redeems what came back.
+async fn signs_in(world: &World, client: &Client) {
+    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let report = in_chromium(&url).await;
+    assert_eq!(report["ok"], true, "{report}");
+    assert_eq!(report["forms"], json!(["approve", "login"]));
+    assert_eq!(report["framed"], false, "{report}");
+    let blocked = |text: &Value| {
+        text.as_str().is_some_and(|text| text.contains("form-action") || text.contains("style"))
+    };
+    assert!(!report["complaints"].as_array().unwrap().iter().any(blocked), "{report}");
+    let end = Url::parse(report["end"].as_str().unwrap()).unwrap();
+    let get = |name: &str| end.query_pairs().find(|(other, _)| other == name).unwrap().1.into_owned();
+    assert_eq!((get("state"), get("iss")), ("state".to_owned(), world.base_url.clone()));
+    client.redeem(&Code { code: get("code"), verifier: VERIFIER.to_owned() }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_takes_a_code_to_a_client_on_loopback() {
+    let world = World::start().await;
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let discovered = world.client("/mcp/raw/echo").await.discovered;
+    let redirect = format!("http://localhost:{port}/callback");
+    let client = discovered.register("Claude Code", "none", &redirect).await.unwrap();
+    signs_in(&world, &client).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_takes_a_code_to_a_client_with_a_scheme_of_its_own() {
+    let world = World::start().await;
+    let discovered = world.client("/mcp/raw/echo").await.discovered;
+    let redirect = "cursor://anysphere.cursor-mcp/oauth/callback";
+    let client = discovered.register("Cursor", "none", redirect).await.unwrap();
+    signs_in(&world, &client).await;
+}
