@@ -46,7 +46,7 @@ pub enum Refreshed {
     },
     /// The token does not count any more; nothing changed.
     No,
-    /// The token had been used before: the grant is revoked now.
+    /// The token had been used before: the grant is revoked now, unless reuse is only to be refused.
     Reused,
 }
 
@@ -97,14 +97,9 @@ impl Grants {
         &self,
         id: [u8; 16],
         presented: u32,
-        ttl: Duration,
+        (ttl, on_reuse): (Duration, Reuse),
     ) -> Result<Refreshed, Unavailable> {
-        let rotate = Rotate {
-            presented,
-            grace: GRACE,
-            expires_at: self.clock.now().after(ttl),
-            on_reuse: Reuse::Revoke,
-        };
+        let rotate = Rotate { presented, grace: GRACE, expires_at: self.clock.now().after(ttl), on_reuse };
         let rotation = self.store.rotate(GrantId(id), rotate).await?;
         Ok(match rotation {
             Rotation::Fresh { record } | Rotation::Same { record } => match self.open(&record) {
@@ -113,7 +108,9 @@ impl Grants {
             },
             Rotation::Unknown | Rotation::Gone => Refreshed::No,
             Rotation::Reused => {
-                self.forget(id);
+                if on_reuse == Reuse::Revoke {
+                    self.forget(id);
+                }
                 Refreshed::Reused
             }
         })

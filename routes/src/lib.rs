@@ -12,7 +12,7 @@ mod table;
 pub mod compile;
 
 pub use route::{Identity, Route, Target};
-pub use site::{AuthorizationServer, OktaSite, Site, Tokens};
+pub use site::{AuthorizationServer, OktaSite, RefreshReuse, Site, Tokens};
 pub use table::{Found, Table};
 
 /// The paths that the gateway itself serves; a route's pattern is none of them and below none of them.

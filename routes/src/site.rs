@@ -24,6 +24,8 @@ pub struct Site {
     pub trusted_redirect_hosts: &'static [&'static str],
     /// Whether `iss` is advertised and sent (RFC 9207).
     pub advertise_iss: bool,
+    /// What the use of an older refresh token does.
+    pub refresh_reuse: RefreshReuse,
     /// The routes.
     pub table: Table,
     /// SHA-256 of the compiled files, in lower-case hex.
@@ -52,6 +54,15 @@ pub enum AuthorizationServer {
     Org,
     /// `/oauth2/default` or `/oauth2/<id>`.
     Custom(&'static str),
+}
+
+/// What the use of a refresh token does that was used or skipped before (RFC 9700 §4.14.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshReuse {
+    /// Ends the grant: either a thief or the victim holds the newer one.
+    Revoke,
+    /// Is refused, and nothing else.
+    Refuse,
 }
 
 /// Lifetimes.

@@ -14,9 +14,9 @@ use crate::oauth::scope;
 use crate::oauth::token::{ClaimedClient, TokenRequest};
 use crate::reply::{self, Failure};
 use crate::secret::Secret;
-use crate::store::CodeUse;
+use crate::store::{CodeUse, Reuse};
 use bytes::Bytes;
-use gateway_routes::Route;
+use gateway_routes::{RefreshReuse, Route};
 use http::header::AUTHORIZATION;
 use http::{Response, StatusCode};
 use serde_json::json;
@@ -176,8 +176,8 @@ async fn next_tokens(
     let scopes = scope::shrink(scope, &grant.scopes, route).ok_or_else(|| {
         Refused::new(Code::InvalidScope, "the grant does not have that scope: sign in again for it")
     })?;
-    let ttl = gateway.site.tokens.refresh_ttl;
-    match gateway.grants.refresh(token.grant, token.generation, ttl).await? {
+    let (ttl, on_reuse) = (gateway.site.tokens.refresh_ttl, on_reuse(gateway));
+    match gateway.grants.refresh(token.grant, token.generation, (ttl, on_reuse)).await? {
         Refreshed::Yes { grant, generation } => {
             let access_token = access_token(gateway, &grant, token.grant, &scopes)?;
             let next = RefreshToken { grant: token.grant, generation };
@@ -185,9 +185,18 @@ async fn next_tokens(
             Ok(Tokens { grant, access_token, scopes, refresh_token })
         }
         Refreshed::No => Err(unknown().into()),
-        Refreshed::Reused => {
-            Err(Refused::invalid_grant("the refresh token was used before: the grant is revoked").into())
-        }
+        Refreshed::Reused => Err(Refused::invalid_grant(match on_reuse {
+            Reuse::Revoke => "the refresh token was used before: the grant is revoked",
+            Reuse::Refuse => "the refresh token was used before",
+        })
+        .into()),
+    }
+}
+
+const fn on_reuse(gateway: &Gateway) -> Reuse {
+    match gateway.site.refresh_reuse {
+        RefreshReuse::Revoke => Reuse::Revoke,
+        RefreshReuse::Refuse => Reuse::Refuse,
     }
 }
 

@@ -22,6 +22,7 @@ const SITE: Site = Site {
     redirect_schemes: &[],
     trusted_redirect_hosts: &[],
     advertise_iss: true,
+    refresh_reuse: gateway_routes::RefreshReuse::Revoke,
     table: Table::new(&[], &[u16::MAX]),
     digest: "",
 };

@@ -13,6 +13,7 @@ mod layers;
 mod login;
 mod process;
 mod proxy;
+mod refresh;
 mod registration;
 mod resilience;
 mod seed;

@@ -2,6 +2,7 @@
 
 mod grants;
 mod kept;
+mod model;
 mod outage;
 mod single_use;
 

@@ -41,8 +41,12 @@ impl fmt::Display for Rust<'_> {
 
 impl Rust<'_> {
     fn imports(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = "AuthorizationServer, Identity, OktaSite, Route, Site, Table, Target, Tokens";
-        writeln!(f, "use gateway_routes::{{{names}}};")?;
+        writeln!(f, "use gateway_routes::{{")?;
+        writeln!(
+            f,
+            "    AuthorizationServer, Identity, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,"
+        )?;
+        writeln!(f, "}};")?;
         writeln!(f, "use std::time::Duration;")
     }
 
@@ -59,6 +63,7 @@ impl Rust<'_> {
         writeln!(f, "{}", strings(4, "redirect_schemes", site.redirect_schemes))?;
         writeln!(f, "{}", strings(4, "trusted_redirect_hosts", site.trusted_redirect_hosts))?;
         writeln!(f, "    advertise_iss: {},", site.advertise_iss)?;
+        writeln!(f, "    refresh_reuse: RefreshReuse::{:?},", site.refresh_reuse)?;
         writeln!(f, "    table: Table::new(&ROUTES, &SLOTS),")?;
         writeln!(f, "    digest: {:?},", self.digest)?;
         writeln!(f, "}};")

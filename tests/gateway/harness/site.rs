@@ -1,6 +1,8 @@
 //! Sites made by tests, of the same constants that the route compiler writes.
 
-use gateway_routes::{AuthorizationServer, Identity, OktaSite, Route, Site, Table, Target, Tokens};
+use gateway_routes::{
+    AuthorizationServer, Identity, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
+};
 use std::time::Duration;
 use url::Url;
 
@@ -32,6 +34,7 @@ impl SiteOf {
             redirect_schemes: &[],
             trusted_redirect_hosts: &["claude.ai"],
             advertise_iss: true,
+            refresh_reuse: RefreshReuse::Revoke,
             table: Table::new(&[], &[u16::MAX]),
             digest: "0",
         };

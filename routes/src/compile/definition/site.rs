@@ -3,9 +3,9 @@
 use super::super::problem::{Fault, Read, Wrong};
 use super::super::section::{Keys, Section};
 use super::super::tree::{Node, Value};
-use super::super::value::{self, list, text, within, written};
+use super::super::value::{self, Parsed, list, text, within, written};
 use super::route::{self, Draft, route};
-use crate::{AuthorizationServer, OktaSite, Tokens};
+use crate::{AuthorizationServer, OktaSite, RefreshReuse, Tokens};
 use std::time::Duration;
 
 pub(super) const SITE: Keys = Keys {
@@ -20,6 +20,7 @@ pub(super) const SITE: Keys = Keys {
         "redirect_schemes",
         "trusted_redirect_hosts",
         "advertise_iss",
+        "refresh_reuse",
         "include",
         "proxies",
     ],
@@ -30,7 +31,6 @@ pub(super) const SITE: Keys = Keys {
         "admin_listen",
         "limits",
         "okta_grace",
-        "refresh_reuse",
         "branding",
         "admin_group",
         "upstream_auth",
@@ -79,6 +79,7 @@ pub(crate) struct Definition {
     pub(crate) redirect_schemes: &'static [&'static str],
     pub(crate) trusted_redirect_hosts: &'static [&'static str],
     pub(crate) advertise_iss: bool,
+    pub(crate) refresh_reuse: RefreshReuse,
     /// Where the other routes are.
     pub(crate) include: Vec<Glob>,
     /// The routes of this file.
@@ -118,6 +119,7 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
             .optional("trusted_redirect_hosts", list(text(value::host)))
             .unwrap_or(CLIENT_HOSTS),
         advertise_iss: section.optional("advertise_iss", value::flag).unwrap_or(true),
+        refresh_reuse: section.optional("refresh_reuse", text(refresh_reuse)).unwrap_or(RefreshReuse::Revoke),
         include: Vec::new(),
         proxies: Vec::new(),
     };
@@ -177,6 +179,14 @@ fn tokens(node: &Node) -> Read<Tokens> {
         refresh_ttl: refresh.unwrap_or(TOKENS_DEFAULT.refresh_ttl),
         code_ttl: code.unwrap_or(TOKENS_DEFAULT.code_ttl),
     })
+}
+
+fn refresh_reuse(text: &str) -> Parsed<RefreshReuse> {
+    match text {
+        "revoke" => Ok(RefreshReuse::Revoke),
+        "refuse" => Ok(RefreshReuse::Refuse),
+        _ => value::none_of(text, "revoke or refuse"),
+    }
 }
 
 /// The faults of globs come with those that are right, so that their files are read in any case.

@@ -1,6 +1,8 @@
 // Compiled from config.yaml; change it there.
 
-use gateway_routes::{AuthorizationServer, Identity, OktaSite, Route, Site, Table, Target, Tokens};
+use gateway_routes::{
+    AuthorizationServer, Identity, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
+};
 use std::time::Duration;
 
 /// The site of `config.yaml`.
@@ -32,6 +34,7 @@ pub const SITE: Site = Site {
         "vscode.dev",
     ],
     advertise_iss: true,
+    refresh_reuse: RefreshReuse::Revoke,
     table: Table::new(&ROUTES, &SLOTS),
     digest: "123676cfb77b06abec41cb4b6681eb193f6bd66d45e4091dc9f0fea2b794a2a7",
 };

@@ -1,6 +1,8 @@
 // Compiled from config.yaml; change it there.
 
-use gateway_routes::{AuthorizationServer, Identity, OktaSite, Route, Site, Table, Target, Tokens};
+use gateway_routes::{
+    AuthorizationServer, Identity, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
+};
 use std::time::Duration;
 
 /// The site of `config.yaml`.
@@ -28,8 +30,9 @@ pub const SITE: Site = Site {
         "another-department.applications.example.com",
     ],
     advertise_iss: false,
+    refresh_reuse: RefreshReuse::Refuse,
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "3acad10d9ed5b1b2ccc7ba8f3b099dafdbc35bb010a33e2fa3ce3da71342d8cf",
+    digest: "d72d6934ce9da642a7667dbbcd9f58daa09c0951ae02da8c360259650813868b",
 };
 
 const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];

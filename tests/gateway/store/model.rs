@@ -1,0 +1,186 @@
+//! Rotation against a model that says the contract's sentences: two clients that share a grant, responses that get
+//! lost, replays, time that passes and revocations, in any order. `PROPTEST_CASES` sets how many orders are tried.
+
+use super::kept::Kept;
+use gateway::clock::Timestamp;
+use gateway::store::{GrantId, GrantRecord, Reuse, Rotate, Rotation};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use std::cell::Cell;
+use std::time::Duration;
+
+const GRACE: Duration = Duration::from_mins(1);
+const TTL: Duration = Duration::from_hours(2);
+/// How many orders are tried when nothing else is asked for.
+const FEW: u32 = 64;
+
+#[derive(Debug, Clone)]
+enum Event {
+    /// One of the two clients presents the token that it holds; its answer may get lost.
+    Refresh {
+        client: usize,
+        lost: bool,
+    },
+    /// Somebody presents a token of the past, or one that was never issued.
+    Replay {
+        back: u32,
+    },
+    Wait(Duration),
+    Revoke,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let seconds = prop_oneof![Just(0), Just(1), 58..63u64, Just(3600), Just(7199), Just(7200)];
+    prop_oneof![
+        12 => (0..2usize, any::<bool>()).prop_map(|(client, lost)| Event::Refresh { client, lost }),
+        2 => (0..5u32).prop_map(|back| Event::Replay { back }),
+        6 => seconds.prop_map(|seconds| Event::Wait(Duration::from_secs(seconds))),
+        1 => Just(Event::Revoke),
+    ]
+}
+
+/// What a token has come to.
+#[derive(Debug, Clone, Copy)]
+enum Token {
+    Unused,
+    Used { at: Timestamp, successor: usize },
+    Poisoned,
+}
+
+/// What an answer says.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Token(u32),
+    Unknown,
+    Reused,
+    Gone,
+}
+
+/// The contract, told token by token; the store knows generations alone.
+struct Model {
+    /// The token of generation `n + 1` at `n`.
+    tokens: Vec<Token>,
+    ends_at: Timestamp,
+    alive: bool,
+    on_reuse: Reuse,
+}
+
+impl Model {
+    fn present(&mut self, generation: u32, now: Timestamp) -> Answer {
+        if !self.alive || now >= self.ends_at {
+            return Answer::Gone;
+        }
+        let place = generation as usize - 1;
+        match self.tokens.get(place).copied() {
+            None => Answer::Unknown,
+            Some(Token::Unused) => self.succeed(place, now),
+            Some(Token::Used { at, successor }) if matches!(self.tokens[successor], Token::Unused) => {
+                if now.since(at) <= GRACE {
+                    return Answer::Token(u32::try_from(successor).unwrap() + 1);
+                }
+                self.tokens[successor] = Token::Poisoned;
+                self.succeed(place, now)
+            }
+            Some(Token::Used { .. } | Token::Poisoned) => {
+                self.alive = self.on_reuse == Reuse::Refuse;
+                Answer::Reused
+            }
+        }
+    }
+
+    fn succeed(&mut self, place: usize, now: Timestamp) -> Answer {
+        self.tokens[place] = Token::Used { at: now, successor: self.tokens.len() };
+        self.tokens.push(Token::Unused);
+        self.ends_at = now.after(TTL);
+        Answer::Token(u32::try_from(self.tokens.len()).unwrap())
+    }
+}
+
+/// A grant that the store and the model both have, and what its two clients hold.
+struct Run<'a> {
+    kept: &'a Kept,
+    id: GrantId,
+    model: Model,
+    holds: [u32; 2],
+}
+
+impl Run<'_> {
+    async fn happen(&mut self, event: &Event) {
+        match *event {
+            Event::Refresh { client, lost } => {
+                let answer = self.present(self.holds[client]).await;
+                if let (Answer::Token(generation), false) = (answer, lost) {
+                    self.holds[client] = generation;
+                }
+            }
+            Event::Replay { back } => {
+                let newest = u32::try_from(self.model.tokens.len()).unwrap();
+                self.present((newest + 1).saturating_sub(back).max(1)).await;
+            }
+            Event::Wait(duration) => self.kept.clock.advance(duration),
+            Event::Revoke => {
+                let was_alive = self.model.alive && self.kept.clock.now() < self.model.ends_at;
+                assert_eq!(self.kept.store.revoke(self.id).await.unwrap(), was_alive);
+                self.model.alive = false;
+            }
+        }
+        let alive = self.kept.store.grant(self.id).await.unwrap().is_some();
+        assert_eq!(alive, self.model.alive && self.kept.clock.now() < self.model.ends_at);
+    }
+
+    async fn present(&mut self, presented: u32) -> Answer {
+        let now = self.kept.clock.now();
+        let rotate =
+            Rotate { presented, grace: GRACE, expires_at: now.after(TTL), on_reuse: self.model.on_reuse };
+        let answer = match self.kept.store.rotate(self.id, rotate).await.unwrap() {
+            Rotation::Fresh { record } | Rotation::Same { record } => Answer::Token(record.generation),
+            Rotation::Unknown => Answer::Unknown,
+            Rotation::Reused => Answer::Reused,
+            Rotation::Gone => Answer::Gone,
+        };
+        assert_eq!(answer, self.model.present(presented, now), "generation {presented}");
+        answer
+    }
+}
+
+fn holds_in_any_order(kept: &Kept, runtime: &tokio::runtime::Runtime) {
+    let next = Cell::new(0_u128);
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = FEW;
+    }
+    let mut runner = TestRunner::new(config);
+    let orders = (proptest::collection::vec(event(), 1..40), any::<bool>());
+    let held = runner.run(&orders, |(events, revokes)| {
+        next.set(next.get() + 1);
+        let id = GrantId(next.get().to_be_bytes());
+        let record = GrantRecord { id, expires_at: kept.clock.now().after(TTL), ..kept.record(0) };
+        let model = Model {
+            tokens: vec![Token::Unused],
+            ends_at: record.expires_at,
+            alive: true,
+            on_reuse: if revokes { Reuse::Revoke } else { Reuse::Refuse },
+        };
+        runtime.block_on(async {
+            assert!(kept.store.create_grant(record).await.unwrap());
+            let mut run = Run { kept, id, model, holds: [1, 1] };
+            for event in &events {
+                run.happen(event).await;
+            }
+        });
+        Ok(())
+    });
+    held.unwrap_or_else(|broken| panic!("{broken}"));
+}
+
+#[test]
+fn rotation_keeps_to_the_contract_in_any_order_of_events_in_the_embedded_store() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    holds_in_any_order(&Kept::embedded(), &runtime);
+}
+
+#[test]
+fn rotation_keeps_to_the_contract_in_any_order_of_events_in_redis() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    holds_in_any_order(&Kept::redis(), &runtime);
+}
