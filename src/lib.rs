@@ -14,7 +14,7 @@
 //! 6. [`grants`]: one user's approval of one client for one route, alive or not.
 //! 7. [`gateway`], all that a request may need; [`decision`], what can be done with one; [`reply`] and
 //!    [`cookies`], how answers look.
-//! 8. [`access`], who may call what, and [`login`], one login told once.
+//! 8. [`clients`], who a client is; [`access`], who may call what; [`login`], one login told once.
 //! 9. [`endpoints`], one a file; [`server`], which composes them with warp and serves; [`commands`].
 
 pub mod clock;
@@ -45,6 +45,7 @@ pub mod gateway;
 pub mod reply;
 
 pub mod access;
+pub mod clients;
 pub mod login;
 
 pub mod endpoints;

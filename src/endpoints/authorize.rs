@@ -1,11 +1,11 @@
 //! `GET /auth/authorize`: the authorization endpoint (step 1 of `login`). It changes nothing and may come twice.
 
+use crate::clients::{self, Known};
 use crate::decision::Head;
 use crate::gateway::Gateway;
 use crate::grants::Consented;
 use crate::login;
 use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
-use crate::oauth::client::Client;
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::redirect::Destination;
@@ -20,9 +20,9 @@ use std::sync::Arc;
 /// Checks a request and asks the person, or goes to Okta where consent is remembered.
 pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     let parameters = Parameters::parse(head.parts.uri.query().unwrap_or_default());
-    let (client_id, client) = match client(&gateway, &parameters) {
-        Ok(client) => client,
-        Err(refused) => return unknown_client(&head, refused),
+    let Known { id: client_id, client } = match client(&gateway, &parameters).await {
+        Ok(known) => known,
+        Err(failure) => return unknown_client(&head, failure.public()),
     };
     let schemes = gateway.site.redirect_schemes;
     let redirect_uri = match client.redirect(parameters.get("redirect_uri"), schemes) {
@@ -34,22 +34,17 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
         state: parameters.get("state").map(str::to_owned),
     };
     let site = (gateway.base_url.as_str(), &gateway.site.table);
-    let request = AuthorizationRequest::parse(&parameters, (client_id, &client.name), redirect_uri, site);
+    let request = AuthorizationRequest::parse(&parameters, (&client_id, &client.name), redirect_uri, site);
     match request {
         Ok(request) => go_on(&gateway, &head, request).await,
         Err(refused) => send_back_unasked(&gateway, &return_address, &refused),
     }
 }
 
-fn client<'a>(gateway: &Gateway, parameters: &'a Parameters) -> Result<(&'a str, Client), Refused> {
+async fn client(gateway: &Gateway, parameters: &Parameters) -> Result<Known, Failure> {
     let client_id =
         parameters.get("client_id").ok_or_else(|| Refused::invalid_client("client_id is missing"))?;
-    let client = gateway.credentials.open_client(client_id).ok_or_else(|| {
-        Refused::invalid_client(
-            "this gateway does not know the client: remove it in your MCP client and add it again",
-        )
-    })?;
-    Ok((client_id, client))
+    clients::resolve(gateway, client_id).await
 }
 
 async fn go_on(gateway: &Gateway, head: &Head, request: AuthorizationRequest) -> Response<Bytes> {

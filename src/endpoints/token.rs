@@ -1,23 +1,22 @@
 //! `POST /auth/token`: the token endpoint (RFC 6749 §3.2). The client is checked before the grant, because clients
 //! drop their registration at `invalid_client` and only their tokens at `invalid_grant`.
 
+use crate::clients;
 use crate::credential::{self, AccessToken, RefreshToken};
 use crate::decision::Head;
 use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::grants::{Code as AuthorizationCode, Grant, Refreshed};
-use crate::oauth::client::{AuthMethod, Client};
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::resource::{self, Picked};
 use crate::oauth::scope;
-use crate::oauth::token::{ClaimedClient, TokenRequest};
+use crate::oauth::token::TokenRequest;
 use crate::reply::{self, Failure};
 use crate::secret::Secret;
 use crate::store::{CodeUse, Reuse};
 use bytes::Bytes;
 use gateway_routes::{RefreshReuse, Route};
-use http::header::AUTHORIZATION;
 use http::{Response, StatusCode};
 use serde_json::json;
 use std::sync::Arc;
@@ -43,7 +42,7 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
 async fn issue(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<Response<Bytes>, Failure> {
     let form = std::str::from_utf8(body).map_err(|_| Refused::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
-    let (client_id, _) = authenticate(gateway, head, &form)?;
+    let client_id = clients::authenticate(gateway, head, &form).await?.id;
     form.check()?;
     let tokens = match TokenRequest::parse(&form)? {
         TokenRequest::AuthorizationCode { code, verifier, redirect_uri } => {
@@ -81,24 +80,6 @@ struct Tokens {
     access_token: String,
     scopes: Vec<String>,
     refresh_token: Option<Secret>,
-}
-
-fn authenticate(gateway: &Gateway, head: &Head, form: &Parameters) -> Result<(String, Client), Refused> {
-    let header = head.parts.headers.get(AUTHORIZATION);
-    let header = header.map(|value| value.to_str().unwrap_or_default());
-    let ClaimedClient { client_id, proof } = ClaimedClient::parse(header, form)?;
-    let credentials = &gateway.credentials;
-    let client = credentials
-        .open_client(&client_id)
-        .ok_or_else(|| Refused::invalid_client("this gateway does not know the client: register again"))?;
-    let proven = match &proof {
-        Some((_, secret)) => credentials.is_client_secret(&client_id, secret),
-        None => client.auth_method == AuthMethod::None,
-    };
-    if !proven {
-        return Err(Refused::invalid_client("the client secret is missing or wrong"));
-    }
-    Ok((client_id, client))
 }
 
 /// Uses a code, once all that it is bound to was shown: whoever lacks the verifier can neither use it up nor end

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["okta", "proxy", "store"],
     &["grants"],
     &["cookies", "decision", "gateway", "reply"],
-    &["access", "login"],
+    &["access", "clients", "login"],
     &["endpoints"],
     &["commands", "server"],
     &["main"],
