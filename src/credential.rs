@@ -6,6 +6,7 @@ mod client_id;
 mod consent;
 mod refresh_token;
 mod signing;
+mod verified;
 
 pub use access_token::{AccessToken, Rejected};
 pub use consent::{RememberedConsent, Sealed};
@@ -19,6 +20,7 @@ use crate::secret::Secret;
 use signing::SigningKeys;
 use std::sync::Arc;
 use std::time::Duration;
+use verified::VerifiedTokens;
 
 /// Mints and opens credentials for one issuer.
 pub struct Credentials {
@@ -32,6 +34,7 @@ pub struct Credentials {
     remembered_consents: Mac,
     refresh_tokens: Mac,
     signing: SigningKeys,
+    verified: VerifiedTokens,
 }
 
 impl Credentials {
@@ -49,6 +52,7 @@ impl Credentials {
             remembered_consents: keys.mac(Purpose::RememberedConsent),
             refresh_tokens: keys.mac(Purpose::RefreshToken),
             signing: SigningKeys::new(keys.clone()),
+            verified: VerifiedTokens::default(),
         }
     }
 

@@ -17,8 +17,11 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 /// The most instructions that one request may take (profile `release`). After an improvement, lower it to the count
-/// plus about a twentieth.
-const CEILING: f64 = 930_000.0;
+/// plus about a twentieth. Valgrind knows no SHA instructions: the digest of the token counts 43 000 here, and takes
+/// less than half a microsecond in truth.
+const CEILING: f64 = 122_000.0;
+/// The same with the audit line of each call.
+const CEILING_AUDITED: f64 = 138_000.0;
 /// What a thousand routes may add.
 const MORE_ROUTES: f64 = 0.01;
 /// `RUST_LOG`: without the audit line of each call, and with it.
@@ -48,10 +51,10 @@ async fn count(options: &Counted) -> Outcome<()> {
     say(&format!(
         "instructions a request: {one:.0} with one route, {thousand:.0} with a thousand, {audited:.0} audited"
     ));
-    if one > CEILING {
-        return Err(
-            format!("{one:.0} instructions a request are more than the ceiling of {CEILING:.0}").into()
-        );
+    for (count, ceiling) in [(one, CEILING), (audited, CEILING_AUDITED)] {
+        if count > ceiling {
+            return Err(format!("{count:.0} instructions a request: the ceiling is {ceiling:.0}").into());
+        }
     }
     if thousand > one * (1.0 + MORE_ROUTES) {
         return Err(

@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::encoding;
 use crate::jose::{Algorithm, Check, Expected, UnverifiedJwt};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 const TYPE: &str = "at+jwt";
@@ -32,6 +33,8 @@ pub struct AccessToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejected(pub &'static str);
 
+const ELSEWHERE: Rejected = Rejected("expired or for another server");
+
 impl Credentials {
     /// How long an access token lives from now.
     pub fn access_ttl(&self) -> Duration {
@@ -55,8 +58,19 @@ impl Credentials {
         self.signing.at(now).signing.sign(TYPE, &claims).ok()
     }
 
-    /// What a token says that we signed for `audience` and that has not expired (RFC 9068 §4).
-    pub fn verify_access_token(&self, token: &str, audience: &str) -> Result<AccessToken, Rejected> {
+    /// What a token says that we signed for `audience` and that has not expired (RFC 9068 §4). The signature of a
+    /// token is checked once.
+    pub fn verify_access_token(&self, token: &str, audience: &str) -> Result<Arc<AccessToken>, Rejected> {
+        let (digest, now) = (super::digest(token), self.clock.now());
+        if let Some(known) = self.verified.get(&digest, now) {
+            return if known.audience == audience { Ok(known) } else { Err(ELSEWHERE) };
+        }
+        let token = Arc::new(self.verify_at_first_sight(token, audience)?);
+        self.verified.keep(digest, &token, now);
+        Ok(token)
+    }
+
+    fn verify_at_first_sight(&self, token: &str, audience: &str) -> Result<AccessToken, Rejected> {
         let now = self.clock.now();
         let expected = Expected { algorithms: &[Algorithm::Es256], typ: Some(TYPE) };
         let claims = UnverifiedJwt::parse(token)
@@ -64,7 +78,7 @@ impl Credentials {
             .map_err(|_| Rejected("not a token of this gateway"))?;
         claims
             .check(&Check { issuer: &self.issuer, audience, now, leeway: LEEWAY })
-            .map_err(|_| Rejected("expired or for another server"))?;
+            .map_err(|_| ELSEWHERE)?;
         let text = |name| claims.str(name).map(str::to_owned).ok_or(Rejected("a claim is missing"));
         let grant = encoding::decode(&text("grant")?).and_then(|id| id.try_into().ok());
         Ok(AccessToken {
@@ -80,5 +94,67 @@ impl Credentials {
     /// The public keys that verify our tokens (RFC 7517 §5).
     pub fn jwks(&self) -> Value {
         json!({ "keys": self.signing.at(self.clock.now()).jwks })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::entropy::Entropy;
+    use crate::seal::Keys;
+    use crate::secret::SecretBytes;
+
+    const DICE: &str = "https://mcp.example.com/mcp/dice";
+
+    /// Credentials, a token for [`DICE`] that they have seen, and their clock.
+    fn seen() -> (Credentials, String, Clock) {
+        let keys = Keys::new(vec![SecretBytes::new(vec![1; 32])]);
+        let (clock, ttl) = (Clock::manual(Timestamp::from_seconds(1_800_000_000)), Duration::from_mins(10));
+        let ambient = (clock.clone(), Entropy::seeded(1));
+        let credentials = Credentials::new(&keys, "https://mcp.example.com", ttl, ambient);
+        let token = credentials.sign_access_token(&AccessToken {
+            subject: "00u1".into(),
+            audience: DICE.into(),
+            client_id: "client".into(),
+            scopes: vec!["mcp:dice".into()],
+            grant: [7; 16],
+            expires_at: clock.now().after(ttl),
+        });
+        let token = token.unwrap();
+        credentials.verify_access_token(&token, DICE).unwrap();
+        (credentials, token, clock)
+    }
+
+    #[test]
+    fn a_token_seen_before_says_the_same_again() {
+        let (credentials, token, _) = seen();
+        let again = credentials.verify_access_token(&token, DICE).unwrap();
+        assert_eq!((&*again.subject, again.grant), ("00u1", [7; 16]));
+    }
+
+    #[test]
+    fn a_token_seen_before_still_counts_for_its_own_server_alone() {
+        let (credentials, token, _) = seen();
+        let elsewhere = credentials.verify_access_token(&token, "https://mcp.example.com/mcp/uuid");
+        assert_eq!(elsewhere.unwrap_err(), ELSEWHERE);
+    }
+
+    #[test]
+    fn a_token_seen_before_still_expires() {
+        let (credentials, token, clock) = seen();
+        clock.advance(Duration::from_mins(10));
+        assert_eq!(credentials.verify_access_token(&token, DICE).unwrap_err(), ELSEWHERE);
+    }
+
+    #[test]
+    fn an_altered_token_is_not_the_one_that_was_seen() {
+        let (credentials, token, _) = seen();
+        for at in 0..token.len() {
+            let mut altered = token.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(altered).unwrap();
+            assert!(credentials.verify_access_token(&altered, DICE).is_err(), "character {at}");
+        }
     }
 }

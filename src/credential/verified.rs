@@ -1,0 +1,87 @@
+//! Access tokens whose signature was found good: it is checked at first sight and not at every request, since it
+//! costs several times what all the rest of a proxied request does.
+//!
+//! Kept by the digest of the whole token, so that nothing but the very same token is found; never longer than the
+//! token itself counts. Whether its grant is alive is asked elsewhere, each time.
+
+use super::AccessToken;
+use crate::clock::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Locks of their own, so that threads seldom meet; none is held for longer than a look.
+const SHARDS: usize = 16;
+/// The bound of a shard: 131 072 tokens in all, of less than 1 KiB each.
+const MOST: usize = 8192;
+
+type Shard = HashMap<[u8; 32], Arc<AccessToken>>;
+
+#[derive(Default)]
+pub(super) struct VerifiedTokens([Mutex<Shard>; SHARDS]);
+
+impl VerifiedTokens {
+    /// The token of this digest, if it was kept and has not expired.
+    pub(super) fn get(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<AccessToken>> {
+        self.shard(digest).get(digest).filter(|token| now < token.expires_at).map(Arc::clone)
+    }
+
+    /// Keeps a token. A full shard first forgets what has expired; when that is little, every other token too:
+    /// each costs one more check of its signature.
+    pub(super) fn keep(&self, digest: [u8; 32], token: &Arc<AccessToken>, now: Timestamp) {
+        let mut shard = self.shard(&digest);
+        if shard.len() >= MOST {
+            shard.retain(|_, token| now < token.expires_at);
+            if shard.len() > MOST / 4 * 3 {
+                let mut place = 0;
+                shard.retain(|_, _| {
+                    place += 1;
+                    place % 2 == 0
+                });
+            }
+        }
+        shard.insert(digest, Arc::clone(token));
+    }
+
+    fn shard(&self, digest: &[u8; 32]) -> MutexGuard<'_, Shard> {
+        self.0[usize::from(digest[0]) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPIRY: Timestamp = Timestamp::from_seconds(600);
+
+    fn token() -> Arc<AccessToken> {
+        Arc::new(AccessToken {
+            subject: "00u1".into(),
+            audience: "https://mcp.example.com/mcp/dice".into(),
+            client_id: "client".into(),
+            scopes: vec!["mcp:dice".into()],
+            grant: [7; 16],
+            expires_at: EXPIRY,
+        })
+    }
+
+    #[test]
+    fn a_token_is_kept_no_longer_than_it_counts() {
+        let kept = VerifiedTokens::default();
+        kept.keep([1; 32], &token(), Timestamp::from_seconds(0));
+        assert!(kept.get(&[1; 32], Timestamp::from_millis(599_999)).is_some());
+        assert!(kept.get(&[1; 32], EXPIRY).is_none());
+        assert!(kept.get(&[2; 32], Timestamp::from_seconds(0)).is_none());
+    }
+
+    #[test]
+    fn the_number_of_kept_tokens_is_bounded() {
+        let (kept, token) = (VerifiedTokens::default(), token());
+        for number in 0..3 * MOST as u64 {
+            let mut digest = [0; 32];
+            digest[24..].copy_from_slice(&number.to_be_bytes());
+            kept.keep(digest, &token, Timestamp::from_seconds(0));
+            assert!(kept.get(&digest, Timestamp::from_seconds(0)).is_some());
+        }
+        assert!((MOST / 2..=MOST).contains(&kept.shard(&[0; 32]).len()));
+    }
+}
