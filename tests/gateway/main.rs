@@ -9,6 +9,7 @@ mod authorization;
 mod chromium;
 mod clients;
 mod discovery;
+mod docs;
 mod layers;
 mod login;
 mod process;
