@@ -22,6 +22,7 @@ pub struct Known {
 ///
 /// # Errors
 /// `invalid_client`: clients register anew when they see it.
+#[expect(clippy::unused_async, reason = "metadata documents will be fetched here")]
 pub async fn resolve(gateway: &Gateway, client_id: &str) -> Result<Known, Failure> {
     let client = gateway.credentials.open_client(client_id).ok_or_else(|| {
         Refused::invalid_client(

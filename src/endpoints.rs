@@ -8,4 +8,5 @@ pub mod health;
 pub mod landing;
 pub mod mcp;
 pub mod register;
+pub mod revoke;
 pub mod token;

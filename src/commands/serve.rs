@@ -5,7 +5,7 @@ use crate::gateway::{Gateway, Outside};
 use crate::seal::Keys;
 use crate::server::{self, Running};
 use crate::settings::{Environment, LogFormat, Settings, StoreSettings, key_file};
-use crate::store::{RedisConfig, Store};
+use crate::store::{Cursor, RedisConfig, Store};
 use gateway_routes::Site;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -14,10 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
 /// How often open streams are held against their grants.
 const SWEEP: Duration = Duration::from_secs(3);
+/// How often the revocations of other replicas are heard.
+const HEAR: Duration = Duration::from_secs(1);
 /// How often the store is asked before the gateway is ready.
 const KNOCK: Duration = Duration::from_millis(500);
 
@@ -95,7 +98,7 @@ fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Starts what runs beside the requests: readiness, and the sweep of open streams.
+/// Starts what runs beside the requests: readiness, what other replicas revoke, and the sweep of open streams.
 fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
     let knocking = Arc::clone(gateway);
     control.spawn(async move {
@@ -104,6 +107,16 @@ fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
             tokio::time::sleep(KNOCK).await;
         }
         knocking.set_ready();
+    });
+    let hearing = Arc::clone(gateway);
+    control.spawn(async move {
+        let (mut ticks, mut cursor) = (tokio::time::interval(HEAR), Cursor(0));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            // A store that does not answer is told of by those who need it.
+            cursor = hearing.grants.hear_revocations(cursor).await.unwrap_or(cursor);
+        }
     });
     let sweeping = Arc::clone(gateway);
     control.spawn(async move {

@@ -3,7 +3,7 @@
 use super::Credentials;
 use crate::clock::Timestamp;
 use crate::encoding;
-use crate::jose::{Algorithm, Check, Expected, UnverifiedJwt};
+use crate::jose::{Algorithm, Check, Claims, Expected, UnverifiedJwt};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,29 +72,45 @@ impl Credentials {
 
     fn verify_at_first_sight(&self, token: &str, audience: &str) -> Result<AccessToken, Rejected> {
         let now = self.clock.now();
-        let expected = Expected { algorithms: &[Algorithm::Es256], typ: Some(TYPE) };
-        let claims = UnverifiedJwt::parse(token)
-            .and_then(|jwt| jwt.verify(&self.signing.at(now).verifying, expected))
-            .map_err(|_| Rejected("not a token of this gateway"))?;
+        let claims = self.signed_claims(token).ok_or(Rejected("not a token of this gateway"))?;
         claims
             .check(&Check { issuer: &self.issuer, audience, now, leeway: LEEWAY })
             .map_err(|_| ELSEWHERE)?;
         let text = |name| claims.str(name).map(str::to_owned).ok_or(Rejected("a claim is missing"));
-        let grant = encoding::decode(&text("grant")?).and_then(|id| id.try_into().ok());
         Ok(AccessToken {
             subject: text("sub")?,
             audience: audience.to_owned(),
             client_id: text("client_id")?,
             scopes: text("scope")?.split(' ').map(str::to_owned).collect(),
-            grant: grant.ok_or(Rejected("a claim is missing"))?,
+            grant: grant(&claims).ok_or(Rejected("a claim is missing"))?,
             expires_at: claims.timestamp("exp").ok_or(Rejected("a claim is missing"))?,
         })
+    }
+
+    /// The grant of a token that we signed and that has not expired, whichever resource it is for.
+    pub fn grant_of_access_token(&self, token: &str) -> Option<[u8; 16]> {
+        let claims = self.signed_claims(token)?;
+        let audience = claims.str("aud")?;
+        let check = Check { issuer: &self.issuer, audience, now: self.clock.now(), leeway: LEEWAY };
+        claims.check(&check).ok()?;
+        grant(&claims)
+    }
+
+    /// The claims of a token that we signed, for whatever and whenever.
+    fn signed_claims(&self, token: &str) -> Option<Claims> {
+        let expected = Expected { algorithms: &[Algorithm::Es256], typ: Some(TYPE) };
+        let keys = self.signing.at(self.clock.now());
+        UnverifiedJwt::parse(token).and_then(|jwt| jwt.verify(&keys.verifying, expected)).ok()
     }
 
     /// The public keys that verify our tokens (RFC 7517 §5).
     pub fn jwks(&self) -> Value {
         json!({ "keys": self.signing.at(self.clock.now()).jwks })
     }
+}
+
+fn grant(claims: &Claims) -> Option<[u8; 16]> {
+    encoding::decode(claims.str("grant")?)?.try_into().ok()
 }
 
 #[cfg(test)]

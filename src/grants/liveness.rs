@@ -5,7 +5,7 @@
 
 use super::{Grant, Grants};
 use crate::clock::Timestamp;
-use crate::store::{GrantId, Unavailable};
+use crate::store::{Cursor, GrantId, Unavailable};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,6 +40,10 @@ impl Liveness {
 
     pub(super) fn forget(&self, id: [u8; 16]) {
         self.lock().remove(&id);
+    }
+
+    fn forget_all(&self) {
+        self.lock().clear();
     }
 
     fn get(&self, id: [u8; 16], now: Timestamp, counts: Duration) -> Option<Arc<Grant>> {
@@ -100,6 +104,27 @@ impl Grants {
             Err(unavailable) => {
                 let usable = self.liveness.get(id, now, USABLE);
                 usable.map(Alive::Yes).ok_or(unavailable)
+            }
+        }
+    }
+
+    /// Forgets what the revocation feed tells since the cursor, streams too; returns where it goes on.
+    ///
+    /// # Errors
+    /// The store does not answer; what was heard before that has been acted on.
+    pub async fn hear_revocations(&self, mut cursor: Cursor) -> Result<Cursor, Unavailable> {
+        loop {
+            let feed = self.store.revoked_since(cursor).await?;
+            if feed.reset {
+                self.liveness.forget_all();
+                self.sweep_streams().await;
+            }
+            for id in &feed.ids {
+                self.forget(id.0);
+            }
+            cursor = feed.cursor;
+            if feed.ids.is_empty() {
+                return Ok(cursor);
             }
         }
     }

@@ -3,7 +3,9 @@
 
 use crate::access;
 use crate::decision::{Decision, Head, Inspect};
-use crate::endpoints::{authorize, callback, consent, discovery, health, landing, mcp, register, token};
+use crate::endpoints::{
+    authorize, callback, consent, discovery, health, landing, mcp, register, revoke, token,
+};
 use crate::gateway::Gateway;
 use crate::reply::{open_to_scripts, set};
 use bytes::Bytes;
@@ -81,6 +83,10 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     let token = token.and(warp::post()).and(head()).map(with(gateway, |g, head| {
         Inspect::first(token::LONGEST, move |body| open(token::post(g, head, body)))
     }));
+    let revoke = warp::path!("auth" / "revoke").and(warp::post()).and(head());
+    let revoke = revoke.map(with(gateway, |g, head| {
+        Inspect::first(revoke::LONGEST, move |body| open(revoke::post(g, head, body)))
+    }));
     let consent =
         warp::path!("auth" / "authorize").and(warp::post()).and(head()).map(with(gateway, |g, head| {
             Inspect::first(consent::LONGEST, move |body| consent::post(g, head, body))
@@ -93,10 +99,10 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
         .and(warp::get())
         .and(head())
         .then(with(gateway, |g, head| on_control(Arc::clone(&g), callback::get(g, head))));
-    let preflight = warp::path!("auth" / "register").or(warp::path!("auth" / "token")).unify();
-    let preflight = preflight.and(warp::options()).map(preflight_answer);
     register
         .or(token)
+        .unify()
+        .or(revoke)
         .unify()
         .or(consent)
         .unify()
@@ -104,9 +110,16 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
         .unify()
         .or(callback)
         .unify()
-        .or(preflight)
+        .or(preflight())
         .unify()
         .boxed()
+}
+
+/// For the endpoints that scripts of any origin may post to.
+fn preflight() -> BoxedFilter<(Decision,)> {
+    let register = warp::path!("auth" / "register");
+    let tokens = warp::path!("auth" / "token").or(warp::path!("auth" / "revoke")).unify();
+    register.or(tokens).unify().and(warp::options()).map(preflight_answer).boxed()
 }
 
 fn well_known(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {

@@ -108,9 +108,10 @@ async fn another_host_name_is_refused_but_for_probes() {
 #[tokio::test]
 async fn what_does_not_exist_is_404_and_a_wrong_method_405() {
     let world = World::start().await;
-    assert_eq!(get(&world.url("/auth/revoke")).await.0, 404);
+    assert_eq!(get(&world.url("/auth/introspect")).await.0, 404);
     assert_eq!(get(&world.url("/metrics")).await.0, 404);
     assert_eq!(get(&world.url("/auth/token")).await.0, 405);
+    assert_eq!(get(&world.url("/auth/revoke")).await.0, 405);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ pub(crate) mod binary;
 pub(crate) mod drivers;
 pub(crate) mod ports;
 mod raw;
+mod replica;
 mod site;
 
 pub(crate) use site::SiteOf;
@@ -148,9 +149,7 @@ impl World {
 
     /// Starts the gateway.
     pub(crate) fn up(&mut self) {
-        let settings = Settings::read(&self.environment(), self.site).unwrap();
-        let outside = Outside { clock: self.clock.clone(), ..Outside::default() };
-        self.serving = Some(assemble(self.site, &settings, outside, NonZeroUsize::MIN).unwrap());
+        self.serving = Some(self.assemble(&self.port.to_string()));
     }
 
     /// Ends the gateway.
@@ -169,13 +168,19 @@ impl World {
         }
     }
 
-    fn environment(&self) -> Environment {
+    fn assemble(&self, port: &str) -> Serving {
+        let settings = Settings::read(&self.environment(port), self.site).unwrap();
+        let outside = Outside { clock: self.clock.clone(), ..Outside::default() };
+        assemble(self.site, &settings, outside, NonZeroUsize::MIN).unwrap()
+    }
+
+    fn environment(&self, port: &str) -> Environment {
         let options = OktaOptions::default();
-        let (port, data_dir) = (self.port.to_string(), self.folder.path().join("data"));
+        let data_dir = self.folder.path().join("data");
         let redis = self.redis.as_ref().map(Redis::address);
         Environment::of([
             ("BASE_URL", &*self.base_url),
-            ("PORT", &port),
+            ("PORT", port),
             ("DATA_DIR", data_dir.to_str().unwrap()),
             ("KVS_ADDR", redis.as_deref().unwrap_or_default()),
             ("GATEWAY_SECRET", SECRET),

@@ -17,6 +17,7 @@ mod proxy;
 mod refresh;
 mod registration;
 mod resilience;
+mod revocation;
 mod seed;
 mod seed_faults;
 mod store;

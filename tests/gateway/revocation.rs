@@ -1,0 +1,152 @@
+//! `POST /auth/revoke` (RFC 7009), and what becomes of a revoked grant.
+
+use crate::harness::{CALLBACK, Keep, World, http};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{self, Client, Login};
+use reqwest::header::HeaderValue;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Within this every replica has heard of it (contract: Revocation).
+const SOON: Duration = Duration::from_secs(5);
+
+async fn revoke(world: &World, form: &[(&str, &str)]) -> (u16, Value) {
+    let response = http().post(world.url("/auth/revoke")).form(form).send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
+}
+
+async fn revoke_by(world: &World, client: &Client, token: &str) -> (u16, Value) {
+    revoke(world, &[("client_id", &client.id), ("token", token)]).await
+}
+
+async fn call(world: &World, token: &str) -> u16 {
+    http().get(world.url("/mcp/raw/echo")).bearer_auth(token).send().await.unwrap().status().as_u16()
+}
+
+/// Whether a stream ends soon; comment frames that keep it alive do not count.
+async fn ends_soon(mut stream: Response) -> bool {
+    let ended = async { while let Ok(Some(_)) = stream.chunk().await {} };
+    tokio::time::timeout(SOON, ended).await.is_ok()
+}
+
+#[tokio::test]
+async fn either_token_of_a_grant_ends_all_of_it() {
+    for keep in [Keep::Embedded, Keep::Redis] {
+        let world = World::with(keep, |site| site).await;
+        for by_refresh_token in [true, false] {
+            let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+            let refresh_token = tokens.refresh_token.unwrap();
+            assert_eq!(call(&world, &tokens.access_token).await, 200);
+            let token = if by_refresh_token { &refresh_token } else { &tokens.access_token };
+            assert_eq!(revoke_by(&world, &client, token).await, (200, Value::Null));
+            assert_eq!(call(&world, &tokens.access_token).await, 401);
+            let refused = client.refresh(&refresh_token).await.unwrap_err().to_string();
+            assert!(refused.starts_with("invalid_grant"), "{refused}");
+            assert_eq!(revoke_by(&world, &client, token).await.0, 200, "once more does no harm");
+        }
+    }
+}
+
+#[tokio::test]
+async fn revoking_one_grant_leaves_the_users_others_alone() {
+    let world = World::start().await;
+    let (client, first) = world.sign_in("/mcp/raw/echo", "alice").await;
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    let second = client.redeem(&code).await.unwrap();
+    revoke_by(&world, &client, &first.access_token).await;
+    assert_eq!(call(&world, &first.access_token).await, 401);
+    assert_eq!(call(&world, &second.access_token).await, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_ours_is_answered_as_if_it_had_ended() {
+    let world = World::start().await;
+    let client = world.client("/mcp/raw/echo").await;
+    let other = World::start().await;
+    let (_, foreign) = other.sign_in("/mcp/raw/echo", "alice").await;
+    for token in ["x", &foreign.access_token, &foreign.refresh_token.unwrap()] {
+        let form = [("client_id", &*client.id), ("token", token), ("token_type_hint", "whatever")];
+        assert_eq!(revoke(&world, &form).await.0, 200, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn only_its_own_client_may_revoke_a_token() {
+    let world = World::start().await;
+    let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    let stranger = world.client("/mcp/raw/echo").await;
+    let (status, answer) = revoke_by(&world, &stranger, &tokens.access_token).await;
+    assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_grant")));
+    let discovered = client::discover(&world.url("/mcp/raw/echo")).await.unwrap();
+    let confidential = discovered.register("Confidential", "client_secret_post", CALLBACK).await.unwrap();
+    let (status, answer) = revoke_by(&world, &confidential, &tokens.access_token).await;
+    assert_eq!((status, answer["error"].as_str()), (401, Some("invalid_client")));
+    assert_eq!(call(&world, &tokens.access_token).await, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_names_no_token_or_two_is_refused() {
+    let world = World::start().await;
+    let client = world.client("/mcp/raw/echo").await;
+    let id = ("client_id", &*client.id);
+    for form in [&[id][..], &[id, ("token", "x"), ("token", "y")], &[id, ("token", "")]] {
+        let (status, answer) = revoke(&world, form).await;
+        assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_request")), "{form:?}");
+    }
+}
+
+#[tokio::test]
+async fn scripts_of_any_origin_may_revoke() {
+    let world = World::start().await;
+    let any = HeaderValue::from_static("*");
+    let asked = http().request(Method::OPTIONS, world.url("/auth/revoke"));
+    let asked = asked.header("origin", "https://app.example.net").send().await.unwrap();
+    assert_eq!((asked.status().as_u16(), &asked.headers()["access-control-allow-origin"]), (204, &any));
+    let answer = http().post(world.url("/auth/revoke")).form(&[("token", "x")]).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["access-control-allow-origin"]), (401, &any));
+}
+
+#[tokio::test]
+async fn a_revocation_that_could_not_be_kept_is_a_503() {
+    let world = World::with(Keep::Redis, |site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    world.redis.as_ref().unwrap().stop();
+    let (status, answer) = revoke_by(&world, &client, &tokens.access_token).await;
+    assert_eq!((status, answer["error"].as_str()), (503, Some("temporarily_unavailable")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_grant_dies_on_every_replica_and_its_open_streams_are_cut() {
+    let world = World::with(Keep::Redis, |site| site).await;
+    let replica = world.replica();
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    let (_, other) = world.sign_in("/mcp/raw/echo", "bob").await;
+    let token = &tokens.access_token;
+    let here = http().get(world.url("/mcp/raw/sse/silent")).bearer_auth(token).send().await.unwrap();
+    let open = |token: &str| replica.request(Method::GET, "/mcp/raw/sse/silent").bearer_auth(token);
+    let there = open(token).send().await.unwrap();
+    let others = open(&other.access_token).send().await.unwrap();
+    assert_eq!([&here, &there, &others].map(|stream| stream.status().as_u16()), [200; 3]);
+    assert_eq!(revoke_by(&world, &client, token).await.0, 200);
+    let started = Instant::now();
+    assert!(ends_soon(here).await, "on the replica that was asked");
+    assert!(ends_soon(there).await, "on the other one");
+    assert!(started.elapsed() < SOON);
+    let refused = replica.request(Method::POST, "/mcp/raw/echo").bearer_auth(token).json(&json!({}));
+    assert_eq!(refused.send().await.unwrap().status(), 401);
+    let lives = replica.request(Method::POST, "/mcp/raw/echo").bearer_auth(&other.access_token);
+    assert_eq!(lives.send().await.unwrap().status(), 200);
+    drop(others);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flushed_redis_cuts_the_streams_of_what_it_has_lost() {
+    let world = World::with(Keep::Redis, |site| site).await;
+    let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    let stream = http().get(world.url("/mcp/raw/sse/silent")).bearer_auth(&tokens.access_token);
+    let stream = stream.send().await.unwrap();
+    world.redis.as_ref().unwrap().command(&["FLUSHALL"]).unwrap();
+    assert!(ends_soon(stream).await);
+}
