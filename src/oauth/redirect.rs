@@ -100,7 +100,7 @@ impl RedirectUri {
     /// Where it leads.
     pub fn destination(&self) -> Destination {
         match Url::parse(&self.0) {
-            Ok(url) if is_loopback(&url) => Destination::Loopback(host(&url)),
+            Ok(url) if is_this_computer(&url) => Destination::Loopback(host(&url)),
             Ok(url) if url.scheme() == "https" => Destination::Web(host(&url)),
             Ok(url) => Destination::PrivateScheme(format!("{}:", url.scheme())),
             Err(_) => Destination::PrivateScheme(String::new()),
@@ -139,6 +139,7 @@ fn host(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }
 
+/// The loopback URIs of RFC 8252 §7.3, whose port is free.
 fn is_loopback(url: &Url) -> bool {
     url.scheme() == "http"
         && match url.host() {
@@ -147,6 +148,20 @@ fn is_loopback(url: &Url) -> bool {
             Some(Host::Ipv6(address)) => address.is_loopback(),
             None => false,
         }
+}
+
+/// Whatever leads to the person's own computer, where anyone can listen, also by https.
+fn is_this_computer(url: &Url) -> bool {
+    let web = matches!(url.scheme(), "http" | "https");
+    web && match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        None => false,
+    }
 }
 
 fn private_use(scheme: &str, configured: &[&str]) -> bool {

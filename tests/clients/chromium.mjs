@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // The whole login in a real Chromium, driven over its DevTools pipe, with JavaScript switched off in the pages.
-// Usage: chromium.mjs AUTHORIZATION_URL
-// Prints one line of JSON: {ok, end, forms, framed, complaints}; `end` is the redirect URI with its answer, `framed` whether
+// Usage: chromium.mjs AUTHORIZATION_URL...
+// Several logins share the browser: all pages are opened, then all are approved, then the last one signs in first.
+// Prints one line of JSON: {ok, ends, forms, framed, complaints}; `ends` are the redirect URIs with their answers, `framed` whether
 // the first page showed up in another site's frame, `complaints` what the browser had to say (a blocked form, a refused frame).
 import { spawn } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
@@ -12,17 +13,15 @@ import { delimiter, join } from 'node:path';
 const TIME_LIMIT = 60_000;
 const COMPLAINT_LIMIT = 5_000;
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-const [url] = process.argv.slice(2);
-const redirectUri = new URL(url).searchParams.get('redirect_uri');
+const urls = process.argv.slice(2);
 const report = { ok: false, forms: [], complaints: [] };
 const profile = mkdtempSync(join(tmpdir(), 'gateway-chromium-'));
 const chromium = start(program());
-const page = await open();
 
 setTimeout(() => finish({ error: `no result within ${TIME_LIMIT / 1000} s` }), TIME_LIMIT);
 try {
-  report.framed = await isFramed();
-  finish({ ok: true, end: await signIn() });
+  report.framed = await isFramed(urls[0]);
+  finish({ ok: true, ends: await signIn() });
 } catch (error) {
   finish({ error: error.message });
 }
@@ -71,13 +70,15 @@ async function open() {
   const { sessionId } = await chromium.send('Target.attachToTarget', { targetId, flatten: true });
   const send = (method, params) => chromium.send(method, params, sessionId);
   const navigations = [];
-  chromium.listen(({ method, params }) => {
+  chromium.listen(({ method, params, sessionId: from }) => {
+    if (from !== sessionId) return;
     if (method === 'Page.frameRequestedNavigation') navigations.push(params.url);
     if (method === 'Log.entryAdded' && params.entry.level === 'error') report.complaints.push(params.entry.text);
   });
   for (const domain of ['Page', 'Log', 'Runtime']) await send(`${domain}.enable`);
   await send('Emulation.setScriptExecutionDisabled', { value: true });
-  const evaluate = async (expression) => (await send('Runtime.evaluate', { expression, userGesture: true, returnByValue: true })).result.value;
+  // A page that goes away while it is asked has no answer.
+  const evaluate = (expression) => send('Runtime.evaluate', { expression, userGesture: true, returnByValue: true }).then(({ result }) => result.value, () => undefined);
   return { send, evaluate, navigations };
 }
 
@@ -89,8 +90,9 @@ async function until(condition) {
   }
 }
 
-/** Whether a page of another origin can show the first page in a frame. */
-async function isFramed() {
+/** Whether a page of another origin can show this one in a frame. */
+async function isFramed(url) {
+  const page = await open();
   const thief = createServer((_request, response) => response.setHeader('content-type', 'text/html').end(`<iframe src="${url.replaceAll('&', '&amp;')}"></iframe>`));
   await new Promise((resolve) => thief.listen(0, '127.0.0.1', resolve));
   const loaded = once('Page.loadEventFired');
@@ -106,25 +108,34 @@ function once(event) {
   return new Promise((resolve) => chromium.listen(({ method }) => method === event && resolve()));
 }
 
-/** Consents and signs in as a person does; gives the URL at which the client gets its answer. */
+/** Consents and signs in as a person does; gives the URLs at which the clients get their answers. */
 async function signIn() {
-  const arrived = redirectUri.startsWith('http:') ? await listener() : scheme();
-  await page.send('Page.navigate', { url });
-  await press('approve', 'button[value=approve]');
-  await until(() => page.evaluate(`!!document.querySelector('input[type=password]')`));
-  await page.evaluate(`document.querySelector('input[name=username]').value = 'alice'; document.querySelector('input[type=password]').value = 'okta'`);
-  await press('login', 'form button, form input[type=submit]');
-  return arrived();
+  const tabs = [];
+  for (const url of urls) {
+    const page = await open();
+    const redirectUri = new URL(url).searchParams.get('redirect_uri');
+    tabs.push({ page, arrived: redirectUri.startsWith('http:') ? await listener(redirectUri) : scheme(redirectUri, page) });
+    await page.send('Page.navigate', { url });
+  }
+  for (const { page } of tabs) await press(page, 'approve', 'button[value=approve]');
+  for (const { page } of tabs.toReversed()) await logIn(page);
+  return Promise.all(tabs.map(({ arrived }) => arrived()));
 }
 
-async function press(form, selector) {
+async function logIn(page) {
+  await until(() => page.evaluate(`!!document.querySelector('input[type=password]')`));
+  await page.evaluate(`document.querySelector('input[name=username]').value = 'alice'; document.querySelector('input[type=password]').value = 'okta'`);
+  await press(page, 'login', 'form button, form input[type=submit]');
+}
+
+async function press(page, form, selector) {
   await until(() => page.evaluate(`!!document.querySelector(${JSON.stringify(selector)})`));
   report.forms.push(form);
   await page.evaluate(`document.querySelector(${JSON.stringify(selector)}).click()`);
 }
 
 /** A client on loopback. */
-async function listener() {
+async function listener(redirectUri) {
   let received = null;
   const { port, origin } = new URL(redirectUri);
   const server = createServer((request, response) => {
@@ -136,7 +147,7 @@ async function listener() {
 }
 
 /** A program that has claimed a scheme: the browser is asked to go there, and stays where it is. */
-function scheme() {
+function scheme(redirectUri, page) {
   return () => until(() => page.navigations.find((to) => to.startsWith(redirectUri)));
 }
 

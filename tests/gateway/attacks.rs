@@ -7,6 +7,7 @@ mod jwt;
 mod logs;
 mod oversized;
 mod redirects;
+mod requests;
 mod tokens;
 mod transport;
 

@@ -3,7 +3,7 @@
 
 use crate::harness::{World, drivers};
 use gateway_standins::client::{Client, Code};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::net::TcpListener;
 use std::process::Stdio;
 use tokio::process::Command;
@@ -11,9 +11,10 @@ use url::Url;
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-async fn in_chromium(url: &Url) -> Value {
+async fn in_chromium(urls: &[Url]) -> Value {
     let child = Command::new("node")
-        .args(["chromium.mjs", url.as_str()])
+        .arg("chromium.mjs")
+        .args(urls.iter().map(Url::as_str))
         .current_dir(drivers::folder())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -24,31 +25,39 @@ async fn in_chromium(url: &Url) -> Value {
         .unwrap_or_else(|_| panic!("chromium.mjs: {}", String::from_utf8_lossy(&output.stdout)))
 }
 
-/// Signs in by Chromium and redeems what came back.
-async fn signs_in(world: &World, client: &Client) {
-    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
-    let report = in_chromium(&url).await;
+/// Signs in to all of these at once, by Chromium, and redeems what came back.
+async fn signs_in(world: &World, clients: &[Client]) {
+    let state = |number: usize| format!("state-{number}");
+    let url =
+        |(number, client): (usize, &Client)| client.authorize_url((&state(number), VERIFIER), &[]).unwrap();
+    let urls: Vec<Url> = clients.iter().enumerate().map(url).collect();
+    let report = in_chromium(&urls).await;
     assert_eq!(report["ok"], true, "{report}");
-    assert_eq!(report["forms"], json!(["approve", "login"]));
     assert_eq!(report["framed"], false, "{report}");
     let blocked = |text: &Value| {
         text.as_str().is_some_and(|text| text.contains("form-action") || text.contains("style"))
     };
     assert!(!report["complaints"].as_array().unwrap().iter().any(blocked), "{report}");
-    let end = Url::parse(report["end"].as_str().unwrap()).unwrap();
-    let get = |name: &str| end.query_pairs().find(|(other, _)| other == name).unwrap().1.into_owned();
-    assert_eq!((get("state"), get("iss")), ("state".to_owned(), world.base_url.clone()));
-    client.redeem(&Code { code: get("code"), verifier: VERIFIER.to_owned() }).await.unwrap();
+    for (number, client) in clients.iter().enumerate() {
+        let end = Url::parse(report["ends"][number].as_str().unwrap()).unwrap();
+        let get = |name: &str| end.query_pairs().find(|(other, _)| other == name).unwrap().1.into_owned();
+        assert_eq!((get("state"), get("iss")), (state(number), world.base_url.clone()));
+        client.redeem(&Code { code: get("code"), verifier: VERIFIER.to_owned() }).await.unwrap();
+    }
+}
+
+/// A client that listens on a port of its own.
+async fn on_loopback(world: &World) -> Client {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let discovered = world.client("/mcp/raw/echo").await.discovered;
+    let redirect = format!("http://localhost:{port}/callback");
+    discovered.register("Claude Code", "none", &redirect).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_takes_a_code_to_a_client_on_loopback() {
     let world = World::start().await;
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let discovered = world.client("/mcp/raw/echo").await.discovered;
-    let redirect = format!("http://localhost:{port}/callback");
-    let client = discovered.register("Claude Code", "none", &redirect).await.unwrap();
-    signs_in(&world, &client).await;
+    signs_in(&world, &[on_loopback(&world).await]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,5 +66,11 @@ async fn chromium_takes_a_code_to_a_client_with_a_scheme_of_its_own() {
     let discovered = world.client("/mcp/raw/echo").await.discovered;
     let redirect = "cursor://anysphere.cursor-mcp/oauth/callback";
     let client = discovered.register("Cursor", "none", redirect).await.unwrap();
-    signs_in(&world, &client).await;
+    signs_in(&world, &[client]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_logins_in_one_chromium_do_not_disturb_each_other() {
+    let world = World::start().await;
+    signs_in(&world, &[on_loopback(&world).await, on_loopback(&world).await]).await;
 }

@@ -232,3 +232,19 @@ async fn another_user_at_the_same_browser_is_asked_before_a_code_is_made() {
     let landing = browser.sign_in(&okta, "bob").await.unwrap();
     assert!(matches!(&landing, Landing::Page(page) if page.form_with("request").is_some()), "bob is asked");
 }
+
+#[tokio::test]
+async fn a_program_on_the_persons_computer_is_never_remembered_whatever_its_address_says() {
+    let world = World::start().await;
+    for uri in
+        ["https://localhost:8443/cb", "https://127.0.0.1/cb", "https://[::1]/cb", "https://app.localhost/cb"]
+    {
+        let client = client_at(&world, uri).await;
+        let mut browser = Browser::new();
+        client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
+        let cookies = browser.cookies(&world.base_url).unwrap();
+        assert!(!cookies.iter().any(|(name, _)| name.contains("remembered")), "{uri}: {cookies:?}");
+        let page = consent_page(&client, &mut browser, "again").await;
+        assert!(page.form_with("request").is_some(), "{uri}");
+    }
+}

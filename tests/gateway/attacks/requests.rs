@@ -1,0 +1,47 @@
+//! What an attacker would have the gateway fetch (MCP: server-side request forgery).
+
+use super::{TARGET, VERIFIER, answer, client_at};
+use crate::harness::{CALLBACK, World, http};
+use gateway_standins::browser::Browser;
+use serde_json::json;
+
+#[tokio::test]
+async fn no_address_in_a_registration_is_ever_fetched() {
+    let world = World::start().await;
+    let trap = world.backend.url();
+    let metadata = json!({
+        "redirect_uris": [CALLBACK, format!("{}/cb", trap)],
+        "token_endpoint_auth_method": "none",
+        "client_name": format!("<img src={trap}/name>"),
+        "client_uri": format!("{trap}/client"),
+        "logo_uri": format!("{trap}/logo"),
+        "tos_uri": format!("{trap}/tos"),
+        "policy_uri": format!("{trap}/policy"),
+        "sector_identifier_uri": format!("{trap}/sector"),
+        "request_uris": [format!("{trap}/request")],
+        "initiate_login_uri": format!("{trap}/login"),
+    });
+    let response = http().post(world.url("/auth/register")).json(&metadata).send().await.unwrap();
+    assert_eq!(response.status(), 201, "unknown members are no mistake");
+    let registered: serde_json::Value = response.json().await.unwrap();
+    let discovered = world.client(TARGET).await.discovered;
+    let client = discovered.known_client(registered["client_id"].as_str().unwrap(), CALLBACK);
+    answer(&client, &mut Browser::new(), "alice").await;
+    assert!(world.backend.requests().is_empty(), "{:?}", world.backend.last().map(|request| request.target));
+}
+
+#[tokio::test]
+async fn a_request_object_is_refused_and_not_fetched() {
+    let world = World::start().await;
+    let client = client_at(&world, CALLBACK).await;
+    let trap = format!("{}/request.jwt", world.backend.url());
+    for extra in
+        [("request_uri", &*trap), ("request", "eyJhbGciOiJub25lIn0.e30."), ("response_mode", "form_post")]
+    {
+        let url = client.authorize_url(("state", VERIFIER), &[extra]).unwrap();
+        let response = http().get(url).send().await.unwrap();
+        let location = response.headers()["location"].to_str().unwrap();
+        assert!(location.contains("error=invalid_request"), "{extra:?}: {location}");
+    }
+    assert!(world.backend.requests().is_empty());
+}
