@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the client drivers need: node_modules and .venv beside this file, from their locks.
+# Installs what the client drivers need, node_modules and .venv beside this file, and the conformance runner in
+# ../conformance, all from their locks.
 # Quiet and quick when nothing has changed. Installs Node.js, Python and Chromium themselves only as root on Debian.
 set -eu
 cd "$(dirname "$0")"
@@ -7,7 +8,8 @@ cd "$(dirname "$0")"
 main() {
     one_at_a_time
     install_tools
-    install_node_modules
+    install_node_modules .
+    install_node_modules ../conformance
     install_venv
 }
 
@@ -39,9 +41,9 @@ apt_install() {
 }
 
 install_node_modules() {
-    cmp -s package-lock.json node_modules/.installed-lock && return
-    quietly npm ci --no-audit --no-fund --ignore-scripts || stop "npm ci failed in $(pwd)"
-    cp package-lock.json node_modules/.installed-lock
+    cmp -s "$1/package-lock.json" "$1/node_modules/.installed-lock" && return
+    quietly npm ci --prefix "$1" --no-audit --no-fund --ignore-scripts || stop "npm ci failed in $(pwd)/$1"
+    cp "$1/package-lock.json" "$1/node_modules/.installed-lock"
 }
 
 install_venv() {

@@ -8,6 +8,7 @@ mod attacks;
 mod authorization;
 mod chromium;
 mod clients;
+mod conformance;
 mod discovery;
 mod docs;
 mod layers;

@@ -63,21 +63,24 @@ impl Provider {
     /// Starts it as an Okta with one custom authorization server, and the app of [`OktaOptions::default`] in it.
     pub(crate) async fn start(callback: &str) -> Self {
         let options = OktaOptions::default();
-        let mut child = Command::new("node")
+        let mut command = Command::new("node");
+        command
             .arg("oidc-provider.mjs")
             .current_dir(folder())
             .env("PORT", "0")
             .env("ISSUER_PATH", "/oauth2/default")
             .env("OKTA_CLIENT_ID", &options.client_id)
             .env("OKTA_CLIENT_SECRET", &options.client_secret)
-            .env("OKTA_REDIRECT_URI", callback)
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = tokio::time::timeout(LIMIT, lines.next_line()).await.unwrap().unwrap().unwrap();
-        let issuer = ready.strip_prefix("ready ").expect("the provider is ready").to_owned();
+            .env("OKTA_REDIRECT_URI", callback);
+        let (issuer, child) = serving(&mut command).await;
         Self { issuer, _child: child }
     }
+}
+
+/// Starts a server that says `ready <url>` as its first line; it is killed when the child is dropped.
+pub(crate) async fn serving(command: &mut Command) -> (String, Child) {
+    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let ready = tokio::time::timeout(LIMIT, lines.next_line()).await.unwrap().unwrap().unwrap();
+    (ready.strip_prefix("ready ").expect("the server is ready").to_owned(), child)
 }

