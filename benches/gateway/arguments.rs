@@ -48,6 +48,12 @@ pub(crate) struct Options {
     /// How long one turn takes.
     #[arg(long, default_value_t = 3)]
     pub(crate) seconds: u64,
+    /// How many event streams stand idle.
+    #[arg(long, default_value_t = 4000)]
+    pub(crate) streams: usize,
+    /// For how long, in seconds.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) idle: u64,
     /// Only scenarios whose name contains this.
     #[arg(long)]
     pub(crate) only: Option<String>,

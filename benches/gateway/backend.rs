@@ -7,11 +7,17 @@
 //! | `/up` | 200 once the body is read |
 //! | `/check` | 200 without a body: the checker of nginx's `auth_request` |
 //! | `/events/1000` | so many server-sent events, a write each |
+//! | `/ticks/1000` | an event every so many milliseconds, which says when it was sent |
+
+mod ticks;
+
+pub(crate) use ticks::Tick;
 
 use crate::Outcome;
 use std::fmt::Write as _;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -90,6 +96,10 @@ impl Backend {
         }
         if let Some(events) = path.strip_prefix("/events/").and_then(|events| events.parse().ok()) {
             return send_events(stream, events).await;
+        }
+        if let Some(every) = path.strip_prefix("/ticks/").and_then(|every| every.parse().ok()) {
+            stream.write_all(EVENT_HEAD.as_bytes()).await?;
+            return ticks::send(stream, Duration::from_millis(every)).await;
         }
         stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await
     }

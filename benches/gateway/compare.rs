@@ -7,7 +7,7 @@ use crate::nginx;
 use crate::process::Process;
 use crate::report::{self, Comparison};
 use crate::scenarios::{self, Candidate, Scenario};
-use crate::{Outcome, backend, minted, say, site};
+use crate::{Outcome, backend, flows, minted, say, site, streams};
 use gateway_standins::okta::{Okta, OktaOptions};
 use std::path::Path;
 use std::time::Duration;
@@ -30,17 +30,17 @@ pub(crate) struct Turn {
 }
 
 /// All servers, and a token for each gateway.
-struct Servers {
-    quiet: SignedIn,
+pub(crate) struct Servers {
+    pub(crate) quiet: SignedIn,
     audited: SignedIn,
     thousand: Option<SignedIn>,
-    nginx: nginx::Running,
-    _okta: Okta,
+    pub(crate) nginx: nginx::Running,
+    pub(crate) okta: Okta,
 }
 
-struct SignedIn {
-    gateway: Gateway,
-    token: String,
+pub(crate) struct SignedIn {
+    pub(crate) gateway: Gateway,
+    pub(crate) token: String,
 }
 
 /// Compares, prints, and writes the report unless it was quick.
@@ -56,28 +56,29 @@ async fn compare(options: &Options) -> Outcome<()> {
     let scenarios: Vec<&Scenario> = scenarios::ALL.iter().filter(asked).collect();
     let thousand = scenarios.iter().any(|scenario| scenario.candidates.contains(&Candidate::ThousandRoutes));
     backend::start().await?;
-    let servers = Servers::start(thousand, !options.no_build).await?;
-    let mut comparisons = Vec::new();
+    let binary = site::one_route(!options.no_build)?;
+    let servers = Servers::start(&binary, thousand, !options.no_build).await?;
+    let mut results = String::new();
     for scenario in scenarios {
-        let comparison = servers.compare(scenario, options).await?;
-        say(&comparison.to_string());
-        comparisons.push(comparison);
+        let comparison = servers.compare(scenario, options).await?.to_string();
+        say(&comparison);
+        results.push_str(&comparison);
     }
-    if options.quick || options.only.is_some() { Ok(()) } else { report::write(options, &comparisons) }
+    results.push_str(&servers.beyond_requests(&binary, options).await?);
+    if options.quick || options.only.is_some() { Ok(()) } else { report::write(options, &results) }
 }
 
 impl Servers {
-    async fn start(thousand: bool, build: bool) -> Outcome<Self> {
-        let one = site::one_route(build)?;
+    async fn start(one: &Path, thousand: bool, build: bool) -> Outcome<Self> {
         let thousand = if thousand { Some(site::thousand_routes(build)?) } else { None };
         let okta = Okta::start(OktaOptions::default()).await?;
-        let quiet = SignedIn::start(&one, "warn", &okta).await?;
-        let audited = SignedIn::start(&one, "info", &okta).await?;
+        let quiet = SignedIn::start(one, "warn", &okta).await?;
+        let audited = SignedIn::start(one, "info", &okta).await?;
         let thousand = match thousand {
             Some(binary) => Some(SignedIn::start(&binary, "warn", &okta).await?),
             None => None,
         };
-        Ok(Self { quiet, audited, thousand, nginx: nginx::Running::start().await?, _okta: okta })
+        Ok(Self { quiet, audited, thousand, nginx: nginx::Running::start().await?, okta })
     }
 
     async fn compare(&self, scenario: &Scenario, options: &Options) -> Outcome<Comparison> {
@@ -98,6 +99,29 @@ impl Servers {
             }
         }
         Ok(Comparison { scenario: scenario.name, candidates: scenario.candidates.to_vec(), turns })
+    }
+
+    /// Streams, logins and the start.
+    async fn beyond_requests(&self, binary: &Path, options: &Options) -> Outcome<String> {
+        let asked = |name: &str| match &options.only {
+            Some(part) => name.contains(part.as_str()),
+            None => !options.quick,
+        };
+        let mut results = String::new();
+        if asked("stream latency") {
+            results.push_str(&streams::latency(self, options.turns().0.min(3)).await?);
+        }
+        if asked("idle streams") {
+            let rest = Duration::from_secs(options.idle);
+            results.push_str(&streams::idle(self, options.streams, rest).await?);
+        }
+        if asked("logins and refreshes") {
+            results.push_str(&flows::flows(self, binary, options.turns()).await?);
+        }
+        if asked("start") {
+            results.push_str(&flows::start_up(self, binary).await?);
+        }
+        Ok(results)
     }
 
     async fn turn(&self, scenario: &Scenario, who: Candidate, duration: Duration) -> Outcome<Turn> {

@@ -26,6 +26,8 @@ pub(crate) struct Gateway {
     pub(crate) process: Process,
     /// Host and port.
     pub(crate) address: String,
+    /// From the start of the process until it accepts.
+    pub(crate) start_up: Duration,
     _state: TempDir,
 }
 
@@ -62,9 +64,10 @@ impl Gateway {
             ("OKTA_CLIENT_SECRET", &*app.client_secret),
             ("RUST_LOG", setup.log),
         ]);
+        let started = Instant::now();
         let process = Process::start(command)?;
         wait_for(&address).await?;
-        Ok(Self { process, address, _state: state })
+        Ok(Self { process, address, start_up: started.elapsed(), _state: state })
     }
 
     /// A registered client of the MCP server.

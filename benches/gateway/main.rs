@@ -7,6 +7,7 @@
 mod arguments;
 mod backend;
 mod compare;
+mod flows;
 mod gateway;
 mod instructions;
 mod load;
@@ -18,6 +19,7 @@ mod scenarios;
 mod serve;
 mod site;
 mod statistics;
+mod streams;
 
 use arguments::{Arguments, Command};
 use clap::Parser;

@@ -76,7 +76,7 @@ fn configuration(ports: &[u16]) -> String {
     format!(
         "daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 20000;
 error_log stderr error; pid nginx.pid;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 16384; }}
 http {{
   access_log off; keepalive_requests 1000000000; client_max_body_size 8m;
   client_body_temp_path body; proxy_temp_path proxied; fastcgi_temp_path unused; uwsgi_temp_path unused;

@@ -54,4 +54,12 @@ impl Process {
         }
         Ok(Duration::from_nanos(nanoseconds))
     }
+
+    /// Its resident memory.
+    pub(crate) fn resident_kib(&self) -> Outcome<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        Ok(kib.ok_or("no VmRSS in /proc")?.trim().parse()?)
+    }
 }

@@ -5,7 +5,7 @@ use crate::compare::Turn;
 use crate::scenarios::Candidate;
 use crate::statistics::Spread;
 use crate::{Outcome, say};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -60,16 +60,13 @@ const BEGIN: &str = "<!-- written by make bench: from here -->";
 const END: &str = "<!-- written by make bench: to here -->";
 
 /// Puts the results between the two marks in `docs/benchmarks.md`; what people wrote around them stays.
-pub(crate) fn write(options: &Options, comparisons: &[Comparison]) -> Outcome<()> {
+pub(crate) fn write(options: &Options, results: &str) -> Outcome<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
     let text = fs::read_to_string(&path)?;
     let (before, rest) = text.split_once(BEGIN).ok_or("docs/benchmarks.md has lost its first mark")?;
     let (_, after) = rest.split_once(END).ok_or("docs/benchmarks.md has lost its second mark")?;
-    let mut results = setting(options)?;
-    for comparison in comparisons {
-        write!(results, "{comparison}")?;
-    }
-    fs::write(&path, format!("{before}{BEGIN}\n\n{results}\n{END}{after}"))?;
+    let setting = setting(options)?;
+    fs::write(&path, format!("{before}{BEGIN}\n\n{setting}{results}\n{END}{after}"))?;
     say("docs/benchmarks.md is written");
     Ok(())
 }

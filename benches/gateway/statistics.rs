@@ -25,3 +25,9 @@ impl fmt::Display for Spread {
         write!(f, "{:.2} ({:.2}–{:.2})", self.median, self.least, self.most)
     }
 }
+
+/// That many in a hundred of the values are not larger. Sorts them; of at least one.
+pub(crate) fn percentile(values: &mut [f64], of: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() - 1) * of / 100]
+}

@@ -1,0 +1,142 @@
+//! What signing in and refreshing cost, on the embedded store and on Redis, and what starting takes.
+
+use crate::compare::Servers;
+use crate::gateway::{Gateway, Setup};
+use crate::statistics::Spread;
+use crate::{Outcome, say};
+use gateway_standins::redis::Redis;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// People who sign in, or clients that refresh, at the same time.
+const AT_ONCE: usize = 16;
+const STARTS: usize = 10;
+
+/// A rate, and what the gateway spent on it.
+struct Flow {
+    a_second: f64,
+    /// Milliseconds of CPU time each.
+    cpu: f64,
+}
+
+/// Whole logins, and refreshes, in turns on both stores.
+pub(crate) async fn flows(
+    servers: &Servers,
+    binary: &Path,
+    (rounds, duration): (usize, Duration),
+) -> Outcome<String> {
+    let redis = Redis::start()?;
+    let mut table =
+        String::from("\n### Logins and refreshes\n\n| | a second | CPU ms each |\n|---|--:|--:|\n");
+    let mut rows: Vec<(String, Vec<Flow>)> = Vec::new();
+    for round in 0..rounds {
+        for (place, (store, address)) in
+            [("embedded", ""), ("Redis", &*redis.address())].into_iter().enumerate()
+        {
+            let setup = Setup { binary, arguments: &[], log: "warn", redis: address };
+            let gateway = Rc::new(Gateway::start(setup, &servers.okta).await?);
+            let (logins, refreshes) =
+                (logins(&gateway, duration).await?, refreshes(&gateway, duration).await?);
+            if round == 0 {
+                rows.push((format!("logins, {store}"), Vec::new()));
+                rows.push((format!("refreshes, {store}"), Vec::new()));
+            }
+            rows[2 * place].1.push(logins);
+            rows[2 * place + 1].1.push(refreshes);
+        }
+    }
+    for (name, flows) in rows {
+        let (a_second, cpu) = (
+            Spread::of(flows.iter().map(|flow| flow.a_second)),
+            Spread::of(flows.iter().map(|flow| flow.cpu)),
+        );
+        writeln!(table, "| {name} | {:.0} | {cpu} |", a_second.median)?;
+    }
+    say(&table);
+    Ok(table)
+}
+
+async fn logins(gateway: &Rc<Gateway>, duration: Duration) -> Outcome<Flow> {
+    let deadline = Instant::now() + duration;
+    let mut people = JoinSet::new();
+    let measured = Measured::begin(gateway)?;
+    for _ in 0..AT_ONCE {
+        let gateway = Rc::clone(gateway);
+        people.spawn_local(async move {
+            let mut done = 0;
+            while Instant::now() < deadline {
+                gateway.sign_in().await.map_err(|error| error.to_string())?;
+                done += 1;
+            }
+            Ok(done)
+        });
+    }
+    measured.end(people).await
+}
+
+async fn refreshes(gateway: &Rc<Gateway>, duration: Duration) -> Outcome<Flow> {
+    let mut signed_in = Vec::new();
+    for _ in 0..AT_ONCE {
+        signed_in.push(gateway.sign_in().await?);
+    }
+    let deadline = Instant::now() + duration;
+    let mut clients = JoinSet::new();
+    let measured = Measured::begin(gateway)?;
+    for (client, mut tokens) in signed_in {
+        clients.spawn_local(async move {
+            let mut done = 0;
+            while Instant::now() < deadline {
+                let token = tokens.refresh_token.ok_or("no refresh token")?;
+                tokens = client.refresh(&token).await.map_err(|error| error.to_string())?;
+                done += 1;
+            }
+            Ok(done)
+        });
+    }
+    measured.end(clients).await
+}
+
+/// A measurement under way.
+struct Measured {
+    gateway: Rc<Gateway>,
+    cpu: Duration,
+    since: Instant,
+}
+
+impl Measured {
+    fn begin(gateway: &Rc<Gateway>) -> Outcome<Self> {
+        let cpu = gateway.process.cpu_time()?;
+        Ok(Self { gateway: Rc::clone(gateway), cpu, since: Instant::now() })
+    }
+
+    async fn end(self, mut tasks: JoinSet<Result<u32, String>>) -> Outcome<Flow> {
+        let mut done = 0;
+        while let Some(ended) = tasks.join_next().await {
+            done += ended??;
+        }
+        let used = self.gateway.process.cpu_time()?.saturating_sub(self.cpu);
+        let done = f64::from(done);
+        Ok(Flow { a_second: done / self.since.elapsed().as_secs_f64(), cpu: used.as_secs_f64() * 1e3 / done })
+    }
+}
+
+/// From the start of the process until it accepts, and the size of the binary.
+pub(crate) async fn start_up(servers: &Servers, binary: &Path) -> Outcome<String> {
+    let mut times = Vec::new();
+    for _ in 0..STARTS {
+        let setup = Setup { binary, arguments: &[], log: "warn", redis: "" };
+        let gateway = Gateway::start(setup, &servers.okta).await?;
+        times.push(gateway.start_up.as_secs_f64() * 1e3);
+    }
+    let mebibytes = fs::metadata(binary)?.len() / 1024;
+    let text = format!(
+        "\n### Start\n\nThe binary has {mebibytes} KiB; it accepts connections {} ms after its start.\n",
+        Spread::of(times)
+    );
+    say(&text);
+    Ok(text)
+}
