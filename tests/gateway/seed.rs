@@ -4,6 +4,8 @@ use crate::harness::binary::{Process, Site, built_for};
 use crate::harness::drivers::{self, MCP_REMOTE, Provider};
 use crate::harness::ports::SeedServers;
 use gateway_standins::okta::OktaOptions;
+use gateway_standins::redis::Redis;
+use std::path::Path;
 
 /// As the Go program's README has it; the port alone is the test's.
 const SEED: &str = r#"proxies:
@@ -18,34 +20,61 @@ fn the_seeds_config_is_compiled_byte_for_byte() {
     assert_eq!(include_str!("../../routes/tests/golden/seed/config.yaml"), SEED);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_seeds_config_and_environment_serve_mcp_remote_with_a_certified_provider_as_okta() {
+/// The binary of the seed's site, in the seed's environment and these variables, with a certified provider as Okta.
+async fn seed(more: &[(&str, &str)]) -> (Process, Provider) {
     let binary = built_for(Site::Seed).await;
-    let _servers = SeedServers::start().await;
     let options = OktaOptions::default();
-    // The provider must know where the gateway is, and the gateway where the provider is: it comes up first.
-    let mut process = Process::start(
-        &binary,
-        &[
-            ("OAUTH_OKTA_URL", "http://127.0.0.1:9"),
-            ("OAUTH_OKTA_CLIENT_ID", &options.client_id),
-            ("OAUTH_OKTA_CLIENT_SECRET", &options.client_secret),
-            ("OAUTH_OKTA_REDIRECT_URI", "{base_url}/auth/callback"),
-        ],
-    )
-    .await;
+    let mut environment = vec![
+        ("OAUTH_OKTA_URL", "http://127.0.0.1:9"),
+        ("OAUTH_OKTA_CLIENT_ID", &*options.client_id),
+        ("OAUTH_OKTA_CLIENT_SECRET", &*options.client_secret),
+        ("OAUTH_OKTA_REDIRECT_URI", "{base_url}/auth/callback"),
+    ];
+    environment.extend_from_slice(more);
+    // Each must know where the other is: the gateway comes up first, without its Okta.
+    let mut process = Process::start(&binary, &environment).await;
     let provider = Provider::start(&format!("{}/auth/callback", process.base_url)).await;
     process.set("OAUTH_OKTA_URL", &provider.issuer);
     process.restart().await;
+    (process, provider)
+}
+
+/// Runs mcp-remote with the state of `folder`; whether a person had to sign in.
+async fn signs_in(url: &str, folder: &Path, tool: &[(&str, &str)]) -> bool {
+    let line = drivers::run(MCP_REMOTE, url, folder, tool).await;
+    assert_eq!(line["ok"], true, "{line}");
+    line["signed_in"].as_bool().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seeds_config_and_environment_serve_mcp_remote_with_a_certified_provider_as_okta() {
+    let _servers = SeedServers::start().await;
+    let (mut process, _provider) = seed(&[]).await;
     let state = tempfile::tempdir().unwrap();
-    let url = format!("{}/mcp/dice/mcp", process.base_url);
-    let first = drivers::run(MCP_REMOTE, &url, state.path(), &[]).await;
-    assert_eq!((&first["ok"], &first["signed_in"]), (&true.into(), &true.into()), "{first}");
+    let dice = format!("{}/mcp/dice/mcp", process.base_url);
+    assert!(signs_in(&dice, state.path(), &[]).await);
     process.restart().await;
-    let second = drivers::run(MCP_REMOTE, &url, state.path(), &[]).await;
-    assert_eq!((&second["ok"], &second["signed_in"]), (&true.into(), &false.into()), "{second}");
+    assert!(!signs_in(&dice, state.path(), &[]).await, "a restart signs nobody out");
     let uuid = format!("{}/mcp/uuid/mcp", process.base_url);
-    let tool = [("TOOL", "generate"), ("ARGUMENTS", r#"{"count":1}"#)];
-    let other = drivers::run(MCP_REMOTE, &uuid, state.path(), &tool).await;
-    assert_eq!((&other["ok"], &other["signed_in"]), (&true.into(), &true.into()), "{other}");
+    let generate = [("TOOL", "generate"), ("ARGUMENTS", r#"{"count":1}"#)];
+    assert!(signs_in(&uuid, state.path(), &generate).await, "another server is another grant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seeds_redis_with_its_password_serves_it_too() {
+    let redis = Redis::start().unwrap();
+    redis.command(&["CONFIG", "SET", "requirepass", "the seed's password"]).unwrap();
+    let _servers = SeedServers::start().await;
+    let address = redis.address();
+    let (mut process, _provider) = seed(&[
+        ("KVS_ADDR", &address),
+        ("KVS_PASSWORD", "the seed's password"),
+        ("GATEWAY_SECRET", "5f0e8d7c6b5a49382716f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0"),
+    ])
+    .await;
+    let state = tempfile::tempdir().unwrap();
+    let dice = format!("{}/mcp/dice/mcp", process.base_url);
+    assert!(signs_in(&dice, state.path(), &[]).await);
+    process.restart().await;
+    assert!(!signs_in(&dice, state.path(), &[]).await, "a restart signs nobody out");
 }
