@@ -193,3 +193,20 @@ async fn an_answer_names_no_software_and_no_address_behind_the_gateway() {
     let gone = http().post(world.url("/auth/token")).json(&json!({})).send().await.unwrap();
     assert_eq!(gone.headers()["cache-control"], "no-store");
 }
+
+#[tokio::test]
+async fn http_2_is_held_to_the_same_rules() {
+    let world = World::start().await;
+    let token = token(&world).await;
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let request = || http2.get(world.url(TARGET)).bearer_auth(&token);
+    let answer = request().header("x-forwarded-user", "mallory").send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
+    let seen = world.backend.last().unwrap();
+    assert_ne!(seen.headers["x-forwarded-user"], "mallory");
+    assert!(!seen.headers.contains_key("authorization"));
+    assert_eq!(request().header(HOST, "evil.example.com").send().await.unwrap().status(), 403);
+    assert_eq!(request().header(ORIGIN, "https://evil.example.com").send().await.unwrap().status(), 403);
+    let unsigned = http2.get(world.url(TARGET)).send().await.unwrap();
+    assert_eq!(unsigned.status(), 401);
+}
