@@ -14,7 +14,7 @@ pub use streams::Streams;
 use crate::clock::{Clock, Timestamp};
 use crate::entropy::Entropy;
 use crate::seal::{Keys, Mac, Purpose};
-use crate::store::{GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Store, Unavailable};
+use crate::store::{GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed, Store, Unavailable};
 use liveness::Liveness;
 use records::Records;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Grants {
         let now = self.clock.now();
         let record = GrantRecord {
             id: GrantId(id),
-            sealed: self.records.seal(&format!("grant/{}", GrantId(id)), grant),
+            sealed: self.records.seal(&place(GrantId(id)), grant),
             generation: 1,
             previous: None,
             rotated_at: now,
@@ -103,7 +103,10 @@ impl Grants {
         let rotation = self.store.rotate(GrantId(id), rotate).await?;
         Ok(match rotation {
             Rotation::Fresh { record } | Rotation::Same { record } => match self.open(&record) {
-                Some(grant) => Refreshed::Yes { grant, generation: record.generation },
+                Some(grant) => {
+                    self.seal_again(&record, &grant).await;
+                    Refreshed::Yes { grant, generation: record.generation }
+                }
                 None => Refreshed::No,
             },
             Rotation::Unknown | Rotation::Gone => Refreshed::No,
@@ -114,6 +117,19 @@ impl Grants {
                 Refreshed::Reused
             }
         })
+    }
+
+    /// Seals a grant under the first secret that an older one sealed, so that the older one can be dropped.
+    async fn seal_again(&self, record: &GrantRecord, grant: &Grant) {
+        let place = place(record.id);
+        if self.records.is_current(&place, &record.sealed) {
+            return;
+        }
+        let new = Sealed { sealed: self.records.seal(&place, grant), owners: self.owners(grant) };
+        // The next refresh tries again; this one has been made.
+        if let Err(error) = self.store.replace_sealed(record.id, &record.sealed, new).await {
+            tracing::warn!(%error, "a grant could not be sealed under the new secret");
+        }
     }
 
     /// Ends a grant: its tokens stop to count and its streams are cut.
@@ -129,7 +145,7 @@ impl Grants {
     }
 
     fn open(&self, record: &GrantRecord) -> Option<Arc<Grant>> {
-        self.records.open(&format!("grant/{}", record.id), &record.sealed).map(Arc::new)
+        self.records.open(&place(record.id), &record.sealed).map(Arc::new)
     }
 
     /// What the grant can be looked up by; digests alone, since an index is not sealed.
@@ -149,4 +165,9 @@ impl Grants {
     fn key(&self, kind: &[u8], value: &str) -> Key {
         Key(self.index.tag(&[kind, value.as_bytes()]))
     }
+}
+
+/// What binds a sealed grant to its place in the store.
+fn place(id: GrantId) -> String {
+    format!("grant/{id}")
 }

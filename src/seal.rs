@@ -111,10 +111,19 @@ impl Sealer {
 
     /// What was sealed in this context under any of the secrets; `None` for everything else.
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>()?;
-        let nonce = XNonce::from(*nonce);
-        self.0.iter().find_map(|key| key.decrypt(&nonce, Payload { msg: ciphertext, aad: context }).ok())
+        self.0.iter().find_map(|key| opened(key, sealed, context))
     }
+
+    /// Whether the first secret sealed this. What an older one sealed is to be sealed again when it is written, so
+    /// that the older one can be dropped.
+    pub fn is_current(&self, sealed: &[u8], context: &[u8]) -> bool {
+        opened(&self.0[0], sealed, context).is_some()
+    }
+}
+
+fn opened(key: &XChaCha20Poly1305, sealed: &[u8], context: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>()?;
+    key.decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad: context }).ok()
 }
 
 impl fmt::Debug for Sealer {
@@ -200,6 +209,8 @@ mod tests {
         let tag = old.mac(Purpose::RefreshToken).tag(&[b"grant"]);
         let both = keys(&[2, 1]);
         assert!(both.sealer(Purpose::Record).open(&sealed, b"").is_some());
+        assert!(!both.sealer(Purpose::Record).is_current(&sealed, b""));
+        assert!(old.sealer(Purpose::Record).is_current(&sealed, b""));
         assert!(both.mac(Purpose::RefreshToken).verify(&[b"grant"], &tag));
         let dropped = keys(&[2]);
         assert!(dropped.sealer(Purpose::Record).open(&sealed, b"").is_none());

@@ -11,7 +11,8 @@ mod types;
 
 pub use redis::RedisConfig;
 pub use types::{
-    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, Unavailable,
+    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, Sealed,
+    Unavailable,
 };
 
 use crate::clock::{Clock, Timestamp};
@@ -62,8 +63,8 @@ verbs! {
     grant(id: GrantId) -> Option<GrantRecord>;
     /// Rotates a grant's refresh token, in one atomic step (see [`Rotation`]).
     rotate(id: GrantId, rotate: Rotate) -> Rotation;
-    /// Swaps the sealed part of a living grant, if it is still `old`.
-    replace_sealed(id: GrantId, old: &[u8], new: Vec<u8>) -> bool;
+    /// Swaps the sealed part of a living grant, if it is still `old`, and what it can be looked up by.
+    replace_sealed(id: GrantId, old: &[u8], new: Sealed) -> bool;
     /// Ends a grant, and says so in the feed; whether it was alive.
     revoke(id: GrantId) -> bool;
     /// Grants revoked since the cursor, a page at a time.

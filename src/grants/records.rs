@@ -78,6 +78,11 @@ impl Records {
         sealed
     }
 
+    /// Whether the first secret sealed this for `place`.
+    pub(super) fn is_current(&self, place: &str, sealed: &[u8]) -> bool {
+        sealed.split_first().is_some_and(|(_, sealed)| self.sealer.is_current(sealed, &context(place)))
+    }
+
     /// Opens what was sealed for `place`; `None` for another version, a lost secret or an altered record.
     pub(super) fn open<T: DeserializeOwned>(&self, place: &str, sealed: &[u8]) -> Option<T> {
         let (version, sealed) = sealed.split_first()?;

@@ -162,7 +162,16 @@ fn read_file(path: &OsString) -> Result<String, &'static str> {
 
 /// The secrets of `GATEWAY_SECRET`: comma-separated, each hex or base64url of at least 32 bytes.
 pub(super) fn gateway_secrets(given: &Secret) -> Result<Vec<SecretBytes>, &'static str> {
-    given.expose().split(',').map(|part| gateway_secret(part.trim())).collect()
+    let secrets: Vec<SecretBytes> =
+        given.expose().split(',').map(|part| gateway_secret(part.trim())).collect::<Result<_, _>>()?;
+    let repeats = |(place, secret): (usize, &SecretBytes)| {
+        secrets[..place].iter().any(|other| other.expose() == secret.expose())
+    };
+    if secrets.iter().enumerate().any(repeats) {
+        Err("holds the same secret twice: keep one")
+    } else {
+        Ok(secrets)
+    }
 }
 
 fn gateway_secret(text: &str) -> Result<SecretBytes, &'static str> {

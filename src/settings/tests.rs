@@ -124,3 +124,15 @@ fn a_secret_may_come_from_a_file() {
     assert!(read(&OPEN, &both).is_err());
     assert!(read(&OPEN, &[("GATEWAY_SECRET_FILE", "/nowhere")]).is_err());
 }
+
+#[test]
+fn the_same_secret_twice_is_refused_however_it_is_written() {
+    let other = "55".repeat(16) + &"aa".repeat(16);
+    for (secrets, fine) in [
+        (format!("{SECRET},{other}"), true),
+        (format!("{SECRET},{SECRET}"), false),
+        (format!("{other},{}", other.to_uppercase()), false),
+    ] {
+        assert_eq!(read(&OPEN, &[("GATEWAY_SECRET", &secrets)]).is_ok(), fine);
+    }
+}

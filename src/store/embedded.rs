@@ -6,7 +6,7 @@ mod writer;
 
 use super::rotation::{self, Step};
 use super::{
-    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
+    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, Sealed,
     TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::clock::{Clock, Timestamp};
@@ -165,14 +165,15 @@ impl Embedded {
         &self,
         id: GrantId,
         old: &[u8],
-        new: Vec<u8>,
+        new: Sealed,
     ) -> Result<bool, Unavailable> {
         let old = old.to_vec();
         self.write(Durable::Yes, move |tables| {
             let Some(mut record) = tables.grant(id)?.filter(|record| record.sealed == old) else {
                 return Ok(false);
             };
-            record.sealed = new;
+            (record.sealed, record.owners) = (new.sealed, new.owners);
+            tables.delete_grant(id)?;
             tables.put_grant(&record)?;
             Ok(true)
         })

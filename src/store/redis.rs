@@ -8,7 +8,7 @@ mod records;
 mod scripts;
 
 use super::{
-    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
+    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, Sealed,
     TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::clock::{Clock, Timestamp};

@@ -68,6 +68,15 @@ pub struct GrantRecord {
     pub owners: Vec<(Owner, Key)>,
 }
 
+/// What callers seal and digest of a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// All that the store needs not see.
+    pub sealed: Vec<u8>,
+    /// What it can be looked up by.
+    pub owners: Vec<(Owner, Key)>,
+}
+
 /// A use of a refresh token.
 #[derive(Debug, Clone, Copy)]
 pub struct Rotate {

@@ -7,6 +7,7 @@ mod raw;
 mod replica;
 mod site;
 
+pub(crate) use replica::Replica;
 pub(crate) use site::SiteOf;
 
 use gateway::clock::Clock;
@@ -28,7 +29,7 @@ use tempfile::TempDir;
 
 /// A redirect URI on which nothing listens: the scripted browser stops there.
 pub(crate) const CALLBACK: &str = "http://localhost:43110/callback";
-const SECRET: &str = "7f3a9c51e2d84b06a1f7c3e95d20b86478e1f0a2c4d6b8093e5a7c9d1f2b4e60";
+pub(crate) const SECRET: &str = "7f3a9c51e2d84b06a1f7c3e95d20b86478e1f0a2c4d6b8093e5a7c9d1f2b4e60";
 
 /// Where a world keeps its state.
 pub(crate) enum Keep {
@@ -47,6 +48,8 @@ pub(crate) struct World {
     pub(crate) redis: Option<Redis>,
     pub(crate) base_url: String,
     pub(crate) clock: Clock,
+    /// `GATEWAY_SECRET` of what is started from now on.
+    pub(crate) secrets: String,
     folder: TempDir,
     okta_url: String,
     site: &'static Site,
@@ -114,6 +117,7 @@ impl World {
             redis,
             base_url,
             clock,
+            secrets: SECRET.to_owned(),
             folder,
             okta_url,
             site,
@@ -183,7 +187,7 @@ impl World {
             ("PORT", port),
             ("DATA_DIR", data_dir.to_str().unwrap()),
             ("KVS_ADDR", redis.as_deref().unwrap_or_default()),
-            ("GATEWAY_SECRET", SECRET),
+            ("GATEWAY_SECRET", &self.secrets),
             ("OKTA_URL", &self.okta_url),
             ("OKTA_CLIENT_ID", &options.client_id),
             ("OKTA_CLIENT_SECRET", &options.client_secret),

@@ -19,6 +19,7 @@ mod refresh;
 mod registration;
 mod resilience;
 mod revocation;
+mod secrets;
 mod seed;
 mod seed_faults;
 mod store;

@@ -5,9 +5,10 @@
 use super::records::{FEED, VERSION, decode, encode, grant_key, owner_key, tombstone_key};
 use super::{
     Call, Cursor, Feed, GrantId, GrantRecord, Hash, Key, LONGEST_LIFE, Owner, RedisStore, Reuse, Rotate,
-    Rotation, TOMBSTONE_MILLIS, Unavailable, scripts,
+    Rotation, Sealed, TOMBSTONE_MILLIS, Unavailable, scripts,
 };
 use crate::clock::Timestamp;
+use crate::store::owners;
 use bb8_redis::redis::{cmd, pipe};
 use std::time::Duration;
 
@@ -74,10 +75,15 @@ impl RedisStore {
         &self,
         id: GrantId,
         old: &[u8],
-        new: Vec<u8>,
+        new: Sealed,
     ) -> Result<bool, Unavailable> {
         let call = Call::new(scripts::REPLACE_SEALED, &[&grant_key(id)]);
-        self.call(call.with(self.now()).with(old).with(new)).await
+        let call = call.with(self.now()).with(old).with(new.sealed).with(owners::encode(&new.owners));
+        let record = decode(id, self.call(call).await?);
+        if let Some(record) = &record {
+            self.index(record).await?;
+        }
+        Ok(record.is_some())
     }
 
     pub(in crate::store) async fn revoke(&self, id: GrantId) -> Result<bool, Unavailable> {

@@ -61,12 +61,12 @@ redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return {'fresh', redis.call('HGETALL', KEYS[1])}
 ";
 
-/// Swaps the sealed part of a living grant: the grant; now, old, new. Answers 1 or 0.
+/// Swaps the sealed part of a living grant: the grant; now, old, new, new owners. Answers the grant, if it was old.
 pub(super) const REPLACE_SEALED: &str = "
 local kept = redis.call('HMGET', KEYS[1], 'until', 'sealed')
-if not kept[1] or tonumber(ARGV[1]) >= tonumber(kept[1]) or kept[2] ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'sealed', ARGV[3])
-return 1
+if not kept[1] or tonumber(ARGV[1]) >= tonumber(kept[1]) or kept[2] ~= ARGV[2] then return {} end
+redis.call('HSET', KEYS[1], 'sealed', ARGV[3], 'owners', ARGV[4])
+return redis.call('HGETALL', KEYS[1])
 ";
 
 /// Ends a grant: the grant, its tombstone; until when and how long the tombstone stays. Answers what it was.

@@ -2,7 +2,7 @@
 
 use super::kept::{Kept, by_fifty, on_both};
 use super::{id, key};
-use gateway::store::{Cursor, GrantRecord, Owner, Reuse, Rotate, Rotation};
+use gateway::store::{Cursor, GrantRecord, Owner, Reuse, Rotate, Rotation, Sealed};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ async fn a_grant_ends_at_its_time() {
         kept.clock.advance(Duration::from_hours(1));
         assert_eq!(kept.store.grant(id(1)).await.unwrap(), None);
         assert_eq!(kept.store.rotate(id(1), kept.rotate(1)).await.unwrap(), Rotation::Gone);
-        assert!(!kept.store.replace_sealed(id(1), &kept.record(1).sealed, vec![1]).await.unwrap());
+        let new = Sealed { sealed: vec![1], owners: Vec::new() };
+        assert!(!kept.store.replace_sealed(id(1), &kept.record(1).sealed, new).await.unwrap());
         assert!(kept.store.grants_of(Owner::User, key(0), 10).await.unwrap().is_empty());
         assert!(!kept.store.revoke(id(1)).await.unwrap());
     })
@@ -143,10 +144,12 @@ async fn the_sealed_part_is_swapped_only_by_who_knows_it() {
     on_both(async |kept| {
         let record = kept.record(1);
         kept.store.create_grant(record.clone()).await.unwrap();
-        assert!(!kept.store.replace_sealed(id(1), b"other", b"new".to_vec()).await.unwrap());
-        assert!(kept.store.replace_sealed(id(1), &record.sealed, b"new".to_vec()).await.unwrap());
-        let expected = GrantRecord { sealed: b"new".to_vec(), ..record };
+        let new = Sealed { sealed: b"new".to_vec(), owners: vec![(Owner::User, key(9))] };
+        assert!(!kept.store.replace_sealed(id(1), b"other", new.clone()).await.unwrap());
+        assert!(kept.store.replace_sealed(id(1), &record.sealed, new.clone()).await.unwrap());
+        let expected = GrantRecord { sealed: new.sealed, owners: new.owners, ..record };
         assert_eq!(kept.store.grant(id(1)).await.unwrap(), Some(expected));
+        assert_eq!(kept.store.grants_of(Owner::User, key(9), 10).await.unwrap(), [id(1)]);
     })
     .await;
 }

@@ -1,0 +1,120 @@
+//! The derivations as they are in the world already: keys, ids, tokens and records that must go on working.
+//! `tests/gateway/vectors/v1.json` is never made anew; a change that breaks it logs everybody out.
+
+use gateway::clock::{Clock, Timestamp};
+use gateway::credential::{Credentials, RefreshToken};
+use gateway::entropy::Entropy;
+use gateway::grants::Grants;
+use gateway::seal::{Keys, Purpose};
+use gateway::secret::SecretBytes;
+use gateway::store::{GrantId, GrantRecord, Reuse, Store};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+const ISSUER: &str = "https://mcp.example.com";
+/// A moment of the 30-day period 688.
+const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
+const CONSENTED: [&str; 3] = ["client", "https://claude.ai/api/mcp/auth_callback", "/mcp/dice/"];
+const GRANT: [u8; 16] = *b"grant of vectors";
+
+fn vectors() -> Value {
+    serde_json::from_str(include_str!("../vectors/v1.json")).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+/// The secret of the vectors: the bytes 0 to 31.
+fn secret() -> SecretBytes {
+    SecretBytes::new((0..32).collect())
+}
+
+fn credentials(secrets: Vec<SecretBytes>) -> Credentials {
+    let ambient = (Clock::manual(NOW), Entropy::seeded(1));
+    Credentials::new(&Keys::new(secrets), ISSUER, Duration::from_mins(10), ambient)
+}
+
+#[test]
+fn each_purpose_has_the_key_it_always_had() {
+    let keys = Keys::new(vec![secret()]);
+    let derived: serde_json::Map<String, Value> = [
+        ("client-id", Purpose::ClientId),
+        ("client-secret", Purpose::ClientSecret),
+        ("consent-request", Purpose::ConsentRequest),
+        ("remembered-consent", Purpose::RememberedConsent),
+        ("record", Purpose::Record),
+        ("refresh-token", Purpose::RefreshToken),
+        ("index", Purpose::Index),
+        ("access-token-signing/688", Purpose::AccessTokenSigning(688)),
+    ]
+    .into_iter()
+    .map(|(name, purpose)| (name.to_owned(), json!(hex(&*keys.derive(purpose)[0]))))
+    .collect();
+    assert_eq!(Value::from(derived), vectors()["keys"]);
+}
+
+#[test]
+fn tokens_and_secrets_are_computed_as_they_always_were() {
+    let (credentials, vectors) = (credentials(vec![secret()]), vectors());
+    let token = RefreshToken { grant: GRANT, generation: 7 };
+    assert_eq!(credentials.refresh_token(token).expose(), vectors["refresh_token"]);
+    let client_id = vectors["client_id"].as_str().unwrap();
+    assert_eq!(credentials.client_secret(client_id).expose(), vectors["client_secret"]);
+    assert_eq!(credentials.jwks()["keys"][0], vectors["signing_key"]);
+}
+
+#[test]
+fn a_client_id_a_consent_and_an_access_token_still_open_beside_a_newer_secret() {
+    let vectors = vectors();
+    let text = |name: &str| vectors[name].as_str().unwrap().to_owned();
+    for secrets in [vec![secret()], vec![SecretBytes::new(vec![9; 33]), secret()]] {
+        let credentials = credentials(secrets);
+        let client = credentials.open_client(&text("client_id")).unwrap();
+        assert_eq!(client.name, "Vector client");
+        assert!(client.redirect(Some("https://claude.ai/api/mcp/auth_callback"), &[]).is_ok());
+        let consent = credentials.recall_consent(&text("remembered_consent"), &CONSENTED).unwrap();
+        assert_eq!((&*consent.subject, consent.scopes), ("00u1", vec!["dice:roll".to_owned()]));
+        let resource = "https://mcp.example.com/mcp/dice";
+        let token = credentials.verify_access_token(&text("access_token"), resource).unwrap();
+        assert_eq!((&*token.subject, token.grant), ("00u1", GRANT));
+    }
+}
+
+#[tokio::test]
+async fn a_record_still_opens_and_is_sealed_anew_under_a_newer_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(NOW);
+    let store = Arc::new(Store::embedded(folder.path(), clock.clone()).unwrap());
+    let record = GrantRecord {
+        id: GrantId(GRANT),
+        sealed: unhex(vectors()["record"].as_str().unwrap()),
+        generation: 1,
+        previous: None,
+        rotated_at: NOW,
+        created_at: NOW,
+        expires_at: NOW.after(Duration::from_hours(1)),
+        owners: Vec::new(),
+    };
+    store.create_grant(record).await.unwrap();
+    let newer = || SecretBytes::new(vec![9; 33]);
+    let grants =
+        |secrets| Grants::new(Arc::clone(&store), &Keys::new(secrets), (clock.clone(), Entropy::seeded(1)));
+    let opened = grants(vec![secret()]).read(GRANT).await.unwrap().unwrap();
+    assert_eq!((&*opened.client_name, &*opened.route), ("Vector client", "/mcp/dice/"));
+    assert_eq!(opened.subject.user().email.as_deref(), Some("alice@example.com"));
+    assert!(grants(vec![newer()]).read(GRANT).await.unwrap().is_none());
+    let both = grants(vec![newer(), secret()]);
+    both.refresh(GRANT, 1, (Duration::from_hours(1), Reuse::Revoke)).await.unwrap();
+    let anew = grants(vec![newer()]).read(GRANT).await.unwrap().expect("the older secret may go");
+    assert_eq!(anew.subject.user().sub, "00u1");
+}
