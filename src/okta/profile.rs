@@ -27,7 +27,7 @@ pub(super) async fn read(
 ) -> Result<Profile, OktaError> {
     let sub = claims.str("sub").unwrap_or_default().to_owned();
     let mut groups = groups(claims, &config.groups_claim);
-    let mut email = claims.str("email").and_then(email_of);
+    let mut email = email(|name| claims.get(name));
     if let Some(endpoint) = &metadata.userinfo_endpoint
         && (groups.is_none() || email.is_none())
     {
@@ -39,7 +39,7 @@ pub(super) async fn read(
             return Err(OktaError::Untrustworthy("userinfo is about another user".into()));
         }
         groups = groups.or_else(|| userinfo.get(&config.groups_claim).and_then(listed));
-        email = email.or_else(|| userinfo.get("email").and_then(Value::as_str).and_then(email_of));
+        email = email.or_else(|| self::email(|name| userinfo.get(name)));
     }
     Ok(Profile { sub, email, groups: groups.unwrap_or_default() })
 }
@@ -63,6 +63,10 @@ fn listed(claim: &Value) -> Option<Vec<String>> {
     }
 }
 
-fn email_of(text: &str) -> Option<String> {
-    (!text.is_empty() && text.len() <= LONGEST_EMAIL).then(|| text.to_owned())
+/// The e-mail address, unless Okta says that it may be somebody else's (OIDC Core §5.1, `email_verified`): servers
+/// behind us know people by it.
+fn email<'a>(claim: impl Fn(&str) -> Option<&'a Value>) -> Option<String> {
+    let disputed = claim("email_verified").is_some_and(|verified| verified != &Value::Bool(true));
+    let fits = |text: &&str| !disputed && !text.is_empty() && text.len() <= LONGEST_EMAIL;
+    claim("email").and_then(Value::as_str).filter(fits).map(str::to_owned)
 }

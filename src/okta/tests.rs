@@ -43,6 +43,18 @@ async fn who_signed_in_is_read_from_the_id_token_or_from_userinfo() {
 }
 
 #[tokio::test]
+async fn an_address_that_nobody_has_verified_is_nobodys() {
+    let mut people = gateway_standins::okta::everyone();
+    for person in &mut people {
+        person.email_verified = person.username != "bob";
+    }
+    let standin = StandIn::start(OktaOptions { people, ..OktaOptions::default() }).await.unwrap();
+    let okta = client(&standin, AuthorizationServer::Org);
+    assert_eq!(sign_in(&okta, "bob").await.unwrap().email, None);
+    assert_eq!(sign_in(&okta, "carol").await.unwrap().email.as_deref(), Some("carol@example.com"));
+}
+
+#[tokio::test]
 async fn a_faulty_id_token_signs_nobody_in() {
     let standin = StandIn::start(OktaOptions::default()).await.unwrap();
     let okta = client(&standin, AuthorizationServer::Org);

@@ -27,7 +27,7 @@ pub(super) fn profile(claims: &mut Value, person: &Person, scopes: &[String]) {
         claims["zoneinfo"] = json!("America/Los_Angeles");
     }
     if has(scopes, "email") {
-        claims["email_verified"] = json!(true);
+        claims["email_verified"] = json!(person.email_verified);
     }
 }
 

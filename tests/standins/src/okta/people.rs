@@ -14,6 +14,8 @@ pub struct Person {
     pub name: String,
     /// The e-mail address, which is the Okta username too.
     pub email: String,
+    /// Whether they have shown that the address is theirs.
+    pub email_verified: bool,
     /// The Okta groups.
     pub groups: Vec<String>,
 }
@@ -33,6 +35,7 @@ fn person(username: &str, name: &str, groups: &[&str]) -> Person {
         sub: format!("00u{username:0<10}sT4nD1n"),
         name: name.to_owned(),
         email: format!("{username}@example.com"),
+        email_verified: true,
         groups: groups.iter().map(|&group| group.to_owned()).collect(),
     }
 }
