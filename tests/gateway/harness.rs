@@ -24,6 +24,7 @@ use gateway_standins::okta::{Okta, OktaOptions};
 use gateway_standins::redis::Redis;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -172,6 +173,11 @@ impl World {
         }
     }
 
+    /// Where the embedded store lies.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     fn assemble(&self, port: &str) -> Serving {
         let settings = Settings::read(&self.environment(port), self.site).unwrap();
         let outside = Outside { clock: self.clock.clone(), ..Outside::default() };
@@ -180,7 +186,7 @@ impl World {
 
     fn environment(&self, port: &str) -> Environment {
         let options = OktaOptions::default();
-        let data_dir = self.folder.path().join("data");
+        let data_dir = self.data_dir();
         let redis = self.redis.as_ref().map(Redis::address);
         Environment::of([
             ("BASE_URL", &*self.base_url),

@@ -1,5 +1,6 @@
 //! `GATEWAY_SECRET`: rotated while the gateway is in use, and pinned so that what one version sealed a later one opens.
 
+mod at_rest;
 mod vectors;
 
 use crate::harness::{Keep, Replica, SECRET, World};

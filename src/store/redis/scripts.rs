@@ -78,9 +78,11 @@ return grant
 ";
 
 /// Appends to the feed: its entries, its ends; now, lives, the most entries, the grant. Numbers follow the time, so
-/// that those of a flushed feed are never given out again.
+/// that those of a flushed feed are never given out again. A full Redis lets a script go on that has begun with a
+/// removal: revocations work there too.
 pub(super) const APPEND_TO_FEED: &str = "
 local now, most = tonumber(ARGV[1]), tonumber(ARGV[3])
+redis.call('ZREM', KEYS[1], ARGV[4])
 local last = tonumber(redis.call('HGET', KEYS[2], 'last') or nil)
 if not last then
   last = now

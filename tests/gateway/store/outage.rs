@@ -89,6 +89,8 @@ async fn a_full_redis_still_answers_reads_and_revocations() {
     kept.server().command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
     assert!(kept.store.create_grant(kept.record(2)).await.is_err());
     assert!(kept.store.grant(id(1)).await.unwrap().is_some());
+    assert!(kept.store.revoke(id(1)).await.unwrap());
+    assert_eq!(kept.store.revoked_since(Cursor(0)).await.unwrap().ids, [id(1)]);
     kept.server().command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
     assert!(kept.store.create_grant(kept.record(2)).await.unwrap());
 }

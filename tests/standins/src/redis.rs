@@ -61,11 +61,15 @@ impl Redis {
     /// Starts the server again, empty, on the same port.
     pub fn resume(&self) -> io::Result<()> {
         self.stop();
+        // What [`Redis::dump`] wrote would be read again; there may be none.
+        let _ = std::fs::remove_file(self.folder.path().join("dump.rdb"));
         let started = Command::new("redis-server")
             .args([
                 "--save",
                 "",
                 "--appendonly",
+                "no",
+                "--rdbcompression",
                 "no",
                 "--bind",
                 "127.0.0.1",
@@ -89,6 +93,12 @@ impl Redis {
                 Err(_) => std::thread::sleep(Duration::from_millis(10)),
             }
         }
+    }
+
+    /// All that it holds, as it would lie on a disk.
+    pub fn dump(&self) -> io::Result<Vec<u8>> {
+        self.command(&["SAVE"])?;
+        std::fs::read(self.folder.path().join("dump.rdb"))
     }
 
     /// One command; the raw answer.

@@ -1,0 +1,45 @@
+//! What somebody learns who gets hold of Redis or of the file: how many grants there are, and when they change.
+
+use crate::harness::{CALLBACK, Keep, World};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::Login;
+use gateway_standins::okta::OktaOptions;
+use std::fs;
+
+#[tokio::test]
+async fn a_dump_holds_no_token_no_secret_no_address_and_no_name() {
+    for keep in [Keep::Embedded, Keep::Redis] {
+        let world = World::with(keep, |site| site).await;
+        let (client, first) = world.sign_in("/mcp/raw/echo", "alice").await;
+        let unused = client.authorize(&mut Browser::new(), &Login::of("bob")).await.unwrap();
+        let second = client.refresh(first.refresh_token.as_ref().unwrap()).await.unwrap();
+        let okta_secret = OktaOptions::default().client_secret;
+        let clear = [
+            &*first.access_token,
+            first.refresh_token.as_deref().unwrap(),
+            second.refresh_token.as_deref().unwrap(),
+            &*unused.code,
+            &*unused.verifier,
+            &*client.id,
+            &*okta_secret,
+            &*world.secrets,
+            "alice",
+            "bob@",
+            "00u",
+            "Engineering",
+            "Test client",
+            CALLBACK,
+            "/mcp/raw",
+            "mcp:raw",
+        ];
+        let dump = match &world.redis {
+            Some(redis) => redis.dump().unwrap(),
+            None => fs::read(world.data_dir().join("gateway.redb")).unwrap(),
+        };
+        assert!(dump.len() > 1000, "there is something in it");
+        for text in clear {
+            let found = dump.windows(text.len()).any(|window| window == text.as_bytes());
+            assert!(!found, "{text} stands in it");
+        }
+    }
+}
