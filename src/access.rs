@@ -71,20 +71,13 @@ async fn admit(gateway: &Arc<Gateway>, head: Head, found: Found) -> Result<Forwa
     };
     check_policy(gateway, &head, route, (&token, &grant))?;
     let lease = gateway.grants.streams.open(token.grant);
-    Audit {
-        event: "call",
-        request_id: &head.request_id,
-        user: &token.subject,
-        client: &grant.client_name,
-        route: route.pattern,
-        reason: "",
-    }
-    .record();
+    Audit { user: &token.subject, client: &grant.client_name, route: route.pattern, ..head.audit("call") }
+        .record();
     Ok(Forward {
         route,
         rest: found.rest,
         head: head.parts,
-        peer: head.peer,
+        address: head.address,
         base_url: gateway.base_url.shared(),
         identity: identity(route, &grant),
         lease,
@@ -186,6 +179,5 @@ pub fn error(status: StatusCode, message: &str) -> Response<Bytes> {
 }
 
 fn audit_refusal(head: &Head, route: &Route, reason: &str) {
-    let route = route.pattern;
-    Audit { event: "refusal", request_id: &head.request_id, route, reason, ..Audit::default() }.record();
+    Audit { route: route.pattern, reason, ..head.audit("refusal") }.record();
 }

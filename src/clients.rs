@@ -2,6 +2,7 @@
 
 use crate::decision::Head;
 use crate::gateway::Gateway;
+use crate::limits::Kind;
 use crate::oauth::client::{AuthMethod, Client};
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
@@ -37,10 +38,17 @@ pub async fn resolve(gateway: &Gateway, client_id: &str) -> Result<Known, Failur
 ///
 /// # Errors
 /// `invalid_client` when no client is named, it is unknown or does not prove itself.
-pub async fn authenticate(gateway: &Gateway, head: &Head, form: &Parameters) -> Result<Known, Failure> {
+pub async fn authenticate(
+    gateway: &Gateway,
+    (head, kind): (&Head, Kind),
+    form: &Parameters,
+) -> Result<Known, Failure> {
     let header = head.parts.headers.get(AUTHORIZATION);
     let header = header.map(|value| value.to_str().unwrap_or_default());
-    let ClaimedClient { client_id, proof } = ClaimedClient::parse(header, form)?;
+    let claimed = ClaimedClient::parse(header, form);
+    let client_id = claimed.as_ref().ok().map(|claimed| claimed.client_id.as_str());
+    gateway.admit(kind, head, client_id).await?;
+    let ClaimedClient { client_id, proof } = claimed?;
     let known = resolve(gateway, &client_id).await?;
     let proven = match &proof {
         Some((_, secret)) => gateway.credentials.is_client_secret(&client_id, secret),

@@ -1,6 +1,11 @@
 //! What the filters decide from the head of a request alone. The body never goes through them: it is answered,
 //! forwarded or read first by the server that asked.
 
+mod address;
+
+pub use address::address_of;
+
+use crate::events::Audit;
 use crate::proxy::Forward;
 use bytes::Bytes;
 use http::request::Parts;
@@ -13,10 +18,17 @@ use std::pin::Pin;
 pub struct Head {
     /// Method, URI and headers.
     pub parts: Parts,
-    /// Who is connected.
-    pub peer: IpAddr,
+    /// Where it comes from: the peer, or whom a trusted proxy names.
+    pub address: IpAddr,
     /// Names the request in logs, pages and answers.
     pub request_id: String,
+}
+
+impl Head {
+    /// What is known of an audit event from the head alone.
+    pub fn audit(&self, event: &'static str) -> Audit<'_> {
+        Audit { event, request_id: &self.request_id, address: Some(self.address), ..Audit::default() }
+    }
 }
 
 /// What to do with a request.

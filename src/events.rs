@@ -2,6 +2,7 @@
 //! secret or a cookie.
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// One audit event. Members that are not known are left empty.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,6 +17,8 @@ pub struct Audit<'a> {
     pub client: &'a str,
     /// The route's pattern.
     pub route: &'a str,
+    /// Where the request comes from.
+    pub address: Option<IpAddr>,
     /// Why, in words.
     pub reason: &'a str,
 }
@@ -30,6 +33,7 @@ impl Audit<'_> {
             user = self.user,
             client = self.client,
             route = self.route,
+            address = self.address.map(tracing::field::display),
             reason = self.reason,
         );
     }

@@ -2,8 +2,11 @@
 
 use crate::clock::Clock;
 use crate::credential::Credentials;
+use crate::decision::Head;
 use crate::entropy::Entropy;
+use crate::events::Audit;
 use crate::grants::Grants;
+use crate::limits::{self, Limits, TooMany};
 use crate::okta::{Issuer, Okta, OktaConfig, OktaError};
 use crate::seal::Keys;
 use crate::settings::{BaseUrl, Settings};
@@ -33,6 +36,7 @@ pub struct Gateway {
     pub credentials: Credentials,
     /// Grants, codes and logins under way.
     pub grants: Grants,
+    limits: Limits,
     /// We as Okta's client.
     pub okta: Okta,
     /// State, as bytes; for its health alone, all else goes through `grants`.
@@ -78,6 +82,7 @@ impl Gateway {
                 ambient(),
             ),
             grants: Grants::new(Arc::clone(&store), keys, ambient()),
+            limits: Limits::new(site.limits, keys, Arc::clone(&store), clock.clone()),
             okta: Okta::new(okta, clock.clone(), entropy.clone())?,
             store,
             clock,
@@ -94,6 +99,28 @@ impl Gateway {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         self.control.spawn(work).await.ok()
+    }
+
+    /// Counts a request of this client, before anything is done for it.
+    ///
+    /// # Errors
+    /// Its client or its address asked too often; the audit log says so.
+    pub async fn admit(
+        &self,
+        kind: limits::Kind,
+        head: &Head,
+        client_id: Option<&str>,
+    ) -> Result<(), TooMany> {
+        let counted = self.limits.count(kind, head.address, client_id).await;
+        counted.inspect_err(|_| too_many(kind, head))
+    }
+
+    /// Whether the address may still ask, before its request's body is read.
+    ///
+    /// # Errors
+    /// It asked too often; the audit log says so.
+    pub fn look(&self, kind: limits::Kind, head: &Head) -> Result<(), TooMany> {
+        self.limits.look(kind, head.address).inspect_err(|_| too_many(kind, head))
     }
 
     /// Our `iss` parameter for authorization responses (RFC 9207), unless the site switched it off.
@@ -115,4 +142,8 @@ impl Gateway {
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
+}
+
+fn too_many(kind: limits::Kind, head: &Head) {
+    Audit { reason: kind.as_str(), ..head.audit("limited") }.record();
 }

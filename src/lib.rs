@@ -11,7 +11,7 @@
 //! 4. [`credential`], what we hand out, and [`pages`], what people see.
 //! 5. [`store`], state that carries its guarantees in its verbs; [`okta`], we as Okta's client; [`proxy`], the
 //!    data plane.
-//! 6. [`grants`]: one user's approval of one client for one route, alive or not.
+//! 6. [`grants`]: one user's approval of one client for one route, alive or not; [`limits`]: how often who may ask.
 //! 7. [`gateway`], all that a request may need; [`decision`], what can be done with one; [`reply`] and
 //!    [`cookies`], how answers look.
 //! 8. [`clients`], who a client is; [`access`], who may call what; [`login`], one login told once.
@@ -38,6 +38,7 @@ pub mod proxy;
 pub mod store;
 
 pub mod grants;
+pub mod limits;
 
 pub mod cookies;
 pub mod decision;

@@ -142,12 +142,10 @@ pub async fn finish(
     let to = request.return_address();
     let remembered = remember(gateway, &request, &signed_in, &scopes);
     Audit {
-        event: "login",
-        request_id: &head.request_id,
         user: &signed_in.subject.user().sub,
         client: &request.client_name,
         route: route.pattern,
-        reason: "",
+        ..head.audit("login")
     }
     .record();
     let code = Code {

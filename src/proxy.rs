@@ -35,8 +35,8 @@ pub struct Forward {
     pub rest: usize,
     /// Method, URI and headers as they came; edited in place.
     pub head: Parts,
-    /// Who is connected.
-    pub peer: IpAddr,
+    /// Where it comes from.
+    pub address: IpAddr,
     /// Our own origin, such as `https://mcp.example.com`.
     pub base_url: Arc<str>,
     /// What the server behind learns of the user.

@@ -1,13 +1,14 @@
 //! Answers in HTTP, and the one mapping from failures to them.
 
-use crate::decision::Decision;
+use crate::decision::{Decision, Head};
+use crate::limits::TooMany;
 use crate::oauth::error::{Code, Refused};
 use crate::okta::OktaError;
 use crate::pages;
 use crate::store::Unavailable;
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE,
+    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE,
     WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -19,6 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub enum Failure {
     /// Theirs: it goes out with its code.
     Refused(Refused),
+    /// Theirs, and passing: they asked too often.
+    TooMany(TooMany),
     /// Ours, and passing: the store or Okta does not answer. Logged; says 503 and when to come back.
     Unavailable(String),
     /// Ours: logged, says nothing.
@@ -28,6 +31,12 @@ pub enum Failure {
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+impl From<TooMany> for Failure {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooMany(too_many)
     }
 }
 
@@ -57,6 +66,12 @@ impl Failure {
     pub fn public(self) -> Refused {
         match self {
             Self::Refused(refused) => refused,
+            // Clients keep their tokens and their registration at this code. At one that they do not know, such as
+            // `slow_down`, the TypeScript SDK gives the refresh up and begins a new login: more requests still.
+            Self::TooMany(_) => Refused::new(
+                Code::TemporarilyUnavailable,
+                "too many requests from this address or client: Retry-After says when to try again",
+            ),
             Self::Unavailable(cause) => {
                 tracing::warn!(cause, "unavailable");
                 Refused::new(
@@ -74,10 +89,12 @@ impl Failure {
 
 /// The JSON of a refusal at an endpoint that answers JSON (RFC 6749 §5.2, RFC 7591 §3.2.2).
 pub fn refused(failure: Failure) -> Response<Bytes> {
+    let too_many = if let Failure::TooMany(too_many) = &failure { Some(*too_many) } else { None };
     let refused = failure.public();
     let body = json!({ "error": refused.code.as_str(), "error_description": refused.description });
     let status = match refused.code {
         Code::InvalidClient => StatusCode::UNAUTHORIZED,
+        Code::TemporarilyUnavailable if too_many.is_some() => StatusCode::TOO_MANY_REQUESTS,
         Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
@@ -88,7 +105,33 @@ pub fn refused(failure: Failure) -> Response<Bytes> {
         StatusCode::SERVICE_UNAVAILABLE => set(&mut response, RETRY_AFTER, "2"),
         _ => {}
     }
+    if let Some(TooMany { retry_after }) = too_many {
+        set(&mut response, RETRY_AFTER, &retry_after.as_secs().to_string());
+    }
     response
+}
+
+/// 429 (RFC 6585 §4): a page for a browser, JSON for a program.
+pub fn too_many(head: &Head, too_many: TooMany) -> Response<Bytes> {
+    if !wants_page(head) {
+        return open_to_scripts(refused(too_many.into()));
+    }
+    let seconds = too_many.retry_after.as_secs();
+    let page = pages::Problem {
+        title: "Please wait a moment",
+        what_happened: "There were too many requests from your network in the last minute.",
+        what_to_do: pages::Guidance::Text("Wait a minute, then reload this page."),
+        request_id: &head.request_id,
+    };
+    let mut response = html(StatusCode::TOO_MANY_REQUESTS, page.page());
+    set(&mut response, RETRY_AFTER, &seconds.to_string());
+    response
+}
+
+/// Whether a browser asks: programs that look at an authorization URL first do not name HTML.
+pub fn wants_page(head: &Head) -> bool {
+    let accept = head.parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// A JSON answer that is never cached.

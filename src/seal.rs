@@ -39,6 +39,8 @@ pub enum Purpose {
     RefreshToken,
     /// Look-ups by user, client and route.
     Index,
+    /// Addresses and clients, where their requests are counted.
+    Limit,
     /// Access tokens are signed with a key of this 30-day period since the epoch.
     AccessTokenSigning(u64),
 }
@@ -53,6 +55,7 @@ impl Purpose {
             Self::Record => "record",
             Self::RefreshToken => "refresh-token",
             Self::Index => "index",
+            Self::Limit => "limit",
             Self::AccessTokenSigning(period) => {
                 return format!("mcp-gateway/v1/access-token-signing/{period}");
             }

@@ -84,6 +84,11 @@ verbs! {
 }
 
 impl Store {
+    /// Whether other gateways may use the same store.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Redis(_))
+    }
+
     /// Opens the file `gateway.redb` in this folder, which is made if it is missing.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What one environment is.
 
-use crate::Table;
+use crate::{Network, Table};
 use std::time::Duration;
 
 /// One compiled configuration. A value that the file pins is `Some`; the environment fills in the rest.
@@ -26,6 +26,10 @@ pub struct Site {
     pub advertise_iss: bool,
     /// What the use of an older refresh token does.
     pub refresh_reuse: RefreshReuse,
+    /// Proxies in front of the gateway, which are believed about who asks (`X-Forwarded-For`).
+    pub trusted_proxies: &'static [Network],
+    /// How often who may ask for what.
+    pub limits: Limits,
     /// The routes.
     pub table: Table,
     /// SHA-256 of the compiled files, in lower-case hex.
@@ -63,6 +67,36 @@ pub enum RefreshReuse {
     Revoke,
     /// Is refused, and nothing else.
     Refuse,
+}
+
+/// Requests a minute. Each limit counts one address, an IPv6 one by its first 64 bits; those of a client count one
+/// client at one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Registrations of clients.
+    pub registrations: u32,
+    /// Authorization requests, and answers to consent pages.
+    pub authorizations: u32,
+    /// The same, of one client.
+    pub client_authorizations: u32,
+    /// Logins that come back from Okta.
+    pub logins: u32,
+    /// Token requests; revocations are counted apart, up to as many.
+    pub tokens: u32,
+    /// The same, of one client.
+    pub client_tokens: u32,
+}
+
+impl Limits {
+    /// Generous for offices and for hosted clients, which send the requests of many people from a few addresses.
+    pub const DEFAULT: Self = Self {
+        registrations: 300,
+        authorizations: 1_200,
+        client_authorizations: 600,
+        logins: 600,
+        tokens: 3_000,
+        client_tokens: 1_200,
+    };
 }
 
 /// Lifetimes.

@@ -56,6 +56,12 @@ fn a_site_with_every_key_compiles_to_the_constants_it_names() {
     assert_eq!(site.okta.groups_claim, "mcp_groups");
     assert_eq!(site.tokens.code_ttl, Duration::from_secs(30));
     assert!(!site.advertise_iss);
+    let [private, single, documentation] = site.trusted_proxies else { panic!("three blocks") };
+    assert!(private.contains("10.9.8.7".parse().expect("an address")));
+    assert!(single.contains("192.0.2.7".parse().expect("an address")));
+    assert_eq!(documentation.parts(), ("2001:db8::".parse().expect("an address"), 32));
+    assert_eq!((site.limits.registrations, site.limits.client_tokens), (30, 5_000));
+    assert_eq!(site.limits.tokens, seed::SITE.limits.tokens, "what is not written keeps its default");
     let [dice, v2, tickets] = site.table.routes() else {
         panic!("three routes, own ones first, then by file")
     };

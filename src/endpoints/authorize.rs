@@ -4,6 +4,7 @@ use crate::clients::{self, Known};
 use crate::decision::Head;
 use crate::gateway::Gateway;
 use crate::grants::Consented;
+use crate::limits::Kind;
 use crate::login;
 use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
 use crate::oauth::error::Refused;
@@ -13,13 +14,16 @@ use crate::oauth::scope;
 use crate::pages::{ErrorRedirect, Guidance, Problem};
 use crate::reply::{self, Failure};
 use bytes::Bytes;
-use http::header::ACCEPT;
 use http::{Response, StatusCode};
 use std::sync::Arc;
 
 /// Checks a request and asks the person, or goes to Okta where consent is remembered.
 pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     let parameters = Parameters::parse(head.parts.uri.query().unwrap_or_default());
+    let client_id = parameters.get("client_id");
+    if let Err(too_many) = gateway.admit(Kind::Authorization, &head, client_id).await {
+        return reply::too_many(&head, too_many);
+    }
     let Known { id: client_id, client } = match client(&gateway, &parameters).await {
         Ok(known) => known,
         Err(failure) => return unknown_client(&head, failure.public()),
@@ -108,8 +112,7 @@ fn bad_redirect(head: &Head, refused: Refused) -> Response<Bytes> {
 /// 400 for all clients: `FastMCP` takes anything else but a redirect for a broken server. A page for a browser,
 /// JSON for a program that looks before it opens one.
 fn never_redirected(head: &Head, refused: Refused, title: &str, what_to_do: Guidance<'_>) -> Response<Bytes> {
-    let accept = head.parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if !accept.contains("text/html") {
+    if !reply::wants_page(head) {
         let mut response = reply::open_to_scripts(reply::refused(Failure::Refused(refused)));
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;

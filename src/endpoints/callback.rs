@@ -6,6 +6,7 @@ use crate::decision::Head;
 use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::grants::{Consented, Login, Subject, User, Waiting};
+use crate::limits;
 use crate::login;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::parameters::Parameters;
@@ -18,6 +19,9 @@ use subtle::ConstantTimeEq;
 
 /// Takes the login of this state, once, and ends it.
 pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
+    if let Err(too_many) = gateway.admit(limits::Kind::Login, &head, None).await {
+        return reply::too_many(&head, too_many);
+    }
     let parameters = Parameters::parse(head.parts.uri.query().unwrap_or_default());
     let Some((state, code)) = answer(&parameters) else {
         return login::start_again(&head, StatusCode::BAD_REQUEST, "Okta's answer lacks its state.");
@@ -98,6 +102,6 @@ fn waiting(signed_in: SignedIn) -> Waiting {
 fn refusal(head: &Head, failure: &Failure) {
     if let Failure::Refused(refused) = failure {
         let reason = &refused.description;
-        Audit { event: "login_refused", request_id: &head.request_id, reason, ..Audit::default() }.record();
+        Audit { reason, ..head.audit("login_refused") }.record();
     }
 }

@@ -6,6 +6,7 @@ use crate::decision::Head;
 use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::grants::Consented;
+use crate::limits;
 use crate::login::{self, Asking};
 use crate::oauth::authorization::AuthorizationRequest;
 use crate::oauth::error::{Code, Refused};
@@ -23,6 +24,9 @@ pub const LONGEST: usize = 64 * 1024;
 
 /// Approves or denies.
 pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<Bytes> {
+    if let Err(too_many) = gateway.admit(limits::Kind::Authorization, &head, None).await {
+        return reply::too_many(&head, too_many);
+    }
     let form = Parameters::parse(&String::from_utf8_lossy(&body));
     let asking: Option<Asking> =
         form.get("request").and_then(|sealed| gateway.credentials.open_request(sealed));
@@ -101,8 +105,7 @@ fn deny(gateway: &Gateway, head: &Head, asking: &Asking) -> Response<Bytes> {
     let to = asking.request.return_address();
     let route = asking.request.route.as_deref().unwrap_or_default();
     let client = &asking.request.client_name;
-    Audit { event: "consent_denied", request_id: &head.request_id, client, route, ..Audit::default() }
-        .record();
+    Audit { client, route, ..head.audit("consent_denied") }.record();
     let refused = Refused::new(Code::AccessDenied, "the person denied the request");
     login::send_back_by_page(gateway, &to, refused.into(), Outcome::Denied)
 }

@@ -1,8 +1,10 @@
 //! `POST /auth/register`: dynamic client registration (RFC 7591). Nothing is stored.
 
+use crate::decision::Head;
 use crate::encoding;
 use crate::events::Audit;
 use crate::gateway::Gateway;
+use crate::limits::Kind;
 use crate::oauth::client::AuthMethod;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::registration;
@@ -10,19 +12,26 @@ use crate::reply::{self, Failure};
 use crate::secret::Secret;
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use std::sync::Arc;
 
 /// The longest registration that is read, in bytes.
 pub const LONGEST: usize = 64 * 1024;
 
 /// Registers a client.
-pub fn post(gateway: &Gateway, request_id: &str, body: &[u8]) -> Response<Bytes> {
-    match register(gateway, request_id, body) {
+pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<Bytes> {
+    if let Err(too_many) = gateway.admit(Kind::Registration, &head, None).await {
+        return reply::refused(too_many.into());
+    }
+    match register(&gateway, &head, &body) {
         Ok(response) => response,
-        Err(refused) => reply::refused(Failure::Refused(refused)),
+        Err(refused) => {
+            Audit { reason: &refused.to_string(), ..head.audit("registration_refused") }.record();
+            reply::refused(Failure::Refused(refused))
+        }
     }
 }
 
-fn register(gateway: &Gateway, request_id: &str, body: &[u8]) -> Result<Response<Bytes>, Refused> {
+fn register(gateway: &Gateway, head: &Head, body: &[u8]) -> Result<Response<Bytes>, Refused> {
     let credentials = &gateway.credentials;
     let nonce = encoding::encode(credentials.random::<8>());
     let client = registration::accept(body, gateway.site.redirect_schemes, credentials.now(), nonce)?;
@@ -34,6 +43,6 @@ fn register(gateway: &Gateway, request_id: &str, body: &[u8]) -> Result<Response
     })?;
     let secret = (client.auth_method != AuthMethod::None).then(|| credentials.client_secret(&client_id));
     let answer = registration::response(&client, &client_id, secret.as_ref().map(Secret::expose));
-    Audit { event: "registration", request_id, client: &client.name, ..Audit::default() }.record();
+    Audit { client: &client.name, ..head.audit("registration") }.record();
     Ok(reply::json(StatusCode::CREATED, &answer))
 }

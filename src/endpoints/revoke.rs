@@ -6,6 +6,7 @@ use crate::credential::RefreshToken;
 use crate::decision::Head;
 use crate::events::Audit;
 use crate::gateway::Gateway;
+use crate::limits::Kind;
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
 use crate::reply::{self, Failure};
@@ -33,7 +34,7 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
 async fn revoke(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<(), Failure> {
     let form = std::str::from_utf8(body).map_err(|_| Refused::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
-    let client = clients::authenticate(gateway, head, &form).await?;
+    let client = clients::authenticate(gateway, (head, Kind::Revocation), &form).await?;
     form.check()?;
     let token = form.get("token").ok_or_else(|| Refused::invalid_request("token is missing"))?;
     // Both kinds are told apart by themselves: `token_type_hint` may say what it likes (RFC 7009 §2.1).
@@ -44,12 +45,11 @@ async fn revoke(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<(), Fail
     }
     gateway.grants.revoke(id).await?;
     Audit {
-        event: "revocation",
-        request_id: &head.request_id,
         user: &grant.subject.user().sub,
         client: &client.client.name,
         route: &grant.route,
         reason: "the client asked for it",
+        ..head.audit("revocation")
     }
     .record();
     Ok(())

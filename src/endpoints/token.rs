@@ -7,6 +7,7 @@ use crate::decision::Head;
 use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::grants::{Code as AuthorizationCode, Grant, Refreshed};
+use crate::limits::Kind;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::resource::{self, Picked};
@@ -31,8 +32,7 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
         Err(failure) => {
             if let Failure::Refused(refused) = &failure {
                 let reason = refused.to_string();
-                let request_id = &head.request_id;
-                Audit { event: "token_refused", request_id, reason: &reason, ..Audit::default() }.record();
+                Audit { reason: &reason, ..head.audit("token_refused") }.record();
             }
             reply::refused(failure)
         }
@@ -42,7 +42,7 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
 async fn issue(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<Response<Bytes>, Failure> {
     let form = std::str::from_utf8(body).map_err(|_| Refused::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
-    let client_id = clients::authenticate(gateway, head, &form).await?.id;
+    let client_id = clients::authenticate(gateway, (head, Kind::Token), &form).await?.id;
     form.check()?;
     let tokens = match TokenRequest::parse(&form)? {
         TokenRequest::AuthorizationCode { code, verifier, redirect_uri } => {
@@ -55,12 +55,10 @@ async fn issue(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<Response<
     };
     let Tokens { grant, access_token, scopes, refresh_token } = tokens;
     Audit {
-        event: "token",
-        request_id: &head.request_id,
         user: &grant.subject.user().sub,
         client: &grant.client_name,
         route: &grant.route,
-        reason: "",
+        ..head.audit("token")
     }
     .record();
     let mut answer = json!({

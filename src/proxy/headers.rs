@@ -103,7 +103,7 @@ pub(super) fn toward_server(
     headers: &mut HeaderMap,
     route: &Route,
     identity: Option<&Identity>,
-    (peer, base_url): (IpAddr, &str),
+    (address, base_url): (IpAddr, &str),
 ) {
     remove_hop_by_hop(headers);
     headers.remove(AUTHORIZATION);
@@ -118,7 +118,7 @@ pub(super) fn toward_server(
     }
     let (scheme, host) = base_url.split_once("://").unwrap_or(("http", base_url));
     insert(headers, HOST, route.target.authority);
-    insert(headers, HeaderName::from_static("x-forwarded-for"), &peer.to_canonical().to_string());
+    insert(headers, HeaderName::from_static("x-forwarded-for"), &address.to_canonical().to_string());
     insert(headers, HeaderName::from_static("x-forwarded-proto"), scheme);
     insert(headers, HeaderName::from_static("x-forwarded-host"), host);
     if let Some(identity) = identity {

@@ -93,7 +93,7 @@ pub(super) async fn call(
     }
     let body = RequestBody { incoming: body, left: route.max_body, too_long: Rc::clone(&too_long) };
     let head = (forward.head, forward.rest);
-    let request = request(route, head, (forward.peer, &base_url, forward.identity.as_ref()), body)?;
+    let request = request(route, head, (forward.address, &base_url, forward.identity.as_ref()), body)?;
     let asked = request.uri().clone();
     let answered = tokio::select! {
         answered = tokio::time::timeout(route.response_timeout, send(pool, route, request)) => answered,

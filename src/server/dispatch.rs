@@ -2,7 +2,7 @@
 
 use super::filters::{Filters, HeadSlot};
 use crate::access;
-use crate::decision::{Admitted, Decision, Head, Inspect};
+use crate::decision::{Admitted, Decision, Head, Inspect, address_of};
 use crate::encoding;
 use crate::gateway::Gateway;
 use crate::proxy::{Body, Proxy};
@@ -38,7 +38,8 @@ impl<F: Filters> Dispatch<F> {
         let (parts, body) = request.into_parts();
         let request_id = encoding::encode(self.gateway.entropy.bytes::<12>());
         let mut response = if self.is_for_us(&parts) {
-            let head = Head { parts, peer, request_id: request_id.clone() };
+            let address = address_of(peer, &parts.headers, self.gateway.site.trusted_proxies);
+            let head = Head { parts, address, request_id: request_id.clone() };
             self.answer(head, body).await
         } else {
             let message = "this Host is not this gateway's: connect by its own URL";

@@ -7,7 +7,8 @@ use crate::endpoints::{
     authorize, callback, consent, discovery, health, landing, mcp, register, revoke, token,
 };
 use crate::gateway::Gateway;
-use crate::reply::{open_to_scripts, set};
+use crate::limits::Kind;
+use crate::reply::{self, open_to_scripts, set};
 use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE};
 use http::{Request, Response, StatusCode};
@@ -74,22 +75,28 @@ fn mcp_servers(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
 fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     let register =
         warp::path!("auth" / "register").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-            Inspect::first(register::LONGEST, move |body| {
-                ready(open_to_scripts(register::post(&g, &head.request_id, &body)))
+            within(Kind::Registration, (g, head), |g, head| {
+                Inspect::first(register::LONGEST, move |body| open(register::post(g, head, body)))
             })
         }));
     // `/token` is where MCP 2025-03-26 had it: the Python SDK looks there first when it refreshes a stored token.
     let token = warp::path!("auth" / "token").or(warp::path!("token")).unify();
     let token = token.and(warp::post()).and(head()).map(with(gateway, |g, head| {
-        Inspect::first(token::LONGEST, move |body| open(token::post(g, head, body)))
+        within(Kind::Token, (g, head), |g, head| {
+            Inspect::first(token::LONGEST, move |body| open(token::post(g, head, body)))
+        })
     }));
     let revoke = warp::path!("auth" / "revoke").and(warp::post()).and(head());
     let revoke = revoke.map(with(gateway, |g, head| {
-        Inspect::first(revoke::LONGEST, move |body| open(revoke::post(g, head, body)))
+        within(Kind::Revocation, (g, head), |g, head| {
+            Inspect::first(revoke::LONGEST, move |body| open(revoke::post(g, head, body)))
+        })
     }));
     let consent =
         warp::path!("auth" / "authorize").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-            Inspect::first(consent::LONGEST, move |body| consent::post(g, head, body))
+            within(Kind::Authorization, (g, head), |g, head| {
+                Inspect::first(consent::LONGEST, move |body| consent::post(g, head, body))
+            })
         }));
     let authorize = warp::path!("auth" / "authorize")
         .and(warp::get())
@@ -179,6 +186,18 @@ where
 {
     let gateway = Arc::clone(gateway);
     move || Decision::Answer(endpoint(&gateway))
+}
+
+/// Goes on, unless the address has used its share up already: then no body is read.
+fn within(
+    kind: Kind,
+    (gateway, head): (Arc<Gateway>, Head),
+    go_on: impl FnOnce(Arc<Gateway>, Head) -> Decision,
+) -> Decision {
+    match gateway.look(kind, &head) {
+        Ok(()) => go_on(gateway, head),
+        Err(too_many) => Decision::Answer(reply::too_many(&head, too_many)),
+    }
 }
 
 async fn on_control(

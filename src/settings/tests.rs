@@ -23,6 +23,8 @@ const SITE: Site = Site {
     trusted_redirect_hosts: &[],
     advertise_iss: true,
     refresh_reuse: gateway_routes::RefreshReuse::Revoke,
+    trusted_proxies: &[],
+    limits: gateway_routes::Limits::DEFAULT,
     table: Table::new(&[], &[u16::MAX]),
     digest: "",
 };

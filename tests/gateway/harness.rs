@@ -82,11 +82,16 @@ impl World {
 
     /// A world on the embedded store in which time stands still until its clock is moved; Okta goes by it too.
     pub(crate) async fn in_standing_time(change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
+        Self::in_standing_time_on(Keep::Embedded, change).await
+    }
+
+    /// The same, with its state kept there. Redis has a clock of its own, which goes on.
+    pub(crate) async fn in_standing_time_on(keep: Keep, change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
         let clock = Clock::manual(Clock::system().now());
         let okta = clock.clone();
         let time = Time::from_source(move || okta.now().seconds());
         let options = OktaOptions { time, ..OktaOptions::default() };
-        Self::made((clock, options), Keep::Embedded, change).await
+        Self::made((clock, options), keep, change).await
     }
 
     async fn made(
@@ -150,6 +155,11 @@ impl World {
     pub(crate) async fn okta_url(&mut self, url: &str) {
         url.clone_into(&mut self.okta_url);
         self.restart().await;
+    }
+
+    /// The length of the embedded store's file.
+    pub(crate) fn stored(&self) -> u64 {
+        self.folder.path().join("data/gateway.redb").metadata().unwrap().len()
     }
 
     /// Starts the gateway.

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["oauth", "settings"],
     &["credential", "pages"],
     &["okta", "proxy", "store"],
-    &["grants"],
+    &["grants", "limits"],
     &["cookies", "decision", "gateway", "reply"],
     &["access", "clients", "login"],
     &["endpoints"],

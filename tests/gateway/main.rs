@@ -12,6 +12,7 @@ mod conformance;
 mod discovery;
 mod docs;
 mod layers;
+mod limits;
 mod login;
 mod process;
 mod proxy;

@@ -1,5 +1,6 @@
 //! What a file says, read key by key into the types that the server links.
 
+mod limits;
 mod route;
 mod site;
 
@@ -8,19 +9,25 @@ pub(super) use site::{Definition, Glob, site};
 
 #[cfg(test)]
 mod tests {
-    use super::{route, site};
+    use super::{limits, route, site};
     use crate::RESERVED;
 
     const README: &str = include_str!("../../README.md");
 
     #[test]
     fn the_readme_has_a_row_for_every_key_and_no_other() {
-        let sections =
-            [("", &route::KEYS), ("", &site::SITE), ("okta.", &site::OKTA), ("tokens.", &site::TOKENS)];
+        let sections = [
+            ("", &route::KEYS),
+            ("", &site::SITE),
+            ("okta.", &site::OKTA),
+            ("tokens.", &site::TOKENS),
+            ("limits.", &limits::KEYS),
+        ];
         let keys = sections
             .iter()
             .flat_map(|(section, keys)| keys.known.iter().map(move |key| format!("{section}{key}")));
-        let mut keys: Vec<_> = keys.filter(|key| !["okta", "tokens"].contains(&key.as_str())).collect();
+        let mut keys: Vec<_> =
+            keys.filter(|key| !["okta", "tokens", "limits"].contains(&key.as_str())).collect();
         let mut rows: Vec<_> = README
             .lines()
             .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))

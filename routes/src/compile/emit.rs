@@ -3,10 +3,11 @@
 mod literal;
 
 use super::definition::Definition;
-use crate::{AuthorizationServer, Identity, OktaSite, Route, Target, Tokens};
+use crate::{AuthorizationServer, Identity, Limits, Network, OktaSite, Route, Target, Tokens};
 use literal::{array, duration, grouped, record, strings};
 use std::collections::HashSet;
 use std::fmt;
+use std::net::IpAddr;
 
 /// The Rust text of a site.
 pub(super) struct Rust<'a> {
@@ -23,7 +24,7 @@ impl fmt::Display for Rust<'_> {
         let names = names(self.routes.iter().map(|(_, route)| route.pattern));
         writeln!(f, "// Compiled from {}; change it there.", self.file.escape_debug())?;
         writeln!(f)?;
-        Self::imports(f)?;
+        self.imports(f)?;
         writeln!(f)?;
         self.site(f)?;
         writeln!(f)?;
@@ -40,12 +41,11 @@ impl fmt::Display for Rust<'_> {
 }
 
 impl Rust<'_> {
-    fn imports(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn imports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let network = if self.site.trusted_proxies.is_empty() { "" } else { "Network, " };
         writeln!(f, "use gateway_routes::{{")?;
-        writeln!(
-            f,
-            "    AuthorizationServer, Identity, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,"
-        )?;
+        write!(f, "    AuthorizationServer, Identity, Limits, {network}OktaSite, ")?;
+        writeln!(f, "RefreshReuse, Route, Site, Table, Target, Tokens,")?;
         writeln!(f, "}};")?;
         writeln!(f, "use std::time::Duration;")
     }
@@ -64,6 +64,8 @@ impl Rust<'_> {
         writeln!(f, "{}", strings(4, "trusted_redirect_hosts", site.trusted_redirect_hosts))?;
         writeln!(f, "    advertise_iss: {},", site.advertise_iss)?;
         writeln!(f, "    refresh_reuse: RefreshReuse::{:?},", site.refresh_reuse)?;
+        writeln!(f, "{}", networks(site.trusted_proxies))?;
+        writeln!(f, "{}", limits(&site.limits))?;
         writeln!(f, "    table: Table::new(&ROUTES, &SLOTS),")?;
         writeln!(f, "    digest: {:?},", self.digest)?;
         writeln!(f, "}};")
@@ -109,6 +111,32 @@ fn tokens(tokens: &Tokens) -> String {
             ("access_ttl", duration(tokens.access_ttl)),
             ("refresh_ttl", duration(tokens.refresh_ttl)),
             ("code_ttl", duration(tokens.code_ttl)),
+        ],
+    )
+}
+
+fn networks(networks: &[Network]) -> String {
+    let constructor = |network: &Network| match network.parts() {
+        (IpAddr::V4(first), prefix) => format!("Network::v4({:?}, {prefix})", first.octets()),
+        (IpAddr::V6(first), prefix) => {
+            let groups = first.segments().map(|group| format!("{group:#x}")).join(", ");
+            format!("Network::v6([{groups}], {prefix})")
+        }
+    };
+    let networks: Vec<String> = networks.iter().map(constructor).collect();
+    array(4, "trusted_proxies: &[", &networks, "],")
+}
+
+fn limits(limits: &Limits) -> String {
+    record(
+        "limits: Limits",
+        &[
+            ("registrations", grouped(limits.registrations)),
+            ("authorizations", grouped(limits.authorizations)),
+            ("client_authorizations", grouped(limits.client_authorizations)),
+            ("logins", grouped(limits.logins)),
+            ("tokens", grouped(limits.tokens)),
+            ("client_tokens", grouped(limits.client_tokens)),
         ],
     )
 }

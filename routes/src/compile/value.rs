@@ -3,6 +3,7 @@
 mod address;
 mod duration;
 mod files;
+mod network;
 mod origin;
 mod pattern;
 mod size;
@@ -11,6 +12,7 @@ mod word;
 pub(super) use address::{base_url, okta_url, redirect_uri, target};
 pub(super) use duration::within;
 pub(super) use files::yaml_files;
+pub(super) use network::network;
 pub(super) use origin::{origin, redirect_scheme};
 pub(super) use pattern::pattern;
 pub(super) use size::size;
@@ -103,6 +105,15 @@ pub(super) fn port(node: &Node) -> Read<u16> {
     scalar.read().filter(|port| *port > 0).ok_or_else(|| {
         let wrong = format!("{} is not a port", scalar.shown());
         vec![Wrong::new(wrong, "write a number from 1 to 65535, without quotes").at(node.line)]
+    })
+}
+
+/// A number of requests a minute.
+pub(super) fn per_minute(node: &Node) -> Read<u32> {
+    let scalar = node.scalar()?;
+    scalar.read().filter(|number| (1..=1_000_000).contains(number)).ok_or_else(|| {
+        let wrong = format!("{} is not a number of requests a minute", scalar.shown());
+        vec![Wrong::new(wrong, "write a number from 1 to 1000000, without quotes").at(node.line)]
     })
 }
 

@@ -1,7 +1,7 @@
 //! Sites made by tests, of the same constants that the route compiler writes.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
+    AuthorizationServer, Identity, Limits, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
 };
 use std::time::Duration;
 use url::Url;
@@ -35,6 +35,8 @@ impl SiteOf {
             trusted_redirect_hosts: &["claude.ai"],
             advertise_iss: true,
             refresh_reuse: RefreshReuse::Revoke,
+            trusted_proxies: &[],
+            limits: Limits::DEFAULT,
             table: Table::new(&[], &[u16::MAX]),
             digest: "0",
         };

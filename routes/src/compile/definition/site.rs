@@ -4,8 +4,9 @@ use super::super::problem::{Fault, Read, Wrong};
 use super::super::section::{Keys, Section};
 use super::super::tree::{Node, Value};
 use super::super::value::{self, Parsed, list, text, within, written};
+use super::limits::{self, limits};
 use super::route::{self, Draft, route};
-use crate::{AuthorizationServer, OktaSite, RefreshReuse, Tokens};
+use crate::{AuthorizationServer, Limits, Network, OktaSite, RefreshReuse, Tokens};
 use std::time::Duration;
 
 pub(super) const SITE: Keys = Keys {
@@ -21,15 +22,15 @@ pub(super) const SITE: Keys = Keys {
         "trusted_redirect_hosts",
         "advertise_iss",
         "refresh_reuse",
+        "trusted_proxies",
+        "limits",
         "include",
         "proxies",
     ],
     later: &[
         "clients",
         "registration",
-        "trusted_proxies",
         "admin_listen",
-        "limits",
         "okta_grace",
         "branding",
         "admin_group",
@@ -39,6 +40,7 @@ pub(super) const SITE: Keys = Keys {
         (&route::KEYS, "into an entry of `proxies:`"),
         (&OKTA, "below `okta:`"),
         (&TOKENS, "below `tokens:`"),
+        (&limits::KEYS, "below `limits:`"),
     ],
 };
 
@@ -80,6 +82,8 @@ pub(crate) struct Definition {
     pub(crate) trusted_redirect_hosts: &'static [&'static str],
     pub(crate) advertise_iss: bool,
     pub(crate) refresh_reuse: RefreshReuse,
+    pub(crate) trusted_proxies: &'static [Network],
+    pub(crate) limits: Limits,
     /// Where the other routes are.
     pub(crate) include: Vec<Glob>,
     /// The routes of this file.
@@ -120,6 +124,8 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
             .unwrap_or(CLIENT_HOSTS),
         advertise_iss: section.optional("advertise_iss", value::flag).unwrap_or(true),
         refresh_reuse: section.optional("refresh_reuse", text(refresh_reuse)).unwrap_or(RefreshReuse::Revoke),
+        trusted_proxies: section.optional("trusted_proxies", list(text(value::network))).unwrap_or_default(),
+        limits: section.optional("limits", limits).unwrap_or(Limits::DEFAULT),
         include: Vec::new(),
         proxies: Vec::new(),
     };

@@ -1,7 +1,7 @@
 // Compiled from config.yaml; change it there.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
+    AuthorizationServer, Identity, Limits, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
 };
 use std::time::Duration;
 
@@ -35,6 +35,15 @@ pub const SITE: Site = Site {
     ],
     advertise_iss: true,
     refresh_reuse: RefreshReuse::Revoke,
+    trusted_proxies: &[],
+    limits: Limits {
+        registrations: 300,
+        authorizations: 1_200,
+        client_authorizations: 600,
+        logins: 600,
+        tokens: 3_000,
+        client_tokens: 1_200,
+    },
     table: Table::new(&ROUTES, &SLOTS),
     digest: "123676cfb77b06abec41cb4b6681eb193f6bd66d45e4091dc9f0fea2b794a2a7",
 };

@@ -1,7 +1,7 @@
 // Compiled from config.yaml; change it there.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
+    AuthorizationServer, Identity, Limits, Network, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
 };
 use std::time::Duration;
 
@@ -31,8 +31,21 @@ pub const SITE: Site = Site {
     ],
     advertise_iss: false,
     refresh_reuse: RefreshReuse::Refuse,
+    trusted_proxies: &[
+        Network::v4([10, 0, 0, 0], 8),
+        Network::v4([192, 0, 2, 7], 32),
+        Network::v6([0x2001, 0xdb8, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0], 32),
+    ],
+    limits: Limits {
+        registrations: 30,
+        authorizations: 1_200,
+        client_authorizations: 600,
+        logins: 600,
+        tokens: 3_000,
+        client_tokens: 5_000,
+    },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "d72d6934ce9da642a7667dbbcd9f58daa09c0951ae02da8c360259650813868b",
+    digest: "f6feb782ad68c548b3c374bdef8f72951863a72eff3ce5908e830c60f1ad3c12",
 };
 
 const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];
