@@ -41,15 +41,19 @@ async fn healthz_does_not_panic_whatever_the_method() {
 async fn an_event_stream_is_not_held_back_to_its_end() {
     let world = World::start().await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
-    let request = || http().get(world.url("/mcp/raw/sse/silent")).bearer_auth(&tokens.access_token).send();
+    let client = http();
+    let request = || client.get(world.url("/mcp/raw/sse/silent")).bearer_auth(&tokens.access_token).send();
     let mut fastest = Duration::MAX;
-    for _ in 0..10 {
+    for _ in 0..100 {
         let asked = Instant::now();
         assert_eq!(request().await.unwrap().status(), 200);
         fastest = fastest.min(asked.elapsed());
+        if fastest < Duration::from_millis(50) {
+            break;
+        }
     }
-    // The stream never says anything: a proxy that waits for something waits for ever. The fastest of ten, so that
-    // a loaded machine does not matter.
+    // The stream never says anything: a proxy that waits for something waits for ever. One fast head is enough, so
+    // that a loaded machine does not matter.
     assert!(fastest < Duration::from_millis(50), "the head took {fastest:?}");
     let mut stream = request().await.unwrap();
     world.backend.release("first").await;
