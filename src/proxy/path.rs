@@ -17,11 +17,13 @@ pub fn is_normal(path: &str) -> bool {
     }
     segments.split('/').all(|segment| {
         let lower = segment.to_ascii_lowercase();
-        let hidden = ["%2f", "%5c", "%00", "%25", "\\"].iter().any(|hidden| lower.contains(hidden));
+        let hidden =
+            ["%2f", "%5c", "%0", "%1", "%7f", "%25", "\\"].iter().any(|hidden| lower.contains(hidden));
         let plain = lower.replace("%2e", ".");
         // Some servers cut matrix parameters off before they resolve dots.
         let bare = plain.split(';').next().unwrap_or_default();
-        !hidden && !segment.is_empty() && bare != "." && bare != ".." && segment.is_ascii()
+        let readable = segment.bytes().all(|byte| byte.is_ascii_graphic());
+        readable && !hidden && !segment.is_empty() && bare != "." && bare != ".."
     })
 }
 
@@ -113,6 +115,10 @@ mod tests {
             "/a/..;x/b",
             "/a/%252e%252e/b",
             "/a%00b",
+            "/a%0d%0aHost:b",
+            "/a%7Fb",
+            "/a\0b",
+            "/a\tb",
             "a",
             "",
         ] {
