@@ -56,6 +56,10 @@ async fn admit(gateway: &Arc<Gateway>, head: Head, found: Found) -> Result<Forwa
     check_shape(&head.parts)?;
     let route = found.route;
     let token = match bearer::presented(&head.parts.headers) {
+        Presented::Several => return Err(challenge(gateway, &head.parts, route, Reason::InvalidRequest)),
+        _ if has_token_in_query(&head.parts) => {
+            return Err(challenge(gateway, &head.parts, route, Reason::InvalidRequest));
+        }
         Presented::Token(token) => token,
         Presented::Nothing => return Err(challenge(gateway, &head.parts, route, Reason::NoToken)),
         Presented::Malformed => return Err(challenge(gateway, &head.parts, route, Reason::InvalidToken)),
@@ -93,11 +97,13 @@ fn check_shape(head: &Parts) -> Result<(), Response<Bytes>> {
     if proxy::repeats_mcp_header(&head.headers) {
         return refuse("an Mcp-* header is repeated");
     }
-    let query = head.uri.query().unwrap_or_default();
-    if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token") {
-        return refuse("tokens in the query are refused: send the Authorization header");
-    }
     Ok(())
+}
+
+/// URLs end up in logs and histories (OAuth 2.1 §5.1): a client that sends its token there is told at once.
+fn has_token_in_query(head: &Parts) -> bool {
+    let query = head.uri.query().unwrap_or_default();
+    url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }
 
 async fn living_grant(
@@ -159,6 +165,9 @@ fn identity(route: &Route, grant: &Grant) -> Option<Identity> {
 fn challenge(gateway: &Gateway, head: &Parts, route: &Route, reason: Reason) -> Response<Bytes> {
     let (status, message) = match reason {
         Reason::NoToken => (StatusCode::UNAUTHORIZED, "sign in first: WWW-Authenticate says where"),
+        Reason::InvalidRequest => {
+            (StatusCode::BAD_REQUEST, "send one token, in the Authorization header and nowhere else")
+        }
         Reason::InvalidToken => (StatusCode::UNAUTHORIZED, "the access token does not count"),
         Reason::InsufficientScope => (StatusCode::FORBIDDEN, "the access token lacks a scope"),
     };

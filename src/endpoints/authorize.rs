@@ -110,10 +110,10 @@ fn bad_redirect(head: &Head, refused: Refused) -> Response<Bytes> {
 }
 
 /// 400 for all clients: `FastMCP` takes anything else but a redirect for a broken server. A page for a browser,
-/// JSON for a program that looks before it opens one.
+/// JSON for a program that looks before it opens one; never for a script (OAuth 2.1 §3.1 forbids CORS here).
 fn never_redirected(head: &Head, refused: Refused, title: &str, what_to_do: Guidance<'_>) -> Response<Bytes> {
     if !reply::wants_page(head) {
-        let mut response = reply::open_to_scripts(reply::refused(Failure::Refused(refused)));
+        let mut response = reply::refused(Failure::Refused(refused));
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;
     }

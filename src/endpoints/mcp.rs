@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gateway_routes::Found;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 use std::sync::Arc;
@@ -24,19 +24,22 @@ pub async fn any(gateway: Arc<Gateway>, head: Head, found: Found) -> Decision {
     }
     if head.parts.method == Method::OPTIONS && head.parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
     {
-        return Decision::Answer(preflight(origin));
+        return Decision::Answer(preflight(&head, origin));
     }
     access::decide(gateway, head, found).await
 }
 
-fn preflight(origin: Option<&HeaderValue>) -> Response<Bytes> {
+/// An allowed origin may send what headers it likes: which ones a tool mirrors into `Mcp-Param-…` only its server
+/// knows.
+fn preflight(head: &Head, origin: Option<&HeaderValue>) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE, OPTIONS"));
-    let allowed = "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, \
-                   Mcp-Method, Mcp-Name, traceparent, tracestate";
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
+    headers.insert(VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
+    if let Some(asked) = head.parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     access::with_cors(response, origin)
 }

@@ -7,12 +7,14 @@ use std::fmt::Write as _;
 /// What a request brings.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Presented<'a> {
-    /// No credentials at all.
+    /// No credentials, or some of another scheme.
     Nothing,
     /// A token, not yet looked at.
     Token(&'a str),
-    /// Credentials that are no single bearer token.
+    /// The scheme is ours, but no token can be what follows.
     Malformed,
+    /// More than one `Authorization` header.
+    Several,
 }
 
 /// The bearer token of the `Authorization` header, the only place where it may stand (OAuth 2.1 §5.1.1).
@@ -20,13 +22,16 @@ pub fn presented(headers: &HeaderMap) -> Presented<'_> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Presented::Nothing };
     if values.next().is_some() {
-        return Presented::Malformed;
+        return Presented::Several;
     }
     let Ok(text) = value.to_str() else { return Presented::Malformed };
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Presented::Nothing;
+    }
     let token = token.trim_matches(' ');
     let grammar = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || !token.bytes().all(grammar) {
+    if token.is_empty() || !token.bytes().all(grammar) {
         return Presented::Malformed;
     }
     Presented::Token(token)
@@ -37,6 +42,8 @@ pub fn presented(headers: &HeaderMap) -> Presented<'_> {
 pub enum Reason {
     /// It brought no token: no error code (RFC 6750 §3.1).
     NoToken,
+    /// It brought a token twice, or where none may stand: 400 `invalid_request`.
+    InvalidRequest,
     /// The token does not count: 401 `invalid_token`.
     InvalidToken,
     /// The token counts, but a scope is missing: 403 `insufficient_scope`.
@@ -48,6 +55,9 @@ pub fn challenge(reason: Reason, metadata_url: &str, scopes: &[&str]) -> String 
     let mut challenge = String::from("Bearer ");
     match reason {
         Reason::NoToken => {}
+        Reason::InvalidRequest => challenge.push_str(
+            r#"error="invalid_request", error_description="send one token, in one Authorization header", "#,
+        ),
         Reason::InvalidToken => challenge.push_str(
             r#"error="invalid_token", error_description="the access token is expired, revoked or not for this server", "#,
         ),
@@ -76,11 +86,11 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_malformed() {
-        for values in
-            [&["Basic eDp5"][..], &["Bearer"], &["Bearer a b"], &["Bearer a,b"], &["Bearer a", "Bearer b"]]
-        {
-            assert_eq!(presented(&headers(values)), Presented::Malformed, "{values:?}");
+    fn anything_else_is_no_token() {
+        assert_eq!(presented(&headers(&["Basic eDp5"])), Presented::Nothing);
+        assert_eq!(presented(&headers(&["Bearer a", "Bearer b"])), Presented::Several);
+        for value in ["Bearer", "Bearer a b", "Bearer a,b"] {
+            assert_eq!(presented(&headers(&[value])), Presented::Malformed, "{value}");
         }
     }
 }

@@ -228,10 +228,13 @@ fn preflight_answer() -> Decision {
 
 /// Words warp's own rejections: endpoints answer, they never reject.
 fn word(rejection: &Rejection) -> Decision {
-    let (status, message) = if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
-        (StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not have that method")
+    Decision::Answer(if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+        access::error(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not have that method")
     } else {
-        (StatusCode::NOT_FOUND, "there is nothing here: see the list of servers at /")
-    };
-    Decision::Answer(open_to_scripts(access::error(status, message)))
+        // Scripts look for documents where there may be none, and go on at a status that they can read.
+        open_to_scripts(access::error(
+            StatusCode::NOT_FOUND,
+            "there is nothing here: see the list of servers at /",
+        ))
+    })
 }

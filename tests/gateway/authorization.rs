@@ -179,3 +179,29 @@ async fn the_consent_page_cannot_be_framed_cached_or_scripted() {
     let cookie = header("set-cookie");
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
 }
+
+#[tokio::test]
+async fn an_unknown_parameter_is_ignored_and_an_empty_one_is_not_there() {
+    let world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    let mut url = request(&world, &client, &[("whatever", "1")]);
+    url.query_pairs_mut().append_pair("login_hint", "").append_pair("scope", "");
+    assert_eq!(http().get(url).send().await.unwrap().status(), 200);
+    let mut url = request(&world, &client, &[("response_type", "")]);
+    url.query_pairs_mut().append_pair("response_type", "");
+    assert_eq!(refusal(url).await["error"], "invalid_request");
+}
+
+#[tokio::test]
+async fn no_script_may_read_what_the_authorization_endpoint_answers() {
+    let world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    for (method, client_id) in [("GET", &*client.id), ("GET", "unknown"), ("OPTIONS", &client.id)] {
+        let asked = http()
+            .request(method.parse().unwrap(), request(&world, &client, &[("client_id", client_id)]))
+            .header("origin", "https://app.example.com")
+            .header("access-control-request-method", "GET");
+        let response = asked.send().await.unwrap();
+        assert_eq!(response.headers().get("access-control-allow-origin"), None, "{method} {client_id}");
+    }
+}

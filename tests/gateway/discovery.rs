@@ -120,3 +120,28 @@ async fn the_health_probe_answers() {
     let (status, body) = get(&world.url("/healthz")).await;
     assert_eq!((status, body["status"].as_str()), (200, Some("ok")));
 }
+
+#[tokio::test]
+async fn every_document_is_json_without_an_empty_member_and_its_urls_are_below_the_issuer() {
+    let world = World::start().await;
+    for path in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-protected-resource/mcp/dice/mcp",
+    ] {
+        let response = http().get(world.url(path)).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "application/json");
+        let document: Value = response.json().await.unwrap();
+        for (name, value) in document.as_object().unwrap() {
+            assert!(!value.is_null() && *value != serde_json::json!([]) && *value != "", "{path}: {name}");
+            let url = value.as_str().filter(|text| text.starts_with("http"));
+            let below = |url: &str| url.starts_with(&world.base_url) && !url.contains(['?', '#']);
+            assert!(url.is_none_or(below), "{path}: {name} is {value}");
+        }
+        assert!(
+            !document.to_string().contains("offline_access"),
+            "clients would ask for it, and for consent"
+        );
+    }
+}

@@ -24,4 +24,6 @@ mod secrets;
 mod seed;
 mod seed_faults;
 mod store;
+mod token_endpoint;
 mod tokens;
+mod transport;

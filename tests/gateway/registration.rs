@@ -109,3 +109,12 @@ async fn a_wrong_or_missing_secret_is_an_invalid_client() {
     let posted = [base[0], base[1], ("client_id", id), ("client_secret", secret)];
     assert_eq!(token(&world, &posted).await.1["error"], "invalid_grant", "client_secret_post works as well");
 }
+
+#[tokio::test]
+async fn the_same_metadata_twice_makes_two_clients() {
+    let world = World::start().await;
+    let metadata = json!({ "redirect_uris": ["http://localhost/cb"], "token_endpoint_auth_method": "none" });
+    let (_, first) = register(&world, &metadata).await;
+    let (_, second) = register(&world, &metadata).await;
+    assert_ne!(first["client_id"], second["client_id"]);
+}

@@ -143,6 +143,7 @@ async fn a_second_authorization_header_or_another_scheme_is_no_way_in() {
         for value in headers {
             request = request.header("authorization", *value);
         }
-        assert_eq!(request.send().await.unwrap().status(), 401, "{} headers", headers.len());
+        let expected = if headers.len() == 1 { 401 } else { 400 };
+        assert_eq!(request.send().await.unwrap().status(), expected, "{headers:?}");
     }
 }

@@ -1,0 +1,209 @@
+//! `POST /auth/token`: how a request must look, and the exact codes that clients recover by.
+
+use crate::harness::{Keep, SiteOf, World, http};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gateway_routes::Route;
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{Client, Login, Tokens};
+use reqwest::Response;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::time::Duration;
+
+async fn post(world: &World, form: &[(&str, &str)]) -> Response {
+    http().post(world.url("/auth/token")).form(form).send().await.unwrap()
+}
+
+/// The status and the error code.
+async fn refusal(world: &World, form: &[(&str, &str)]) -> (u16, String) {
+    let response = post(world, form).await;
+    let status = response.status().as_u16();
+    let answer: Value = response.json().await.unwrap();
+    (status, answer["error"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Signs alice in to `/mcp/raw/` for these scopes.
+async fn signed_in(world: &World, scopes: &[&str]) -> (Client, Tokens) {
+    let mut client = world.client("/mcp/raw/echo").await;
+    client.discovered.scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    let tokens = client.redeem(&code).await.unwrap();
+    (client, tokens)
+}
+
+fn two_scopes(site: SiteOf) -> SiteOf {
+    site.change("/mcp/raw/", |route| Route { scopes: &["raw:read", "raw:write"], ..route })
+}
+
+#[tokio::test]
+async fn each_fault_has_the_code_that_clients_recover_by() {
+    let world = World::start().await;
+    let id = world.client("/mcp/raw/echo").await.id;
+    let id = ("client_id", &*id);
+    let (code, verifier) = (("code", "unknown"), ("code_verifier", &*"v".repeat(43)));
+    let (by_code, by_refresh) = (("grant_type", "authorization_code"), ("grant_type", "refresh_token"));
+    for (form, expected) in [
+        (&[id][..], (400, "invalid_request")),
+        (&[id, by_code, verifier], (400, "invalid_request")),
+        (&[id, by_code, code], (400, "invalid_request")),
+        (&[id, by_refresh], (400, "invalid_request")),
+        (&[id, by_code, code, verifier], (400, "invalid_grant")),
+        (&[id, by_refresh, ("refresh_token", "unknown")], (400, "invalid_grant")),
+        (&[id, ("grant_type", "password")], (400, "unsupported_grant_type")),
+        (&[id, ("grant_type", "client_credentials")], (400, "unsupported_grant_type")),
+        (&[by_code, code, verifier], (401, "invalid_client")),
+        (&[("client_id", "unknown"), by_code, code, verifier], (401, "invalid_client")),
+    ] {
+        let response = post(&world, form).await;
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        let status = response.status().as_u16();
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!((status, answer["error"].as_str().unwrap()), expected, "{form:?}");
+        let words = answer["error_description"].as_str().unwrap();
+        assert!(!words.is_empty() && !words.contains(['"', '\\']), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_parameter_is_refused_an_unknown_one_ignored_and_an_empty_one_not_there() {
+    let world = World::start().await;
+    let id = world.client("/mcp/raw/echo").await.id;
+    let good = [("client_id", &*id), ("grant_type", "refresh_token"), ("refresh_token", "x")];
+    for (more, expected) in [
+        (("refresh_token", "y"), "invalid_request"),
+        (("scope", ""), "invalid_grant"),
+        (("whatever", "1"), "invalid_grant"),
+    ] {
+        assert_eq!(refusal(&world, &[&good[..], &[more]].concat()).await.1, expected, "{more:?}");
+    }
+    assert_eq!(refusal(&world, &[good[0], good[1], ("refresh_token", "")]).await.1, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_client_that_fails_to_prove_itself_is_told_so_with_a_basic_challenge() {
+    let world = World::start().await;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
+    let request = http().post(world.url("/auth/token")).basic_auth("unknown", Some("wrong")).form(&form);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert!(response.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic "));
+}
+
+#[tokio::test]
+async fn credentials_in_the_url_are_not_read() {
+    let world = World::start().await;
+    let id = world.client("/mcp/raw/echo").await.id;
+    let url = world.url(&format!("/auth/token?client_id={id}&grant_type=refresh_token&refresh_token=x"));
+    let answer: Value = http().post(url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["error"], "invalid_client", "the body names no client");
+}
+
+#[tokio::test]
+async fn a_code_ends_after_a_minute() {
+    let world = World::in_standing_time(|site| site).await;
+    let client = world.client("/mcp/raw/echo").await;
+    let mut browser = Browser::new();
+    let code = client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
+    world.clock.advance(Duration::from_mins(1));
+    let late = client.redeem(&code).await.unwrap_err().to_string();
+    assert!(late.starts_with("invalid_grant"), "{late}");
+}
+
+#[tokio::test]
+async fn the_answer_says_which_scopes_were_granted_and_how_long_the_token_lives() {
+    let world = World::with(Keep::Embedded, two_scopes).await;
+    let (_, tokens) = signed_in(&world, &["raw:read", "unheard-of"]).await;
+    assert_eq!(tokens.scope.as_deref(), Some("raw:read"));
+    assert_eq!(tokens.expires_in, 600);
+    let (_, tokens) = signed_in(&world, &[]).await;
+    assert_eq!(tokens.scope.as_deref(), Some("raw:read raw:write"), "the default is all of the route's");
+}
+
+#[tokio::test]
+async fn scopes_may_shrink_at_a_refresh_and_never_grow() {
+    let world = World::with(Keep::Embedded, two_scopes).await;
+    let refresh = |token: &str, scope: &'static str| {
+        [("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    let (client, tokens) = signed_in(&world, &["raw:read", "raw:write"]).await;
+    let ask = async |client: &Client, token: &str, scope| {
+        let form = refresh(token, scope);
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (&**name, &**value)).collect();
+        client.token(&form).await.unwrap().1
+    };
+    let fewer = ask(&client, &tokens.refresh_token.unwrap(), "raw:read").await;
+    assert_eq!(fewer["scope"], "raw:read");
+    let again = client.refresh(fewer["refresh_token"].as_str().unwrap()).await.unwrap();
+    assert_eq!(again.scope.as_deref(), Some("raw:read raw:write"), "the grant itself did not shrink");
+    let (client, tokens) = signed_in(&world, &["raw:read"]).await;
+    let more = ask(&client, &tokens.refresh_token.unwrap(), "raw:read raw:write").await;
+    assert_eq!(more["error"], "invalid_scope");
+}
+
+#[tokio::test]
+async fn a_token_without_a_needed_scope_gets_403_with_all_that_are_needed() {
+    let world = World::with(Keep::Embedded, two_scopes).await;
+    let (_, tokens) = signed_in(&world, &["raw:read"]).await;
+    let call = http().post(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token);
+    let response = call.json(&json!({ "jsonrpc": "2.0" })).send().await.unwrap();
+    assert_eq!(response.status(), 403);
+    let challenge = response.headers()["www-authenticate"].to_str().unwrap();
+    let metadata = world.url("/.well-known/oauth-protected-resource/mcp/raw/echo");
+    for part in [
+        r#"Bearer error="insufficient_scope""#,
+        r#"scope="raw:read raw:write""#,
+        &format!(r#"resource_metadata="{metadata}""#),
+    ] {
+        assert!(challenge.contains(part), "{part} is missing in {challenge}");
+    }
+    assert!(world.backend.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_access_token_has_every_claim_of_rfc_9068_and_an_id_of_its_own() {
+    let world = World::start().await;
+    let mut ids = HashSet::new();
+    for _ in 0..2 {
+        let (_, tokens) = signed_in(&world, &[]).await;
+        let payload = tokens.access_token.split('.').nth(1).unwrap();
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+        for name in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti", "scope"] {
+            assert!(!claims[name].is_null(), "{name} is missing in {claims}");
+        }
+        assert!(
+            claims.get("email").is_none() && claims.get("groups").is_none(),
+            "nothing personal: {claims}"
+        );
+        assert!(ids.insert(claims["jti"].as_str().unwrap().to_owned()), "a jti came twice");
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_says_what_was_wrong_and_only_when_a_token_came() {
+    let world = World::start().await;
+    let url = world.url("/mcp/raw/echo");
+    let challenge = async |request: reqwest::RequestBuilder| {
+        let response = request.send().await.unwrap();
+        let words = response.headers()["www-authenticate"].to_str().unwrap().to_owned();
+        (response.status().as_u16(), words)
+    };
+    let (status, words) = challenge(http().get(&url).header("authorization", "Basic eDp5")).await;
+    assert_eq!(status, 401);
+    assert!(!words.contains("error"), "another scheme is no token: {words}");
+    for (request, status, error) in [
+        (http().get(&url).bearer_auth("x"), 401, "invalid_token"),
+        (http().get(&url).header("authorization", "Bearer a,b"), 401, "invalid_token"),
+        (http().get(&url).bearer_auth("x").header("authorization", "Bearer y"), 400, "invalid_request"),
+        (http().get(format!("{url}?access_token=x")), 400, "invalid_request"),
+    ] {
+        let (answered, words) = challenge(request).await;
+        assert_eq!(answered, status, "{words}");
+        assert!(words.starts_with(&format!(r#"Bearer error="{error}", error_description=""#)), "{words}");
+        for once in ["error=", "error_description=", "scope=", "resource_metadata="] {
+            assert_eq!(words.matches(once).count(), 1, "{words}");
+        }
+    }
+}
