@@ -8,8 +8,8 @@ use crate::pages;
 use crate::store::Unavailable;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE,
-    WWW_AUTHENTICATE,
+    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER,
+    SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ pub fn refused(failure: Failure) -> Response<Bytes> {
 /// 429 (RFC 6585 §4): a page for a browser, JSON for a program.
 pub fn too_many(head: &Head, too_many: TooMany) -> Response<Bytes> {
     if !wants_page(head) {
-        return open_to_scripts(refused(too_many.into()));
+        return refused(too_many.into());
     }
     let seconds = too_many.retry_after.as_secs();
     let page = pages::Problem {
@@ -134,12 +134,13 @@ pub fn wants_page(head: &Head) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// A JSON answer that is never cached.
+/// A JSON answer that is never cached (RFC 6749 §5.1 wants both headers).
 pub fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     let mut response = Response::new(body.to_string().into());
     *response.status_mut() = status;
     set(&mut response, CONTENT_TYPE, "application/json");
     set(&mut response, CACHE_CONTROL, "no-store");
+    set(&mut response, PRAGMA, "no-cache");
     response
 }
 
@@ -147,6 +148,7 @@ pub fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
 pub fn document(body: &Value) -> Response<Bytes> {
     let mut response = json(StatusCode::OK, body);
     set(&mut response, CACHE_CONTROL, "public, max-age=60");
+    response.headers_mut().remove(PRAGMA);
     open_to_scripts(response)
 }
 

@@ -196,7 +196,11 @@ fn within(
 ) -> Decision {
     match gateway.look(kind, &head) {
         Ok(()) => go_on(gateway, head),
-        Err(too_many) => Decision::Answer(reply::too_many(&head, too_many)),
+        Err(too_many) => {
+            let refusal = reply::too_many(&head, too_many);
+            let is_for_people = kind == Kind::Authorization;
+            Decision::Answer(if is_for_people { refusal } else { open_to_scripts(refusal) })
+        }
     }
 }
 

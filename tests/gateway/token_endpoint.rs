@@ -58,6 +58,7 @@ async fn each_fault_has_the_code_that_clients_recover_by() {
         let response = post(&world, form).await;
         assert_eq!(response.headers()["content-type"], "application/json");
         assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["pragma"], "no-cache");
         let status = response.status().as_u16();
         let answer: Value = response.json().await.unwrap();
         assert_eq!((status, answer["error"].as_str().unwrap()), expected, "{form:?}");
@@ -204,6 +205,40 @@ async fn a_challenge_says_what_was_wrong_and_only_when_a_token_came() {
         assert!(words.starts_with(&format!(r#"Bearer error="{error}", error_description=""#)), "{words}");
         for once in ["error=", "error_description=", "scope=", "resource_metadata="] {
             assert_eq!(words.matches(once).count(), 1, "{words}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_with_tokens_is_json_that_nobody_keeps() {
+    let world = World::start().await;
+    let (client, tokens) = signed_in(&world, &[]).await;
+    let refresh_token = tokens.refresh_token.unwrap();
+    let form =
+        [("client_id", &*client.id), ("grant_type", "refresh_token"), ("refresh_token", &refresh_token)];
+    let response = post(&world, &form).await;
+    assert_eq!(response.status(), 200);
+    for (name, value) in
+        [("content-type", "application/json"), ("cache-control", "no-store"), ("pragma", "no-cache")]
+    {
+        assert_eq!(response.headers()[name], value);
+    }
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(answer["token_type"], "Bearer");
+}
+
+#[tokio::test]
+async fn what_is_handed_out_cannot_be_guessed() {
+    let world = World::start().await;
+    let mut seen = HashSet::new();
+    for _ in 0..3 {
+        let client = world.client("/mcp/raw/echo").await;
+        let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+        let tokens = client.redeem(&code).await.unwrap();
+        for handed_out in [client.id, code.code, tokens.refresh_token.unwrap()] {
+            let bytes = URL_SAFE_NO_PAD.decode(&handed_out).expect("all of it is the encoding of bytes");
+            assert!(bytes.len() >= 32, "256 bits at least, drawn or authenticated");
+            assert!(seen.insert(handed_out), "nothing comes twice");
         }
     }
 }
