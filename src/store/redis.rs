@@ -2,6 +2,7 @@
 
 mod address;
 mod connection;
+mod dial;
 mod grants;
 mod pool;
 mod records;
@@ -23,7 +24,7 @@ const LONGEST_LIFE: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 
 /// Where Redis is.
 pub struct RedisConfig {
-    /// `KVS_ADDR`: `host:port`, or a `redis://` or `rediss://` URL.
+    /// `KVS_ADDR`: `host:port`, or a URL whose scheme says what stands there: Redis, Sentinels or a Cluster.
     pub address: Secret,
     /// `KVS_PASSWORD`, when the URL holds none.
     pub password: Option<Secret>,
@@ -62,6 +63,11 @@ impl RedisStore {
         self.connections.ask(&call.0).await
     }
 
+    /// What must not be forgotten after a failover.
+    async fn call_durably<T: FromRedisValue>(&self, call: Call) -> Result<T, Unavailable> {
+        self.connections.ask_durably(call.0).await
+    }
+
     fn now(&self) -> u64 {
         self.clock.now().millis()
     }
@@ -91,7 +97,7 @@ impl RedisStore {
     }
 
     pub(super) async fn take_login(&self, login: Key) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.call(Call::new(scripts::TAKE, &[&key("login", login)]).with(self.now())).await
+        self.call_durably(Call::new(scripts::TAKE, &[&key("login", login)]).with(self.now())).await
     }
 
     pub(super) async fn put_code(
@@ -112,12 +118,12 @@ impl RedisStore {
 
     pub(super) async fn use_code(&self, code: Key) -> Result<Option<CodeUse>, Unavailable> {
         let call = Call::new(scripts::USE_CODE, &[&key("code", code)]).with(self.now());
-        let used: Option<String> = self.call(call).await?;
+        let used: Option<String> = self.call_durably(call).await?;
         Ok(used.map(|used| if used == "first" { CodeUse::First } else { CodeUse::Again }))
     }
 
     pub(super) async fn use_once(&self, id: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
-        self.call(self.ending(scripts::USE_ONCE, &key("once", id), expires_at)).await
+        self.call_durably(self.ending(scripts::USE_ONCE, &key("once", id), expires_at)).await
     }
 
     pub(super) async fn count(&self, counter: Key, window_ends: Timestamp) -> Result<u64, Unavailable> {

@@ -4,62 +4,96 @@ use crate::secret::Secret;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-const DEFAULT_PORT: u16 = 6379;
+const REDIS: u16 = 6379;
+const SENTINEL: u16 = 26379;
 
 /// Where Redis is, and as whom we come.
 #[derive(Debug, Clone)]
 pub(super) struct Address {
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) kind: Kind,
+    /// One, or some of many.
+    pub(super) hosts: Vec<(String, u16)>,
     pub(super) tls: bool,
     pub(super) user: Option<String>,
     pub(super) password: Option<Secret>,
-    pub(super) database: i64,
+    pub(super) database: u16,
 }
 
+/// What stands at these hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Redis itself.
+    One,
+    /// Sentinels, who know where the primary of this name is.
+    Sentinel(String),
+    /// Nodes of a Cluster.
+    Cluster,
+}
+
+const WANTED: &str = "must be host:port, redis://host:port, redis-sentinel://host:port,host:port/name or \
+                      redis-cluster://host:port,host:port (rediss… with TLS)";
+
 impl Address {
-    /// Reads `host:port`, `redis://` or `rediss://`; a password may stand in the URL or beside it.
+    /// Reads `KVS_ADDR`; a password may stand in the URL or beside it.
     pub(super) fn parse(address: &str, password: Option<Secret>) -> Result<Self, &'static str> {
-        let written = if address.contains("://") { address.to_owned() } else { format!("redis://{address}") };
-        let url = Url::parse(&written).map_err(|_| WANTED)?;
-        let tls = match url.scheme() {
-            "redis" => false,
-            "rediss" => true,
+        let (scheme, rest) = address.split_once("://").unwrap_or(("redis", address));
+        let tls = scheme.starts_with("rediss");
+        let (who, rest) = rest.rsplit_once('@').map_or((None, rest), |(who, rest)| (Some(who), rest));
+        let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (kind, database, port) = match scheme {
+            "redis" | "rediss" => (Kind::One, path, REDIS),
+            "redis-cluster" | "rediss-cluster" => (Kind::Cluster, path, REDIS),
+            "redis-sentinel" | "rediss-sentinel" => {
+                let (name, database) = path.split_once('/').unwrap_or((path, ""));
+                (Kind::Sentinel(name.to_owned()), database, SENTINEL)
+            }
             _ => return Err(WANTED),
         };
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(WANTED)?;
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("has a query or a fragment, which mean nothing here: leave them out");
-        }
-        let in_url = url.password().map(decoded).transpose()?.map(Secret::new);
+        let hosts = hosts.split(',').map(|text| host(text, port)).collect::<Result<Vec<_>, _>>()?;
+        check(&kind, &hosts, database)?;
+        let (user, in_url) = credentials(who)?;
         if in_url.is_some() && password.is_some() {
             return Err("holds a password, and KVS_PASSWORD is set too: keep one");
         }
-        Ok(Self {
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: url.port().unwrap_or(DEFAULT_PORT),
-            tls,
-            user: Some(url.username()).filter(|user| !user.is_empty()).map(decoded).transpose()?,
-            password: in_url.or(password),
-            database: database(url.path())?,
-        })
+        let database = if database.is_empty() { Ok(0) } else { database.parse() };
+        let database = database.map_err(|_| "has a path that is not the number of a database")?;
+        Ok(Self { kind, hosts, tls, user, password: in_url.or(password), database })
     }
 }
 
-const WANTED: &str = "must be host:port, redis://host:port or rediss://host:port";
+/// A name or an address, and a port.
+fn host(text: &str, port: u16) -> Result<(String, u16), &'static str> {
+    let url = Url::parse(&format!("redis://{text}")).map_err(|_| WANTED)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has a query or a fragment, which mean nothing here: leave them out");
+    }
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(WANTED)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok((host, url.port().unwrap_or(port)))
+}
+
+fn check(kind: &Kind, hosts: &[(String, u16)], database: &str) -> Result<(), &'static str> {
+    match kind {
+        Kind::One if hosts.len() > 1 => Err("names several hosts: say redis-cluster:// or redis-sentinel://"),
+        Kind::Sentinel(name) if name.is_empty() => {
+            Err("names no primary: add its name, such as redis-sentinel://host:26379/mymaster")
+        }
+        Kind::Cluster if !database.is_empty() => Err("has a path, and a Cluster has one database alone"),
+        _ => Ok(()),
+    }
+}
+
+/// User and password.
+fn credentials(who: Option<&str>) -> Result<(Option<String>, Option<Secret>), &'static str> {
+    let Some(who) = who else { return Ok((None, None)) };
+    let (user, password) = who.split_once(':').map_or((who, None), |(user, word)| (user, Some(word)));
+    let user = if user.is_empty() { None } else { Some(decoded(user)?) };
+    Ok((user, password.map(decoded).transpose()?.map(Secret::new)))
+}
 
 fn decoded(part: &str) -> Result<String, &'static str> {
     let decoded = percent_decode_str(part).decode_utf8();
     Ok(decoded.map_err(|_| "has a user or a password that is not UTF-8")?.into_owned())
-}
-
-fn database(path: &str) -> Result<i64, &'static str> {
-    match path.trim_start_matches('/') {
-        "" => Ok(0),
-        number => {
-            Ok(number.parse::<u16>().map_err(|_| "has a path that is not the number of a database")?.into())
-        }
-    }
 }
 
 #[cfg(test)]
@@ -76,7 +110,8 @@ mod tests {
             ("rediss://kv.example.com:6390/", "kv.example.com", 6390, true),
         ] {
             let address = Address::parse(written, None).unwrap();
-            assert_eq!((&*address.host, address.port, address.tls), (host, port, tls), "{written}");
+            assert_eq!(address.hosts, [(host.to_owned(), port)], "{written}");
+            assert_eq!((address.kind, address.tls), (Kind::One, tls), "{written}");
         }
     }
 
@@ -86,6 +121,18 @@ mod tests {
         assert_eq!(address.user.as_deref(), Some("mcp@acme"));
         assert_eq!(address.password.unwrap().expose(), "p/w");
         assert_eq!(address.database, 3);
+    }
+
+    #[test]
+    fn sentinels_and_clusters_are_named_by_the_scheme() {
+        let address = Address::parse("redis-sentinel://mcp:pw@a,b:7000/primary/2", None).unwrap();
+        assert_eq!(address.hosts, [("a".to_owned(), 26379), ("b".to_owned(), 7000)]);
+        assert_eq!((address.kind, address.database), (Kind::Sentinel("primary".into()), 2));
+        let address = Address::parse("rediss-cluster://a:1,b:2", None).unwrap();
+        assert_eq!((address.kind, address.tls, address.hosts.len()), (Kind::Cluster, true, 2));
+        for wrong in ["redis://a,b", "redis-sentinel://a", "redis-cluster://a/1", "redis-cluster://a,,b"] {
+            assert!(Address::parse(wrong, None).is_err(), "{wrong}");
+        }
     }
 
     #[test]

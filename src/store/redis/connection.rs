@@ -3,45 +3,54 @@
 //! `bb8_redis` has a manager too, but its connections are never found broken, so that its pool stays dead after a
 //! restart of Redis, or asks PING before every call. Ours watch the task that reads from the socket.
 
-use super::address::Address;
+use super::address::{Address, Kind};
+use super::dial::{ANSWER_WITHIN, Dialer};
 use bb8::ManageConnection;
-use bb8_redis::redis::aio::MultiplexedConnection;
-use bb8_redis::redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, ServerErrorKind};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use bb8_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
+use bb8_redis::redis::cluster::{ClusterClient, ClusterClientBuilder};
+use bb8_redis::redis::cluster_async::ClusterConnection;
+use bb8_redis::redis::{
+    Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, RedisFuture,
+    ServerErrorKind, Value,
+};
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
 
 /// From the name look-up to the end of the greeting.
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
-/// What takes longer counts as not answered.
-const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// A call to a Cluster, with the redirections and retries that it takes.
+const CLUSTER_WITHIN: Duration = Duration::from_millis(1500);
 
-/// Makes connections and judges them.
-pub(super) struct Manager {
-    address: Address,
-    tls: Option<TlsConnector>,
+/// A connection, and whether it must not be used again.
+pub(super) struct Connection {
+    redis: Redis,
+    broken: bool,
 }
 
-/// A connection, its reader, and whether it must not be used again.
-pub(super) struct Connection {
-    pub(super) redis: MultiplexedConnection,
-    reader: JoinHandle<()>,
-    broken: bool,
+enum Redis {
+    One {
+        redis: MultiplexedConnection,
+        reader: JoinHandle<()>,
+    },
+    /// To all nodes; it finds its way after a failover by itself.
+    Cluster(ClusterConnection),
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.reader.abort();
+        if let Redis::One { reader, .. } = &self.redis {
+            reader.abort();
+        }
     }
 }
 
 impl Connection {
+    /// To one server, whose answers this task reads.
+    pub(super) fn to_one(redis: MultiplexedConnection, reader: JoinHandle<()>) -> Self {
+        Self { redis: Redis::One { redis, reader }, broken: false }
+    }
+
     /// Learns from an error whether this connection can be used again. Only an answer that is about the command
     /// alone leaves it in use: after a failover even a well-formed error means that we talk to the wrong server.
     pub(super) fn judge(&mut self, error: &RedisError) {
@@ -52,53 +61,89 @@ impl Connection {
     }
 }
 
-impl Manager {
-    pub(super) fn new(address: Address) -> Result<Self, rustls::Error> {
-        let tls = address.tls.then(connector).transpose()?;
-        Ok(Self { address, tls })
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match &mut self.redis {
+            Redis::One { redis, .. } => redis.req_packed_command(command),
+            Redis::Cluster(redis) => redis.req_packed_command(command),
+        }
     }
 
-    async fn open(&self) -> Result<Connection, RedisError> {
-        let Address { host, port, .. } = &self.address;
-        let stream = TcpStream::connect((&**host, *port)).await?;
-        stream.set_nodelay(true)?;
-        match &self.tls {
-            None => self.greet(stream).await,
-            Some(tls) => {
-                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-                self.greet(tls.connect(name, stream).await?).await
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match &mut self.redis {
+            Redis::One { redis, .. } => redis.req_packed_commands(commands, offset, count),
+            Redis::Cluster(redis) => redis.req_packed_commands(commands, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match &self.redis {
+            Redis::One { redis, .. } => redis.get_db(),
+            Redis::Cluster(redis) => redis.get_db(),
+        }
+    }
+}
+
+/// Makes connections and judges them.
+pub(super) enum Manager {
+    One(Dialer),
+    Cluster(Box<ClusterClient>),
+}
+
+impl Manager {
+    /// For what stands at this address.
+    pub(super) fn new(address: Address) -> Result<Self, String> {
+        match address.kind {
+            Kind::One | Kind::Sentinel(_) => {
+                Dialer::new(address).map(Self::One).map_err(|error| error.to_string())
+            }
+            Kind::Cluster => {
+                let client = cluster(&address).map_err(|error| error.to_string())?;
+                Ok(Self::Cluster(Box::new(client)))
             }
         }
     }
 
-    async fn greet<S>(&self, stream: S) -> Result<Connection, RedisError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let mut who = RedisConnectionInfo::default()
-            .set_db(self.address.database)
-            .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        if let Some(user) = &self.address.user {
-            who = who.set_username(user);
+    async fn open(&self) -> Result<Connection, RedisError> {
+        match self {
+            Self::One(dialer) => dialer.dial().await,
+            Self::Cluster(client) => {
+                let redis = Redis::Cluster(client.get_async_connection().await?);
+                Ok(Connection { redis, broken: false })
+            }
         }
-        if let Some(password) = &self.address.password {
-            who = who.set_password(password.expose());
-        }
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_WITHIN));
-        let (redis, reader) = MultiplexedConnection::new_with_config(&who, stream, config).await?;
-        Ok(Connection { redis, reader: tokio::spawn(reader), broken: false })
     }
 }
 
-/// TLS with the web's roots.
-fn connector() -> Result<TlsConnector, rustls::Error> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+fn cluster(address: &Address) -> Result<ClusterClient, RedisError> {
+    let mut nodes = Vec::new();
+    for (host, port) in address.hosts.iter().cloned() {
+        let node = if address.tls {
+            ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+        } else {
+            ConnectionAddr::Tcp(host, port)
+        };
+        nodes.push(node.into_connection_info()?);
+    }
+    let mut builder = ClusterClientBuilder::new(nodes)
+        .connection_timeout(CONNECT_WITHIN)
+        .response_timeout(ANSWER_WITHIN)
+        .overall_response_timeout(Some(CLUSTER_WITHIN))
+        .retries(4)
+        .min_retry_wait(20)
+        .max_retry_wait(200);
+    if let Some(user) = &address.user {
+        builder = builder.username(user);
+    }
+    if let Some(password) = &address.password {
+        builder = builder.password(password.expose());
+    }
+    builder.build()
 }
 
 impl ManageConnection for Manager {
@@ -120,6 +165,7 @@ impl ManageConnection for Manager {
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        connection.broken || connection.reader.is_finished()
+        let closed = matches!(&connection.redis, Redis::One { reader, .. } if reader.is_finished());
+        connection.broken || closed
     }
 }

@@ -9,13 +9,15 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::store::owners;
-use bb8_redis::redis::{cmd, pipe};
+use bb8_redis::redis::{Cmd, Value, cmd};
 use std::time::Duration;
 
 /// The feed's bound: more revocations than this between two looks are a reset.
 const LONGEST_FEED: u64 = 10_000;
 const FEED_LIVES: Duration = Duration::from_hours(1);
 const PAGE: usize = 1000;
+/// How many grants of an owner are looked at in one go.
+const LOOKED_AT: usize = 100;
 
 impl RedisStore {
     pub(in crate::store) async fn create_grant(&self, record: GrantRecord) -> Result<bool, Unavailable> {
@@ -23,7 +25,7 @@ impl RedisStore {
         let keys = [grant_key(record.id), tombstone_key(record.id)];
         let call = Call::new(scripts::CREATE_GRANT, &[&keys[0], &keys[1]]);
         let call = call.with(self.now()).with(self.lives(record.expires_at));
-        self.call(encode(&record).into_iter().fold(call, Call::with)).await
+        self.call_durably(encode(&record).into_iter().fold(call, Call::with)).await
     }
 
     pub(in crate::store) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
@@ -49,7 +51,7 @@ impl RedisStore {
             .with(if rotate.on_reuse == Reuse::Revoke { "revoke" } else { "refuse" })
             .with(tombstone_ends.millis())
             .with(TOMBSTONE_MILLIS);
-        let (step, hash): (String, Hash) = self.call(call).await?;
+        let (step, hash): (String, Hash) = self.call_durably(call).await?;
         let record = decode(id, hash);
         match (&*step, record) {
             ("fresh", Some(record)) => {
@@ -88,7 +90,8 @@ impl RedisStore {
 
     pub(in crate::store) async fn revoke(&self, id: GrantId) -> Result<bool, Unavailable> {
         let call = Call::new(scripts::END_GRANT, &[&grant_key(id), &tombstone_key(id)]);
-        let hash: Hash = self.call(call.with(self.tombstone_ends().millis()).with(TOMBSTONE_MILLIS)).await?;
+        let call = call.with(self.tombstone_ends().millis()).with(TOMBSTONE_MILLIS);
+        let hash: Hash = self.call_durably(call).await?;
         let record = decode(id, hash);
         self.say_ended(id, record.as_ref()).await?;
         Ok(record.is_some_and(|record| self.now() < record.expires_at.millis()))
@@ -115,7 +118,7 @@ impl RedisStore {
         while found.len() < limit {
             let mut read = cmd("ZRANGEBYSCORE");
             read.arg(owner_key((owner, key))).arg(format!("({}", self.now())).arg("+inf");
-            read.arg("LIMIT").arg(offset).arg(PAGE);
+            read.arg("LIMIT").arg(offset).arg(LOOKED_AT);
             let page: Vec<Vec<u8>> = self.connections.ask(&read).await?;
             if page.is_empty() {
                 break;
@@ -130,11 +133,12 @@ impl RedisStore {
     }
 
     async fn living(&self, ids: &[GrantId]) -> Result<Vec<GrantId>, Unavailable> {
-        let mut reads = pipe();
-        for id in ids {
-            reads.cmd("HGET").arg(grant_key(*id)).arg("until");
-        }
-        let ends: Vec<Option<u64>> = self.connections.ask_all(&reads).await?;
+        let read = |id: &GrantId| {
+            let mut read = cmd("HGET");
+            read.arg(grant_key(*id)).arg("until");
+            vec![read]
+        };
+        let ends: Vec<Option<u64>> = self.connections.ask_all(ids.iter().map(read).collect()).await?;
         let now = self.now();
         let alive = ids.iter().zip(ends).filter(|(_, until)| until.is_some_and(|until| now < until));
         Ok(alive.map(|(id, _)| *id).collect())
@@ -142,14 +146,15 @@ impl RedisStore {
 
     /// Writes what the grant can be looked up by, and forgets what has ended there.
     async fn index(&self, record: &GrantRecord) -> Result<(), Unavailable> {
-        let mut writes = pipe();
-        for owner in &record.owners {
+        let write = |owner: &(Owner, Key)| {
             let key = owner_key(*owner);
-            writes.zrembyscore(&key, "-inf", self.now()).ignore();
-            writes.zadd(&key, &record.id.0[..], record.expires_at.millis()).ignore();
-            writes.cmd("PEXPIRE").arg(&key).arg(LONGEST_LIFE).ignore();
-        }
-        if record.owners.is_empty() { Ok(()) } else { self.connections.ask_all(&writes).await }
+            let mut longer = cmd("PEXPIRE");
+            longer.arg(&key).arg(LONGEST_LIFE);
+            let ended = Cmd::zrembyscore(&key, "-inf", self.now());
+            vec![ended, Cmd::zadd(&key, &record.id.0[..], record.expires_at.millis()), longer]
+        };
+        let writes = record.owners.iter().map(write).collect();
+        self.connections.ask_all::<Vec<Value>>(writes).await.map(drop)
     }
 
     /// Tells all replicas, and takes the grant out of what it was looked up by.
@@ -157,12 +162,10 @@ impl RedisStore {
         let lives = u64::try_from(FEED_LIVES.as_millis()).unwrap_or(u64::MAX);
         let append = Call::new(scripts::APPEND_TO_FEED, &FEED).with(self.now()).with(lives);
         let append = append.with(LONGEST_FEED).with(&id.0[..]);
-        let mut writes = pipe();
-        writes.add_command(append.0).ignore();
-        for owner in record.iter().flat_map(|record| &record.owners) {
-            writes.zrem(owner_key(*owner), &id.0[..]).ignore();
-        }
-        self.connections.ask_all(&writes).await
+        let owners = record.iter().flat_map(|record| &record.owners);
+        let forget = owners.map(|owner| vec![Cmd::zrem(owner_key(*owner), &id.0[..])]);
+        let writes = std::iter::once(vec![append.0]).chain(forget).collect();
+        self.connections.ask_all::<Vec<Value>>(writes).await.map(drop)
     }
 
     fn tombstone_ends(&self) -> Timestamp {

@@ -1,11 +1,11 @@
 //! The connections, and a breaker in front of them: while Redis is away, only one call in a quarter of a second
 //! finds that out, and all others are told at once.
 
-use super::address::Address;
+use super::address::{Address, Kind};
 use super::connection::{Connection, Manager};
 use crate::store::{OpenError, Unavailable};
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
-use bb8_redis::redis::{Cmd, FromRedisValue, Pipeline, RedisError};
+use bb8_redis::redis::{Cmd, FromRedisValue, RedisError, Value, from_redis_value, pipe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -14,6 +14,8 @@ use tokio::time::Instant;
 const MOST_CONNECTIONS: u32 = 16;
 /// How long a call waits for a connection.
 const CONNECTION_WITHIN: Duration = Duration::from_millis(500);
+/// How long a replica may take to have what a call has changed.
+const REPLICA_WITHIN_MILLIS: u64 = 500;
 /// How long the breaker stays open.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -21,11 +23,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct Connections {
     pool: Pool<Guarded>,
     breaker: Arc<Breaker>,
+    kind: Kind,
 }
 
 impl Connections {
     pub(super) fn new(address: Address) -> Result<Self, OpenError> {
-        let manager = Manager::new(address).map_err(|error| OpenError(format!("KVS_ADDR: TLS: {error}")))?;
+        let kind = address.kind.clone();
+        let manager = Manager::new(address).map_err(|error| OpenError(format!("KVS_ADDR: {error}")))?;
         let breaker = Arc::new(Breaker::default());
         let pool = Pool::builder()
             .max_size(MOST_CONNECTIONS)
@@ -35,21 +39,43 @@ impl Connections {
             .max_lifetime(None)
             .idle_timeout(None)
             .build_unchecked(Guarded { manager, breaker: Arc::clone(&breaker) });
-        Ok(Self { pool, breaker })
+        Ok(Self { pool, breaker, kind })
     }
 
     /// One command, one answer.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
         let mut connection = self.connection().await?;
-        let answer = command.query_async(&mut connection.redis).await;
+        let answer = command.query_async(&mut *connection).await;
         self.heard(&mut connection, answer)
     }
 
-    /// Many commands in one go.
-    pub(super) async fn ask_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Unavailable> {
+    /// One command whose effect survives a failover: where there are replicas, one of them has it too.
+    pub(super) async fn ask_durably<T: FromRedisValue>(&self, command: Cmd) -> Result<T, Unavailable> {
+        if self.kind == Kind::One {
+            return self.ask(&command).await;
+        }
+        let mut both = pipe();
+        both.add_command(command).cmd("WAIT").arg(1).arg(REPLICA_WITHIN_MILLIS);
         let mut connection = self.connection().await?;
-        let answer = commands.query_async(&mut connection.redis).await;
-        self.heard(&mut connection, answer)
+        let answer = both.query_async(&mut *connection).await;
+        let (answer, replicas): (T, u64) = self.heard(&mut connection, answer)?;
+        if replicas == 0 { Err(Unavailable("no replica of Redis answers".into())) } else { Ok(answer) }
+    }
+
+    /// Commands in groups, each about one slot; their answers in a row. In one go, but for a Cluster.
+    pub(super) async fn ask_all<T: FromRedisValue>(&self, groups: Vec<Vec<Cmd>>) -> Result<T, Unavailable> {
+        let mut connection = self.connection().await?;
+        let groups = if self.kind == Kind::Cluster { groups } else { vec![groups.concat()] };
+        let mut answers: Vec<Value> = Vec::new();
+        for group in groups.into_iter().filter(|group| !group.is_empty()) {
+            let mut commands = pipe();
+            for command in group {
+                commands.add_command(command);
+            }
+            let answer: Result<Vec<Value>, _> = commands.query_async(&mut *connection).await;
+            answers.extend(self.heard(&mut connection, answer)?);
+        }
+        from_redis_value(Value::Array(answers)).map_err(|error| Unavailable(format!("Redis: {error}")))
     }
 
     async fn connection(&self) -> Result<PooledConnection<'_, Guarded>, Unavailable> {

@@ -32,6 +32,14 @@ impl Kept {
         Self::new(Some(Redis::start().unwrap()))
     }
 
+    /// In the Redis at this address, which somebody else keeps.
+    pub(super) fn at(address: &str) -> Self {
+        let clock = Clock::manual(Clock::system().now());
+        let config = RedisConfig { address: Secret::new(address), password: None };
+        let store = Arc::new(Store::redis(config, clock.clone()).unwrap());
+        Self { store, clock, redis: None, folder: tempfile::tempdir().unwrap() }
+    }
+
     /// The same state, opened anew.
     pub(super) fn reopened(self) -> Self {
         let Self { store, clock, redis, folder } = self;

@@ -1,4 +1,10 @@
-//! A real Redis server for tests, from the machine's own packages.
+//! Real Redis servers for tests, from the machine's own packages.
+
+mod cluster;
+mod sentinels;
+
+pub use cluster::Cluster;
+pub use sentinels::Sentinels;
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -15,14 +21,38 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub struct Redis {
     port: u16,
     folder: TempDir,
+    arguments: Vec<String>,
     child: Mutex<Option<Child>>,
 }
 
 impl Redis {
     /// Starts one on a free port and waits until it answers.
     pub fn start() -> io::Result<Self> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let redis = Self { port, folder: tempfile::tempdir()?, child: Mutex::new(None) };
+        Self::start_with(&[])
+    }
+
+    /// Starts one with more settings, such as `--replicaof`.
+    fn start_with(settings: &[&str]) -> io::Result<Self> {
+        let port = free_port()?;
+        let number = port.to_string();
+        let usual = [
+            "--port",
+            &number,
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--rdbcompression",
+            "no",
+            "--bind",
+            "127.0.0.1",
+        ];
+        let arguments = usual.iter().chain(settings);
+        Self::run(port, tempfile::tempdir()?, arguments.map(|word| (*word).to_owned()).collect())
+    }
+
+    fn run(port: u16, folder: TempDir, arguments: Vec<String>) -> io::Result<Self> {
+        let redis = Self { port, folder, arguments, child: Mutex::new(None) };
         redis.resume()?;
         Ok(redis)
     }
@@ -64,18 +94,7 @@ impl Redis {
         // What [`Redis::dump`] wrote would be read again; there may be none.
         let _ = std::fs::remove_file(self.folder.path().join("dump.rdb"));
         let started = Command::new("redis-server")
-            .args([
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--rdbcompression",
-                "no",
-                "--bind",
-                "127.0.0.1",
-                "--port",
-                &self.port.to_string(),
-            ])
+            .args(&self.arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -118,9 +137,34 @@ impl Redis {
         Ok(answer)
     }
 
+    fn is_primary(&self) -> bool {
+        self.says(&["ROLE"], "master")
+    }
+
+    /// Whether its answer holds this text.
+    fn says(&self, words: &[&str], text: &str) -> bool {
+        self.command(words).is_ok_and(|answer| answer.contains(text))
+    }
+
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Asks until it is so.
+fn wait_until(what: &str, is_so: impl Fn() -> bool) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        if Instant::now() > deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, what.to_owned()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 impl Drop for Redis {

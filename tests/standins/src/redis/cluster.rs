@@ -1,0 +1,55 @@
+//! A Cluster: three primaries with a replica each.
+
+use super::{Redis, free_port, wait_until};
+use std::io;
+use std::process::{Command, Stdio};
+
+/// Six servers that share the slots; they end when this is dropped.
+pub struct Cluster {
+    /// The first three are primaries at the start.
+    pub nodes: Vec<Redis>,
+}
+
+impl Cluster {
+    /// Starts all six, and waits until the Cluster takes commands.
+    pub fn start() -> io::Result<Self> {
+        let node = || {
+            let bus = free_port()?.to_string();
+            let settings =
+                ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus];
+            Redis::start_with(&settings)
+        };
+        let nodes = (0..6).map(|_| node()).collect::<io::Result<Vec<_>>>()?;
+        let made = Command::new("redis-cli")
+            .args(["--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"])
+            .args(nodes.iter().map(Redis::address))
+            .stdin(Stdio::null())
+            .output()?;
+        if !made.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&made.stdout).into_owned()));
+        }
+        let cluster = Self { nodes };
+        let is_up = |node: &Redis| node.says(&["CLUSTER", "INFO"], "cluster_state:ok");
+        wait_until("the Cluster takes commands", || cluster.nodes.iter().all(is_up))?;
+        let follows = |node: &Redis| node.says(&["INFO", "replication"], "master_link_status:up");
+        wait_until("its replicas follow", || cluster.nodes.iter().filter(|node| follows(node)).count() == 3)?;
+        Ok(cluster)
+    }
+
+    /// Kills the primary that holds this key, waits until its replica has taken its place, and brings it back as a
+    /// replica: only then is anything in its slots acknowledged again.
+    pub fn fail_over(&self, key: &str) -> io::Result<()> {
+        let holds = |node: &&Redis| node.is_primary() && node.command(&["EXISTS", key]).is_ok();
+        let dying = self.nodes.iter().find(holds).ok_or_else(|| io::Error::other("no node holds it"))?;
+        dying.stop();
+        let primaries = || self.nodes.iter().filter(|node| node.is_primary()).count();
+        wait_until("the replica takes over", || primaries() == 3)?;
+        dying.resume()
+    }
+
+    /// `KVS_ADDR` for some of them.
+    pub fn address(&self) -> String {
+        let hosts: Vec<String> = self.nodes.iter().rev().take(3).map(Redis::address).collect();
+        format!("redis-cluster://{}", hosts.join(","))
+    }
+}

@@ -1,0 +1,67 @@
+//! A primary, its replica and three Sentinels who watch over them.
+
+use super::{Redis, free_port, wait_until};
+use std::fs;
+use std::io;
+
+/// What the Sentinels call the primary.
+const NAME: &str = "gateway";
+
+/// Two servers and three Sentinels; they end when this is dropped.
+pub struct Sentinels {
+    /// The primary at the start.
+    pub primary: Redis,
+    /// Takes over when the primary is gone.
+    pub replica: Redis,
+    watchers: Vec<Redis>,
+}
+
+impl Sentinels {
+    /// Starts all five, and waits until they know each other.
+    pub fn start() -> io::Result<Self> {
+        let primary = Redis::start()?;
+        let port = primary.port.to_string();
+        let follow = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
+        let replica = Redis::start_with(&follow)?;
+        let watchers = (0..3).map(|_| sentinel(&port)).collect::<io::Result<Vec<_>>>()?;
+        let servers = Self { primary, replica, watchers };
+        let follows = || servers.replica.says(&["INFO", "replication"], "master_link_status:up");
+        wait_until("the replica follows", follows)?;
+        let knows = |sentinel: &Redis| {
+            let told = sentinel.command(&["SENTINEL", "MASTER", NAME]).unwrap_or_default();
+            let number =
+                |name: &str| told.split("\r\n").skip_while(|line| *line != name).nth(2).map(str::to_owned);
+            number("num-other-sentinels").as_deref() == Some("2")
+                && number("num-slaves").as_deref() == Some("1")
+        };
+        wait_until("the Sentinels know each other", || servers.watchers.iter().all(knows))?;
+        Ok(servers)
+    }
+
+    /// Kills the primary, waits until the replica has taken its place, and brings it back as a replica: only then is
+    /// anything acknowledged again.
+    pub fn fail_over(&self) -> io::Result<()> {
+        self.primary.stop();
+        wait_until("the replica takes over", || self.replica.is_primary())?;
+        self.primary.resume()?;
+        // The Sentinels would tell it so too, ten seconds later.
+        self.primary.command(&["REPLICAOF", "127.0.0.1", &self.replica.port.to_string()]).map(drop)
+    }
+
+    /// `KVS_ADDR` for them.
+    pub fn address(&self) -> String {
+        let hosts: Vec<String> = self.watchers.iter().map(Redis::address).collect();
+        format!("redis-sentinel://{}/{NAME}", hosts.join(","))
+    }
+}
+
+fn sentinel(primary: &str) -> io::Result<Redis> {
+    let (port, folder) = (free_port()?, tempfile::tempdir()?);
+    let file = folder.path().join("sentinel.conf");
+    let settings = format!(
+        "bind 127.0.0.1\nport {port}\nsentinel monitor {NAME} 127.0.0.1 {primary} 2\n\
+         sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 2000\n"
+    );
+    fs::write(&file, settings)?;
+    Redis::run(port, folder, vec![file.display().to_string(), "--sentinel".to_owned()])
+}
