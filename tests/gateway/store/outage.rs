@@ -4,7 +4,7 @@ use super::kept::Kept;
 use super::{id, key};
 use gateway::clock::Clock;
 use gateway::secret::Secret;
-use gateway::store::{Cursor, RedisConfig, Store};
+use gateway::store::{Cursor, RedisConfig, Rotation, Store};
 use gateway_standins::redis::Redis;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -172,4 +172,17 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
     let refused = Store::embedded(folder.path(), Clock::system()).err().unwrap().to_string();
     assert!(refused.contains("was left as it is"), "{refused}");
     assert_eq!(fs::read(&path).unwrap(), b"these are not the records of a gateway");
+}
+
+#[tokio::test]
+async fn a_read_only_redis_refuses_what_changes_something_until_it_is_a_primary_again() {
+    let kept = Kept::redis();
+    kept.store.create_grant(kept.record(1)).await.unwrap();
+    kept.server().command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    assert!(kept.store.create_grant(kept.record(2)).await.is_err());
+    assert!(kept.store.rotate(id(1), kept.rotate(1)).await.is_err());
+    assert!(kept.store.revoke(id(1)).await.is_err());
+    kept.server().command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    assert!(recovers(&kept.store).await);
+    assert!(matches!(kept.store.rotate(id(1), kept.rotate(1)).await.unwrap(), Rotation::Fresh { .. }));
 }
