@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The documents whose tables end in a column of tests.
-const DOCUMENTS: &[&str] = &["docs/attacks.md", "docs/conformance.md", "docs/contract.md", "docs/operations.md"];
+const DOCUMENTS: &[&str] =
+    &["docs/attacks.md", "docs/conformance.md", "docs/contract.md", "docs/operations.md"];
 /// What may stand in that column instead: a rule that binds others, or a recommendation that is not followed yet.
 const EXCUSES: [&str; 2] = ["not ours: ", "not built: "];
 /// Where tests are, and whether those beside the code are in a module `tests` of their own.
