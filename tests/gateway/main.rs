@@ -11,6 +11,7 @@ mod clients;
 mod conformance;
 mod discovery;
 mod docs;
+mod hostile;
 mod layers;
 mod limits;
 mod login;

@@ -1,13 +1,12 @@
 //! Paths that go on to a server, and names that people read.
 
-use crate::{Target, text};
+use super::{Target, text};
 use gateway::pages::{displayable, displayable_host};
 use gateway::proxy;
 use percent_encoding::percent_decode;
 
 /// A path that is let through stays below its route, however often and by whom it is decoded.
 pub(super) const PATH: Target = Target {
-    name: "path",
     run: path,
     seeds: &[
         "/mcp/dice/mcp",
@@ -15,6 +14,8 @@ pub(super) const PATH: Target = Target {
         "/mcp/dice/%2e%2e/x",
         "/mcp/dice/a%2fb;c=d/..;x",
         "/mcp/dice/caf%C3%A9/.well-known",
+        "/mcp/dice\0",
+        "/mcp/dice/a%0d%0aHost:b",
     ],
 };
 
@@ -42,7 +43,6 @@ fn slashes(path: &[u8]) -> usize {
 
 /// What people are shown is one line of bounded length that reads in one direction.
 pub(super) const NAME: Target = Target {
-    name: "name",
     run: name,
     seeds: &[
         "Claude Code",

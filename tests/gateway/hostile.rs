@@ -1,0 +1,106 @@
+//! Whatever reads foreign input, fed with thousands of inputs that are nearly right: what must hold is not only that
+//! none panics, but what each promises. The inputs are the same at every run.
+
+mod credentials;
+mod oauth;
+mod text;
+
+/// One reader of foreign input.
+struct Target {
+    /// Reads the input; panics when a promise is broken.
+    run: fn(&[u8]),
+    /// Inputs that get far, and those that once broke a promise.
+    seeds: &'static [&'static str],
+}
+
+const TARGETS: &[Target] = &[
+    oauth::REDIRECT_URI,
+    oauth::AUTHORIZATION_REQUEST,
+    oauth::REGISTRATION,
+    oauth::CLIENT_AUTHENTICATION,
+    oauth::BEARER,
+    credentials::JWT,
+    credentials::KEY_SET,
+    credentials::SEALED,
+    text::PATH,
+    text::NAME,
+];
+
+/// The input as text, when it is text.
+fn text(input: &[u8]) -> Option<&str> {
+    std::str::from_utf8(input).ok()
+}
+
+const MUTATIONS: usize = 3_000;
+
+/// A small generator of numbers (`SplitMix64`): the same mutations at every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % bound.max(1) as u64).unwrap()
+    }
+}
+
+/// What parsers trip over.
+const PIECES: [&str; 24] = [
+    "",
+    "\0",
+    "%",
+    "%2e",
+    "%2F",
+    "%00",
+    "/",
+    "//",
+    "\\",
+    "..",
+    "@",
+    "#",
+    "?",
+    "&",
+    "=",
+    ":",
+    ".",
+    "\"",
+    "\u{202e}",
+    "\u{e9}",
+    "{",
+    "[",
+    "9999999999999999999",
+    "null",
+];
+
+fn mutated(seed: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+    let mut input = seed.to_vec();
+    for _ in 0..=numbers.below(4) {
+        let at = numbers.below(input.len() + 1);
+        let end = (at + numbers.below(8)).min(input.len());
+        match numbers.below(4) {
+            0 => drop(input.splice(at..end, PIECES[numbers.below(PIECES.len())].bytes())),
+            1 => drop(input.drain(at..end)),
+            2 if at < input.len() => input[at] ^= 1 << numbers.below(8),
+            _ => {
+                let copy = input[at..end].to_vec();
+                let to = numbers.below(input.len() + 1);
+                drop(input.splice(to..to, copy));
+            }
+        }
+    }
+    input
+}
+
+#[test]
+fn no_seed_and_no_mutation_of_one_breaks_a_promise() {
+    for target in TARGETS {
+        let mut numbers = Numbers(7);
+        for seed in target.seeds {
+            (target.run)(seed.as_bytes());
+            for _ in 0..MUTATIONS / target.seeds.len() {
+                (target.run)(&mutated(seed.as_bytes(), &mut numbers));
+            }
+        }
+    }
+}
