@@ -242,3 +242,17 @@ async fn what_is_handed_out_cannot_be_guessed() {
         }
     }
 }
+
+#[tokio::test]
+async fn no_cookie_holds_what_a_client_was_given() {
+    let world = World::start().await;
+    let client = world.client("/mcp/raw/echo").await;
+    let mut browser = Browser::new();
+    let code = client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
+    let tokens = client.redeem(&code).await.unwrap();
+    for (name, value) in browser.cookies(&world.base_url).unwrap() {
+        for given in [&code.code, &tokens.access_token, tokens.refresh_token.as_ref().unwrap()] {
+            assert!(!value.contains(&**given), "{name}");
+        }
+    }
+}
