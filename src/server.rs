@@ -6,6 +6,7 @@
 mod dispatch;
 mod filters;
 mod listener;
+mod patience;
 mod worker;
 
 use crate::gateway::Gateway;

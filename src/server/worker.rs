@@ -1,6 +1,7 @@
 //! One proxy thread: accepts connections and serves them.
 
 use super::dispatch::Dispatch;
+use super::patience::{FIRST_REQUEST, STALL, Unstalled, unless_silent};
 use super::{DRAIN, filters};
 use crate::gateway::Gateway;
 use crate::proxy::{Proxy, ProxyConfig};
@@ -9,6 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
+use std::cell::Cell;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -71,13 +73,19 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
             accepted = next(&listener, &shared.connections) => accepted,
         };
         let Some((stream, peer, permit)) = accepted else { continue };
-        let dispatch = Rc::clone(&dispatch);
-        let service = service_fn(move |request| Rc::clone(&dispatch).call(request, peer.ip()));
-        let connection = server.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection.into_owned());
+        let (dispatch, heard) = (Rc::clone(&dispatch), Rc::new(Cell::new(false)));
+        let asked = Rc::clone(&heard);
+        let service = service_fn(move |request| {
+            asked.set(true);
+            Rc::clone(&dispatch).call(request, peer.ip())
+        });
+        let stream = TokioIo::new(Unstalled::new(stream, STALL));
+        let connection = graceful.watch(server.serve_connection(stream, service).into_owned());
         tokio::task::spawn_local(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error, "a connection ended early");
+            match unless_silent(connection, &heard, FIRST_REQUEST).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::debug!(error, "a connection ended early"),
+                None => tracing::debug!("a connection was cut: nothing was asked for on it"),
             }
             drop(permit);
         });
