@@ -4,15 +4,20 @@
 //! copied or held back.
 
 mod body;
+mod client_body;
 mod connect;
+mod endpoint_event;
 mod headers;
+mod last_words;
 mod lease;
 mod location;
 mod path;
 mod pool;
+mod upload;
 mod upstream;
 
 pub use body::Body;
+pub use client_body::ClientBody;
 pub use headers::{Identity, repeats_mcp_header};
 pub use lease::{Lease, LeaseHandle};
 pub use path::is_normal;
@@ -20,7 +25,6 @@ pub use path::is_normal;
 use gateway_routes::Route;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
-use hyper::body::Incoming;
 use pool::Pool;
 use serde_json::json;
 use std::net::IpAddr;
@@ -91,6 +95,8 @@ enum Failed {
     BadPath,
     /// The body is longer than the route takes.
     TooLong,
+    /// The client stopped in the middle of its body.
+    TooSlow,
     /// No connection, or it broke.
     Unreachable,
     /// No connection, or no answer, in time.
@@ -108,7 +114,7 @@ impl Proxy {
 
     /// Forwards a request and its body; the answer's head is returned as soon as it is there. Dropping the
     /// future, or the answer's body, ends the call upstream.
-    pub async fn forward(&self, forward: Forward, body: Incoming) -> Response<Body> {
+    pub async fn forward(&self, forward: Forward, body: ClientBody) -> Response<Body> {
         let route = forward.route;
         match upstream::call(&self.pool, forward, body, self.keep_alive).await {
             Ok(response) => response,
@@ -127,6 +133,7 @@ impl Failed {
             Self::TooLong => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "the request body is longer than this server takes")
             }
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the request body took too long"),
             Self::Unreachable => (StatusCode::BAD_GATEWAY, "the MCP server cannot be reached"),
             Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "the MCP server did not answer in time"),
             Self::BadAnswer => {

@@ -1,5 +1,6 @@
 //! The body of every answer: whole, or streamed from a server with room for what a gateway adds and cuts.
 
+use super::endpoint_event::{EndpointEvent, Passed};
 use super::lease::Lease;
 use super::pool::Lent;
 use bytes::Bytes;
@@ -30,6 +31,8 @@ pub enum Cut {
     Upstream(hyper::Error),
     /// The lease was cancelled.
     Cancelled,
+    /// The server sends the client's messages, and its token with them, to somebody else.
+    Misdirected,
 }
 
 impl fmt::Display for Cut {
@@ -37,6 +40,7 @@ impl fmt::Display for Cut {
         match self {
             Self::Upstream(error) => write!(f, "the MCP server broke off: {error}"),
             Self::Cancelled => f.write_str("the grant behind the stream has ended"),
+            Self::Misdirected => f.write_str("the endpoint event leads out of the target"),
         }
     }
 }
@@ -50,6 +54,16 @@ pub(super) struct Streamed {
     /// Goes back to the pool when the body has ended as it should; dropped before that, it ends the call.
     lent: Option<Lent>,
     keep_alive: Option<KeepAlive>,
+    /// Until the first event is known.
+    endpoint: Option<Box<EndpointEvent>>,
+}
+
+/// What an open event stream gets beside what its server sends.
+pub(super) struct Events {
+    /// After how much silence there is a comment.
+    pub(super) keep_alive: Duration,
+    /// What is done to the first event.
+    pub(super) endpoint: Box<EndpointEvent>,
 }
 
 /// Keeps a silent event stream from looking dead to what is between us and the client.
@@ -92,66 +106,91 @@ impl Body {
         Self(Kind::Full(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
-    /// A server's body; `keep_alive` is for event streams alone.
-    pub(super) fn streamed(
-        incoming: Incoming,
-        lease: Lease,
-        lent: Lent,
-        keep_alive: Option<Duration>,
-    ) -> Self {
+    /// A server's body; `events` is for open event streams alone.
+    pub(super) fn streamed(incoming: Incoming, lease: Lease, lent: Lent, events: Option<Events>) -> Self {
+        let (keep_alive, endpoint) = events.map(|events| (events.keep_alive, events.endpoint)).unzip();
         let keep_alive = keep_alive.map(|after| KeepAlive {
             after,
             sleep: Box::pin(sleep(after)),
             boundary: Boundary::START,
         });
-        let mut streamed = Streamed { incoming, lease, lent: Some(lent), keep_alive };
+        let mut streamed = Streamed { incoming, lease, lent: Some(lent), keep_alive, endpoint };
         streamed.give_back_at_end();
         Self(Kind::Streamed(streamed))
     }
 }
 
+type Polled = Poll<Option<Result<Frame<Bytes>, Cut>>>;
+
 impl Streamed {
     fn give_back_at_end(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(lent) = self.lent.take()
-        {
+        if self.incoming.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(lent) = self.lent.take() {
             lent.give_back();
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream() && self.endpoint.as_ref().is_none_or(|endpoint| endpoint.is_empty())
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Polled {
         if self.lease.poll_cancelled(context).is_ready() {
-            self.lent = None;
-            return Poll::Ready(Some(Err(Cut::Cancelled)));
+            return self.cut(Cut::Cancelled);
         }
         loop {
             match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
                     // Trailers are hop-by-hop here: we do not send `TE`.
                     let Ok(data) = frame.into_data() else { continue };
-                    if let Some(keep_alive) = &mut self.keep_alive {
-                        keep_alive.boundary.pass(&data);
-                        keep_alive.restart();
+                    match self.first_event(data) {
+                        Passed::Held => {}
+                        Passed::Done(data) => return self.send(data),
+                        Passed::Refused => return self.cut(Cut::Misdirected),
                     }
-                    self.give_back_at_end();
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                Poll::Ready(Some(Err(error))) => {
-                    self.lent = None;
-                    return Poll::Ready(Some(Err(Cut::Upstream(error))));
-                }
+                Poll::Ready(Some(Err(error))) => return self.cut(Cut::Upstream(error)),
                 Poll::Ready(None) => {
-                    if let Some(lent) = self.lent.take() {
-                        lent.give_back();
-                    }
-                    return Poll::Ready(None);
+                    self.give_back();
+                    let rest = self.endpoint.take().map(|endpoint| endpoint.rest()).unwrap_or_default();
+                    return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
                 }
                 Poll::Pending => return self.poll_keep_alive(context),
             }
         }
     }
 
-    fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn first_event(&mut self, data: Bytes) -> Passed {
+        let Some(endpoint) = &mut self.endpoint else { return Passed::Done(data) };
+        let passed = endpoint.pass(&data);
+        if !matches!(passed, Passed::Held) {
+            self.endpoint = None;
+        }
+        passed
+    }
+
+    fn send(&mut self, data: Bytes) -> Polled {
+        if let Some(keep_alive) = &mut self.keep_alive {
+            keep_alive.boundary.pass(&data);
+            keep_alive.restart();
+        }
+        self.give_back_at_end();
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    /// Ends the call, and its connection with it.
+    fn cut(&mut self, why: Cut) -> Polled {
+        self.lent = None;
+        tracing::debug!(%why, "an answer was cut");
+        Poll::Ready(Some(Err(why)))
+    }
+
+    fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Polled {
         let Some(keep_alive) = &mut self.keep_alive else { return Poll::Pending };
         loop {
             ready!(keep_alive.sleep.as_mut().poll(context));
@@ -173,10 +212,7 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
         match &mut self.get_mut().0 {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Streamed(streamed) => streamed.poll(context),
@@ -186,7 +222,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Full(bytes) => bytes.is_none(),
-            Kind::Streamed(streamed) => streamed.incoming.is_end_stream(),
+            Kind::Streamed(streamed) => streamed.is_end_stream(),
         }
     }
 

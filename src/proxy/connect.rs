@@ -1,5 +1,6 @@
 //! New connections to a target.
 
+use super::last_words::LastWords;
 use super::pool::Sender;
 use gateway_routes::Target;
 use hyper::client::conn::http1;
@@ -29,7 +30,7 @@ pub(super) async fn connect(target: &Target, tls: &Arc<rustls::ClientConfig>) ->
 
 async fn handshake(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Result<Sender, Failure> {
     let (sender, connection) =
-        http1::Builder::new().max_buf_size(LARGEST_HEAD).handshake(TokioIo::new(stream)).await?;
+        http1::Builder::new().max_buf_size(LARGEST_HEAD).handshake(TokioIo::new(LastWords(stream))).await?;
     tokio::task::spawn_local(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection to an MCP server ended early");

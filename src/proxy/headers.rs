@@ -34,8 +34,8 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
-/// What servers and frameworks believe about who is asking, or from where. Compared with `_` read as `-`: CGI-like
-/// servers cannot tell the two.
+/// What servers and frameworks believe about who is asking, or from where. Compared with every other sign read as
+/// `-`: CGI-like servers make `_` of all of them and cannot tell which it was.
 const IDENTITY_PREFIXES: [&str; 18] = [
     "x-forwarded",
     "x-gateway-",
@@ -92,10 +92,13 @@ const SENSITIVE_ANSWERS: [HeaderName; 11] = [
 /// What a header value cannot hold as it is, and the separator of lists.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%').add(b',');
 
-/// Whether a header of the MCP protocol stands twice: two parsers might each read another one.
+/// Whether a header of the MCP protocol stands twice, or has a look-alike: two parsers might each read another one.
 pub fn repeats_mcp_header(headers: &HeaderMap) -> bool {
-    let ours = |name: &&HeaderName| name.as_str().starts_with("mcp-");
-    headers.keys().filter(ours).any(|name| headers.get_all(name).iter().nth(1).is_some())
+    let ours = |name: &&HeaderName| name.as_str().starts_with("mcp");
+    headers.keys().filter(ours).any(|name| {
+        let is_look_alike = !is_dashed(name.as_str()) && dashed_form(name.as_str()).starts_with("mcp-");
+        is_look_alike || name.as_str().starts_with("mcp-") && headers.get_all(name).iter().nth(1).is_some()
+    })
 }
 
 /// Makes the headers of a request those that the server may see.
@@ -160,17 +163,25 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 fn claims_identity(name: &HeaderName) -> bool {
     let name = name.as_str();
     let dashed;
-    let name = if name.contains('_') {
-        dashed = name.replace('_', "-");
-        &dashed
-    } else {
+    let name = if is_dashed(name) {
         name
+    } else {
+        dashed = dashed_form(name);
+        &dashed
     };
     IDENTITY_NAMES.contains(&name)
         || name == "forwarded"
         || name == "authorization"
         || name == "cookie"
         || IDENTITY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn is_dashed(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn dashed_form(name: &str) -> String {
+    name.replace(|sign: char| !sign.is_ascii_alphanumeric(), "-")
 }
 
 fn encoded(text: &str) -> String {
@@ -196,6 +207,9 @@ mod tests {
         assert!(!repeats_mcp_header(&headers));
         headers.append("Mcp-Method", HeaderValue::from_static("tools/call"));
         assert!(repeats_mcp_header(&headers));
+        let mut headers = HeaderMap::new();
+        headers.append("mcp_session-id", HeaderValue::from_static("1"));
+        assert!(repeats_mcp_header(&headers));
     }
 
     #[test]
@@ -203,6 +217,7 @@ mod tests {
         for name in [
             "x-forwarded-user",
             "x_forwarded_groups",
+            "x.forwarded~user",
             "x-real-ip",
             "x-original-url",
             "remote_user",

@@ -3,7 +3,22 @@
 use gateway_routes::Route;
 use http::HeaderValue;
 use http::uri::Uri;
+use std::sync::Arc;
 use url::Url;
+
+/// What was asked of a server: where its answer points to is read from there.
+pub(super) struct Asked {
+    pub(super) route: &'static Route,
+    pub(super) uri: Uri,
+    pub(super) base_url: Arc<str>,
+}
+
+impl Asked {
+    /// Where the client finds what the server points to; `None` when that is out of the target.
+    pub(super) fn rewritten(&self, location: &HeaderValue) -> Option<HeaderValue> {
+        rewritten(location, &self.uri, self.route, &self.base_url)
+    }
+}
 
 /// The `Location` for the client; `None` when it leads out of the target.
 pub(super) fn rewritten(

@@ -1,6 +1,6 @@
 //! Idle connections to the targets, one thread's own.
 
-use super::upstream::RequestBody;
+use super::upload::{Progress, Upload};
 use super::{Failed, ProxyConfig, connect};
 use gateway_routes::Route;
 use hyper::client::conn::http1::SendRequest;
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use tokio::time::Instant;
 
-pub(super) type Sender = SendRequest<RequestBody>;
+pub(super) type Sender = SendRequest<Upload>;
 /// Scheme and authority of a target.
 type Target = (bool, &'static str);
 
@@ -32,6 +32,8 @@ pub(super) struct Lent {
     pub(super) sender: Sender,
     target: Target,
     pool: Pool,
+    /// How far the body is that goes over it.
+    progress: Progress,
     /// Whether it carried requests before: the server may have closed it meanwhile.
     pub(super) used: bool,
 }
@@ -42,19 +44,20 @@ impl Pool {
     }
 
     /// The connection that was given back last and still works, else a new one.
-    pub(super) async fn lend(&self, route: &'static Route) -> Result<Lent, Failed> {
+    pub(super) async fn lend(&self, route: &'static Route, progress: &Progress) -> Result<Lent, Failed> {
         let target = target_of(route);
         while let Some(mut sender) = self.idle(target) {
-            // It was given back with its last answer read, so this waits for a turn of its task at most.
+            // Its last request was sent and its last answer read, so this waits for a turn of its task at most.
             if sender.ready().await.is_ok() {
-                return Ok(Lent { sender, target, pool: self.clone(), used: true });
+                let progress = progress.clone();
+                return Ok(Lent { sender, target, pool: self.clone(), progress, used: true });
             }
         }
-        self.connect(route).await
+        self.connect(route, progress).await
     }
 
     /// A new connection.
-    pub(super) async fn connect(&self, route: &'static Route) -> Result<Lent, Failed> {
+    pub(super) async fn connect(&self, route: &'static Route, progress: &Progress) -> Result<Lent, Failed> {
         let connecting = connect::connect(&route.target, &self.0.config.tls);
         let connected = tokio::time::timeout(route.connect_timeout, connecting).await;
         let sender = match connected {
@@ -65,7 +68,8 @@ impl Pool {
             }
             Err(_) => return Err(Failed::TimedOut),
         };
-        Ok(Lent { sender, target: target_of(route), pool: self.clone(), used: false })
+        let (target, pool) = (target_of(route), self.clone());
+        Ok(Lent { sender, target, pool, progress: progress.clone(), used: false })
     }
 
     fn idle(&self, target: Target) -> Option<Sender> {
@@ -85,9 +89,10 @@ fn target_of(route: &Route) -> Target {
 }
 
 impl Lent {
-    /// Gives the connection back; its last answer has been read to the end.
+    /// Gives the connection back; its last answer has been read to the end. A server may answer before it has
+    /// read the request: such a connection would stay busy with the rest of it.
     pub(super) fn give_back(self) {
-        if self.sender.is_closed() {
+        if self.sender.is_closed() || !self.progress.is_sent() {
             return;
         }
         let most = self.pool.0.config.most_idle;

@@ -1,119 +1,59 @@
 //! One call to a server: the request out, the answer's head back.
 
-use super::body::Body;
+use super::body::{Body, Events};
+use super::endpoint_event::EndpointEvent;
 use super::lease::Lease;
+use super::location::Asked;
 use super::pool::{Lent, Pool};
-use super::{Failed, Forward, headers, location, path};
-use bytes::Bytes;
+use super::upload::{Progress, Upload};
+use super::{ClientBody, Failed, Forward, headers, path};
 use gateway_routes::Route;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LOCATION};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response, StatusCode, Version};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use hyper::body::Incoming;
-use std::cell::Cell;
-use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// The client's body on its way, no longer than the route takes.
-pub(super) struct RequestBody {
-    incoming: Incoming,
-    left: u64,
-    /// Tells the caller why sending failed.
-    too_long: Rc<Cell<bool>>,
-}
-
-/// Why sending a body was given up.
-#[derive(Debug)]
-pub(super) enum Unsendable {
-    Client(hyper::Error),
-    TooLong,
-}
-
-impl fmt::Display for Unsendable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Client(error) => write!(f, "the client broke off: {error}"),
-            Self::TooLong => f.write_str("the body is longer than the route takes"),
-        }
-    }
-}
-
-impl std::error::Error for Unsendable {}
-
-impl http_body::Body for RequestBody {
-    type Data = Bytes;
-    type Error = Unsendable;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Unsendable>>> {
-        loop {
-            let frame = match std::task::ready!(Pin::new(&mut self.incoming).poll_frame(context)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(Unsendable::Client(error)))),
-                Some(Ok(frame)) => frame,
-            };
-            // A client's trailers could repeat headers that were looked at and removed.
-            let Ok(data) = frame.into_data() else { continue };
-            let Some(left) = self.left.checked_sub(data.len() as u64) else {
-                self.too_long.set(true);
-                return Poll::Ready(Some(Err(Unsendable::TooLong)));
-            };
-            self.left = left;
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
+/// How long a client may pause in the middle of its body.
+const UPLOAD_PAUSE: Duration = Duration::from_secs(30);
 
 /// Sends the request and waits for the answer's head.
 pub(super) async fn call(
     pool: &Pool,
     forward: Forward,
-    body: Incoming,
+    body: ClientBody,
     keep_alive: Duration,
 ) -> Result<Response<Body>, Failed> {
     let Forward { route, base_url, mut lease, .. } = forward;
-    let too_long = Rc::new(Cell::new(false));
     if body.size_hint().lower() > route.max_body {
         return Err(Failed::TooLong);
     }
-    let body = RequestBody { incoming: body, left: route.max_body, too_long: Rc::clone(&too_long) };
+    let body = Upload::new(body, route.max_body, UPLOAD_PAUSE);
+    let progress = body.progress();
     let head = (forward.head, forward.rest);
     let request = request(route, head, (forward.address, &base_url, forward.identity.as_ref()), body)?;
-    let asked = request.uri().clone();
+    let asked = Asked { route, uri: request.uri().clone(), base_url };
+    let sent = send(pool, route, request, &progress);
     let answered = tokio::select! {
-        answered = tokio::time::timeout(route.response_timeout, send(pool, route, request)) => answered,
+        answered = tokio::time::timeout(route.response_timeout, sent) => answered,
         () = poll_fn(|context| lease.poll_cancelled(context)) => return Err(Failed::Unreachable),
     };
     let (response, lent) = match answered {
-        Err(_) => return Err(Failed::TimedOut),
-        Ok(Err(_)) if too_long.get() => return Err(Failed::TooLong),
-        Ok(Err(failed)) => return Err(failed),
+        Err(_) => return Err(progress.overdue()),
+        Ok(Err(failed)) => return Err(progress.fault().unwrap_or(failed)),
         Ok(Ok(answer)) => answer,
     };
-    answer(response, (route, &asked, &base_url), (lease, lent), keep_alive)
+    answer(response, asked, (lease, lent), keep_alive)
 }
 
 fn request(
     route: &'static Route,
     (mut head, rest): (http::request::Parts, usize),
     (peer, base_url, identity): (std::net::IpAddr, &str, Option<&headers::Identity>),
-    body: RequestBody,
-) -> Result<Request<RequestBody>, Failed> {
+    body: Upload,
+) -> Result<Request<Upload>, Failed> {
     let path = head.uri.path_and_query().ok_or(Failed::BadPath)?;
     let target = path::target(route, rest, path).ok_or(Failed::BadPath)?;
     head.uri = Uri::from(PathAndQuery::try_from(target).map_err(|_| Failed::BadPath)?);
@@ -129,9 +69,10 @@ fn request(
 async fn send(
     pool: &Pool,
     route: &'static Route,
-    mut request: Request<RequestBody>,
+    mut request: Request<Upload>,
+    progress: &Progress,
 ) -> Result<(Response<Incoming>, Lent), Failed> {
-    let mut lent = pool.lend(route).await?;
+    let mut lent = pool.lend(route, progress).await?;
     loop {
         let mut failed = match lent.sender.try_send_request(request).await {
             Ok(response) => return Ok((response, lent)),
@@ -143,16 +84,17 @@ async fn send(
             return Err(Failed::Unreachable);
         };
         request = unsent;
-        lent = pool.connect(route).await?;
+        lent = pool.connect(route, progress).await?;
     }
 }
 
 fn answer(
     response: Response<Incoming>,
-    (route, asked, base_url): (&'static Route, &Uri, &str),
+    asked: Asked,
     (lease, lent): (Lease, Lent),
     keep_alive: Duration,
 ) -> Result<Response<Body>, Failed> {
+    let route = asked.route;
     let (mut head, incoming) = response.into_parts();
     // The client cannot help a server that does not trust the gateway; it would throw its own token away.
     let hopeless = [
@@ -166,12 +108,13 @@ fn answer(
     }
     headers::toward_client(&mut head.headers);
     if let Some(to) = head.headers.get(LOCATION) {
-        let to = location::rewritten(to, asked, route, base_url).ok_or(Failed::BadAnswer)?;
+        let to = asked.rewritten(to).ok_or(Failed::BadAnswer)?;
         head.headers.insert(LOCATION, to);
     }
-    let keep_alive = is_open_event_stream(&head).then_some(keep_alive);
+    let events = is_open_event_stream(&head)
+        .then(|| Events { keep_alive, endpoint: Box::new(EndpointEvent::new(asked)) });
     head.version = Version::HTTP_11;
-    Ok(Response::from_parts(head, Body::streamed(incoming, lease, lent, keep_alive)))
+    Ok(Response::from_parts(head, Body::streamed(incoming, lease, lent, events)))
 }
 
 /// An event stream that we may add comments to: no content coding, no promised length.

@@ -5,12 +5,12 @@ use crate::access;
 use crate::decision::{Admitted, Decision, Head, Inspect, address_of};
 use crate::encoding;
 use crate::gateway::Gateway;
-use crate::proxy::{Body, Proxy};
+use crate::proxy::{Body, ClientBody, Proxy};
 use crate::reply::Outcome;
 use bytes::Bytes;
-use http::header::{HOST, STRICT_TRANSPORT_SECURITY};
+use http::header::{ALLOW, HOST, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -36,8 +36,11 @@ impl<F: Filters> Dispatch<F> {
     /// Answers one request.
     pub(super) async fn call(self: Rc<Self>, request: Request<Incoming>, peer: IpAddr) -> Answered {
         let (parts, body) = request.into_parts();
+        let body = ClientBody::new(body, &parts);
         let request_id = encoding::encode(self.gateway.entropy.bytes::<12>());
-        let mut response = if self.is_for_us(&parts) {
+        let mut response = if let Some(refusal) = refuse_target(&parts) {
+            refusal.map(Body::full)
+        } else if self.is_for_us(&parts) {
             let address = address_of(peer, &parts.headers, self.gateway.site.trusted_proxies);
             let head = Head { parts, address, request_id: request_id.clone() };
             self.answer(head, body).await
@@ -73,7 +76,7 @@ impl<F: Filters> Dispatch<F> {
         name.eq_ignore_ascii_case(self.gateway.base_url.authority())
     }
 
-    async fn answer(&self, head: Head, body: Incoming) -> Response<Body> {
+    async fn answer(&self, head: Head, body: ClientBody) -> Response<Body> {
         match self.decide(head).await {
             Decision::Answer(response) => response.map(Body::full),
             Decision::Forward(admitted) => {
@@ -95,7 +98,7 @@ impl<F: Filters> Dispatch<F> {
     }
 
     /// Reads the body, bounded in size and time, and goes on where the store and Okta are.
-    async fn inspect(&self, inspect: Inspect, body: Incoming) -> Response<Bytes> {
+    async fn inspect(&self, inspect: Inspect, body: ClientBody) -> Response<Bytes> {
         let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, inspect.limit).collect());
         match read.await {
             Ok(Ok(body)) => {
@@ -110,6 +113,19 @@ impl<F: Filters> Dispatch<F> {
             Err(_) => access::error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
         }
     }
+}
+
+/// What no endpoint here is asked with: tunnels, echoes of the request, and targets that have no path.
+fn refuse_target(head: &Parts) -> Option<Response<Bytes>> {
+    if [Method::CONNECT, Method::TRACE].contains(&head.method) {
+        let mut refusal = access::error(StatusCode::METHOD_NOT_ALLOWED, "no endpoint here has that method");
+        let methods = HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS");
+        refusal.headers_mut().insert(ALLOW, methods);
+        return Some(refusal);
+    }
+    let message = "ask for a path: there is nothing that concerns the server as a whole";
+    let has_path = head.uri.path().starts_with('/');
+    (!has_path).then(|| access::error(StatusCode::BAD_REQUEST, message))
 }
 
 fn has_one_host(head: &Parts) -> bool {

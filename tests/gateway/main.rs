@@ -19,7 +19,6 @@ mod process;
 mod proxy;
 mod refresh;
 mod registration;
-mod replicas;
 mod resilience;
 mod revocation;
 mod secrets;

@@ -1,5 +1,8 @@
 //! What goes to an MCP server and what comes back.
 
+mod connections;
+mod streams;
+
 use crate::harness::{Keep, SiteOf, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::Login;

@@ -1,0 +1,165 @@
+//! Connections on both sides: what neither a client nor a server can do to the others.
+
+use super::{SOON, Signed};
+use crate::harness::{SiteOf, http};
+use gateway_routes::Route;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// A server that answers every head with these bytes, whatever follows it, and then closes or not.
+async fn hasty(answer: &'static str, closes: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer_heads(stream, answer, closes));
+        }
+    });
+    address.to_string()
+}
+
+/// A server that says something else than TLS to everyone.
+async fn without_tls() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            stream.write_all(b"220 mail.example.com\r\n").await.unwrap();
+        }
+    });
+    address.to_string()
+}
+
+async fn answer_heads(mut stream: TcpStream, answer: &str, closes: bool) {
+    let mut seen = Vec::new();
+    while let Ok(1..) = stream.read_buf(&mut seen).await {
+        if seen.windows(4).any(|end| end == b"\r\n\r\n") {
+            seen.clear();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if closes {
+                return;
+            }
+        }
+    }
+}
+
+/// Routes `/mcp/raw/` to that server.
+fn to(server: &str) -> impl FnOnce(SiteOf) -> SiteOf {
+    let target = format!("http://{server}");
+    move |site| site.route("/mcp/raw/", &target, |route| route)
+}
+
+fn patient_for_100_ms(route: Route) -> Route {
+    let soon = Duration::from_millis(100);
+    Route { connect_timeout: soon, response_timeout: soon, ..route }
+}
+
+fn upload(signed: &Signed, framing: &str) -> String {
+    let token = &signed.token;
+    format!(
+        "POST /mcp/raw/upload HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer {token}\r\n{framing}\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_a_body_unread_and_closes_is_heard() {
+    let refusal = "HTTP/1.1 413 Payload Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope";
+    let signed = Signed::in_to(to(&hasty(refusal, true).await)).await;
+    let body = format!("80000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x8_0000));
+    let answer =
+        signed.world.raw(&(upload(&signed, "Connection: close\r\nTransfer-Encoding: chunked") + &body)).await;
+    assert_eq!(answer.status, 413, "{}", answer.text);
+    assert!(answer.text.ends_with("nope"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_a_body_is_still_under_way_is_given_to_nobody_else() {
+    let hasty = hasty("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly", false).await;
+    let signed = Signed::in_to(to(&hasty)).await;
+    let address = signed.world.base_url.trim_start_matches("http://");
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    let head = upload(&signed, "Content-Length: 100").replace("HOST", address);
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    while !answer.ends_with("early") {
+        let mut piece = [0; 1024];
+        let length = timeout(SOON, slow.read(&mut piece)).await.unwrap().unwrap();
+        answer += std::str::from_utf8(&piece[..length]).unwrap();
+    }
+    let other = timeout(SOON, signed.get("/mcp/raw/echo")).await.unwrap();
+    assert_eq!(other.text().await.unwrap(), "early");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_in_its_body_is_408_and_not_the_servers_fault() {
+    let signed = Signed::in_to(|site| site.change("/mcp/raw/", patient_for_100_ms)).await;
+    let answer = signed.world.raw(&(upload(&signed, "Content-Length: 100") + "and then")).await;
+    assert_eq!(answer.status, 408, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_sends_all_of_its_body_first() {
+    let signed = Signed::in_to(|site| site).await;
+    let head = "POST /mcp/raw/upload HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = format!("300000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x30_0000));
+    let next = "GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n";
+    let answer = signed.world.raw(&[head, &body, next].concat()).await;
+    assert_eq!(answer.status, 401, "{}", answer.text);
+    assert!(answer.text.contains("HTTP/1.1 200 OK"), "the connection goes on: {}", answer.text);
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_says_nothing_to_tls_is_a_504_and_one_without_tls_a_502() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain = without_tls().await;
+    let targets = [format!("https://{}", silent.local_addr().unwrap()), format!("https://{plain}")];
+    let site = |site: SiteOf| {
+        let site = site.route("/mcp/silent/", &targets[0], patient_for_100_ms);
+        site.route("/mcp/plain/", &targets[1], |route| route)
+    };
+    let signed = Signed::in_to(site).await;
+    for (path, status) in [("/mcp/silent/mcp", 504), ("/mcp/plain/mcp", 502)] {
+        let (_, tokens) = signed.world.sign_in(path, "alice").await;
+        let request = http().get(signed.world.url(path)).bearer_auth(tokens.access_token);
+        assert_eq!(request.send().await.unwrap().status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn tunnels_echoes_and_targets_without_a_path_are_refused() {
+    let signed = Signed::in_to(|site| site).await;
+    for (line, status) in [
+        ("CONNECT HOST HTTP/1.1", 405),
+        ("CONNECT evil.example.com:443 HTTP/1.1", 405),
+        ("TRACE /mcp/raw/echo HTTP/1.1", 405),
+        ("OPTIONS * HTTP/1.1", 400),
+        ("GET * HTTP/1.1", 400),
+        ("GET HOST HTTP/1.1", 400),
+        ("GET http://HOST/healthz HTTP/1.1", 200),
+        ("GET http://HOST HTTP/1.1", 200),
+    ] {
+        let token = &signed.token;
+        let rest = format!("Host: HOST\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+        let answer = signed.world.raw(&format!("{line}\r\n{rest}")).await;
+        assert_eq!(answer.status, status, "{line}: {}", answer.text);
+    }
+    assert!(signed.world.backend.requests().is_empty());
+}
+
+#[tokio::test]
+async fn http_2_carries_bodies_and_event_streams_both_ways() {
+    let signed = Signed::in_to(|site| site).await;
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let upload = http2.post(signed.world.url("/mcp/raw/upload")).bearer_auth(&signed.token);
+    assert_eq!(upload.body(vec![b'x'; 1 << 20]).send().await.unwrap().status(), 200);
+    assert_eq!(signed.world.backend.uploaded(), 1 << 20);
+    let stream = http2.get(signed.world.url("/mcp/raw/sse/silent")).bearer_auth(&signed.token);
+    let mut stream = timeout(SOON, stream.send()).await.unwrap().unwrap();
+    signed.world.backend.release("hello").await;
+    let event = timeout(SOON, stream.chunk()).await.unwrap().unwrap().unwrap();
+    assert_eq!(event, "data: hello\n\n");
+    drop(stream);
+    assert!(signed.world.backend.wait_aborted(1).await);
+}
