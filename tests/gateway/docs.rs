@@ -129,6 +129,23 @@ fn every_row_has_an_id_of_its_own() {
 }
 
 #[test]
+fn a_row_that_another_one_points_to_is_there() {
+    for document in DOCUMENTS {
+        let rows = rows(document);
+        let ids: HashSet<&str> = rows.iter().map(|row| &*row[0]).collect();
+        let tables: HashSet<&str> = ids.iter().filter_map(|id| Some(id.rsplit_once('-')?.0)).collect();
+        let words =
+            rows.iter().flatten().flat_map(|cell| cell.split(|c: char| !(c.is_alphanumeric() || c == '-')));
+        let points = words.filter(|word| {
+            let parts = word.rsplit_once('-');
+            parts.is_some_and(|(table, row)| tables.contains(table) && row.parse::<u16>().is_ok())
+        });
+        let gone: Vec<&str> = points.filter(|id| !ids.contains(id)).collect();
+        assert!(gone.is_empty(), "{document}: {gone:?}");
+    }
+}
+
+#[test]
 fn a_test_that_is_ignored_or_gone_would_be_noticed() {
     let text = "#[test]\nfn runs() {}\n#[tokio::test(flavor = \"x\")]\nasync fn runs_too() {}\n\
                 #[test]\n#[ignore = \"slow\"]\nfn does_not() {}\n";

@@ -1,5 +1,6 @@
 //! A world for a test: Okta, MCP servers and a gateway in front of them, all on ports of their own.
 
+mod balancer;
 pub(crate) mod binary;
 pub(crate) mod drivers;
 pub(crate) mod ports;
@@ -235,13 +236,26 @@ impl Drop for World {
 
 /// A port of ours: others cannot bind it, the gateway's listeners (`SO_REUSEPORT`) can.
 fn reserve_port() -> (socket2::Socket, u16) {
+    let socket = bind(0);
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+    (socket, port)
+}
+
+/// A listener of our own on a port that we have reserved.
+fn listen_on(port: u16) -> tokio::net::TcpListener {
+    let socket = bind(port);
+    socket.listen(1024).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    tokio::net::TcpListener::from_std(socket.into()).unwrap()
+}
+
+fn bind(port: u16) -> socket2::Socket {
     let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
     socket.set_only_v6(false).unwrap();
     socket.set_reuse_address(true).unwrap();
     socket.set_reuse_port(true).unwrap();
-    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()).unwrap();
-    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
-    (socket, port)
+    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into()).unwrap();
+    socket
 }
 
 /// One crypto provider for all of TLS, before anything builds a client.

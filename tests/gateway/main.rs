@@ -19,6 +19,7 @@ mod process;
 mod proxy;
 mod refresh;
 mod registration;
+mod replicas;
 mod resilience;
 mod revocation;
 mod secrets;

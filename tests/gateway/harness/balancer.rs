@@ -1,0 +1,101 @@
+//! A balancer at the gateway's own address that sends each request to another replica than the one before.
+
+use super::{Replica, World, listen_on};
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// Replicas in place of the one gateway of a world.
+pub(crate) struct Balancer {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    replicas: Mutex<Vec<Arc<Replica>>>,
+    served: AtomicUsize,
+}
+
+impl World {
+    /// Ends the gateway and puts this many replicas in its place. They share what `Keep::Redis` keeps.
+    pub(crate) async fn balanced(&mut self, count: usize) -> Balancer {
+        self.down().await;
+        let replicas = (0..count).map(|_| Arc::new(self.replica())).collect();
+        let shared = Arc::new(Shared { replicas: Mutex::new(replicas), served: AtomicUsize::new(0) });
+        let listener = listen_on(self.port);
+        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Balancer { shared, task }
+    }
+}
+
+impl Balancer {
+    /// Exchanges each replica in turn for one that is started now, with some traffic before each. What is replaced
+    /// gets no further requests, and ends when those that it has are answered.
+    pub(crate) async fn roll(&self, world: &World) {
+        let count = self.shared.replicas.lock().unwrap().len();
+        for place in 0..count {
+            let fresh = Arc::new(world.replica());
+            self.shared.replicas.lock().unwrap()[place] = fresh;
+            let so_far = self.served();
+            while self.served() < so_far + 12 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// How many requests have been answered.
+    pub(crate) fn served(&self) -> usize {
+        self.shared.served.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(serve(stream, Arc::clone(&shared)));
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let answer = service_fn(|request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(forward(request, &shared).await) }
+    });
+    // A client that goes away ends its connection with an error.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+}
+
+/// Answers whole: what is asked for here ends.
+async fn forward(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let replica = {
+        let replicas = shared.replicas.lock().unwrap();
+        let next = shared.served.fetch_add(1, Ordering::SeqCst) % replicas.len();
+        Arc::clone(&replicas[next])
+    };
+    let asked = replica.request(head.method, head.uri.path_and_query().unwrap().as_str());
+    let answer = asked.headers(head.headers).body(body).send().await.unwrap();
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    for hop in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        response.headers_mut().remove(hop);
+    }
+    *response.body_mut() = answer.bytes().await.unwrap().into();
+    response
+}

@@ -1,0 +1,62 @@
+//! Many gateways that are one: each request of a client reaches another replica than the one before.
+
+use crate::harness::{Keep, World, http};
+use gateway_standins::client::Client;
+use serde_json::json;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::task::JoinSet;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_login_may_reach_another_replica_at_each_step() {
+    let mut world = World::with(Keep::Redis, |site| site).await;
+    let balancer = world.balanced(3).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    assert_eq!(balancer.served(), 8, "401, two documents, registration, page, form, callback, token");
+    let tokens = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+    for _ in 0..3 {
+        let call = http().post(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token).json(&json!({}));
+        assert_eq!(call.send().await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refreshes_that_race_across_replicas_get_the_same_successor() {
+    let mut world = World::with(Keep::Redis, |site| site).await;
+    let _balancer = world.balanced(3).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    let (client, token) = (Arc::new(client), tokens.refresh_token.unwrap());
+    let mut processes = JoinSet::new();
+    for _ in 0..30 {
+        let (client, token) = (Arc::clone(&client), token.clone());
+        processes.spawn(async move { client.refresh(&token).await.unwrap().refresh_token.unwrap() });
+    }
+    let successors: HashSet<String> = processes.join_all().await.into_iter().collect();
+    assert_eq!(successors.len(), 1);
+}
+
+/// Refreshes and calls until it is told to stop; nothing may fail.
+pub(crate) async fn goes_on(echo: String, (client, mut token): (Client, String), stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::SeqCst) {
+        let tokens = client.refresh(&token).await.unwrap();
+        let call = http().post(&echo).bearer_auth(&tokens.access_token).json(&json!({}));
+        assert_eq!(call.send().await.unwrap().status(), 200);
+        token = tokens.refresh_token.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolling_restart_under_load_fails_no_request() {
+    let mut world = World::with(Keep::Redis, |site| site).await;
+    let balancer = world.balanced(3).await;
+    let (stop, mut sessions) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for _ in 0..3 {
+        let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+        let session = (client, tokens.refresh_token.unwrap());
+        sessions.spawn(goes_on(world.url("/mcp/raw/echo"), session, Arc::clone(&stop)));
+    }
+    balancer.roll(&world).await;
+    stop.store(true, Ordering::SeqCst);
+    assert_eq!(sessions.join_all().await.len(), 3);
+}
