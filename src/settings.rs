@@ -3,9 +3,11 @@
 
 mod environment;
 pub mod key_file;
+mod redis;
 mod urls;
 
 pub use environment::{Environment, LogFormat};
+pub use redis::{RedisAddress, RedisKind};
 pub use urls::BaseUrl;
 
 use crate::secret::{Secret, SecretBytes};
@@ -56,12 +58,7 @@ pub enum StoreSettings {
         data_dir: PathBuf,
     },
     /// Redis or Valkey.
-    Redis {
-        /// `KVS_ADDR`: `host:port`, or a `redis://` or `rediss://` URL, which may hold a password.
-        address: Secret,
-        /// `KVS_PASSWORD`.
-        password: Option<Secret>,
-    },
+    Redis(RedisAddress),
 }
 
 /// Everything that is wrong with the environment, a line each.
@@ -103,13 +100,13 @@ impl Reader<'_> {
         let port = self.port();
         let okta = self.okta(base_url.as_ref());
         let store = self.store();
-        let secrets = self.secrets(&store);
+        let secrets = self.secrets();
         let log_format = self.log_format();
         Some(Settings {
             base_url: base_url?,
             port: port?,
             okta: okta?,
-            store,
+            store: store?,
             secrets: secrets?,
             log_format: log_format?,
         })
@@ -186,22 +183,20 @@ impl Reader<'_> {
         urls::parse(value).map_err(|why| self.problems.push(format!("{name} {why}"))).ok()
     }
 
-    fn store(&self) -> StoreSettings {
-        match &self.raw.kvs_addr {
-            Some(address) => StoreSettings::Redis {
-                address: Secret::new(address.as_str()),
-                password: self.raw.kvs_password.clone(),
-            },
-            None => {
-                StoreSettings::Embedded { data_dir: self.raw.data_dir.as_deref().unwrap_or("./data").into() }
-            }
-        }
+    fn store(&mut self) -> Option<StoreSettings> {
+        let Some(address) = &self.raw.kvs_addr else {
+            let data_dir = self.raw.data_dir.as_deref().unwrap_or("./data").into();
+            return Some(StoreSettings::Embedded { data_dir });
+        };
+        let address = RedisAddress::parse(address, self.raw.kvs_password.clone());
+        let address = address.map_err(|why| self.problems.push(format!("KVS_ADDR {why}")));
+        address.ok().map(StoreSettings::Redis)
     }
 
     #[expect(clippy::option_option, reason = "outer: a problem was found; inner: none is set")]
-    fn secrets(&mut self, store: &StoreSettings) -> Option<Option<Vec<SecretBytes>>> {
+    fn secrets(&mut self) -> Option<Option<Vec<SecretBytes>>> {
         let Some(given) = &self.raw.gateway_secret else {
-            if matches!(store, StoreSettings::Embedded { .. }) {
+            if self.raw.kvs_addr.is_none() {
                 return Some(None);
             }
             self.problems.push(

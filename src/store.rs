@@ -9,13 +9,13 @@ mod redis;
 mod rotation;
 mod types;
 
-pub use redis::RedisConfig;
 pub use types::{
     CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, Sealed,
     Unavailable,
 };
 
 use crate::clock::{Clock, Timestamp};
+use crate::settings::RedisAddress;
 use embedded::Embedded;
 use redis::RedisStore;
 use std::path::Path;
@@ -100,8 +100,8 @@ impl Store {
     /// A store in Redis or Valkey; does not connect yet, so that Redis may come later.
     ///
     /// # Errors
-    /// The address cannot be understood.
-    pub fn redis(config: RedisConfig, clock: Clock) -> Result<Self, OpenError> {
-        RedisStore::open(config, clock).map(Self::Redis)
+    /// TLS cannot be set up.
+    pub fn redis(address: RedisAddress, clock: Clock) -> Result<Self, OpenError> {
+        RedisStore::open(address, clock).map(Self::Redis)
     }
 }

@@ -5,7 +5,7 @@ use crate::gateway::{Gateway, Outside};
 use crate::seal::Keys;
 use crate::server::{self, Running};
 use crate::settings::{Environment, LogFormat, Settings, StoreSettings, key_file};
-use crate::store::{Cursor, RedisConfig, Store};
+use crate::store::{Cursor, Store};
 use gateway_routes::Site;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -137,7 +137,7 @@ fn keys(settings: &Settings, outside: &Outside) -> Result<Keys, Failed> {
         StoreSettings::Embedded { data_dir } => {
             Ok(Keys::new(vec![key_file::load_or_create(data_dir, &outside.entropy)?]))
         }
-        StoreSettings::Redis { .. } => Err(Failed("GATEWAY_SECRET is not set".into())),
+        StoreSettings::Redis(_) => Err(Failed("GATEWAY_SECRET is not set".into())),
     }
 }
 
@@ -146,10 +146,7 @@ fn open_store(settings: &StoreSettings, outside: &Outside) -> Result<Store, Fail
         StoreSettings::Embedded { data_dir } => {
             Ok(Store::embedded(data_dir as &Path, outside.clock.clone())?)
         }
-        StoreSettings::Redis { address, password } => {
-            let config = RedisConfig { address: address.clone(), password: password.clone() };
-            Ok(Store::redis(config, outside.clock.clone())?)
-        }
+        StoreSettings::Redis(address) => Ok(Store::redis(address.clone(), outside.clock.clone())?),
     }
 }
 

@@ -138,3 +138,12 @@ fn the_same_secret_twice_is_refused_however_it_is_written() {
         assert_eq!(read(&OPEN, &[("GATEWAY_SECRET", &secrets)]).is_ok(), fine);
     }
 }
+
+#[test]
+fn an_address_of_redis_that_means_nothing_is_told_with_all_other_problems() {
+    let problems = read(&OPEN, &[("KVS_ADDR", "http://:hunter2@kv"), ("PORT", "many")]).unwrap_err();
+    for told in ["KVS_ADDR must be", "PORT is not", "GATEWAY_SECRET is not set"] {
+        assert!(problems.contains(told), "{told} is missing in {problems}");
+    }
+    assert!(!problems.contains("hunter2"), "{problems}");
+}

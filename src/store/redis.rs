@@ -1,6 +1,5 @@
 //! State in Redis or Valkey, for many replicas: one command or one script a verb, and everything expires by itself.
 
-mod address;
 mod connection;
 mod dial;
 mod grants;
@@ -13,22 +12,13 @@ use super::{
     TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::clock::{Clock, Timestamp};
-use crate::secret::Secret;
-use address::Address;
+use crate::settings::RedisAddress;
 use bb8_redis::redis::{Cmd, FromRedisValue, ToRedisArgs, cmd};
 use pool::Connections;
 use records::{Hash, key};
 
 /// Redis refuses an expiry that is too far away; nothing of ours lives that long.
 const LONGEST_LIFE: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
-
-/// Where Redis is.
-pub struct RedisConfig {
-    /// `KVS_ADDR`: `host:port`, or a URL whose scheme says what stands there: Redis, Sentinels or a Cluster.
-    pub address: Secret,
-    /// `KVS_PASSWORD`, when the URL holds none.
-    pub password: Option<Secret>,
-}
 
 /// State in Redis.
 pub struct RedisStore {
@@ -53,9 +43,7 @@ impl Call {
 }
 
 impl RedisStore {
-    pub(super) fn open(config: RedisConfig, clock: Clock) -> Result<Self, OpenError> {
-        let address = Address::parse(config.address.expose(), config.password);
-        let address = address.map_err(|why| OpenError(format!("KVS_ADDR {why}")))?;
+    pub(super) fn open(address: RedisAddress, clock: Clock) -> Result<Self, OpenError> {
         Ok(Self { connections: Connections::new(address)?, clock })
     }
 

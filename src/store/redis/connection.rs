@@ -3,8 +3,8 @@
 //! `bb8_redis` has a manager too, but its connections are never found broken, so that its pool stays dead after a
 //! restart of Redis, or asks PING before every call. Ours watch the task that reads from the socket.
 
-use super::address::{Address, Kind};
 use super::dial::{ANSWER_WITHIN, Dialer};
+use crate::settings::{RedisAddress, RedisKind};
 use bb8::ManageConnection;
 use bb8_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use bb8_redis::redis::cluster::{ClusterClient, ClusterClientBuilder};
@@ -97,12 +97,12 @@ pub(super) enum Manager {
 
 impl Manager {
     /// For what stands at this address.
-    pub(super) fn new(address: Address) -> Result<Self, String> {
+    pub(super) fn new(address: RedisAddress) -> Result<Self, String> {
         match address.kind {
-            Kind::One | Kind::Sentinel(_) => {
+            RedisKind::One | RedisKind::Sentinel(_) => {
                 Dialer::new(address).map(Self::One).map_err(|error| error.to_string())
             }
-            Kind::Cluster => {
+            RedisKind::Cluster => {
                 let client = cluster(&address).map_err(|error| error.to_string())?;
                 Ok(Self::Cluster(Box::new(client)))
             }
@@ -120,7 +120,7 @@ impl Manager {
     }
 }
 
-fn cluster(address: &Address) -> Result<ClusterClient, RedisError> {
+fn cluster(address: &RedisAddress) -> Result<ClusterClient, RedisError> {
     let mut nodes = Vec::new();
     for (host, port) in address.hosts.iter().cloned() {
         let node = if address.tls {

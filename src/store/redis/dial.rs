@@ -1,7 +1,7 @@
 //! From an address to a connection that has been greeted: TCP, TLS, and the Sentinels who know the primary.
 
-use super::address::{Address, Kind};
 use super::connection::Connection;
+use crate::settings::{RedisAddress, RedisKind};
 use bb8_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use bb8_redis::redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, Value, cmd};
 use rustls::pki_types::ServerName;
@@ -20,12 +20,12 @@ const SENTINEL_WITHIN: Duration = Duration::from_millis(150);
 
 /// Opens connections to one server: the only one, or the primary of the moment.
 pub(super) struct Dialer {
-    address: Address,
+    address: RedisAddress,
     tls: Option<TlsConnector>,
 }
 
 impl Dialer {
-    pub(super) fn new(address: Address) -> Result<Self, rustls::Error> {
+    pub(super) fn new(address: RedisAddress) -> Result<Self, rustls::Error> {
         let tls = address.tls.then(connector).transpose()?;
         Ok(Self { address, tls })
     }
@@ -41,12 +41,12 @@ impl Dialer {
             who = who.set_password(password.expose());
         }
         match &self.address.kind {
-            Kind::Sentinel(name) => {
+            RedisKind::Sentinel(name) => {
                 let mut connection = self.open(&self.primary(name).await?, &who).await?;
                 is_primary(&mut connection).await?;
                 Ok(connection)
             }
-            Kind::One | Kind::Cluster => self.open(&self.address.hosts[0], &who).await,
+            RedisKind::One | RedisKind::Cluster => self.open(&self.address.hosts[0], &who).await,
         }
     }
 

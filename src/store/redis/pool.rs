@@ -1,8 +1,8 @@
 //! The connections, and a breaker in front of them: while Redis is away, only one call in a quarter of a second
 //! finds that out, and all others are told at once.
 
-use super::address::{Address, Kind};
 use super::connection::{Connection, Manager};
+use crate::settings::{RedisAddress, RedisKind};
 use crate::store::{OpenError, Unavailable};
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
 use bb8_redis::redis::{Cmd, FromRedisValue, RedisError, Value, from_redis_value, pipe};
@@ -23,11 +23,11 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct Connections {
     pool: Pool<Guarded>,
     breaker: Arc<Breaker>,
-    kind: Kind,
+    kind: RedisKind,
 }
 
 impl Connections {
-    pub(super) fn new(address: Address) -> Result<Self, OpenError> {
+    pub(super) fn new(address: RedisAddress) -> Result<Self, OpenError> {
         let kind = address.kind.clone();
         let manager = Manager::new(address).map_err(|error| OpenError(format!("KVS_ADDR: {error}")))?;
         let breaker = Arc::new(Breaker::default());
@@ -51,7 +51,7 @@ impl Connections {
 
     /// One command whose effect survives a failover: where there are replicas, one of them has it too.
     pub(super) async fn ask_durably<T: FromRedisValue>(&self, command: Cmd) -> Result<T, Unavailable> {
-        if self.kind == Kind::One {
+        if self.kind == RedisKind::One {
             return self.ask(&command).await;
         }
         let mut both = pipe();
@@ -65,7 +65,7 @@ impl Connections {
     /// Commands in groups, each about one slot; their answers in a row. In one go, but for a Cluster.
     pub(super) async fn ask_all<T: FromRedisValue>(&self, groups: Vec<Vec<Cmd>>) -> Result<T, Unavailable> {
         let mut connection = self.connection().await?;
-        let groups = if self.kind == Kind::Cluster { groups } else { vec![groups.concat()] };
+        let groups = if self.kind == RedisKind::Cluster { groups } else { vec![groups.concat()] };
         let mut answers: Vec<Value> = Vec::new();
         for group in groups.into_iter().filter(|group| !group.is_empty()) {
             let mut commands = pipe();

@@ -1,8 +1,8 @@
 //! Stores under test, with a clock that stands still until it is moved.
 
 use gateway::clock::{Clock, Timestamp};
-use gateway::secret::Secret;
-use gateway::store::{GrantRecord, Key, Owner, RedisConfig, Reuse, Rotate, Store};
+use gateway::settings::RedisAddress;
+use gateway::store::{GrantRecord, Key, Owner, Reuse, Rotate, Store};
 use gateway_standins::redis::Redis;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,8 +35,8 @@ impl Kept {
     /// In the Redis at this address, which somebody else keeps.
     pub(super) fn at(address: &str) -> Self {
         let clock = Clock::manual(Clock::system().now());
-        let config = RedisConfig { address: Secret::new(address), password: None };
-        let store = Arc::new(Store::redis(config, clock.clone()).unwrap());
+        let address = RedisAddress::parse(address, None).unwrap();
+        let store = Arc::new(Store::redis(address, clock.clone()).unwrap());
         Self { store, clock, redis: None, folder: tempfile::tempdir().unwrap() }
     }
 
@@ -94,8 +94,8 @@ fn open(redis: Option<&Redis>, folder: &TempDir, clock: &Clock) -> Store {
     match redis {
         None => Store::embedded(folder.path(), clock.clone()).unwrap(),
         Some(redis) => {
-            let config = RedisConfig { address: Secret::new(redis.address()), password: None };
-            Store::redis(config, clock.clone()).unwrap()
+            let address = RedisAddress::parse(&redis.address(), None).unwrap();
+            Store::redis(address, clock.clone()).unwrap()
         }
     }
 }

@@ -4,7 +4,8 @@ use super::kept::Kept;
 use super::{id, key};
 use gateway::clock::Clock;
 use gateway::secret::Secret;
-use gateway::store::{Cursor, RedisConfig, Rotation, Store};
+use gateway::settings::RedisAddress;
+use gateway::store::{Cursor, Rotation, Store};
 use gateway_standins::redis::Redis;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -13,8 +14,8 @@ use std::time::{Duration, Instant};
 const NEVER_A_HANG: Duration = Duration::from_secs(2);
 
 fn open(address: &str, password: Option<&str>) -> Store {
-    let config = RedisConfig { address: Secret::new(address), password: password.map(Secret::new) };
-    Store::redis(config, Clock::system()).unwrap()
+    let address = RedisAddress::parse(address, password.map(Secret::new)).unwrap();
+    Store::redis(address, Clock::system()).unwrap()
 }
 
 /// Asks until the store answers, for ten seconds at most.

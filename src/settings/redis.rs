@@ -9,19 +9,24 @@ const SENTINEL: u16 = 26379;
 
 /// Where Redis is, and as whom we come.
 #[derive(Debug, Clone)]
-pub(super) struct Address {
-    pub(super) kind: Kind,
+pub struct RedisAddress {
+    /// What stands there.
+    pub kind: RedisKind,
     /// One, or some of many.
-    pub(super) hosts: Vec<(String, u16)>,
-    pub(super) tls: bool,
-    pub(super) user: Option<String>,
-    pub(super) password: Option<Secret>,
-    pub(super) database: u16,
+    pub hosts: Vec<(String, u16)>,
+    /// Whether to speak TLS.
+    pub tls: bool,
+    /// The ACL user.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// The number of the database.
+    pub database: u16,
 }
 
 /// What stands at these hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum RedisKind {
     /// Redis itself.
     One,
     /// Sentinels, who know where the primary of this name is.
@@ -33,19 +38,22 @@ pub(super) enum Kind {
 const WANTED: &str = "must be host:port, redis://host:port, redis-sentinel://host:port,host:port/name or \
                       redis-cluster://host:port,host:port (rediss… with TLS)";
 
-impl Address {
+impl RedisAddress {
     /// Reads `KVS_ADDR`; a password may stand in the URL or beside it.
-    pub(super) fn parse(address: &str, password: Option<Secret>) -> Result<Self, &'static str> {
+    ///
+    /// # Errors
+    /// What is wrong with it, without a word of it.
+    pub fn parse(address: &str, password: Option<Secret>) -> Result<Self, &'static str> {
         let (scheme, rest) = address.split_once("://").unwrap_or(("redis", address));
         let tls = scheme.starts_with("rediss");
         let (who, rest) = rest.rsplit_once('@').map_or((None, rest), |(who, rest)| (Some(who), rest));
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (kind, database, port) = match scheme {
-            "redis" | "rediss" => (Kind::One, path, REDIS),
-            "redis-cluster" | "rediss-cluster" => (Kind::Cluster, path, REDIS),
+            "redis" | "rediss" => (RedisKind::One, path, REDIS),
+            "redis-cluster" | "rediss-cluster" => (RedisKind::Cluster, path, REDIS),
             "redis-sentinel" | "rediss-sentinel" => {
                 let (name, database) = path.split_once('/').unwrap_or((path, ""));
-                (Kind::Sentinel(name.to_owned()), database, SENTINEL)
+                (RedisKind::Sentinel(name.to_owned()), database, SENTINEL)
             }
             _ => return Err(WANTED),
         };
@@ -72,13 +80,15 @@ fn host(text: &str, port: u16) -> Result<(String, u16), &'static str> {
     Ok((host, url.port().unwrap_or(port)))
 }
 
-fn check(kind: &Kind, hosts: &[(String, u16)], database: &str) -> Result<(), &'static str> {
+fn check(kind: &RedisKind, hosts: &[(String, u16)], database: &str) -> Result<(), &'static str> {
     match kind {
-        Kind::One if hosts.len() > 1 => Err("names several hosts: say redis-cluster:// or redis-sentinel://"),
-        Kind::Sentinel(name) if name.is_empty() => {
+        RedisKind::One if hosts.len() > 1 => {
+            Err("names several hosts: say redis-cluster:// or redis-sentinel://")
+        }
+        RedisKind::Sentinel(name) if name.is_empty() => {
             Err("names no primary: add its name, such as redis-sentinel://host:26379/mymaster")
         }
-        Kind::Cluster if !database.is_empty() => Err("has a path, and a Cluster has one database alone"),
+        RedisKind::Cluster if !database.is_empty() => Err("has a path, and a Cluster has one database alone"),
         _ => Ok(()),
     }
 }
@@ -109,15 +119,15 @@ mod tests {
             ("redis://kv.example.com", "kv.example.com", 6379, false),
             ("rediss://kv.example.com:6390/", "kv.example.com", 6390, true),
         ] {
-            let address = Address::parse(written, None).unwrap();
+            let address = RedisAddress::parse(written, None).unwrap();
             assert_eq!(address.hosts, [(host.to_owned(), port)], "{written}");
-            assert_eq!((address.kind, address.tls), (Kind::One, tls), "{written}");
+            assert_eq!((address.kind, address.tls), (RedisKind::One, tls), "{written}");
         }
     }
 
     #[test]
     fn user_password_and_database_stand_in_the_url() {
-        let address = Address::parse("redis://mcp%40acme:p%2Fw@kv:6379/3", None).unwrap();
+        let address = RedisAddress::parse("redis://mcp%40acme:p%2Fw@kv:6379/3", None).unwrap();
         assert_eq!(address.user.as_deref(), Some("mcp@acme"));
         assert_eq!(address.password.unwrap().expose(), "p/w");
         assert_eq!(address.database, 3);
@@ -125,13 +135,13 @@ mod tests {
 
     #[test]
     fn sentinels_and_clusters_are_named_by_the_scheme() {
-        let address = Address::parse("redis-sentinel://mcp:pw@a,b:7000/primary/2", None).unwrap();
+        let address = RedisAddress::parse("redis-sentinel://mcp:pw@a,b:7000/primary/2", None).unwrap();
         assert_eq!(address.hosts, [("a".to_owned(), 26379), ("b".to_owned(), 7000)]);
-        assert_eq!((address.kind, address.database), (Kind::Sentinel("primary".into()), 2));
-        let address = Address::parse("rediss-cluster://a:1,b:2", None).unwrap();
-        assert_eq!((address.kind, address.tls, address.hosts.len()), (Kind::Cluster, true, 2));
+        assert_eq!((address.kind, address.database), (RedisKind::Sentinel("primary".into()), 2));
+        let address = RedisAddress::parse("rediss-cluster://a:1,b:2", None).unwrap();
+        assert_eq!((address.kind, address.tls, address.hosts.len()), (RedisKind::Cluster, true, 2));
         for wrong in ["redis://a,b", "redis-sentinel://a", "redis-cluster://a/1", "redis-cluster://a,,b"] {
-            assert!(Address::parse(wrong, None).is_err(), "{wrong}");
+            assert!(RedisAddress::parse(wrong, None).is_err(), "{wrong}");
         }
     }
 
@@ -147,9 +157,11 @@ mod tests {
             "redis://kv/hunter2",
             "redis://kv?password=hunter2",
         ] {
-            let why = Address::parse(written, None).unwrap_err();
+            let why = RedisAddress::parse(written, None).unwrap_err();
             assert!(!why.contains("hunter2"), "{written}: {why}");
         }
-        assert!(Address::parse("redis://:a@kv", Some(Secret::new("b"))).unwrap_err().contains("keep one"));
+        assert!(
+            RedisAddress::parse("redis://:a@kv", Some(Secret::new("b"))).unwrap_err().contains("keep one")
+        );
     }
 }
