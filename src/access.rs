@@ -75,8 +75,14 @@ async fn admit(gateway: &Arc<Gateway>, head: Head, found: Found) -> Result<Forwa
     };
     check_policy(gateway, &head, route, (&token, &grant))?;
     let lease = gateway.grants.streams.open(token.grant);
-    Audit { user: &token.subject, client: &grant.client_name, route: route.pattern, ..head.audit("call") }
-        .record();
+    Audit {
+        user: &token.subject,
+        client: &grant.client_name,
+        client_id: &token.client_id,
+        route: route.pattern,
+        ..head.allowed("call")
+    }
+    .record();
     Ok(Forward {
         route,
         rest: found.rest,
@@ -188,5 +194,5 @@ pub fn error(status: StatusCode, message: &str) -> Response<Bytes> {
 }
 
 fn audit_refusal(head: &Head, route: &Route, reason: &str) {
-    Audit { route: route.pattern, reason, ..head.audit("refusal") }.record();
+    Audit { route: route.pattern, ..head.refused("call", reason) }.record();
 }

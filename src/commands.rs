@@ -1,5 +1,6 @@
 //! What the binary can be told to do.
 
+mod log;
 pub mod serve;
 
 pub use serve::serve;

@@ -25,9 +25,16 @@ pub struct Head {
 }
 
 impl Head {
-    /// What is known of an audit event from the head alone.
-    pub fn audit(&self, event: &'static str) -> Audit<'_> {
-        Audit { event, request_id: &self.request_id, address: Some(self.address), ..Audit::default() }
+    /// An audit event of what was allowed, as far as the head tells.
+    pub fn allowed(&self, event: &'static str) -> Audit<'_> {
+        let method = self.parts.method.as_str();
+        let address = Some(self.address);
+        Audit { event, request_id: &self.request_id, address, method, ..Audit::default() }
+    }
+
+    /// An audit event of what was refused.
+    pub fn refused<'a>(&'a self, event: &'static str, reason: &'a str) -> Audit<'a> {
+        Audit { refused: true, reason, ..self.allowed(event) }
     }
 }
 

@@ -1,24 +1,29 @@
 //! What happened, for people who must know later: one audit line for each decision. Never a token, a code, a
 //! secret or a cookie.
 
-use std::fmt;
 use std::net::IpAddr;
 
 /// One audit event. Members that are not known are left empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Audit<'a> {
-    /// What happened, such as `registration` or `refusal`.
+    /// What was asked for: `registration`, `authorization`, `consent`, `login`, `token`, `revocation` or `call`.
     pub event: &'static str,
+    /// Whether it was refused; else it was allowed.
+    pub refused: bool,
     /// The id of the request, as in its `x-request-id`.
     pub request_id: &'a str,
+    /// Where the request comes from.
+    pub address: Option<IpAddr>,
     /// The user, by Okta's `sub`.
     pub user: &'a str,
     /// What the client calls itself.
     pub client: &'a str,
+    /// Its `client_id`, of which the log gets no more than is needed to tell clients apart.
+    pub client_id: &'a str,
     /// The route's pattern.
     pub route: &'a str,
-    /// Where the request comes from.
-    pub address: Option<IpAddr>,
+    /// The HTTP method.
+    pub method: &'a str,
     /// Why, in words.
     pub reason: &'a str,
 }
@@ -29,17 +34,20 @@ impl Audit<'_> {
         tracing::info!(
             target: "audit",
             event = self.event,
+            decision = if self.refused { "refused" } else { "allowed" },
             request_id = self.request_id,
+            address = self.address.map(tracing::field::display),
             user = self.user,
             client = self.client,
+            client_id = short(self.client_id),
             route = self.route,
-            address = self.address.map(tracing::field::display),
+            method = self.method,
             reason = self.reason,
         );
     }
 }
 
-/// The first characters of an id: enough to find it again, too few to use it.
-pub fn short(id: &str) -> impl fmt::Display + '_ {
-    id.get(..12).unwrap_or(id)
+/// The beginning of a sealed id, which is random; an id that is a URL is short and public already.
+fn short(client_id: &str) -> &str {
+    if client_id.starts_with("https://") { client_id } else { client_id.get(..12).unwrap_or(client_id) }
 }

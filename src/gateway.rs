@@ -4,7 +4,6 @@ use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::decision::Head;
 use crate::entropy::Entropy;
-use crate::events::Audit;
 use crate::grants::Grants;
 use crate::limits::{self, Limits, TooMany};
 use crate::okta::{Issuer, Okta, OktaConfig, OktaError};
@@ -145,5 +144,5 @@ impl Gateway {
 }
 
 fn too_many(kind: limits::Kind, head: &Head) {
-    Audit { reason: kind.as_str(), ..head.audit("limited") }.record();
+    head.refused(kind.as_str(), "too many requests").record();
 }

@@ -144,8 +144,9 @@ pub async fn finish(
     Audit {
         user: &signed_in.subject.user().sub,
         client: &request.client_name,
+        client_id: &request.client_id,
         route: route.pattern,
-        ..head.audit("login")
+        ..head.allowed("login")
     }
     .record();
     let code = Code {
@@ -212,6 +213,7 @@ pub fn send_back_by_page(
 
 /// A dead end that ends well: what happened, and that connecting once more helps.
 pub fn start_again(head: &Head, status: StatusCode, what_happened: &str) -> Response<Bytes> {
+    head.refused("login", what_happened).record();
     let request_id = &head.request_id;
     let page =
         Problem { title: "Please start again", what_happened, what_to_do: Guidance::StartAgain, request_id };

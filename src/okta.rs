@@ -7,11 +7,14 @@ mod id_token;
 mod profile;
 mod tokens;
 
+pub use discovery::Metadata;
+pub use id_token::{Expected as ExpectedIdToken, verify as verify_id_token};
+
 use crate::clock::Clock;
 use crate::encoding;
 use crate::entropy::Entropy;
 use crate::secret::Secret;
-use discovery::{Discovery, Metadata};
+use discovery::Discovery;
 use gateway_routes::AuthorizationServer;
 use http::Http;
 use serde::{Deserialize, Serialize};

@@ -16,11 +16,12 @@ mod pool;
 mod upload;
 mod upstream;
 
-pub use body::Body;
+pub use body::{Body, Boundary};
 pub use client_body::ClientBody;
-pub use headers::{Identity, repeats_mcp_header};
+pub use headers::{Identity, repeats_mcp_header, toward_server};
 pub use lease::{Lease, LeaseHandle};
-pub use path::is_normal;
+pub use location::rewritten;
+pub use path::{is_normal, target};
 
 use gateway_routes::Route;
 use http::request::Parts;

@@ -1,6 +1,7 @@
 //! `serve`: from the environment to a gateway that listens, and back down again.
 
 use super::Failed;
+use super::log::Lines;
 use crate::gateway::{Gateway, Outside};
 use crate::seal::Keys;
 use crate::server::{self, Running};
@@ -30,9 +31,16 @@ const KNOCK: Duration = Duration::from_millis(500);
 /// Everything that is wrong with the environment, or why the port or the store file cannot be had.
 pub fn serve(site: &'static Site) -> Result<(), Failed> {
     let settings = Settings::read(&Environment::of_process(), site)?;
-    log(settings.log_format);
+    let lines = Lines::to(std::io::stderr())?;
+    log(settings.log_format, &lines);
+    let outcome = run(site, &settings);
+    lines.finish();
+    outcome
+}
+
+fn run(site: &'static Site, settings: &Settings) -> Result<(), Failed> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let serving = assemble(site, &settings, Outside::default(), threads)?;
+    let serving = assemble(site, settings, Outside::default(), threads)?;
     tracing::info!(
         address = %serving.address(),
         base_url = %settings.base_url,
@@ -160,9 +168,10 @@ async fn asked_to_stop() -> std::io::Result<()> {
     Ok(())
 }
 
-fn log(format: LogFormat) {
+fn log(format: LogFormat, lines: &Lines) {
+    let lines = lines.clone();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || lines.clone());
     match format {
         LogFormat::Json => builder.json().flatten_event(true).init(),
         LogFormat::Pretty => builder.init(),

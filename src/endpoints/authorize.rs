@@ -41,7 +41,10 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     let request = AuthorizationRequest::parse(&parameters, (&client_id, &client.name), redirect_uri, site);
     match request {
         Ok(request) => go_on(&gateway, &head, request).await,
-        Err(refused) => send_back_unasked(&gateway, &return_address, &refused),
+        Err(refused) => {
+            head.refused("authorization", &refused.to_string()).record();
+            send_back_unasked(&gateway, &return_address, &refused)
+        }
     }
 }
 
@@ -112,6 +115,7 @@ fn bad_redirect(head: &Head, refused: Refused) -> Response<Bytes> {
 /// 400 for all clients: `FastMCP` takes anything else but a redirect for a broken server. A page for a browser,
 /// JSON for a program that looks before it opens one; never for a script (OAuth 2.1 §3.1 forbids CORS here).
 fn never_redirected(head: &Head, refused: Refused, title: &str, what_to_do: Guidance<'_>) -> Response<Bytes> {
+    head.refused("authorization", &refused.to_string()).record();
     if !reply::wants_page(head) {
         let mut response = reply::refused(Failure::Refused(refused));
         *response.status_mut() = StatusCode::BAD_REQUEST;

@@ -3,7 +3,6 @@
 use crate::cookies::{Cookie, Kind};
 use crate::credential;
 use crate::decision::Head;
-use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::grants::{Consented, Login, Subject, User, Waiting};
 use crate::limits;
@@ -102,6 +101,6 @@ fn waiting(signed_in: SignedIn) -> Waiting {
 fn refusal(head: &Head, failure: &Failure) {
     if let Failure::Refused(refused) = failure {
         let reason = &refused.description;
-        Audit { reason, ..head.audit("login_refused") }.record();
+        head.refused("login", reason).record();
     }
 }

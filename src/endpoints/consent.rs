@@ -74,6 +74,7 @@ async fn approve(
     if asking.request.route(table).is_none() {
         return login::ask(gateway, asking.request, asking.waiting, Some("Choose the server to connect to."));
     }
+    audit(&asking.request, head.allowed("consent"));
     let return_address = asking.request.return_address();
     let response = match asking.waiting {
         Some(key) => after_login(gateway, head, asking.request, key).await,
@@ -103,9 +104,12 @@ async fn after_login(
 
 fn deny(gateway: &Gateway, head: &Head, asking: &Asking) -> Response<Bytes> {
     let to = asking.request.return_address();
-    let route = asking.request.route.as_deref().unwrap_or_default();
-    let client = &asking.request.client_name;
-    Audit { client, route, ..head.audit("consent_denied") }.record();
+    audit(&asking.request, head.refused("consent", "the person denied the request"));
     let refused = Refused::new(Code::AccessDenied, "the person denied the request");
     login::send_back_by_page(gateway, &to, refused.into(), Outcome::Denied)
+}
+
+fn audit(request: &AuthorizationRequest, event: Audit<'_>) {
+    let route = request.route.as_deref().unwrap_or_default();
+    Audit { client: &request.client_name, client_id: &request.client_id, route, ..event }.record();
 }

@@ -25,7 +25,7 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
     match register(&gateway, &head, &body) {
         Ok(response) => response,
         Err(refused) => {
-            Audit { reason: &refused.to_string(), ..head.audit("registration_refused") }.record();
+            head.refused("registration", &refused.to_string()).record();
             reply::refused(Failure::Refused(refused))
         }
     }
@@ -43,6 +43,6 @@ fn register(gateway: &Gateway, head: &Head, body: &[u8]) -> Result<Response<Byte
     })?;
     let secret = (client.auth_method != AuthMethod::None).then(|| credentials.client_secret(&client_id));
     let answer = registration::response(&client, &client_id, secret.as_ref().map(Secret::expose));
-    Audit { client: &client.name, ..head.audit("registration") }.record();
+    Audit { client: &client.name, client_id: &client_id, ..head.allowed("registration") }.record();
     Ok(reply::json(StatusCode::CREATED, &answer))
 }

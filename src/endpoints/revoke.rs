@@ -27,7 +27,12 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
-        Err(failure) => reply::refused(failure),
+        Err(failure) => {
+            if let Failure::Refused(refused) = &failure {
+                head.refused("revocation", &refused.to_string()).record();
+            }
+            reply::refused(failure)
+        }
     }
 }
 
@@ -47,9 +52,10 @@ async fn revoke(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<(), Fail
     Audit {
         user: &grant.subject.user().sub,
         client: &client.client.name,
+        client_id: &client.id,
         route: &grant.route,
         reason: "the client asked for it",
-        ..head.audit("revocation")
+        ..head.allowed("revocation")
     }
     .record();
     Ok(())

@@ -32,7 +32,7 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
         Err(failure) => {
             if let Failure::Refused(refused) = &failure {
                 let reason = refused.to_string();
-                Audit { reason: &reason, ..head.audit("token_refused") }.record();
+                head.refused("token", &reason).record();
             }
             reply::refused(failure)
         }
@@ -57,8 +57,9 @@ async fn issue(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<Response<
     Audit {
         user: &grant.subject.user().sub,
         client: &grant.client_name,
+        client_id: &grant.client_id,
         route: &grant.route,
-        ..head.audit("token")
+        ..head.allowed("token")
     }
     .record();
     let mut answer = json!({

@@ -18,7 +18,7 @@ const PAUSE_BETWEEN_SEARCHES: Duration = Duration::from_secs(10);
 
 /// OIDC discovery's members that we need (`OpenID` Connect Discovery §3).
 #[derive(Debug, Deserialize)]
-pub(super) struct Metadata {
+pub struct Metadata {
     pub(super) issuer: String,
     pub(super) authorization_endpoint: Url,
     pub(super) token_endpoint: Url,

@@ -15,12 +15,15 @@ const LEEWAY: Duration = Duration::from_mins(1);
 const LONGEST_SUB: usize = 255;
 
 /// What an ID token is held against.
-pub(super) struct Expected<'a> {
-    pub(super) issuer: &'a str,
-    pub(super) client_id: &'a str,
-    pub(super) now: Timestamp,
+pub struct Expected<'a> {
+    /// The authorization server's `iss`.
+    pub issuer: &'a str,
+    /// Our app.
+    pub client_id: &'a str,
+    /// The time.
+    pub now: Timestamp,
     /// Of a login: its nonce and the access token that came with it. A refresh has neither.
-    pub(super) login: Option<(&'a str, &'a str)>,
+    pub login: Option<(&'a str, &'a str)>,
 }
 
 /// The key that the token says it was signed with.
@@ -29,7 +32,10 @@ pub(super) fn key_id(id_token: &str) -> Result<Option<String>, OktaError> {
 }
 
 /// The claims of a token that passes every check.
-pub(super) fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, OktaError> {
+///
+/// # Errors
+/// [`OktaError::Untrustworthy`], naming the check.
+pub fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, OktaError> {
     let jwt = UnverifiedJwt::parse(id_token).map_err(untrustworthy)?;
     let accepted = ExpectedJwt { algorithms: ALGORITHMS, typ: None };
     let claims = jwt.verify(keys, accepted).map_err(untrustworthy)?;

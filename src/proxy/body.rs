@@ -74,18 +74,19 @@ struct KeepAlive {
 }
 
 /// Whether the stream stands between two events: nowhere else may a comment go.
-#[derive(Clone, Copy)]
-struct Boundary {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boundary {
     line_is_empty: bool,
     after_return: bool,
     between_events: bool,
 }
 
 impl Boundary {
-    const START: Self = Self { line_is_empty: true, after_return: false, between_events: true };
+    /// Before the first byte.
+    pub const START: Self = Self { line_is_empty: true, after_return: false, between_events: true };
 
     /// Follows the line grammar of event streams: lines end with CR LF, LF or CR; an empty one ends an event.
-    fn pass(&mut self, data: &[u8]) {
+    pub fn pass(&mut self, data: &[u8]) {
         for byte in data {
             match byte {
                 b'\n' if self.after_return => self.after_return = false,

@@ -102,7 +102,7 @@ pub fn repeats_mcp_header(headers: &HeaderMap) -> bool {
 }
 
 /// Makes the headers of a request those that the server may see.
-pub(super) fn toward_server(
+pub fn toward_server(
     headers: &mut HeaderMap,
     route: &Route,
     identity: Option<&Identity>,

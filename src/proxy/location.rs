@@ -21,12 +21,7 @@ impl Asked {
 }
 
 /// The `Location` for the client; `None` when it leads out of the target.
-pub(super) fn rewritten(
-    location: &HeaderValue,
-    asked: &Uri,
-    route: &Route,
-    base_url: &str,
-) -> Option<HeaderValue> {
+pub fn rewritten(location: &HeaderValue, asked: &Uri, route: &Route, base_url: &str) -> Option<HeaderValue> {
     let scheme = if route.target.tls { "https" } else { "http" };
     let target = Url::parse(&format!("{scheme}://{}", route.target.authority)).ok()?;
     let asked = target.join(asked.path_and_query()?.as_str()).ok()?;

@@ -29,7 +29,7 @@ pub fn is_normal(path: &str) -> bool {
 
 /// The request target at the server: its own path, one slash, the rest, the query. The bare route maps to the
 /// target as it is written.
-pub(super) fn target(route: &Route, rest: usize, path_and_query: &http::uri::PathAndQuery) -> Option<String> {
+pub fn target(route: &Route, rest: usize, path_and_query: &http::uri::PathAndQuery) -> Option<String> {
     let path = path_and_query.path();
     if !is_normal(path) {
         return None;

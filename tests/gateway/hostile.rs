@@ -1,19 +1,25 @@
 //! Whatever reads foreign input, fed with thousands of inputs that are nearly right: what must hold is not only that
 //! none panics, but what each promises. The inputs are the same at every run.
 
+mod claims;
 mod credentials;
+mod forwarding;
 mod oauth;
+mod site;
 mod text;
 
 /// One reader of foreign input.
-struct Target {
+pub(crate) struct Target {
+    /// Its name, and that of its folder in `fuzz/corpus/`.
+    pub(crate) name: &'static str,
     /// Reads the input; panics when a promise is broken.
-    run: fn(&[u8]),
+    pub(crate) run: fn(&[u8]),
     /// Inputs that get far, and those that once broke a promise.
-    seeds: &'static [&'static str],
+    pub(crate) seeds: &'static [&'static str],
 }
 
-const TARGETS: &[Target] = &[
+/// All of them; `fuzz/` runs them under libFuzzer.
+pub(crate) const TARGETS: &[Target] = &[
     oauth::REDIRECT_URI,
     oauth::AUTHORIZATION_REQUEST,
     oauth::REGISTRATION,
@@ -24,6 +30,17 @@ const TARGETS: &[Target] = &[
     credentials::SEALED,
     text::PATH,
     text::NAME,
+    claims::CLAIMS,
+    claims::ID_TOKEN,
+    claims::OKTA_METADATA,
+    claims::RESOURCE,
+    forwarding::COOKIES,
+    forwarding::EVENT_STREAM,
+    forwarding::FORWARDED_FOR,
+    forwarding::HEADERS,
+    forwarding::LOCATION,
+    forwarding::SERVER_TARGET,
+    site::SITE,
 ];
 
 /// The input as text, when it is text.
@@ -101,6 +118,16 @@ fn no_seed_and_no_mutation_of_one_breaks_a_promise() {
             for _ in 0..MUTATIONS / target.seeds.len() {
                 (target.run)(&mutated(seed.as_bytes(), &mut numbers));
             }
+        }
+    }
+}
+
+#[test]
+fn no_input_that_libfuzzer_found_breaks_a_promise_again() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for target in TARGETS {
+        for entry in std::fs::read_dir(corpus.join(target.name)).into_iter().flatten() {
+            (target.run)(&std::fs::read(entry.unwrap().path()).unwrap());
         }
     }
 }

@@ -21,6 +21,7 @@ static CREDENTIALS: LazyLock<Credentials> = LazyLock::new(|| {
 
 /// No text that we did not sign verifies, with our keys or with those of an RSA and EC set.
 pub(super) const JWT: Target = Target {
+    name: "jwt",
     run: jwt,
     seeds: &[
         "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJodHRwczovL21jcC5leGFtcGxlLmNvbSJ9.AAAA",
@@ -49,6 +50,7 @@ fn jwt(input: &[u8]) {
 
 /// A key set is read key by key, whatever stands in it.
 pub(super) const KEY_SET: Target = Target {
+    name: "key_set",
     run: key_set,
     seeds: &[
         r#"{"keys":[{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA","kid":"a","use":"sig","alg":"ES256"}]}"#,
@@ -67,6 +69,7 @@ fn key_set(input: &[u8]) {
 
 /// Nothing opens that we did not seal.
 pub(super) const SEALED: Target = Target {
+    name: "sealed",
     run: sealed,
     seeds: &[
         "",

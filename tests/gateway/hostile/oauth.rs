@@ -17,6 +17,7 @@ const BASE_URL: &str = "https://mcp.example.com";
 
 /// A redirect URI that is let through leads where it says, and stays there when an answer is added.
 pub(super) const REDIRECT_URI: Target = Target {
+    name: "redirect_uri",
     run: redirect_uri,
     seeds: &[
         "https://claude.ai/api/mcp/auth_callback",
@@ -56,6 +57,7 @@ fn redirect_uri(input: &[u8]) {
 
 /// A request that is let through has one of our routes, S256 and a bounded state.
 pub(super) const AUTHORIZATION_REQUEST: Target = Target {
+    name: "authorization_request",
     run: authorization_request,
     seeds: &[
         "response_type=code&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256&state=x",
@@ -83,6 +85,7 @@ fn authorization_request(input: &[u8]) {
 
 /// A registration that is accepted has redirect URIs that are, and the answer says the same.
 pub(super) const REGISTRATION: Target = Target {
+    name: "registration",
     run: registration_body,
     seeds: &[
         r#"{"redirect_uris":["http://localhost:3334/oauth/callback"],"token_endpoint_auth_method":"none","client_name":"MCP"}"#,
@@ -107,6 +110,7 @@ fn registration_body(input: &[u8]) {
 
 /// The header is on the first line, the form behind it.
 pub(super) const CLIENT_AUTHENTICATION: Target = Target {
+    name: "client_authentication",
     run: client_authentication,
     seeds: &[
         "Basic aWQ6c2VjcmV0\ngrant_type=refresh_token&refresh_token=x&client_id=id",
@@ -128,6 +132,7 @@ fn client_authentication(input: &[u8]) {
 
 /// A token is taken from one header of the right form, and holds nothing that a header or a log could trip over.
 pub(super) const BEARER: Target = Target {
+    name: "bearer",
     run: bearer_header,
     seeds: &["Bearer abc.def-ghi_jkl~+/=", "bearer  x", "Basic eDp5", "Bearer a,b"],
 };

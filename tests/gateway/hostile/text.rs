@@ -7,6 +7,7 @@ use percent_encoding::percent_decode;
 
 /// A path that is let through stays below its route, however often and by whom it is decoded.
 pub(super) const PATH: Target = Target {
+    name: "path",
     run: path,
     seeds: &[
         "/mcp/dice/mcp",
@@ -43,6 +44,7 @@ fn slashes(path: &[u8]) -> usize {
 
 /// What people are shown is one line of bounded length that reads in one direction.
 pub(super) const NAME: Target = Target {
+    name: "name",
     run: name,
     seeds: &[
         "Claude Code",

@@ -1,0 +1,90 @@
+//! The audit log: who asked for what, through which client, and what was decided.
+
+use crate::harness::binary::{BINARY, Process};
+use crate::harness::ports::SeedServers;
+use crate::harness::{CALLBACK, http};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{self, Decision, Login};
+use gateway_standins::okta::{Okta, OktaOptions};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+fn decision(event: &Value) -> (&str, &str) {
+    (event["event"].as_str().unwrap(), event["decision"].as_str().unwrap())
+}
+
+/// The audit events so far, when one of them is the last; they are written behind the answers.
+async fn events_until(process: &Process, last: (&str, &str)) -> Vec<Value> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let log = process.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let events: Vec<Value> = lines.filter(|line| line["target"] == "audit").collect();
+        if events.last().is_some_and(|event| decision(event) == last) {
+            return events;
+        }
+        assert!(Instant::now() < deadline, "{last:?} was not written:\n{log}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What one decision is told by, in the order in which [`everything_once`] asks for them.
+const DECISIONS: [(&str, &str); 9] = [
+    ("registration", "allowed"),
+    ("consent", "refused"),
+    ("consent", "allowed"),
+    ("login", "allowed"),
+    ("token", "allowed"),
+    ("call", "allowed"),
+    ("call", "refused"),
+    ("token", "refused"),
+    ("revocation", "allowed"),
+];
+
+/// Asks for everything that is decided on; returns the client's id.
+async fn everything_once(process: &Process) -> String {
+    let endpoint = format!("{}/mcp/dice/mcp", process.base_url);
+    let discovered = client::discover(&endpoint).await.unwrap();
+    let client = discovered.register("Auditor", "none", CALLBACK).await.unwrap();
+    let denied = Login { decision: Decision::Deny, ..Login::of("alice") };
+    client.authorize(&mut Browser::new(), &denied).await.unwrap_err();
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    let tokens = client.redeem(&code).await.unwrap();
+    for token in [tokens.access_token.clone(), format!("{}x", tokens.access_token)] {
+        http().post(&endpoint).bearer_auth(token).json(&json!({})).send().await.unwrap();
+    }
+    client.refresh("no token of ours").await.unwrap_err();
+    let form = [("token", &*tokens.access_token), ("client_id", &client.id)];
+    let revoke = http().post(format!("{}/auth/revoke", process.base_url)).form(&form).send();
+    assert_eq!(revoke.await.unwrap().status(), 200);
+    client.id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_decision_leaves_one_line_with_who_what_and_through_whom() {
+    let _servers = SeedServers::start().await;
+    let options = OktaOptions::default();
+    let okta = Okta::start(options.clone()).await.unwrap();
+    let settings = [
+        ("OKTA_URL", okta.url()),
+        ("OKTA_CLIENT_ID", &options.client_id),
+        ("OKTA_CLIENT_SECRET", &options.client_secret),
+    ];
+    let process = Process::start(Path::new(BINARY), &settings).await;
+    okta.add_redirect_uri(&format!("{}/auth/callback", process.base_url));
+    let client_id = everything_once(&process).await;
+    let events = events_until(&process, DECISIONS[8]).await;
+    assert_eq!(events.iter().map(decision).collect::<Vec<_>>(), DECISIONS);
+    for event in &events {
+        assert!(event["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{event}");
+        let address = event["address"].as_str().unwrap();
+        assert!(address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()), "{event}");
+    }
+    let call = &events[5];
+    assert_eq!((&call["client"], &call["route"]), (&json!("Auditor"), &json!("/mcp/dice/")));
+    assert_eq!((&call["client_id"], &call["method"]), (&json!(client_id[..12]), &json!("POST")));
+    assert!(call["user"].as_str().is_some_and(|user| !user.is_empty()), "{call}");
+    assert!(events[6]["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+}

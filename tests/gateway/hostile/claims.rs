@@ -1,0 +1,103 @@
+//! Claims that are rightly signed and may say anything: whoever signs is believed no further than the checks go.
+
+use super::{Target, text};
+use gateway::clock::Timestamp;
+use gateway::jose::{Algorithm, Check, Expected, KeySet, SigningKey, UnverifiedJwt};
+use gateway::oauth::resource::{self, Picked};
+use gateway::okta::{ExpectedIdToken, Metadata, verify_id_token};
+use gateway::routes::SITE;
+use serde_json::Value;
+use std::sync::LazyLock;
+use std::time::Duration;
+use url::Url;
+
+const ISSUER: &str = "https://acme.okta.com";
+const CLIENT_ID: &str = "0oa1";
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_seed(&[7; 32]));
+
+/// Claims that pass name this issuer, this audience and an end that is to come.
+pub(super) const CLAIMS: Target = Target {
+    name: "claims",
+    run: claims,
+    seeds: &[
+        r#"{"iss":"https://acme.okta.com","aud":"0oa1","exp":1800000100,"iat":1799999990.5,"nbf":0}"#,
+        r#"{"iss":"https://acme.okta.com","aud":["0oa1","b"],"exp":9223372036854775807}"#,
+        r#"{"iss":["https://acme.okta.com"],"aud":{},"exp":-1e308}"#,
+    ],
+};
+
+fn claims(input: &[u8]) {
+    let Some((said, signed)) = signed(input) else { return };
+    let keys = KeySet::of(std::slice::from_ref(&KEY));
+    let expected = Expected { algorithms: &[Algorithm::Es256], typ: Some("JWT") };
+    let read = UnverifiedJwt::parse(&signed).and_then(|jwt| jwt.verify(&keys, expected));
+    let Ok(read) = read else { return };
+    let check = Check { issuer: ISSUER, audience: CLIENT_ID, now: NOW, leeway: Duration::from_mins(1) };
+    if read.check(&check).is_ok() {
+        assert_eq!(said["iss"], ISSUER);
+        assert!(said["exp"].as_f64().is_some_and(|exp| exp > 1_800_000_000.0));
+    }
+}
+
+/// An ID token that passes is for our app, of this login, and has a user.
+pub(super) const ID_TOKEN: Target = Target {
+    name: "id_token",
+    run: id_token,
+    seeds: &[
+        r#"{"iss":"https://acme.okta.com","aud":"0oa1","sub":"00u1","exp":1800000100,"iat":1800000000,"nonce":"n"}"#,
+        r#"{"iss":"https://acme.okta.com","aud":["0oa1","b"],"azp":"0oa1","sub":"x","exp":1800000100,"iat":1,"nonce":"n","at_hash":"x"}"#,
+        r#"{"iss":"https://acme.okta.com","aud":"0oa1","sub":"","exp":1800000100,"iat":null,"nonce":["n"]}"#,
+    ],
+};
+
+fn id_token(input: &[u8]) {
+    let Some((said, signed)) = signed(input) else { return };
+    let keys = KeySet::of(std::slice::from_ref(&KEY));
+    for login in [Some(("n", "access token")), None] {
+        let expected = ExpectedIdToken { issuer: ISSUER, client_id: CLIENT_ID, now: NOW, login };
+        let Ok(read) = verify_id_token(&signed, &keys, &expected) else { continue };
+        assert!(read.strings("aud").is_some_and(|audiences| audiences.contains(&CLIENT_ID)));
+        assert!(read.str("sub").is_some_and(|sub| !sub.is_empty()));
+        assert!(login.is_none() || said["nonce"] == "n");
+    }
+}
+
+/// Okta's discovery document, of any bytes.
+pub(super) const OKTA_METADATA: Target = Target {
+    name: "okta_metadata",
+    run: |input| drop(serde_json::from_slice::<Metadata>(input)),
+    seeds: &[
+        r#"{"issuer":"https://a","authorization_endpoint":"https://a/x","token_endpoint":"https://a/t","jwks_uri":"https://a/k"}"#,
+    ],
+};
+
+/// A picked route is below our origin and owns the path. One `resource` a line.
+pub(super) const RESOURCE: Target = Target {
+    name: "resource",
+    run: resource,
+    seeds: &[
+        "https://mcp.example.com/mcp/dice/mcp",
+        "https://MCP.example.com:443/mcp/dice\nhttps://mcp.example.com",
+        "https://mcp.example.com/mcp/x/../dice/?a=b",
+        "https://mcp.example.com@evil.example.com/mcp/dice",
+    ],
+};
+
+fn resource(input: &[u8]) {
+    const BASE_URL: &str = "https://mcp.example.com";
+    let Some(input) = text(input) else { return };
+    let Ok(Picked::Route(route)) = resource::pick(input.lines(), BASE_URL, &SITE.table) else { return };
+    for line in input.lines() {
+        let url = Url::parse(line).expect("it was understood");
+        assert_eq!(url.origin().ascii_serialization(), BASE_URL, "{line}");
+        let path = format!("{}/", url.path().trim_end_matches('/'));
+        assert!(path == "/" || path.starts_with(route.pattern), "{line}");
+    }
+}
+
+fn signed(input: &[u8]) -> Option<(Value, String)> {
+    let claims = serde_json::from_slice(input).ok()?;
+    let signed = KEY.sign("JWT", &claims).ok()?;
+    Some((claims, signed))
+}

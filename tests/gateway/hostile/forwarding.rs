@@ -1,0 +1,155 @@
+//! What goes through to a server and comes back, and who asked.
+
+use super::{Target, text};
+use gateway::cookies::{Cookie, Kind};
+use gateway::decision::address_of;
+use gateway::proxy::{Boundary, is_normal, rewritten, target, toward_server};
+use gateway::routes::SITE;
+use gateway_routes::{Network, Route};
+use http::header::COOKIE;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+use url::Url;
+
+const BASE_URL: &str = "https://mcp.example.com";
+const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+/// The first route of the site, before a server below a path of its own.
+fn route() -> Route {
+    let route = SITE.table.routes()[0];
+    let place = gateway_routes::Target { host: "h", port: 80, authority: "h", path: "/api", ..route.target };
+    Route { target: place, ..route }
+}
+
+/// A target that goes on stays below its server's own path, as the server's URL parser reads it.
+pub(super) const SERVER_TARGET: Target = Target {
+    name: "server_target",
+    run: server_target,
+    seeds: &["/mcp/dice/mcp?a=b", "/mcp/dice", "/mcp/dice/a/..;/b?c=%2e", "/mcp/dice/%2e%2e%2f?/../x"],
+};
+
+fn server_target(input: &[u8]) {
+    let Some(Ok(asked)) = text(input).map(PathAndQuery::try_from) else { return };
+    let route = route();
+    let Some(found) = SITE.table.find(asked.path()) else { return };
+    let Some(target) = target(&route, found.rest, &asked) else { return };
+    assert!(is_normal(asked.path()), "{asked}");
+    let read = Url::parse("http://h").expect("a URL").join(&target).expect("a path");
+    assert_eq!(read.host_str(), Some("h"), "{target}");
+    assert!(read.path() == "/api" || read.path().starts_with("/api/"), "{target} is read as {read}");
+    assert_eq!(read.query(), asked.query().map(|query| read.query().unwrap_or(query)));
+}
+
+/// A redirect that is passed on leads into its route. The first line is what was asked of the server.
+pub(super) const LOCATION: Target = Target {
+    name: "location",
+    run: location,
+    seeds: &[
+        "/api/mcp\n/api/other?a=b",
+        "/api/\nhttp://h/api/x",
+        "/api/a/b\n../../x",
+        "/api/\n//evil.example.com/api/",
+    ],
+};
+
+fn location(input: &[u8]) {
+    let Some((asked, location)) = text(input).and_then(|input| input.split_once('\n')) else { return };
+    let (Ok(asked), Ok(location)) = (asked.parse::<Uri>(), HeaderValue::from_str(location)) else { return };
+    let route = route();
+    let Some(passed) = rewritten(&location, &asked, &route, BASE_URL) else { return };
+    let url = Url::parse(passed.to_str().expect("text")).expect("a URL");
+    assert_eq!(url.origin().ascii_serialization(), BASE_URL, "{passed:?}");
+    assert!(url.path().starts_with(route.pattern), "{passed:?}");
+}
+
+/// No header that says who asks gets through, however it is spelled. One header a line.
+pub(super) const HEADERS: Target = Target {
+    name: "headers",
+    run: headers,
+    seeds: &[
+        "x-forwarded-user:admin\nX_Forwarded_User:admin\naccept:*/*",
+        "connection:x-forwarded-for, host\nx-forwarded-for:1.1.1.1\nx-real-ip:1.1.1.1",
+        "cookie:a=b\nauthorization:Bearer x\nforwarded:for=1.1.1.1\nte:trailers\nhost:evil",
+    ],
+};
+
+fn headers(input: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in input.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(&line[colon + 1..])) {
+            headers.append(name, value);
+        }
+    }
+    toward_server(&mut headers, &route(), None, (PROXY, BASE_URL));
+    let ours = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
+    for name in headers.keys().filter(|name| !ours.contains(&name.as_str())) {
+        let plain = name.as_str().replace('_', "-");
+        let told = ["authorization", "cookie", "forwarded", "x-real-ip", "te", "upgrade", "connection"];
+        assert!(!plain.starts_with("x-forwarded") && !told.contains(&&*plain), "{name}");
+    }
+    for (name, value) in [("host", "h"), ("x-forwarded-for", "10.0.0.1"), ("x-forwarded-proto", "https")] {
+        assert!(headers.get_all(name).iter().eq([value]), "{name}");
+    }
+}
+
+/// However a stream is cut into frames, it stands between the same events.
+pub(super) const EVENT_STREAM: Target = Target {
+    name: "event_stream",
+    run: event_stream,
+    seeds: &["data: a\n\n", "data: a\r\n\r\ndata: b\r\r", ":\r\n\n\r", "id: 1\ndata: \u{feff}\n\n: x"],
+};
+
+fn event_stream(input: &[u8]) {
+    for size in 1..4 {
+        let (mut whole, mut in_frames) = (Boundary::START, Boundary::START);
+        whole.pass(input);
+        input.chunks(size).for_each(|frame| in_frames.pass(frame));
+        assert_eq!(whole, in_frames);
+    }
+}
+
+/// An address is the peer's unless a proxy says otherwise, and a proxy is believed about its own peer alone.
+pub(super) const FORWARDED_FOR: Target = Target {
+    name: "forwarded_for",
+    run: forwarded_for,
+    seeds: &[
+        "203.0.113.9, 10.0.0.2",
+        "unknown\n[2001:db8::1]:443",
+        "::ffff:10.0.0.1,,1.1.1.1:99999",
+        "10.0.0.1",
+    ],
+};
+
+fn forwarded_for(input: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in input.split(|byte| *byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok()) {
+        headers.append("x-forwarded-for", line);
+    }
+    let trusted = [Network::v4([10, 0, 0, 0], 8)];
+    let stranger = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    assert_eq!(address_of(stranger, &headers, &trusted), stranger);
+    let address = address_of(PROXY, &headers, &trusted);
+    assert_eq!(address, address.to_canonical());
+    headers.append("x-forwarded-for", HeaderValue::from_static("203.0.113.9"));
+    assert_eq!(address_of(PROXY, &headers, &trusted).to_string(), "203.0.113.9");
+}
+
+/// A cookie's value is one whole pair's of the header.
+pub(super) const COOKIES: Target = Target {
+    name: "cookies",
+    run: cookies,
+    seeds: &["__Host-mcp-login-AbC=x; a=b", "a; __Host-mcp-login-AbC=; ;=;", "__Host-mcp-login-AbC=\"x\""],
+};
+
+fn cookies(input: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(input) else { return };
+    let headers: HeaderMap = [(COOKIE, value)].into_iter().collect();
+    let cookie = Cookie::new(Kind::Login, "AbC", true);
+    let Some(value) = cookie.read(&headers) else { return };
+    assert!(!value.contains(';'), "{value}");
+    assert!(HeaderValue::from_str(&cookie.set(value, Duration::from_secs(1))).is_ok());
+}
