@@ -25,6 +25,7 @@ pub use error_redirect::ErrorRedirect;
 pub use landing::{Landing, ServerCard};
 pub use leaving::{Leaving, Outcome};
 pub use problem::{Guidance, Problem};
+pub use snippets::Snippets;
 
 /// The only style of every page.
 const STYLESHEET: &str = include_str!("pages/style.css");

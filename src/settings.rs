@@ -72,6 +72,8 @@ impl fmt::Display for Problems {
     }
 }
 
+impl std::error::Error for Problems {}
+
 impl Settings {
     /// Reads the environment against the compiled site.
     ///

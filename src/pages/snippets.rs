@@ -9,28 +9,28 @@ use std::collections::BTreeMap;
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// One server, in the words of each client.
-pub(super) struct Snippets {
+pub struct Snippets {
     /// A shell command that adds the server to Claude Code.
-    pub(super) claude_code: String,
+    pub claude_code: String,
     /// `.cursor/mcp.json`.
-    pub(super) cursor_file: String,
+    pub cursor_file: String,
     /// A link that Cursor opens: adds the server after asking.
-    pub(super) cursor_link: String,
+    pub cursor_link: String,
     /// `.vscode/mcp.json`.
-    pub(super) vscode_file: String,
+    pub vscode_file: String,
     /// A shell command that adds the server to VS Code.
-    pub(super) vscode_command: String,
+    pub vscode_command: String,
     /// A link that VS Code opens: adds the server after asking.
-    pub(super) vscode_link: String,
+    pub vscode_link: String,
     /// A shell command that bridges a program without remote servers of its own.
-    pub(super) remote_command: String,
+    pub remote_command: String,
     /// The same, as the `mcpServers` file of such a program.
-    pub(super) remote_file: String,
+    pub remote_file: String,
 }
 
 impl Snippets {
     /// The snippets for the server that clients shall call `id`, at `url`.
-    pub(super) fn new(id: &str, url: &str) -> Self {
+    pub fn new(id: &str, url: &str) -> Self {
         let id = &identifier(id);
         let named = &json(&Named { name: id, kind: "http", url });
         let plain = &json(&Cursor { url });

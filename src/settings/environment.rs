@@ -49,7 +49,7 @@ pub(super) struct Raw {
     pub(super) port: Option<String>,
 }
 
-const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 11] = [
     "BASE_URL",
     "DATA_DIR",
     "GATEWAY_SECRET",

@@ -36,7 +36,7 @@ function program() {
       return false;
     }
   });
-  if (!found) finish({ error: 'Chromium is missing: run tests/clients/setup.sh, or name it in $CHROMIUM' });
+  if (!found) finish({ error: 'Chromium is missing: run tests/setup.sh, or name it in $CHROMIUM' });
   return found;
 }
 

@@ -83,7 +83,7 @@ function versionOf(packageName) {
 /** Where the package's package.json lies, also when its `exports` hide it. */
 export function packageFile(packageName) {
   const roots = createRequire(import.meta.url).resolve.paths(packageName);
-  return roots.map((root) => join(root, packageName, 'package.json')).find(existsSync) ?? fail(`${packageName} is missing: run tests/clients/setup.sh`);
+  return roots.map((root) => join(root, packageName, 'package.json')).find(existsSync) ?? fail(`${packageName} is missing: run tests/setup.sh`);
 }
 
 function fail(message) {

@@ -18,6 +18,7 @@ mod limits;
 mod login;
 mod process;
 mod proxy;
+mod readme;
 mod refresh;
 mod registration;
 mod replicas;

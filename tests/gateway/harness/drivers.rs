@@ -38,9 +38,7 @@ pub(crate) async fn run(driver: &[&str], url: &str, state: &Path, more: &[(&str,
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .unwrap_or_else(|error| {
-            panic!("{driver:?}: {error}: run `make test`, which calls tests/clients/setup.sh")
-        });
+        .unwrap_or_else(|error| panic!("{driver:?}: {error}: run `make test`, which calls tests/setup.sh"));
     let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await.expect("a driver ends").unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     let diagnostics = String::from_utf8_lossy(&output.stderr);

@@ -1,0 +1,40 @@
+# The two commands of the README, `make demo` and `make test`, and what a maintainer needs beside them.
+
+ARGS =
+# How long `make soak` goes on: seconds for each fuzz target, kills of the process.
+FUZZ_SECONDS = 300
+KILLS = 400
+
+.PHONY: help demo test check bench instructions fuzz soak
+
+help: ## Say what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## Try it here: stand-in Okta, two MCP servers, the gateway (ARGS=--once: a client does it all)
+	cargo run --locked --release --example demo -- $(ARGS)
+
+test: ## Run every test, on real Redis and with real clients; installs what is missing
+	tests/setup.sh tests
+	cargo test --locked --workspace --all-features
+
+check: ## Formatting, and clippy's warnings as errors
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+bench: ## Measure beside nginx, and write docs/benchmarks.md (half an hour; a quiet machine)
+	tests/setup.sh bench
+	cargo bench --locked --bench gateway -- $(ARGS)
+
+instructions: ## Count the instructions of a proxied request; fails above the ceiling
+	tests/setup.sh bench
+	cargo bench --locked --bench gateway --profile release -- instructions
+
+fuzz: ## Every reader of foreign input under libFuzzer, 10 s each
+	tests/setup.sh fuzz
+	fuzz/run.sh
+
+soak: ## The long runs: hours of fuzzing, hundreds of kills
+	tests/setup.sh tests
+	tests/setup.sh fuzz
+	GATEWAY_KILLS=$(KILLS) cargo test --locked --workspace --all-features
+	fuzz/run.sh $(FUZZ_SECONDS)

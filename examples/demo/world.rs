@@ -1,0 +1,89 @@
+//! Okta, the MCP servers and the gateway.
+
+use crate::{Outcome, ports};
+use gateway::commands::serve::{Serving, assemble};
+use gateway::gateway::Outside;
+use gateway::routes::SITE;
+use gateway::settings::{Environment, Settings};
+use gateway_standins::mcp::McpServer;
+use gateway_standins::okta::{Okta, OktaOptions};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+pub(crate) const DICE: &str = "/mcp/dice/";
+const UUID: &str = "/mcp/uuid/";
+/// Across restarts of the demo, so that a client that registered yesterday is still known.
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/demo");
+
+/// Everything that the demo runs; it ends with [`World::end`].
+pub(crate) struct World {
+    /// The gateway's own address.
+    pub(crate) base_url: String,
+    /// What it serves, with its routes on the ports that were free.
+    pub(crate) site: &'static gateway_routes::Site,
+    /// The stand-in Okta.
+    pub(crate) okta: Okta,
+    serving: Serving,
+    _servers: [McpServer; 2],
+    _folder: Option<TempDir>,
+}
+
+impl World {
+    /// Starts all of it. Its state is kept, unless it is to be used `once`.
+    pub(crate) async fn start(once: bool) -> Outcome<Self> {
+        if !SITE.table.routes().iter().any(|route| route.pattern == DICE) {
+            return Err(
+                "this build has no route /mcp/dice/: build it with the config.yaml of the repository".into(),
+            );
+        }
+        let dice = McpServer::dice(ports::free_or_any(3000, "the dice server")).await?;
+        let uuid = McpServer::uuid(ports::free_or_any(4000, "the UUID server")).await?;
+        let site = ports::site_with(&[(DICE, port_of(&dice.url())?), (UUID, port_of(&uuid.url())?)]);
+        let port = match ports::free_or_any(8080, "the gateway") {
+            0 => ports::any()?,
+            port => port,
+        };
+        let base_url = format!("http://localhost:{port}");
+        let okta = okta(&base_url).await?;
+        let folder = if once { Some(tempfile::tempdir()?) } else { None };
+        let data_dir =
+            folder.as_ref().map_or_else(|| PathBuf::from(KEPT), |folder| folder.path().join("data"));
+        let settings = Settings::read(&environment(&base_url, &okta, &data_dir), site)?;
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let serving = assemble(site, &settings, Outside::default(), threads).map_err(|failed| failed.0)?;
+        Ok(Self { base_url, site, okta, serving, _servers: [dice, uuid], _folder: folder })
+    }
+
+    /// Ends the gateway, then all else. Not to be called where futures run.
+    pub(crate) fn end(self) {
+        self.serving.shut_down();
+    }
+}
+
+async fn okta(base_url: &str) -> Outcome<Okta> {
+    let options = OktaOptions {
+        port: ports::free_or_any(8090, "the stand-in Okta"),
+        redirect_uris: vec![format!("{base_url}/auth/callback")],
+        ..OktaOptions::default()
+    };
+    Ok(Okta::start(options).await?)
+}
+
+fn environment(base_url: &str, okta: &Okta, data_dir: &Path) -> Environment {
+    let app = OktaOptions::default();
+    let port = base_url.rsplit(':').next().unwrap_or_default();
+    let data_dir = data_dir.to_string_lossy();
+    Environment::of([
+        ("BASE_URL", base_url),
+        ("PORT", port),
+        ("DATA_DIR", &*data_dir),
+        ("OKTA_URL", okta.url()),
+        ("OKTA_CLIENT_ID", &*app.client_id),
+        ("OKTA_CLIENT_SECRET", &*app.client_secret),
+    ])
+}
+
+fn port_of(url: &str) -> Outcome<u16> {
+    Ok(url::Url::parse(url)?.port().ok_or("a stand-in has a port")?)
+}

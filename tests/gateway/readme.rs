@@ -1,0 +1,65 @@
+//! What a newcomer reads first is true.
+
+use crate::harness::{World, http};
+use std::fs;
+use std::path::Path;
+
+const PAGES: &[&str] = &[
+    "README.md",
+    "routes/README.md",
+    "docs/attacks.md",
+    "docs/benchmarks.md",
+    "docs/conformance.md",
+    "docs/contract.md",
+    "docs/operations.md",
+];
+
+fn read(page: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap()
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    let mut links = 0;
+    for page in PAGES {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+        for link in read(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            assert!(folder.parent().unwrap().join(file).exists(), "{page} links to {file}");
+            links += 1;
+        }
+    }
+    assert!(links > 10, "links are read wrongly");
+}
+
+#[test]
+fn every_command_for_make_is_one() {
+    let makefile = read("Makefile");
+    let readme = read("README.md");
+    let commands = readme.split("make ").skip(1).filter_map(|rest| rest.split([' ', '`', '\n']).next());
+    let targets = ["demo", "test", "help"];
+    for target in commands.filter(|word| targets.contains(word)) {
+        assert!(makefile.contains(&format!("\n{target}: ")), "make {target}");
+    }
+    assert!(targets.iter().all(|target| readme.contains(&format!("make {target}"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_endpoint_of_the_readme_is_there() {
+    let world = World::start().await;
+    let readme = read("README.md");
+    let table = readme.split("### Endpoints").nth(1).unwrap().split("\n## ").next().unwrap();
+    let cells =
+        table.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| row.split(" | ").next().unwrap());
+    let paths: Vec<&str> =
+        cells.flat_map(|cell| cell.split('`')).filter(|part| part.starts_with('/')).collect();
+    assert!(paths.len() >= 12, "{paths:?}");
+    for path in paths {
+        let path = path.trim_end_matches('…');
+        let status = http().get(world.url(path)).send().await.unwrap().status();
+        assert_ne!(status, 404, "{path}");
+    }
+}

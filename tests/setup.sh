@@ -1,0 +1,103 @@
+#!/bin/sh
+# Installs what runs beside Rust: tests/setup.sh tests | bench | fuzz
+# Quiet and quick when nothing has changed. System packages only as root on Debian and its like; elsewhere it says in
+# one line what is missing. The client drivers get their packages from their locks, into clients/ and conformance/.
+set -eu
+cd "$(dirname "$0")"
+
+main() {
+    one_at_a_time
+    case "${1:-tests}" in
+        tests) for_tests ;;
+        bench) for_bench ;;
+        fuzz) need has_cxx "a C++ compiler (Debian: g++)" g++ ;;
+        *) stop "there is nothing to install for '$1': tests, bench or fuzz" ;;
+    esac
+}
+
+for_tests() {
+    need has_node "Node.js 20 or newer with npm (https://nodejs.org/en/download)" nodejs npm
+    has_venv || need has_python "Python 3.10 or newer with venv (Debian: python3 python3-venv)" python3 python3-venv
+    need has_chromium "Chromium (Debian: chromium; or name its program in CHROMIUM)" chromium
+    need has_redis "redis-server 7 or newer (https://redis.io/docs/latest/operate/oss_and_stack/install/)" redis-server
+    install_node_modules clients
+    install_node_modules conformance
+    install_venv
+}
+
+for_bench() {
+    need "on_path nginx" "nginx" nginx
+    need "on_path wrk" "wrk" wrk
+    need "on_path h2load" "h2load (Debian: nghttp2-client)" nghttp2-client
+    need "on_path taskset" "taskset (Debian: util-linux)" util-linux
+    need "on_path valgrind" "valgrind" valgrind
+    need "on_path redis-server" "redis-server" redis-server
+}
+
+# Two test runs at once would remove each other's half-made folders.
+one_at_a_time() {
+    command -v flock >/dev/null || return 0
+    exec 9<setup.sh
+    flock 9
+}
+
+# A check, what to tell when it fails for good, and the Debian packages that make it good.
+need() {
+    check=$1
+    what=$2
+    shift 2
+    $check && return
+    apt_install "$@"
+    $check || stop "missing: $what"
+}
+
+# Debian keeps daemons in /usr/sbin, which is not in every path.
+on_path() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
+has_node() { on_path npm && node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; }
+has_python() { python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
+has_chromium() { [ -n "${CHROMIUM:-}" ] || on_path chromium || on_path chromium-browser || on_path google-chrome || on_path google-chrome-stable; }
+has_redis() { on_path redis-server; }
+has_cxx() { on_path c++; }
+has_venv() { clients/.venv/bin/python -c '' 2>/dev/null && cmp -s clients/requirements.txt clients/.venv/.installed-lock; }
+
+apt_install() {
+    [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] && on_path apt-get || return 0
+    export DEBIAN_FRONTEND=noninteractive
+    # Servers are for the tests to start, each on a port of its own.
+    export RUNLEVEL=1
+    { quietly apt-get update && quietly apt-get install -y --no-install-recommends "$@"; } || true
+}
+
+install_node_modules() {
+    cmp -s "$1/package-lock.json" "$1/node_modules/.installed-lock" && return
+    quietly npm ci --prefix "$1" --no-audit --no-fund --ignore-scripts || stop "npm ci failed in $(pwd)/$1"
+    cp "$1/package-lock.json" "$1/node_modules/.installed-lock"
+}
+
+install_venv() {
+    has_venv && return
+    rm -rf clients/.venv
+    quietly python3 -m venv clients/.venv || stop "python3 -m venv failed in $(pwd)/clients"
+    quietly clients/.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+        --requirement clients/requirements.txt || stop "pip install failed in $(pwd)/clients"
+    cp clients/requirements.txt clients/.venv/.installed-lock
+}
+
+# Shows a command's output only when it fails.
+quietly() {
+    output=$(mktemp)
+    if "$@" >"$output" 2>&1; then
+        rm -f "$output"
+    else
+        cat "$output" >&2
+        rm -f "$output"
+        return 1
+    fi
+}
+
+stop() {
+    echo "tests/setup.sh: $*" >&2
+    exit 1
+}
+
+main "$@"
