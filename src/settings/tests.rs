@@ -156,6 +156,7 @@ fn the_readme_has_a_row_for_every_variable_and_no_other() {
     let mut known = environment::NAMES.to_vec();
     known.push("RUST_LOG");
     let mut rows: Vec<&str> = rows.collect();
-    (rows.sort_unstable(), known.sort_unstable());
+    rows.sort_unstable();
+    known.sort_unstable();
     assert_eq!(rows, known);
 }

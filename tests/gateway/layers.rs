@@ -37,8 +37,6 @@ const NAMED_ONLY_IN: &[(&str, &[&str])] = &[
     ("askama", &["pages"]),
     ("reqwest", &["okta"]),
     ("envy", &["settings"]),
-    // For tests and the demo alone: never linked into the server.
-    ("gateway_standins", &[]),
 ];
 const LONGEST_FILE: usize = 300;
 
