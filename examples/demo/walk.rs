@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Nothing listens there: the scripted browser stops when it is sent to it.
 const CALLBACK: &str = "http://localhost:43110/callback";
 /// A demo that hangs has failed.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Walks all of it; an error when any step fails or the dice do not answer.
 pub(crate) async fn walk(base_url: &str) -> Outcome<()> {
