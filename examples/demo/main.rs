@@ -10,7 +10,7 @@ mod world;
 
 use clap::Parser;
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
@@ -45,7 +45,9 @@ fn demonstrate(arguments: &Arguments) -> Outcome<()> {
     // A person wants to see what is decided while they try it; with `--once` the steps say it all.
     let shown = if arguments.once { "error" } else { "warn,audit=info" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(shown));
-    tracing_subscriber::fmt().compact().without_time().with_env_filter(filter).with_writer(io::stderr).init();
+    let colours = io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().compact().without_time().with_ansi(colours).with_env_filter(filter);
+    log.with_writer(io::stderr).init();
 
     let runtime = Runtime::new()?;
     let world = runtime.block_on(World::start(arguments.once))?;
