@@ -2,6 +2,7 @@
 
 mod balancer;
 pub(crate) mod binary;
+pub(crate) mod chance;
 pub(crate) mod drivers;
 pub(crate) mod ports;
 mod raw;

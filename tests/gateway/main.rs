@@ -13,6 +13,7 @@ mod conformance;
 mod discovery;
 mod docs;
 mod hostile;
+mod killed;
 mod layers;
 mod limits;
 mod login;

@@ -102,6 +102,17 @@ impl Process {
         let ended = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(ended.success());
         assert!(self.child.wait().unwrap().success(), "{}", self.log());
+        self.start_again().await;
+    }
+
+    /// Ends it as a crash does, at whatever it is doing.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it on the state that it left.
+    pub(crate) async fn start_again(&mut self) {
         self.child = spawn(&self.program, &self.environment, &self.log);
         self.answers().await;
     }
