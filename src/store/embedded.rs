@@ -1,6 +1,13 @@
 //! The embedded store: one redb file, one writer thread that commits what has come in as a group.
 
+mod compaction;
+#[cfg(test)]
+mod disk;
+mod file;
+mod reads;
 mod records;
+mod slot;
+mod sweep;
 mod tables;
 mod writer;
 
@@ -10,22 +17,19 @@ use super::{
     TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::clock::{Clock, Timestamp};
-use redb::{Database, DatabaseError, ReadableDatabase};
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use slot::{Open, Slot};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tables::{Kind, Tables};
 use writer::{Durable, Writer};
 
-const FILE: &str = "gateway.redb";
 /// Names the format; a file of a newer one is refused.
 const FORMAT: u64 = 1;
 
 /// State in one file.
 pub struct Embedded {
-    database: Arc<Database>,
+    slot: Arc<Slot>,
     writer: Writer,
     clock: Clock,
 }
@@ -33,29 +37,18 @@ pub struct Embedded {
 impl Embedded {
     /// Opens or makes the file.
     pub(super) fn open(folder: &Path, clock: Clock) -> Result<Self, OpenError> {
-        let path = folder.join(FILE);
-        let explain =
-            |error: &dyn std::fmt::Display| OpenError(format!("DATA_DIR: {}: {error}", path.display()));
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| explain(&error))?;
-        // Made here, so that nobody else can read it from the start.
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| explain(&error))?;
-        let empty = fs::metadata(&path).map_err(|error| explain(&error))?.len() == 0;
-        let opened = if empty { Database::create(&path) } else { Database::open(&path) };
-        let database = opened.map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => explain(
-                &"another gateway has it open: stop that one, give this one another DATA_DIR, or share Redis (KVS_ADDR)",
-            ),
-            error => explain(&format!("it cannot be read and was left as it is: restore or move it away ({error})")),
-        })?;
-        tables::prepare(&database, FORMAT).map_err(|error| explain(&error))?;
-        let database = Arc::new(database);
-        let writer = Writer::start(Arc::clone(&database), clock.clone()).map_err(|error| explain(&error))?;
-        Ok(Self { database, writer, clock })
+        Self::on(file::in_folder(folder)?, clock)
+    }
+
+    /// The store on what `open` opens.
+    fn on(open: Open, clock: Clock) -> Result<Self, OpenError> {
+        let slot = Arc::new(Slot::new(open)?);
+        slot.with(|database| Ok(tables::prepare(database, FORMAT)))
+            .map_err(|error| OpenError(error.to_string()))?
+            .map_err(OpenError)?;
+        let writer =
+            Writer::start(Arc::clone(&slot), clock.clone()).map_err(|error| OpenError(error.to_string()))?;
+        Ok(Self { slot, writer, clock })
     }
 
     async fn write<T: Send + 'static>(
@@ -98,10 +91,8 @@ impl Embedded {
 
     #[expect(clippy::unused_async, reason = "a read takes a microsecond; the verb is async in every backend")]
     pub(super) async fn code(&self, key: Key) -> Result<Option<Vec<u8>>, Unavailable> {
-        let read = || -> Result<_, redb::Error> {
-            tables::read(&self.database.begin_read()?, (Kind::Code, &key.0), self.clock.now())
-        };
-        let found = read().map_err(|error| unavailable(&error))?;
+        let now = self.clock.now();
+        let found = self.slot.read(|file| reads::read(file, (Kind::Code, &key.0), now))?;
         Ok(found.and_then(|(_, value)| value.split_first().map(|(_, sealed)| sealed.to_vec())))
     }
 
@@ -132,11 +123,7 @@ impl Embedded {
 
     #[expect(clippy::unused_async, reason = "a read takes a microsecond; the verb is async in every backend")]
     pub(super) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
-        let read = || -> Result<_, redb::Error> {
-            let transaction = self.database.begin_read()?;
-            tables::read_grant(&transaction, id, self.clock.now())
-        };
-        read().map_err(|error| unavailable(&error))
+        self.slot.read(|file| reads::read_grant(file, id, self.clock.now()))
     }
 
     pub(super) async fn rotate(&self, id: GrantId, rotate: Rotate) -> Result<Rotation, Unavailable> {
@@ -186,8 +173,7 @@ impl Embedded {
 
     #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
     pub(super) async fn revoked_since(&self, cursor: Cursor) -> Result<Feed, Unavailable> {
-        let read = || -> Result<_, redb::Error> { tables::read_feed(&self.database.begin_read()?, cursor) };
-        read().map_err(|error| unavailable(&error))
+        self.slot.read(|file| reads::read_feed(file, cursor))
     }
 
     #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
@@ -198,10 +184,7 @@ impl Embedded {
         limit: usize,
     ) -> Result<Vec<GrantId>, Unavailable> {
         let now = self.clock.now();
-        let read = || -> Result<_, redb::Error> {
-            tables::read_owned(&self.database.begin_read()?, (owner, key), limit, now)
-        };
-        read().map_err(|error| unavailable(&error))
+        self.slot.read(|file| reads::read_owned(file, (owner, key), limit, now))
     }
 
     pub(super) async fn use_once(&self, key: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
@@ -267,7 +250,5 @@ fn end(tables: &mut Tables<'_>, id: GrantId) -> Result<bool, redb::Error> {
     Ok(alive)
 }
 
-fn unavailable(error: &redb::Error) -> Unavailable {
-    tracing::error!(%error, "the embedded store failed");
-    Unavailable(error.to_string())
-}
+#[cfg(test)]
+mod tests;

@@ -3,26 +3,18 @@
 use super::records;
 use crate::clock::Timestamp;
 use crate::store::owners::code;
-use crate::store::{Cursor, Feed, GrantId, GrantRecord, Key, Owner};
-use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction,
-};
-use std::time::Duration;
+use crate::store::{GrantId, GrantRecord, Key, Owner};
+use redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
 /// Kind and key → expiry and value.
-const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+pub(super) const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 /// Expiry, kind and key, in the order in which they end.
-const EXPIRY: TableDefinition<'_, &[u8], ()> = TableDefinition::new("expiry");
+pub(super) const EXPIRY: TableDefinition<'_, &[u8], ()> = TableDefinition::new("expiry");
 /// Owner, its key and the grant.
-const OWNED: TableDefinition<'_, &[u8], ()> = TableDefinition::new("owned");
+pub(super) const OWNED: TableDefinition<'_, &[u8], ()> = TableDefinition::new("owned");
 /// Revocations, in order.
-const FEED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("feed");
+pub(super) const FEED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("feed");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-
-const PAGE: usize = 1000;
-/// The feed's bound: more revocations than this between two looks are a reset.
-const LONGEST_FEED: u64 = 100_000;
-const FEED_LIVES: Duration = Duration::from_hours(1);
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +30,15 @@ pub(super) enum Kind {
 
 /// The tables within one write transaction.
 pub(super) struct Tables<'t> {
-    records: Table<'t, &'static [u8], &'static [u8]>,
-    expiry: Table<'t, &'static [u8], ()>,
-    owned: Table<'t, &'static [u8], ()>,
-    feed: Table<'t, u64, &'static [u8]>,
-    now: Timestamp,
+    pub(super) records: Table<'t, &'static [u8], &'static [u8]>,
+    pub(super) expiry: Table<'t, &'static [u8], ()>,
+    pub(super) owned: Table<'t, &'static [u8], ()>,
+    pub(super) feed: Table<'t, u64, &'static [u8]>,
+    pub(super) now: Timestamp,
 }
 
-fn place(kind: Kind, key: &[u8]) -> Vec<u8> {
+/// Where a record of this kind is.
+pub(super) fn place(kind: Kind, key: &[u8]) -> Vec<u8> {
     [&[kind as u8], key].concat()
 }
 
@@ -53,12 +46,14 @@ fn at_expiry(expires_at: Timestamp, place: &[u8]) -> Vec<u8> {
     [&expires_at.millis().to_be_bytes(), place].concat()
 }
 
-fn split(value: &[u8]) -> Option<(Timestamp, &[u8])> {
+/// When something ends, or was made, and what stands behind that.
+pub(super) fn split(value: &[u8]) -> Option<(Timestamp, &[u8])> {
     let (expires_at, value) = value.split_first_chunk()?;
     Some((Timestamp::from_millis(u64::from_be_bytes(*expires_at)), value))
 }
 
-fn owned_key(owner: Owner, key: Key, id: GrantId) -> Vec<u8> {
+/// Where it says that this owner has this grant.
+pub(super) fn owned_key(owner: Owner, key: Key, id: GrantId) -> Vec<u8> {
     [&[code(owner)], &key.0[..], &id.0].concat()
 }
 
@@ -161,113 +156,4 @@ impl<'t> Tables<'t> {
         self.feed.insert(next, &*[&self.now.millis().to_be_bytes()[..], &id.0].concat())?;
         Ok(())
     }
-
-    /// Deletes at most `limit` ended records and as many old feed entries.
-    pub(super) fn sweep(&mut self, limit: usize) -> Result<(), redb::Error> {
-        let end = self.now.millis().saturating_add(1).to_be_bytes();
-        let mut ended: Vec<Vec<u8>> = Vec::new();
-        for entry in self.expiry.iter()?.take(limit) {
-            let (key, ()) = entry.map(|(key, _)| (key.value().to_vec(), ()))?;
-            if key[..8] >= end[..] {
-                break;
-            }
-            ended.push(key);
-        }
-        for key in &ended {
-            let (place, key) = (&key[8..], &key[9..]);
-            match <[u8; 16]>::try_from(key) {
-                Ok(id) if place[0] == Kind::Grant as u8 => self.delete_grant(GrantId(id))?,
-                _ => drop(self.records.remove(place)?),
-            }
-        }
-        for key in &ended {
-            self.expiry.remove(&**key)?;
-        }
-        self.sweep_feed(limit)
-    }
-
-    fn sweep_feed(&mut self, limit: usize) -> Result<(), redb::Error> {
-        let Some(newest) = self.feed.last()?.map(|(number, _)| number.value()) else { return Ok(()) };
-        let mut old = Vec::new();
-        for entry in self.feed.iter()?.take(limit) {
-            let (number, value) = entry?;
-            let at = split(value.value()).map_or(self.now, |(at, _)| at);
-            let number = number.value();
-            // The newest stays: it says how far the numbers have come.
-            if number == newest || (newest - number < LONGEST_FEED && self.now.since(at) < FEED_LIVES) {
-                break;
-            }
-            old.push(number);
-        }
-        for number in old {
-            self.feed.remove(number)?;
-        }
-        Ok(())
-    }
-}
-
-/// A record that has not ended, as of the last commit: its expiry and value.
-pub(super) fn read(
-    transaction: &ReadTransaction,
-    (kind, key): (Kind, &[u8]),
-    now: Timestamp,
-) -> Result<Option<(Timestamp, Vec<u8>)>, redb::Error> {
-    let found = transaction.open_table(RECORDS)?.get(&*place(kind, key))?;
-    let found = found.and_then(|value| split(value.value()).map(|(at, value)| (at, value.to_vec())));
-    Ok(found.filter(|(expires_at, _)| now < *expires_at))
-}
-
-/// A living grant, as of the last commit.
-pub(super) fn read_grant(
-    transaction: &ReadTransaction,
-    id: GrantId,
-    now: Timestamp,
-) -> Result<Option<GrantRecord>, redb::Error> {
-    let found = read(transaction, (Kind::Grant, &id.0), now)?;
-    Ok(found.and_then(|(expires_at, value)| records::decode(id, expires_at, &value)))
-}
-
-/// The living grants of an owner.
-pub(super) fn read_owned(
-    transaction: &ReadTransaction,
-    (owner, key): (Owner, Key),
-    limit: usize,
-    now: Timestamp,
-) -> Result<Vec<GrantId>, redb::Error> {
-    let table = transaction.open_table(OWNED)?;
-    let first = owned_key(owner, key, GrantId([0; 16]));
-    let last = owned_key(owner, key, GrantId([0xff; 16]));
-    let mut ids = Vec::new();
-    for entry in table.range::<&[u8]>(&first[..]..=&last[..])? {
-        if ids.len() == limit {
-            break;
-        }
-        let (found, _) = entry?;
-        let Some(id) = found.value().last_chunk::<16>().copied().map(GrantId) else { continue };
-        if read_grant(transaction, id, now)?.is_some() {
-            ids.push(id);
-        }
-    }
-    Ok(ids)
-}
-
-/// A page of the feed.
-pub(super) fn read_feed(transaction: &ReadTransaction, cursor: Cursor) -> Result<Feed, redb::Error> {
-    let table = transaction.open_table(FEED)?;
-    let oldest = table.first()?.map_or(0, |(number, _)| number.value());
-    let mut feed = Feed { ids: Vec::new(), cursor, reset: cursor.0.saturating_add(1) < oldest };
-    for entry in table.range(cursor.0.saturating_add(1)..)?.take(PAGE) {
-        let (number, value) = entry?;
-        feed.ids.extend(value.value().last_chunk::<16>().copied().map(GrantId));
-        feed.cursor = Cursor(number.value());
-    }
-    Ok(feed)
-}
-
-/// Whether there is something to sweep.
-pub(super) fn has_ended(database: &Database, now: Timestamp) -> Result<bool, redb::Error> {
-    let transaction = database.begin_read()?;
-    let table = transaction.open_table(EXPIRY)?;
-    let first = table.first()?;
-    Ok(first.is_some_and(|(key, _)| split(key.value()).is_some_and(|(expires_at, _)| expires_at <= now)))
 }

@@ -1,26 +1,31 @@
 //! The one thread that writes: it commits whatever has come in as a group, so that many callers share one fsync,
-//! and sweeps what has ended when it is idle.
+//! and sweeps what has ended in bites, between the groups and when it is idle.
 
+use super::slot::Slot;
+use super::sweep;
 use super::tables::Tables;
 use crate::clock::Clock;
 use crate::store::Unavailable;
-use redb::{Database, Durability};
+use redb::Durability;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Work that waits; more is refused, so that a slow disk cannot fill memory.
 const QUEUE: usize = 1024;
 /// Work that shares one commit.
 const GROUP: usize = 256;
-/// How often ended records are swept, and how many in one transaction.
+/// How often it is looked whether something has ended.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-const SWEEP_AT_ONCE: usize = 200;
+/// What need not be durable becomes so after this time: redb frees no page for good before that.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// A disk that takes longer than this is a failed one.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// After a fault of the disk callers are told at once for this long, then one group tries again.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Whether a write must survive a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +59,10 @@ impl Drop for Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(database: Arc<Database>, clock: Clock) -> io::Result<Self> {
+    pub(super) fn start(slot: Arc<Slot>, clock: Clock) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(QUEUE);
-        let thread =
-            thread::Builder::new().name("store".into()).spawn(move || run(&database, &clock, &jobs))?;
+        let run = Run { slot, clock, durable_at: Instant::now(), failed_at: None };
+        let thread = thread::Builder::new().name("store".into()).spawn(move || run.run(&jobs))?;
         Ok(Self { jobs: Some(sender), thread: Some(thread) })
     }
 
@@ -86,50 +91,104 @@ impl Writer {
     }
 }
 
-fn run(database: &Database, clock: &Clock, jobs: &Receiver<Job>) {
-    loop {
-        match jobs.recv_timeout(SWEEP_EVERY) {
-            Ok(first) => commit(database, clock, first, jobs),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        sweep(database, clock);
-    }
+/// What the thread knows.
+struct Run {
+    slot: Arc<Slot>,
+    clock: Clock,
+    /// When a commit was durable last.
+    durable_at: Instant,
+    /// When the disk failed, until a write has gone well.
+    failed_at: Option<Instant>,
 }
 
-/// Commits one group. When any of it fails, none of it has happened: callers are told by their dropped channel.
-fn commit(database: &Database, clock: &Clock, first: Job, jobs: &Receiver<Job>) {
-    let group: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1)).collect();
-    let durable = group.iter().any(|job| job.durable == Durable::Yes);
-    let write = || -> Result<Vec<Reply>, redb::Error> {
-        let mut transaction = database.begin_write()?;
-        transaction.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
-        let replies = {
-            let mut tables = Tables::open(&transaction, clock.now())?;
-            group.into_iter().map(|job| (job.work)(&mut tables)).collect::<Result<Vec<_>, _>>()?
-        };
-        transaction.commit()?;
-        Ok(replies)
-    };
-    match write() {
-        Ok(replies) => replies.into_iter().for_each(|reply| reply(Ok(()))),
-        Err(error) => tracing::error!(%error, "the embedded store could not write"),
-    }
-}
-
-/// A bounded bite of what has ended; the rest waits for the next turn.
-fn sweep(database: &Database, clock: &Clock) {
-    let sweep = || -> Result<(), redb::Error> {
-        if !super::tables::has_ended(database, clock.now())? {
-            return Ok(());
+impl Run {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        let mut more = false;
+        loop {
+            // What has ended is swept at once as long as there is more of it, one bite between two groups.
+            let wait = if more { Duration::ZERO } else { SWEEP_EVERY };
+            let first = match jobs.recv_timeout(wait) {
+                Ok(first) => Some(first),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let group: Vec<Job> = first.into_iter().chain(jobs.try_iter().take(GROUP - 1)).collect();
+            more = self.may_try() && self.commit(group) && self.sweep();
         }
-        let mut transaction = database.begin_write()?;
-        transaction.set_durability(Durability::None)?;
-        Tables::open(&transaction, clock.now())?.sweep(SWEEP_AT_ONCE)?;
-        transaction.commit()?;
-        Ok(())
-    };
-    if let Err(error) = sweep() {
-        tracing::error!(%error, "the embedded store could not be swept");
+    }
+
+    /// Whether the disk is believed to work; opens the database when it could not be opened before.
+    fn may_try(&mut self) -> bool {
+        let Some(failed_at) = self.failed_at else { return true };
+        if failed_at.elapsed() < PAUSE {
+            return false;
+        }
+        let open = self.slot.with(|_| Ok(())).is_ok() || self.slot.reopen();
+        if !open {
+            self.failed_at = Some(Instant::now());
+        }
+        open
+    }
+
+    /// Commits one group. When any of it fails, none of it has happened: callers are told by their dropped channel.
+    fn commit(&mut self, group: Vec<Job>) -> bool {
+        if group.is_empty() {
+            return true;
+        }
+        let durable = self.durability(group.iter().any(|job| job.durable == Durable::Yes));
+        let committed = self.transaction(durable, |tables| {
+            group.into_iter().map(|job| (job.work)(tables)).collect::<Result<Vec<Reply>, _>>()
+        });
+        let Some(replies) = committed else { return false };
+        self.failed_at = None;
+        replies.into_iter().for_each(|reply| reply(Ok(())));
+        true
+    }
+
+    /// A bounded bite of what has ended; whether there is more.
+    fn sweep(&mut self) -> bool {
+        let now = self.clock.now();
+        match self.slot.with(|database| sweep::has_ended(database, now)) {
+            Ok(false) => false,
+            Ok(true) => {
+                let durable = self.durability(false);
+                self.transaction(durable, |tables| tables.sweep(sweep::BITE)).is_some()
+            }
+            Err(error) => {
+                self.failed(&error);
+                false
+            }
+        }
+    }
+
+    fn durability(&self, wanted: bool) -> Durability {
+        let due = self.durable_at.elapsed() >= SYNC_EVERY;
+        if wanted || due { Durability::Immediate } else { Durability::None }
+    }
+
+    fn transaction<T>(
+        &mut self,
+        durability: Durability,
+        work: impl FnOnce(&mut Tables<'_>) -> Result<T, redb::Error>,
+    ) -> Option<T> {
+        let now = self.clock.now();
+        let done = self.slot.with(|database| {
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(durability)?;
+            let result = work(&mut Tables::open(&transaction, now)?)?;
+            transaction.commit()?;
+            Ok(result)
+        });
+        if matches!(durability, Durability::Immediate) {
+            self.durable_at = Instant::now();
+        }
+        done.map_err(|error| self.failed(&error)).ok()
+    }
+
+    /// Opens the database again, so that what is in it can be read.
+    fn failed(&mut self, error: &redb::Error) {
+        tracing::error!(%error, "the embedded store could not write");
+        self.slot.reopen();
+        self.failed_at = Some(Instant::now());
     }
 }

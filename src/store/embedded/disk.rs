@@ -1,0 +1,159 @@
+//! A disk for tests: it keeps what was written but not synced apart, and can lose any of it, be full, or break.
+
+use super::slot::Open;
+use crate::store::OpenError;
+use redb::{Builder, StorageBackend};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io::{Error, ErrorKind, Result};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const BLOCK: usize = 4096;
+
+/// What happened to a disk, in order.
+#[derive(Clone)]
+pub(super) enum Event {
+    Write {
+        at: usize,
+        bytes: Vec<u8>,
+    },
+    Length(usize),
+    Sync,
+    /// So much of the test's script had been acknowledged.
+    Acknowledged(usize),
+}
+
+/// A disk; its clones are the same one.
+#[derive(Clone, Default)]
+pub(super) struct Disk(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    bytes: Vec<u8>,
+    /// The blocks that something was written to: as in a file system, the others take no room.
+    used: BTreeSet<usize>,
+    room: Option<usize>,
+    fails: Option<ErrorKind>,
+    log: Vec<Event>,
+}
+
+impl Disk {
+    /// A disk on which these bytes are.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        let used = (0..bytes.len().div_ceil(BLOCK)).collect();
+        Self(Arc::new(Mutex::new(State { bytes, used, ..State::default() })))
+    }
+
+    /// Opens the database on this disk.
+    pub(super) fn opener(&self) -> Open {
+        let disk = self.clone();
+        Box::new(move || {
+            Builder::new().create_with_backend(disk.clone()).map_err(|error| OpenError(error.to_string()))
+        })
+    }
+
+    /// From now on no block more can be written to than are used already, and `more`.
+    pub(super) fn is_full_but_for(&self, more: usize) {
+        let mut state = self.state();
+        state.room = Some(state.used.len() + more);
+    }
+
+    /// There is room again.
+    pub(super) fn has_room(&self) {
+        self.state().room = None;
+    }
+
+    /// From now on every access fails so, or none does.
+    pub(super) fn fails(&self, fails: Option<ErrorKind>) {
+        self.state().fails = fails;
+    }
+
+    pub(super) fn length(&self) -> usize {
+        self.state().bytes.len()
+    }
+
+    /// Notes how far the test's script has come.
+    pub(super) fn acknowledged(&self, steps: usize) {
+        self.state().log.push(Event::Acknowledged(steps));
+    }
+
+    /// All that has happened.
+    pub(super) fn log(&self) -> Vec<Event> {
+        self.state().log.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn works(&self) -> Result<MutexGuard<'_, State>> {
+        let state = self.state();
+        match state.fails {
+            Some(kind) => Err(kind.into()),
+            None => Ok(state),
+        }
+    }
+}
+
+impl State {
+    /// Takes room for the blocks of this range, as far as there is some.
+    fn take_room(&mut self, range: &Range<usize>) -> Result<()> {
+        for block in range.start / BLOCK..range.end.div_ceil(BLOCK) {
+            let full = self.room.is_some_and(|room| self.used.len() >= room);
+            if full && !self.used.contains(&block) {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.used.insert(block);
+        }
+        Ok(())
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> Result<u64> {
+        Ok(self.works()?.bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let (state, at) = (self.works()?, usize::try_from(offset).map_err(Error::other)?);
+        let bytes = state.bytes.get(at..at + out.len()).ok_or(ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        let (mut state, len) = (self.works()?, usize::try_from(len).map_err(Error::other)?);
+        state.bytes.resize(len, 0);
+        state.used.split_off(&len.div_ceil(BLOCK));
+        state.log.push(Event::Length(len));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        self.works()?.log.push(Event::Sync);
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        let (mut state, at) = (self.works()?, usize::try_from(offset).map_err(Error::other)?);
+        state.take_room(&(at..at + data.len()))?;
+        apply(&mut state.bytes, at, data);
+        state.log.push(Event::Write { at, bytes: data.to_vec() });
+        Ok(())
+    }
+}
+
+/// Writes bytes where they belong.
+pub(super) fn apply(disk: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+    if disk.len() < at + bytes.len() {
+        disk.resize(at + bytes.len(), 0);
+    }
+    disk[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Disk")
+    }
+}

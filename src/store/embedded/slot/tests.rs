@@ -1,0 +1,125 @@
+//! Faults of the disk: nothing acknowledged is lost, and it goes on by itself when the disk does.
+
+use crate::clock::{Clock, Timestamp};
+use crate::store::embedded::Embedded;
+use crate::store::embedded::disk::Disk;
+use crate::store::{GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Unavailable};
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
+
+fn store(disk: &Disk) -> Embedded {
+    Embedded::on(disk.opener(), Clock::manual(NOW)).unwrap()
+}
+
+fn id(number: usize) -> GrantId {
+    GrantId((number as u128).to_be_bytes())
+}
+
+fn record(number: usize) -> GrantRecord {
+    GrantRecord {
+        id: id(number),
+        sealed: vec![7; 2000],
+        generation: 1,
+        previous: None,
+        rotated_at: NOW,
+        created_at: NOW,
+        expires_at: NOW.after(Duration::from_hours(1)),
+        owners: vec![(Owner::User, Key([1; 32]))],
+    }
+}
+
+/// Makes grants until the disk takes no more; how many were acknowledged.
+async fn fill(store: &Embedded, from: usize) -> usize {
+    for number in from..10_000 {
+        if store.create_grant(record(number)).await.is_err() {
+            return number;
+        }
+    }
+    panic!("the disk does not fill up");
+}
+
+/// Asks until it is answered, for ten seconds at most.
+async fn soon<T>(mut ask: impl AsyncFnMut() -> Result<T, Unavailable>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(Instant::now() < deadline, "it does not recover: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn all_are_there(store: &Embedded, acknowledged: usize) {
+    for number in 0..acknowledged {
+        let found = soon(async || store.grant(id(number)).await).await;
+        assert!(found.is_some(), "grant {number} of {acknowledged} is lost");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_what_is_new_and_loses_nothing_and_goes_on_when_there_is_room() {
+    let disk = Disk::default();
+    let store = store(&disk);
+    let mut acknowledged = fill_some(&store).await;
+    for more in [0, 1, 7, 40] {
+        disk.is_full_but_for(more);
+        acknowledged = fill(&store, acknowledged).await;
+        let started = Instant::now();
+        assert!(store.create_grant(record(acknowledged)).await.is_err());
+        assert!(started.elapsed() < Duration::from_secs(2), "never a hang");
+        all_are_there(&store, acknowledged).await;
+        disk.has_room();
+        // What was refused was not done.
+        assert!(soon(async || store.create_grant(record(acknowledged)).await).await);
+        acknowledged += 1;
+        all_are_there(&store, acknowledged).await;
+    }
+    drop(store);
+    all_are_there(&self::store(&disk), acknowledged).await;
+}
+
+async fn fill_some(store: &Embedded) -> usize {
+    for number in 0..50 {
+        store.create_grant(record(number)).await.unwrap();
+    }
+    50
+}
+
+#[tokio::test]
+async fn after_a_fault_of_the_disk_the_database_is_opened_again() {
+    let disk = Disk::default();
+    let store = store(&disk);
+    let acknowledged = fill_some(&store).await;
+    for fault in [ErrorKind::Other, ErrorKind::TimedOut] {
+        disk.fails(Some(fault));
+        assert!(store.revoke(id(0)).await.is_err());
+        assert!(store.ping().await.is_err());
+        disk.fails(None);
+        soon(async || store.ping().await).await;
+        all_are_there(&store, acknowledged).await;
+    }
+    let rotate = Rotate {
+        presented: 1,
+        grace: Duration::ZERO,
+        expires_at: NOW.after(Duration::from_hours(1)),
+        on_reuse: Reuse::Revoke,
+    };
+    assert!(matches!(store.rotate(id(0), rotate).await.unwrap(), Rotation::Fresh { .. }));
+}
+
+#[tokio::test]
+async fn while_the_disk_is_away_everybody_is_told_at_once() {
+    let disk = Disk::default();
+    let store = store(&disk);
+    fill_some(&store).await;
+    disk.fails(Some(ErrorKind::Other));
+    let started = Instant::now();
+    for _ in 0..200 {
+        assert!(store.revoke(id(0)).await.is_err());
+        assert!(store.code(Key([1; 32])).await.is_err() || store.ping().await.is_err());
+    }
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}

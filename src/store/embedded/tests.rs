@@ -1,0 +1,206 @@
+//! The power fails at any moment: what was synced is there, what was not may be, in any part; what was acknowledged
+//! is.
+
+use super::Embedded;
+use super::disk::{Disk, Event, apply};
+use crate::clock::{Clock, Timestamp};
+use crate::entropy::Entropy;
+use crate::store::{CodeUse, Cursor, GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed};
+use std::time::Duration;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
+/// How many of the orders in which a disk may have kept what was not synced are tried at each sync.
+const ORDERS: usize = 4;
+const SECTOR: usize = 512;
+
+fn clock() -> Clock {
+    Clock::manual(NOW)
+}
+
+fn ends() -> Timestamp {
+    NOW.after(Duration::from_hours(1))
+}
+
+fn id(number: usize) -> GrantId {
+    GrantId((number as u128).to_be_bytes())
+}
+
+fn key(number: usize) -> Key {
+    let mut key = [0; 32];
+    key[16..].copy_from_slice(&id(number).0);
+    Key(key)
+}
+
+fn record(number: usize) -> GrantRecord {
+    GrantRecord {
+        id: id(number),
+        sealed: vec![7; 900],
+        generation: 1,
+        previous: None,
+        rotated_at: NOW,
+        created_at: NOW,
+        expires_at: ends(),
+        owners: vec![(Owner::User, key(0))],
+    }
+}
+
+fn rotate(presented: u32) -> Rotate {
+    let grace = Duration::from_mins(1);
+    Rotate { presented, grace, expires_at: ends(), on_reuse: Reuse::Revoke }
+}
+
+/// One acknowledged change of the script; each finds what those before it have left.
+#[derive(Clone, Copy)]
+enum Step {
+    Code(usize),
+    UseCode(usize),
+    Once(usize),
+    Grant(usize),
+    Rotate(usize, u32),
+    Seal(usize),
+    Revoke(usize),
+    /// What need not be durable, so that it mixes with what must be.
+    Login(usize),
+}
+
+/// Logins with a code each; grants that live, that rotate twice, that are sealed anew, and that end.
+fn script() -> Vec<Step> {
+    let login = |n: usize| {
+        [Step::Login(n), Step::Code(n), Step::UseCode(n), Step::Grant(n), Step::Once(n), Step::Rotate(n, 1)]
+    };
+    let later = |n: usize| match n % 3 {
+        0 => vec![Step::Rotate(n, 2)],
+        1 => vec![Step::Revoke(n)],
+        _ => vec![Step::Seal(n), Step::Login(n + 100)],
+    };
+    (1..=5).flat_map(|n| login(n).into_iter().chain(later(n))).collect()
+}
+
+async fn take(store: &Embedded, step: Step) {
+    match step {
+        Step::Login(n) => store.put_login(key(n), vec![1; 300], ends()).await.unwrap(),
+        Step::Code(n) => store.put_code(key(n), vec![2; 700], ends()).await.unwrap(),
+        Step::UseCode(n) => assert_eq!(store.use_code(key(n)).await.unwrap(), Some(CodeUse::First)),
+        Step::Once(n) => assert!(store.use_once(key(n), ends()).await.unwrap()),
+        Step::Grant(n) => assert!(store.create_grant(record(n)).await.unwrap()),
+        Step::Rotate(n, from) => {
+            let rotation = store.rotate(id(n), rotate(from)).await.unwrap();
+            assert!(matches!(rotation, Rotation::Fresh { .. }));
+        }
+        Step::Seal(n) => {
+            let new = Sealed { sealed: vec![8; 900], owners: vec![(Owner::Client, key(0))] };
+            assert!(store.replace_sealed(id(n), &[7; 900], new).await.unwrap());
+        }
+        Step::Revoke(n) => assert!(store.revoke(id(n)).await.unwrap()),
+    }
+}
+
+/// What an acknowledged step has promised, unless a later one may have changed it.
+async fn holds(store: &Embedded, step: Step, later: &[Step]) {
+    let ends = |n| later.iter().any(|step| matches!(step, Step::Revoke(other) if *other == n));
+    let used = |n| later.iter().any(|step| matches!(step, Step::UseCode(other) if *other == n));
+    match step {
+        Step::Login(_) => {}
+        Step::Code(n) if used(n) => {}
+        Step::Code(n) => assert!(store.code(key(n)).await.unwrap().is_some(), "code {n} is lost"),
+        Step::UseCode(n) => {
+            assert_eq!(store.use_code(key(n)).await.unwrap(), Some(CodeUse::Again), "code {n} works twice");
+        }
+        Step::Once(n) => assert!(!store.use_once(key(n), self::ends()).await.unwrap(), "{n} works twice"),
+        Step::Grant(n) | Step::Rotate(n, _) | Step::Seal(n) if ends(n) => {}
+        Step::Grant(n) => assert!(store.grant(id(n)).await.unwrap().is_some(), "grant {n} is lost"),
+        Step::Rotate(n, from) => {
+            let generation = store.grant(id(n)).await.unwrap().unwrap().generation;
+            assert!(generation > from, "rotation {from} of grant {n} is lost");
+        }
+        Step::Seal(n) => {
+            let record = store.grant(id(n)).await.unwrap().unwrap();
+            assert_eq!((record.sealed[0], record.owners[0].0), (8, Owner::Client));
+            assert!(!store.grants_of(Owner::User, key(0), 99).await.unwrap().contains(&id(n)));
+        }
+        Step::Revoke(n) => {
+            assert!(store.grant(id(n)).await.unwrap().is_none(), "grant {n} lives again");
+            assert!(store.revoked_since(Cursor(0)).await.unwrap().ids.contains(&id(n)));
+            assert!(!store.create_grant(record(n)).await.unwrap(), "grant {n} could be made again");
+        }
+    }
+}
+
+/// What happened on the disk while the script ran.
+async fn run(script: &[Step]) -> Vec<Event> {
+    let disk = Disk::default();
+    let store = Embedded::on(disk.opener(), clock()).unwrap();
+    disk.acknowledged(0);
+    for (number, step) in script.iter().enumerate() {
+        take(&store, *step).await;
+        disk.acknowledged(number + 1);
+    }
+    // Not closed in order: the power fails.
+    disk.log()
+}
+
+/// What is on the disk after the power has failed behind these events: all that was synced, and of what was not
+/// whatever `keeps` says. The length is written like all else.
+fn after_power_cut(events: &[Event], mut keeps: impl FnMut() -> Kept) -> Vec<u8> {
+    let synced = events.iter().rposition(|event| matches!(event, Event::Sync)).unwrap_or(0);
+    let mut disk = Vec::new();
+    for (place, event) in events.iter().enumerate() {
+        let kept = if place < synced { Kept::Whole } else { keeps() };
+        match (event, kept) {
+            (Event::Write { at, bytes }, Kept::Whole) => apply(&mut disk, *at, bytes),
+            // A disk writes sectors whole, a page not always.
+            (Event::Write { at, bytes }, Kept::Torn) => {
+                let half = bytes.len().div_ceil(2 * SECTOR) * SECTOR;
+                apply(&mut disk, *at, &bytes[..half.min(bytes.len())]);
+            }
+            (Event::Length(length), Kept::Whole | Kept::Torn) => disk.resize(*length, 0),
+            _ => {}
+        }
+    }
+    disk
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Whole,
+    Torn,
+    Not,
+}
+
+#[tokio::test]
+async fn a_power_cut_at_any_sync_loses_nothing_acknowledged_whatever_the_disk_had_kept_of_the_rest() {
+    let (script, chance) = (script(), Entropy::seeded(1));
+    let events = run(&script).await;
+    let syncs = events.iter().enumerate().filter(|(_, event)| matches!(event, Event::Sync));
+    let cuts: Vec<usize> = syncs.map(|(place, _)| place).collect();
+    assert!(cuts.len() > script.len() / 2, "the script syncs: {}", cuts.len());
+    for cut in cuts {
+        // Just before the sync, and when it has returned.
+        for until in [cut, cut + 1] {
+            let events = &events[..until];
+            for order in 0..ORDERS {
+                let disk = after_power_cut(events, || match (order, chance.bytes::<1>()[0] % 4) {
+                    (0, _) | (2.., 0 | 1) => Kept::Not,
+                    (1, _) | (2.., 2) => Kept::Whole,
+                    _ => Kept::Torn,
+                });
+                finds_all_acknowledged(disk, (&script, events)).await;
+            }
+        }
+    }
+}
+
+async fn finds_all_acknowledged(disk: Vec<u8>, (script, events): (&[Step], &[Event])) {
+    let acknowledged = events.iter().rev().find_map(|event| match event {
+        Event::Acknowledged(steps) => Some(*steps),
+        _ => None,
+    });
+    // Before the first start has ended there is nothing to be found.
+    let Some(acknowledged) = acknowledged else { return };
+    let store = Embedded::on(Disk::of(disk).opener(), clock()).unwrap();
+    // The next step may have happened without an answer.
+    let later = &script[..script.len().min(acknowledged + 1)];
+    for (place, step) in script[..acknowledged].iter().enumerate() {
+        holds(&store, *step, &later[place + 1..]).await;
+    }
+}
