@@ -30,7 +30,7 @@ async fn nothing_acknowledged_is_lost_and_no_code_works_twice_whenever_it_is_kil
     let chance = Chance::new();
     let kills = number("GATEWAY_KILLS").unwrap_or(FEW);
     let okta = Okta::start(OktaOptions::default()).await.unwrap();
-    let mut gateway = start(&okta).await;
+    let mut gateway = Process::with_okta(Path::new(BINARY), &okta, &[("RUST_LOG", "warn")]).await;
     let mut sessions = sessions(&gateway, &chance).await;
     for _ in 0..kills {
         let (mut asking, answers) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
@@ -60,19 +60,6 @@ async fn has_come(answers: &AtomicU64, wanted: u64) {
     };
     // Fewer are enough for a loaded machine.
     let _ = tokio::time::timeout(LATEST, come).await;
-}
-
-async fn start(okta: &Okta) -> Process {
-    let options = OktaOptions::default();
-    let environment = [
-        ("OKTA_URL", okta.url()),
-        ("OKTA_CLIENT_ID", &options.client_id),
-        ("OKTA_CLIENT_SECRET", &options.client_secret),
-        ("RUST_LOG", "warn"),
-    ];
-    let gateway = Process::start(Path::new(BINARY), &environment).await;
-    okta.add_redirect_uri(&format!("{}/auth/callback", gateway.base_url));
-    gateway
 }
 
 async fn sessions(gateway: &Process, chance: &Chance) -> Vec<Session> {

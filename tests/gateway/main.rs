@@ -12,6 +12,7 @@ mod clients;
 mod conformance;
 mod discovery;
 mod docs;
+mod full_disk;
 mod hostile;
 mod killed;
 mod layers;

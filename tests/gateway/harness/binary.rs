@@ -1,6 +1,7 @@
 //! The gateway as it is shipped: a binary, built for a site, with nothing but its environment.
 
 use super::{http, reserve_port};
+use gateway_standins::okta::{Okta, OktaOptions};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -89,6 +90,26 @@ impl Process {
         };
         process.answers().await;
         process
+    }
+
+    /// The same, with this Okta and these variables too.
+    pub(crate) async fn with_okta(program: &Path, okta: &Okta, more: &[(&str, &str)]) -> Self {
+        let options = OktaOptions::default();
+        let mut environment = vec![
+            ("OKTA_URL", okta.url()),
+            ("OKTA_CLIENT_ID", &options.client_id),
+            ("OKTA_CLIENT_SECRET", &options.client_secret),
+        ];
+        environment.extend_from_slice(more);
+        let process = Self::start(program, &environment).await;
+        okta.add_redirect_uri(&format!("{}/auth/callback", process.base_url));
+        process
+    }
+
+    /// Its `DATA_DIR`, by the mounts that it has.
+    pub(crate) fn data_dir_as_it_sees_it(&self) -> PathBuf {
+        let data_dir = self.environment.iter().find(|(name, _)| name == "DATA_DIR").unwrap();
+        PathBuf::from(format!("/proc/{}/root{}", self.child.id(), data_dir.1))
     }
 
     /// Gives a variable another value, from the next start on.
