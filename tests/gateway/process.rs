@@ -1,6 +1,6 @@
 //! The binary itself: what it prints, when it refuses to start, how it ends.
 
-use crate::harness::binary::{BINARY, Site, built_for};
+use crate::harness::binary::{BINARY, Process, Site, built_for};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -59,4 +59,22 @@ async fn a_binary_belongs_to_its_environment_and_refuses_another_base_url() {
         assert!(text.contains(words), "{words:?} is missing in\n{text}");
     }
     assert!(!text.contains("secret-of-the-app"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_gateway_on_the_same_data_refuses_to_start_and_says_what_to_do() {
+    let okta = [
+        ("OKTA_URL", "http://127.0.0.1:9"),
+        ("OKTA_CLIENT_ID", "0oa1"),
+        ("OKTA_CLIENT_SECRET", "secret-of-the-app"),
+    ];
+    let first = Process::start(Path::new(BINARY), &okta).await;
+    let data_dir = first.data_dir();
+    let output = run(&[], &[&okta[..], &[("DATA_DIR", &data_dir), ("PORT", "0")]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("another gateway has it open: stop that one, give this one another DATA_DIR"),
+        "{text}"
+    );
 }

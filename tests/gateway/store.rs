@@ -1,5 +1,6 @@
 //! The promises of the store's verbs, each held against both backends: a file on a disk and a Redis server.
 
+mod damage;
 mod failover;
 mod grants;
 mod kept;

@@ -2,13 +2,15 @@
 
 use super::slot::Open;
 use crate::store::OpenError;
-use redb::{Builder, Database, DatabaseError};
+use redb::{Builder, Database, DatabaseError, StorageError};
 use std::fmt::Display;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "gateway.redb";
+const HEAD: u64 = 4096;
 /// How much of the file is kept in memory, read or to be written.
 const CACHE: usize = 64 * 1024 * 1024;
 
@@ -23,20 +25,53 @@ pub(super) fn in_folder(folder: &Path) -> Result<Open, OpenError> {
 }
 
 fn open(path: &PathBuf) -> Result<Database, OpenError> {
-    let empty = fs::metadata(path).map_err(|error| explain(path, &error))?.len() == 0;
+    let head = head(path).map_err(|error| explain(path, &error))?;
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE);
-    let opened = if empty { builder.create(path) } else { builder.open(path) };
+    // Every page is read and held against its checksum, at each start: a damaged one is found now or never.
+    builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+    let opened = if head.is_empty() { builder.create(path) } else { builder.open(path) };
     opened.map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => explain(
             path,
             &"another gateway has it open: stop that one, give this one another DATA_DIR, or share Redis (KVS_ADDR)",
         ),
-        error => explain(
-            path,
-            &format!("it cannot be read and was left as it is: restore or move it away ({error})"),
-        ),
+        error => {
+            put_back(path, &head, &error);
+            explain(path, &format!("it cannot be read and was left as it is: {} ({error})", remedy(&error)))
+        }
     })
+}
+
+fn remedy(why: &DatabaseError) -> &'static str {
+    match why {
+        DatabaseError::UpgradeRequired(_) => "run the release that wrote it",
+        DatabaseError::Storage(StorageError::Corrupted(what)) if what.contains("file format version") => {
+            "run the release that wrote it"
+        }
+        _ => "restore or move it away",
+    }
+}
+
+/// The first block, in which redb notes what it is about to do.
+fn head(path: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    fs::File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// Undoes what redb has noted in a file before it found that it can do nothing with it.
+fn put_back(path: &Path, head: &[u8], why: &DatabaseError) {
+    let unreadable = match why {
+        DatabaseError::Storage(StorageError::Corrupted(_)) => true,
+        DatabaseError::Storage(StorageError::Io(error)) => error.kind() == ErrorKind::UnexpectedEof,
+        _ => false,
+    };
+    if unreadable && self::head(path).is_ok_and(|now| now != head) {
+        let written = OpenOptions::new().write(true).open(path).and_then(|file| file.write_all_at(head, 0));
+        if let Err(error) = written {
+            tracing::warn!(%error, "the damaged file now says that it needs a repair");
+        }
+    }
 }
 
 fn explain(path: &Path, why: &dyn Display) -> OpenError {

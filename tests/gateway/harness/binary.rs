@@ -106,10 +106,14 @@ impl Process {
         process
     }
 
-    /// Its `DATA_DIR`, by the mounts that it has.
+    /// Its `DATA_DIR`.
+    pub(crate) fn data_dir(&self) -> String {
+        self.environment.iter().find(|(name, _)| name == "DATA_DIR").unwrap().1.clone()
+    }
+
+    /// The same, by the mounts that it alone has.
     pub(crate) fn data_dir_as_it_sees_it(&self) -> PathBuf {
-        let data_dir = self.environment.iter().find(|(name, _)| name == "DATA_DIR").unwrap();
-        PathBuf::from(format!("/proc/{}/root{}", self.child.id(), data_dir.1))
+        PathBuf::from(format!("/proc/{}/root{}", self.child.id(), self.data_dir()))
     }
 
     /// Gives a variable another value, from the next start on.

@@ -48,6 +48,15 @@ impl Kept {
         Self { store, clock, redis, folder }
     }
 
+    /// What `look` sees in the embedded store's file while it is closed; it is open again afterwards.
+    pub(super) fn closed<T>(&mut self, look: impl FnOnce(&std::path::Path) -> T) -> T {
+        let elsewhere = tempfile::tempdir().unwrap();
+        self.store = Arc::new(open(None, &elsewhere, &self.clock));
+        let seen = look(&self.folder.path().join("gateway.redb"));
+        self.store = Arc::new(open(None, &self.folder, &self.clock));
+        seen
+    }
+
     pub(super) fn server(&self) -> &Redis {
         self.redis.as_ref().unwrap()
     }

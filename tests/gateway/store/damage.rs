@@ -1,0 +1,93 @@
+//! A file that is not what it was: refused in words, and left as it is.
+
+use super::id;
+use super::kept::Kept;
+use gateway::clock::Clock;
+use gateway::store::Store;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+const GRANTS: u8 = 50;
+const PAGE: usize = 4096;
+/// Where redb says which format the file has, once for each of its two newest commits.
+const FORMATS: [usize; 2] = [64, 192];
+
+/// A file with fifty grants, closed in order.
+async fn file() -> (Kept, Vec<u8>) {
+    let mut kept = Kept::embedded();
+    for number in 1..=GRANTS {
+        kept.store.create_grant(kept.record(number)).await.unwrap();
+    }
+    kept = kept.reopened();
+    let bytes = kept.closed(|path| fs::read(path).unwrap());
+    (kept, bytes)
+}
+
+/// Opens a file with these bytes: why not, and the file must be as it was; or how many of the grants are in it.
+async fn open(kept: &Kept, bytes: &[u8]) -> Result<usize, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.redb");
+    fs::write(&path, bytes).unwrap();
+    match Store::embedded(folder.path(), kept.clock.clone()) {
+        Err(refused) => {
+            assert!(fs::read(&path).unwrap() == bytes, "changed, though {refused}");
+            Err(refused.to_string())
+        }
+        Ok(store) => {
+            let mut found = 0;
+            for number in 1..=GRANTS {
+                found += usize::from(store.grant(id(number)).await.unwrap().is_some());
+            }
+            Ok(found)
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_shortened_lengthened_or_empty_looking_file_is_refused_and_left_as_it_is() {
+    let (kept, whole) = file().await;
+    assert_eq!(open(&kept, &whole).await, Ok(usize::from(GRANTS)));
+    let lengths =
+        [1, 64, 320, PAGE - 1, PAGE, 2 * PAGE, whole.len() / 2, whole.len() - PAGE, whole.len() - 1];
+    let shortened = lengths.map(|length| whole[..length].to_vec());
+    let others = [vec![0; whole.len()], [&whole[..], &[0; 5000]].concat()];
+    for bytes in shortened.iter().chain(&others) {
+        let refused = open(&kept, bytes).await.unwrap_err();
+        assert!(refused.contains("was left as it is: restore or move it away"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_another_format_of_redb_asks_for_the_release_that_wrote_it() {
+    let (kept, whole) = file().await;
+    for format in [2, 4] {
+        let mut bytes = whole.clone();
+        FORMATS.into_iter().for_each(|at| bytes[at] = format);
+        let refused = open(&kept, &bytes).await.unwrap_err();
+        assert!(refused.contains("was left as it is: run the release that wrote it"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn wherever_a_page_is_damaged_the_file_is_refused_or_nothing_is_missing() {
+    let (kept, whole) = file().await;
+    let (mut refused, heads, pages) = (0, (0..320).step_by(8), (PAGE..whole.len()).step_by(PAGE / 2));
+    for at in heads.chain(pages) {
+        let mut bytes = whole.clone();
+        bytes[at..at + 8].iter_mut().for_each(|byte| *byte ^= 0x55);
+        match open(&kept, &bytes).await {
+            Ok(found) => assert_eq!(found, usize::from(GRANTS), "damaged at {at}"),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 10, "{refused}");
+}
+
+#[tokio::test]
+async fn file_and_folder_are_for_their_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let _store = Store::embedded(&data, Clock::system()).unwrap();
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&data), mode(&data.join("gateway.redb"))), (0o700, 0o600));
+}
