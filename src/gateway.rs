@@ -9,7 +9,7 @@ use crate::limits::{self, Limits, TooMany};
 use crate::okta::{Issuer, Okta, OktaConfig, OktaError};
 use crate::seal::Keys;
 use crate::settings::{BaseUrl, Settings};
-use crate::store::Store;
+use crate::store::{Formats, Store};
 use gateway_routes::Site;
 use std::future::Future;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub struct Outside {
     pub clock: Clock,
     /// Gives random bytes.
     pub entropy: Entropy,
+    /// The formats of what is stored; a test may be another release.
+    pub formats: Formats,
 }
 
 /// One gateway, shared by all its threads.
@@ -61,7 +63,7 @@ impl Gateway {
         (store, keys): (Store, &Keys),
         (control, outside): (Handle, Outside),
     ) -> Result<Arc<Self>, OktaError> {
-        let Outside { clock, entropy } = outside;
+        let Outside { clock, entropy, .. } = outside;
         let okta = OktaConfig {
             issuer: Issuer::of(&settings.okta.url, settings.okta.authorization_server),
             client_id: settings.okta.client_id.clone(),

@@ -55,8 +55,8 @@ impl Grants {
     pub fn new(store: Arc<Store>, keys: &Keys, ambient: (Clock, Entropy)) -> Self {
         let (clock, entropy) = ambient;
         Self {
+            records: Records::new(keys.sealer(Purpose::Record), entropy, Arc::clone(&store)),
             store,
-            records: Records::new(keys.sealer(Purpose::Record), entropy),
             index: keys.mac(Purpose::Index),
             liveness: Liveness::new(),
             streams: Streams::default(),
@@ -89,7 +89,7 @@ impl Grants {
 
     /// The grant, straight from the store.
     pub async fn read(&self, id: [u8; 16]) -> Result<Option<Arc<Grant>>, Unavailable> {
-        Ok(self.store.grant(GrantId(id)).await?.and_then(|record| self.open(&record)))
+        self.store.grant(GrantId(id)).await?.map_or(Ok(None), |record| self.open(&record))
     }
 
     /// Rotates the refresh token of this generation (contract: Refresh).
@@ -102,7 +102,7 @@ impl Grants {
         let rotate = Rotate { presented, grace: GRACE, expires_at: self.clock.now().after(ttl), on_reuse };
         let rotation = self.store.rotate(GrantId(id), rotate).await?;
         Ok(match rotation {
-            Rotation::Fresh { record } | Rotation::Same { record } => match self.open(&record) {
+            Rotation::Fresh { record } | Rotation::Same { record } => match self.open(&record)? {
                 Some(grant) => {
                     self.seal_again(&record, &grant).await;
                     Refreshed::Yes { grant, generation: record.generation }
@@ -119,7 +119,8 @@ impl Grants {
         })
     }
 
-    /// Seals a grant under the first secret that an older one sealed, so that the older one can be dropped.
+    /// Seals a grant under the first secret that an older one sealed, so that the older one can be dropped, and in
+    /// the store's format.
     async fn seal_again(&self, record: &GrantRecord, grant: &Grant) {
         let place = place(record.id);
         if self.records.is_current(&place, &record.sealed) {
@@ -144,8 +145,8 @@ impl Grants {
         self.streams.cut(id);
     }
 
-    fn open(&self, record: &GrantRecord) -> Option<Arc<Grant>> {
-        self.records.open(&place(record.id), &record.sealed).map(Arc::new)
+    fn open(&self, record: &GrantRecord) -> Result<Option<Arc<Grant>>, Unavailable> {
+        Ok(self.records.open(&place(record.id), &record.sealed)?.map(Arc::new))
     }
 
     /// What the grant can be looked up by; digests alone, since an index is not sealed.

@@ -30,6 +30,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// `GATEWAY_SECRET`, the one that seals first; `None` only with the embedded store, which keeps its own.
     pub secrets: Option<Vec<SecretBytes>>,
+    /// `STORE_FORMAT`: the format that what is stored is to have from now on.
+    pub store_format: Option<u8>,
     /// How logs look.
     pub log_format: LogFormat,
 }
@@ -103,6 +105,7 @@ impl Reader<'_> {
         let okta = self.okta(base_url.as_ref());
         let store = self.store();
         let secrets = self.secrets();
+        let store_format = self.store_format();
         let log_format = self.log_format();
         Some(Settings {
             base_url: base_url?,
@@ -110,6 +113,7 @@ impl Reader<'_> {
             okta: okta?,
             store: store?,
             secrets: secrets?,
+            store_format: store_format?,
             log_format: log_format?,
         })
     }
@@ -215,6 +219,12 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    #[expect(clippy::option_option, reason = "outer: a problem was found; inner: none is set")]
+    fn store_format(&mut self) -> Option<Option<u8>> {
+        let parsed = self.raw.store_format.as_ref().map(|given| given.parse()).transpose();
+        parsed.map_err(|_| self.problems.push("STORE_FORMAT is not the number of a format".into())).ok()
     }
 
     fn log_format(&mut self) -> Option<LogFormat> {

@@ -4,11 +4,13 @@
 //! and digest what they look up by: the store sees bytes.
 
 mod embedded;
+mod format;
 mod owners;
 mod redis;
 mod rotation;
 mod types;
 
+pub use format::{Format, Formats};
 pub use types::{
     CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, Sealed,
     Unavailable,
@@ -79,7 +81,7 @@ verbs! {
     lease(key: Key, holder: Key, expires_at: Timestamp) -> bool;
     /// Gives a lease back, if this holder has it.
     release(key: Key, holder: Key) -> ();
-    /// Whether the store answers.
+    /// Whether the store answers, and has a format that this release knows.
     ping() -> ();
 }
 
@@ -89,19 +91,38 @@ impl Store {
         matches!(self, Self::Redis(_))
     }
 
+    /// The format that records are written in.
+    pub fn writes(&self) -> u8 {
+        match self {
+            Self::Embedded(store) => store.format().writes,
+            Self::Redis(store) => store.format().writes,
+        }
+    }
+
+    /// Whether records of this format can be read.
+    ///
+    /// # Errors
+    /// They cannot, which says nothing of what is in them.
+    pub fn reads(&self, format: u8) -> Result<(), Unavailable> {
+        match self {
+            Self::Embedded(store) => store.format().reads(format),
+            Self::Redis(store) => store.format().reads(format),
+        }
+    }
+
     /// Opens the file `gateway.redb` in this folder, which is made if it is missing.
     ///
     /// # Errors
-    /// Another process has it open, or it is damaged; it is never overwritten.
-    pub fn embedded(folder: &Path, clock: Clock) -> Result<Self, OpenError> {
-        Embedded::open(folder, clock).map(Self::Embedded)
+    /// Another process has it open, it is damaged, or its format is none of those; it is never overwritten.
+    pub fn embedded(folder: &Path, clock: Clock, format: Format) -> Result<Self, OpenError> {
+        Embedded::open(folder, clock, format).map(Self::Embedded)
     }
 
     /// A store in Redis or Valkey; does not connect yet, so that Redis may come later.
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub fn redis(address: RedisAddress, clock: Clock) -> Result<Self, OpenError> {
-        RedisStore::open(address, clock).map(Self::Redis)
+    pub fn redis(address: RedisAddress, clock: Clock, format: Format) -> Result<Self, OpenError> {
+        RedisStore::open(address, clock, format).map(Self::Redis)
     }
 }

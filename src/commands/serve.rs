@@ -6,7 +6,7 @@ use crate::gateway::{Gateway, Outside};
 use crate::seal::Keys;
 use crate::server::{self, Running};
 use crate::settings::{Environment, LogFormat, Settings, StoreSettings, key_file};
-use crate::store::{Cursor, Store};
+use crate::store::{Cursor, Format, Store};
 use gateway_routes::Site;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -92,7 +92,7 @@ pub fn assemble(
         .enable_all()
         .build()?;
     let keys = keys(settings, &outside)?;
-    let store = open_store(&settings.store, &outside)?;
+    let store = open_store(settings, &outside)?;
     let gateway = Gateway::new(site, settings, (store, &keys), (control.handle().clone(), outside))?;
     let running = server::start(&gateway, settings.port, threads)
         .map_err(|error| format!("cannot listen on port {}: {error}", settings.port))?;
@@ -149,12 +149,11 @@ fn keys(settings: &Settings, outside: &Outside) -> Result<Keys, Failed> {
     }
 }
 
-fn open_store(settings: &StoreSettings, outside: &Outside) -> Result<Store, Failed> {
-    match settings {
-        StoreSettings::Embedded { data_dir } => {
-            Ok(Store::embedded(data_dir as &Path, outside.clock.clone())?)
-        }
-        StoreSettings::Redis(address) => Ok(Store::redis(address.clone(), outside.clock.clone())?),
+fn open_store(settings: &Settings, outside: &Outside) -> Result<Store, Failed> {
+    let (clock, format) = (outside.clock.clone(), Format::new(outside.formats, settings.store_format)?);
+    match &settings.store {
+        StoreSettings::Embedded { data_dir } => Ok(Store::embedded(data_dir as &Path, clock, format)?),
+        StoreSettings::Redis(address) => Ok(Store::redis(address.clone(), clock, format)?),
     }
 }
 

@@ -88,15 +88,16 @@ impl Grants {
 
     async fn ask_store(&self, id: [u8; 16]) -> Result<Alive, Unavailable> {
         let now = self.clock.now();
-        match self.store.grant(GrantId(id)).await {
-            Ok(Some(record)) => match self.open(&record) {
-                Some(grant) => {
-                    let read = Read { grant: Arc::clone(&grant), expires_at: record.expires_at, at: now };
-                    self.liveness.keep(id, read);
-                    Ok(Alive::Yes(grant))
-                }
-                None => Ok(Alive::No),
-            },
+        let found = self.store.grant(GrantId(id)).await.and_then(|record| {
+            let Some(record) = record else { return Ok(None) };
+            Ok(self.open(&record)?.map(|grant| Read { grant, expires_at: record.expires_at, at: now }))
+        });
+        match found {
+            Ok(Some(read)) => {
+                let grant = Arc::clone(&read.grant);
+                self.liveness.keep(id, read);
+                Ok(Alive::Yes(grant))
+            }
             Ok(None) => {
                 self.forget(id);
                 Ok(Alive::No)

@@ -70,7 +70,7 @@ impl Grants {
         key: [u8; 32],
     ) -> Result<Option<T>, Unavailable> {
         let sealed = self.store.take_login(Key(key)).await?;
-        Ok(sealed.and_then(|sealed| self.records.open(&place("login", key), &sealed)))
+        sealed.map_or(Ok(None), |sealed| self.records.open(&place("login", key), &sealed))
     }
 
     /// Keeps a code.
@@ -82,7 +82,7 @@ impl Grants {
     /// The code, not used up: check who asks, then [`Grants::use_code`].
     pub async fn code(&self, key: [u8; 32]) -> Result<Option<Code>, Unavailable> {
         let sealed = self.store.code(Key(key)).await?;
-        Ok(sealed.and_then(|sealed| self.records.open(&place("code", key), &sealed)))
+        sealed.map_or(Ok(None), |sealed| self.records.open(&place("code", key), &sealed))
     }
 
     /// Uses the code: exactly one caller ever is the first.

@@ -1,13 +1,12 @@
-//! What stands in the store: sealed, versioned, and bound to its place there.
+//! What stands in the store: sealed, with the number of its format in front, and bound to its place there.
 
 use crate::entropy::Entropy;
 use crate::seal::Sealer;
+use crate::store::{Store, Unavailable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// The only format so far; it stands in front of the seal.
-const VERSION: u8 = 1;
+use std::sync::Arc;
 
 /// A grant, as it is sealed.
 #[derive(Clone, Serialize, Deserialize)]
@@ -63,42 +62,97 @@ impl fmt::Debug for Grant {
 pub(super) struct Records {
     sealer: Sealer,
     entropy: Entropy,
+    store: Arc<Store>,
 }
 
 impl Records {
-    pub(super) fn new(sealer: Sealer, entropy: Entropy) -> Self {
-        Self { sealer, entropy }
+    pub(super) fn new(sealer: Sealer, entropy: Entropy, store: Arc<Store>) -> Self {
+        Self { sealer, entropy, store }
     }
 
     /// Seals `record` for `place`, such as `code/<key>`.
     pub(super) fn seal<T: Serialize>(&self, place: &str, record: &T) -> Vec<u8> {
         let json = serde_json::to_vec(record).expect("records are plain structs of text");
-        let mut sealed = vec![VERSION];
-        sealed.extend(self.sealer.seal(&self.entropy, &json, &context(place)));
+        let format = self.store.writes();
+        let mut sealed = vec![format];
+        sealed.extend(self.sealer.seal(&self.entropy, &json, &context(format, place)));
         sealed
     }
 
-    /// Whether the first secret sealed this for `place`.
+    /// Whether the first secret sealed this for `place`, in the format that is written now or a newer one.
     pub(super) fn is_current(&self, place: &str, sealed: &[u8]) -> bool {
-        sealed.split_first().is_some_and(|(_, sealed)| self.sealer.is_current(sealed, &context(place)))
+        sealed.split_first().is_some_and(|(format, sealed)| {
+            *format >= self.store.writes() && self.sealer.is_current(sealed, &context(*format, place))
+        })
     }
 
-    /// Opens what was sealed for `place`; `None` for another version, a lost secret or an altered record.
-    pub(super) fn open<T: DeserializeOwned>(&self, place: &str, sealed: &[u8]) -> Option<T> {
-        let (version, sealed) = sealed.split_first()?;
-        if *version != VERSION {
-            tracing::error!(
-                version,
-                place,
-                "a record of another version: this binary is older than what wrote it"
-            );
-            return None;
-        }
-        let json = self.sealer.open(sealed, &context(place))?;
-        serde_json::from_slice(&json).ok()
+    /// Opens what was sealed for `place`; `None` for a lost secret or an altered record.
+    ///
+    /// # Errors
+    /// It was sealed by a release that says it in another way. Taken for absent, it would log somebody out.
+    pub(super) fn open<T: DeserializeOwned>(
+        &self,
+        place: &str,
+        sealed: &[u8],
+    ) -> Result<Option<T>, Unavailable> {
+        let Some((format, sealed)) = sealed.split_first() else { return Ok(None) };
+        self.store.reads(*format)?;
+        let Some(json) = self.sealer.open(sealed, &context(*format, place)) else { return Ok(None) };
+        let record = serde_json::from_slice(&json);
+        record.map(Some).map_err(|_| Unavailable("a record holds what this release does not know".into()))
     }
 }
 
-fn context(place: &str) -> Vec<u8> {
-    [&[VERSION], place.as_bytes()].concat()
+fn context(format: u8, place: &str) -> Vec<u8> {
+    [&[format], place.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::seal::{Keys, Purpose};
+    use crate::secret::SecretBytes;
+    use crate::store::Format;
+    use serde_json::{Value, json};
+
+    fn records() -> (tempfile::TempDir, Records) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::embedded(folder.path(), Clock::system(), Format::default()).unwrap();
+        let sealer = Keys::new(vec![SecretBytes::new(vec![7; 32])]).sealer(Purpose::Record);
+        (folder, Records::new(sealer, Entropy::seeded(1), Arc::new(store)))
+    }
+
+    fn grant() -> Value {
+        json!({
+            "subject": { "user": { "sub": "00u1", "email": null, "groups": [], "added": 1 } },
+            "client_id": "client",
+            "client_name": "Client",
+            "route": "/mcp/dice/",
+            "scopes": [],
+            "okta_refresh_token": null,
+            "added": { "later": true },
+        })
+    }
+
+    #[test]
+    fn members_that_a_later_release_adds_within_a_format_are_ignored() {
+        let (_folder, records) = records();
+        let sealed = records.seal("grant/1", &grant());
+        let opened: Grant = records.open("grant/1", &sealed).unwrap().unwrap();
+        assert_eq!(opened.subject.user().sub, "00u1");
+    }
+
+    #[test]
+    fn what_this_release_cannot_read_is_not_taken_for_absent() {
+        let (_folder, records) = records();
+        let mut newer = records.seal("grant/1", &grant());
+        newer[0] = 2;
+        assert!(records.open::<Grant>("grant/1", &newer).is_err());
+        let mut other = grant();
+        other["subject"] = json!({ "machine": {} });
+        let other = records.seal("grant/1", &other);
+        assert!(records.open::<Grant>("grant/1", &other).is_err());
+        assert!(records.open::<Grant>("grant/2", &other).unwrap().is_none(), "of another place");
+    }
 }

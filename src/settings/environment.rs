@@ -47,9 +47,10 @@ pub(super) struct Raw {
     pub(super) okta_redirect_uri: Option<String>,
     pub(super) okta_url: Option<String>,
     pub(super) port: Option<String>,
+    pub(super) store_format: Option<String>,
 }
 
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 12] = [
     "BASE_URL",
     "DATA_DIR",
     "GATEWAY_SECRET",
@@ -61,6 +62,7 @@ pub(super) const NAMES: [&str; 11] = [
     "OKTA_REDIRECT_URI",
     "OKTA_URL",
     "PORT",
+    "STORE_FORMAT",
 ];
 const SECRETS: [&str; 3] = ["GATEWAY_SECRET", "KVS_PASSWORD", "OKTA_CLIENT_SECRET"];
 /// Of the contract, but not of this version: setting one is an error, so that nobody believes it works.

@@ -160,3 +160,10 @@ fn the_readme_has_a_row_for_every_variable_and_no_other() {
     known.sort_unstable();
     assert_eq!(rows, known);
 }
+
+#[test]
+fn the_format_of_what_is_stored_is_a_number() {
+    assert_eq!(read(&OPEN, &[("STORE_FORMAT", "2")]).unwrap().store_format, Some(2));
+    assert_eq!(read(&OPEN, &[]).unwrap().store_format, None);
+    assert!(read(&OPEN, &[("STORE_FORMAT", "newest")]).unwrap_err().contains("STORE_FORMAT is not"));
+}

@@ -13,42 +13,46 @@ mod writer;
 
 use super::rotation::{self, Step};
 use super::{
-    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, Sealed,
-    TOMBSTONE_MILLIS, Unavailable,
+    CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
+    Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::clock::{Clock, Timestamp};
-use slot::{Open, Slot};
+use slot::Slot;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tables::{Kind, Tables};
 use writer::{Durable, Writer};
 
-/// Names the format; a file of a newer one is refused.
-const FORMAT: u64 = 1;
-
 /// State in one file.
 pub struct Embedded {
     slot: Arc<Slot>,
     writer: Writer,
     clock: Clock,
+    format: Format,
 }
 
 impl Embedded {
     /// Opens or makes the file.
-    pub(super) fn open(folder: &Path, clock: Clock) -> Result<Self, OpenError> {
-        Self::on(file::in_folder(folder)?, clock)
+    pub(super) fn open(folder: &Path, clock: Clock, format: Format) -> Result<Self, OpenError> {
+        let slot = Slot::new(file::in_folder(folder)?)?;
+        Self::on(slot, clock, format)
+            .map_err(|OpenError(why)| OpenError(format!("DATA_DIR: {}: {why}", folder.display())))
     }
 
-    /// The store on what `open` opens.
-    fn on(open: Open, clock: Clock) -> Result<Self, OpenError> {
-        let slot = Arc::new(Slot::new(open)?);
-        slot.with(|database| Ok(tables::prepare(database, FORMAT)))
-            .map_err(|error| OpenError(error.to_string()))?
-            .map_err(OpenError)?;
-        let writer =
-            Writer::start(Arc::clone(&slot), clock.clone()).map_err(|error| OpenError(error.to_string()))?;
-        Ok(Self { slot, writer, clock })
+    /// The store in this database.
+    fn on(slot: Slot, clock: Clock, format: Format) -> Result<Self, OpenError> {
+        let slot = Arc::new(slot);
+        let agreed = slot.with(|database| tables::agree(database, format));
+        let format = agreed.map_err(|error| OpenError(error.to_string()))?.map_err(OpenError)?;
+        let writer = Writer::start(Arc::clone(&slot), (clock.clone(), format));
+        let writer = writer.map_err(|error| OpenError(error.to_string()))?;
+        Ok(Self { slot, writer, clock, format })
+    }
+
+    /// What is read and written.
+    pub(super) const fn format(&self) -> Format {
+        self.format
     }
 
     async fn write<T: Send + 'static>(
@@ -123,14 +127,18 @@ impl Embedded {
 
     #[expect(clippy::unused_async, reason = "a read takes a microsecond; the verb is async in every backend")]
     pub(super) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
-        self.slot.read(|file| reads::read_grant(file, id, self.clock.now()))
+        self.slot.read(|file| reads::read_grant(file, id, (self.clock.now(), self.format))).flatten()
     }
 
     pub(super) async fn rotate(&self, id: GrantId, rotate: Rotate) -> Result<Rotation, Unavailable> {
         self.write(Durable::Yes, move |tables| {
-            let Some(mut record) = tables.grant(id)? else { return Ok(Rotation::Gone) };
+            let mut record = match tables.grant(id)? {
+                Ok(Some(record)) => record,
+                Ok(None) => return Ok(Ok(Rotation::Gone)),
+                Err(unreadable) => return Ok(Err(unreadable)),
+            };
             let now = tables.now();
-            Ok(match rotation::apply(&mut record, &rotate, now) {
+            Ok(Ok(match rotation::apply(&mut record, &rotate, now) {
                 Step::Fresh => {
                     tables.put_grant(&record)?;
                     Rotation::Fresh { record }
@@ -143,9 +151,10 @@ impl Embedded {
                     }
                     Rotation::Reused
                 }
-            })
+            }))
         })
         .await
+        .flatten()
     }
 
     pub(super) async fn replace_sealed(
@@ -156,9 +165,10 @@ impl Embedded {
     ) -> Result<bool, Unavailable> {
         let old = old.to_vec();
         self.write(Durable::Yes, move |tables| {
-            let Some(mut record) = tables.grant(id)?.filter(|record| record.sealed == old) else {
+            let Ok(Some(mut record)) = tables.grant(id)? else { return Ok(false) };
+            if record.sealed != old {
                 return Ok(false);
-            };
+            }
             (record.sealed, record.owners) = (new.sealed, new.owners);
             tables.delete_grant(id)?;
             tables.put_grant(&record)?;
@@ -242,7 +252,7 @@ impl Embedded {
 
 /// Ends a grant and says so; whether it was alive.
 fn end(tables: &mut Tables<'_>, id: GrantId) -> Result<bool, redb::Error> {
-    let alive = tables.grant(id)?.is_some();
+    let alive = !matches!(tables.grant(id)?, Ok(None));
     tables.delete_grant(id)?;
     let until = tables.now().after(Duration::from_millis(TOMBSTONE_MILLIS));
     tables.put((Kind::Tombstone, &id.0), until, &[])?;

@@ -8,14 +8,15 @@ mod records;
 mod scripts;
 
 use super::{
-    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, Sealed,
-    TOMBSTONE_MILLIS, Unavailable,
+    CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
+    Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::settings::RedisAddress;
 use bb8_redis::redis::{Cmd, FromRedisValue, ToRedisArgs, cmd};
 use pool::Connections;
-use records::{Hash, key};
+use records::{FORMAT, Hash, key};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Redis refuses an expiry that is too far away; nothing of ours lives that long.
 const LONGEST_LIFE: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
@@ -24,6 +25,9 @@ const LONGEST_LIFE: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 pub struct RedisStore {
     connections: Connections,
     clock: Clock,
+    format: Format,
+    /// What is written: the usual format, until Redis has said which one it has.
+    writes: AtomicU8,
 }
 
 /// A script with its keys and arguments.
@@ -43,8 +47,14 @@ impl Call {
 }
 
 impl RedisStore {
-    pub(super) fn open(address: RedisAddress, clock: Clock) -> Result<Self, OpenError> {
-        Ok(Self { connections: Connections::new(address)?, clock })
+    pub(super) fn open(address: RedisAddress, clock: Clock, format: Format) -> Result<Self, OpenError> {
+        let writes = AtomicU8::new(format.writes);
+        Ok(Self { connections: Connections::new(address)?, clock, format, writes })
+    }
+
+    /// What is read and written.
+    pub(super) fn format(&self) -> Format {
+        Format { writes: self.writes.load(Ordering::Relaxed), ..self.format }
     }
 
     async fn call<T: FromRedisValue>(&self, call: Call) -> Result<T, Unavailable> {
@@ -133,6 +143,15 @@ impl RedisStore {
     }
 
     pub(super) async fn ping(&self) -> Result<(), Unavailable> {
-        self.connections.ask(&cmd("PING")).await
+        let Format { known, wanted, .. } = self.format;
+        let call =
+            Call::new(scripts::AGREE, &[FORMAT]).with(known.oldest).with(known.usual).with(known.newest);
+        let call = call.with(wanted.unwrap_or(0)).with(LONGEST_LIFE);
+        // What the operator has switched on must not be forgotten after a failover.
+        let found: u8 =
+            if wanted.is_some() { self.call_durably(call).await? } else { self.call(call).await? };
+        let agreed = self.format.agreed(Some(found)).map_err(Unavailable)?;
+        self.writes.store(agreed.writes, Ordering::Relaxed);
+        Ok(())
     }
 }

@@ -13,9 +13,11 @@ pub(crate) use replica::Replica;
 pub(crate) use site::SiteOf;
 
 use gateway::clock::Clock;
+use gateway::commands::Failed;
 use gateway::commands::serve::{Serving, assemble};
 use gateway::gateway::Outside;
 use gateway::settings::{Environment, Settings};
+use gateway::store::Formats;
 use gateway_routes::Site;
 use gateway_standins::Time;
 use gateway_standins::backend::Backend;
@@ -53,6 +55,10 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     /// `GATEWAY_SECRET` of what is started from now on.
     pub(crate) secrets: String,
+    /// Which release that is, by the formats that it knows.
+    pub(crate) formats: Formats,
+    /// Its `STORE_FORMAT`.
+    pub(crate) store_format: &'static str,
     folder: TempDir,
     okta_url: String,
     site: &'static Site,
@@ -126,6 +132,8 @@ impl World {
             base_url,
             clock,
             secrets: SECRET.to_owned(),
+            formats: Formats::THIS,
+            store_format: "",
             folder,
             okta_url,
             site,
@@ -190,10 +198,22 @@ impl World {
         self.folder.path().join("data")
     }
 
+    /// Why the gateway does not start.
+    pub(crate) fn refusal(&self) -> String {
+        // What is left of the attempt must not be dropped among tasks.
+        let port = self.port.to_string();
+        let tried = || self.try_to_assemble(&port).err().unwrap().0;
+        std::thread::scope(|threads| threads.spawn(tried).join().unwrap())
+    }
+
     fn assemble(&self, port: &str) -> Serving {
+        self.try_to_assemble(port).unwrap()
+    }
+
+    fn try_to_assemble(&self, port: &str) -> Result<Serving, Failed> {
         let settings = Settings::read(&self.environment(port), self.site).unwrap();
-        let outside = Outside { clock: self.clock.clone(), ..Outside::default() };
-        assemble(self.site, &settings, outside, NonZeroUsize::MIN).unwrap()
+        let outside = Outside { clock: self.clock.clone(), formats: self.formats, ..Outside::default() };
+        assemble(self.site, &settings, outside, NonZeroUsize::MIN)
     }
 
     fn environment(&self, port: &str) -> Environment {
@@ -206,6 +226,7 @@ impl World {
             ("DATA_DIR", data_dir.to_str().unwrap()),
             ("KVS_ADDR", redis.as_deref().unwrap_or_default()),
             ("GATEWAY_SECRET", &self.secrets),
+            ("STORE_FORMAT", self.store_format),
             ("OKTA_URL", &self.okta_url),
             ("OKTA_CLIENT_ID", &options.client_id),
             ("OKTA_CLIENT_SECRET", &options.client_secret),

@@ -176,8 +176,7 @@ async fn a_thousand_registrations_leave_nothing_in_the_store() {
     let world = World::with(Keep::Redis, many()).await;
     register_a_thousand(&world).await;
     let keys = world.redis.as_ref().unwrap().command(&["KEYS", "*"]).unwrap();
-    let left: Vec<&str> =
-        keys.lines().filter(|line| line.starts_with("gateway") || line.contains(':')).collect();
+    let left: Vec<&str> = keys.lines().filter(|line| line.contains(':') && *line != "mcp:format").collect();
     assert!(left.len() <= 3, "the counters of the minutes that passed, which end by themselves: {left:?}");
     assert!(left.iter().all(|key| key.contains("count")), "{left:?}");
 }

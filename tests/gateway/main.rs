@@ -33,3 +33,4 @@ mod store;
 mod token_endpoint;
 mod tokens;
 mod transport;
+mod upgrade;

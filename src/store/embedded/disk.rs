@@ -1,6 +1,6 @@
 //! A disk for tests: it keeps what was written but not synced apart, and can lose any of it, be full, or break.
 
-use super::slot::Open;
+use super::slot::{Open, Slot};
 use crate::store::OpenError;
 use redb::{Builder, StorageBackend};
 use std::collections::BTreeSet;
@@ -45,12 +45,13 @@ impl Disk {
         Self(Arc::new(Mutex::new(State { bytes, used, ..State::default() })))
     }
 
-    /// Opens the database on this disk.
-    pub(super) fn opener(&self) -> Open {
+    /// The database on this disk.
+    pub(super) fn slot(&self) -> Slot {
         let disk = self.clone();
-        Box::new(move || {
+        let open: Open = Box::new(move || {
             Builder::new().create_with_backend(disk.clone()).map_err(|error| OpenError(error.to_string()))
-        })
+        });
+        Slot::new(open).unwrap()
     }
 
     /// From now on no block more can be written to than are used already, and `more`.

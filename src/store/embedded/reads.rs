@@ -3,7 +3,7 @@
 use super::records;
 use super::tables::{FEED, Kind, OWNED, RECORDS, owned_key, place, split};
 use crate::clock::Timestamp;
-use crate::store::{Cursor, Feed, GrantId, GrantRecord, Key, Owner};
+use crate::store::{Cursor, Feed, Format, GrantId, GrantRecord, Key, Owner, Unavailable};
 use redb::{ReadTransaction, ReadableTable as _};
 
 const PAGE: usize = 1000;
@@ -19,14 +19,14 @@ pub(super) fn read(
     Ok(found.filter(|(expires_at, _)| now < *expires_at))
 }
 
-/// A living grant.
+/// A living grant; whether there is one is not known when its record cannot be read.
 pub(super) fn read_grant(
     transaction: &ReadTransaction,
     id: GrantId,
-    now: Timestamp,
-) -> Result<Option<GrantRecord>, redb::Error> {
+    (now, format): (Timestamp, Format),
+) -> Result<Result<Option<GrantRecord>, Unavailable>, redb::Error> {
     let found = read(transaction, (Kind::Grant, &id.0), now)?;
-    Ok(found.and_then(|(expires_at, value)| records::decode(id, expires_at, &value)))
+    Ok(found.map(|(at, value)| records::decode(id, (at, &value), format)).transpose())
 }
 
 /// The living grants of an owner.
@@ -46,7 +46,7 @@ pub(super) fn read_owned(
         }
         let (found, _) = entry?;
         let Some(id) = found.value().last_chunk::<16>().copied().map(GrantId) else { continue };
-        if read_grant(transaction, id, now)?.is_some() {
+        if read(transaction, (Kind::Grant, &id.0), now)?.is_some() {
             ids.push(id);
         }
     }

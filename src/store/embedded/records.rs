@@ -1,14 +1,11 @@
 //! The bytes of a grant: what the store acts on, then what is sealed.
 
 use crate::clock::Timestamp;
-use crate::store::{GrantId, GrantRecord, owners};
-
-/// The only format so far.
-const VERSION: u8 = 1;
+use crate::store::{Format, GrantId, GrantRecord, Unavailable, owners};
 
 /// The bytes, without id and expiry, which stand elsewhere.
-pub(super) fn encode(record: &GrantRecord) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
+pub(super) fn encode(record: &GrantRecord, format: Format) -> Vec<u8> {
+    let mut bytes = vec![format.writes];
     bytes.extend(record.generation.to_be_bytes());
     bytes.push(u8::from(record.previous.is_some()));
     bytes.extend(record.previous.unwrap_or(0).to_be_bytes());
@@ -19,13 +16,19 @@ pub(super) fn encode(record: &GrantRecord) -> Vec<u8> {
     bytes
 }
 
-/// The grant; `None` for bytes of another version.
-pub(super) fn decode(id: GrantId, expires_at: Timestamp, bytes: &[u8]) -> Option<GrantRecord> {
-    let (version, bytes) = bytes.split_first()?;
-    if *version != VERSION {
-        tracing::error!(version, grant = %id, "a grant of another version: this binary is older than what wrote it");
-        return None;
-    }
+/// The grant of these bytes.
+pub(super) fn decode(
+    id: GrantId,
+    (expires_at, bytes): (Timestamp, &[u8]),
+    format: Format,
+) -> Result<GrantRecord, Unavailable> {
+    let unreadable = || Unavailable(format!("the record of the grant {id} is damaged"));
+    let (written, bytes) = bytes.split_first().ok_or_else(unreadable)?;
+    format.reads(*written)?;
+    decode_known(id, expires_at, bytes).ok_or_else(unreadable)
+}
+
+fn decode_known(id: GrantId, expires_at: Timestamp, bytes: &[u8]) -> Option<GrantRecord> {
     let (generation, bytes) = bytes.split_first_chunk()?;
     let (has_previous, bytes) = bytes.split_first()?;
     let (previous, bytes) = bytes.split_first_chunk()?;

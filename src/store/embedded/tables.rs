@@ -3,7 +3,7 @@
 use super::records;
 use crate::clock::Timestamp;
 use crate::store::owners::code;
-use crate::store::{GrantId, GrantRecord, Key, Owner};
+use crate::store::{Format, GrantId, GrantRecord, Key, Owner, Unavailable};
 use redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
 /// Kind and key → expiry and value.
@@ -15,6 +15,8 @@ pub(super) const OWNED: TableDefinition<'_, &[u8], ()> = TableDefinition::new("o
 /// Revocations, in order.
 pub(super) const FEED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("feed");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// Where the file says which format it has.
+const FORMAT: &str = "format";
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,7 @@ pub(super) struct Tables<'t> {
     pub(super) owned: Table<'t, &'static [u8], ()>,
     pub(super) feed: Table<'t, u64, &'static [u8]>,
     pub(super) now: Timestamp,
+    format: Format,
 }
 
 /// Where a record of this kind is.
@@ -57,36 +60,40 @@ pub(super) fn owned_key(owner: Owner, key: Key, id: GrantId) -> Vec<u8> {
     [&[code(owner)], &key.0[..], &id.0].concat()
 }
 
-/// Makes the tables of a new file; refuses a file of a newer format.
-pub(super) fn prepare(database: &Database, format: u64) -> Result<(), String> {
-    let prepare = || -> Result<u64, redb::Error> {
-        let transaction = database.begin_write()?;
-        Tables::open(&transaction, Timestamp::from_millis(0))?;
-        let found = {
-            let mut meta = transaction.open_table(META)?;
-            let found = meta.get("format")?.map(|value| value.value());
-            meta.insert("format", found.unwrap_or(format))?;
-            found.unwrap_or(format)
-        };
-        transaction.commit()?;
-        Ok(found)
-    };
-    match prepare().map_err(|error| error.to_string())? {
-        found if found > format => {
-            Err(format!("it has format {found}, this version knows {format}: run the newer version"))
+/// Makes the tables of a new file, and agrees on its format; refuses one of a format that is not known.
+pub(super) fn agree(database: &Database, format: Format) -> Result<Result<Format, String>, redb::Error> {
+    let transaction = database.begin_write()?;
+    let agreed = {
+        let mut meta = transaction.open_table(META)?;
+        // A number that no format has is a newer one.
+        let found = meta.get(FORMAT)?.map(|found| u8::try_from(found.value()).unwrap_or(u8::MAX));
+        let agreed = format.agreed(found);
+        if let Ok(agreed) = agreed {
+            meta.insert(FORMAT, u64::from(agreed.writes))?;
         }
-        _ => Ok(()),
+        agreed
+    };
+    if agreed.is_err() {
+        transaction.abort()?;
+        return Ok(agreed);
     }
+    Tables::open(&transaction, (Timestamp::from_millis(0), format))?;
+    transaction.commit()?;
+    Ok(agreed)
 }
 
 impl<'t> Tables<'t> {
-    pub(super) fn open(transaction: &'t WriteTransaction, now: Timestamp) -> Result<Self, redb::Error> {
+    pub(super) fn open(
+        transaction: &'t WriteTransaction,
+        (now, format): (Timestamp, Format),
+    ) -> Result<Self, redb::Error> {
         Ok(Self {
             records: transaction.open_table(RECORDS)?,
             expiry: transaction.open_table(EXPIRY)?,
             owned: transaction.open_table(OWNED)?,
             feed: transaction.open_table(FEED)?,
             now,
+            format,
         })
     }
 
@@ -128,23 +135,23 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    pub(super) fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, redb::Error> {
+    /// A living grant; whether there is one is not known when its record cannot be read.
+    pub(super) fn grant(&self, id: GrantId) -> Result<Result<Option<GrantRecord>, Unavailable>, redb::Error> {
         let found = self.get(Kind::Grant, &id.0)?;
-        Ok(found.and_then(|(expires_at, value)| records::decode(id, expires_at, &value)))
+        Ok(found.map(|(at, value)| records::decode(id, (at, &value), self.format)).transpose())
     }
 
     pub(super) fn put_grant(&mut self, record: &GrantRecord) -> Result<(), redb::Error> {
         for (owner, key) in &record.owners {
             self.owned.insert(&*owned_key(*owner, *key, record.id), ())?;
         }
-        self.put((Kind::Grant, &record.id.0), record.expires_at, &records::encode(record))
+        self.put((Kind::Grant, &record.id.0), record.expires_at, &records::encode(record, self.format))
     }
 
     /// Takes a grant out, ended or not, and what it was looked up by.
     pub(super) fn delete_grant(&mut self, id: GrantId) -> Result<(), redb::Error> {
         let found = self.records.get(&*place(Kind::Grant, &id.0))?;
-        let record = found
-            .and_then(|value| split(value.value()).and_then(|(at, value)| records::decode(id, at, value)));
+        let record = found.and_then(|value| records::decode(id, split(value.value())?, self.format).ok());
         for (owner, key) in record.map(|record| record.owners).unwrap_or_default() {
             self.owned.remove(&*owned_key(owner, key, id))?;
         }

@@ -5,7 +5,9 @@ use super::Embedded;
 use super::disk::{Disk, Event, apply};
 use crate::clock::{Clock, Timestamp};
 use crate::entropy::Entropy;
-use crate::store::{CodeUse, Cursor, GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed};
+use crate::store::{
+    CodeUse, Cursor, Format, GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed,
+};
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
@@ -129,7 +131,7 @@ async fn holds(store: &Embedded, step: Step, later: &[Step]) {
 /// What happened on the disk while the script ran.
 async fn run(script: &[Step]) -> Vec<Event> {
     let disk = Disk::default();
-    let store = Embedded::on(disk.opener(), clock()).unwrap();
+    let store = Embedded::on(disk.slot(), clock(), Format::default()).unwrap();
     disk.acknowledged(0);
     for (number, step) in script.iter().enumerate() {
         take(&store, *step).await;
@@ -197,7 +199,7 @@ async fn finds_all_acknowledged(disk: Vec<u8>, (script, events): (&[Step], &[Eve
     });
     // Before the first start has ended there is nothing to be found.
     let Some(acknowledged) = acknowledged else { return };
-    let store = Embedded::on(Disk::of(disk).opener(), clock()).unwrap();
+    let store = Embedded::on(Disk::of(disk).slot(), clock(), Format::default()).unwrap();
     // The next step may have happened without an answer.
     let later = &script[..script.len().min(acknowledged + 1)];
     for (place, step) in script[..acknowledged].iter().enumerate() {

@@ -5,7 +5,7 @@ use super::slot::Slot;
 use super::sweep;
 use super::tables::Tables;
 use crate::clock::Clock;
-use crate::store::Unavailable;
+use crate::store::{Format, Unavailable};
 use redb::Durability;
 use std::io;
 use std::sync::Arc;
@@ -59,9 +59,9 @@ impl Drop for Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(slot: Arc<Slot>, clock: Clock) -> io::Result<Self> {
+    pub(super) fn start(slot: Arc<Slot>, (clock, format): (Clock, Format)) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(QUEUE);
-        let run = Run { slot, clock, durable_at: Instant::now(), failed_at: None };
+        let run = Run { slot, clock, format, durable_at: Instant::now(), failed_at: None };
         let thread = thread::Builder::new().name("store".into()).spawn(move || run.run(&jobs))?;
         Ok(Self { jobs: Some(sender), thread: Some(thread) })
     }
@@ -95,6 +95,7 @@ impl Writer {
 struct Run {
     slot: Arc<Slot>,
     clock: Clock,
+    format: Format,
     /// When a commit was durable last.
     durable_at: Instant,
     /// When the disk failed, until a write has gone well.
@@ -171,11 +172,11 @@ impl Run {
         durability: Durability,
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, redb::Error>,
     ) -> Option<T> {
-        let now = self.clock.now();
+        let ambient = (self.clock.now(), self.format);
         let done = self.slot.with(|database| {
             let mut transaction = database.begin_write()?;
             transaction.set_durability(durability)?;
-            let result = work(&mut Tables::open(&transaction, now)?)?;
+            let result = work(&mut Tables::open(&transaction, ambient)?)?;
             transaction.commit()?;
             Ok(result)
         });

@@ -2,7 +2,7 @@
 //! and the feed stand in slots of their own. The index is written before the grant and again at each rotation, so
 //! that a living grant is always found; an entry without a grant is passed over.
 
-use super::records::{FEED, VERSION, decode, encode, grant_key, owner_key, tombstone_key};
+use super::records::{FEED, decode, encode, grant_key, owner_key, tombstone_key};
 use super::{
     Call, Cursor, Feed, GrantId, GrantRecord, Hash, Key, LONGEST_LIFE, Owner, RedisStore, Reuse, Rotate,
     Rotation, Sealed, TOMBSTONE_MILLIS, Unavailable, scripts,
@@ -25,14 +25,15 @@ impl RedisStore {
         let keys = [grant_key(record.id), tombstone_key(record.id)];
         let call = Call::new(scripts::CREATE_GRANT, &[&keys[0], &keys[1]]);
         let call = call.with(self.now()).with(self.lives(record.expires_at));
-        self.call_durably(encode(&record).into_iter().fold(call, Call::with)).await
+        self.call_durably(encode(&record, self.format()).into_iter().fold(call, Call::with)).await
     }
 
     pub(in crate::store) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
         let mut read = cmd("HGETALL");
         read.arg(grant_key(id));
         let hash: Hash = self.connections.ask(&read).await?;
-        Ok(decode(id, hash).filter(|record| self.now() < record.expires_at.millis()))
+        let record = decode(id, hash, self.format)?;
+        Ok(record.filter(|record| self.now() < record.expires_at.millis()))
     }
 
     pub(in crate::store) async fn rotate(
@@ -42,7 +43,7 @@ impl RedisStore {
     ) -> Result<Rotation, Unavailable> {
         let tombstone_ends = self.tombstone_ends();
         let call = Call::new(scripts::ROTATE, &[&grant_key(id), &tombstone_key(id)])
-            .with(VERSION)
+            .with(self.format.known.newest)
             .with(self.now())
             .with(rotate.presented)
             .with(u64::try_from(rotate.grace.as_millis()).unwrap_or(u64::MAX))
@@ -52,7 +53,7 @@ impl RedisStore {
             .with(tombstone_ends.millis())
             .with(TOMBSTONE_MILLIS);
         let (step, hash): (String, Hash) = self.call_durably(call).await?;
-        let record = decode(id, hash);
+        let record = decode(id, hash, self.format)?;
         match (&*step, record) {
             ("fresh", Some(record)) => {
                 self.index(&record).await?;
@@ -81,7 +82,7 @@ impl RedisStore {
     ) -> Result<bool, Unavailable> {
         let call = Call::new(scripts::REPLACE_SEALED, &[&grant_key(id)]);
         let call = call.with(self.now()).with(old).with(new.sealed).with(owners::encode(&new.owners));
-        let record = decode(id, self.call(call).await?);
+        let record = decode(id, self.call(call.with(self.format().writes)).await?, self.format)?;
         if let Some(record) = &record {
             self.index(record).await?;
         }
@@ -92,7 +93,12 @@ impl RedisStore {
         let call = Call::new(scripts::END_GRANT, &[&grant_key(id), &tombstone_key(id)]);
         let call = call.with(self.tombstone_ends().millis()).with(TOMBSTONE_MILLIS);
         let hash: Hash = self.call_durably(call).await?;
-        let record = decode(id, hash);
+        let known = !hash.is_empty();
+        // One that cannot be read has ended all the same; what it was looked up by leads to nothing then.
+        let Ok(record) = decode(id, hash, self.format) else {
+            self.say_ended(id, None).await?;
+            return Ok(known);
+        };
         self.say_ended(id, record.as_ref()).await?;
         Ok(record.is_some_and(|record| self.now() < record.expires_at.millis()))
     }

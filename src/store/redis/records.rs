@@ -2,11 +2,11 @@
 
 use crate::clock::Timestamp;
 use crate::encoding;
-use crate::store::{GrantId, GrantRecord, Key, Owner, owners};
+use crate::store::{Format, GrantId, GrantRecord, Key, Owner, Unavailable, owners};
 use std::collections::HashMap;
 
-/// The only format so far.
-pub(super) const VERSION: &str = "1";
+/// Where Redis says which format it has.
+pub(super) const FORMAT: &str = "mcp:format";
 /// The feed's entries and its ends.
 pub(super) const FEED: [&str; 2] = ["mcp:{feed}:entries", "mcp:{feed}:ends"];
 
@@ -34,10 +34,10 @@ pub(super) fn owner_key((kind, owner): (Owner, Key)) -> String {
 }
 
 /// The names and values of a grant's hash.
-pub(super) fn encode(record: &GrantRecord) -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn encode(record: &GrantRecord, format: Format) -> Vec<(&'static str, Vec<u8>)> {
     let number = |number: u64| number.to_string().into_bytes();
     vec![
-        ("version", VERSION.into()),
+        ("version", number(format.writes.into())),
         ("generation", number(record.generation.into())),
         ("previous", record.previous.map(|previous| number(previous.into())).unwrap_or_default()),
         ("rotated_at", number(record.rotated_at.millis())),
@@ -48,13 +48,16 @@ pub(super) fn encode(record: &GrantRecord) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// The grant; `None` when there is none, or one of another version.
-pub(super) fn decode(id: GrantId, mut hash: Hash) -> Option<GrantRecord> {
-    let version = hash.get("version")?;
-    if version != VERSION.as_bytes() {
-        tracing::error!(grant = %id, "a grant of another version: this binary is older than what wrote it");
-        return None;
-    }
+/// The grant; `None` when there is none.
+pub(super) fn decode(id: GrantId, hash: Hash, format: Format) -> Result<Option<GrantRecord>, Unavailable> {
+    let Some(written) = hash.get("version") else { return Ok(None) };
+    let written = std::str::from_utf8(written).ok().and_then(|written| written.parse().ok());
+    format.reads(written.unwrap_or(u8::MAX))?;
+    let unreadable = || Unavailable(format!("the record of the grant {id} is damaged"));
+    decode_known(id, hash).map(Some).ok_or_else(unreadable)
+}
+
+fn decode_known(id: GrantId, mut hash: Hash) -> Option<GrantRecord> {
     let text = |name| hash.get(name).and_then(|value| std::str::from_utf8(value).ok());
     let time = |name| text(name)?.parse().ok().map(Timestamp::from_millis);
     Some(GrantRecord {

@@ -3,6 +3,17 @@
 //!
 //! A script travels with each call, so that there is nothing to load after a restart or a failover.
 
+/// Agrees on the format: where it is said; the oldest, the usual and the newest that are known, the wanted one, how
+/// long that is said. Answers what is found when it is not known, else what there is from now on.
+pub(super) const AGREE: &str = "
+local kept = redis.call('GET', KEYS[1])
+local found = tonumber(kept or ARGV[2])
+if found < tonumber(ARGV[1]) or found > tonumber(ARGV[3]) then return found end
+local format = math.max(found, tonumber(ARGV[4]))
+if not kept or format ~= found then redis.call('SET', KEYS[1], format, 'PX', ARGV[5]) end
+return format
+";
+
 /// Keeps a value until its time: `KEYS[1]`; until, lives, value.
 pub(super) const PUT: &str = "
 redis.call('DEL', KEYS[1])
@@ -37,12 +48,13 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// `rotation::apply`, word for word: the grant, its tombstone; version, now, presented, grace, until, lives, what a
+/// `rotation::apply`, word for word: the grant, its tombstone; the newest format that is known, now, presented, grace, until, lives, what a
 /// used token does, until when and how long a tombstone stays. Answers the step and the grant.
 pub(super) const ROTATE: &str = "
 local now, presented, grace = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local kept = redis.call('HMGET', KEYS[1], 'version', 'until', 'generation', 'previous', 'rotated_at')
-if not kept[2] or kept[1] ~= ARGV[1] or now >= tonumber(kept[2]) then return {'gone', {}} end
+if not kept[2] or now >= tonumber(kept[2]) then return {'gone', {}} end
+if tonumber(kept[1]) > tonumber(ARGV[1]) then return {'unreadable', redis.call('HGETALL', KEYS[1])} end
 local generation, previous = tonumber(kept[3]), tonumber(kept[4])
 if presented > generation then return {'unknown', {}} end
 local last = presented == previous
@@ -61,11 +73,11 @@ redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return {'fresh', redis.call('HGETALL', KEYS[1])}
 ";
 
-/// Swaps the sealed part of a living grant: the grant; now, old, new, new owners. Answers the grant, if it was old.
+/// Swaps the sealed part of a living grant: the grant; now, old, new, new owners, format. Answers the grant, if it was old.
 pub(super) const REPLACE_SEALED: &str = "
 local kept = redis.call('HMGET', KEYS[1], 'until', 'sealed')
 if not kept[1] or tonumber(ARGV[1]) >= tonumber(kept[1]) or kept[2] ~= ARGV[2] then return {} end
-redis.call('HSET', KEYS[1], 'sealed', ARGV[3], 'owners', ARGV[4])
+redis.call('HSET', KEYS[1], 'sealed', ARGV[3], 'owners', ARGV[4], 'version', ARGV[5])
 return redis.call('HGETALL', KEYS[1])
 ";
 

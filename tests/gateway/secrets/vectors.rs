@@ -7,7 +7,7 @@ use gateway::entropy::Entropy;
 use gateway::grants::Grants;
 use gateway::seal::{Keys, Purpose};
 use gateway::secret::SecretBytes;
-use gateway::store::{GrantId, GrantRecord, Reuse, Store};
+use gateway::store::{Format, GrantId, GrantRecord, Reuse, Store};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ fn a_client_id_a_consent_and_an_access_token_still_open_beside_a_newer_secret() 
 async fn a_record_still_opens_and_is_sealed_anew_under_a_newer_secret() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(NOW);
-    let store = Arc::new(Store::embedded(folder.path(), clock.clone()).unwrap());
+    let store = Arc::new(Store::embedded(folder.path(), clock.clone(), Format::default()).unwrap());
     let record = GrantRecord {
         id: GrantId(GRANT),
         sealed: unhex(vectors()["record"].as_str().unwrap()),

@@ -2,7 +2,7 @@
 
 use gateway::clock::{Clock, Timestamp};
 use gateway::settings::RedisAddress;
-use gateway::store::{GrantRecord, Key, Owner, Reuse, Rotate, Store};
+use gateway::store::{Format, GrantRecord, Key, Owner, Reuse, Rotate, Store};
 use gateway_standins::redis::Redis;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl Kept {
     pub(super) fn at(address: &str) -> Self {
         let clock = Clock::manual(Clock::system().now());
         let address = RedisAddress::parse(address, None).unwrap();
-        let store = Arc::new(Store::redis(address, clock.clone()).unwrap());
+        let store = Arc::new(Store::redis(address, clock.clone(), Format::default()).unwrap());
         Self { store, clock, redis: None, folder: tempfile::tempdir().unwrap() }
     }
 
@@ -101,10 +101,10 @@ impl Kept {
 
 fn open(redis: Option<&Redis>, folder: &TempDir, clock: &Clock) -> Store {
     match redis {
-        None => Store::embedded(folder.path(), clock.clone()).unwrap(),
+        None => Store::embedded(folder.path(), clock.clone(), Format::default()).unwrap(),
         Some(redis) => {
             let address = RedisAddress::parse(&redis.address(), None).unwrap();
-            Store::redis(address, clock.clone()).unwrap()
+            Store::redis(address, clock.clone(), Format::default()).unwrap()
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{id, key};
 use gateway::clock::Clock;
 use gateway::secret::Secret;
 use gateway::settings::RedisAddress;
-use gateway::store::{Cursor, Rotation, Store};
+use gateway::store::{Cursor, Format, Rotation, Store};
 use gateway_standins::redis::Redis;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const NEVER_A_HANG: Duration = Duration::from_secs(2);
 
 fn open(address: &str, password: Option<&str>) -> Store {
     let address = RedisAddress::parse(address, password.map(Secret::new)).unwrap();
-    Store::redis(address, Clock::system()).unwrap()
+    Store::redis(address, Clock::system(), Format::default()).unwrap()
 }
 
 /// Asks until the store answers, for ten seconds at most.
@@ -161,7 +161,8 @@ async fn a_flushed_redis_is_a_reset_of_the_feed() {
 #[tokio::test]
 async fn a_file_that_another_has_open_is_refused() {
     let kept = Kept::embedded();
-    let refused = Store::embedded(kept.folder(), Clock::system()).err().unwrap().to_string();
+    let refused =
+        Store::embedded(kept.folder(), Clock::system(), Format::default()).err().unwrap().to_string();
     assert!(refused.contains("another gateway has it open"), "{refused}");
 }
 
@@ -170,7 +171,8 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.redb");
     fs::write(&path, b"these are not the records of a gateway").unwrap();
-    let refused = Store::embedded(folder.path(), Clock::system()).err().unwrap().to_string();
+    let refused =
+        Store::embedded(folder.path(), Clock::system(), Format::default()).err().unwrap().to_string();
     assert!(refused.contains("was left as it is"), "{refused}");
     assert_eq!(fs::read(&path).unwrap(), b"these are not the records of a gateway");
 }

@@ -3,14 +3,14 @@
 use crate::clock::{Clock, Timestamp};
 use crate::store::embedded::Embedded;
 use crate::store::embedded::disk::Disk;
-use crate::store::{GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Unavailable};
+use crate::store::{Format, GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Unavailable};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
 
 fn store(disk: &Disk) -> Embedded {
-    Embedded::on(disk.opener(), Clock::manual(NOW)).unwrap()
+    Embedded::on(disk.slot(), Clock::manual(NOW), Format::default()).unwrap()
 }
 
 fn id(number: usize) -> GrantId {

@@ -5,7 +5,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::store::embedded::Embedded;
 use crate::store::embedded::disk::Disk;
 use crate::store::embedded::tables::{EXPIRY, FEED, OWNED, RECORDS, Tables};
-use crate::store::{GrantId, GrantRecord, Key, Owner};
+use crate::store::{Format, GrantId, GrantRecord, Key, Owner};
 use redb::{Builder, Database, ReadableDatabase as _, ReadableTableMetadata as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -76,7 +76,7 @@ fn counts(database: &Database) -> Result<[u64; 4], redb::Error> {
 #[tokio::test]
 async fn generations_that_come_and_go_leave_nothing_behind_and_the_file_as_it_was() {
     let (disk, clock) = (Disk::default(), Clock::manual(NOW));
-    let store = Arc::new(Embedded::on(disk.opener(), clock.clone()).unwrap());
+    let store = Arc::new(Embedded::on(disk.slot(), clock.clone(), Format::default()).unwrap());
     let mut longest = 0;
     for generation in 0..GENERATIONS {
         write(&store, generation, clock.now()).await;
@@ -98,7 +98,7 @@ fn one_bite_is_bounded_whatever_has_ended() {
     let database = Builder::new().create_with_backend(Disk::default()).unwrap();
     let at = |now: Timestamp, work: &dyn Fn(&mut Tables<'_>) -> Result<(), redb::Error>| {
         let transaction = database.begin_write().unwrap();
-        work(&mut Tables::open(&transaction, now).unwrap()).unwrap();
+        work(&mut Tables::open(&transaction, (now, Format::default())).unwrap()).unwrap();
         transaction.commit().unwrap();
     };
     let many = u64::try_from(BITE).unwrap() * 2 + 50;
@@ -121,7 +121,7 @@ fn one_bite_is_bounded_whatever_has_ended() {
 #[tokio::test]
 async fn the_file_of_a_flood_that_has_ended_is_short_again_after_the_next_start() {
     let (disk, clock) = (Disk::default(), Clock::manual(NOW));
-    let store = Arc::new(Embedded::on(disk.opener(), clock.clone()).unwrap());
+    let store = Arc::new(Embedded::on(disk.slot(), clock.clone(), Format::default()).unwrap());
     for generation in 0..15 {
         write(&store, generation, clock.now()).await;
     }
@@ -133,7 +133,7 @@ async fn the_file_of_a_flood_that_has_ended_is_short_again_after_the_next_start(
     let flooded = disk.length();
     assert!(flooded > 8 << 20, "{flooded}");
     drop(store);
-    let store = Embedded::on(disk.opener(), clock.clone()).unwrap();
+    let store = Embedded::on(disk.slot(), clock.clone(), Format::default()).unwrap();
     assert!(disk.length() < flooded / 8, "{} of {flooded}", disk.length());
     assert_eq!(store.grant(kept.id).await.unwrap(), Some(kept));
 }

@@ -1,0 +1,115 @@
+//! One release follows another on the same store, and goes back. The next one is this one with a format more.
+
+use crate::harness::{Keep, World, http};
+use gateway::clock::Clock;
+use gateway::settings::RedisAddress;
+use gateway::store::{Format, Formats, Store};
+use gateway_standins::client::Tokens;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// What the next release knows.
+const NEXT: Formats = Formats { newest: 2, ..Formats::THIS };
+const ECHO: &str = "/mcp/raw/echo";
+
+async fn becomes(world: &mut World, formats: Formats, store_format: &'static str) {
+    (world.formats, world.store_format) = (formats, store_format);
+    world.restart().await;
+    world.is_ready().await;
+}
+
+async fn call(world: &World, tokens: &Tokens) -> u16 {
+    let request = http().post(world.url(ECHO)).bearer_auth(&tokens.access_token).json(&json!({}));
+    request.send().await.unwrap().status().as_u16()
+}
+
+async fn ready(world: &World) -> u16 {
+    http().get(world.url("/readyz")).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn until_its_format_is_switched_on_a_release_can_be_taken_back() {
+    for keep in [Keep::Embedded, Keep::Redis] {
+        let mut world = World::with(keep, |site| site).await;
+        let (old_client, old) = world.sign_in(ECHO, "alice").await;
+        becomes(&mut world, NEXT, "").await;
+        let old = old_client.refresh(&old.refresh_token.unwrap()).await.unwrap();
+        let (new_client, new) = world.sign_in(ECHO, "alice").await;
+        becomes(&mut world, Formats::THIS, "").await;
+        for (client, tokens) in [(old_client, old), (new_client, new)] {
+            assert_eq!(call(&world, &tokens).await, 200);
+            client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_switch_an_older_release_refuses_the_store_and_nobody_is_logged_out() {
+    for keep in [Keep::Embedded, Keep::Redis] {
+        let mut world = World::with(keep, |site| site).await;
+        let (old_client, old) = world.sign_in(ECHO, "alice").await;
+        becomes(&mut world, NEXT, "2").await;
+        let old = old_client.refresh(&old.refresh_token.unwrap()).await.unwrap();
+        let (new_client, new) = world.sign_in(ECHO, "alice").await;
+        world.down().await;
+        (world.formats, world.store_format) = (Formats::THIS, "");
+        let told = told_by_the_older(&mut world).await;
+        assert!(
+            told.contains("run the release that switched it on (STORE_FORMAT=2) or a newer one"),
+            "{told}"
+        );
+        // The switch is remembered where the state is.
+        becomes(&mut world, NEXT, "").await;
+        for (client, tokens) in [(old_client, old), (new_client, new)] {
+            assert_eq!(call(&world, &tokens).await, 200);
+            client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+        }
+    }
+}
+
+/// Why it does not start on the file, or does not become ready on Redis.
+async fn told_by_the_older(world: &mut World) -> String {
+    let Some(address) = world.redis.as_ref().map(gateway_standins::redis::Redis::address) else {
+        return world.refusal();
+    };
+    world.up();
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until {
+        assert_eq!(ready(world).await, 503);
+    }
+    let address = RedisAddress::parse(&address, None).unwrap();
+    let older = Store::redis(address, Clock::system(), Format::default()).unwrap();
+    older.ping().await.unwrap_err().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_was_forgotten_before_the_switch_says_503_to_what_it_cannot_read_and_never_401() {
+    let mut world = World::with(Keep::Redis, |site| site).await;
+    world.is_ready().await;
+    let (client, tokens) = world.sign_in(ECHO, "alice").await;
+    (world.formats, world.store_format) = (NEXT, "2");
+    let newer = world.replica();
+    while newer.request(Method::GET, "/readyz").send().await.unwrap().status() != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let refresh = |token: &str| json!({ "grant_type": "refresh_token", "refresh_token": token, "client_id": client.id });
+    let asked =
+        newer.request(Method::POST, "/auth/token").form(&refresh(tokens.refresh_token.as_ref().unwrap()));
+    let answer: Value = asked.send().await.unwrap().json().await.unwrap();
+    let next = answer["refresh_token"].as_str().unwrap();
+    assert_eq!(call(&world, &tokens).await, 503);
+    let (status, refused) =
+        client.token(&[("grant_type", "refresh_token"), ("refresh_token", next)]).await.unwrap();
+    assert_eq!((status, refused["error"].as_str()), (503, Some("temporarily_unavailable")));
+    let again = newer.request(Method::POST, "/auth/token").form(&refresh(next)).send().await.unwrap();
+    assert_eq!(again.status(), 200, "nothing was lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_format_that_the_release_does_not_know_stops_the_start() {
+    let mut world = World::start().await;
+    world.down().await;
+    world.store_format = "2";
+    assert!(world.refusal().starts_with("STORE_FORMAT is 2, and this release knows the formats 1 to 1"));
+}
