@@ -11,18 +11,16 @@ pub(super) fn compact_if_worth_it(database: &mut Database) -> Result<(), redb::E
     let transaction = database.begin_write()?;
     let stats = transaction.stats()?;
     transaction.abort()?;
-    let (used, free) = (stats.stored_bytes() + stats.metadata_bytes(), stats.fragmented_bytes());
-    if used + free < WORTH_IT || free / 3 < used {
+    // Pages that were given up lately still count as allocated.
+    let allocated = stats.allocated_pages() * u64::try_from(stats.page_size()).unwrap_or(u64::MAX);
+    let (used, length) =
+        (stats.stored_bytes() + stats.metadata_bytes(), allocated + stats.fragmented_bytes());
+    if length < WORTH_IT || length / 4 < used {
         return Ok(());
     }
     let started = Instant::now();
     database.compact()?;
     let millis = started.elapsed().as_millis();
-    tracing::info!(
-        used,
-        was = used + free,
-        millis,
-        "the embedded store's file was mostly free and is short again"
-    );
+    tracing::info!(used, length, millis, "the embedded store's file was mostly free and is short again");
     Ok(())
 }
