@@ -142,7 +142,9 @@ impl Run {
         });
         let Some(replies) = committed else { return false };
         self.failed_at = None;
-        replies.into_iter().for_each(|reply| reply(Ok(())));
+        for reply in replies {
+            reply(Ok(()));
+        }
         true
     }
 
