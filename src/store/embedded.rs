@@ -1,5 +1,6 @@
 //! The embedded store: one redb file, one writer thread that commits what has come in as a group.
 
+mod backend;
 mod compaction;
 #[cfg(test)]
 mod disk;

@@ -1,5 +1,6 @@
 //! A disk for tests: it keeps what was written but not synced apart, and can lose any of it, be full, or break.
 
+use super::backend::Watched;
 use super::slot::{Open, Slot};
 use crate::store::OpenError;
 use redb::{Builder, StorageBackend};
@@ -20,6 +21,8 @@ pub(super) enum Event {
     },
     Length(usize),
     Sync,
+    /// What was not synced is lost, and shown all the same.
+    FailedSync,
     /// So much of the test's script had been acknowledged.
     Acknowledged(usize),
 }
@@ -35,6 +38,7 @@ struct State {
     used: BTreeSet<usize>,
     room: Option<usize>,
     fails: Option<ErrorKind>,
+    fails_to_sync: bool,
     log: Vec<Event>,
 }
 
@@ -47,9 +51,10 @@ impl Disk {
 
     /// The database on this disk.
     pub(super) fn slot(&self) -> Slot {
-        let disk = self.clone();
+        let (disk, unsure) = (self.clone(), Arc::default());
         let open: Open = Box::new(move || {
-            Builder::new().create_with_backend(disk.clone()).map_err(|error| OpenError(error.to_string()))
+            let opened = Builder::new().create_with_backend(Watched::new(disk.clone(), &unsure));
+            opened.map_err(|error| OpenError(error.to_string()))
         });
         Slot::new(open).unwrap()
     }
@@ -68,6 +73,11 @@ impl Disk {
     /// From now on every access fails so, or none does.
     pub(super) fn fails(&self, fails: Option<ErrorKind>) {
         self.state().fails = fails;
+    }
+
+    /// The next sync fails, and what it was for is lost.
+    pub(super) fn fails_to_sync_once(&self) {
+        self.state().fails_to_sync = true;
     }
 
     pub(super) fn length(&self) -> usize {
@@ -132,7 +142,12 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> Result<()> {
-        self.works()?.log.push(Event::Sync);
+        let mut state = self.works()?;
+        if std::mem::take(&mut state.fails_to_sync) {
+            state.log.push(Event::FailedSync);
+            return Err(ErrorKind::Other.into());
+        }
+        state.log.push(Event::Sync);
         Ok(())
     }
 

@@ -1,13 +1,17 @@
 //! The file: made for its owner alone, and never overwritten when it cannot be read.
 
+use super::backend::Watched;
 use super::slot::Open;
 use crate::store::OpenError;
+use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, StorageError};
 use std::fmt::Display;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 const NAME: &str = "gateway.redb";
 const HEAD: u64 = 4096;
@@ -18,19 +22,41 @@ const CACHE: usize = 64 * 1024 * 1024;
 pub(super) fn in_folder(folder: &Path) -> Result<Open, OpenError> {
     let path = folder.join(NAME);
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| explain(&path, &error))?;
-    // Made here, so that nobody else can read it from the start.
-    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-    made.map_err(|error| explain(&path, &error))?;
-    Ok(Box::new(move || open(&path)))
+    if !path.try_exists().map_err(|error| explain(&path, &error))? {
+        make(&path).map_err(|error| explain(&path, &error))?;
+    }
+    let unsure = Arc::default();
+    Ok(Box::new(move || open(&path, &unsure)))
 }
 
-fn open(path: &PathBuf) -> Result<Database, OpenError> {
+/// Makes a database beside and links it into place, so that a crash leaves no half of one and a race has one winner.
+fn make(path: &Path) -> Result<(), redb::Error> {
+    let beside = path.with_extension(format!("new-{}", std::process::id()));
+    // Made here, so that nobody else can read it from the start.
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    Database::create(&beside)?.close()?;
+    let linked = fs::hard_link(&beside, path);
+    fs::remove_file(&beside)?;
+    match linked {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => {}
+    }
+    if let Some(folder) = path.parent() {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn open(path: &Path, unsure: &Arc<AtomicBool>) -> Result<Database, OpenError> {
     let head = head(path).map_err(|error| explain(path, &error))?;
-    let mut builder = Builder::new();
-    // Every page is read and held against its checksum, at each start: a damaged one is found now or never.
-    builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-    let opened = if head.is_empty() { builder.create(path) } else { builder.open(path) };
-    opened.map_err(|error| match error {
+    let opened = || {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let mut builder = Builder::new();
+        // Every page is read and held against its checksum, at each start: a damaged one is found now or never.
+        builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+        builder.create_with_backend(Watched::new(FileBackend::new(file)?, unsure))
+    };
+    opened().map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => explain(
             path,
             &"another gateway has it open: stop that one, give this one another DATA_DIR, or share Redis (KVS_ADDR)",

@@ -144,22 +144,31 @@ async fn run(script: &[Step]) -> Vec<Event> {
 /// What is on the disk after the power has failed behind these events: all that was synced, and of what was not
 /// whatever `keeps` says. The length is written like all else.
 fn after_power_cut(events: &[Event], mut keeps: impl FnMut() -> Kept) -> Vec<u8> {
-    let synced = events.iter().rposition(|event| matches!(event, Event::Sync)).unwrap_or(0);
-    let mut disk = Vec::new();
-    for (place, event) in events.iter().enumerate() {
-        let kept = if place < synced { Kept::Whole } else { keeps() };
-        match (event, kept) {
-            (Event::Write { at, bytes }, Kept::Whole) => apply(&mut disk, *at, bytes),
-            // A disk writes sectors whole, a page not always.
-            (Event::Write { at, bytes }, Kept::Torn) => {
-                let half = bytes.len().div_ceil(2 * SECTOR) * SECTOR;
-                apply(&mut disk, *at, &bytes[..half.min(bytes.len())]);
-            }
-            (Event::Length(length), Kept::Whole | Kept::Torn) => disk.resize(*length, 0),
-            _ => {}
+    let (mut disk, mut unsynced) = (Vec::new(), Vec::new());
+    for event in events {
+        match event {
+            Event::Sync => unsynced.drain(..).for_each(|event| put(&mut disk, event, Kept::Whole)),
+            Event::FailedSync => unsynced.clear(),
+            event => unsynced.push(event),
         }
     }
+    for event in unsynced {
+        put(&mut disk, event, keeps());
+    }
     disk
+}
+
+fn put(disk: &mut Vec<u8>, event: &Event, kept: Kept) {
+    match (event, kept) {
+        (Event::Write { at, bytes }, Kept::Whole) => apply(disk, *at, bytes),
+        // A disk writes sectors whole, a page not always.
+        (Event::Write { at, bytes }, Kept::Torn) => {
+            let half = bytes.len().div_ceil(2 * SECTOR) * SECTOR;
+            apply(disk, *at, &bytes[..half.min(bytes.len())]);
+        }
+        (Event::Length(length), Kept::Whole | Kept::Torn) => disk.resize(*length, 0),
+        _ => {}
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -204,5 +213,28 @@ async fn finds_all_acknowledged(disk: Vec<u8>, (script, events): (&[Step], &[Eve
     let later = &script[..script.len().min(acknowledged + 1)];
     for (place, step) in script[..acknowledged].iter().enumerate() {
         holds(&store, *step, &later[place + 1..]).await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_that_the_disk_does_not_hold() {
+    let disk = Disk::default();
+    let store = Embedded::on(disk.slot(), clock(), Format::default()).unwrap();
+    for number in 1..=20 {
+        if number % 5 == 0 {
+            disk.fails_to_sync_once();
+            assert!(store.create_grant(record(number)).await.is_err());
+            // The system shows what the disk does not hold.
+            while store.create_grant(record(number)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        } else {
+            assert!(store.create_grant(record(number)).await.unwrap());
+        }
+        let left = after_power_cut(&disk.log(), || Kept::Not);
+        let found = Embedded::on(Disk::of(left).slot(), clock(), Format::default()).unwrap();
+        for acknowledged in 1..=number {
+            assert!(found.grant(id(acknowledged)).await.unwrap().is_some(), "{acknowledged} of {number}");
+        }
     }
 }

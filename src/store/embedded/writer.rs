@@ -61,7 +61,7 @@ impl Writer {
     /// Starts the thread.
     pub(super) fn start(slot: Arc<Slot>, (clock, format): (Clock, Format)) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(QUEUE);
-        let run = Run { slot, clock, format, durable_at: Instant::now(), failed_at: None };
+        let run = Run { slot, clock, format, durable_at: Instant::now(), try_at: None };
         let thread = thread::Builder::new().name("store".into()).spawn(move || run.run(&jobs))?;
         Ok(Self { jobs: Some(sender), thread: Some(thread) })
     }
@@ -98,8 +98,8 @@ struct Run {
     format: Format,
     /// When a commit was durable last.
     durable_at: Instant,
-    /// When the disk failed, until a write has gone well.
-    failed_at: Option<Instant>,
+    /// Since the disk failed: when the next group may try.
+    try_at: Option<Instant>,
 }
 
 impl Run {
@@ -120,15 +120,11 @@ impl Run {
 
     /// Whether the disk is believed to work; opens the database when it could not be opened before.
     fn may_try(&mut self) -> bool {
-        let Some(failed_at) = self.failed_at else { return true };
-        if failed_at.elapsed() < PAUSE {
-            return false;
+        match self.try_at {
+            None => true,
+            Some(at) if Instant::now() < at => false,
+            Some(_) => self.slot.with(|_| Ok(())).is_ok() || self.reopen(),
         }
-        let open = self.slot.with(|_| Ok(())).is_ok() || self.slot.reopen();
-        if !open {
-            self.failed_at = Some(Instant::now());
-        }
-        open
     }
 
     /// Commits one group. When any of it fails, none of it has happened: callers are told by their dropped channel.
@@ -141,7 +137,7 @@ impl Run {
             group.into_iter().map(|job| (job.work)(tables)).collect::<Result<Vec<Reply>, _>>()
         });
         let Some(replies) = committed else { return false };
-        self.failed_at = None;
+        self.try_at = None;
         for reply in replies {
             reply(Ok(()));
         }
@@ -191,7 +187,14 @@ impl Run {
     /// Opens the database again, so that what is in it can be read.
     fn failed(&mut self, error: &redb::Error) {
         tracing::error!(%error, "the embedded store could not write");
-        self.slot.reopen();
-        self.failed_at = Some(Instant::now());
+        self.reopen();
+    }
+
+    /// What takes long is not done often: most of the time the file can be read.
+    fn reopen(&mut self) -> bool {
+        let started = Instant::now();
+        let open = self.slot.reopen();
+        self.try_at = Some(Instant::now() + PAUSE.max(started.elapsed() * 4));
+        open
     }
 }

@@ -62,7 +62,9 @@ async fn a_file_of_another_format_of_redb_asks_for_the_release_that_wrote_it() {
     let (kept, whole) = file().await;
     for format in [2, 4] {
         let mut bytes = whole.clone();
-        FORMATS.into_iter().for_each(|at| bytes[at] = format);
+        for at in FORMATS {
+            bytes[at] = format;
+        }
         let refused = open(&kept, &bytes).await.unwrap_err();
         assert!(refused.contains("was left as it is: run the release that wrote it"), "{refused}");
     }
@@ -74,7 +76,9 @@ async fn wherever_a_page_is_damaged_the_file_is_refused_or_nothing_is_missing() 
     let (mut refused, heads, pages) = (0, (0..320).step_by(8), (PAGE..whole.len()).step_by(PAGE / 2));
     for at in heads.chain(pages) {
         let mut bytes = whole.clone();
-        bytes[at..at + 8].iter_mut().for_each(|byte| *byte ^= 0x55);
+        for byte in &mut bytes[at..at + 8] {
+            *byte ^= 0x55;
+        }
         match open(&kept, &bytes).await {
             Ok(found) => assert_eq!(found, usize::from(GRANTS), "damaged at {at}"),
             Err(_) => refused += 1,
