@@ -22,6 +22,8 @@ const SESSIONS: usize = 6;
 /// It is killed after fewer answers than this, and less than so many milliseconds later: in the middle of others.
 const ANSWERS: u64 = 32;
 const MILLIS: u64 = 20;
+/// A first start takes about as long.
+const FIRST_MILLIS: u64 = 80;
 /// A loaded machine answers little; it is killed at the latest after this.
 const LATEST: Duration = Duration::from_secs(2);
 
@@ -70,4 +72,17 @@ async fn sessions(gateway: &Process, chance: &Chance) -> Vec<Session> {
         sessions.push(Session::new(gateway.base_url.clone(), client, chance.clone()));
     }
     sessions
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_was_killed_can_be_made_again() {
+    let chance = Chance::new();
+    let okta =
+        [("OKTA_URL", "http://127.0.0.1:9"), ("OKTA_CLIENT_ID", "0oa1"), ("OKTA_CLIENT_SECRET", "word")];
+    for _ in 0..number("GATEWAY_KILLS").unwrap_or(FEW) / 4 {
+        let mut gateway = Process::spawned(Path::new(BINARY), &okta);
+        tokio::time::sleep(Duration::from_millis(chance.below(FIRST_MILLIS))).await;
+        gateway.kill();
+        gateway.start_again().await;
+    }
 }

@@ -75,7 +75,7 @@ impl Disk {
         self.state().fails = fails;
     }
 
-    /// The next sync fails, and what it was for is lost.
+    /// The next sync of a commit fails, and what it was for is lost.
     pub(super) fn fails_to_sync_once(&self) {
         self.state().fails_to_sync = true;
     }
@@ -108,6 +108,12 @@ impl Disk {
 }
 
 impl State {
+    /// Whether the head of the file is among what was not synced.
+    fn is_committing(&self) -> bool {
+        let unsynced = self.log.iter().rev().take_while(|event| !matches!(event, Event::Sync));
+        unsynced.into_iter().any(|event| matches!(event, Event::Write { at: 0, .. }))
+    }
+
     /// Takes room for the blocks of this range, as far as there is some.
     fn take_room(&mut self, range: &Range<usize>) -> Result<()> {
         for block in range.start / BLOCK..range.end.div_ceil(BLOCK) {
@@ -143,7 +149,8 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> Result<()> {
         let mut state = self.works()?;
-        if std::mem::take(&mut state.fails_to_sync) {
+        if state.fails_to_sync && state.is_committing() {
+            state.fails_to_sync = false;
             state.log.push(Event::FailedSync);
             return Err(ErrorKind::Other.into());
         }

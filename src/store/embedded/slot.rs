@@ -1,5 +1,5 @@
 //! The open database. After a fault of its disk redb refuses all work, so that it is closed then and opened again:
-//! what was acknowledged is on the disk, and what was not has not happened.
+//! what was acknowledged is on the disk, and what was not has happened whole or not at all.
 
 use super::compaction::compact_if_worth_it;
 use crate::store::{OpenError, Unavailable};

@@ -8,7 +8,9 @@ use crate::entropy::Entropy;
 use crate::store::{
     CodeUse, Cursor, Format, GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed,
 };
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
 /// How many of the orders in which a disk may have kept what was not synced are tried at each sync.
@@ -219,22 +221,24 @@ async fn finds_all_acknowledged(disk: Vec<u8>, (script, events): (&[Step], &[Eve
 #[tokio::test]
 async fn after_a_failed_sync_nothing_is_acknowledged_that_the_disk_does_not_hold() {
     let disk = Disk::default();
-    let store = Embedded::on(disk.slot(), clock(), Format::default()).unwrap();
-    for number in 1..=20 {
-        if number % 5 == 0 {
-            disk.fails_to_sync_once();
-            assert!(store.create_grant(record(number)).await.is_err());
-            // The system shows what the disk does not hold.
-            while store.create_grant(record(number)).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        } else {
-            assert!(store.create_grant(record(number)).await.unwrap());
-        }
-        let left = after_power_cut(&disk.log(), || Kept::Not);
-        let found = Embedded::on(Disk::of(left).slot(), clock(), Format::default()).unwrap();
-        for acknowledged in 1..=number {
-            assert!(found.grant(id(acknowledged)).await.unwrap().is_some(), "{acknowledged} of {number}");
-        }
+    let store = Arc::new(Embedded::on(disk.slot(), clock(), Format::default()).unwrap());
+    for number in 1..=40 {
+        assert!(store.create_grant(record(2 * number)).await.unwrap());
+    }
+    // Grants between those that are there, which move with them to pages that the disk then loses.
+    disk.fails_to_sync_once();
+    let mut refused = JoinSet::new();
+    for number in 1..=40 {
+        let store = Arc::clone(&store);
+        refused.spawn(async move { store.create_grant(record(2 * number + 1)).await });
+    }
+    assert!(refused.join_all().await.iter().any(Result::is_err));
+    while store.create_grant(record(usize::MAX)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let left = after_power_cut(&disk.log(), || Kept::Not);
+    let found = Embedded::on(Disk::of(left).slot(), clock(), Format::default()).unwrap();
+    for acknowledged in (1..=40).map(|number| 2 * number).chain([usize::MAX]) {
+        assert!(found.grant(id(acknowledged)).await.unwrap().is_some(), "grant {acknowledged} is lost");
     }
 }

@@ -127,7 +127,7 @@ impl Run {
         }
     }
 
-    /// Commits one group. When any of it fails, none of it has happened: callers are told by their dropped channel.
+    /// Commits one group. When any of it fails, none of it is acknowledged: callers are told by their dropped channel.
     fn commit(&mut self, group: Vec<Job>) -> bool {
         if group.is_empty() {
             return true;

@@ -66,6 +66,13 @@ impl Process {
     /// Starts it with these variables beside `PORT`, `BASE_URL` and `DATA_DIR`, of which `{base_url}` stands for
     /// the second. Returns when it answers.
     pub(crate) async fn start(program: &Path, environment: &[(&str, &str)]) -> Self {
+        let process = Self::spawned(program, environment);
+        process.answers().await;
+        process
+    }
+
+    /// The same, without a wait.
+    pub(crate) fn spawned(program: &Path, environment: &[(&str, &str)]) -> Self {
         let (socket, port) = reserve_port();
         let base_url = format!("http://localhost:{port}");
         let folder = tempfile::tempdir().unwrap();
@@ -79,17 +86,8 @@ impl Process {
         all.extend(given.map(|(name, value)| (name.to_owned(), value)));
         let log = Arc::new(Mutex::new(String::new()));
         let child = spawn(program, &all, &log);
-        let process = Self {
-            base_url,
-            program: program.to_owned(),
-            environment: all,
-            child,
-            log,
-            _folder: folder,
-            _port: socket,
-        };
-        process.answers().await;
-        process
+        let program = program.to_owned();
+        Self { base_url, program, environment: all, child, log, _folder: folder, _port: socket }
     }
 
     /// The same, with this Okta and these variables too.
