@@ -16,6 +16,7 @@ mod hostile;
 mod layers;
 mod limits;
 mod login;
+mod nix;
 mod process;
 mod proxy;
 mod readme;
