@@ -18,6 +18,7 @@ mod killed;
 mod layers;
 mod limits;
 mod login;
+mod nix;
 mod process;
 mod proxy;
 mod readme;

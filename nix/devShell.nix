@@ -1,0 +1,40 @@
+# What `make test` and `make bench` need: tests/setup.sh finds all of it here, and installs nothing but the clients that
+# their locks name.
+{
+  cargo,
+  chromium,
+  clippy,
+  deadnix,
+  mkShell,
+  nghttp2,
+  nginx,
+  nixfmt,
+  nodejs,
+  python3,
+  redis,
+  rustc,
+  rustfmt,
+  util-linux,
+  valgrind,
+  wrk,
+}:
+
+mkShell {
+  packages = [
+    cargo
+    chromium
+    clippy
+    deadnix
+    nghttp2
+    nginx
+    nixfmt
+    nodejs
+    python3
+    redis
+    rustc
+    rustfmt
+    util-linux
+    valgrind
+    wrk
+  ];
+}

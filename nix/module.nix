@@ -1,0 +1,72 @@
+# The gateway as a service of NixOS: one binary, the secrets of its environment, nothing else of the machine.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+
+let
+  cfg = config.services.secure-mcp-okta-gateway;
+  name = "secure-mcp-okta-gateway";
+
+  # The variable X_FILE of each secret X, and where the file comes from.
+  secretFiles = lib.filterAttrs (_: file: file != null) {
+    OKTA_CLIENT_SECRET = cfg.oktaClientSecretFile;
+    GATEWAY_SECRET = cfg.gatewaySecretFile;
+    KVS_PASSWORD = cfg.kvsPasswordFile;
+  };
+  settings = lib.filterAttrs (_: value: value != null) cfg.settings;
+in
+{
+  options.services.secure-mcp-okta-gateway = import ./module/options.nix { inherit lib pkgs; };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = cfg.settings.KVS_ADDR != null -> cfg.gatewaySecretFile != null;
+        message = "services.${name}: replicas on Redis must share one secret: set gatewaySecretFile";
+      }
+      {
+        assertion = cfg.kvsPasswordFile != null -> cfg.settings.KVS_ADDR != null;
+        message = "services.${name}: kvsPasswordFile is a password for nothing: set settings.KVS_ADDR";
+      }
+      {
+        # What is in the settings is in the store, for every user of the machine to read.
+        assertion =
+          cfg.settings.KVS_ADDR == null || builtins.match ".*:[^/@]+@.*" cfg.settings.KVS_ADDR == null;
+        message = "services.${name}: settings.KVS_ADDR holds a password: put it into kvsPasswordFile";
+      }
+    ];
+
+    systemd.services.${name} = {
+      description = "OAuth gateway that puts MCP servers behind Okta";
+      wantedBy = [ "multi-user.target" ];
+      # It starts without Okta and without Redis, and waits for them: nothing to order it behind.
+      after = [ "network.target" ];
+
+      environment =
+        lib.mapAttrs (_: toString) settings
+        // lib.mapAttrs' (secret: _: lib.nameValuePair "${secret}_FILE" "%d/${secret}") secretFiles
+        // {
+          DATA_DIR = "%S/${name}";
+        };
+
+      serviceConfig = import ./module/hardening.nix // {
+        ExecStart = lib.getExe cfg.package;
+        Type = "exec";
+        Restart = "on-failure";
+        RestartSec = 5;
+        # Streams get 30 s to end, the log and the store a moment more.
+        TimeoutStopSec = 45;
+        # 9000 connections, each with one to an MCP server behind it.
+        LimitNOFILE = 32768;
+
+        DynamicUser = true;
+        StateDirectory = name;
+        StateDirectoryMode = "0700";
+        LoadCredential = lib.mapAttrsToList (secret: file: "${secret}:${file}") secretFiles;
+      };
+    };
+  };
+}

@@ -1,0 +1,80 @@
+# What may be said about the service. All that is a secret is the name of a file, and that file is not in the store.
+{ lib, pkgs }:
+
+let
+  inherit (lib) mkEnableOption mkOption types;
+
+  variable =
+    type: description:
+    mkOption {
+      type = types.nullOr type;
+      default = null;
+      inherit description;
+    };
+  # A file that every user of the machine can read is no place for a secret: the type refuses the store.
+  secretFile = types.externalPath;
+in
+{
+  enable = mkEnableOption "the Secure MCP Okta Gateway";
+
+  package = mkOption {
+    type = types.package;
+    default = pkgs.callPackage ../package.nix { };
+    defaultText = lib.literalMD "the binary of `config.yaml`";
+    example = lib.literalExpression "inputs.gateway.packages.x86_64-linux.gateway-production";
+    description = "The binary of this machine's environment: its site and its routes are compiled in.";
+  };
+
+  oktaClientSecretFile = mkOption {
+    type = secretFile;
+    example = "/run/secrets/okta-client-secret";
+    description = "File that holds the client secret of the gateway's app in Okta.";
+  };
+
+  gatewaySecretFile = mkOption {
+    type = types.nullOr secretFile;
+    default = null;
+    example = "/run/secrets/gateway-secret";
+    description = ''
+      File that holds `GATEWAY_SECRET`, at least 32 random bytes as hex or base64url: `openssl rand -hex 32`. Needed
+      with Redis, where all replicas have the same. Without it the embedded store makes one and keeps it.
+    '';
+  };
+
+  kvsPasswordFile = mkOption {
+    type = types.nullOr secretFile;
+    default = null;
+    example = "/run/secrets/kvs-password";
+    description = "File that holds the password of Redis.";
+  };
+
+  settings = mkOption {
+    default = { };
+    description = ''
+      What the site leaves open, as environment variables. One that contradicts what the site pins stops the start:
+      the binary belongs to its environment. No secrets here: they would be in the store.
+    '';
+    type = types.submodule {
+      options = {
+        BASE_URL = variable types.str "The gateway's own origin, such as `https://mcp.example.com`.";
+        KVS_ADDR = variable types.str ''
+          Redis or Valkey, as `host:port` or a URL without a password; unset: the embedded store, in
+          `/var/lib/secure-mcp-okta-gateway`.
+        '';
+        LOG_FORMAT = variable (types.enum [
+          "json"
+          "pretty"
+        ]) "How logs look; `json` when unset.";
+        OKTA_CLIENT_ID = variable types.str "The client id of the gateway's app in Okta.";
+        OKTA_REDIRECT_URI = variable types.str ''
+          Where Okta sends the browser back; `BASE_URL` + `/auth/callback` when unset.
+        '';
+        OKTA_URL = variable types.str "The Okta org, such as `https://acme.okta.com`.";
+        PORT = variable (types.ints.between 1024 65535) ''
+          The port to listen on; 8080 when unset. The service may not use those below 1024.
+        '';
+        RUST_LOG = variable types.str "What is logged, as `tracing` filters it.";
+      };
+    };
+  };
+}

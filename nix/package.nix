@@ -1,0 +1,83 @@
+# The gateway of one environment: the site is compiled in, so that each has a binary of its own.
+{
+  lib,
+  rustPlatform,
+  rustc,
+  # The site's file, here or in another repository.
+  site ? ../config.yaml,
+  # The folders whose YAML files it may include. Those of a site elsewhere are below its own folder.
+  routes ? [ ../routes ],
+}:
+
+let
+  inherit (lib) fileset;
+
+  manifest = lib.importTOML ../Cargo.toml;
+  inherit (manifest.package) name;
+  inherit (manifest.workspace.package) version rust-version;
+
+  # All that the build reads beside the site, and nothing else: a change to a document or to a test builds nothing
+  # anew. Of the stand-ins, which are never linked, cargo wants to see that they are there.
+  code = fileset.unions [
+    ../Cargo.lock
+    ../Cargo.toml
+    ../askama.toml
+    ../build.rs
+    ../routes/Cargo.toml
+    ../routes/src
+    ../src
+    ../tests/standins/Cargo.toml
+    ../tests/standins/src/lib.rs
+  ];
+
+  root = ../.;
+  isHere = lib.path.hasPrefix root site;
+  yaml = fileset.fileFilter (file: file.hasExt "yaml");
+  # The tests of the routes' compiler are sites as well, but no one's.
+  siteFiles = fileset.difference (fileset.unions ([ site ] ++ map yaml routes)) ../routes/tests;
+  elsewhere = fileset.toSource {
+    root = dirOf site;
+    fileset = siteFiles;
+  };
+in
+
+assert lib.assertMsg (lib.versionAtLeast rustc.version rust-version)
+  "${name} needs Rust ${rust-version}, and this nixpkgs has ${rustc.version}: take a newer one";
+
+rustPlatform.buildRustPackage {
+  pname = name;
+  inherit version;
+
+  src = fileset.toSource {
+    inherit root;
+    fileset = if isHere then fileset.union code siteFiles else code;
+  };
+  # Every crate is fetched by the checksum that Cargo.lock has: no hash to keep in step.
+  cargoLock.lockFile = ../Cargo.lock;
+
+  # A relative name here, as a developer would write it: it is part of the digest that --version prints.
+  env.GATEWAY_CONFIG =
+    if isHere then
+      lib.removePrefix "./" (lib.path.removePrefix root site)
+    else
+      "${elsewhere}/${baseNameOf site}";
+
+  # The profile that ships. Its `strip` is left to Nix, so it is said again here.
+  buildType = "dist";
+  stripAllList = [ "bin" ];
+  cargoBuildFlags = [
+    "--locked"
+    "--bin=${name}"
+  ];
+  # The tests need browsers, stores and clients of MCP: `cargo test`, not Nix, runs them.
+  doCheck = false;
+
+  passthru = { inherit site; };
+
+  meta = {
+    inherit (manifest.package) description;
+    license = lib.licenses.mit;
+    mainProgram = name;
+    platforms = lib.platforms.linux;
+  };
+}

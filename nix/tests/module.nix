@@ -1,0 +1,45 @@
+# The service on two machines: one with the embedded store, one with Redis and another environment's binary.
+{ gateways, module }:
+
+{
+  name = "secure-mcp-okta-gateway";
+
+  nodes.embedded = {
+    imports = [ module ];
+    # In the store, as no real secret would be: they open nothing.
+    environment.etc."gateway/okta".text = "okta-secret-of-the-test";
+    services.secure-mcp-okta-gateway = {
+      enable = true;
+      package = gateways.development;
+      oktaClientSecretFile = "/etc/gateway/okta";
+      settings = {
+        OKTA_URL = "https://okta.example.com";
+        OKTA_CLIENT_ID = "0oa0example0client0id";
+      };
+    };
+  };
+
+  nodes.replica = {
+    imports = [ module ];
+    environment.etc = {
+      "gateway/okta".text = "okta-secret-of-the-test";
+      "gateway/secret".text = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+      "gateway/redis".text = "redis-secret-of-the-test";
+    };
+    services.redis.servers.gateway = {
+      enable = true;
+      port = 6379;
+      requirePassFile = "/etc/gateway/redis";
+    };
+    services.secure-mcp-okta-gateway = {
+      enable = true;
+      package = gateways.example;
+      oktaClientSecretFile = "/etc/gateway/okta";
+      gatewaySecretFile = "/etc/gateway/secret";
+      kvsPasswordFile = "/etc/gateway/redis";
+      settings.KVS_ADDR = "127.0.0.1:6379";
+    };
+  };
+
+  testScript = builtins.readFile ./module.py;
+}
