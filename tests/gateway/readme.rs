@@ -6,6 +6,7 @@ use std::path::Path;
 
 const PAGES: &[&str] = &[
     "README.md",
+    "nix/README.md",
     "routes/README.md",
     "docs/attacks.md",
     "docs/benchmarks.md",
