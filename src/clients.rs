@@ -1,36 +1,63 @@
-//! Who a client is: from a `client_id` to what it registered, and from a request to a client that proved itself.
+//! Who a client is: from a `client_id` to what it registered or publishes, and from a request to a client that proved
+//! itself.
+
+mod assertion;
+mod documents;
 
 use crate::decision::Head;
 use crate::gateway::Gateway;
 use crate::limits::Kind;
 use crate::oauth::client::{AuthMethod, Client};
+use crate::oauth::client_metadata;
+use crate::oauth::client_proof::{ClaimedClient, Proof};
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
-use crate::oauth::token::ClaimedClient;
 use crate::reply::Failure;
 use http::header::AUTHORIZATION;
+use std::sync::Arc;
 
 /// A client that this gateway knows.
 #[derive(Debug)]
 pub struct Known {
     /// Its `client_id`, as it sent it.
     pub id: String,
-    /// What it registered.
-    pub client: Client,
+    /// What it registered or publishes.
+    pub client: Arc<Client>,
+}
+
+/// What is wanted of a client that publishes what it is, when its document cannot be had now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// What it says today: a person is about to be shown it.
+    Anew,
+    /// What it said last: somebody is logged in with it, and must not lose that.
+    AsItWas,
 }
 
 /// The client of this id, not yet believed to be the one that asks.
 ///
 /// # Errors
-/// `invalid_client`: clients register anew when they see it.
-#[expect(clippy::unused_async, reason = "metadata documents will be fetched here")]
-pub async fn resolve(gateway: &Gateway, client_id: &str) -> Result<Known, Failure> {
-    let client = gateway.credentials.open_client(client_id).ok_or_else(|| {
+/// `invalid_client`: clients register anew when they see it. Of one that publishes what it is, also that its document
+/// cannot be had.
+pub async fn resolve(
+    gateway: &Gateway,
+    head: &Head,
+    (client_id, wanted): (&str, Wanted),
+) -> Result<Known, Failure> {
+    let client = if client_metadata::is_url(client_id) {
+        documents::client(gateway, head, (client_id, wanted)).await?
+    } else {
+        Arc::new(registered(gateway, client_id)?)
+    };
+    Ok(Known { id: client_id.to_owned(), client })
+}
+
+fn registered(gateway: &Gateway, client_id: &str) -> Result<Client, Refused> {
+    gateway.credentials.open_client(client_id).ok_or_else(|| {
         Refused::invalid_client(
             "this gateway does not know the client: remove it in your MCP client and add it again",
         )
-    })?;
-    Ok(Known { id: client_id.to_owned(), client })
+    })
 }
 
 /// The client that sent this form, proved (RFC 6749 §2.3). It comes before everything else in the form, because
@@ -49,13 +76,34 @@ pub async fn authenticate(
     let client_id = claimed.as_ref().ok().map(|claimed| claimed.client_id.as_str());
     gateway.admit(kind, head, client_id).await?;
     let ClaimedClient { client_id, proof } = claimed?;
-    let known = resolve(gateway, &client_id).await?;
-    let proven = match &proof {
-        Some((_, secret)) => gateway.credentials.is_client_secret(&client_id, secret),
-        None => known.client.auth_method == AuthMethod::None,
-    };
-    if !proven {
-        return Err(Refused::invalid_client("the client secret is missing or wrong").into());
-    }
+    let known = resolve(gateway, head, (&client_id, Wanted::AsItWas)).await?;
+    prove(gateway, head, (&known, proof.as_ref())).await?;
     Ok(known)
+}
+
+/// A client proves itself by the method that it registered, and by no other: a weaker one would be a way around it.
+/// A secret may stand in the header or in the body, whichever was registered.
+async fn prove(
+    gateway: &Gateway,
+    head: &Head,
+    (known, proof): (&Known, Option<&Proof>),
+) -> Result<(), Failure> {
+    let method = known.client.auth_method;
+    match proof {
+        None if method == AuthMethod::None => Ok(()),
+        Some(Proof::Secret(_, secret))
+            if method.has_secret() && gateway.credentials.is_client_secret(&known.id, secret) =>
+        {
+            Ok(())
+        }
+        Some(Proof::Assertion(jwt)) if method == AuthMethod::PrivateKeyJwt => {
+            assertion::check(gateway, head, (known, jwt)).await
+        }
+        _ => Err(Refused::invalid_client(match method {
+            AuthMethod::None => "the client has no secret and no key: it must send its client_id alone",
+            AuthMethod::SecretPost | AuthMethod::SecretBasic => "the client secret is missing or wrong",
+            AuthMethod::PrivateKeyJwt => "a client_assertion is missing: the client uses private_key_jwt",
+        })
+        .into()),
+    }
 }

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 /// One audit event. Members that are not known are left empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Audit<'a> {
-    /// What was asked for: `registration`, `authorization`, `consent`, `login`, `token`, `revocation` or `call`.
+    /// What was asked for: `registration`, `authorization`, `consent`, `login`, `token`, `revocation`,
+    /// `metadata` (what a client publishes) or `call`.
     pub event: &'static str,
     /// Whether it was refused; else it was allowed.
     pub refused: bool,

@@ -4,9 +4,13 @@ use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::decision::Head;
 use crate::entropy::Entropy;
+use crate::fetch::{Documents, Fetcher, Reach};
 use crate::grants::Grants;
+use crate::jose::KeySet;
 use crate::limits::{self, Limits, TooMany};
-use crate::okta::{Issuer, Okta, OktaConfig, OktaError};
+use crate::oauth::client::Client;
+use crate::oauth::{client_keys, client_metadata};
+use crate::okta::{Issuer, Okta, OktaConfig};
 use crate::seal::Keys;
 use crate::settings::{BaseUrl, Settings};
 use crate::store::{Formats, Store};
@@ -25,6 +29,8 @@ pub struct Outside {
     pub entropy: Entropy,
     /// The formats of what is stored; a test may be another release.
     pub formats: Formats,
+    /// Where documents may be fetched from that strangers name.
+    pub fetch: Reach,
 }
 
 /// One gateway, shared by all its threads.
@@ -38,6 +44,10 @@ pub struct Gateway {
     /// Grants, codes and logins under way.
     pub grants: Grants,
     limits: Limits,
+    /// What clients publish of themselves, by their `client_id`.
+    pub client_documents: Documents<Client>,
+    /// The keys of clients, by their `jwks_uri`.
+    pub client_key_sets: Documents<KeySet>,
     /// We as Okta's client.
     pub okta: Okta,
     /// State, as bytes; for its health alone, all else goes through `grants`.
@@ -56,14 +66,15 @@ impl Gateway {
     /// Puts the parts together; nothing is connected to yet, so that Okta and the store may come later.
     ///
     /// # Errors
-    /// Okta's client cannot be built, for want of TLS roots.
+    /// An HTTP client cannot be built, for want of TLS roots.
     pub fn new(
         site: &'static Site,
         settings: &Settings,
         (store, keys): (Store, &Keys),
         (control, outside): (Handle, Outside),
-    ) -> Result<Arc<Self>, OktaError> {
-        let Outside { clock, entropy, .. } = outside;
+    ) -> Result<Arc<Self>, String> {
+        let Outside { clock, entropy, fetch, .. } = outside;
+        let fetcher = Arc::new(Fetcher::new(fetch, clock.clone()).map_err(|error| error.to_string())?);
         let okta = OktaConfig {
             issuer: Issuer::of(&settings.okta.url, settings.okta.authorization_server),
             client_id: settings.okta.client_id.clone(),
@@ -84,7 +95,9 @@ impl Gateway {
             ),
             grants: Grants::new(Arc::clone(&store), keys, ambient()),
             limits: Limits::new(site.limits, keys, Arc::clone(&store), clock.clone()),
-            okta: Okta::new(okta, clock.clone(), entropy.clone())?,
+            client_documents: Documents::new(Arc::clone(&fetcher), client_metadata::LONGEST, clock.clone()),
+            client_key_sets: Documents::new(fetcher, client_keys::LONGEST_SET, clock.clone()),
+            okta: Okta::new(okta, clock.clone(), entropy.clone()).map_err(|error| error.to_string())?,
             store,
             clock,
             entropy,

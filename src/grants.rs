@@ -12,6 +12,7 @@ pub use records::{Grant, Subject, User};
 pub use streams::Streams;
 
 use crate::clock::{Clock, Timestamp};
+use crate::credential;
 use crate::entropy::Entropy;
 use crate::seal::{Keys, Mac, Purpose};
 use crate::store::{GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed, Store, Unavailable};
@@ -138,6 +139,11 @@ impl Grants {
         self.store.revoke(GrantId(id)).await?;
         self.forget(id);
         Ok(())
+    }
+
+    /// Whether these words are said together for the first time, on every replica, until then.
+    pub async fn first_use(&self, words: &[&str], until: Timestamp) -> Result<bool, Unavailable> {
+        self.store.use_once(Key(credential::digest(&words.join("\n"))), until).await
     }
 
     fn forget(&self, id: [u8; 16]) {

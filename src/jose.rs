@@ -6,17 +6,21 @@
 
 mod claims;
 mod keys;
+mod public_jwk;
 mod unverified;
 
 pub use claims::{Check, Claims};
 pub use keys::{KeySet, SigningKey};
+pub use public_jwk::{has_private_part, verifying_part};
 pub use unverified::{Expected, UnverifiedJwt};
 
 use biscuit::jwa::SignatureAlgorithm;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Signature algorithms that a token may be signed with: asymmetric ones alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Algorithm {
     /// ECDSA on P-256.
     Es256,
@@ -28,6 +32,8 @@ pub enum Algorithm {
     Rs384,
     /// RSASSA-PKCS1-v1_5 with SHA-512.
     Rs512,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
 }
 
 /// What kind of key an algorithm needs.
@@ -40,13 +46,14 @@ enum Family {
 
 impl Algorithm {
     /// By the name in a header; `None` for `none`, `HS256` and everything unknown.
-    fn parse(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "ES256" => Self::Es256,
             "ES384" => Self::Es384,
             "RS256" => Self::Rs256,
             "RS384" => Self::Rs384,
             "RS512" => Self::Rs512,
+            "PS256" => Self::Ps256,
             _ => return None,
         })
     }
@@ -55,7 +62,7 @@ impl Algorithm {
         match self {
             Self::Es256 => Family::P256,
             Self::Es384 => Family::P384,
-            Self::Rs256 | Self::Rs384 | Self::Rs512 => Family::Rsa,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 => Family::Rsa,
         }
     }
 
@@ -66,6 +73,7 @@ impl Algorithm {
             Self::Rs256 => SignatureAlgorithm::RS256,
             Self::Rs384 => SignatureAlgorithm::RS384,
             Self::Rs512 => SignatureAlgorithm::RS512,
+            Self::Ps256 => SignatureAlgorithm::PS256,
         }
     }
 }

@@ -9,8 +9,8 @@
 //! 2. [`jose`] and [`seal`]: signed tokens, and keys derived from `GATEWAY_SECRET`.
 //! 3. [`oauth`], the protocol's rules as pure functions, and [`settings`], the environment.
 //! 4. [`credential`], what we hand out, and [`pages`], what people see.
-//! 5. [`store`], state that carries its guarantees in its verbs; [`okta`], we as Okta's client; [`proxy`], the
-//!    data plane.
+//! 5. [`store`], state that carries its guarantees in its verbs; [`okta`], we as Okta's client; [`fetch`], documents
+//!    from where strangers say; [`proxy`], the data plane.
 //! 6. [`grants`]: one user's approval of one client for one route, alive or not; [`limits`]: how often who may ask.
 //! 7. [`gateway`], all that a request may need; [`decision`], what can be done with one; [`reply`] and
 //!    [`cookies`], how answers look.
@@ -33,6 +33,7 @@ pub mod settings;
 pub mod credential;
 pub mod pages;
 
+pub mod fetch;
 pub mod okta;
 pub mod proxy;
 pub mod store;

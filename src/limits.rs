@@ -32,6 +32,8 @@ pub enum Kind {
     Token,
     /// Revocations, of which there may be as many as token requests.
     Revocation,
+    /// Fetches of what clients publish, which other requests lead to.
+    Metadata,
 }
 
 impl Kind {
@@ -43,6 +45,7 @@ impl Kind {
             Self::Login => "login",
             Self::Token => "token",
             Self::Revocation => "revocation",
+            Self::Metadata => "metadata",
         }
     }
 }
@@ -120,6 +123,7 @@ impl Limits {
             Kind::Authorization => self.most.authorizations,
             Kind::Login => self.most.logins,
             Kind::Token | Kind::Revocation => self.most.tokens,
+            Kind::Metadata => self.most.metadata_fetches,
         }
     }
 
@@ -127,6 +131,7 @@ impl Limits {
         match kind {
             Kind::Authorization => Some(self.most.client_authorizations),
             Kind::Token | Kind::Revocation => Some(self.most.client_tokens),
+            Kind::Metadata => Some(self.most.client_metadata_fetches),
             Kind::Registration | Kind::Login => None,
         }
     }

@@ -17,6 +17,7 @@ use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::grants::{Code, Consented, LOGIN_TTL, Login, Waiting};
 use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
+use crate::oauth::client_metadata::DocumentUrl;
 use crate::oauth::error::Refused;
 use crate::oauth::redirect::Destination;
 use crate::oauth::{resource, scope};
@@ -90,9 +91,13 @@ fn consent_page(
         })
         .collect();
     let destination = request.redirect_uri.destination();
+    // What was asked for came from there: the request is made of what its document says.
+    let published = DocumentUrl::parse(&request.client_id).ok();
     let page = Consent {
         client_name: &request.client_name,
-        client_origin: ClientOrigin::SelfRegistered,
+        client_origin: published
+            .as_ref()
+            .map_or(ClientOrigin::SelfRegistered, |url| ClientOrigin::VerifiedHost(url.host())),
         redirect_host: destination.label(),
         loopback: !matches!(destination, Destination::Web(_)),
         servers: &servers,

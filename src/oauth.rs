@@ -1,8 +1,12 @@
 //! The rules of the protocol, pure: no I/O, no clock, no HTTP server.
 
+pub mod assertion;
 pub mod authorization;
 pub mod bearer;
 pub mod client;
+pub mod client_keys;
+pub mod client_metadata;
+pub mod client_proof;
 pub mod error;
 pub mod metadata;
 pub mod parameters;

@@ -22,6 +22,8 @@ pub struct Site {
     pub redirect_schemes: &'static [&'static str],
     /// Hosts that an error may be redirected to before consent (RFC 9700 §4.11).
     pub trusted_redirect_hosts: &'static [&'static str],
+    /// The only hosts that clients may publish what they are at; empty for any.
+    pub client_metadata_hosts: &'static [&'static str],
     /// Whether `iss` is advertised and sent (RFC 9207).
     pub advertise_iss: bool,
     /// What the use of an older refresh token does.
@@ -85,6 +87,10 @@ pub struct Limits {
     pub tokens: u32,
     /// The same, of one client.
     pub client_tokens: u32,
+    /// Fetches of what clients publish.
+    pub metadata_fetches: u32,
+    /// The same, of one client.
+    pub client_metadata_fetches: u32,
 }
 
 impl Limits {
@@ -96,6 +102,8 @@ impl Limits {
         logins: 600,
         tokens: 3_000,
         client_tokens: 1_200,
+        metadata_fetches: 120,
+        client_metadata_fetches: 20,
     };
 }
 

@@ -1,12 +1,13 @@
 //! `GET /auth/authorize`: the authorization endpoint (step 1 of `login`). It changes nothing and may come twice.
 
-use crate::clients::{self, Known};
+use crate::clients::{self, Known, Wanted};
 use crate::decision::Head;
 use crate::gateway::Gateway;
 use crate::grants::Consented;
 use crate::limits::Kind;
 use crate::login;
 use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
+use crate::oauth::client_metadata;
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::redirect::Destination;
@@ -24,9 +25,10 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     if let Err(too_many) = gateway.admit(Kind::Authorization, &head, client_id).await {
         return reply::too_many(&head, too_many);
     }
-    let Known { id: client_id, client } = match client(&gateway, &parameters).await {
+    let Known { id: client_id, client } = match client(&gateway, &head, client_id).await {
         Ok(known) => known,
-        Err(failure) => return unknown_client(&head, failure.public()),
+        Err(Failure::TooMany(too_many)) => return reply::too_many(&head, too_many),
+        Err(failure) => return unknown_client(&head, client_id, failure),
     };
     let schemes = gateway.site.redirect_schemes;
     let redirect_uri = match client.redirect(parameters.get("redirect_uri"), schemes) {
@@ -48,10 +50,9 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     }
 }
 
-async fn client(gateway: &Gateway, parameters: &Parameters) -> Result<Known, Failure> {
-    let client_id =
-        parameters.get("client_id").ok_or_else(|| Refused::invalid_client("client_id is missing"))?;
-    clients::resolve(gateway, client_id).await
+async fn client(gateway: &Gateway, head: &Head, client_id: Option<&str>) -> Result<Known, Failure> {
+    let client_id = client_id.ok_or_else(|| Refused::invalid_client("client_id is missing"))?;
+    clients::resolve(gateway, head, (client_id, Wanted::Anew)).await
 }
 
 async fn go_on(gateway: &Gateway, head: &Head, request: AuthorizationRequest) -> Response<Bytes> {
@@ -99,8 +100,31 @@ fn send_back_unasked(gateway: &Gateway, to: &ReturnAddress, refused: &Refused) -
     reply::html(StatusCode::BAD_REQUEST, page.page())
 }
 
-fn unknown_client(head: &Head, refused: Refused) -> Response<Bytes> {
-    never_redirected(head, refused, "This app has to connect again", Guidance::RegisterAgain)
+/// A client that publishes what it is cannot register again: there is nothing to do but to try later, or to tell its
+/// maker.
+fn unknown_client(head: &Head, client_id: Option<&str>, failure: Failure) -> Response<Bytes> {
+    if !client_id.is_some_and(client_metadata::is_url) {
+        let what_to_do = Guidance::RegisterAgain;
+        return never_redirected(head, failure.public(), "This app has to connect again", what_to_do);
+    }
+    if matches!(failure, Failure::Refused(_)) {
+        let what_to_do = Guidance::Text(
+            "The people who make the app can correct this. If your company chooses which apps may connect, ask there.",
+        );
+        return never_redirected(head, failure.public(), "This app cannot connect here", what_to_do);
+    }
+    let what_to_do = Guidance::Text("Wait a minute, then connect again from the app.");
+    let mut response = never_redirected(
+        head,
+        Refused::new(
+            failure.public().code,
+            "what the app publishes about itself could not be fetched: try again",
+        ),
+        "This app cannot be looked up now",
+        what_to_do,
+    );
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
 }
 
 fn bad_redirect(head: &Head, refused: Refused) -> Response<Bytes> {

@@ -5,7 +5,6 @@ use crate::encoding;
 use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::limits::Kind;
-use crate::oauth::client::AuthMethod;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::registration;
 use crate::reply::{self, Failure};
@@ -38,10 +37,10 @@ fn register(gateway: &Gateway, head: &Head, body: &[u8]) -> Result<Response<Byte
     let client_id = credentials.seal_client(&client).ok_or_else(|| {
         Refused::new(
             Code::InvalidClientMetadata,
-            "the metadata is too long: register fewer or shorter redirect_uris",
+            "the metadata is too long: register fewer or shorter redirect_uris, and a jwks_uri instead of jwks",
         )
     })?;
-    let secret = (client.auth_method != AuthMethod::None).then(|| credentials.client_secret(&client_id));
+    let secret = client.auth_method.has_secret().then(|| credentials.client_secret(&client_id));
     let answer = registration::response(&client, &client_id, secret.as_ref().map(Secret::expose));
     Audit { client: &client.name, client_id: &client_id, ..head.allowed("registration") }.record();
     Ok(reply::json(StatusCode::CREATED, &answer))

@@ -123,7 +123,12 @@ impl KeySet {
         if keys.len() > MOST_KEYS {
             return Err(JoseError::KeySet);
         }
-        Ok(Self(keys.iter().filter_map(PublicKey::parse).collect()))
+        Ok(Self::read(keys))
+    }
+
+    /// Reads keys one by one, and leaves those out that do not fit.
+    pub fn read(keys: &[Value]) -> Self {
+        Self(keys.iter().filter_map(PublicKey::parse).collect())
     }
 
     /// The public halves of our own keys.
@@ -156,7 +161,7 @@ impl KeySet {
 }
 
 impl PublicKey {
-    fn parse(key: &Value) -> Option<Self> {
+    pub(super) fn parse(key: &Value) -> Option<Self> {
         let text = |name: &str| key.get(name).and_then(Value::as_str);
         if text("use").is_some_and(|purpose| purpose != "sig") {
             return None;

@@ -59,9 +59,22 @@ impl<'a> UnverifiedJwt<'a> {
         Ok(Self { compact, algorithm: Algorithm::parse(&algorithm), key_id: text("kid")?, typ: text("typ")? })
     }
 
-    /// The `kid`, to fetch keys by; nothing else of an unverified token is to be acted on.
+    /// The `kid`, to fetch keys by.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
+    }
+
+    /// The `typ` without `application/`, to refuse what is another kind of token.
+    pub fn typ(&self) -> Option<&str> {
+        self.typ.as_deref().map(bare)
+    }
+
+    /// Who the token says it is of, to find out whose keys it must be signed with. A claim, and no more: nothing else
+    /// of an unverified token is to be acted on.
+    pub fn claimed_subject(&self) -> Option<String> {
+        let payload = encoding::decode(self.compact.split('.').nth(1)?)?;
+        let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
+        claims.get("sub")?.as_str().map(str::to_owned)
     }
 
     /// The claims, when the signature is by the fitting key of the set.

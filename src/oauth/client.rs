@@ -1,12 +1,13 @@
 //! A client: who it says it is, where its codes may go, how it proves itself at the token endpoint.
 
+use super::client_keys::ClientKeys;
 use super::error::Refused;
 use super::redirect::RedirectUri;
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A client that registered itself. This is what its `client_id` carries, sealed; the short names keep that id
-/// short.
+/// A client that registered itself, or that publishes what it is. The first one's `client_id` carries this, sealed; the
+/// short names keep that id short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
     /// What it calls itself.
@@ -18,10 +19,13 @@ pub struct Client {
     /// How it proves itself at the token endpoint.
     #[serde(rename = "m")]
     pub auth_method: AuthMethod,
-    /// When it registered.
+    /// What its assertions are verified with; a client that does not use them has none.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<ClientKeys>,
+    /// When it registered, or its document was read.
     #[serde(rename = "t")]
     pub registered_at: Timestamp,
-    /// What makes two registrations of the same metadata two clients.
+    /// What makes two registrations of the same metadata two clients; empty for one that publishes its own.
     #[serde(rename = "i")]
     pub nonce: String,
 }
@@ -38,11 +42,14 @@ pub enum AuthMethod {
     /// The secret in the `Authorization` header: what RFC 7591 means when a client names nothing.
     #[serde(rename = "client_secret_basic")]
     SecretBasic,
+    /// A JWT that the client signs (RFC 7523 §2.2).
+    #[serde(rename = "private_key_jwt")]
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
     /// All that this version knows, in the order in which they are advertised.
-    pub const ALL: [Self; 3] = [Self::None, Self::SecretPost, Self::SecretBasic];
+    pub const ALL: [Self; 4] = [Self::None, Self::SecretPost, Self::SecretBasic, Self::PrivateKeyJwt];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -50,7 +57,13 @@ impl AuthMethod {
             Self::None => "none",
             Self::SecretPost => "client_secret_post",
             Self::SecretBasic => "client_secret_basic",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
+    }
+
+    /// Whether a client that uses it is given a secret.
+    pub const fn has_secret(self) -> bool {
+        matches!(self, Self::SecretPost | Self::SecretBasic)
     }
 
     /// By its name on the wire.

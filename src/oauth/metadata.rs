@@ -1,5 +1,6 @@
 //! The documents that clients discover us by: RFC 8414, OIDC discovery, RFC 9728.
 
+use super::assertion;
 use super::client::AuthMethod;
 use gateway_routes::{Route, Site, Table};
 use serde_json::{Value, json};
@@ -19,7 +20,10 @@ pub fn authorization_server(base_url: &str, site: &Site) -> Value {
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_methods_supported": AuthMethod::ALL,
+        "token_endpoint_auth_signing_alg_values_supported": assertion::ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": AuthMethod::ALL,
+        "revocation_endpoint_auth_signing_alg_values_supported": assertion::ALGORITHMS,
+        "client_id_metadata_document_supported": true,
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],

@@ -176,12 +176,12 @@ fn has_plain_authority(uri: &str) -> bool {
     rest.is_some_and(|rest| !rest.starts_with(['/', '?']))
 }
 
-fn has_userinfo(uri: &str) -> bool {
+pub(super) fn has_userinfo(uri: &str) -> bool {
     let after_scheme = uri.split_once("://").map_or("", |(_, rest)| rest);
     after_scheme.split(['/', '?']).next().unwrap_or_default().contains('@')
 }
 
-fn has_dot_segment(uri: &str) -> bool {
+pub(super) fn has_dot_segment(uri: &str) -> bool {
     let path = uri.split('?').next().unwrap_or_default();
     path.split('/').any(|segment| {
         let plain = segment.to_ascii_lowercase().replace("%2e", ".");

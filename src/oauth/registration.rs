@@ -1,6 +1,7 @@
 //! Dynamic client registration (RFC 7591): from what a client sends to what we accept.
 
 use super::client::{AuthMethod, Client};
+use super::client_keys::{ClientKeys, KeySource};
 use super::error::{Code, Refused};
 use super::redirect::RedirectUri;
 use crate::clock::Timestamp;
@@ -20,10 +21,12 @@ pub fn accept(body: &[u8], schemes: &[&str], now: Timestamp, nonce: String) -> R
     };
     must_include(&metadata, "grant_types", "authorization_code")?;
     must_include(&metadata, "response_types", "code")?;
+    let auth_method = auth_method(&metadata)?;
     Ok(Client {
         name: name(&metadata)?,
         redirect_uris: redirect_uris(&metadata, schemes)?,
-        auth_method: auth_method(&metadata)?,
+        auth_method,
+        keys: (auth_method == AuthMethod::PrivateKeyJwt).then(|| ClientKeys::read(&metadata)).transpose()?,
         registered_at: now,
         nonce,
     })
@@ -42,6 +45,15 @@ pub fn response(client: &Client, client_id: &str, client_secret: Option<&str>) -
     if !client.name.is_empty() {
         answer["client_name"] = json!(client.name);
     }
+    if let Some(ClientKeys { source, algorithm }) = &client.keys {
+        match source {
+            KeySource::Inline(keys) => answer["jwks"] = json!({ "keys": keys }),
+            KeySource::At(url) => answer["jwks_uri"] = json!(url),
+        }
+        if let Some(algorithm) = algorithm {
+            answer["token_endpoint_auth_signing_alg"] = json!(algorithm);
+        }
+    }
     if let Some(secret) = client_secret {
         answer["client_secret"] = json!(secret);
         answer["client_secret_expires_at"] = json!(0);
@@ -49,7 +61,7 @@ pub fn response(client: &Client, client_id: &str, client_secret: Option<&str>) -
     answer
 }
 
-fn name(metadata: &Map<String, Value>) -> Result<String, Refused> {
+pub(super) fn name(metadata: &Map<String, Value>) -> Result<String, Refused> {
     match metadata.get("client_name") {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(name)) => {
@@ -63,13 +75,18 @@ fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, Refused> {
     match metadata.get("token_endpoint_auth_method") {
         None | Some(Value::Null) => Ok(AuthMethod::SecretBasic),
         Some(Value::String(name)) => AuthMethod::parse(name).ok_or_else(|| {
-            refuse("token_endpoint_auth_method must be none, client_secret_post or client_secret_basic")
+            refuse(
+                "token_endpoint_auth_method must be none, client_secret_post, client_secret_basic or private_key_jwt",
+            )
         }),
         Some(_) => Err(refuse("token_endpoint_auth_method is not a string")),
     }
 }
 
-fn redirect_uris(metadata: &Map<String, Value>, schemes: &[&str]) -> Result<Vec<RedirectUri>, Refused> {
+pub(super) fn redirect_uris(
+    metadata: &Map<String, Value>,
+    schemes: &[&str],
+) -> Result<Vec<RedirectUri>, Refused> {
     let refuse = |what: String| Refused::new(Code::InvalidRedirectUri, what);
     let Some(Value::Array(uris)) = metadata.get("redirect_uris") else {
         return Err(refuse("redirect_uris is missing or not an array".into()));
@@ -84,7 +101,11 @@ fn redirect_uris(metadata: &Map<String, Value>, schemes: &[&str]) -> Result<Vec<
     uris.iter().enumerate().map(parse).collect()
 }
 
-fn must_include(metadata: &Map<String, Value>, field: &'static str, needed: &str) -> Result<(), Refused> {
+pub(super) fn must_include(
+    metadata: &Map<String, Value>,
+    field: &'static str,
+    needed: &str,
+) -> Result<(), Refused> {
     match metadata.get(field) {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Array(values)) if values.is_empty() || values.iter().any(|value| value == needed) => {
@@ -146,6 +167,11 @@ mod tests {
                 "token_endpoint_auth_method",
             ),
             (
+                json!({ "redirect_uris": ["https://a.example/"], "token_endpoint_auth_method": "private_key_jwt" }),
+                Code::InvalidClientMetadata,
+                "jwks_uri",
+            ),
+            (
                 json!({ "redirect_uris": ["https://a.example/"], "client_name": 7 }),
                 Code::InvalidClientMetadata,
                 "client_name",
@@ -155,6 +181,18 @@ mod tests {
             assert_eq!(refused.code, code, "{metadata}");
             assert!(refused.description.starts_with(field), "{metadata}: {refused}");
         }
+    }
+
+    #[test]
+    fn the_keys_that_were_accepted_are_echoed() {
+        let client = accept_json(&json!({
+            "redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "private_key_jwt",
+            "jwks_uri": "https://a.example/jwks.json", "token_endpoint_auth_signing_alg": "ES256",
+        }));
+        let answer = response(&client.unwrap(), "id", None);
+        assert_eq!(answer["jwks_uri"], "https://a.example/jwks.json");
+        assert_eq!(answer["token_endpoint_auth_signing_alg"], "ES256");
+        assert!(answer.get("jwks").is_none());
     }
 
     #[test]

@@ -21,6 +21,7 @@ const SITE: Site = Site {
     allowed_origins: &[],
     redirect_schemes: &[],
     trusted_redirect_hosts: &[],
+    client_metadata_hosts: &[],
     advertise_iss: true,
     refresh_reuse: gateway_routes::RefreshReuse::Revoke,
     trusted_proxies: &[],

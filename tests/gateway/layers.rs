@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["jose", "seal"],
     &["oauth", "settings"],
     &["credential", "pages"],
-    &["okta", "proxy", "store"],
+    &["fetch", "okta", "proxy", "store"],
     &["grants", "limits"],
     &["cookies", "decision", "gateway", "reply"],
     &["access", "clients", "login"],
@@ -35,7 +35,7 @@ const NAMED_ONLY_IN: &[(&str, &[&str])] = &[
     ("redb", &["store"]),
     ("bb8_redis", &["store"]),
     ("askama", &["pages"]),
-    ("reqwest", &["okta"]),
+    ("reqwest", &["fetch", "okta"]),
     ("envy", &["settings"]),
 ];
 const LONGEST_FILE: usize = 300;

@@ -62,6 +62,7 @@ impl Rust<'_> {
         writeln!(f, "{}", strings(4, "allowed_origins", site.allowed_origins))?;
         writeln!(f, "{}", strings(4, "redirect_schemes", site.redirect_schemes))?;
         writeln!(f, "{}", strings(4, "trusted_redirect_hosts", site.trusted_redirect_hosts))?;
+        writeln!(f, "{}", strings(4, "client_metadata_hosts", site.client_metadata_hosts))?;
         writeln!(f, "    advertise_iss: {},", site.advertise_iss)?;
         writeln!(f, "    refresh_reuse: RefreshReuse::{:?},", site.refresh_reuse)?;
         writeln!(f, "{}", networks(site.trusted_proxies))?;
@@ -137,6 +138,8 @@ fn limits(limits: &Limits) -> String {
             ("logins", grouped(limits.logins)),
             ("tokens", grouped(limits.tokens)),
             ("client_tokens", grouped(limits.client_tokens)),
+            ("metadata_fetches", grouped(limits.metadata_fetches)),
+            ("client_metadata_fetches", grouped(limits.client_metadata_fetches)),
         ],
     )
 }

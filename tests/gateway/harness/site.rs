@@ -33,6 +33,7 @@ impl SiteOf {
             allowed_origins: &["https://app.example.com"],
             redirect_schemes: &[],
             trusted_redirect_hosts: &["claude.ai"],
+            client_metadata_hosts: &[],
             advertise_iss: true,
             refresh_reuse: RefreshReuse::Revoke,
             trusted_proxies: &[],

@@ -8,7 +8,16 @@ use crate::Limits;
 
 pub(super) const KEYS: Keys = Keys {
     what: "the section",
-    known: &["registrations", "authorizations", "client_authorizations", "logins", "tokens", "client_tokens"],
+    known: &[
+        "registrations",
+        "authorizations",
+        "client_authorizations",
+        "logins",
+        "tokens",
+        "client_tokens",
+        "metadata_fetches",
+        "client_metadata_fetches",
+    ],
     later: &[],
     elsewhere: &[],
 };
@@ -23,6 +32,8 @@ pub(super) fn limits(node: &Node) -> Read<Limits> {
         logins: limit("logins", Limits::DEFAULT.logins),
         tokens: limit("tokens", Limits::DEFAULT.tokens),
         client_tokens: limit("client_tokens", Limits::DEFAULT.client_tokens),
+        metadata_fetches: limit("metadata_fetches", Limits::DEFAULT.metadata_fetches),
+        client_metadata_fetches: limit("client_metadata_fetches", Limits::DEFAULT.client_metadata_fetches),
     };
     section.finish(limits)
 }

@@ -3,7 +3,7 @@
 use super::super::problem::{Fault, Read, Wrong};
 use super::super::section::{Keys, Section};
 use super::super::tree::{Node, Value};
-use super::super::value::{self, Parsed, list, text, within, written};
+use super::super::value::{self, Parsed, list, some, text, within, written};
 use super::limits::{self, limits};
 use super::route::{self, Draft, route};
 use crate::{AuthorizationServer, Limits, Network, OktaSite, RefreshReuse, Tokens};
@@ -20,6 +20,7 @@ pub(super) const SITE: Keys = Keys {
         "allowed_origins",
         "redirect_schemes",
         "trusted_redirect_hosts",
+        "client_metadata_hosts",
         "advertise_iss",
         "refresh_reuse",
         "trusted_proxies",
@@ -69,6 +70,8 @@ const CLIENT_HOSTS: &[&str] = &[
     "vscode.dev",
 ];
 
+const ANY_HOST: &str = "name a host, or remove the key to let clients publish what they are anywhere";
+
 /// A site as far as it could be read; it counts only when nothing is wrong.
 #[derive(Debug)]
 pub(crate) struct Definition {
@@ -80,6 +83,7 @@ pub(crate) struct Definition {
     pub(crate) allowed_origins: &'static [&'static str],
     pub(crate) redirect_schemes: &'static [&'static str],
     pub(crate) trusted_redirect_hosts: &'static [&'static str],
+    pub(crate) client_metadata_hosts: &'static [&'static str],
     pub(crate) advertise_iss: bool,
     pub(crate) refresh_reuse: RefreshReuse,
     pub(crate) trusted_proxies: &'static [Network],
@@ -122,6 +126,9 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
         trusted_redirect_hosts: section
             .optional("trusted_redirect_hosts", list(text(value::host)))
             .unwrap_or(CLIENT_HOSTS),
+        client_metadata_hosts: section
+            .optional("client_metadata_hosts", some(list(text(value::host)), ANY_HOST))
+            .unwrap_or_default(),
         advertise_iss: section.optional("advertise_iss", value::flag).unwrap_or(true),
         refresh_reuse: section.optional("refresh_reuse", text(refresh_reuse)).unwrap_or(RefreshReuse::Revoke),
         trusted_proxies: section.optional("trusted_proxies", list(text(value::network))).unwrap_or_default(),

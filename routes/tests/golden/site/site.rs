@@ -29,6 +29,7 @@ pub const SITE: Site = Site {
         "very-long-department-name.applications.example.com",
         "another-department.applications.example.com",
     ],
+    client_metadata_hosts: &["claude.ai", "vscode.dev"],
     advertise_iss: false,
     refresh_reuse: RefreshReuse::Refuse,
     trusted_proxies: &[
@@ -43,9 +44,11 @@ pub const SITE: Site = Site {
         logins: 600,
         tokens: 3_000,
         client_tokens: 5_000,
+        metadata_fetches: 120,
+        client_metadata_fetches: 5,
     },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "f6feb782ad68c548b3c374bdef8f72951863a72eff3ce5908e830c60f1ad3c12",
+    digest: "7e7a9b2ba7741dd8a69a89299e884c6a0bb7ff7ecfd46c1a9dd5a2cb22e50f7b",
 };
 
 const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];

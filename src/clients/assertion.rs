@@ -1,0 +1,55 @@
+//! `private_key_jwt`: a client proves that it has the key that it registered or publishes (RFC 7523 §3).
+
+use super::{Known, documents};
+use crate::decision::Head;
+use crate::gateway::Gateway;
+use crate::jose::KeySet;
+use crate::oauth::assertion::{self, Expected, Rejected, Verified};
+use crate::oauth::client_keys::{ClientKeys, KeySource};
+use crate::oauth::client_metadata::DocumentUrl;
+use crate::oauth::error::Refused;
+use crate::reply::Failure;
+use crate::secret::Secret;
+
+/// Checks an assertion, and that it is used for the first time, on every replica.
+pub(super) async fn check(
+    gateway: &Gateway,
+    head: &Head,
+    (known, jwt): (&Known, &Secret),
+) -> Result<(), Failure> {
+    let Some(ClientKeys { source, algorithm }) = &known.client.keys else {
+        return Err(Failure::Broken("a client of private_key_jwt has no keys".into()));
+    };
+    let expected = Expected {
+        client_id: &known.id,
+        issuer: gateway.base_url.as_str(),
+        algorithm: *algorithm,
+        now: gateway.clock.now(),
+    };
+    let verified = match source {
+        KeySource::Inline(keys) => assertion::verify(jwt.expose(), &KeySet::read(keys), &expected),
+        KeySource::At(url) => with_keys_at(gateway, head, (known, url), (jwt, &expected)).await?,
+    };
+    let refuse = |why: &dyn std::fmt::Display| Refused::invalid_client(format!("client_assertion: {why}"));
+    let Verified { id, ends_at } = verified.map_err(|rejected| refuse(&rejected))?;
+    if !gateway.grants.first_use(&["assertion", &known.id, &id], ends_at).await? {
+        return Err(refuse(&"it was used before").into());
+    }
+    Ok(())
+}
+
+/// A client that has just changed its keys signs with one that we have not seen.
+async fn with_keys_at(
+    gateway: &Gateway,
+    head: &Head,
+    (known, url): (&Known, &DocumentUrl),
+    (jwt, expected): (&Secret, &Expected<'_>),
+) -> Result<Result<Verified, Rejected>, Failure> {
+    let keys = documents::keys(gateway, head, (known, url)).await?;
+    let verified = assertion::verify(jwt.expose(), &keys, expected);
+    if !verified.as_ref().is_err_and(|rejected| rejected.may_need_a_newer_key()) {
+        return Ok(verified);
+    }
+    let newer = documents::newer_keys(gateway, head, (known, url)).await?;
+    Ok(newer.map_or(verified, |keys| assertion::verify(jwt.expose(), &keys, expected)))
+}

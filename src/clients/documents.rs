@@ -1,0 +1,125 @@
+//! What clients publish: their metadata documents and key sets, fetched under guard.
+
+use super::{Known, Wanted};
+use crate::decision::Head;
+use crate::fetch::{Documents, FetchError};
+use crate::gateway::Gateway;
+use crate::jose::KeySet;
+use crate::limits::Kind;
+use crate::oauth::client::Client;
+use crate::oauth::client_metadata::{self, DocumentUrl};
+use crate::oauth::error::Refused;
+use crate::reply::Failure;
+use std::sync::Arc;
+
+/// The client whose document is at the URL that is its id.
+///
+/// # Errors
+/// `invalid_client` for a URL that no document is fetched from. For a document that is no good as well where it is
+/// wanted anew; else that passes.
+pub(super) async fn client(
+    gateway: &Gateway,
+    head: &Head,
+    (client_id, wanted): (&str, Wanted),
+) -> Result<Arc<Client>, Failure> {
+    let url = &DocumentUrl::parse(client_id)
+        .map_err(|why| Refused::invalid_client(format!("client_id is not the URL of a document: {why}")))?;
+    let rules = (gateway.site.redirect_schemes, gateway.clock.now());
+    let ask = Ask { gateway, head, client_id, url, wanted };
+    ask.get(&gateway.client_documents, |document| client_metadata::read(document, url, rules)).await
+}
+
+/// The keys at a client's `jwks_uri`.
+///
+/// # Errors
+/// They cannot be had now: that says nothing about the client.
+pub(super) async fn keys(
+    gateway: &Gateway,
+    head: &Head,
+    (known, url): (&Known, &DocumentUrl),
+) -> Result<Arc<KeySet>, Failure> {
+    let ask = Ask { gateway, head, client_id: &known.id, url, wanted: Wanted::AsItWas };
+    ask.get(&gateway.client_key_sets, read_keys).await
+}
+
+/// The keys at a client's `jwks_uri` as they are now, since those that were there do not do; `None` when that was asked
+/// within the last minute.
+///
+/// # Errors
+/// They cannot be had now: that says nothing about the client.
+pub(super) async fn newer_keys(
+    gateway: &Gateway,
+    head: &Head,
+    (known, url): (&Known, &DocumentUrl),
+) -> Result<Option<Arc<KeySet>>, Failure> {
+    if !gateway.client_key_sets.may_search(url.url()) {
+        return Ok(None);
+    }
+    let ask = Ask { gateway, head, client_id: &known.id, url, wanted: Wanted::AsItWas };
+    ask.fetch(&gateway.client_key_sets, read_keys).await.map(Some)
+}
+
+fn read_keys(document: &[u8]) -> Result<KeySet, String> {
+    KeySet::parse(document).map_err(|error| error.to_string())
+}
+
+/// Who asks for a document of which client.
+struct Ask<'a> {
+    gateway: &'a Gateway,
+    head: &'a Head,
+    client_id: &'a str,
+    url: &'a DocumentUrl,
+    wanted: Wanted,
+}
+
+impl Ask<'_> {
+    /// The document: as it was fetched not long ago, or as it is now, or, where that does, as it was last.
+    async fn get<T>(
+        &self,
+        documents: &Documents<T>,
+        read: impl FnOnce(&[u8]) -> Result<T, String>,
+    ) -> Result<Arc<T>, Failure> {
+        self.is_allowed()?;
+        let url = self.url.url();
+        let does = |kept: Option<Arc<T>>| kept.filter(|_| self.wanted == Wanted::AsItWas);
+        if let Some(kept) = documents.fresh(url).or_else(|| does(documents.standing_in(url))) {
+            return Ok(kept);
+        }
+        let fetched = self.fetch(documents, read).await;
+        fetched.or_else(|failure| does(documents.last_good(url)).ok_or(failure))
+    }
+
+    /// The document as it is now.
+    async fn fetch<T>(
+        &self,
+        documents: &Documents<T>,
+        read: impl FnOnce(&[u8]) -> Result<T, String>,
+    ) -> Result<Arc<T>, Failure> {
+        self.gateway.admit(Kind::Metadata, self.head, Some(self.client_id)).await?;
+        documents.fetch(self.url.url(), read).await.map_err(|error| {
+            let url = self.url.as_str();
+            tracing::info!(url, %error, "what a client publishes could not be fetched");
+            match error {
+                FetchError::Unusable(why) if self.wanted == Wanted::Anew => {
+                    Refused::invalid_client(format!("the document at client_id is no good: {why}")).into()
+                }
+                error => Failure::Unavailable(format!("what a client publishes at {url}: {error}")),
+            }
+        })
+    }
+
+    /// Where the site allows, and never from ourselves: a URL of ours could make us ask ourselves again and again.
+    fn is_allowed(&self) -> Result<(), Refused> {
+        let allowed = self.gateway.site.client_metadata_hosts;
+        if self.url.authority() == self.gateway.base_url.authority() {
+            return Err(Refused::invalid_client("this gateway publishes no clients"));
+        }
+        if !allowed.is_empty() && !allowed.contains(&self.url.host()) {
+            let host = self.url.host();
+            return Err(Refused::invalid_client(format!(
+                "this gateway allows no clients published by {host}"
+            )));
+        }
+        Ok(())
+    }
+}

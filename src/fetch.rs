@@ -1,0 +1,169 @@
+//! Guarded fetches: documents from addresses that strangers name.
+//!
+//! https alone, by GET, without redirects, cookies or a proxy; five seconds for all of it, a bound on the length,
+//! JSON alone; and never from an address that is not on the public internet. That is checked on the address that is
+//! connected to ([`Reach`]): a name may mean another one a moment later.
+
+mod address;
+mod documents;
+mod lifetime;
+mod reach;
+
+pub use address::is_public;
+pub use documents::Documents;
+pub use reach::Reach;
+
+use crate::clock::Clock;
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use reach::Guard;
+use reqwest::StatusCode;
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use url::{Host, Url};
+
+/// All that one fetch may take: waiting for its turn, the name, the connection, the answer.
+const WHOLE: Duration = Duration::from_secs(5);
+/// How many are under way at once.
+const MOST: usize = 64;
+
+/// Why there is no document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchError {
+    /// There is no answer to be had now, or from here. Holds the cause, for the log alone: it would tell a stranger
+    /// which names and ports there are within.
+    Unreachable(String),
+    /// What was answered is no such document. Says what is wrong with it.
+    Unusable(String),
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(cause) => write!(f, "it cannot be reached: {cause}"),
+            Self::Unusable(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+/// Fetches.
+pub struct Fetcher {
+    client: reqwest::Client,
+    guard: Guard,
+    turns: Semaphore,
+    clock: Clock,
+}
+
+/// A document, not yet looked into.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// How long it may be kept.
+    pub lifetime: Duration,
+}
+
+impl Fetcher {
+    /// Does not connect.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be built, for want of TLS roots.
+    pub fn new(reach: Reach, clock: Clock) -> Result<Self, FetchError> {
+        let unbuilt = |error| FetchError::Unreachable(format!("the HTTP client cannot be built: {error}"));
+        let authorities = reach.authorities().map_err(unbuilt)?;
+        let guard = Guard::new(reach);
+        let client = reqwest::Client::builder()
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .dns_resolver(guard.clone())
+            .tls_certs_merge(authorities)
+            .timeout(WHOLE)
+            // Each fetch looks its name up anew: none goes to where an earlier one was let.
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("secure-mcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(unbuilt)?;
+        Ok(Self { client, guard, turns: Semaphore::new(MOST), clock })
+    }
+
+    /// The document at this URL, of at most `longest` bytes.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn get(&self, url: &Url, longest: usize) -> Result<Fetched, FetchError> {
+        let fetch = async {
+            // A semaphore that is never closed always gives a permit.
+            let _turn = self.turns.acquire().await;
+            self.call(url, longest).await
+        };
+        let late = || Err(FetchError::Unreachable(format!("no answer within {} s", WHOLE.as_secs())));
+        tokio::time::timeout(WHOLE, fetch).await.unwrap_or_else(|_| late())
+    }
+
+    async fn call(&self, url: &Url, longest: usize) -> Result<Fetched, FetchError> {
+        self.is_allowed(url)?;
+        let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
+        let mut response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(FetchError::Unreachable(format!("it answered {status}")));
+        }
+        if status != StatusCode::OK {
+            return Err(FetchError::Unusable(format!("its server answered {status}")));
+        }
+        if !is_json(response.headers()) {
+            return Err(FetchError::Unusable("its server does not call it JSON".into()));
+        }
+        let lifetime = lifetime::of(response.headers(), self.clock.now());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > longest {
+                return Err(FetchError::Unusable(format!("it is longer than {longest} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Fetched { body, lifetime })
+    }
+
+    /// A host that is an address never comes to the resolver.
+    fn is_allowed(&self, url: &Url) -> Result<(), FetchError> {
+        let admitted = match url.host() {
+            Some(Host::Domain(_)) => true,
+            Some(Host::Ipv4(address)) => self.guard.admits(address.into()),
+            Some(Host::Ipv6(address)) => self.guard.admits(address.into()),
+            None => false,
+        };
+        if admitted && url.scheme() == "https" {
+            return Ok(());
+        }
+        Err(FetchError::Unreachable("it is not on the public internet".into()))
+    }
+}
+
+/// `application/json`, or a media type that is JSON by its suffix (RFC 6839 §3.1).
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// All causes in one line: the last one says most.
+fn unreachable(error: reqwest::Error) -> FetchError {
+    let error = error.without_url();
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        words = format!("{words}: {next}");
+        cause = next.source();
+    }
+    FetchError::Unreachable(words)
+}
+
+#[cfg(test)]
+mod tests;

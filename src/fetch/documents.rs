@@ -1,0 +1,147 @@
+//! Documents as they were read last, kept for as long as their servers let.
+
+use super::{FetchError, Fetcher};
+use crate::clock::{Clock, Timestamp};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use url::Url;
+
+/// How many copies are kept, each of a bounded length; the one that was not used for longest goes first.
+const MOST: usize = 1024;
+/// Between two fetches of a copy that is fresh, for something that it lacks.
+const BETWEEN_SEARCHES: Duration = Duration::from_mins(1);
+/// After a failed fetch, for whoever can do with the copy that there is.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
+
+/// One kind of document, such as key sets. What cannot be fetched or read is not kept, and what was good before
+/// stays.
+pub struct Documents<T> {
+    fetcher: Arc<Fetcher>,
+    longest: usize,
+    clock: Clock,
+    kept: Mutex<Kept<T>>,
+    flights: Mutex<HashMap<String, Weak<Flight<T>>>>,
+}
+
+/// A fetch under way, and whoever waits for it.
+type Flight<T> = OnceCell<Result<Arc<T>, FetchError>>;
+
+struct Kept<T> {
+    copies: HashMap<String, Copy<T>>,
+    /// Counts looks, so that the copy that was not used for longest can be told.
+    looks: u64,
+}
+
+struct Copy<T> {
+    value: Arc<T>,
+    fresh_until: Timestamp,
+    searched_at: Timestamp,
+    failed_at: Option<Timestamp>,
+    used: u64,
+}
+
+impl<T> Documents<T> {
+    /// None yet; none will be longer than `longest` bytes.
+    pub fn new(fetcher: Arc<Fetcher>, longest: usize, clock: Clock) -> Self {
+        let kept = Mutex::new(Kept { copies: HashMap::new(), looks: 0 });
+        Self { fetcher, longest, clock, kept, flights: Mutex::default() }
+    }
+
+    /// The copy that need not be fetched anew yet.
+    pub fn fresh(&self, url: &Url) -> Option<Arc<T>> {
+        let now = self.clock.now();
+        self.look(url, |copy| now < copy.fresh_until)
+    }
+
+    /// The copy that was good last, when a fetch has failed a moment ago: a server that is down holds nobody up who can
+    /// do with an older one.
+    pub fn standing_in(&self, url: &Url) -> Option<Arc<T>> {
+        let now = self.clock.now();
+        self.look(url, |copy| copy.failed_at.is_some_and(|at| now.since(at) < PAUSE_AFTER_FAILURE))
+    }
+
+    /// The copy that was good last, however old.
+    pub fn last_good(&self, url: &Url) -> Option<Arc<T>> {
+        self.look(url, |_| true)
+    }
+
+    /// Whether a fresh copy may be fetched anew all the same, because it lacks something: once a minute.
+    pub fn may_search(&self, url: &Url) -> bool {
+        let now = self.clock.now();
+        let mut kept = lock(&self.kept);
+        let Some(copy) = kept.copies.get_mut(url.as_str()) else { return true };
+        if now.since(copy.searched_at) < BETWEEN_SEARCHES {
+            return false;
+        }
+        copy.searched_at = now;
+        true
+    }
+
+    /// Fetches the document anew and reads it with `read`, which says what is wrong with it. Callers that come at the
+    /// same time share one fetch.
+    ///
+    /// # Errors
+    /// Why there is none. Later callers try again.
+    pub async fn fetch(
+        &self,
+        url: &Url,
+        read: impl FnOnce(&[u8]) -> Result<T, String>,
+    ) -> Result<Arc<T>, FetchError> {
+        let flight = self.join(url);
+        let fetch = async || {
+            let fetched = self.fetcher.get(url, self.longest).await?;
+            let value = read(&fetched.body).map_err(FetchError::Unusable)?;
+            Ok(self.keep(url, Arc::new(value), fetched.lifetime))
+        };
+        let fetched = flight.get_or_init(fetch).await.clone();
+        if let (Err(_), Some(copy)) = (&fetched, lock(&self.kept).copies.get_mut(url.as_str())) {
+            copy.failed_at = Some(self.clock.now());
+        }
+        fetched
+    }
+
+    fn look(&self, url: &Url, counts: impl FnOnce(&Copy<T>) -> bool) -> Option<Arc<T>> {
+        let mut kept = lock(&self.kept);
+        kept.looks += 1;
+        let looks = kept.looks;
+        let copy = kept.copies.get_mut(url.as_str()).filter(|copy| counts(copy))?;
+        copy.used = looks;
+        Some(Arc::clone(&copy.value))
+    }
+
+    fn keep(&self, url: &Url, value: Arc<T>, lifetime: Duration) -> Arc<T> {
+        let now = self.clock.now();
+        let mut kept = lock(&self.kept);
+        if kept.copies.len() >= MOST && !kept.copies.contains_key(url.as_str()) {
+            let oldest = kept.copies.iter().min_by_key(|(_, copy)| copy.used).map(|(url, _)| url.clone());
+            oldest.and_then(|oldest| kept.copies.remove(&oldest));
+        }
+        let copy = Copy {
+            value: Arc::clone(&value),
+            fresh_until: now.after(lifetime),
+            searched_at: now,
+            failed_at: None,
+            used: kept.looks,
+        };
+        kept.copies.insert(url.as_str().to_owned(), copy);
+        value
+    }
+
+    /// The fetch of this URL that is under way, else a new one. One that nobody waits for any more is forgotten.
+    fn join(&self, url: &Url) -> Arc<Flight<T>> {
+        let mut flights = lock(&self.flights);
+        flights.retain(|_, flight| flight.strong_count() > 0);
+        if let Some(flight) = flights.get(url.as_str()).and_then(Weak::upgrade) {
+            return flight;
+        }
+        let flight = Arc::new(Flight::new());
+        flights.insert(url.as_str().to_owned(), Arc::downgrade(&flight));
+        flight
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,90 @@
+//! How long a document may be kept: what its headers say (RFC 9111 §4.2), within bounds.
+
+use crate::clock::Timestamp;
+use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES};
+use http::{HeaderMap, HeaderName};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// However little a server allows: it is not asked more often than this.
+const LEAST: Duration = Duration::from_mins(1);
+/// However much it allows: a document that changed counts the next day.
+const MOST: Duration = Duration::from_hours(24);
+/// Where it says nothing.
+const UNSAID: Duration = Duration::from_mins(10);
+
+/// The lifetime of an answer with these headers that came now.
+pub(super) fn of(headers: &HeaderMap, now: Timestamp) -> Duration {
+    said(headers, now).unwrap_or(UNSAID).clamp(LEAST, MOST)
+}
+
+fn said(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let directives = || {
+        let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).map(|directive| directive.trim().to_ascii_lowercase())
+    };
+    if directives().any(|directive| directive == "no-store" || directive == "no-cache") {
+        return Some(Duration::ZERO);
+    }
+    let max_age = directives().find_map(|directive| directive.strip_prefix("max-age=").map(seconds));
+    let lifetime = max_age.or_else(|| {
+        // An Expires that is no date has passed (RFC 9111 §5.3).
+        let expires = text(headers, &EXPIRES)?;
+        Some(date(expires).map_or(Duration::ZERO, |expires| {
+            expires.since(text(headers, &DATE).and_then(date).unwrap_or(now))
+        }))
+    })?;
+    let age = text(headers, &AGE).map(seconds).unwrap_or_default();
+    Some(lifetime.saturating_sub(age))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Whole seconds, maybe in quotes; what is no number is none.
+fn seconds(text: &str) -> Duration {
+    Duration::from_secs(text.trim().trim_matches('"').parse().unwrap_or_default())
+}
+
+fn date(text: &str) -> Option<Timestamp> {
+    let since_epoch = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_seconds(since_epoch.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lifetime(headers: &[(HeaderName, &'static str)]) -> u64 {
+        let headers: HeaderMap =
+            headers.iter().map(|(name, value)| (name.clone(), value.parse().expect("a value"))).collect();
+        // Sun, 06 Nov 1994 08:49:37 GMT, as in RFC 9110 §5.6.7.
+        of(&headers, Timestamp::from_seconds(784_111_777)).as_secs()
+    }
+
+    #[test]
+    fn a_document_is_kept_as_long_as_its_headers_say_within_bounds() {
+        const EARLIER: &str = "Sun, 06 Nov 1994 08:39:37 GMT";
+        const LATER: &str = "Sun, 06 Nov 1994 09:49:37 GMT";
+        for (headers, seconds) in [
+            (&[][..], 600),
+            (&[(CACHE_CONTROL, "max-age=300")], 300),
+            (&[(CACHE_CONTROL, "public, Max-Age=\"300\"")], 300),
+            (&[(CACHE_CONTROL, "max-age=300"), (AGE, "100")], 200),
+            (&[(CACHE_CONTROL, "max-age=300"), (EXPIRES, LATER)], 300),
+            (&[(CACHE_CONTROL, "max-age=0")], 60),
+            (&[(CACHE_CONTROL, "max-age=5")], 60),
+            (&[(CACHE_CONTROL, "max-age=31536000")], 86_400),
+            (&[(CACHE_CONTROL, "max-age=99999999999999999999")], 60),
+            (&[(CACHE_CONTROL, "max-age=nonsense")], 60),
+            (&[(CACHE_CONTROL, "no-store, max-age=300")], 60),
+            (&[(CACHE_CONTROL, "No-Cache")], 60),
+            (&[(EXPIRES, LATER)], 3_600),
+            (&[(EXPIRES, LATER), (DATE, EARLIER)], 4_200),
+            (&[(EXPIRES, EARLIER)], 60),
+            (&[(EXPIRES, "0")], 60),
+        ] {
+            assert_eq!(lifetime(headers), seconds, "{headers:?}");
+        }
+    }
+}

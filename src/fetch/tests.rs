@@ -1,0 +1,99 @@
+use super::*;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn address(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+/// A guard whose names mean one answer after the other, the last one for ever.
+fn guard(answers: &'static [&'static [&'static str]]) -> Guard {
+    let asked = AtomicUsize::new(0);
+    let names = move |_: &str| {
+        let answer = answers[asked.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)];
+        answer.iter().map(|text| address(text)).collect()
+    };
+    Guard::new(Reach::further(names, Vec::new(), Vec::new()))
+}
+
+async fn looked_up(guard: &Guard) -> io::Result<usize> {
+    guard.addresses("client.example.com").await.map(|addresses| addresses.len())
+}
+
+#[tokio::test]
+async fn a_name_is_good_when_all_its_addresses_are() {
+    assert_eq!(looked_up(&guard(&[&["1.1.1.1", "2606:4700::1111"]])).await.expect("all are public"), 2);
+    const BAD: [&[&[&str]]; 4] =
+        [&[&["10.0.0.1"]], &[&["1.1.1.1", "10.0.0.1"]], &[&["1.1.1.1", "::1"]], &[&[]]];
+    for answers in BAD {
+        assert!(looked_up(&guard(answers)).await.is_err(), "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_means_another_address_the_second_time_is_looked_at_the_second_time() {
+    let rebinding = guard(&[&["1.1.1.1"], &["127.0.0.1"]]);
+    assert!(looked_up(&rebinding).await.is_ok());
+    assert!(looked_up(&rebinding).await.is_err());
+}
+
+#[tokio::test]
+async fn the_systems_own_names_for_this_computer_are_not_on_the_internet() {
+    let guard = Guard::new(Reach::default());
+    for name in ["localhost", "localhost."] {
+        assert!(guard.addresses(name).await.is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_this_computer_however_it_is_written() {
+    // Fails only when one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let connected = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connected);
+    let server = tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let fetcher = Fetcher::new(Reach::default(), Clock::system()).expect("a client");
+    for url in [
+        "https://localhost:{port}/",
+        "https://127.0.0.1:{port}/",
+        "https://127.1:{port}/",
+        "https://0x7f000001:{port}/",
+        "https://2130706433:{port}/",
+        "https://[::1]:{port}/",
+        "https://[::ffff:127.0.0.1]:{port}/",
+        "https://0.0.0.0:{port}/",
+        "http://127.0.0.1:{port}/",
+        "http://localhost:{port}/",
+    ] {
+        let url = Url::parse(&url.replace("{port}", &port.to_string())).expect("a URL");
+        let failed = fetcher.get(&url, 1024).await.expect_err("it is guarded");
+        assert!(matches!(failed, FetchError::Unreachable(_)), "{url}: {failed}");
+    }
+    assert_eq!(connected.load(Ordering::SeqCst), 0);
+    server.abort();
+}
+
+#[test]
+fn only_json_is_called_json() {
+    for (value, json) in [
+        ("application/json", true),
+        ("Application/JSON; charset=utf-8", true),
+        ("application/client-metadata+json", true),
+        ("text/html", false),
+        ("text/json", false),
+        ("application/jsonp", false),
+        ("text/html; application/json", false),
+        ("", false),
+    ] {
+        let headers = [(CONTENT_TYPE, value.parse().expect("a value"))].into_iter().collect();
+        assert_eq!(is_json(&headers), json, "{value}");
+    }
+}

@@ -1,0 +1,173 @@
+//! Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document): a `client_id` that is the URL of what
+//! the client publishes of itself.
+
+use super::client::{AuthMethod, Client};
+use super::client_keys::ClientKeys;
+use super::error::{Code, Refused};
+use super::redirect::{has_dot_segment, has_userinfo};
+use super::registration::{must_include, name, redirect_uris};
+use crate::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::{Host, Url};
+
+/// The longest document that is read, in bytes (draft §8.7).
+pub const LONGEST: usize = 5 * 1024;
+const LONGEST_URL: usize = 1024;
+
+/// A URL that a document may be fetched from, in the one spelling that all parsers read alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DocumentUrl(Url);
+
+/// Whether a `client_id` is meant as a URL. Those that we seal have no colon.
+pub fn is_url(client_id: &str) -> bool {
+    client_id.contains("://")
+}
+
+impl DocumentUrl {
+    /// Checks a URL (draft §3).
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.len() > LONGEST_URL {
+            return Err("it is longer than 1024 characters");
+        }
+        let Some(rest) = text.strip_prefix("https://") else { return Err("it is not an https URL") };
+        if text.contains('#') {
+            return Err("it has a fragment");
+        }
+        if has_userinfo(text) {
+            return Err("it has user information before the host");
+        }
+        if !rest.split('?').next().unwrap_or_default().contains('/') {
+            return Err("it has no path");
+        }
+        if has_dot_segment(text) {
+            return Err("its path has a dot segment");
+        }
+        let url = Url::parse(text).map_err(|_| "it is not a URL")?;
+        let named = match url.host() {
+            Some(Host::Domain(name)) => name.contains('.') && !name.ends_with('.'),
+            _ => false,
+        };
+        if !named {
+            return Err("its host is not a name on the internet");
+        }
+        // Another spelling, such as an upper-case host, is another client to some and the same to others.
+        if url.as_str() != text {
+            return Err("it is not written as URL parsers write it");
+        }
+        Ok(Self(url))
+    }
+
+    /// As the client wrote it.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// To be fetched.
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Whose document it is.
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// Host and port, as in an origin.
+    pub fn authority(&self) -> &str {
+        self.0.authority()
+    }
+}
+
+impl TryFrom<String> for DocumentUrl {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<DocumentUrl> for String {
+    fn from(url: DocumentUrl) -> Self {
+        url.0.into()
+    }
+}
+
+/// The client that a document describes, read at this time.
+///
+/// # Errors
+/// One sentence that names the member and says what is wrong with it.
+pub fn read(
+    document: &[u8],
+    url: &DocumentUrl,
+    (schemes, now): (&[&str], Timestamp),
+) -> Result<Client, String> {
+    let Ok(Value::Object(metadata)) = serde_json::from_slice(document) else {
+        return Err("it is not a JSON object".into());
+    };
+    client(&metadata, url, (schemes, now)).map_err(|refused| refused.description.into_owned())
+}
+
+fn client(
+    metadata: &Map<String, Value>,
+    url: &DocumentUrl,
+    (schemes, registered_at): (&[&str], Timestamp),
+) -> Result<Client, Refused> {
+    if metadata.get("client_id").and_then(Value::as_str) != Some(url.as_str()) {
+        return Err(refuse("client_id is not the URL that the document is at"));
+    }
+    if metadata.contains_key("client_secret") || metadata.contains_key("client_secret_expires_at") {
+        return Err(refuse("client_secret has no place in what everybody can read"));
+    }
+    must_include(metadata, "grant_types", "authorization_code")?;
+    must_include(metadata, "response_types", "code")?;
+    let name = name(metadata)?;
+    if name.trim().is_empty() {
+        return Err(refuse("client_name is missing"));
+    }
+    let auth_method = auth_method(metadata)?;
+    Ok(Client {
+        name,
+        redirect_uris: redirect_uris(metadata, schemes)?,
+        auth_method,
+        keys: (auth_method == AuthMethod::PrivateKeyJwt).then(|| ClientKeys::read(metadata)).transpose()?,
+        registered_at,
+        nonce: String::new(),
+    })
+}
+
+/// The one method that the client must use: what it names, if we have it; else the strongest that it lists beside, as
+/// `OpenID` Connect RP Metadata Choices has it (`ChatGPT` lists two). Where nothing is said there is no authentication:
+/// there is no secret that the default could use.
+fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, Refused> {
+    let named = match metadata.get("token_endpoint_auth_method") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) if name.starts_with("client_secret") => {
+            return Err(refuse("token_endpoint_auth_method needs a secret, and there can be none"));
+        }
+        Some(Value::String(name)) => Some(name.as_str()),
+        Some(_) => return Err(refuse("token_endpoint_auth_method is not a string")),
+    };
+    let listed = match metadata.get("token_endpoint_auth_methods_supported") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let offers = |method: AuthMethod| listed.contains(&method.as_str());
+    match named.and_then(AuthMethod::parse) {
+        Some(method) => Ok(method),
+        None if offers(AuthMethod::PrivateKeyJwt) => Ok(AuthMethod::PrivateKeyJwt),
+        None if offers(AuthMethod::None) || named.is_none() => Ok(AuthMethod::None),
+        None => Err(refuse("token_endpoint_auth_method must be none or private_key_jwt")),
+    }
+}
+
+fn refuse(description: &'static str) -> Refused {
+    Refused::new(Code::InvalidClientMetadata, description)
+}
+
+#[cfg(test)]
+mod tests;

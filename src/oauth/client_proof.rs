@@ -1,0 +1,141 @@
+//! How a client proves itself at the token endpoint (RFC 6749 §2.3, RFC 7523 §2.2).
+
+use super::assertion;
+use super::client::AuthMethod;
+use super::error::Refused;
+use super::parameters::Parameters;
+use crate::jose::UnverifiedJwt;
+use crate::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+
+/// How a client names itself at the token endpoint, not yet believed.
+#[derive(Debug)]
+pub struct ClaimedClient {
+    /// The id it gives.
+    pub client_id: String,
+    /// How it would prove it; a public client has nothing.
+    pub proof: Option<Proof>,
+}
+
+/// What a client shows.
+#[derive(Debug)]
+pub enum Proof {
+    /// A secret, in the header or in the body.
+    Secret(AuthMethod, Secret),
+    /// A JWT that it signed.
+    Assertion(Secret),
+}
+
+impl ClaimedClient {
+    /// From the `Authorization` header and the body. Basic is taken raw or form-encoded (RFC 6749 §2.3.1), also
+    /// with the same `client_id` in the body, as clients send it.
+    ///
+    /// # Errors
+    /// `invalid_client` when no client is named, the header cannot be read, or two ids or proofs are given.
+    pub fn parse(authorization: Option<&str>, body: &Parameters) -> Result<Self, Refused> {
+        let in_body = body.get("client_id");
+        let secret_in_body = body.get("client_secret");
+        if let Some(jwt) = body.get("client_assertion") {
+            return asserted(jwt, authorization.is_some() || secret_in_body.is_some(), body);
+        }
+        let Some(header) = authorization else {
+            let client_id =
+                in_body.ok_or_else(|| Refused::invalid_client("client_id is missing"))?.to_owned();
+            let proof =
+                secret_in_body.map(|secret| Proof::Secret(AuthMethod::SecretPost, Secret::new(secret)));
+            return Ok(Self { client_id, proof });
+        };
+        let (client_id, secret) = basic(header)
+            .ok_or_else(|| Refused::invalid_client("the Authorization header is not HTTP Basic"))?;
+        if in_body.is_some_and(|other| other != client_id) {
+            return Err(Refused::invalid_client("the Authorization header and the body name two clients"));
+        }
+        if secret_in_body.is_some_and(|other| !secret.matches(other)) {
+            return Err(Refused::invalid_client("the secret stands in the header and in the body"));
+        }
+        let proof = (!secret.expose().is_empty()).then_some(Proof::Secret(AuthMethod::SecretBasic, secret));
+        Ok(Self { client_id, proof })
+    }
+}
+
+/// `client_id` may be left out: the assertion names the client (RFC 7521 §4.2). That it names the same one as
+/// `client_id` is checked with the assertion.
+fn asserted(jwt: &str, also_a_secret: bool, body: &Parameters) -> Result<ClaimedClient, Refused> {
+    if body.get("client_assertion_type") != Some(assertion::TYPE) {
+        return Err(Refused::invalid_client(format!("client_assertion_type must be {}", assertion::TYPE)));
+    }
+    if also_a_secret {
+        return Err(Refused::invalid_client(
+            "there is a secret beside the client_assertion: send one of them",
+        ));
+    }
+    let claimed = || UnverifiedJwt::parse(jwt).ok()?.claimed_subject();
+    let client_id = body.get("client_id").map(str::to_owned).or_else(claimed);
+    let client_id =
+        client_id.ok_or_else(|| Refused::invalid_client("the client_assertion names no client"))?;
+    Ok(ClaimedClient { client_id, proof: Some(Proof::Assertion(Secret::new(jwt))) })
+}
+
+fn basic(header: &str) -> Option<(String, Secret)> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (id, secret) = decoded.split_once(':')?;
+    // Our ids and secrets have no character that form-encoding changes, so that both spellings are the same.
+    let plain = |text: &str| percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).ok();
+    Some((plain(id)?, Secret::new(plain(secret)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::SigningKey;
+    use serde_json::json;
+
+    fn claimed(header: Option<&str>, body: &str) -> Result<(String, Option<AuthMethod>), Refused> {
+        let header = header.map(|pair| format!("Basic {}", STANDARD.encode(pair)));
+        let claimed = ClaimedClient::parse(header.as_deref(), &Parameters::parse(body))?;
+        let method = claimed.proof.map(|proof| match proof {
+            Proof::Secret(method, _) => method,
+            Proof::Assertion(_) => AuthMethod::PrivateKeyJwt,
+        });
+        Ok((claimed.client_id, method))
+    }
+
+    fn assertion(more: &str) -> String {
+        let jwt = SigningKey::from_seed(&[1; 32]).sign("JWT", &json!({ "sub": "id" })).unwrap();
+        let kind = assertion::TYPE.replace(':', "%3A");
+        format!("client_assertion_type={kind}&client_assertion={jwt}{more}")
+    }
+
+    #[test]
+    fn a_client_names_itself_in_every_way_that_clients_do() {
+        let none = ("id".to_owned(), None);
+        let post = ("id".to_owned(), Some(AuthMethod::SecretPost));
+        let basic = ("id".to_owned(), Some(AuthMethod::SecretBasic));
+        let jwt = ("id".to_owned(), Some(AuthMethod::PrivateKeyJwt));
+        assert_eq!(claimed(None, "client_id=id"), Ok(none));
+        assert_eq!(claimed(None, "client_id=id&client_secret=s"), Ok(post));
+        assert_eq!(claimed(Some("id:s"), ""), Ok(basic.clone()));
+        assert_eq!(claimed(Some("i%64:%73"), "client_id=id"), Ok(basic));
+        assert_eq!(claimed(None, &assertion("")), Ok(jwt.clone()));
+        assert_eq!(claimed(None, &assertion("&client_id=id")), Ok(jwt));
+    }
+
+    #[test]
+    fn a_client_that_contradicts_itself_is_refused() {
+        assert!(claimed(Some("id:s"), "client_id=other").is_err());
+        assert!(claimed(Some("id:s"), "client_secret=other").is_err());
+        assert!(claimed(Some("no colon"), "").is_err());
+        assert!(claimed(None, "").is_err());
+        assert!(ClaimedClient::parse(Some("Bearer x"), &Parameters::parse("client_id=id")).is_err());
+        assert!(claimed(Some("id:s"), &assertion("")).is_err());
+        assert!(claimed(None, &assertion("&client_secret=s")).is_err());
+        assert!(claimed(None, "client_id=id&client_assertion=a.b.c").is_err());
+        assert!(claimed(None, &assertion("").replace("jwt-bearer", "saml2-bearer")).is_err());
+    }
+}
