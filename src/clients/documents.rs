@@ -108,18 +108,8 @@ impl Ask<'_> {
         })
     }
 
-    /// Where the site allows, and never from ourselves: a URL of ours could make us ask ourselves again and again.
     fn is_allowed(&self) -> Result<(), Refused> {
-        let allowed = self.gateway.site.client_metadata_hosts;
-        if self.url.authority() == self.gateway.base_url.authority() {
-            return Err(Refused::invalid_client("this gateway publishes no clients"));
-        }
-        if !allowed.is_empty() && !allowed.contains(&self.url.host()) {
-            let host = self.url.host();
-            return Err(Refused::invalid_client(format!(
-                "this gateway allows no clients published by {host}"
-            )));
-        }
-        Ok(())
+        let (own, hosts) = (self.gateway.base_url.authority(), self.gateway.site.client_metadata_hosts);
+        self.url.may_be_fetched(own, hosts).map_err(Refused::invalid_client)
     }
 }

@@ -77,9 +77,19 @@ impl DocumentUrl {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// Host and port, as in an origin.
-    pub fn authority(&self) -> &str {
-        self.0.authority()
+    /// Whether a server of this authority fetches it, and these hosts are the only ones (any, if there are none): never
+    /// from itself, because a URL of its own could make it ask itself again and again.
+    ///
+    /// # Errors
+    /// One sentence that says why not.
+    pub fn may_be_fetched(&self, own_authority: &str, hosts: &[&str]) -> Result<(), String> {
+        if self.0.authority() == own_authority {
+            return Err("this gateway publishes no clients".into());
+        }
+        if hosts.is_empty() || hosts.contains(&self.host()) {
+            return Ok(());
+        }
+        Err(format!("this gateway takes nothing that is published at {}", self.host()))
     }
 }
 

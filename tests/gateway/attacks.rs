@@ -3,6 +3,7 @@
 
 mod browser;
 mod code;
+mod fetches;
 mod jwt;
 mod logs;
 mod oversized;

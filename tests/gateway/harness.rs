@@ -5,6 +5,7 @@ pub(crate) mod binary;
 pub(crate) mod chance;
 pub(crate) mod drivers;
 pub(crate) mod ports;
+pub(crate) mod publishing;
 mod raw;
 mod replica;
 mod site;
@@ -15,6 +16,7 @@ pub(crate) use site::SiteOf;
 use gateway::clock::Clock;
 use gateway::commands::Failed;
 use gateway::commands::serve::{Serving, assemble};
+use gateway::fetch::Reach;
 use gateway::gateway::Outside;
 use gateway::settings::{Environment, Settings};
 use gateway::store::Formats;
@@ -59,6 +61,7 @@ pub(crate) struct World {
     pub(crate) formats: Formats,
     /// Its `STORE_FORMAT`.
     pub(crate) store_format: &'static str,
+    fetch: Reach,
     folder: TempDir,
     okta_url: String,
     site: &'static Site,
@@ -134,6 +137,7 @@ impl World {
             secrets: SECRET.to_owned(),
             formats: Formats::THIS,
             store_format: "",
+            fetch: Reach::default(),
             folder,
             okta_url,
             site,
@@ -212,7 +216,8 @@ impl World {
 
     fn try_to_assemble(&self, port: &str) -> Result<Serving, Failed> {
         let settings = Settings::read(&self.environment(port), self.site).unwrap();
-        let outside = Outside { clock: self.clock.clone(), formats: self.formats, ..Outside::default() };
+        let (clock, fetch) = (self.clock.clone(), self.fetch.clone());
+        let outside = Outside { clock, fetch, formats: self.formats, ..Outside::default() };
         assemble(self.site, &settings, outside, NonZeroUsize::MIN)
     }
 

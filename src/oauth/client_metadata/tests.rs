@@ -86,6 +86,20 @@ fn tricks_with_a_url_are_refused() {
 }
 
 #[test]
+fn nothing_is_fetched_from_ourselves_or_from_a_host_that_is_not_named() {
+    let url = DocumentUrl::parse("https://client.example.com:8443/client").unwrap();
+    let may = |own: &str, hosts: &[&str]| url.may_be_fetched(own, hosts).is_ok();
+    assert!(may("mcp.example.com", &[]) && may("mcp.example.com", &["claude.ai", "client.example.com"]));
+    assert!(may("client.example.com", &[]), "another port is another server");
+    assert!(!may("client.example.com:8443", &[]) && !may("client.example.com:8443", &["client.example.com"]));
+    for hosts in
+        [&["example.com"][..], &["*.example.com"], &["client.example.com:8443"], &["xclient.example.com"]]
+    {
+        assert!(!may("mcp.example.com", hosts), "{hosts:?}");
+    }
+}
+
+#[test]
 fn a_document_without_a_method_is_of_a_client_without_authentication() {
     let client = with(|_| {}).unwrap();
     assert_eq!((client.name.as_str(), client.auth_method), ("Client", AuthMethod::None));

@@ -10,12 +10,14 @@ mod authorize;
 mod challenge;
 mod discover;
 mod exchange;
+mod key;
 mod register;
 mod session;
 mod token;
 
 pub use authorize::{Code, Decision, Login};
 pub use discover::{Discovered, discover};
+pub use key::Key;
 pub use register::Client;
 pub use session::Session;
 pub use token::Tokens;

@@ -1,5 +1,5 @@
 //! Real servers that stand in for what the gateway talks to, so that a test or the demo needs no account
-//! anywhere: an Okta org, MCP servers, a raw HTTP backend; and the two who talk to the gateway, a browser and
+//! anywhere: an Okta org, MCP servers, a raw HTTP backend, a client's web site; and the two who talk to the gateway, a browser and
 //! an MCP client. Everything listens on loopback only and stops when its handle is dropped.
 
 pub mod backend;
@@ -10,6 +10,7 @@ pub mod mcp;
 mod net;
 pub mod okta;
 mod params;
+pub mod publisher;
 mod random;
 pub mod redis;
 mod server;

@@ -1,12 +1,14 @@
 //! Step 2: dynamic client registration (RFC 7591).
 
 use std::fmt;
+use std::sync::Arc;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::discover::Discovered;
 use super::exchange::{check, send, text, texts};
+use super::key::Key;
 use crate::Trouble;
 
 /// A client that an authorization server knows.
@@ -16,8 +18,10 @@ pub struct Client {
     pub id: String,
     /// Its secret, unless it is public.
     pub secret: Option<String>,
-    /// `none`, `client_secret_basic` or `client_secret_post`.
+    /// `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`.
     pub auth_method: String,
+    /// Signs for `private_key_jwt`.
+    pub key: Option<Arc<Key>>,
     /// Where codes come back to.
     pub redirect_uri: String,
     /// The server it talks to.
@@ -53,9 +57,16 @@ impl Discovered {
             id: id.to_owned(),
             secret: None,
             auth_method: "none".to_owned(),
+            key: None,
             redirect_uri: redirect_uri.to_owned(),
             discovered: self.clone(),
         }
+    }
+
+    /// A client that has a key at this id and proves itself by it.
+    pub fn client_with_key(&self, id: &str, redirect_uri: &str, key: Key) -> Client {
+        let auth_method = "private_key_jwt".to_owned();
+        Client { auth_method, key: Some(Arc::new(key)), ..self.known_client(id, redirect_uri) }
     }
 
     fn registered(

@@ -11,6 +11,9 @@ use super::exchange::{Answer, check, send, text};
 use super::register::Client;
 use crate::Trouble;
 
+/// `client_assertion_type` (RFC 7523 §2.2).
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// What the token endpoint gave.
 #[derive(Clone)]
 pub struct Tokens {
@@ -75,11 +78,15 @@ impl Client {
         let mut form = form.to_vec();
         let request = self.discovered.http.post(endpoint).header("accept", "application/json");
         let secret = self.secret.as_deref();
+        let assertion = self.key.as_ref().map(|key| key.assertion(&self.id, &self.discovered.issuer));
         let request = if self.auth_method == "client_secret_basic" {
             request.basic_auth(&self.id, secret)
         } else {
             form.push(("client_id", &self.id));
             form.extend(secret.map(|secret| ("client_secret", secret)));
+            if let Some(assertion) = &assertion {
+                form.extend([("client_assertion_type", ASSERTION), ("client_assertion", assertion)]);
+            }
             request
         };
         send(request.form(&form)).await

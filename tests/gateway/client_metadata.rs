@@ -1,0 +1,170 @@
+//! Clients that publish what they are: Client ID Metadata Documents.
+
+mod outages;
+mod refusals;
+
+use crate::harness::publishing::{HOST, PATH, document, publish};
+use crate::harness::{CALLBACK, Keep, World, http};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{Client, Login, Session};
+use gateway_standins::publisher::{Answer, Publisher};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const SERVER: &str = "/mcp/raw/echo";
+const VERIFIER: &str = "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv";
+
+/// The status of an authorization request, and its body.
+async fn authorize(client: &Client, accept: &str) -> (u16, String) {
+    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let response = http().get(url).header("accept", accept).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+/// The status and the error of an authorization request that a program makes.
+async fn refused(client: &Client) -> (u16, Value) {
+    let (status, body) = authorize(client, "application/json").await;
+    (status, serde_json::from_str(&body).unwrap_or_else(|_| panic!("{status}: {body}")))
+}
+
+/// Tokens for `alice`.
+async fn sign_in(client: &Client) -> gateway_standins::client::Tokens {
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    client.redeem(&code).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_client_that_publishes_what_it_is_signs_in_without_registering() {
+    let (world, publisher) = World::start().await.and_a_publisher().await;
+    let id = publish(&publisher, |_| {});
+    let client = world.published(&id, "/mcp/dice/mcp").await;
+    let tokens = sign_in(&client).await;
+    let mut session = Session::open(&world.dice_url(), &tokens.access_token).await.unwrap();
+    assert!(session.tools().await.unwrap().iter().any(|tool| tool["name"] == "roll"));
+    client.refresh(tokens.refresh_token.as_deref().unwrap()).await.unwrap();
+    assert_eq!(publisher.asked(PATH), 1, "the document was fresh throughout");
+}
+
+#[tokio::test]
+async fn any_port_of_a_published_loopback_uri_will_do_and_nothing_else_is_free() {
+    let (world, publisher) = World::start().await.and_a_publisher().await;
+    let id = publish(&publisher, |_| {});
+    let at = async |redirect_uri: &str| {
+        let mut client = world.published(&id, SERVER).await;
+        redirect_uri.clone_into(&mut client.redirect_uri);
+        authorize(&client, "text/html").await.0
+    };
+    for uri in [
+        "http://localhost:50123/callback",
+        "http://127.0.0.1:9/callback",
+        "https://client.example.com/callback",
+    ] {
+        assert_eq!(at(uri).await, 200, "{uri}");
+    }
+    for uri in
+        ["http://localhost:50123/other", "https://client.example.com:8443/callback", "http://[::1]/callback"]
+    {
+        assert_eq!(at(uri).await, 400, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn the_consent_page_names_the_host_that_publishes_the_client() {
+    let (world, publisher) = World::start().await.and_a_publisher().await;
+    let id = publish(&publisher, |_| {});
+    let mut client = world.published(&id, SERVER).await;
+    let (_, page) = authorize(&client, "text/html").await;
+    assert!(
+        page.contains("Published client") && page.contains("The name is published by client.example.com.")
+    );
+    assert!(page.contains("Did you start this?"), "anyone can listen on this computer");
+    "https://client.example.com/callback".clone_into(&mut client.redirect_uri);
+    let (_, page) = authorize(&client, "text/html").await;
+    assert!(page.contains("Verified: published by client.example.com"));
+    assert!(!page.contains("It registered itself"));
+}
+
+#[tokio::test]
+async fn a_document_is_fetched_again_when_it_is_no_longer_fresh_and_counts_as_it_is_then() {
+    let world = World::in_standing_time(|site| site).await;
+    let (world, publisher) = world.and_a_publisher().await;
+    let id = publisher.url(HOST, PATH);
+    let says = |document: &Value| {
+        publisher.says(PATH, Answer::json(document).header("cache-control", "max-age=300"));
+    };
+    says(&document(&id));
+    let client = world.published(&id, SERVER).await;
+    assert_eq!(authorize(&client, "text/html").await.0, 200);
+    let mut changed = document(&id);
+    changed["client_name"] = json!("Renamed client");
+    changed["redirect_uris"] = json!(["http://localhost/moved"]);
+    says(&changed);
+    world.clock.advance(Duration::from_secs(299));
+    assert_eq!((authorize(&client, "text/html").await.0, publisher.asked(PATH)), (200, 1));
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!((authorize(&client, "text/html").await.0, publisher.asked(PATH)), (400, 2));
+    let moved = Client { redirect_uri: "http://localhost:1/moved".into(), ..client };
+    let (status, page) = authorize(&moved, "text/html").await;
+    assert!(status == 200 && page.contains("Renamed client"), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_come_at_the_same_time_share_one_fetch() {
+    let (world, publisher) = World::start().await.and_a_publisher().await;
+    let id = publisher.url(HOST, PATH);
+    publisher.says(PATH, Answer::json(&document(&id)).delay(Duration::from_millis(300)));
+    let client = world.published(&id, SERVER).await;
+    let asking = (0..20).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { authorize(&client, "text/html").await.0 })
+    });
+    for status in asking.collect::<Vec<_>>() {
+        assert_eq!(status.await.unwrap(), 200);
+    }
+    assert_eq!(publisher.asked(PATH), 1);
+}
+
+#[tokio::test]
+async fn only_hosts_that_the_site_names_may_publish_clients() {
+    let world = World::with(Keep::Embedded, |site| {
+        site.set(|site| site.client_metadata_hosts = &["claude.ai", "other.example.com"])
+    });
+    let (world, publisher) = world.await.and_a_publisher().await;
+    let other = publisher.url("other.example.com", PATH);
+    publisher.says(PATH, Answer::json(&document(&other)));
+    assert_eq!(authorize(&world.published(&other, SERVER).await, "text/html").await.0, 200);
+    let id = publisher.url(HOST, PATH);
+    let (status, error) = refused(&world.published(&id, SERVER).await).await;
+    assert_eq!((status, error["error"].as_str()), (400, Some("invalid_client")));
+    assert_eq!(publisher.asked(PATH), 1, "no other host is asked");
+}
+
+#[tokio::test]
+async fn nobody_else_gets_a_code_of_a_published_client_redeemed() {
+    let (world, publisher) = World::start().await.and_a_publisher().await;
+    let id = publish(&publisher, |_| {});
+    let client = world.published(&id, SERVER).await;
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    let thief = world.client(SERVER).await;
+    let stolen = Client { discovered: client.discovered.clone(), ..thief };
+    assert!(stolen.redeem(&code).await.unwrap_err().0.starts_with("invalid_grant"));
+    client.redeem(&code).await.unwrap();
+}
+
+/// Whether the site was asked this often by now.
+fn asked(publisher: &Publisher, times: usize) {
+    assert_eq!(publisher.asked(PATH), times);
+}
+
+#[tokio::test]
+async fn a_claude_code_like_client_is_registered_nowhere_and_known_everywhere() {
+    let (mut world, publisher) = World::with(Keep::Redis, |site| site).await.and_a_publisher().await;
+    let id = publish(&publisher, |_| {});
+    let client = world.published(&id, SERVER).await;
+    assert_eq!(client.redirect_uri, CALLBACK);
+    let tokens = sign_in(&client).await;
+    asked(&publisher, 1);
+    world.restart().await;
+    client.refresh(tokens.refresh_token.as_deref().unwrap()).await.unwrap();
+    asked(&publisher, 2);
+}

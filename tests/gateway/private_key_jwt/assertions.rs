@@ -1,0 +1,206 @@
+//! Assertions that are not exactly right, and those that come twice.
+
+use super::{SERVER, invalid_client, proved, with_inline_key};
+use crate::harness::{Keep, World, http};
+use gateway_standins::client::{Client, Key};
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The form of a refresh with this assertion.
+fn form<'a>(client: &'a Client, assertion: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("grant_type", "refresh_token"),
+        ("refresh_token", "x"),
+        ("client_id", &client.id),
+        ("client_assertion_type", TYPE),
+        ("client_assertion", assertion),
+    ]
+}
+
+/// The status and the error that a form leads to.
+async fn posted(world: &World, form: &[(&str, &str)]) -> (u16, String) {
+    let response = http().post(world.url("/auth/token")).form(form).send().await.unwrap();
+    let status = response.status().as_u16();
+    let answer: Value = response.json().await.unwrap();
+    (status, answer["error"].as_str().unwrap().to_owned())
+}
+
+/// A published client, its key and what it would sign.
+struct Scene {
+    world: World,
+    client: Client,
+    _publisher: gateway_standins::publisher::Publisher,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let (world, publisher) = World::start().await.and_a_publisher().await;
+        let client = with_inline_key(&world, &publisher, Key::es256("1")).await;
+        Self { world, client, _publisher: publisher }
+    }
+
+    fn key(&self) -> &Key {
+        self.client.key.as_ref().unwrap()
+    }
+
+    fn claims(&self) -> Value {
+        self.key().claims(&self.client.id, &self.world.base_url)
+    }
+
+    async fn answer(&self, assertion: &str) -> (u16, String) {
+        posted(&self.world, &form(&self.client, assertion)).await
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_with_a_wrong_claim_is_an_invalid_client() {
+    let scene = Scene::new().await;
+    let now = scene.claims()["iat"].as_u64().unwrap();
+    let issuer = scene.world.base_url.clone();
+    for (claim, value) in [
+        ("aud", json!("https://other.example.com")),
+        ("aud", json!(format!("{issuer}/"))),
+        ("aud", json!(format!("{issuer}/auth/token"))),
+        ("aud", json!([issuer, "https://other.example.com"])),
+        ("aud", json!(null)),
+        ("iss", json!("https://other.example.com/client.json")),
+        ("sub", json!("https://other.example.com/client.json")),
+        ("exp", json!(now - 120)),
+        ("exp", json!(now + 3_600)),
+        ("exp", json!(null)),
+        ("nbf", json!(now + 600)),
+        ("iat", json!(now + 600)),
+        ("jti", json!(null)),
+        ("jti", json!("")),
+    ] {
+        let mut claims = scene.claims();
+        claims[claim] = value;
+        let assertion = scene.key().sign(&scene.key().header(), &claims);
+        assert_eq!(scene.answer(&assertion).await, invalid_client(), "{claim}: {claims}");
+    }
+    for claim in ["iss", "sub", "aud", "exp", "jti"] {
+        let mut claims = scene.claims();
+        claims.as_object_mut().unwrap().remove(claim);
+        let assertion = scene.key().sign(&scene.key().header(), &claims);
+        assert_eq!(scene.answer(&assertion).await, invalid_client(), "without {claim}");
+    }
+    let good = scene.key().sign(&scene.key().header(), &scene.claims());
+    assert_eq!(scene.answer(&good).await, proved());
+}
+
+#[tokio::test]
+async fn an_assertion_that_nobody_or_another_signed_is_an_invalid_client() {
+    let scene = Scene::new().await;
+    let header = |changes: &[(&str, Value)]| {
+        let mut header = scene.key().header();
+        for (name, value) in changes {
+            header[name] = value.clone();
+        }
+        header
+    };
+    let foreign = Key::es256("1");
+    let signed = |key: &Key, changes: &[(&str, Value)]| key.sign(&header(changes), &scene.claims());
+    let unsigned = signed(scene.key(), &[("alg", json!("none"))]);
+    let head = unsigned.rsplit_once('.').unwrap().0.to_owned();
+    let mut wrong = vec![
+        ("of another key of the same name", signed(&foreign, &[])),
+        ("with its key in it", signed(&foreign, &[("jwk", foreign.jwk())])),
+        (
+            "with an address of its key",
+            signed(&foreign, &[("jku", json!("https://client.example.com/jwks.json"))]),
+        ),
+        ("of an unknown key", signed(&foreign, &[("kid", json!("2"))])),
+        ("with alg none", unsigned.clone()),
+        ("without a signature", format!("{head}.")),
+        ("with another alg", signed(scene.key(), &[("alg", json!("RS256"))])),
+        ("with crit", signed(scene.key(), &[("crit", json!(["exp"]))])),
+        ("of another type", signed(scene.key(), &[("typ", json!("at+jwt"))])),
+        ("that is no JWT", "a.b.c".to_owned()),
+    ];
+    let public = scene.key().jwk().to_string();
+    for secret in [public.as_bytes(), b""] {
+        let input = signed(scene.key(), &[("alg", json!("HS256"))]).rsplit_once('.').unwrap().0.to_owned();
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).unwrap();
+        mac.update(input.as_bytes());
+        let tag = gateway::encoding::encode(mac.finalize().into_bytes());
+        wrong.push(("by HMAC with the public key", format!("{input}.{tag}")));
+    }
+    for (what, assertion) in wrong {
+        assert_eq!(scene.answer(&assertion).await, invalid_client(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_works_once_on_every_replica() {
+    for keep in [Keep::Embedded, Keep::Redis] {
+        let shared = matches!(keep, Keep::Redis);
+        let (world, publisher) = World::with(keep, |site| site).await.and_a_publisher().await;
+        let client = with_inline_key(&world, &publisher, Key::es256("1")).await;
+        let assertion = client.key.as_ref().unwrap().assertion(&client.id, &world.base_url);
+        let form = form(&client, &assertion);
+        assert_eq!(posted(&world, &form).await, proved());
+        assert_eq!(posted(&world, &form).await, invalid_client());
+        if shared {
+            let there =
+                world.replica().request(Method::POST, "/auth/token").form(&form).send().await.unwrap();
+            assert_eq!(there.status(), 401);
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_twenty_who_send_one_assertion_at_once_one_is_let_in() {
+    let scene = Scene::new().await;
+    let assertion = scene.key().assertion(&scene.client.id, &scene.world.base_url);
+    let form: Vec<(String, String)> =
+        form(&scene.client, &assertion).into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+    let asking: Vec<_> = (0..20)
+        .map(|_| tokio::spawn(http().post(scene.world.url("/auth/token")).form(&form).send()))
+        .collect();
+    let mut let_in = 0;
+    for asked in asking {
+        let_in += usize::from(asked.await.unwrap().unwrap().status() == 400);
+    }
+    assert_eq!(let_in, 1);
+}
+
+#[tokio::test]
+async fn an_assertion_does_the_naming_and_stands_alone() {
+    let scene = Scene::new().await;
+    let fresh = || scene.key().assertion(&scene.client.id, &scene.world.base_url);
+    let id = &*scene.client.id;
+    let without = |assertion: &str, left_out: &str| {
+        let form = form(&scene.client, assertion).into_iter().filter(|(name, _)| *name != left_out);
+        form.map(|(k, v)| (k.to_owned(), v.to_owned())).collect::<Vec<_>>()
+    };
+    let post = async |form: Vec<(String, String)>, more: &[(&str, &str)]| {
+        let mut form: Vec<(&str, &str)> = form.iter().map(|(k, v)| (&**k, &**v)).collect();
+        form.extend(more);
+        posted(&scene.world, &form).await
+    };
+    assert_eq!(post(without(&fresh(), "client_id"), &[]).await, proved());
+    assert_eq!(post(without(&fresh(), "client_assertion_type"), &[]).await, invalid_client());
+    assert_eq!(post(without(&fresh(), "client_assertion"), &[]).await, invalid_client());
+    assert_eq!(post(without(&fresh(), ""), &[("client_secret", "s")]).await, invalid_client());
+    assert_eq!(post(without(&fresh(), ""), &[("client_assertion", &fresh())]).await, invalid_client());
+    let other = scene.world.client(SERVER).await.id;
+    assert_eq!(post(without(&fresh(), "client_id"), &[("client_id", &other)]).await, invalid_client());
+    let header = http().post(scene.world.url("/auth/token")).basic_auth(id, Some("s"));
+    let response = header.form(&form(&scene.client, &fresh())).send().await.unwrap();
+    assert_eq!(response.status(), 401);
+}
+
+#[tokio::test]
+async fn an_assertion_is_no_way_in_for_a_client_of_another_method() {
+    let (world, publisher) = World::start().await.and_a_publisher().await;
+    let public = world.client(SERVER).await;
+    let key = Key::es256("1");
+    let assertion = key.assertion(&public.id, &world.base_url);
+    assert_eq!(posted(&world, &form(&public, &assertion)).await, invalid_client());
+    let client = with_inline_key(&world, &publisher, key).await;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", &*client.id)];
+    assert_eq!(posted(&world, &form).await, invalid_client(), "it must prove itself");
+}

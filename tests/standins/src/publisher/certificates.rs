@@ -1,0 +1,44 @@
+//! A certificate authority for one test.
+
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// An authority and its key.
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no name is a bad one");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, key()).expect("a fresh key signs"))
+    }
+
+    /// Its own certificate, in DER.
+    pub(super) fn certificate(&self) -> Vec<u8> {
+        self.0.der().to_vec()
+    }
+
+    /// What a server of these names answers TLS with.
+    pub(super) fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let params = CertificateParams::new(names).expect("the names are names");
+        let key = key();
+        let certificate = params.signed_by(&key, &self.0).expect("the authority signs");
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("the key is the certificate's");
+        Arc::new(config)
+    }
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("the operating system has randomness")
+}
