@@ -17,8 +17,10 @@ const LOOKUPS: usize = 16;
 #[derive(Clone, Default)]
 pub struct Reach(Option<Arc<Further>>);
 
+type Names = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
+
 struct Further {
-    names: Box<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>,
+    names: Box<Names>,
     admitted: Vec<IpAddr>,
     authority: Vec<u8>,
 }

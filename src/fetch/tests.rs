@@ -22,11 +22,12 @@ async fn looked_up(guard: &Guard) -> io::Result<usize> {
     guard.addresses("client.example.com").await.map(|addresses| addresses.len())
 }
 
+/// Answers with an address that is not on the internet, or none.
+const BAD: [&[&[&str]]; 4] = [&[&["10.0.0.1"]], &[&["1.1.1.1", "10.0.0.1"]], &[&["1.1.1.1", "::1"]], &[&[]]];
+
 #[tokio::test]
 async fn a_name_is_good_when_all_its_addresses_are() {
     assert_eq!(looked_up(&guard(&[&["1.1.1.1", "2606:4700::1111"]])).await.expect("all are public"), 2);
-    const BAD: [&[&[&str]]; 4] =
-        [&[&["10.0.0.1"]], &[&["1.1.1.1", "10.0.0.1"]], &[&["1.1.1.1", "::1"]], &[&[]]];
     for answers in BAD {
         assert!(looked_up(&guard(answers)).await.is_err(), "{answers:?}");
     }

@@ -1,4 +1,4 @@
-//! Client assertions: `private_key_jwt` (RFC 7523 §2.2 and §3, OpenID Connect Core §9).
+//! Client assertions: `private_key_jwt` (RFC 7523 §2.2 and §3, `OpenID` Connect Core §9).
 
 use crate::clock::Timestamp;
 use crate::jose::{Algorithm, Claims, Expected as ExpectedJwt, JoseError, KeySet, UnverifiedJwt};

@@ -1,5 +1,5 @@
 //! The keys that a client's assertions are verified with: `jwks`, `jwks_uri` and `token_endpoint_auth_signing_alg`
-//! (RFC 7591 §2, OpenID Connect Registration §2).
+//! (RFC 7591 §2, `OpenID` Connect Registration §2).
 
 use super::assertion::ALGORITHMS;
 use super::client_metadata::DocumentUrl;

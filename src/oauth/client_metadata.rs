@@ -163,7 +163,7 @@ fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, Refused> {
         Some(_) => return Err(refuse("token_endpoint_auth_method is not a string")),
     };
     let listed = match metadata.get("token_endpoint_auth_methods_supported") {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        Some(Value::Array(methods)) => methods.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
     let offers = |method: AuthMethod| listed.contains(&method.as_str());

@@ -22,6 +22,7 @@ function readSettings() {
     protocol: env.PROTOCOL,
     authMethod: env.AUTH_METHOD ?? 'none',
     redirectUri: env.REDIRECT_URI ?? 'http://localhost:43110/callback',
+    metadataUrl: env.CLIENT_METADATA_URL,
     client: env.CLIENT_ID ? { client_id: env.CLIENT_ID, ...(env.CLIENT_SECRET && { client_secret: env.CLIENT_SECRET }) } : undefined,
     browserLog: join(env.STATE_DIR, `browser-${process.pid}.log`),
   };

@@ -25,6 +25,7 @@ AUTH_METHOD = os.environ.get("AUTH_METHOD", "none")
 REDIRECT_URI = os.environ.get("REDIRECT_URI", "http://localhost:43110/callback")
 CLIENT_ID = os.environ.get("CLIENT_ID")
 CLIENT_SECRET = os.environ.get("CLIENT_SECRET")
+CLIENT_METADATA_URL = os.environ.get("CLIENT_METADATA_URL")
 BROWSER = Path(__file__).resolve().parent / "browser.mjs"
 CLOCK_AHEAD = float(os.environ.get("CLOCK_AHEAD", "0"))
 BROWSER_LOG = STATE_DIR / f"browser-{os.getpid()}.log"

@@ -35,6 +35,7 @@ function start() {
 
 function extraArguments() {
   const given = JSON.parse(process.env.MCP_REMOTE_ARGS ?? '[]');
+  if (settings.metadataUrl) given.push('--client-metadata-url', settings.metadataUrl);
   return settings.client ? [...given, '--static-oauth-client-info', JSON.stringify(settings.client)] : given;
 }
 

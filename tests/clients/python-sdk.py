@@ -75,7 +75,14 @@ def metadata():
 
 async def session():
     person, storage = Person(), FileStorage()
-    provider = OAuthClientProvider(driver.URL, metadata(), storage, person.redirect, person.result)
+    provider = OAuthClientProvider(
+        driver.URL,
+        metadata(),
+        storage,
+        person.redirect,
+        person.result,
+        client_metadata_url=driver.CLIENT_METADATA_URL,
+    )
     # The SDK forgets this between runs, and without it never refreshes a stored token but opens the browser again.
     provider.context.token_expiry_time = storage.expires_at()
     mode = {"mode": driver.PROTOCOL} if driver.PROTOCOL else {}

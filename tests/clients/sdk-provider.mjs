@@ -21,6 +21,11 @@ export class FileProvider {
     return settings.redirectUri;
   }
 
+  /** A client that publishes what it is: the SDK then registers nowhere. */
+  get clientMetadataUrl() {
+    return settings.metadataUrl;
+  }
+
   get clientMetadata() {
     return {
       client_name: 'Gateway test client',

@@ -2,9 +2,10 @@
 //! of the gateway without signing in. `tests/clients/README.md` says what the drivers are.
 
 use crate::harness::drivers::{self, FASTMCP, MCP_REMOTE, PYTHON, Provider, TYPESCRIPT_V1, TYPESCRIPT_V2};
-use crate::harness::{CALLBACK, Keep, World, http};
+use crate::harness::publishing::{PATH, publish};
+use crate::harness::{CALLBACK, Keep, SiteOf, World, http};
 use gateway_standins::okta::Outage;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -69,6 +70,26 @@ async fn a_confidential_client_signs_in_with_its_secret_in_the_header_or_in_the_
             let state = tempfile::tempdir().unwrap();
             run(driver, &world, &state, &[("AUTH_METHOD", method)]).await;
         }
+    }
+}
+
+/// They know the document's URL alone; the gateway fetches it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_client_may_publish_what_it_is_instead_of_registering() {
+    for driver in [MCP_REMOTE, TYPESCRIPT_V2, TYPESCRIPT_V1, PYTHON] {
+        let limits = |site: SiteOf| site.set(|site| site.limits.registrations = 1);
+        let (mut world, publisher) = World::with(Keep::Embedded, limits).await.and_a_publisher().await;
+        world.client("/mcp/dice/mcp").await;
+        let id = publish(&publisher, |document| {
+            document["redirect_uris"] =
+                json!(["http://localhost/callback", "http://localhost/oauth/callback"]);
+        });
+        let state = tempfile::tempdir().unwrap();
+        let more = [("CLIENT_METADATA_URL", &*id)];
+        assert_eq!(run(driver, &world, &state, &more).await["signed_in"], true);
+        assert_eq!(publisher.asked(PATH), 1, "{driver:?}");
+        world.restart().await;
+        assert_eq!(run(driver, &world, &state, &more).await["signed_in"], false);
     }
 }
 

@@ -2,6 +2,7 @@
 //! none panics, but what each promises. The inputs are the same at every run.
 
 mod claims;
+mod clients;
 mod credentials;
 mod forwarding;
 mod oauth;
@@ -25,6 +26,9 @@ pub(crate) const TARGETS: &[Target] = &[
     oauth::REGISTRATION,
     oauth::CLIENT_AUTHENTICATION,
     oauth::BEARER,
+    clients::DOCUMENT_URL,
+    clients::CLIENT_DOCUMENT,
+    clients::ASSERTION,
     credentials::JWT,
     credentials::KEY_SET,
     credentials::SEALED,

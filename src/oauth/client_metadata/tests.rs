@@ -37,7 +37,7 @@ fn the_urls_of_known_clients_are_allowed() {
         "https://example.com/",
         "https://xn--bcher-kva.example/client%20one",
     ] {
-        assert_eq!(DocumentUrl::parse(url).map(|url| String::from(url)).as_deref(), Ok(url));
+        assert_eq!(DocumentUrl::parse(url).map(String::from).as_deref(), Ok(url));
     }
 }
 

@@ -49,7 +49,7 @@ async fn a_key_set_within_is_never_fetched_whoever_points_to_it() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let came = trap(&publisher).await;
     let within = publisher.url("within.example.com", "/jwks.json");
-    let published = publish(&publisher, |document| {
+    let at_a_url = publish(&publisher, |document| {
         document["token_endpoint_auth_method"] = json!("private_key_jwt");
         document["jwks_uri"] = json!(within);
     });
@@ -58,7 +58,7 @@ async fn a_key_set_within_is_never_fetched_whoever_points_to_it() {
     });
     let response = http().post(world.url("/auth/register")).json(&metadata).send().await.unwrap();
     let registered: Value = response.json().await.unwrap();
-    for id in [&*published, registered["client_id"].as_str().unwrap()] {
+    for id in [&*at_a_url, registered["client_id"].as_str().unwrap()] {
         let client = world.published_with_key(id, TARGET, Key::es256("1")).await;
         let (status, _) =
             client.token(&[("grant_type", "refresh_token"), ("refresh_token", "x")]).await.unwrap();

@@ -24,7 +24,7 @@ pub struct Key {
 }
 
 enum Pair {
-    P256(EcdsaKeyPair),
+    P256(Box<EcdsaKeyPair>),
     Rsa(&'static str, Box<rsa::KeyPair>),
 }
 
@@ -35,7 +35,7 @@ impl Key {
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
         let pkcs8 = pkcs8.expect("the operating system has randomness");
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random);
-        let pair = Pair::P256(pair.expect("it was made a line above"));
+        let pair = Pair::P256(Box::new(pair.expect("it was made a line above")));
         Self { id: id.to_owned(), time: Time::default(), pair }
     }
 
