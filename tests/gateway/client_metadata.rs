@@ -164,7 +164,7 @@ async fn a_claude_code_like_client_is_registered_nowhere_and_known_everywhere() 
     assert_eq!(client.redirect_uri, CALLBACK);
     let tokens = sign_in(&client).await;
     asked(&publisher, 1);
-    world.restart().await;
+    let client = world.after_restart(client).await;
     client.refresh(tokens.refresh_token.as_deref().unwrap()).await.unwrap();
     asked(&publisher, 2);
 }

@@ -137,6 +137,13 @@ fn each_foreign_crate_that_we_distrust_or_may_replace_has_one_home() {
 }
 
 #[test]
+fn nothing_in_the_product_reaches_further_than_the_public_internet() {
+    for (path, text) in sources("src").into_iter().filter(|(path, _)| module(path) != "fetch") {
+        assert!(!code(&text).contains("further("), "{}: that is for tests", path.display());
+    }
+}
+
+#[test]
 fn no_file_is_longer_than_a_sitting() {
     let folders = ["src", "routes/src", "routes/tests", "tests", "benches", "examples"];
     for (path, text) in folders.iter().flat_map(|folder| sources(folder)) {

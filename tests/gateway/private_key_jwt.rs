@@ -158,7 +158,7 @@ async fn while_a_key_set_cannot_be_had_the_last_good_one_counts_and_else_it_is_5
     let unknown = client.discovered.client_with_key(&client.id, CALLBACK, timed(&world, Key::es256("new")));
     let unavailable = (503, "temporarily_unavailable".to_owned());
     assert_eq!(answer(&unknown).await, unavailable, "that key may be there by now: who knows?");
-    world.restart().await;
+    let client = world.after_restart(client).await;
     assert_eq!(answer(&client).await, unavailable);
 }
 

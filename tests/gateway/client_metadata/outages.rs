@@ -68,7 +68,7 @@ async fn while_its_site_is_down_or_wrong_a_client_goes_on_as_it_was_last() {
         token = tokens.refresh_token.unwrap();
     }
     assert_ne!(authorize(&client, "text/html").await.0, 200, "but nobody new is shown what it said once");
-    world.restart().await;
+    let client = world.after_restart(client).await;
     let form = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
     let (status, answer) = client.token(&form).await.unwrap();
     assert_eq!((status, answer["error"].as_str()), (503, Some("temporarily_unavailable")), "no copy is left");

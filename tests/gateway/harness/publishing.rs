@@ -44,6 +44,13 @@ impl World {
     pub(crate) async fn published_with_key(&self, id: &str, path: &str, key: Key) -> Client {
         client::discover(&self.url(path)).await.unwrap().client_with_key(id, super::CALLBACK, key)
     }
+
+    /// The same client after a restart of the gateway, in a process of its own: it holds no connection to the one before.
+    pub(crate) async fn after_restart(&mut self, client: Client) -> Client {
+        self.restart().await;
+        let discovered = client::discover(&client.discovered.resource).await.unwrap();
+        Client { discovered, ..client }
+    }
 }
 
 /// The document of a public client on loopback, at this URL.
