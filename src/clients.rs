@@ -77,7 +77,7 @@ pub async fn authenticate(
     gateway.admit(kind, head, client_id).await?;
     let ClaimedClient { client_id, proof } = claimed?;
     let known = resolve(gateway, head, (&client_id, Wanted::AsItWas)).await?;
-    prove(gateway, head, (&known, proof.as_ref())).await?;
+    prove(gateway, (head, kind), (&known, proof.as_ref())).await?;
     Ok(known)
 }
 
@@ -85,7 +85,7 @@ pub async fn authenticate(
 /// A secret may stand in the header or in the body, whichever was registered.
 async fn prove(
     gateway: &Gateway,
-    head: &Head,
+    (head, kind): (&Head, Kind),
     (known, proof): (&Known, Option<&Proof>),
 ) -> Result<(), Failure> {
     let method = known.client.auth_method;
@@ -97,7 +97,7 @@ async fn prove(
             Ok(())
         }
         Some(Proof::Assertion(jwt)) if method == AuthMethod::PrivateKeyJwt => {
-            assertion::check(gateway, head, (known, jwt)).await
+            assertion::check(gateway, (head, kind), (known, jwt)).await
         }
         _ => Err(Refused::invalid_client(match method {
             AuthMethod::None => "the client has no secret and no key: it must send its client_id alone",

@@ -4,6 +4,7 @@ use super::{Known, documents};
 use crate::decision::Head;
 use crate::gateway::Gateway;
 use crate::jose::KeySet;
+use crate::limits::Kind;
 use crate::oauth::assertion::{self, Expected, Rejected, Verified};
 use crate::oauth::client_keys::{ClientKeys, KeySource};
 use crate::oauth::client_metadata::DocumentUrl;
@@ -11,18 +12,21 @@ use crate::oauth::error::Refused;
 use crate::reply::Failure;
 use crate::secret::Secret;
 
-/// Checks an assertion, and that it is used for the first time, on every replica.
+/// Checks an assertion, and that it is used for the first time, on every replica. Only the token endpoint is told by its
+/// own URL: the metadata of another server can name ours, and have an assertion for it sent to itself.
 pub(super) async fn check(
     gateway: &Gateway,
-    head: &Head,
+    (head, kind): (&Head, Kind),
     (known, jwt): (&Known, &Secret),
 ) -> Result<(), Failure> {
     let Some(ClientKeys { source, algorithm }) = &known.client.keys else {
         return Err(Failure::Broken("a client of private_key_jwt has no keys".into()));
     };
+    let token_endpoint = format!("{}/auth/token", gateway.base_url);
+    let audiences = [gateway.base_url.as_str(), &token_endpoint];
     let expected = Expected {
         client_id: &known.id,
-        issuer: gateway.base_url.as_str(),
+        audiences: if kind == Kind::Token { &audiences } else { &audiences[..1] },
         algorithm: *algorithm,
         now: gateway.clock.now(),
     };

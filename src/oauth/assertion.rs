@@ -24,9 +24,9 @@ const TYPES: [&str; 2] = ["JWT", "client-authentication+jwt"];
 pub struct Expected<'a> {
     /// Who it must be of.
     pub client_id: &'a str,
-    /// Our issuer, for which alone it must be: an assertion that is for several servers, or for an endpoint that another
-    /// server's metadata can name, might be one that they were given.
-    pub issuer: &'a str,
+    /// For whom it must be, one of these alone. Our issuer: whatever a client was told, no other server can have been
+    /// given such an assertion. At the token endpoint also its URL (RFC 7523 §3), since `ChatGPT` says that.
+    pub audiences: &'a [&'a str],
     /// The only algorithm that the client signs with, if it named one.
     pub algorithm: Option<Algorithm>,
     /// The time.
@@ -101,7 +101,8 @@ fn check(claims: &Claims, expected: &Expected<'_>) -> Result<Verified, Rejected>
     if !is_client("iss") || !is_client("sub") {
         return Err(Rejected::Client);
     }
-    if claims.strings("aud").as_deref() != Some(&[expected.issuer]) {
+    let is_ours = |aud: Vec<&str>| matches!(*aud, [sole] if expected.audiences.contains(&sole));
+    if !claims.strings("aud").is_some_and(is_ours) {
         return Err(Rejected::Audience);
     }
     let latest = expected.now.after(LEEWAY);
@@ -139,7 +140,7 @@ mod tests {
 
     fn verified(assertion: &str, algorithm: Option<Algorithm>) -> Result<Verified, Rejected> {
         let expected =
-            Expected { client_id: "client", issuer: "https://mcp.example.com", algorithm, now: NOW };
+            Expected { client_id: "client", audiences: &["https://mcp.example.com"], algorithm, now: NOW };
         verify(assertion, &KeySet::of(&[key()]), &expected)
     }
 

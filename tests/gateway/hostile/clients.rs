@@ -92,7 +92,7 @@ pub(super) const ASSERTION: Target = Target {
 fn claims_of_an_assertion(input: &[u8]) {
     static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_seed(&[1; 32]));
     static KEYS: LazyLock<KeySet> = LazyLock::new(|| KeySet::of(std::slice::from_ref(&*KEY)));
-    let expected = Expected { client_id: "client", issuer: ISSUER, algorithm: None, now: NOW };
+    let expected = Expected { client_id: "client", audiences: &[ISSUER], algorithm: None, now: NOW };
     let Some(input) = text(input) else { return };
     assert!(assertion::verify(input, &KEYS, &expected).is_err(), "{input}");
     let Ok(claims) = serde_json::from_str::<Value>(input) else { return };

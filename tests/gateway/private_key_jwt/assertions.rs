@@ -63,7 +63,8 @@ async fn an_assertion_with_a_wrong_claim_is_an_invalid_client() {
     for (claim, value) in [
         ("aud", json!("https://other.example.com")),
         ("aud", json!(format!("{issuer}/"))),
-        ("aud", json!(format!("{issuer}/auth/token"))),
+        ("aud", json!(format!("{issuer}/auth/revoke"))),
+        ("aud", json!([issuer, format!("{issuer}/auth/token")])),
         ("aud", json!([issuer, "https://other.example.com"])),
         ("aud", json!(null)),
         ("iss", json!("https://other.example.com/client.json")),
@@ -89,6 +90,18 @@ async fn an_assertion_with_a_wrong_claim_is_an_invalid_client() {
     }
     let good = scene.key().sign(&scene.key().header(), &scene.claims());
     assert_eq!(scene.answer(&good).await, proved());
+}
+
+#[tokio::test]
+async fn chatgpts_assertion_is_for_the_url_of_the_token_endpoint_and_counts_there_alone() {
+    let scene = Scene::new().await;
+    let token_endpoint = format!("{}/auth/token", scene.world.base_url);
+    let assertion = || scene.key().assertion(&scene.client.id, &token_endpoint);
+    assert_eq!(scene.answer(&assertion()).await, proved());
+    let (token, assertion) = (("token", "x"), assertion());
+    let form: Vec<_> = form(&scene.client, &assertion).into_iter().chain([token]).collect();
+    let response = http().post(scene.world.url("/auth/revoke")).form(&form).send().await.unwrap();
+    assert_eq!(response.status(), 401);
 }
 
 #[tokio::test]
