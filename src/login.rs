@@ -153,6 +153,7 @@ pub async fn finish(
         request,
         scopes,
         subject: signed_in.subject,
+        signed_in_at: signed_in.signed_in_at,
         okta_refresh_token: signed_in.okta_refresh_token,
         grant: gateway.credentials.random(),
     };

@@ -26,6 +26,8 @@ pub struct Site {
     pub advertise_iss: bool,
     /// What the use of an older refresh token does.
     pub refresh_reuse: RefreshReuse,
+    /// How long after Okta last let the user in a refresh goes on while Okta does not answer.
+    pub okta_grace: Duration,
     /// Proxies in front of the gateway, which are believed about who asks (`X-Forwarded-For`).
     pub trusted_proxies: &'static [Network],
     /// How often who may ask for what.

@@ -56,6 +56,7 @@ fn a_site_with_every_key_compiles_to_the_constants_it_names() {
     assert_eq!(site.okta.groups_claim, "mcp_groups");
     assert_eq!(site.tokens.code_ttl, Duration::from_secs(30));
     assert!(!site.advertise_iss);
+    assert_eq!((site.okta_grace, seed::SITE.okta_grace), (Duration::from_mins(15), Duration::from_hours(1)));
     let [private, single, documentation] = site.trusted_proxies else { panic!("three blocks") };
     assert!(private.contains("10.9.8.7".parse().expect("an address")));
     assert!(single.contains("192.0.2.7".parse().expect("an address")));

@@ -2,6 +2,7 @@
 
 use super::Failed;
 use super::log::Lines;
+use crate::access;
 use crate::gateway::{Gateway, Outside};
 use crate::seal::Keys;
 use crate::server::{self, Running};
@@ -131,7 +132,7 @@ fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
         let mut ticks = tokio::time::interval(SWEEP);
         loop {
             ticks.tick().await;
-            sweeping.grants.sweep_streams().await;
+            sweeping.grants.sweep_streams(|grant| access::may_go_on(&sweeping, grant)).await;
         }
     });
 }

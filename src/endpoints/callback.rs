@@ -1,5 +1,6 @@
 //! `GET /auth/callback`: Okta sends the browser back (step 3 of `login`).
 
+use crate::clock::Timestamp;
 use crate::cookies::{Cookie, Kind};
 use crate::credential;
 use crate::decision::Head;
@@ -81,7 +82,7 @@ async fn end(
         Consented::Now => true,
         Consented::Before(subject) => *subject == signed_in.sub,
     };
-    let waiting = waiting(signed_in);
+    let waiting = waiting(signed_in, gateway.clock.now());
     if before {
         return Ok(login::finish(gateway, head, login.request, waiting).await?.by_redirect());
     }
@@ -90,10 +91,11 @@ async fn end(
     Ok(login::ask(gateway, login.request, Some(key), None))
 }
 
-fn waiting(signed_in: SignedIn) -> Waiting {
+fn waiting(signed_in: SignedIn, signed_in_at: Timestamp) -> Waiting {
     let user = User { sub: signed_in.sub, email: signed_in.email, groups: signed_in.groups };
     Waiting {
         subject: Subject::User(user),
+        signed_in_at,
         okta_refresh_token: signed_in.refresh_token.map(|token| token.expose().to_owned()),
     }
 }

@@ -23,6 +23,7 @@ const SITE: Site = Site {
     trusted_redirect_hosts: &[],
     advertise_iss: true,
     refresh_reuse: gateway_routes::RefreshReuse::Revoke,
+    okta_grace: Duration::from_hours(1),
     trusted_proxies: &[],
     limits: gateway_routes::Limits::DEFAULT,
     table: Table::new(&[], &[u16::MAX]),

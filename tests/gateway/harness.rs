@@ -95,10 +95,19 @@ impl World {
 
     /// The same, with its state kept there. Redis has a clock of its own, which goes on.
     pub(crate) async fn in_standing_time_on(keep: Keep, change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
+        Self::in_standing_time_with(OktaOptions::default(), keep, change).await
+    }
+
+    /// The same, with this Okta.
+    pub(crate) async fn in_standing_time_with(
+        options: OktaOptions,
+        keep: Keep,
+        change: impl FnOnce(SiteOf) -> SiteOf,
+    ) -> Self {
         let clock = Clock::manual(Clock::system().now());
         let okta = clock.clone();
         let time = Time::from_source(move || okta.now().seconds());
-        let options = OktaOptions { time, ..OktaOptions::default() };
+        let options = OktaOptions { time, ..options };
         Self::made((clock, options), keep, change).await
     }
 

@@ -22,6 +22,7 @@ mod nix;
 mod process;
 mod proxy;
 mod readme;
+mod recheck;
 mod refresh;
 mod registration;
 mod replicas;

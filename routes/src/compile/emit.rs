@@ -64,6 +64,7 @@ impl Rust<'_> {
         writeln!(f, "{}", strings(4, "trusted_redirect_hosts", site.trusted_redirect_hosts))?;
         writeln!(f, "    advertise_iss: {},", site.advertise_iss)?;
         writeln!(f, "    refresh_reuse: RefreshReuse::{:?},", site.refresh_reuse)?;
+        writeln!(f, "    okta_grace: {},", duration(site.okta_grace))?;
         writeln!(f, "{}", networks(site.trusted_proxies))?;
         writeln!(f, "{}", limits(&site.limits))?;
         writeln!(f, "    table: Table::new(&ROUTES, &SLOTS),")?;

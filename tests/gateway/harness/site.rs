@@ -35,6 +35,7 @@ impl SiteOf {
             trusted_redirect_hosts: &["claude.ai"],
             advertise_iss: true,
             refresh_reuse: RefreshReuse::Revoke,
+            okta_grace: Duration::from_hours(1),
             trusted_proxies: &[],
             limits: Limits::DEFAULT,
             table: Table::new(&[], &[u16::MAX]),

@@ -22,20 +22,13 @@ pub(super) const SITE: Keys = Keys {
         "trusted_redirect_hosts",
         "advertise_iss",
         "refresh_reuse",
+        "okta_grace",
         "trusted_proxies",
         "limits",
         "include",
         "proxies",
     ],
-    later: &[
-        "clients",
-        "registration",
-        "admin_listen",
-        "okta_grace",
-        "branding",
-        "admin_group",
-        "upstream_auth",
-    ],
+    later: &["clients", "registration", "admin_listen", "branding", "admin_group", "upstream_auth"],
     elsewhere: &[
         (&route::KEYS, "into an entry of `proxies:`"),
         (&OKTA, "below `okta:`"),
@@ -82,6 +75,7 @@ pub(crate) struct Definition {
     pub(crate) trusted_redirect_hosts: &'static [&'static str],
     pub(crate) advertise_iss: bool,
     pub(crate) refresh_reuse: RefreshReuse,
+    pub(crate) okta_grace: Duration,
     pub(crate) trusted_proxies: &'static [Network],
     pub(crate) limits: Limits,
     /// Where the other routes are.
@@ -124,6 +118,9 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
             .unwrap_or(CLIENT_HOSTS),
         advertise_iss: section.optional("advertise_iss", value::flag).unwrap_or(true),
         refresh_reuse: section.optional("refresh_reuse", text(refresh_reuse)).unwrap_or(RefreshReuse::Revoke),
+        okta_grace: section
+            .optional("okta_grace", written(within("0s"..="24h")))
+            .unwrap_or(Duration::from_hours(1)),
         trusted_proxies: section.optional("trusted_proxies", list(text(value::network))).unwrap_or_default(),
         limits: section.optional("limits", limits).unwrap_or(Limits::DEFAULT),
         include: Vec::new(),

@@ -35,6 +35,7 @@ pub const SITE: Site = Site {
     ],
     advertise_iss: true,
     refresh_reuse: RefreshReuse::Revoke,
+    okta_grace: Duration::from_hours(1),
     trusted_proxies: &[],
     limits: Limits {
         registrations: 300,

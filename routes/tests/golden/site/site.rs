@@ -31,6 +31,7 @@ pub const SITE: Site = Site {
     ],
     advertise_iss: false,
     refresh_reuse: RefreshReuse::Refuse,
+    okta_grace: Duration::from_mins(15),
     trusted_proxies: &[
         Network::v4([10, 0, 0, 0], 8),
         Network::v4([192, 0, 2, 7], 32),
@@ -45,7 +46,7 @@ pub const SITE: Site = Site {
         client_tokens: 5_000,
     },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "f6feb782ad68c548b3c374bdef8f72951863a72eff3ce5908e830c60f1ad3c12",
+    digest: "865e459706ef2be19ce6478337f1be4fc8c64aac5cbff18a8e9b511c38082c92",
 };
 
 const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];

@@ -1,0 +1,202 @@
+//! The user is re-checked at Okta before a refresh token rotates, told once.
+//!
+//! 1. Okta is asked at most once a minute about a grant, whether it answers or not. In between, what it said last
+//!    counts. A login is a check too.
+//! 2. One asks for all: whoever has the grant's lease, on whatever replica. The others wait for what it writes to
+//!    the grant. So Okta's refresh token is never sent twice at once, and racing refreshes go on together.
+//! 3. What Okta says is written to the grant in one step: its new refresh token, the user's groups, and the time.
+//! 4. Only Okta's `invalid_grant` ends the grant. Anything else is an outage: refreshes go on until `okta_grace`
+//!    after Okta last let the user in, and then are a 503, which costs no client its tokens.
+//!
+//! A client waits three seconds. The question goes on without it, so that a late answer is not lost, nor is the
+//! token in it. An answer that is lost all the same (the connection broke, this process died) may have rotated
+//! Okta's token: Okta takes the old one again for the grace period of its app, 60 seconds at the most, and later
+//! takes it for stolen, ends it and says `invalid_grant`. That ends the grant here too: one new sign-in, and never a
+//! user who is in without Okta's knowing. Nobody else ever had the lost token.
+
+use crate::clock::Timestamp;
+use crate::decision::Head;
+use crate::events::Audit;
+use crate::gateway::Gateway;
+use crate::grants::Grant;
+use crate::oauth::error::Refused;
+use crate::okta::{OktaError, Rechecked};
+use crate::reply::Failure;
+use crate::secret::Secret;
+use crate::store::Unavailable;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// Between two questions about one grant.
+const PAUSE: Duration = Duration::from_mins(1);
+/// How long a client waits for Okta.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often those who wait look whether the one who asks is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The first pause before Okta's new token is written again; each one is twice as long.
+const WRITE_AGAIN: Duration = Duration::from_millis(200);
+const WRITES: u32 = 5;
+
+/// What is known of the user of a grant.
+enum Standing {
+    /// Okta let them in, within the last minute.
+    Good,
+    /// Okta did not answer; it let them in at this time.
+    Unknown(Timestamp),
+    /// Okta does not let them in any more; the grant has been revoked.
+    Ended,
+}
+
+/// Re-checks the user of a grant that is to be refreshed.
+///
+/// # Errors
+/// `invalid_grant` when Okta does not let the user in any more; 503 when it has not answered for too long, or the
+/// store does not.
+pub async fn before_refresh(
+    gateway: &Arc<Gateway>,
+    head: &Head,
+    (id, grant): ([u8; 16], &Grant),
+) -> Result<(), Failure> {
+    let standing = match timeout(PATIENCE, settle(gateway, id)).await {
+        Ok(standing) => standing?,
+        Err(_) => Standing::Unknown(grant.checked_at),
+    };
+    match standing {
+        Standing::Good => Ok(()),
+        Standing::Unknown(since) if gateway.clock.now().since(since) < gateway.site.okta_grace => Ok(()),
+        Standing::Unknown(_) => Err(Failure::Unavailable(
+            "Okta has not been able to say for too long whether a user is still in".into(),
+        )),
+        Standing::Ended => {
+            let reason = "Okta does not let this user in any more";
+            let (user, client) = (&*grant.subject.user().sub, &*grant.client_name);
+            let (client_id, route) = (&*grant.client_id, &*grant.route);
+            Audit { user, client, client_id, route, reason, ..head.allowed("revocation") }.record();
+            Err(Refused::invalid_grant("Okta does not let this user in any more: sign in again").into())
+        }
+    }
+}
+
+/// Step 2: asks, or waits for the one who does.
+async fn settle(gateway: &Arc<Gateway>, id: [u8; 16]) -> Result<Standing, Unavailable> {
+    let holder = gateway.credentials.random();
+    loop {
+        let asking = Arc::clone(gateway);
+        // A task of its own: it goes on when this one has no more patience.
+        if let Some(asked) = gateway.on_control(async move { ask(&asking, id, holder).await }).await
+            && let Some(standing) = asked?
+        {
+            return Ok(standing);
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Asks Okta, unless what it said last still counts; `None` while somebody else is asking.
+async fn ask(gateway: &Gateway, id: [u8; 16], holder: [u8; 32]) -> Result<Option<Standing>, Unavailable> {
+    if let Some(standing) = known(gateway, id).await? {
+        return Ok(Some(standing));
+    }
+    if !gateway.grants.begin_check(id, holder).await? {
+        return Ok(None);
+    }
+    // The one who had the lease before may have been done just now.
+    let standing = match known(gateway, id).await {
+        Ok(None) => ask_okta(gateway, id).await,
+        Ok(Some(standing)) => Ok(standing),
+        Err(unavailable) => Err(unavailable),
+    };
+    if let Err(error) = gateway.grants.end_check(id, holder).await {
+        tracing::debug!(%error, "a lease was not given back: it ends by itself");
+    }
+    standing.map(Some)
+}
+
+/// Step 1. A grant that has ended needs no check: the rotation will say so.
+async fn known(gateway: &Gateway, id: [u8; 16]) -> Result<Option<Standing>, Unavailable> {
+    let Some(grant) = gateway.grants.read(id).await? else { return Ok(Some(Standing::Good)) };
+    let now = gateway.clock.now();
+    Ok(if now.since(grant.checked_at) < PAUSE {
+        Some(Standing::Good)
+    } else {
+        (now.since(grant.asked_at) < PAUSE).then_some(Standing::Unknown(grant.checked_at))
+    })
+}
+
+/// Steps 3 and 4, by the one who has the lease.
+async fn ask_okta(gateway: &Gateway, id: [u8; 16]) -> Result<Standing, Unavailable> {
+    let Some(grant) = gateway.grants.read(id).await? else { return Ok(Standing::Good) };
+    let Some(token) = &grant.okta_refresh_token else { return Ok(Standing::Good) };
+    let asked_at = gateway.clock.now();
+    match gateway.okta.recheck(&Secret::new(token.as_str()), &grant.subject.user().sub).await {
+        Ok(rechecked) => keep(gateway, id, (rechecked, asked_at)).await,
+        Err(OktaError::Refused { error, .. }) if error == "invalid_grant" => {
+            end(gateway, id, (token, asked_at)).await
+        }
+        Err(error) => unanswered(gateway, id, (error, asked_at)).await,
+    }
+}
+
+/// Okta let the user in. Its new token is written however often it takes, since there is no other copy.
+async fn keep(
+    gateway: &Gateway,
+    id: [u8; 16],
+    (rechecked, asked_at): (Rechecked, Timestamp),
+) -> Result<Standing, Unavailable> {
+    let Rechecked { refresh_token, groups } = rechecked;
+    let change = |grant: &mut Grant| {
+        grant.asked_at = asked_at;
+        if let Some(token) = &refresh_token {
+            grant.okta_refresh_token = Some(token.expose().to_owned());
+        }
+        if let Ok(groups) = &groups {
+            grant.checked_at = asked_at;
+            grant.subject.user_mut().groups.clone_from(groups);
+        }
+    };
+    let mut tries = 0;
+    let kept = loop {
+        match gateway.grants.amend(id, change).await {
+            Ok(kept) => break kept,
+            Err(unavailable) if tries == WRITES => {
+                tracing::error!(%unavailable, "what Okta said could not be kept: a user may have to sign in again");
+                return Err(unavailable);
+            }
+            Err(_) => sleep(WRITE_AGAIN * 2_u32.pow(tries)).await,
+        }
+        tries += 1;
+    };
+    Ok(match (groups, kept) {
+        (Err(error), Some(grant)) => {
+            tracing::warn!(%error, "Okta lets a user in, but does not tell their groups");
+            Standing::Unknown(grant.checked_at)
+        }
+        _ => Standing::Good,
+    })
+}
+
+/// Okta does not let the user in any more; or it spoke of a token that another replica has replaced meanwhile.
+async fn end(
+    gateway: &Gateway,
+    id: [u8; 16],
+    (token, asked_at): (&str, Timestamp),
+) -> Result<Standing, Unavailable> {
+    let Some(grant) = gateway.grants.read(id).await? else { return Ok(Standing::Good) };
+    if grant.okta_refresh_token.as_deref() != Some(token) {
+        let error = OktaError::Untrustworthy("it refused a token that had been replaced".into());
+        return unanswered(gateway, id, (error, asked_at)).await;
+    }
+    gateway.grants.revoke(id).await?;
+    Ok(Standing::Ended)
+}
+
+async fn unanswered(
+    gateway: &Gateway,
+    id: [u8; 16],
+    (error, asked_at): (OktaError, Timestamp),
+) -> Result<Standing, Unavailable> {
+    tracing::warn!(%error, "a user could not be re-checked");
+    let grant = gateway.grants.amend(id, |grant| grant.asked_at = asked_at).await?;
+    Ok(grant.map_or(Standing::Good, |grant| Standing::Unknown(grant.checked_at)))
+}
