@@ -6,6 +6,7 @@ use crate::limits::Kind;
 use crate::oauth::client::{AuthMethod, Client};
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
+use crate::oauth::registration_policy;
 use crate::oauth::token::ClaimedClient;
 use crate::reply::Failure;
 use http::header::AUTHORIZATION;
@@ -25,7 +26,9 @@ pub struct Known {
 /// `invalid_client`: clients register anew when they see it.
 #[expect(clippy::unused_async, reason = "metadata documents will be fetched here")]
 pub async fn resolve(gateway: &Gateway, client_id: &str) -> Result<Known, Failure> {
-    let client = gateway.credentials.open_client(client_id).ok_or_else(|| {
+    let registration = &gateway.site.registration;
+    let counts = |client: &Client| registration_policy::counts(registration, (client_id, client));
+    let client = gateway.credentials.open_client(client_id).filter(counts).ok_or_else(|| {
         Refused::invalid_client(
             "this gateway does not know the client: remove it in your MCP client and add it again",
         )

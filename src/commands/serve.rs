@@ -87,6 +87,7 @@ pub fn assemble(
     threads: NonZeroUsize,
 ) -> Result<Serving, Failed> {
     install_crypto();
+    check_time(site, &outside)?;
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")
@@ -99,6 +100,19 @@ pub fn assemble(
         .map_err(|error| format!("cannot listen on port {}: {error}", settings.port))?;
     tend(&control, &gateway);
     Ok(Serving { running, control })
+}
+
+/// A date that is still to come would end every registration at once, and those that clients make instead.
+fn check_time(site: &Site, outside: &Outside) -> Result<(), Failed> {
+    let now = outside.clock.now().seconds();
+    match site.registration.not_before {
+        Some(at) if at.seconds() > now => Err(Failed(
+            "registration.not_before of the compiled configuration lies in the future: build with an earlier moment, \
+             or correct this machine's clock"
+                .into(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// One crypto provider for all of TLS; a second call finds it installed.

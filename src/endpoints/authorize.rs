@@ -7,10 +7,11 @@ use crate::grants::Consented;
 use crate::limits::Kind;
 use crate::login;
 use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
+use crate::oauth::client::Client;
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
-use crate::oauth::redirect::Destination;
-use crate::oauth::scope;
+use crate::oauth::redirect::{Destination, RedirectUri};
+use crate::oauth::{registration_policy, scope};
 use crate::pages::{ErrorRedirect, Guidance, Problem};
 use crate::reply::{self, Failure};
 use bytes::Bytes;
@@ -28,8 +29,7 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
         Ok(known) => known,
         Err(failure) => return unknown_client(&head, failure.public()),
     };
-    let schemes = gateway.site.redirect_schemes;
-    let redirect_uri = match client.redirect(parameters.get("redirect_uri"), schemes) {
+    let redirect_uri = match redirect_uri(&gateway, &client, parameters.get("redirect_uri")) {
         Ok(redirect_uri) => redirect_uri,
         Err(refused) => return bad_redirect(&head, refused),
     };
@@ -52,6 +52,14 @@ async fn client(gateway: &Gateway, parameters: &Parameters) -> Result<Known, Fai
     let client_id =
         parameters.get("client_id").ok_or_else(|| Refused::invalid_client("client_id is missing"))?;
     clients::resolve(gateway, client_id).await
+}
+
+/// The redirect URI, by the rules of today: a registration may be older than they are.
+fn redirect_uri(gateway: &Gateway, client: &Client, asked: Option<&str>) -> Result<RedirectUri, Refused> {
+    let redirect_uri = client.redirect(asked, gateway.site.redirect_schemes)?;
+    registration_policy::admits(&gateway.site.registration, &redirect_uri)
+        .map_err(Refused::invalid_request)?;
+    Ok(redirect_uri)
 }
 
 async fn go_on(gateway: &Gateway, head: &Head, request: AuthorizationRequest) -> Response<Bytes> {

@@ -6,6 +6,7 @@ pub(crate) mod chance;
 pub(crate) mod drivers;
 pub(crate) mod ports;
 mod raw;
+mod rebuilt;
 mod replica;
 mod site;
 

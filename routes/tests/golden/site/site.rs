@@ -1,7 +1,8 @@
 // Compiled from config.yaml; change it there.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, Limits, Network, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
+    AuthorizationServer, Identity, Limits, Moment, Network, OktaSite, RefreshReuse, Registration, Route,
+    Site, Table, Target, Tokens,
 };
 use std::time::Duration;
 
@@ -32,6 +33,13 @@ pub const SITE: Site = Site {
     advertise_iss: false,
     refresh_reuse: RefreshReuse::Refuse,
     okta_grace: Duration::from_mins(15),
+    registration: Registration {
+        enabled: true,
+        redirect_hosts: &["claude.ai", "claude.com"],
+        local_clients: false,
+        denied: &["AbCdEfGhIjKl", "pVqVGhdc0XtL-n_w5f2N"],
+        not_before: Some(Moment::utc((2026, 11, 1), (6, 30, 0))),
+    },
     trusted_proxies: &[
         Network::v4([10, 0, 0, 0], 8),
         Network::v4([192, 0, 2, 7], 32),
@@ -46,7 +54,7 @@ pub const SITE: Site = Site {
         client_tokens: 5_000,
     },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "865e459706ef2be19ce6478337f1be4fc8c64aac5cbff18a8e9b511c38082c92",
+    digest: "b0f37e924622231bd3872a126fc4857b042249cf84986027cf96271fc6d0020a",
 };
 
 const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];
