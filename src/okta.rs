@@ -223,6 +223,11 @@ impl Okta {
         profile::groups_of(config, metadata, http, (claims.as_ref(), sub, &tokens.access_token)).await
     }
 
+    /// What the gateway's app is called at Okta.
+    pub fn client_id(&self) -> &str {
+        &self.0.config.client_id
+    }
+
     /// Whether Okta can be reached and says what it must.
     pub async fn probe(&self) -> Result<(), OktaError> {
         self.metadata().await.map(drop)

@@ -27,7 +27,7 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     }
     let Known { id: client_id, client } = match client(&gateway, &parameters).await {
         Ok(known) => known,
-        Err(failure) => return unknown_client(&head, failure.public()),
+        Err(failure) => return unknown_client(&gateway, &head, failure.public()),
     };
     let redirect_uri = match redirect_uri(&gateway, &client, parameters.get("redirect_uri")) {
         Ok(redirect_uri) => redirect_uri,
@@ -69,7 +69,7 @@ async fn go_on(gateway: &Gateway, head: &Head, request: AuthorizationRequest) ->
     let return_address = request.return_address();
     match login::start(gateway, request, Consented::Before(subject)).await {
         Ok((url, cookie)) => reply::with_cookie(reply::redirect(&url), &cookie),
-        Err(failure) => login::send_back(gateway, &return_address, failure),
+        Err(failure) => login::send_back(gateway, head, (&return_address, failure)),
     }
 }
 
@@ -107,29 +107,53 @@ fn send_back_unasked(gateway: &Gateway, to: &ReturnAddress, refused: &Refused) -
     reply::html(StatusCode::BAD_REQUEST, page.page())
 }
 
-fn unknown_client(head: &Head, refused: Refused) -> Response<Bytes> {
-    never_redirected(head, refused, "This app has to connect again", Guidance::RegisterAgain)
+fn unknown_client(gateway: &Gateway, head: &Head, refused: Refused) -> Response<Bytes> {
+    let words = if gateway.site.registration.enabled {
+        Words {
+            title: "This app has to connect again",
+            what_happened: "It still uses a registration that this gateway does not know, or that does not count any \
+                            more.",
+            what_to_do: Guidance::RegisterAgain,
+        }
+    } else {
+        Words {
+            title: "This app is not known here",
+            what_happened: "This gateway does not know the app, and does not let apps register themselves.",
+            what_to_do: Guidance::Text("Ask your administrator which apps you can use with it."),
+        }
+    };
+    never_redirected(head, refused, words)
 }
 
 fn bad_redirect(head: &Head, refused: Refused) -> Response<Bytes> {
-    never_redirected(
-        head,
-        refused,
-        "This app wants to be answered at another address",
-        Guidance::RegisterAgain,
-    )
+    let words = Words {
+        title: "This app wants to be answered at another address",
+        what_happened: "It asked for your approval to be sent to an address that it has not registered, or that this \
+                        gateway does not allow. Nothing was sent.",
+        what_to_do: Guidance::RegisterAgain,
+    };
+    never_redirected(head, refused, words)
+}
+
+/// What a person reads, where a program reads the refusal.
+#[derive(Clone, Copy)]
+struct Words {
+    title: &'static str,
+    what_happened: &'static str,
+    what_to_do: Guidance<'static>,
 }
 
 /// 400 for all clients: `FastMCP` takes anything else but a redirect for a broken server. A page for a browser,
 /// JSON for a program that looks before it opens one; never for a script (OAuth 2.1 §3.1 forbids CORS here).
-fn never_redirected(head: &Head, refused: Refused, title: &str, what_to_do: Guidance<'_>) -> Response<Bytes> {
-    head.refused("authorization", &refused.to_string()).record();
+fn never_redirected(head: &Head, refused: Refused, words: Words) -> Response<Bytes> {
+    let detail = refused.to_string();
+    head.refused("authorization", &detail).record();
     if !reply::wants_page(head) {
         let mut response = reply::refused(Failure::Refused(refused));
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;
     }
-    let request_id = &head.request_id;
-    let page = Problem { title, what_happened: &refused.description, what_to_do, request_id };
+    let Words { title, what_happened, what_to_do } = words;
+    let page = Problem { title, what_happened, what_to_do, detail: &detail, request_id: &head.request_id };
     reply::html(StatusCode::BAD_REQUEST, page.page())
 }

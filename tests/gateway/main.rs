@@ -10,6 +10,7 @@ mod authorization;
 mod chromium;
 mod clients;
 mod conformance;
+mod dead_ends;
 mod discovery;
 mod docs;
 mod full_disk;
