@@ -36,7 +36,7 @@ pub enum Outage {
     Garbage,
     /// What is asked is done at once, and answered this much later.
     Late(Duration),
-    /// What is asked is done, and the answer breaks off before its end.
+    /// What is asked is done, and the connection breaks instead of an answer.
     Lost,
 }
 
