@@ -24,6 +24,7 @@ use crate::okta::{OktaError, Rechecked};
 use crate::reply::Failure;
 use crate::secret::Secret;
 use crate::store::Unavailable;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -58,7 +59,14 @@ pub async fn before_refresh(
     head: &Head,
     (id, grant): ([u8; 16], &Grant),
 ) -> Result<(), Failure> {
-    let standing = match timeout(PATIENCE, settle(gateway, id)).await {
+    let check = Arc::new(Check {
+        gateway: Arc::clone(gateway),
+        id,
+        holder: gateway.credentials.random(),
+        request_id: head.request_id.clone(),
+        address: head.address,
+    });
+    let standing = match timeout(PATIENCE, check.settle()).await {
         Ok(standing) => standing?,
         Err(_) => Standing::Unknown(grant.checked_at),
     };
@@ -69,134 +77,147 @@ pub async fn before_refresh(
             "Okta has not been able to say for too long whether a user is still in".into(),
         )),
         Standing::Ended => {
-            let reason = "Okta does not let this user in any more";
-            let (user, client) = (&*grant.subject.user().sub, &*grant.client_name);
-            let (client_id, route) = (&*grant.client_id, &*grant.route);
-            Audit { user, client, client_id, route, reason, ..head.allowed("revocation") }.record();
             Err(Refused::invalid_grant("Okta does not let this user in any more: sign in again").into())
         }
     }
 }
 
-/// Step 2: asks, or waits for the one who does.
-async fn settle(gateway: &Arc<Gateway>, id: [u8; 16]) -> Result<Standing, Unavailable> {
-    let holder = gateway.credentials.random();
-    loop {
-        let asking = Arc::clone(gateway);
-        // A task of its own: it goes on when this one has no more patience.
-        if let Some(asked) = gateway.on_control(async move { ask(&asking, id, holder).await }).await
-            && let Some(standing) = asked?
-        {
-            return Ok(standing);
-        }
-        sleep(LOOK_AGAIN).await;
-    }
-}
-
-/// Asks Okta, unless what it said last still counts; `None` while somebody else is asking.
-async fn ask(gateway: &Gateway, id: [u8; 16], holder: [u8; 32]) -> Result<Option<Standing>, Unavailable> {
-    if let Some(standing) = known(gateway, id).await? {
-        return Ok(Some(standing));
-    }
-    if !gateway.grants.begin_check(id, holder).await? {
-        return Ok(None);
-    }
-    // The one who had the lease before may have been done just now.
-    let standing = match known(gateway, id).await {
-        Ok(None) => ask_okta(gateway, id).await,
-        Ok(Some(standing)) => Ok(standing),
-        Err(unavailable) => Err(unavailable),
-    };
-    if let Err(error) = gateway.grants.end_check(id, holder).await {
-        tracing::debug!(%error, "a lease was not given back: it ends by itself");
-    }
-    standing.map(Some)
-}
-
-/// Step 1. A grant that has ended needs no check: the rotation will say so.
-async fn known(gateway: &Gateway, id: [u8; 16]) -> Result<Option<Standing>, Unavailable> {
-    let Some(grant) = gateway.grants.read(id).await? else { return Ok(Some(Standing::Good)) };
-    let now = gateway.clock.now();
-    Ok(if now.since(grant.checked_at) < PAUSE {
-        Some(Standing::Good)
-    } else {
-        (now.since(grant.asked_at) < PAUSE).then_some(Standing::Unknown(grant.checked_at))
-    })
-}
-
-/// Steps 3 and 4, by the one who has the lease.
-async fn ask_okta(gateway: &Gateway, id: [u8; 16]) -> Result<Standing, Unavailable> {
-    let Some(grant) = gateway.grants.read(id).await? else { return Ok(Standing::Good) };
-    let Some(token) = &grant.okta_refresh_token else { return Ok(Standing::Good) };
-    let asked_at = gateway.clock.now();
-    match gateway.okta.recheck(&Secret::new(token.as_str()), &grant.subject.user().sub).await {
-        Ok(rechecked) => keep(gateway, id, (rechecked, asked_at)).await,
-        Err(OktaError::Refused { error, .. }) if error == "invalid_grant" => {
-            end(gateway, id, (token, asked_at)).await
-        }
-        Err(error) => unanswered(gateway, id, (error, asked_at)).await,
-    }
-}
-
-/// Okta let the user in. Its new token is written however often it takes, since there is no other copy.
-async fn keep(
-    gateway: &Gateway,
+/// One refresh that waits, and all that its question needs when it goes on without it.
+struct Check {
+    gateway: Arc<Gateway>,
     id: [u8; 16],
-    (rechecked, asked_at): (Rechecked, Timestamp),
-) -> Result<Standing, Unavailable> {
-    let Rechecked { refresh_token, groups } = rechecked;
-    let change = |grant: &mut Grant| {
-        grant.asked_at = asked_at;
-        if let Some(token) = &refresh_token {
-            grant.okta_refresh_token = Some(token.expose().to_owned());
-        }
-        if let Ok(groups) = &groups {
-            grant.checked_at = asked_at;
-            grant.subject.user_mut().groups.clone_from(groups);
-        }
-    };
-    let mut tries = 0;
-    let kept = loop {
-        match gateway.grants.amend(id, change).await {
-            Ok(kept) => break kept,
-            Err(unavailable) if tries == WRITES => {
-                tracing::error!(%unavailable, "what Okta said could not be kept: a user may have to sign in again");
-                return Err(unavailable);
+    /// Names this one among those who want the lease.
+    holder: [u8; 32],
+    request_id: String,
+    address: IpAddr,
+}
+
+impl Check {
+    /// Step 2: asks, or waits for the one who does.
+    async fn settle(self: &Arc<Self>) -> Result<Standing, Unavailable> {
+        loop {
+            let asking = Arc::clone(self);
+            // A task of its own: it goes on when this one has no more patience.
+            if let Some(asked) = self.gateway.on_control(async move { asking.ask().await }).await
+                && let Some(standing) = asked?
+            {
+                return Ok(standing);
             }
-            Err(_) => sleep(WRITE_AGAIN * 2_u32.pow(tries)).await,
+            sleep(LOOK_AGAIN).await;
         }
-        tries += 1;
-    };
-    Ok(match (groups, kept) {
-        (Err(error), Some(grant)) => {
-            tracing::warn!(%error, "Okta lets a user in, but does not tell their groups");
-            Standing::Unknown(grant.checked_at)
-        }
-        _ => Standing::Good,
-    })
-}
-
-/// Okta does not let the user in any more; or it spoke of a token that another replica has replaced meanwhile.
-async fn end(
-    gateway: &Gateway,
-    id: [u8; 16],
-    (token, asked_at): (&str, Timestamp),
-) -> Result<Standing, Unavailable> {
-    let Some(grant) = gateway.grants.read(id).await? else { return Ok(Standing::Good) };
-    if grant.okta_refresh_token.as_deref() != Some(token) {
-        let error = OktaError::Untrustworthy("it refused a token that had been replaced".into());
-        return unanswered(gateway, id, (error, asked_at)).await;
     }
-    gateway.grants.revoke(id).await?;
-    Ok(Standing::Ended)
-}
 
-async fn unanswered(
-    gateway: &Gateway,
-    id: [u8; 16],
-    (error, asked_at): (OktaError, Timestamp),
-) -> Result<Standing, Unavailable> {
-    tracing::warn!(%error, "a user could not be re-checked");
-    let grant = gateway.grants.amend(id, |grant| grant.asked_at = asked_at).await?;
-    Ok(grant.map_or(Standing::Good, |grant| Standing::Unknown(grant.checked_at)))
+    /// Asks Okta, unless what it said last still counts; `None` while somebody else is asking.
+    async fn ask(&self) -> Result<Option<Standing>, Unavailable> {
+        if let Some(standing) = self.known().await? {
+            return Ok(Some(standing));
+        }
+        let grants = &self.gateway.grants;
+        if !grants.begin_check(self.id, self.holder).await? {
+            return Ok(None);
+        }
+        // The one who had the lease before may have been done just now.
+        let standing = match self.known().await {
+            Ok(None) => self.ask_okta().await,
+            Ok(Some(standing)) => Ok(standing),
+            Err(unavailable) => Err(unavailable),
+        };
+        if let Err(error) = grants.end_check(self.id, self.holder).await {
+            tracing::debug!(%error, "a lease was not given back: it ends by itself");
+        }
+        standing.map(Some)
+    }
+
+    /// Step 1. A grant that has ended needs no check: the rotation will say so.
+    async fn known(&self) -> Result<Option<Standing>, Unavailable> {
+        let Some(grant) = self.grant().await? else { return Ok(Some(Standing::Good)) };
+        let now = self.gateway.clock.now();
+        Ok(if now.since(grant.checked_at) < PAUSE {
+            Some(Standing::Good)
+        } else {
+            (now.since(grant.asked_at) < PAUSE).then_some(Standing::Unknown(grant.checked_at))
+        })
+    }
+
+    /// Steps 3 and 4, by the one who has the lease.
+    async fn ask_okta(&self) -> Result<Standing, Unavailable> {
+        let Some(grant) = self.grant().await? else { return Ok(Standing::Good) };
+        let Some(token) = &grant.okta_refresh_token else { return Ok(Standing::Good) };
+        let asked_at = self.gateway.clock.now();
+        let user = &grant.subject.user().sub;
+        match self.gateway.okta.recheck(&Secret::new(token.as_str()), user).await {
+            Ok(rechecked) => self.keep(rechecked, asked_at).await,
+            Err(OktaError::Refused { error, .. }) if error == "invalid_grant" => {
+                self.end(token, asked_at).await
+            }
+            Err(error) => self.unanswered(&error, asked_at).await,
+        }
+    }
+
+    /// Okta let the user in. Its new token is written again when the store fails, since there is no other copy.
+    async fn keep(&self, rechecked: Rechecked, asked_at: Timestamp) -> Result<Standing, Unavailable> {
+        let Rechecked { refresh_token, groups } = rechecked;
+        let change = |grant: &mut Grant| {
+            grant.asked_at = asked_at;
+            if let Some(token) = &refresh_token {
+                grant.okta_refresh_token = Some(token.expose().to_owned());
+            }
+            if let Ok(groups) = &groups {
+                grant.checked_at = asked_at;
+                grant.subject.user_mut().groups.clone_from(groups);
+            }
+        };
+        let mut tries = 0;
+        let kept = loop {
+            match self.gateway.grants.amend(self.id, change).await {
+                Ok(kept) => break kept,
+                Err(unavailable) if tries == WRITES => {
+                    tracing::error!(%unavailable, "what Okta said could not be kept: a user may have to sign in again");
+                    return Err(unavailable);
+                }
+                Err(_) => sleep(WRITE_AGAIN * 2_u32.pow(tries)).await,
+            }
+            tries += 1;
+        };
+        Ok(match (groups, kept) {
+            (Err(error), Some(grant)) => {
+                tracing::warn!(%error, "Okta lets a user in, but does not tell their groups");
+                Standing::Unknown(grant.checked_at)
+            }
+            _ => Standing::Good,
+        })
+    }
+
+    /// Okta does not let the user in any more; or it spoke of a token that another replica has replaced meanwhile.
+    async fn end(&self, token: &str, asked_at: Timestamp) -> Result<Standing, Unavailable> {
+        let Some(grant) = self.grant().await? else { return Ok(Standing::Good) };
+        if grant.okta_refresh_token.as_deref() != Some(token) {
+            let error = OktaError::Untrustworthy("it refused a token that had been replaced".into());
+            return self.unanswered(&error, asked_at).await;
+        }
+        self.gateway.grants.revoke(self.id).await?;
+        Audit {
+            event: "revocation",
+            request_id: &self.request_id,
+            address: Some(self.address),
+            user: &grant.subject.user().sub,
+            client: &grant.client_name,
+            client_id: &grant.client_id,
+            route: &grant.route,
+            reason: "Okta does not let this user in any more",
+            ..Audit::default()
+        }
+        .record();
+        Ok(Standing::Ended)
+    }
+
+    async fn unanswered(&self, error: &OktaError, asked_at: Timestamp) -> Result<Standing, Unavailable> {
+        tracing::warn!(%error, "a user could not be re-checked");
+        let grant = self.gateway.grants.amend(self.id, |grant| grant.asked_at = asked_at).await?;
+        Ok(grant.map_or(Standing::Good, |grant| Standing::Unknown(grant.checked_at)))
+    }
+
+    async fn grant(&self) -> Result<Option<Arc<Grant>>, Unavailable> {
+        self.gateway.grants.read(self.id).await
+    }
 }

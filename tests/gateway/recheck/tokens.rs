@@ -1,6 +1,6 @@
 //! Okta's own refresh token: the gateway has the one copy of it, which Okta may replace at each use.
 
-use super::{MINUTE, asked, strict};
+use super::{MINUTE, asked, call, strict};
 use crate::harness::{Keep, World};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::Login;
@@ -70,4 +70,18 @@ async fn an_id_token_that_fails_its_checks_is_an_outage_and_the_new_token_beside
     world.okta.id_token_fault(None);
     world.clock.advance(MINUTE);
     client.refresh(&token).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_okta_that_comes_late_ends_the_grant_all_the_same() {
+    let world = World::in_standing_time_with(strict(), Keep::Embedded, |site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    world.okta.suspend("alice");
+    world.okta.outage_at("/v1/token", Outage::Late(Duration::from_secs(4)));
+    world.clock.advance(MINUTE);
+    let tokens = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+    let refused = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap_err().to_string();
+    assert!(refused.starts_with("invalid_grant"), "it waits for the one who still asks: {refused}");
+    assert_eq!(call(&world, &tokens.access_token).await, 401);
+    assert_eq!(asked(&world), 1);
 }
