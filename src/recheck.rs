@@ -33,8 +33,9 @@ use tokio::time::{sleep, timeout};
 const PAUSE: Duration = Duration::from_mins(1);
 /// How long a client waits for Okta.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How often those who wait look whether the one who asks is done.
+/// When those who wait first look whether the one who asks is done; each pause is twice as long as the one before.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 /// The first pause before Okta's new token is written again; each one is twice as long.
 const WRITE_AGAIN: Duration = Duration::from_millis(200);
 const WRITES: u32 = 5;
@@ -95,6 +96,7 @@ struct Check {
 impl Check {
     /// Step 2: asks, or waits for the one who does.
     async fn settle(self: &Arc<Self>) -> Result<Standing, Unavailable> {
+        let mut pause = LOOK_AGAIN;
         loop {
             let asking = Arc::clone(self);
             // A task of its own: it goes on when this one has no more patience.
@@ -103,7 +105,8 @@ impl Check {
             {
                 return Ok(standing);
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 

@@ -208,14 +208,6 @@ impl World {
         self.folder.path().join("data")
     }
 
-    /// Why the gateway does not start.
-    pub(crate) fn refusal(&self) -> String {
-        // What is left of the attempt must not be dropped among tasks.
-        let port = self.port.to_string();
-        let tried = || self.try_to_assemble(&port).err().unwrap().0;
-        std::thread::scope(|threads| threads.spawn(tried).join().unwrap())
-    }
-
     fn assemble(&self, port: &str) -> Serving {
         self.try_to_assemble(port).unwrap()
     }

@@ -1,4 +1,4 @@
-//! The same gateway, built from another site: its URL, its state and its secrets stay.
+//! The same gateway, built from another site: its URL, its state and its secrets stay. And why one does not start.
 
 use super::World;
 use gateway_routes::Site;
@@ -11,7 +11,15 @@ impl World {
         self.up();
     }
 
-    /// Why such a gateway does not start.
+    /// Why the gateway does not start.
+    pub(crate) fn refusal(&self) -> String {
+        // What is left of the attempt must not be dropped among tasks.
+        let port = self.port.to_string();
+        let tried = || self.try_to_assemble(&port).err().unwrap().0;
+        std::thread::scope(|threads| threads.spawn(tried).join().unwrap())
+    }
+
+    /// Why a gateway of another site does not start.
     pub(crate) async fn does_not_start(&mut self, change: impl FnOnce(&mut Site)) -> String {
         self.down().await;
         let changed = changed(self.site, change);
