@@ -143,8 +143,7 @@ fn check_policy(
         audit_refusal(head, route, "a scope is missing");
         return Err(challenge(gateway, &head.parts, route, Reason::InsufficientScope));
     }
-    let groups = &grant.subject.user().groups;
-    if route.groups.is_empty() || route.groups.iter().any(|group| groups.iter().any(|had| had == group)) {
+    if is_member(route, grant) {
         return Ok(());
     }
     audit_refusal(head, route, "the user is in none of the route's groups");
@@ -155,6 +154,16 @@ fn check_policy(
         route.name
     );
     Err(error(StatusCode::FORBIDDEN, &what))
+}
+
+/// Whether policy still lets a grant do what its open streams do.
+pub fn may_go_on(gateway: &Gateway, grant: &Grant) -> bool {
+    gateway.site.table.find(&grant.route).is_some_and(|found| is_member(found.route, grant))
+}
+
+fn is_member(route: &Route, grant: &Grant) -> bool {
+    let groups = &grant.subject.user().groups;
+    route.groups.is_empty() || route.groups.iter().any(|group| groups.iter().any(|had| had == group))
 }
 
 fn identity(route: &Route, grant: &Grant) -> Option<Identity> {

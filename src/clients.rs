@@ -12,6 +12,7 @@ use crate::oauth::client_metadata;
 use crate::oauth::client_proof::{ClaimedClient, Proof};
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
+use crate::oauth::registration_policy;
 use crate::reply::Failure;
 use http::header::AUTHORIZATION;
 use std::sync::Arc;
@@ -53,7 +54,9 @@ pub async fn resolve(
 }
 
 fn registered(gateway: &Gateway, client_id: &str) -> Result<Client, Refused> {
-    gateway.credentials.open_client(client_id).ok_or_else(|| {
+    let registration = &gateway.site.registration;
+    let counts = |client: &Client| registration_policy::counts(registration, (client_id, client));
+    gateway.credentials.open_client(client_id).filter(counts).ok_or_else(|| {
         Refused::invalid_client(
             "this gateway does not know the client: remove it in your MCP client and add it again",
         )

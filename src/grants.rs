@@ -1,11 +1,13 @@
 //! Grants: one user's approval of one client for one route. What is made, kept alive, rotated and revoked, and
 //! the open streams that end with it.
 
+mod changes;
 mod liveness;
 mod pending;
 mod records;
 mod streams;
 
+pub use changes::Presented;
 pub use liveness::Alive;
 pub use pending::{Code, Consented, LOGIN_TTL, Login, Waiting};
 pub use records::{Grant, Subject, User};

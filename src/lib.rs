@@ -14,7 +14,8 @@
 //! 6. [`grants`]: one user's approval of one client for one route, alive or not; [`limits`]: how often who may ask.
 //! 7. [`gateway`], all that a request may need; [`decision`], what can be done with one; [`reply`] and
 //!    [`cookies`], how answers look.
-//! 8. [`clients`], who a client is; [`access`], who may call what; [`login`], one login told once.
+//! 8. [`clients`], who a client is; [`access`], who may call what; [`login`], one login told once; [`recheck`],
+//!    whether Okta still lets the user in.
 //! 9. [`endpoints`], one a file; [`server`], which composes them with warp and serves; [`commands`].
 
 pub mod clock;
@@ -49,6 +50,7 @@ pub mod reply;
 pub mod access;
 pub mod clients;
 pub mod login;
+pub mod recheck;
 
 pub mod endpoints;
 

@@ -158,6 +158,7 @@ pub async fn finish(
         request,
         scopes,
         subject: signed_in.subject,
+        signed_in_at: signed_in.signed_in_at,
         okta_refresh_token: signed_in.okta_refresh_token,
         grant: gateway.credentials.random(),
     };
@@ -186,7 +187,7 @@ impl Finished {
 
 /// Sends the browser to the client's redirect URI: at once, or by a page where a person stays behind, because a
 /// private scheme opens a program and leaves the browser where it was.
-fn send(to: &ReturnAddress, url: &str, outcome: Outcome) -> Response<Bytes> {
+fn send(to: &ReturnAddress, url: &str, outcome: Outcome<'_>) -> Response<Bytes> {
     let destination = to.redirect_uri.destination();
     if matches!(destination, Destination::PrivateScheme(_)) {
         return leave(url, destination.label(), outcome);
@@ -196,32 +197,45 @@ fn send(to: &ReturnAddress, url: &str, outcome: Outcome) -> Response<Bytes> {
 
 /// A same-origin page that navigates on: Chromium holds the whole redirect chain of a form against the page's
 /// `form-action`, so a form is never answered with a redirect.
-pub fn leave(url: &str, destination: &str, outcome: Outcome) -> Response<Bytes> {
+pub fn leave(url: &str, destination: &str, outcome: Outcome<'_>) -> Response<Bytes> {
     reply::html(StatusCode::OK, Leaving { to: url, destination, outcome }.page())
 }
 
-/// Sends a refusal back to the client, to a browser that came by a link or a redirect.
-pub fn send_back(gateway: &Gateway, to: &ReturnAddress, failure: Failure) -> Response<Bytes> {
-    send(to, &to.refusal(&failure.public(), gateway.iss()), Outcome::Failed)
+/// Sends a failure back to the client, to a browser that came by a link or a redirect.
+pub fn send_back(
+    gateway: &Gateway,
+    head: &Head,
+    (to, failure): (&ReturnAddress, Failure),
+) -> Response<Bytes> {
+    let refused = failure.public();
+    send(to, &to.refusal(&refused, gateway.iss()), failed(head, &refused))
 }
 
-/// Sends a refusal back to the client, to a browser that came by our form.
+/// Sends a failure back to the client, to a browser that came by our form.
 pub fn send_back_by_page(
     gateway: &Gateway,
-    to: &ReturnAddress,
-    failure: Failure,
-    outcome: Outcome,
+    head: &Head,
+    (to, failure): (&ReturnAddress, Failure),
 ) -> Response<Bytes> {
-    let url = to.refusal(&failure.public(), gateway.iss());
-    leave(&url, to.redirect_uri.destination().label(), outcome)
+    let refused = failure.public();
+    let url = to.refusal(&refused, gateway.iss());
+    leave(&url, to.redirect_uri.destination().label(), failed(head, &refused))
+}
+
+fn failed<'a>(head: &'a Head, refused: &'a Refused) -> Outcome<'a> {
+    Outcome::Failed { why: &refused.description, request_id: &head.request_id }
 }
 
 /// A dead end that ends well: what happened, and that connecting once more helps.
 pub fn start_again(head: &Head, status: StatusCode, what_happened: &str) -> Response<Bytes> {
     head.refused("login", what_happened).record();
-    let request_id = &head.request_id;
-    let page =
-        Problem { title: "Please start again", what_happened, what_to_do: Guidance::StartAgain, request_id };
+    let page = Problem {
+        title: "Please start again",
+        what_happened,
+        what_to_do: Guidance::StartAgain,
+        detail: "",
+        request_id: &head.request_id,
+    };
     reply::html(status, page.page())
 }
 

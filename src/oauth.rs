@@ -13,6 +13,7 @@ pub mod parameters;
 pub mod pkce;
 pub mod redirect;
 pub mod registration;
+pub mod registration_policy;
 pub mod resource;
 pub mod scope;
 pub mod token;

@@ -26,8 +26,6 @@ use url::Url;
 
 /// All that one call to Okta may take.
 const CALL: Duration = Duration::from_secs(5);
-/// A re-check stands before a refresh that a client waits for.
-const RECHECK: Duration = Duration::from_secs(3);
 
 /// Okta's issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,10 +136,10 @@ pub struct SignedIn {
 /// A user who may still use the app.
 #[derive(Debug)]
 pub struct Rechecked {
-    /// The new refresh token, when Okta rotates them.
+    /// The refresh token that counts from now on, when Okta rotates them; to be kept whatever became of the groups.
     pub refresh_token: Option<Secret>,
-    /// The user's groups, when Okta tells them again.
-    pub groups: Option<Vec<String>>,
+    /// The user's groups now; none when Okta tells none.
+    pub groups: Result<Vec<String>, OktaError>,
 }
 
 /// We as Okta's client; clones share what was discovered.
@@ -195,21 +193,39 @@ impl Okta {
         within(CALL, self.redeem(code, login)).await
     }
 
-    /// Asks Okta whether the user may still use the app, by using the refresh token.
-    pub async fn recheck(&self, refresh_token: &Secret) -> Result<Rechecked, OktaError> {
-        within(RECHECK, async {
-            let metadata = self.metadata().await?;
-            let tokens = tokens::refresh(&self.0.config, &metadata, &self.0.http, refresh_token).await?;
-            let groups = match &tokens.id_token {
-                Some(id_token) => {
-                    let claims = self.verify(&metadata, id_token, None).await?;
-                    profile::groups(&claims, &self.0.config.groups_claim)
-                }
-                None => None,
-            };
-            Ok(Rechecked { refresh_token: tokens.refresh_token, groups })
-        })
-        .await
+    /// Asks Okta whether this user may still use the app, by using the refresh token. Takes three calls at the most,
+    /// each bounded; who cannot wait for that goes on without the answer, which must be kept all the same.
+    ///
+    /// # Errors
+    /// Okta did not answer, or said no: it has not rotated the token.
+    pub async fn recheck(&self, refresh_token: &Secret, sub: &str) -> Result<Rechecked, OktaError> {
+        let metadata = self.metadata().await?;
+        let tokens = tokens::refresh(&self.0.config, &metadata, &self.0.http, refresh_token).await?;
+        let groups = within(CALL, self.groups_now(&metadata, &tokens, sub)).await;
+        Ok(Rechecked { refresh_token: tokens.refresh_token, groups })
+    }
+
+    /// The groups, told as at a login; the ID token must be about the same user (OIDC Core §12.2).
+    async fn groups_now(
+        &self,
+        metadata: &Metadata,
+        tokens: &tokens::Tokens,
+        sub: &str,
+    ) -> Result<Vec<String>, OktaError> {
+        let claims = match &tokens.id_token {
+            Some(id_token) => Some(self.verify(metadata, id_token, None).await?),
+            None => None,
+        };
+        if claims.as_ref().is_some_and(|claims| claims.str("sub") != Some(sub)) {
+            return Err(OktaError::Untrustworthy("the ID token of the refresh is about another user".into()));
+        }
+        let Inner { config, http, .. } = &*self.0;
+        profile::groups_of(config, metadata, http, (claims.as_ref(), sub, &tokens.access_token)).await
+    }
+
+    /// What the gateway's app is called at Okta.
+    pub fn client_id(&self) -> &str {
+        &self.0.config.client_id
     }
 
     /// Whether Okta can be reached and says what it must.

@@ -121,6 +121,7 @@ pub fn too_many(head: &Head, too_many: TooMany) -> Response<Bytes> {
         title: "Please wait a moment",
         what_happened: "There were too many requests from your network in the last minute.",
         what_to_do: pages::Guidance::Text("Wait a minute, then reload this page."),
+        detail: "",
         request_id: &head.request_id,
     };
     let mut response = html(StatusCode::TOO_MANY_REQUESTS, page.page());

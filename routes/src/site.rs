@@ -1,6 +1,6 @@
 //! What one environment is.
 
-use crate::{Network, Table};
+use crate::{Moment, Network, Table};
 use std::time::Duration;
 
 /// One compiled configuration. A value that the file pins is `Some`; the environment fills in the rest.
@@ -28,6 +28,10 @@ pub struct Site {
     pub advertise_iss: bool,
     /// What the use of an older refresh token does.
     pub refresh_reuse: RefreshReuse,
+    /// How long after Okta last let the user in a refresh goes on while Okta does not answer.
+    pub okta_grace: Duration,
+    /// Who may register itself, and whose registration still counts.
+    pub registration: Registration,
     /// Proxies in front of the gateway, which are believed about who asks (`X-Forwarded-For`).
     pub trusted_proxies: &'static [Network],
     /// How often who may ask for what.
@@ -69,6 +73,27 @@ pub enum RefreshReuse {
     Revoke,
     /// Is refused, and nothing else.
     Refuse,
+}
+
+/// Who may register itself (RFC 7591), and whose registration still counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registration {
+    /// Whether clients may register themselves. Those that have done so go on.
+    pub enabled: bool,
+    /// The only hosts that their redirect URIs may name; empty for any.
+    pub redirect_hosts: &'static [&'static str],
+    /// Whether programs on people's own computers may: those with redirect URIs on loopback or of a private scheme.
+    pub local_clients: bool,
+    /// Registrations that do not count any more, by the beginning of their client ids.
+    pub denied: &'static [&'static str],
+    /// Registrations from before that do not count any more.
+    pub not_before: Option<Moment>,
+}
+
+impl Registration {
+    /// Everyone, as MCP clients expect.
+    pub const DEFAULT: Self =
+        Self { enabled: true, redirect_hosts: &[], local_clients: true, denied: &[], not_before: None };
 }
 
 /// Requests a minute. Each limit counts one address, an IPv6 one by its first 64 bits; those of a client count one

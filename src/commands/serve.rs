@@ -2,6 +2,7 @@
 
 use super::Failed;
 use super::log::Lines;
+use crate::access;
 use crate::gateway::{Gateway, Outside};
 use crate::seal::Keys;
 use crate::server::{self, Running};
@@ -86,6 +87,7 @@ pub fn assemble(
     threads: NonZeroUsize,
 ) -> Result<Serving, Failed> {
     install_crypto();
+    check_time(site, &outside)?;
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")
@@ -98,6 +100,19 @@ pub fn assemble(
         .map_err(|error| format!("cannot listen on port {}: {error}", settings.port))?;
     tend(&control, &gateway);
     Ok(Serving { running, control })
+}
+
+/// A date that is still to come would end every registration at once, and those that clients make instead.
+fn check_time(site: &Site, outside: &Outside) -> Result<(), Failed> {
+    let now = outside.clock.now().seconds();
+    match site.registration.not_before {
+        Some(at) if at.seconds() > now => Err(Failed(
+            "registration.not_before of the compiled configuration lies in the future: build with an earlier moment, \
+             or correct this machine's clock"
+                .into(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// One crypto provider for all of TLS; a second call finds it installed.
@@ -131,7 +146,7 @@ fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
         let mut ticks = tokio::time::interval(SWEEP);
         loop {
             ticks.tick().await;
-            sweeping.grants.sweep_streams().await;
+            sweeping.grants.sweep_streams(|grant| access::may_go_on(&sweeping, grant)).await;
         }
     });
 }

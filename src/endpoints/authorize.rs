@@ -10,8 +10,8 @@ use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
 use crate::oauth::client_metadata;
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
-use crate::oauth::redirect::Destination;
-use crate::oauth::scope;
+use crate::oauth::redirect::{Destination, RedirectUri};
+use crate::oauth::{registration_policy, scope};
 use crate::pages::{ErrorRedirect, Guidance, Problem};
 use crate::reply::{self, Failure};
 use bytes::Bytes;
@@ -25,13 +25,12 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     if let Err(too_many) = gateway.admit(Kind::Authorization, &head, client_id).await {
         return reply::too_many(&head, too_many);
     }
-    let Known { id: client_id, client } = match client(&gateway, &head, client_id).await {
+    let known = match client(&gateway, &head, client_id).await {
         Ok(known) => known,
         Err(Failure::TooMany(too_many)) => return reply::too_many(&head, too_many),
-        Err(failure) => return unknown_client(&head, client_id, failure),
+        Err(failure) => return unknown_client(&gateway, &head, (client_id, failure)),
     };
-    let schemes = gateway.site.redirect_schemes;
-    let redirect_uri = match client.redirect(parameters.get("redirect_uri"), schemes) {
+    let redirect_uri = match redirect_uri(&gateway, &known, parameters.get("redirect_uri")) {
         Ok(redirect_uri) => redirect_uri,
         Err(refused) => return bad_redirect(&head, refused),
     };
@@ -40,7 +39,8 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
         state: parameters.get("state").map(str::to_owned),
     };
     let site = (gateway.base_url.as_str(), &gateway.site.table);
-    let request = AuthorizationRequest::parse(&parameters, (&client_id, &client.name), redirect_uri, site);
+    let client = (known.id.as_str(), known.client.name.as_str());
+    let request = AuthorizationRequest::parse(&parameters, client, redirect_uri, site);
     match request {
         Ok(request) => go_on(&gateway, &head, request).await,
         Err(refused) => {
@@ -55,6 +55,16 @@ async fn client(gateway: &Gateway, head: &Head, client_id: Option<&str>) -> Resu
     clients::resolve(gateway, head, (client_id, Wanted::Anew)).await
 }
 
+/// The redirect URI, by the rules of today: a registration may be older than they are.
+fn redirect_uri(gateway: &Gateway, known: &Known, asked: Option<&str>) -> Result<RedirectUri, Refused> {
+    let redirect_uri = known.client.redirect(asked, gateway.site.redirect_schemes)?;
+    if !client_metadata::is_url(&known.id) {
+        registration_policy::admits(&gateway.site.registration, &redirect_uri)
+            .map_err(Refused::invalid_request)?;
+    }
+    Ok(redirect_uri)
+}
+
 async fn go_on(gateway: &Gateway, head: &Head, request: AuthorizationRequest) -> Response<Bytes> {
     let Some(subject) = consented_before(gateway, head, &request) else {
         return login::ask(gateway, request, None, None);
@@ -62,7 +72,7 @@ async fn go_on(gateway: &Gateway, head: &Head, request: AuthorizationRequest) ->
     let return_address = request.return_address();
     match login::start(gateway, request, Consented::Before(subject)).await {
         Ok((url, cookie)) => reply::with_cookie(reply::redirect(&url), &cookie),
-        Err(failure) => login::send_back(gateway, &return_address, failure),
+        Err(failure) => login::send_back(gateway, head, (&return_address, failure)),
     }
 }
 
@@ -102,50 +112,77 @@ fn send_back_unasked(gateway: &Gateway, to: &ReturnAddress, refused: &Refused) -
 
 /// A client that publishes what it is cannot register again: there is nothing to do but to try later, or to tell its
 /// maker.
-fn unknown_client(head: &Head, client_id: Option<&str>, failure: Failure) -> Response<Bytes> {
+fn unknown_client(
+    gateway: &Gateway,
+    head: &Head,
+    (client_id, failure): (Option<&str>, Failure),
+) -> Response<Bytes> {
     if !client_id.is_some_and(client_metadata::is_url) {
-        let what_to_do = Guidance::RegisterAgain;
-        return never_redirected(head, failure.public(), "This app has to connect again", what_to_do);
+        let enabled = gateway.site.registration.enabled;
+        return never_redirected(head, failure.public(), if enabled { FORGOTTEN } else { NOT_KNOWN });
     }
     if matches!(failure, Failure::Refused(_)) {
-        let what_to_do = Guidance::Text(
-            "The people who make the app can correct this. If your company chooses which apps may connect, ask there.",
-        );
-        return never_redirected(head, failure.public(), "This app cannot connect here", what_to_do);
+        return never_redirected(head, failure.public(), NOT_ADMITTED);
     }
-    let what_to_do = Guidance::Text("Wait a minute, then connect again from the app.");
-    let mut response = never_redirected(
-        head,
-        Refused::new(
-            failure.public().code,
-            "what the app publishes about itself could not be fetched: try again",
-        ),
-        "This app cannot be looked up now",
-        what_to_do,
-    );
+    let code = failure.public().code;
+    let refused = Refused::new(code, "what the app publishes about itself could not be fetched: try again");
+    let mut response = never_redirected(head, refused, NOT_FETCHED);
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response
 }
 
 fn bad_redirect(head: &Head, refused: Refused) -> Response<Bytes> {
-    never_redirected(
-        head,
-        refused,
-        "This app wants to be answered at another address",
-        Guidance::RegisterAgain,
-    )
+    never_redirected(head, refused, ELSEWHERE)
 }
+
+/// What a person reads, where a program reads the refusal.
+#[derive(Clone, Copy)]
+struct Words {
+    title: &'static str,
+    what_happened: &'static str,
+    what_to_do: Guidance<'static>,
+}
+
+const FORGOTTEN: Words = Words {
+    title: "This app has to connect again",
+    what_happened: "It still uses a registration that this gateway does not know, or that does not count any more.",
+    what_to_do: Guidance::RegisterAgain,
+};
+const NOT_KNOWN: Words = Words {
+    title: "This app is not known here",
+    what_happened: "This gateway does not know the app, and does not let apps register themselves.",
+    what_to_do: Guidance::Text("Ask your administrator which apps you can use with it."),
+};
+const NOT_ADMITTED: Words = Words {
+    title: "This app cannot connect here",
+    what_happened: "What the app publishes about itself is not what this gateway accepts.",
+    what_to_do: Guidance::Text(
+        "The people who make the app can correct this. If your company chooses which apps may connect, ask there.",
+    ),
+};
+const NOT_FETCHED: Words = Words {
+    title: "This app cannot be looked up now",
+    what_happened: "What the app publishes about itself could not be fetched.",
+    what_to_do: Guidance::Text("Wait a minute, then connect again from the app."),
+};
+const ELSEWHERE: Words = Words {
+    title: "This app wants to be answered at another address",
+    what_happened: "It asked for your approval to be sent to an address that it has not registered, or that this \
+                    gateway does not allow. Nothing was sent.",
+    what_to_do: Guidance::RegisterAgain,
+};
 
 /// 400 for all clients: `FastMCP` takes anything else but a redirect for a broken server. A page for a browser,
 /// JSON for a program that looks before it opens one; never for a script (OAuth 2.1 §3.1 forbids CORS here).
-fn never_redirected(head: &Head, refused: Refused, title: &str, what_to_do: Guidance<'_>) -> Response<Bytes> {
-    head.refused("authorization", &refused.to_string()).record();
+fn never_redirected(head: &Head, refused: Refused, words: Words) -> Response<Bytes> {
+    let detail = refused.to_string();
+    head.refused("authorization", &detail).record();
     if !reply::wants_page(head) {
         let mut response = reply::refused(Failure::Refused(refused));
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;
     }
-    let request_id = &head.request_id;
-    let page = Problem { title, what_happened: &refused.description, what_to_do, request_id };
+    let Words { title, what_happened, what_to_do } = words;
+    let page = Problem { title, what_happened, what_to_do, detail: &detail, request_id: &head.request_id };
     reply::html(StatusCode::BAD_REQUEST, page.page())
 }

@@ -1,5 +1,6 @@
 //! `GET /auth/callback`: Okta sends the browser back (step 3 of `login`).
 
+use crate::clock::Timestamp;
 use crate::cookies::{Cookie, Kind};
 use crate::credential;
 use crate::decision::Head;
@@ -16,13 +17,16 @@ use http::{Response, StatusCode};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
+/// As much of Okta's words as is passed on.
+const LONGEST_WORDS: usize = 120;
+
 /// Takes the login of this state, once, and ends it.
 pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     if let Err(too_many) = gateway.admit(limits::Kind::Login, &head, None).await {
         return reply::too_many(&head, too_many);
     }
     let parameters = Parameters::parse(head.parts.uri.query().unwrap_or_default());
-    let Some((state, code)) = answer(&parameters) else {
+    let Some((state, code)) = answer(&gateway, &head, &parameters) else {
         return login::start_again(&head, StatusCode::BAD_REQUEST, "Okta's answer lacks its state.");
     };
     let login: Login = match gateway.grants.take_login(credential::digest(&state)).await {
@@ -51,23 +55,50 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     let return_address = login.request.return_address();
     let response = end(&gateway, &head, login, code).await.unwrap_or_else(|failure| {
         refusal(&head, &failure);
-        login::send_back(&gateway, &return_address, failure)
+        login::send_back(&gateway, &head, (&return_address, failure))
     });
     reply::with_cookie(response, &cookie.clear())
 }
 
 /// Okta's answer: the state, and a code or why there is none (RFC 6749 §4.1.2).
-fn answer(parameters: &Parameters) -> Option<(String, Result<String, Refused>)> {
+fn answer(
+    gateway: &Gateway,
+    head: &Head,
+    parameters: &Parameters,
+) -> Option<(String, Result<String, Refused>)> {
     parameters.check().ok()?;
     let state = parameters.get("state")?.to_owned();
     let code = match parameters.get("error") {
         None => parameters.require("code").map(str::to_owned),
         Some(error) => {
-            let why = parameters.get("error_description").unwrap_or(error);
-            Err(Refused::new(Code::AccessDenied, format!("Okta refused: {why}")))
+            let words = parameters.get("error_description").unwrap_or(error);
+            Err(oktas_refusal(gateway, head, (error, words)))
         }
     };
     Some((state, code))
+}
+
+/// Okta's refusal, with whom to ask and what to tell them: many clients show these words and nothing else.
+fn oktas_refusal(gateway: &Gateway, head: &Head, (error, words): (&str, &str)) -> Refused {
+    let words: String = words.trim_end_matches('.').chars().take(LONGEST_WORDS).collect();
+    let id = &head.request_id;
+    match error {
+        "server_error" | "temporarily_unavailable" => Refused::new(
+            Code::TemporarilyUnavailable,
+            format!("Okta could not sign you in: {words}. Try again later; request id {id}"),
+        ),
+        "access_denied" => Refused::new(
+            Code::AccessDenied,
+            format!(
+                "Okta refused: {words}. Ask your Okta administrator to assign you to the app {}; request id {id}",
+                gateway.okta.client_id()
+            ),
+        ),
+        _ => Refused::new(
+            Code::AccessDenied,
+            format!("Okta refused: {words}. Tell the administrator of this gateway; request id {id}"),
+        ),
+    }
 }
 
 async fn end(
@@ -81,7 +112,7 @@ async fn end(
         Consented::Now => true,
         Consented::Before(subject) => *subject == signed_in.sub,
     };
-    let waiting = waiting(signed_in);
+    let waiting = waiting(signed_in, gateway.clock.now());
     if before {
         return Ok(login::finish(gateway, head, login.request, waiting).await?.by_redirect());
     }
@@ -90,10 +121,11 @@ async fn end(
     Ok(login::ask(gateway, login.request, Some(key), None))
 }
 
-fn waiting(signed_in: SignedIn) -> Waiting {
+fn waiting(signed_in: SignedIn, signed_in_at: Timestamp) -> Waiting {
     let user = User { sub: signed_in.sub, email: signed_in.email, groups: signed_in.groups };
     Waiting {
         subject: Subject::User(user),
+        signed_in_at,
         okta_refresh_token: signed_in.refresh_token.map(|token| token.expose().to_owned()),
     }
 }

@@ -84,9 +84,7 @@ async fn approve(
             reply::with_cookie(page, &cookie)
         }),
     };
-    response.unwrap_or_else(|failure| {
-        login::send_back_by_page(gateway, &return_address, failure, Outcome::Failed)
-    })
+    response.unwrap_or_else(|failure| login::send_back_by_page(gateway, head, (&return_address, failure)))
 }
 
 /// The person had signed in before they were asked.
@@ -106,7 +104,8 @@ fn deny(gateway: &Gateway, head: &Head, asking: &Asking) -> Response<Bytes> {
     let to = asking.request.return_address();
     audit(&asking.request, head.refused("consent", "the person denied the request"));
     let refused = Refused::new(Code::AccessDenied, "the person denied the request");
-    login::send_back_by_page(gateway, &to, refused.into(), Outcome::Denied)
+    let url = to.refusal(&refused, gateway.iss());
+    login::leave(&url, to.redirect_uri.destination().label(), Outcome::Denied)
 }
 
 fn audit(request: &AuthorizationRequest, event: Audit<'_>) {

@@ -6,7 +6,7 @@ use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::limits::Kind;
 use crate::oauth::error::{Code, Refused};
-use crate::oauth::registration;
+use crate::oauth::{registration, registration_policy};
 use crate::reply::{self, Failure};
 use crate::secret::Secret;
 use bytes::Bytes;
@@ -34,6 +34,7 @@ fn register(gateway: &Gateway, head: &Head, body: &[u8]) -> Result<Response<Byte
     let credentials = &gateway.credentials;
     let nonce = encoding::encode(credentials.random::<8>());
     let client = registration::accept(body, gateway.site.redirect_schemes, credentials.now(), nonce)?;
+    registration_policy::admits_all(&gateway.site.registration, &client)?;
     let client_id = credentials.seal_client(&client).ok_or_else(|| {
         Refused::new(
             Code::InvalidClientMetadata,

@@ -6,13 +6,14 @@ use crate::credential::{self, AccessToken, RefreshToken};
 use crate::decision::Head;
 use crate::events::Audit;
 use crate::gateway::Gateway;
-use crate::grants::{Code as AuthorizationCode, Grant, Refreshed};
+use crate::grants::{Code as AuthorizationCode, Grant, Presented, Refreshed};
 use crate::limits::Kind;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::resource::{self, Picked};
 use crate::oauth::scope;
 use crate::oauth::token::TokenRequest;
+use crate::recheck;
 use crate::reply::{self, Failure};
 use crate::secret::Secret;
 use crate::store::{CodeUse, Reuse};
@@ -39,7 +40,7 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
     }
 }
 
-async fn issue(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<Response<Bytes>, Failure> {
+async fn issue(gateway: &Arc<Gateway>, head: &Head, body: &Bytes) -> Result<Response<Bytes>, Failure> {
     let form = std::str::from_utf8(body).map_err(|_| Refused::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
     let client_id = clients::authenticate(gateway, (head, Kind::Token), &form).await?.id;
@@ -50,7 +51,7 @@ async fn issue(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<Response<
             first_tokens(gateway, &form, code).await?
         }
         TokenRequest::RefreshToken { token, scope } => {
-            next_tokens(gateway, &client_id, &form, (&token, scope.as_deref())).await?
+            next_tokens((gateway, head), &client_id, &form, (&token, scope.as_deref())).await?
         }
     };
     let Tokens { grant, access_token, scopes, refresh_token } = tokens;
@@ -124,6 +125,8 @@ async fn first_tokens(
         route: route.pattern.to_owned(),
         scopes: code.scopes.clone(),
         okta_refresh_token: code.okta_refresh_token,
+        checked_at: code.signed_in_at,
+        asked_at: code.signed_in_at,
     };
     let lives = match grant.okta_refresh_token {
         Some(_) => gateway.site.tokens.refresh_ttl,
@@ -139,7 +142,7 @@ async fn first_tokens(
 }
 
 async fn next_tokens(
-    gateway: &Gateway,
+    (gateway, head): (&Arc<Gateway>, &Head),
     client_id: &str,
     form: &Parameters,
     (token, scope): (&Secret, Option<&str>),
@@ -147,7 +150,8 @@ async fn next_tokens(
     let unknown =
         || Refused::invalid_grant("the refresh token is unknown, expired or revoked: sign in again");
     let token = gateway.credentials.open_refresh_token(token).ok_or_else(unknown)?;
-    let grant = gateway.grants.read(token.grant).await?.ok_or_else(unknown)?;
+    let presented = gateway.grants.presented(token.grant, token.generation).await?;
+    let Presented { grant, counts } = presented.ok_or_else(unknown)?;
     if grant.client_id != client_id {
         return Err(Refused::invalid_grant("the refresh token was issued to another client").into());
     }
@@ -156,6 +160,10 @@ async fn next_tokens(
     let scopes = scope::shrink(scope, &grant.scopes, route).ok_or_else(|| {
         Refused::new(Code::InvalidScope, "the grant does not have that scope: sign in again for it")
     })?;
+    // A token that was used before ends the grant, whatever Okta says.
+    if counts {
+        recheck::before_refresh(gateway, head, (token.grant, &grant)).await?;
+    }
     let (ttl, on_reuse) = (gateway.site.tokens.refresh_ttl, on_reuse(gateway));
     match gateway.grants.refresh(token.grant, token.generation, (ttl, on_reuse)).await? {
         Refreshed::Yes { grant, generation } => {

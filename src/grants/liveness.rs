@@ -5,7 +5,7 @@
 
 use super::{Grant, Grants};
 use crate::clock::Timestamp;
-use crate::store::{Cursor, GrantId, Unavailable};
+use crate::store::{Cursor, GrantId, GrantRecord, Unavailable};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -86,6 +86,12 @@ impl Grants {
         self.ask_store(id).await
     }
 
+    /// What this replica has just written.
+    pub(super) fn know(&self, record: &GrantRecord, grant: &Arc<Grant>) {
+        let read = Read { grant: Arc::clone(grant), expires_at: record.expires_at, at: self.clock.now() };
+        self.liveness.keep(record.id.0, read);
+    }
+
     async fn ask_store(&self, id: [u8; 16]) -> Result<Alive, Unavailable> {
         let now = self.clock.now();
         let found = self.store.grant(GrantId(id)).await.and_then(|record| {
@@ -118,7 +124,7 @@ impl Grants {
             let feed = self.store.revoked_since(cursor).await?;
             if feed.reset {
                 self.liveness.forget_all();
-                self.sweep_streams().await;
+                self.sweep_streams(|_| true).await;
             }
             for id in &feed.ids {
                 self.forget(id.0);
@@ -130,12 +136,14 @@ impl Grants {
         }
     }
 
-    /// Cuts the streams of every grant that is not alive any more. To be called every few seconds.
-    pub async fn sweep_streams(&self) {
+    /// Cuts the streams of every grant that is not alive any more, or that may not do any more what its streams do.
+    /// To be called every few seconds.
+    pub async fn sweep_streams(&self, may_go_on: impl Fn(&Grant) -> bool) {
         for id in self.streams.grants() {
             // An unreachable store for longer than its last word counts ends streams as it ends requests.
-            if !matches!(self.ask_store(id).await, Ok(Alive::Yes(_))) {
-                self.streams.cut(id);
+            match self.ask_store(id).await {
+                Ok(Alive::Yes(grant)) if may_go_on(&grant) => {}
+                _ => self.streams.cut(id),
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What leads to a grant: logins under way at Okta, and codes. Both count once.
 
+use super::records::long_ago;
 use super::{Grants, Subject};
+use crate::clock::Timestamp;
 use crate::encoding;
 use crate::oauth::authorization::AuthorizationRequest;
 use crate::okta::PendingLogin;
@@ -38,6 +40,9 @@ pub enum Consented {
 pub struct Waiting {
     /// Who signed in.
     pub subject: Subject,
+    /// When.
+    #[serde(default = "long_ago")]
+    pub signed_in_at: Timestamp,
     /// Okta's refresh token.
     pub okta_refresh_token: Option<String>,
 }
@@ -51,6 +56,9 @@ pub struct Code {
     pub scopes: Vec<String>,
     /// Who consented.
     pub subject: Subject,
+    /// When they signed in.
+    #[serde(default = "long_ago")]
+    pub signed_in_at: Timestamp,
     /// Okta's refresh token.
     pub okta_refresh_token: Option<String>,
     /// The id that the grant will have.

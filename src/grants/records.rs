@@ -1,5 +1,6 @@
 //! What stands in the store: sealed, with the number of its format in front, and bound to its place there.
 
+use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 use crate::seal::Sealer;
 use crate::store::{Store, Unavailable};
@@ -21,8 +22,19 @@ pub struct Grant {
     pub route: String,
     /// The granted scopes.
     pub scopes: Vec<String>,
-    /// Okta's refresh token; without one, we issue none either.
+    /// Okta's refresh token, the one copy of it; without one, we issue none either.
     pub okta_refresh_token: Option<String>,
+    /// When Okta last let the user in: at the login, then at each re-check.
+    #[serde(default = "long_ago")]
+    pub checked_at: Timestamp,
+    /// When Okta was last asked, whatever came of it.
+    #[serde(default = "long_ago")]
+    pub asked_at: Timestamp,
+}
+
+/// What a record says that is older than the question.
+pub(super) const fn long_ago() -> Timestamp {
+    Timestamp::from_millis(0)
 }
 
 /// Who a grant acts for.
@@ -47,6 +59,12 @@ pub struct User {
 impl Subject {
     /// The person.
     pub fn user(&self) -> &User {
+        let Self::User(user) = self;
+        user
+    }
+
+    /// The person, to be changed.
+    pub fn user_mut(&mut self) -> &mut User {
         let Self::User(user) = self;
         user
     }

@@ -79,14 +79,15 @@ impl Client {
     /// # Errors
     /// `invalid_request`, which must not be redirected anywhere.
     pub fn redirect(&self, asked: Option<&str>, schemes: &[&str]) -> Result<RedirectUri, Refused> {
+        let refuse = |why| Refused::invalid_request(format!("redirect_uri is not allowed: {why}"));
         let Some(asked) = asked else {
             return match self.redirect_uris.as_slice() {
-                [sole] => Ok(sole.clone()),
+                // The rules may have changed since it was registered.
+                [sole] => RedirectUri::parse(sole.as_str(), schemes).map_err(refuse),
                 _ => Err(Refused::invalid_request("redirect_uri is missing, and several are registered")),
             };
         };
-        let asked = RedirectUri::parse(asked, schemes)
-            .map_err(|why| Refused::invalid_request(format!("redirect_uri is not allowed: {why}")))?;
+        let asked = RedirectUri::parse(asked, schemes).map_err(refuse)?;
         if self.redirect_uris.iter().any(|registered| registered.admits(&asked)) {
             return Ok(asked);
         }

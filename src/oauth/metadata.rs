@@ -12,7 +12,6 @@ pub fn authorization_server(base_url: &str, site: &Site) -> Value {
         "issuer": base_url,
         "authorization_endpoint": format!("{base_url}/auth/authorize"),
         "token_endpoint": format!("{base_url}/auth/token"),
-        "registration_endpoint": format!("{base_url}/auth/register"),
         "revocation_endpoint": format!("{base_url}/auth/revoke"),
         "jwks_uri": format!("{base_url}/.well-known/jwks.json"),
         "scopes_supported": all_scopes(&site.table),
@@ -28,6 +27,9 @@ pub fn authorization_server(base_url: &str, site: &Site) -> Value {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
     });
+    if site.registration.enabled {
+        document["registration_endpoint"] = json!(format!("{base_url}/auth/register"));
+    }
     if site.advertise_iss {
         document["authorization_response_iss_parameter_supported"] = json!(true);
     }

@@ -28,24 +28,49 @@ pub(super) async fn read(
     let sub = claims.str("sub").unwrap_or_default().to_owned();
     let mut groups = groups(claims, &config.groups_claim);
     let mut email = email(|name| claims.get(name));
-    if let Some(endpoint) = &metadata.userinfo_endpoint
-        && (groups.is_none() || email.is_none())
+    if (groups.is_none() || email.is_none())
+        && let Some(userinfo) = userinfo(metadata, http, (&sub, access_token)).await?
     {
-        let document = http.get(endpoint, Some(access_token.expose())).await?;
-        let userinfo: Map<String, Value> = serde_json::from_slice(&document)
-            .map_err(|_| OktaError::Untrustworthy("userinfo is no JSON object".into()))?;
-        // OIDC Core §5.3.2: else it may be anyone's.
-        if userinfo.get("sub").and_then(Value::as_str) != Some(&sub) {
-            return Err(OktaError::Untrustworthy("userinfo is about another user".into()));
-        }
         groups = groups.or_else(|| userinfo.get(&config.groups_claim).and_then(listed));
         email = email.or_else(|| self::email(|name| userinfo.get(name)));
     }
     Ok(Profile { sub, email, groups: groups.unwrap_or_default() })
 }
 
+/// The groups alone, of a user who is known already.
+pub(super) async fn groups_of(
+    config: &OktaConfig,
+    metadata: &Metadata,
+    http: &Http,
+    (claims, sub, access_token): (Option<&Claims>, &str, &Secret),
+) -> Result<Vec<String>, OktaError> {
+    if let Some(groups) = claims.and_then(|claims| groups(claims, &config.groups_claim)) {
+        return Ok(groups);
+    }
+    let userinfo = userinfo(metadata, http, (sub, access_token)).await?;
+    let groups = userinfo.and_then(|userinfo| userinfo.get(&config.groups_claim).and_then(listed));
+    Ok(groups.unwrap_or_default())
+}
+
+/// What userinfo says of this user; `None` when Okta has no such endpoint.
+async fn userinfo(
+    metadata: &Metadata,
+    http: &Http,
+    (sub, access_token): (&str, &Secret),
+) -> Result<Option<Map<String, Value>>, OktaError> {
+    let Some(endpoint) = &metadata.userinfo_endpoint else { return Ok(None) };
+    let document = http.get(endpoint, Some(access_token.expose())).await?;
+    let userinfo: Map<String, Value> = serde_json::from_slice(&document)
+        .map_err(|_| OktaError::Untrustworthy("userinfo is no JSON object".into()))?;
+    // OIDC Core §5.3.2: else it may be anyone's.
+    if userinfo.get("sub").and_then(Value::as_str) != Some(sub) {
+        return Err(OktaError::Untrustworthy("userinfo is about another user".into()));
+    }
+    Ok(Some(userinfo))
+}
+
 /// The groups claim; `None` when there is none.
-pub(super) fn groups(claims: &Claims, name: &str) -> Option<Vec<String>> {
+fn groups(claims: &Claims, name: &str) -> Option<Vec<String>> {
     claims.get(name).and_then(listed)
 }
 

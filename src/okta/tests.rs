@@ -1,6 +1,6 @@
 use super::*;
 use gateway_standins::browser::Browser;
-use gateway_standins::okta::{ClaimsIn, IdTokenFault, Okta as StandIn, OktaOptions, Outage};
+use gateway_standins::okta::{ClaimsIn, IdTokenFault, Okta as StandIn, OktaOptions, Outage, RefreshTokens};
 
 const REDIRECT: &str = "http://localhost:8080/auth/callback";
 
@@ -103,14 +103,47 @@ async fn an_outage_is_an_outage_and_passes() {
 async fn a_suspended_user_is_refused_at_the_recheck_and_wrong_credentials_are_an_outage() {
     let standin = StandIn::start(OktaOptions::default()).await.unwrap();
     let okta = client(&standin, AuthorizationServer::Org);
-    let token = sign_in(&okta, "alice").await.unwrap().refresh_token.unwrap();
-    assert!(okta.recheck(&token).await.is_ok());
+    let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "alice").await.unwrap();
+    let token = refresh_token.unwrap();
+    assert!(okta.recheck(&token, &sub).await.is_ok());
     standin.suspend("alice");
-    let refused = okta.recheck(&token).await;
+    let refused = okta.recheck(&token, &sub).await;
     assert!(
         matches!(&refused, Err(OktaError::Refused { error, .. }) if error == "invalid_grant"),
         "{refused:?}"
     );
     standin.set_client_secret("another");
-    assert!(matches!(okta.recheck(&token).await, Err(OktaError::Unavailable(_))));
+    assert!(matches!(okta.recheck(&token, &sub).await, Err(OktaError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn groups_are_read_anew_at_the_recheck_wherever_okta_tells_them() {
+    for claims_in in [ClaimsIn::IdToken, ClaimsIn::UserInfo] {
+        for server in [AuthorizationServer::Org, AuthorizationServer::Custom("default")] {
+            let options = OktaOptions { claims_in, ..OktaOptions::default() };
+            let standin = StandIn::start(options).await.unwrap();
+            let okta = client(&standin, server);
+            let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "carol").await.unwrap();
+            standin.set_groups("carol", &["Support"]);
+            let rechecked = okta.recheck(&refresh_token.unwrap(), &sub).await.unwrap();
+            assert_eq!(rechecked.groups.unwrap(), ["Support"], "{claims_in:?} {server:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_recheck_says_of_another_user_or_without_proof_counts_for_nothing_but_the_new_token_is_kept() {
+    let rotating = RefreshTokens::Rotating { grace: 0 };
+    let options = OktaOptions { refresh_tokens: rotating, ..OktaOptions::default() };
+    let standin = StandIn::start(options).await.unwrap();
+    let okta = client(&standin, AuthorizationServer::Org);
+    let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "alice").await.unwrap();
+    let rechecked = okta.recheck(&refresh_token.unwrap(), "00u-somebody-else").await.unwrap();
+    assert!(matches!(rechecked.groups, Err(OktaError::Untrustworthy(_))), "{:?}", rechecked.groups);
+    standin.id_token_fault(Some(IdTokenFault::BrokenSignature));
+    let rechecked = okta.recheck(&rechecked.refresh_token.unwrap(), &sub).await.unwrap();
+    assert!(matches!(rechecked.groups, Err(OktaError::Untrustworthy(_))), "{:?}", rechecked.groups);
+    standin.id_token_fault(None);
+    let rechecked = okta.recheck(&rechecked.refresh_token.unwrap(), &sub).await.unwrap();
+    assert_eq!(rechecked.groups.unwrap(), ["Engineering"]);
 }

@@ -1,17 +1,24 @@
 //! The page between our form and the next site.
 
+use super::displayable::{NAME, SENTENCE};
 use super::{Page, displayable_host};
 use askama::Template;
 
 /// What the person has just done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Outcome<'a> {
     /// Access was given; the client gets its code.
     Approved,
     /// Access was refused; the client is told.
     Denied,
-    /// Okta, or something behind us, did not go along; the client is told why.
-    Failed,
+    /// Okta, or something behind us, did not go along; the client is told why. Where the link opens an app, the person
+    /// stays at this page, and reads it here.
+    Failed {
+        /// What happened and what to do, in a sentence or two.
+        why: &'a str,
+        /// For support: finds the matching log lines.
+        request_id: &'a str,
+    },
     /// Access was given; Okta asks who it is.
     ToSignIn,
 }
@@ -28,7 +35,7 @@ pub struct Leaving<'a> {
     /// What the person is told of it: the host, or the scheme with its colon.
     pub destination: &'a str,
     /// What is said above the link.
-    pub outcome: Outcome,
+    pub outcome: Outcome<'a>,
 }
 
 impl Leaving<'_> {
@@ -41,6 +48,11 @@ impl Leaving<'_> {
         displayable_host(self.destination)
     }
 
+    /// A private scheme belongs to an app, not to a host.
+    fn is_app(&self) -> bool {
+        self.destination.ends_with(':')
+    }
+
     /// Nothing further happens in this tab.
     fn ends_here(&self) -> bool {
         self.outcome != Outcome::ToSignIn
@@ -50,7 +62,7 @@ impl Leaving<'_> {
         match self.outcome {
             Outcome::Approved => "Access allowed",
             Outcome::Denied => "Access denied",
-            Outcome::Failed => "Signing in did not work",
+            Outcome::Failed { .. } => "Signing in did not work",
             Outcome::ToSignIn => "Now sign in",
         }
     }

@@ -9,13 +9,8 @@ use askama::Template;
 pub enum Guidance<'a> {
     /// The client must forget its registration and register again: the steps for each client.
     RegisterAgain,
-    /// The login is over: start again from the client.
+    /// The login is over: start again, with the steps for each client.
     StartAgain,
-    /// The Okta administrator must assign the person to this Okta app.
-    AskOktaAdministrator {
-        /// The name of the app, as the administrator sees it.
-        app: &'a str,
-    },
     /// Something else, in one or two sentences.
     Text(&'a str),
 }
@@ -30,6 +25,8 @@ pub struct Problem<'a> {
     pub what_happened: &'a str,
     /// What to do about it.
     pub what_to_do: Guidance<'a>,
+    /// What whoever helps wants to know, in the words of the protocol; may be empty.
+    pub detail: &'a str,
     /// For support: finds the matching log lines.
     pub request_id: &'a str,
 }

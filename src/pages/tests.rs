@@ -21,8 +21,9 @@ fn every_page(text: &str, url: &str) -> Vec<(&'static str, Page)> {
         problem: Some(text),
     };
     let card = ServerCard { name: text, description: text, url, id: text };
-    let problem =
-        |what_to_do| Problem { title: text, what_happened: text, what_to_do, request_id: text }.page();
+    let problem = |what_to_do| {
+        Problem { title: text, what_happened: text, what_to_do, detail: text, request_id: text }.page()
+    };
     let leaving = |outcome| Leaving { to: url, destination: text, outcome }.page();
     vec![
         ("consent", consent.page()),
@@ -31,11 +32,10 @@ fn every_page(text: &str, url: &str) -> Vec<(&'static str, Page)> {
         ("consent, unverified", Consent { client_origin: ClientOrigin::SelfRegistered, ..consent }.page()),
         ("leaving, approved", leaving(Outcome::Approved)),
         ("leaving, denied", leaving(Outcome::Denied)),
-        ("leaving, failed", leaving(Outcome::Failed)),
+        ("leaving, failed", leaving(Outcome::Failed { why: text, request_id: text })),
         ("leaving, to sign in", leaving(Outcome::ToSignIn)),
         ("problem, register", problem(Guidance::RegisterAgain)),
         ("problem, start", problem(Guidance::StartAgain)),
-        ("problem, okta", problem(Guidance::AskOktaAdministrator { app: text })),
         ("problem, text", problem(Guidance::Text(text))),
         ("error redirect", ErrorRedirect { host: text, error: text, description: text, to: url }.page()),
         ("landing", Landing { base_url: url, environment: text, servers: &[card] }.page()),
@@ -75,6 +75,22 @@ fn no_page_has_script_or_asks_for_anything() {
 }
 
 #[test]
+fn every_page_can_be_read_by_ear_and_used_by_keyboard() {
+    for (name, page) in every_page("calm", "https://client.example/") {
+        let html = page.html;
+        let once = ["<html lang=\"en\">", "<title>", "<h1>", "<main ", "name=\"viewport\""];
+        assert!(once.iter().all(|tag| html.matches(tag).count() == 1), "{name}: {html}");
+        assert!(
+            !html.contains("tabindex") && !html.contains("autofocus") && !html.contains("onclick"),
+            "{name}"
+        );
+        let heads =
+            html.split("<svg").skip(1).filter(|svg| !svg.split('>').next().unwrap().contains("aria-hidden"));
+        assert_eq!(heads.count(), 0, "{name}: a picture that is read out");
+    }
+}
+
+#[test]
 fn what_a_client_says_of_itself_is_cleaned() {
     let hidden = "a\u{202E}b\u{200B}c\u{7}d";
     for (name, page) in every_page("calm", "https://client.example/") {
@@ -82,8 +98,9 @@ fn what_a_client_says_of_itself_is_cleaned() {
     }
     let consent = Consent { client_name: hidden, redirect_host: hidden, ..consent() }.page().html;
     let leaving = Leaving { to: "x:", destination: hidden, outcome: Outcome::Denied }.page().html;
+    let what_to_do = Guidance::Text(hidden);
     let problem =
-        Problem { title: hidden, what_happened: hidden, what_to_do: Guidance::Text(hidden), request_id: "1" };
+        Problem { title: hidden, what_happened: hidden, what_to_do, detail: hidden, request_id: "1" };
     let error = ErrorRedirect { host: hidden, error: hidden, description: hidden, to: "x:" }.page().html;
     for html in [consent, leaving, problem.page().html, error] {
         assert!(html.contains("abcd"));
@@ -201,20 +218,47 @@ fn an_error_page_waits_for_the_person() {
     assert!(!html.contains("http-equiv") && html.contains("Continue to a.example</a>"));
 }
 
+fn problem(what_to_do: Guidance<'_>) -> String {
+    let problem = Problem {
+        title: "t",
+        what_happened: "w",
+        what_to_do,
+        detail: "invalid_client: unknown",
+        request_id: "req-1",
+    };
+    problem.page().html
+}
+
 #[test]
 fn guidance_names_the_steps_of_each_client() {
-    let problem =
-        Problem { title: "t", what_happened: "w", what_to_do: Guidance::RegisterAgain, request_id: "req-1" };
-    let html = problem.page().html;
+    let html = problem(Guidance::RegisterAgain);
     for step in [
         "/mcp",
+        "Clear authentication",
         "Authentication: Remove Dynamic Authentication Providers",
         "rm -rf ~/.mcp-auth",
         "Cursor",
+        "ChatGPT",
         "req-1",
+        "invalid_client: unknown",
     ] {
         assert!(html.contains(step), "{step}");
     }
+    let html = problem(Guidance::StartAgain);
+    for step in
+        ["/mcp", "<b>Authenticate</b>", "MCP: List Servers", "Cursor", "mcp-remote", "ChatGPT", "req-1"]
+    {
+        assert!(html.contains(step), "{step}");
+    }
+}
+
+#[test]
+fn a_failure_is_told_where_the_person_stays_behind() {
+    let outcome = Outcome::Failed { why: "Okta refused: not assigned. Ask there.", request_id: "req-1" };
+    let html = Leaving { to: "cursor://cb", destination: "cursor:", outcome }.page().html;
+    assert!(html.contains("Okta refused: not assigned. Ask there.") && html.contains("req-1"), "{html}");
+    let html = Leaving { to: "x:", destination: "x:", outcome: Outcome::Denied }.page().html;
+    assert!(!html.contains("Request id"), "a person who denied knows why");
 }
 
 #[test]

@@ -73,12 +73,11 @@ fn mcp_servers(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
 }
 
 fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
-    let register =
-        warp::path!("auth" / "register").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-            within(Kind::Registration, (g, head), |g, head| {
-                Inspect::first(register::LONGEST, move |body| open(register::post(g, head, body)))
-            })
-        }));
+    let register = registration(gateway).and(warp::post()).and(head()).map(with(gateway, |g, head| {
+        within(Kind::Registration, (g, head), |g, head| {
+            Inspect::first(register::LONGEST, move |body| open(register::post(g, head, body)))
+        })
+    }));
     // `/token` is where MCP 2025-03-26 had it: the Python SDK looks there first when it refreshes a stored token.
     let token = warp::path!("auth" / "token").or(warp::path!("token")).unify();
     let token = token.and(warp::post()).and(head()).map(with(gateway, |g, head| {
@@ -117,14 +116,21 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
         .unify()
         .or(callback)
         .unify()
-        .or(preflight())
+        .or(preflight(gateway))
         .unify()
         .boxed()
 }
 
+/// The path of registration, where the site has it; else there is nothing, whatever the method.
+fn registration(gateway: &Arc<Gateway>) -> BoxedFilter<()> {
+    let enabled = gateway.site.registration.enabled;
+    let there = move || ready(if enabled { Ok(()) } else { Err(warp::reject::not_found()) });
+    warp::path!("auth" / "register").and_then(there).untuple_one().boxed()
+}
+
 /// For the endpoints that scripts of any origin may post to.
-fn preflight() -> BoxedFilter<(Decision,)> {
-    let register = warp::path!("auth" / "register");
+fn preflight(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
+    let register = registration(gateway);
     let tokens = warp::path!("auth" / "token").or(warp::path!("auth" / "revoke")).unify();
     register.or(tokens).unify().and(warp::options()).map(preflight_answer).boxed()
 }

@@ -24,6 +24,8 @@ const SITE: Site = Site {
     client_metadata_hosts: &[],
     advertise_iss: true,
     refresh_reuse: gateway_routes::RefreshReuse::Revoke,
+    okta_grace: Duration::from_hours(1),
+    registration: gateway_routes::Registration::DEFAULT,
     trusted_proxies: &[],
     limits: gateway_routes::Limits::DEFAULT,
     table: Table::new(&[], &[u16::MAX]),

@@ -7,6 +7,7 @@ pub(crate) mod drivers;
 pub(crate) mod ports;
 pub(crate) mod publishing;
 mod raw;
+mod rebuilt;
 mod replica;
 mod site;
 
@@ -98,10 +99,19 @@ impl World {
 
     /// The same, with its state kept there. Redis has a clock of its own, which goes on.
     pub(crate) async fn in_standing_time_on(keep: Keep, change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
+        Self::in_standing_time_with(OktaOptions::default(), keep, change).await
+    }
+
+    /// The same, with this Okta.
+    pub(crate) async fn in_standing_time_with(
+        options: OktaOptions,
+        keep: Keep,
+        change: impl FnOnce(SiteOf) -> SiteOf,
+    ) -> Self {
         let clock = Clock::manual(Clock::system().now());
         let okta = clock.clone();
         let time = Time::from_source(move || okta.now().seconds());
-        let options = OktaOptions { time, ..OktaOptions::default() };
+        let options = OktaOptions { time, ..options };
         Self::made((clock, options), keep, change).await
     }
 
@@ -200,14 +210,6 @@ impl World {
     /// Where the embedded store lies.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
-    }
-
-    /// Why the gateway does not start.
-    pub(crate) fn refusal(&self) -> String {
-        // What is left of the attempt must not be dropped among tasks.
-        let port = self.port.to_string();
-        let tried = || self.try_to_assemble(&port).err().unwrap().0;
-        std::thread::scope(|threads| threads.spawn(tried).join().unwrap())
     }
 
     fn assemble(&self, port: &str) -> Serving {

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["fetch", "okta", "proxy", "store"],
     &["grants", "limits"],
     &["cookies", "decision", "gateway", "reply"],
-    &["access", "clients", "login"],
+    &["access", "clients", "login", "recheck"],
     &["endpoints"],
     &["commands", "server"],
     &["main"],

@@ -12,7 +12,8 @@ async fn call(world: &World, token: &str) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_processes_that_refresh_one_token_at_once_all_get_the_same_successor() {
+async fn fifty_processes_that_refresh_one_token_at_once_get_one_successor_and_an_older_token_ends_the_grant()
+{
     for keep in [Keep::Embedded, Keep::Redis] {
         let world = World::with(keep, |site| site).await;
         let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -26,7 +27,11 @@ async fn fifty_processes_that_refresh_one_token_at_once_all_get_the_same_success
         let successors: HashSet<_> = refreshed.iter().map(|tokens| tokens.refresh_token.clone()).collect();
         assert_eq!(successors.len(), 1);
         assert_eq!(call(&world, &refreshed[49].access_token).await, 200);
-        client.refresh(successors.iter().flatten().next().unwrap()).await.unwrap();
+        let newest = client.refresh(successors.iter().flatten().next().unwrap()).await.unwrap();
+        let older = client.refresh(&token).await.unwrap_err().to_string();
+        assert!(older.starts_with("invalid_grant"), "{older}");
+        assert_eq!(call(&world, &newest.access_token).await, 401, "an older one ends the grant");
+        client.refresh(&newest.refresh_token.unwrap()).await.unwrap_err();
     }
 }
 

@@ -1,5 +1,7 @@
 //! `POST /auth/register`.
 
+mod policy;
+
 use crate::harness::{World, http};
 use serde_json::{Value, json};
 

@@ -1,6 +1,7 @@
 //! What a file says, read key by key into the types that the server links.
 
 mod limits;
+mod registration;
 mod route;
 mod site;
 
@@ -9,7 +10,7 @@ pub(super) use site::{Definition, Glob, site};
 
 #[cfg(test)]
 mod tests {
-    use super::{limits, route, site};
+    use super::{limits, registration, route, site};
     use crate::RESERVED;
 
     const README: &str = include_str!("../../README.md");
@@ -21,13 +22,14 @@ mod tests {
             ("", &site::SITE),
             ("okta.", &site::OKTA),
             ("tokens.", &site::TOKENS),
+            ("registration.", &registration::KEYS),
             ("limits.", &limits::KEYS),
         ];
+        let whole = ["okta", "tokens", "registration", "limits"];
         let keys = sections
             .iter()
             .flat_map(|(section, keys)| keys.known.iter().map(move |key| format!("{section}{key}")));
-        let mut keys: Vec<_> =
-            keys.filter(|key| !["okta", "tokens", "limits"].contains(&key.as_str())).collect();
+        let mut keys: Vec<_> = keys.filter(|key| !whole.contains(&key.as_str())).collect();
         let mut rows: Vec<_> = README
             .lines()
             .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))

@@ -3,8 +3,8 @@
 mod literal;
 
 use super::definition::Definition;
-use crate::{AuthorizationServer, Identity, Limits, Network, OktaSite, Route, Target, Tokens};
-use literal::{array, duration, grouped, record, strings};
+use crate::{AuthorizationServer, Identity, Limits, Network, OktaSite, Registration, Route, Target, Tokens};
+use literal::{array, duration, filled, grouped, record, strings};
 use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -42,10 +42,21 @@ impl fmt::Display for Rust<'_> {
 
 impl Rust<'_> {
     fn imports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let network = if self.site.trusted_proxies.is_empty() { "" } else { "Network, " };
+        let mut names = vec!["AuthorizationServer", "Identity", "Limits"];
+        names.extend(self.site.registration.not_before.map(|_| "Moment"));
+        names.extend(self.site.trusted_proxies.first().map(|_| "Network"));
+        names.extend([
+            "OktaSite",
+            "RefreshReuse",
+            "Registration",
+            "Route",
+            "Site",
+            "Table",
+            "Target",
+            "Tokens",
+        ]);
         writeln!(f, "use gateway_routes::{{")?;
-        write!(f, "    AuthorizationServer, Identity, Limits, {network}OktaSite, ")?;
-        writeln!(f, "RefreshReuse, Route, Site, Table, Target, Tokens,")?;
+        write!(f, "{}", filled(4, &names))?;
         writeln!(f, "}};")?;
         writeln!(f, "use std::time::Duration;")
     }
@@ -65,6 +76,8 @@ impl Rust<'_> {
         writeln!(f, "{}", strings(4, "client_metadata_hosts", site.client_metadata_hosts))?;
         writeln!(f, "    advertise_iss: {},", site.advertise_iss)?;
         writeln!(f, "    refresh_reuse: RefreshReuse::{:?},", site.refresh_reuse)?;
+        writeln!(f, "    okta_grace: {},", duration(site.okta_grace))?;
+        writeln!(f, "{}", registration(&site.registration))?;
         writeln!(f, "{}", networks(site.trusted_proxies))?;
         writeln!(f, "{}", limits(&site.limits))?;
         writeln!(f, "    table: Table::new(&ROUTES, &SLOTS),")?;
@@ -114,6 +127,24 @@ fn tokens(tokens: &Tokens) -> String {
             ("code_ttl", duration(tokens.code_ttl)),
         ],
     )
+}
+
+fn registration(registration: &Registration) -> String {
+    let not_before = registration.not_before.map_or_else(
+        || "None".to_owned(),
+        |moment| {
+            let (date, time) = moment.parts();
+            format!("Some(Moment::utc({date:?}, {time:?}))")
+        },
+    );
+    let fields = [
+        format!("        enabled: {},", registration.enabled),
+        strings(8, "redirect_hosts", registration.redirect_hosts),
+        format!("        local_clients: {},", registration.local_clients),
+        strings(8, "denied", registration.denied),
+        format!("        not_before: {not_before},"),
+    ];
+    format!("    registration: Registration {{\n{}\n    }},", fields.join("\n"))
 }
 
 fn networks(networks: &[Network]) -> String {

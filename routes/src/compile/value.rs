@@ -3,6 +3,7 @@
 mod address;
 mod duration;
 mod files;
+mod moment;
 mod network;
 mod origin;
 mod pattern;
@@ -12,6 +13,7 @@ mod word;
 pub(super) use address::{base_url, okta_url, redirect_uri, target};
 pub(super) use duration::within;
 pub(super) use files::yaml_files;
+pub(super) use moment::moment;
 pub(super) use network::network;
 pub(super) use origin::{origin, redirect_scheme};
 pub(super) use pattern::pattern;

@@ -82,7 +82,7 @@ impl RedisStore {
     ) -> Result<bool, Unavailable> {
         let call = Call::new(scripts::REPLACE_SEALED, &[&grant_key(id)]);
         let call = call.with(self.now()).with(old).with(new.sealed).with(owners::encode(&new.owners));
-        let record = decode(id, self.call(call.with(self.format().writes)).await?, self.format)?;
+        let record = decode(id, self.call_durably(call.with(self.format().writes)).await?, self.format)?;
         if let Some(record) = &record {
             self.index(record).await?;
         }

@@ -1,7 +1,8 @@
 //! Sites made by tests, of the same constants that the route compiler writes.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, Limits, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
+    AuthorizationServer, Identity, Limits, OktaSite, RefreshReuse, Registration, Route, Site, Table, Target,
+    Tokens,
 };
 use std::time::Duration;
 use url::Url;
@@ -36,6 +37,8 @@ impl SiteOf {
             client_metadata_hosts: &[],
             advertise_iss: true,
             refresh_reuse: RefreshReuse::Revoke,
+            okta_grace: Duration::from_hours(1),
+            registration: Registration::DEFAULT,
             trusted_proxies: &[],
             limits: Limits::DEFAULT,
             table: Table::new(&[], &[u16::MAX]),

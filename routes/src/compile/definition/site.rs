@@ -5,8 +5,9 @@ use super::super::section::{Keys, Section};
 use super::super::tree::{Node, Value};
 use super::super::value::{self, Parsed, list, some, text, within, written};
 use super::limits::{self, limits};
+use super::registration::{self, registration};
 use super::route::{self, Draft, route};
-use crate::{AuthorizationServer, Limits, Network, OktaSite, RefreshReuse, Tokens};
+use crate::{AuthorizationServer, Limits, Network, OktaSite, RefreshReuse, Registration, Tokens};
 use std::time::Duration;
 
 pub(super) const SITE: Keys = Keys {
@@ -23,24 +24,19 @@ pub(super) const SITE: Keys = Keys {
         "client_metadata_hosts",
         "advertise_iss",
         "refresh_reuse",
+        "okta_grace",
+        "registration",
         "trusted_proxies",
         "limits",
         "include",
         "proxies",
     ],
-    later: &[
-        "clients",
-        "registration",
-        "admin_listen",
-        "okta_grace",
-        "branding",
-        "admin_group",
-        "upstream_auth",
-    ],
+    later: &["clients", "admin_listen", "branding", "admin_group", "upstream_auth"],
     elsewhere: &[
         (&route::KEYS, "into an entry of `proxies:`"),
         (&OKTA, "below `okta:`"),
         (&TOKENS, "below `tokens:`"),
+        (&registration::KEYS, "below `registration:`"),
         (&limits::KEYS, "below `limits:`"),
     ],
 };
@@ -86,6 +82,8 @@ pub(crate) struct Definition {
     pub(crate) client_metadata_hosts: &'static [&'static str],
     pub(crate) advertise_iss: bool,
     pub(crate) refresh_reuse: RefreshReuse,
+    pub(crate) okta_grace: Duration,
+    pub(crate) registration: Registration,
     pub(crate) trusted_proxies: &'static [Network],
     pub(crate) limits: Limits,
     /// Where the other routes are.
@@ -131,6 +129,10 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
             .unwrap_or_default(),
         advertise_iss: section.optional("advertise_iss", value::flag).unwrap_or(true),
         refresh_reuse: section.optional("refresh_reuse", text(refresh_reuse)).unwrap_or(RefreshReuse::Revoke),
+        okta_grace: section
+            .optional("okta_grace", written(within("0s"..="24h")))
+            .unwrap_or(Duration::from_hours(1)),
+        registration: section.optional("registration", registration).unwrap_or(Registration::DEFAULT),
         trusted_proxies: section.optional("trusted_proxies", list(text(value::network))).unwrap_or_default(),
         limits: section.optional("limits", limits).unwrap_or(Limits::DEFAULT),
         include: Vec::new(),

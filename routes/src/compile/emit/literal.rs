@@ -41,16 +41,17 @@ fn lines(indent: usize, items: &[String]) -> String {
     items.iter().fold(String::new(), |lines, item| lines + &" ".repeat(indent) + item + ",\n")
 }
 
-fn filled(indent: usize, items: &[String]) -> String {
+/// Lines with as many items as fit.
+pub(super) fn filled(indent: usize, items: &[impl AsRef<str>]) -> String {
     let mut rows: Vec<String> = Vec::new();
-    for item in items {
+    for item in items.iter().map(AsRef::as_ref) {
         match rows.last_mut() {
             // A comma and a space before the item, a comma behind it.
             Some(row) if indent + row.chars().count() + item.chars().count() + 3 < WIDTH => {
                 *row += ", ";
                 *row += item;
             }
-            _ => rows.push(item.clone()),
+            _ => rows.push(item.to_owned()),
         }
     }
     lines(indent, &rows)

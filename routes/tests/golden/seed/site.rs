@@ -1,7 +1,8 @@
 // Compiled from config.yaml; change it there.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, Limits, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
+    AuthorizationServer, Identity, Limits, OktaSite, RefreshReuse, Registration, Route, Site, Table, Target,
+    Tokens,
 };
 use std::time::Duration;
 
@@ -36,6 +37,14 @@ pub const SITE: Site = Site {
     client_metadata_hosts: &[],
     advertise_iss: true,
     refresh_reuse: RefreshReuse::Revoke,
+    okta_grace: Duration::from_hours(1),
+    registration: Registration {
+        enabled: true,
+        redirect_hosts: &[],
+        local_clients: true,
+        denied: &[],
+        not_before: None,
+    },
     trusted_proxies: &[],
     limits: Limits {
         registrations: 300,

@@ -1,7 +1,8 @@
 // Compiled from config.yaml; change it there.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, Limits, Network, OktaSite, RefreshReuse, Route, Site, Table, Target, Tokens,
+    AuthorizationServer, Identity, Limits, Moment, Network, OktaSite, RefreshReuse, Registration, Route,
+    Site, Table, Target, Tokens,
 };
 use std::time::Duration;
 
@@ -32,6 +33,14 @@ pub const SITE: Site = Site {
     client_metadata_hosts: &["claude.ai", "vscode.dev"],
     advertise_iss: false,
     refresh_reuse: RefreshReuse::Refuse,
+    okta_grace: Duration::from_mins(15),
+    registration: Registration {
+        enabled: true,
+        redirect_hosts: &["claude.ai", "claude.com"],
+        local_clients: false,
+        denied: &["AbCdEfGhIjKl", "pVqVGhdc0XtL-n_w5f2N"],
+        not_before: Some(Moment::utc((2026, 11, 1), (6, 30, 0))),
+    },
     trusted_proxies: &[
         Network::v4([10, 0, 0, 0], 8),
         Network::v4([192, 0, 2, 7], 32),
@@ -48,7 +57,7 @@ pub const SITE: Site = Site {
         client_metadata_fetches: 5,
     },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "7e7a9b2ba7741dd8a69a89299e884c6a0bb7ff7ecfd46c1a9dd5a2cb22e50f7b",
+    digest: "6c916dc04a33df798261081b41fe87b0360eff55dfdc2a79b372fcf527a7dd8e",
 };
 
 const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];

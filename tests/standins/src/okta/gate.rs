@@ -1,12 +1,18 @@
 //! Every request passes here first: it is logged, then it meets the outage, if there is one.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Json, Response};
+use bytes::Bytes;
+use http_body::Frame;
 use serde_json::json;
 
 use super::org::Org;
@@ -28,6 +34,10 @@ pub enum Outage {
     Hang,
     /// 200 with a body that is not what was asked for.
     Garbage,
+    /// What is asked is done at once, and answered this much later.
+    Late(Duration),
+    /// What is asked is done, and the connection breaks instead of an answer.
+    Lost,
 }
 
 pub(super) async fn gate(State(org): State<Arc<Org>>, request: Request, next: Next) -> Response {
@@ -44,8 +54,15 @@ pub(super) async fn gate(State(org): State<Arc<Org>>, request: Request, next: Ne
         form: Params::parse(&body).0,
         authorization: authorization.and_then(|value| value.split(' ').next()).map(str::to_owned),
     });
+    let request = Request::from_parts(head, Body::from(body));
     match outage_at(&org, &path) {
-        Outage::None => next.run(Request::from_parts(head, Body::from(body))).await,
+        Outage::None => next.run(request).await,
+        Outage::Late(late) => {
+            let answer = next.run(request).await;
+            tokio::time::sleep(late).await;
+            answer
+        }
+        Outage::Lost => next.run(request).await.map(|_| Body::new(BrokenOff)),
         Outage::Refuse503 => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable").into_response(),
         Outage::RateLimited429 => rate_limited(org.now()),
         Outage::Hang => std::future::pending().await,
@@ -57,6 +74,21 @@ fn outage_at(org: &Org, path: &str) -> Outage {
     let memory = org.memory();
     let single = memory.outages.iter().find(|(end, _)| path.ends_with(end.as_str()));
     single.map_or(memory.outage, |(_, outage)| *outage)
+}
+
+/// The body of an answer whose connection breaks.
+struct BrokenOff;
+
+impl http_body::Body for BrokenOff {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(Some(Err(io::Error::other("the connection broke"))))
+    }
 }
 
 fn rate_limited(now: u64) -> Response {

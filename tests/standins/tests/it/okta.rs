@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +11,7 @@ use gateway_standins::okta::{ClaimsIn, IdTokenFault, Okta, OktaOptions, Outage, 
 use serde_json::json;
 use url::Url;
 
-use super::org::{Party, answer, browser, find, start};
+use super::org::{CALLBACK, Party, VERIFIER, answer, browser, find, start};
 
 #[tokio::test]
 async fn a_login_at_the_org_server_yields_a_verifiable_id_token() {
@@ -227,6 +228,33 @@ async fn an_outage_hits_the_whole_or_one_endpoint() {
     let options =
         OktaOptions { port: Url::parse(&issuer).unwrap().port().unwrap(), ..OktaOptions::default() };
     assert_eq!(Okta::start(options).await.unwrap().url(), issuer);
+}
+
+#[tokio::test]
+async fn what_is_asked_is_done_also_when_the_answer_is_late_or_lost() {
+    let (okta, party) = start(OktaOptions::default()).await;
+    let keys = format!("{}/oauth2/v1/keys", okta.url());
+    let late = Duration::from_millis(300);
+    okta.outage(Outage::Late(late));
+    let asked = Instant::now();
+    assert_eq!(reqwest::get(&keys).await.unwrap().status(), 200);
+    assert!(asked.elapsed() >= late);
+    let callback = party.login(&mut browser(), "alice").await;
+    okta.outage(Outage::Lost);
+    assert!(reqwest::get(&keys).await.is_err(), "the connection breaks");
+    let code = find(&callback, "code");
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+    ];
+    let endpoint = format!("{}/oauth2/v1/token", okta.url());
+    let app = OktaOptions::default();
+    let lost = reqwest::Client::new().post(endpoint).basic_auth(app.client_id, Some(app.client_secret));
+    assert!(lost.form(&form).send().await.is_err());
+    okta.outage(Outage::None);
+    assert_eq!(party.redeem(code).await.1["error"], "invalid_grant", "the code was used");
 }
 
 #[tokio::test]

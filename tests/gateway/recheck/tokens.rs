@@ -1,0 +1,87 @@
+//! Okta's own refresh token: the gateway has the one copy of it, which Okta may replace at each use.
+
+use super::{MINUTE, asked, call, strict};
+use crate::harness::{Keep, World};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::Login;
+use gateway_standins::okta::{IdTokenFault, Outage};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_that_okta_gives_anew_at_each_use_is_kept_also_over_a_restart() {
+    for keep in [Keep::Embedded, Keep::Redis] {
+        let mut world = World::in_standing_time_with(strict(), keep, |site| site).await;
+        let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+        let mut token = tokens.refresh_token.unwrap();
+        for _ in 0..3 {
+            world.clock.advance(MINUTE);
+            token = client.refresh(&token).await.unwrap().refresh_token.unwrap();
+            world.restart().await;
+        }
+        assert_eq!(asked(&world), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_okta_that_comes_late_keeps_no_client_waiting_and_is_not_lost() {
+    let world = World::in_standing_time_with(strict(), Keep::Embedded, |site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    world.okta.outage_at("/v1/token", Outage::Late(Duration::from_secs(4)));
+    world.clock.advance(MINUTE);
+    let token = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap().refresh_token.unwrap();
+    world.okta.outage_at("/v1/token", Outage::None);
+    let token = client.refresh(&token).await.unwrap().refresh_token.unwrap();
+    assert_eq!(asked(&world), 1, "it waits for the one who still asks");
+    world.clock.advance(MINUTE);
+    client.refresh(&token).await.unwrap();
+    assert_eq!(asked(&world), 2, "by the token that came late");
+}
+
+#[tokio::test]
+async fn an_answer_of_okta_that_is_lost_with_a_new_token_ends_in_one_new_login() {
+    let world = World::in_standing_time_with(strict(), Keep::Embedded, |site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    world.okta.outage_at("/v1/token", Outage::Lost);
+    world.clock.advance(MINUTE);
+    let token = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap().refresh_token.unwrap();
+    world.okta.outage_at("/v1/token", Outage::None);
+    world.clock.advance(MINUTE);
+    let refused = client.refresh(&token).await.unwrap_err().to_string();
+    assert!(refused.starts_with("invalid_grant"), "{refused}");
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    let tokens = client.redeem(&code).await.unwrap();
+    world.clock.advance(MINUTE);
+    client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_id_token_that_fails_its_checks_is_an_outage_and_the_new_token_beside_it_is_kept() {
+    let world = World::in_standing_time_with(strict(), Keep::Embedded, |site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    world.okta.id_token_fault(Some(IdTokenFault::BrokenSignature));
+    let mut token = tokens.refresh_token.unwrap();
+    for _ in 0..2 {
+        world.clock.advance(MINUTE);
+        token = client.refresh(&token).await.unwrap().refresh_token.unwrap();
+    }
+    world.clock.advance(Duration::from_hours(1));
+    let refused = client.refresh(&token).await.unwrap_err().to_string();
+    assert!(refused.starts_with("temporarily_unavailable"), "{refused}");
+    world.okta.id_token_fault(None);
+    world.clock.advance(MINUTE);
+    client.refresh(&token).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_okta_that_comes_late_ends_the_grant_all_the_same() {
+    let world = World::in_standing_time_with(strict(), Keep::Embedded, |site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    world.okta.suspend("alice");
+    world.okta.outage_at("/v1/token", Outage::Late(Duration::from_secs(4)));
+    world.clock.advance(MINUTE);
+    let tokens = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+    let refused = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap_err().to_string();
+    assert!(refused.starts_with("invalid_grant"), "it waits for the one who still asks: {refused}");
+    assert_eq!(call(&world, &tokens.access_token).await, 401);
+    assert_eq!(asked(&world), 1);
+}

@@ -1,0 +1,141 @@
+//! Who may register, and whose registration still counts.
+
+use super::{register, token};
+use crate::harness::{SiteOf, World, http};
+use gateway_routes::{Moment, Registration};
+use gateway_standins::client::Client;
+use reqwest::header::ACCEPT;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+fn site(registration: Registration) -> impl FnOnce(SiteOf) -> SiteOf {
+    move |site| site.set(move |site| site.registration = registration)
+}
+
+/// The status of an authorization request of this client, and its page.
+async fn authorize(world: &World, client: &Client) -> (StatusCode, String) {
+    let url = client.authorize_url(("xyz", &"v".repeat(43)), &[]).unwrap();
+    assert!(url.as_str().starts_with(&world.base_url));
+    let response = http().get(url).header(ACCEPT, "text/html").send().await.unwrap();
+    (response.status(), response.text().await.unwrap())
+}
+
+async fn refresh_error(world: &World, client: &Client) -> Value {
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", &*client.id)];
+    token(world, &form).await.1["error"].clone()
+}
+
+#[tokio::test]
+async fn a_site_without_registration_has_no_endpoint_and_advertises_none() {
+    let mut world = World::start().await;
+    let client = world.client("/mcp/raw/echo").await;
+    world.rebuild(|site| site.registration.enabled = false).await;
+    for document in ["oauth-authorization-server", "openid-configuration"] {
+        let metadata = http().get(world.url(&format!("/.well-known/{document}"))).send().await.unwrap();
+        let metadata: Value = metadata.json().await.unwrap();
+        assert_eq!(metadata.get("registration_endpoint"), None, "{document}");
+    }
+    for method in [Method::POST, Method::GET, Method::OPTIONS] {
+        let asked = http().request(method.clone(), world.url("/auth/register")).json(&json!({}));
+        let answer = asked.send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{method}");
+        assert_eq!(answer.headers()["access-control-allow-origin"], "*", "a script can read that: {method}");
+    }
+    assert_eq!(authorize(&world, &client).await.0, 200, "who has registered goes on");
+}
+
+#[tokio::test]
+async fn a_site_limits_registration_to_hosts_and_to_programs_elsewhere() {
+    let limited =
+        Registration { redirect_hosts: &["claude.ai"], local_clients: false, ..Registration::DEFAULT };
+    let world = World::with(crate::harness::Keep::Embedded, site(limited)).await;
+    for (uris, admitted) in [
+        (json!(["https://claude.ai/api/mcp/auth_callback"]), true),
+        (json!(["https://claude.ai:8443/cb"]), true),
+        (json!(["https://claude.ai.evil.example/cb"]), false),
+        (json!(["https://evil.example/claude.ai"]), false),
+        (json!(["https://claude.ai/cb", "https://evil.example/cb"]), false),
+        (json!(["http://localhost:3334/oauth/callback"]), false),
+        (json!(["https://localhost/cb"]), false),
+        (json!(["cursor://anysphere.cursor-mcp/oauth/callback"]), false),
+    ] {
+        let (status, answer) = register(&world, &json!({ "redirect_uris": uris })).await;
+        assert_eq!(status, if admitted { 201 } else { 400 }, "{uris}: {answer}");
+        if !admitted {
+            assert_eq!(answer["error"], "invalid_redirect_uri");
+            assert!(answer["error_description"].as_str().unwrap().contains("redirect_uris["), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_site_does_not_admit_any_more_stops_working_for_who_has_registered() {
+    let schemes = |site: SiteOf| site.set(|site| site.redirect_schemes = &["acme"]);
+    let mut world = World::with(crate::harness::Keep::Embedded, schemes).await;
+    let discovered = world.client("/mcp/raw/echo").await.discovered;
+    let mut clients = Vec::new();
+    for uri in ["acme://callback", "http://localhost:43110/callback", "https://a.example/cb"] {
+        let client = discovered.clone().register("Client", "none", uri).await.unwrap();
+        assert_eq!(authorize(&world, &client).await.0, 200, "{uri}");
+        clients.push(client);
+    }
+    let narrow =
+        Registration { redirect_hosts: &["claude.ai"], local_clients: false, ..Registration::DEFAULT };
+    world.rebuild(|site| site.redirect_schemes = &[]).await;
+    assert_eq!(authorize(&world, &clients[0]).await.0, 400, "its scheme is gone");
+    let without_uri = {
+        let mut url = clients[0].authorize_url(("xyz", &"v".repeat(43)), &[]).unwrap();
+        let kept: Vec<_> =
+            url.query_pairs().into_owned().filter(|(name, _)| name != "redirect_uri").collect();
+        url.query_pairs_mut().clear().extend_pairs(kept);
+        http().get(url).send().await.unwrap().status()
+    };
+    assert_eq!(without_uri, 400, "also when the only registered one is meant");
+    world.rebuild(|site| site.registration = narrow).await;
+    for client in &clients {
+        let (status, page) = authorize(&world, client).await;
+        assert_eq!(status, 400, "{}", client.redirect_uri);
+        assert!(!page.contains("http-equiv"), "nobody is sent on");
+    }
+}
+
+#[tokio::test]
+async fn a_denied_registration_is_an_unknown_client() {
+    let mut world = World::start().await;
+    let (denied, other) = (world.client("/mcp/raw/echo").await, world.client("/mcp/raw/echo").await);
+    assert_eq!(refresh_error(&world, &denied).await, "invalid_grant", "it is known, its token is not");
+    // As much of the id as the audit log shows.
+    let beginning: &'static str = denied.id[..12].to_owned().leak();
+    world.rebuild(move |site| site.registration.denied = vec![beginning].leak()).await;
+    assert_eq!(refresh_error(&world, &denied).await, "invalid_client");
+    assert_eq!(authorize(&world, &denied).await.0, 400);
+    assert_eq!(refresh_error(&world, &other).await, "invalid_grant");
+    assert_eq!(authorize(&world, &other).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_registration_from_before_the_sites_date_is_an_unknown_client() {
+    let mut world = World::in_standing_time(|site| site).await;
+    let old = world.client("/mcp/raw/echo").await;
+    let day = std::time::Duration::from_hours(24);
+    world.clock.advance(day);
+    let midnight = world.clock.now().seconds() / 86_400 * 86_400;
+    let at = (2026..2200)
+        .flat_map(|year| (1..=12).flat_map(move |month| (1..=31).map(move |date| (year, month, date))))
+        .filter_map(|date| Moment::checked(date, (0, 0, 0)))
+        .find(|at| at.seconds() == midnight)
+        .unwrap();
+    world.rebuild(|site| site.registration.not_before = Some(at)).await;
+    assert_eq!(refresh_error(&world, &old).await, "invalid_client");
+    assert_eq!(authorize(&world, &old).await.0, 400);
+    let new = world.client("/mcp/raw/echo").await;
+    assert_eq!(authorize(&world, &new).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_date_that_is_still_to_come_stops_the_start() {
+    let mut world = World::start().await;
+    let late = Moment::utc((9999, 1, 1), (0, 0, 0));
+    let failed = world.does_not_start(|site| site.registration.not_before = Some(late)).await;
+    assert!(failed.contains("registration.not_before") && failed.contains("future"), "{failed}");
+}
