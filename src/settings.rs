@@ -7,7 +7,7 @@ mod redis;
 mod urls;
 
 pub use environment::{Environment, LogFormat};
-pub use redis::{RedisAddress, RedisKind};
+pub use redis::{RedisAddress, RedisKind, RedisTls};
 pub use urls::BaseUrl;
 
 use crate::secret::{Secret, SecretBytes};
@@ -190,13 +190,28 @@ impl Reader<'_> {
     }
 
     fn store(&mut self) -> Option<StoreSettings> {
+        let files = redis::Files {
+            authorities: self.raw.kvs_ca_file.as_deref(),
+            certificate: self.raw.kvs_cert_file.as_deref(),
+            key: self.raw.kvs_key_file.as_deref(),
+        };
         let Some(address) = &self.raw.kvs_addr else {
+            files.are_unused(self.problems);
             let data_dir = self.raw.data_dir.as_deref().unwrap_or("./data").into();
             return Some(StoreSettings::Embedded { data_dir });
         };
         let address = RedisAddress::parse(address, self.raw.kvs_password.clone());
         let address = address.map_err(|why| self.problems.push(format!("KVS_ADDR {why}")));
-        address.ok().map(StoreSettings::Redis)
+        match address.ok()? {
+            address @ RedisAddress { tls: None, .. } => {
+                files.are_unused(self.problems);
+                Some(StoreSettings::Redis(address))
+            }
+            address => {
+                let tls = Some(files.read(self.problems)?);
+                Some(StoreSettings::Redis(RedisAddress { tls, ..address }))
+            }
+        }
     }
 
     #[expect(clippy::option_option, reason = "outer: a problem was found; inner: none is set")]

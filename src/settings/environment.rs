@@ -38,6 +38,9 @@ pub(super) struct Raw {
     #[serde(default, deserialize_with = "secret")]
     pub(super) gateway_secret: Option<Secret>,
     pub(super) kvs_addr: Option<String>,
+    pub(super) kvs_ca_file: Option<String>,
+    pub(super) kvs_cert_file: Option<String>,
+    pub(super) kvs_key_file: Option<String>,
     #[serde(default, deserialize_with = "secret")]
     pub(super) kvs_password: Option<Secret>,
     pub(super) log_format: Option<String>,
@@ -50,11 +53,14 @@ pub(super) struct Raw {
     pub(super) store_format: Option<String>,
 }
 
-pub(super) const NAMES: [&str; 12] = [
+pub(super) const NAMES: [&str; 15] = [
     "BASE_URL",
     "DATA_DIR",
     "GATEWAY_SECRET",
     "KVS_ADDR",
+    "KVS_CA_FILE",
+    "KVS_CERT_FILE",
+    "KVS_KEY_FILE",
     "KVS_PASSWORD",
     "LOG_FORMAT",
     "OKTA_CLIENT_ID",

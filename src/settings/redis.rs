@@ -1,5 +1,10 @@
 //! `KVS_ADDR`: where Redis is, and as whom we come.
 
+mod tls;
+
+pub(super) use tls::Files;
+pub use tls::RedisTls;
+
 use crate::secret::Secret;
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -14,8 +19,8 @@ pub struct RedisAddress {
     pub kind: RedisKind,
     /// One, or some of many.
     pub hosts: Vec<(String, u16)>,
-    /// Whether to speak TLS.
-    pub tls: bool,
+    /// What TLS goes by, where it is spoken.
+    pub tls: Option<RedisTls>,
     /// The ACL user.
     pub user: Option<String>,
     /// Its password.
@@ -45,7 +50,7 @@ impl RedisAddress {
     /// What is wrong with it, without a word of it.
     pub fn parse(address: &str, password: Option<Secret>) -> Result<Self, &'static str> {
         let (scheme, rest) = address.split_once("://").unwrap_or(("redis", address));
-        let tls = scheme.starts_with("rediss");
+        let tls = scheme.starts_with("rediss").then(RedisTls::default);
         let (who, rest) = rest.rsplit_once('@').map_or((None, rest), |(who, rest)| (Some(who), rest));
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (kind, database, port) = match scheme {
@@ -121,7 +126,7 @@ mod tests {
         ] {
             let address = RedisAddress::parse(written, None).unwrap();
             assert_eq!(address.hosts, [(host.to_owned(), port)], "{written}");
-            assert_eq!((address.kind, address.tls), (RedisKind::One, tls), "{written}");
+            assert_eq!((address.kind, address.tls.is_some()), (RedisKind::One, tls), "{written}");
         }
     }
 
@@ -139,7 +144,7 @@ mod tests {
         assert_eq!(address.hosts, [("a".to_owned(), 26379), ("b".to_owned(), 7000)]);
         assert_eq!((address.kind, address.database), (RedisKind::Sentinel("primary".into()), 2));
         let address = RedisAddress::parse("rediss-cluster://a:1,b:2", None).unwrap();
-        assert_eq!((address.kind, address.tls, address.hosts.len()), (RedisKind::Cluster, true, 2));
+        assert_eq!((address.kind, address.tls.is_some(), address.hosts.len()), (RedisKind::Cluster, true, 2));
         for wrong in ["redis://a,b", "redis-sentinel://a", "redis-cluster://a/1", "redis-cluster://a,,b"] {
             assert!(RedisAddress::parse(wrong, None).is_err(), "{wrong}");
         }

@@ -1,5 +1,6 @@
 //! State in Redis or Valkey, for many replicas: one command or one script a verb, and everything expires by itself.
 
+mod breaker;
 mod connection;
 mod dial;
 mod grants;

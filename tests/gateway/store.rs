@@ -1,11 +1,14 @@
 //! The promises of the store's verbs, each held against both backends: a file on a disk and a Redis server.
 
+mod access;
 mod damage;
+mod encrypted;
 mod failover;
 mod grants;
 mod kept;
 mod model;
 mod outage;
+mod pace;
 mod single_use;
 
 use gateway::store::{GrantId, Key};

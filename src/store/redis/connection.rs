@@ -3,29 +3,32 @@
 //! `bb8_redis` has a manager too, but its connections are never found broken, so that its pool stays dead after a
 //! restart of Redis, or asks PING before every call. Ours watch the task that reads from the socket.
 
+use super::breaker::Era;
 use super::dial::{ANSWER_WITHIN, Dialer};
-use crate::settings::{RedisAddress, RedisKind};
-use bb8::ManageConnection;
+use crate::settings::{RedisAddress, RedisKind, RedisTls};
 use bb8_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use bb8_redis::redis::cluster::{ClusterClient, ClusterClientBuilder};
 use bb8_redis::redis::cluster_async::ClusterConnection;
 use bb8_redis::redis::{
-    Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, RedisFuture,
-    ServerErrorKind, Value,
+    ClientTlsConfig, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError,
+    RedisFuture, ServerErrorKind, TlsCertificates, Value,
 };
 use std::io;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// From the name look-up to the end of the greeting.
+/// From the name look-up to the end of the greeting, with one server.
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
-/// A call to a Cluster, with the redirections and retries that it takes.
+/// A call to a Cluster, with the redirections and retries that it takes; and connecting to all of its nodes, of which
+/// one may be silent.
 const CLUSTER_WITHIN: Duration = Duration::from_millis(1500);
 
 /// A connection, and whether it must not be used again.
 pub(super) struct Connection {
     redis: Redis,
     broken: bool,
+    /// When it was made.
+    pub(super) era: Era,
 }
 
 enum Redis {
@@ -48,7 +51,17 @@ impl Drop for Connection {
 impl Connection {
     /// To one server, whose answers this task reads.
     pub(super) fn to_one(redis: MultiplexedConnection, reader: JoinHandle<()>) -> Self {
-        Self { redis: Redis::One { redis, reader }, broken: false }
+        Self { redis: Redis::One { redis, reader }, broken: false, era: Era::default() }
+    }
+
+    /// Whether it must not be used again. Costs nothing: a closed socket has ended its reader.
+    pub(super) fn is_broken(&self) -> bool {
+        let closed = matches!(&self.redis, Redis::One { reader, .. } if reader.is_finished());
+        self.broken || closed
+    }
+
+    pub(super) const fn is_to_cluster(&self) -> bool {
+        matches!(self.redis, Redis::Cluster(_))
     }
 
     /// Learns from an error whether this connection can be used again. Only an answer that is about the command
@@ -89,7 +102,7 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Makes connections and judges them.
+/// Makes connections.
 pub(super) enum Manager {
     One(Dialer),
     Cluster(Box<ClusterClient>),
@@ -109,12 +122,22 @@ impl Manager {
         }
     }
 
+    /// Makes one, within bounds.
+    pub(super) async fn connect(&self) -> Result<Connection, RedisError> {
+        let within = match self {
+            Self::One(_) => CONNECT_WITHIN,
+            Self::Cluster(_) => CLUSTER_WITHIN,
+        };
+        let opened = tokio::time::timeout(within, self.open()).await;
+        opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+    }
+
     async fn open(&self) -> Result<Connection, RedisError> {
         match self {
             Self::One(dialer) => dialer.dial().await,
             Self::Cluster(client) => {
                 let redis = Redis::Cluster(client.get_async_connection().await?);
-                Ok(Connection { redis, broken: false })
+                Ok(Connection { redis, broken: false, era: Era::default() })
             }
         }
     }
@@ -123,7 +146,7 @@ impl Manager {
 fn cluster(address: &RedisAddress) -> Result<ClusterClient, RedisError> {
     let mut nodes = Vec::new();
     for (host, port) in address.hosts.iter().cloned() {
-        let node = if address.tls {
+        let node = if address.tls.is_some() {
             ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
         } else {
             ConnectionAddr::Tcp(host, port)
@@ -137,6 +160,9 @@ fn cluster(address: &RedisAddress) -> Result<ClusterClient, RedisError> {
         .retries(4)
         .min_retry_wait(20)
         .max_retry_wait(200);
+    if let Some(tls) = &address.tls {
+        builder = builder.certs(certificates(tls));
+    }
     if let Some(user) = &address.user {
         builder = builder.username(user);
     }
@@ -146,26 +172,10 @@ fn cluster(address: &RedisAddress) -> Result<ClusterClient, RedisError> {
     builder.build()
 }
 
-impl ManageConnection for Manager {
-    type Connection = Connection;
-    type Error = RedisError;
-
-    async fn connect(&self) -> Result<Connection, RedisError> {
-        let opened = tokio::time::timeout(CONNECT_WITHIN, self.open()).await;
-        opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-    }
-
-    /// Costs nothing: a closed socket has ended its reader.
-    async fn is_valid(&self, connection: &mut Connection) -> Result<(), RedisError> {
-        if self.has_broken(connection) {
-            Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
-        } else {
-            Ok(())
-        }
-    }
-
-    fn has_broken(&self, connection: &mut Connection) -> bool {
-        let closed = matches!(&connection.redis, Redis::One { reader, .. } if reader.is_finished());
-        connection.broken || closed
-    }
+fn certificates(tls: &RedisTls) -> TlsCertificates {
+    let client_tls = tls.client.as_ref().map(|client| ClientTlsConfig {
+        client_cert: client.chain.clone().into(),
+        client_key: client.key.expose().into(),
+    });
+    TlsCertificates { client_tls, root_cert: tls.authorities.clone().map(Into::into) }
 }

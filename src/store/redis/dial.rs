@@ -1,11 +1,10 @@
 //! From an address to a connection that has been greeted: TCP, TLS, and the Sentinels who know the primary.
 
 use super::connection::Connection;
-use crate::settings::{RedisAddress, RedisKind};
+use crate::settings::{RedisAddress, RedisKind, RedisTls};
 use bb8_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use bb8_redis::redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, Value, cmd};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +25,8 @@ pub(super) struct Dialer {
 
 impl Dialer {
     pub(super) fn new(address: RedisAddress) -> Result<Self, rustls::Error> {
-        let tls = address.tls.then(connector).transpose()?;
+        let tls = address.tls.as_ref().map(RedisTls::config).transpose()?;
+        let tls = tls.map(|config| TlsConnector::from(Arc::new(config)));
         Ok(Self { address, tls })
     }
 
@@ -99,15 +99,4 @@ async fn is_primary(connection: &mut impl ConnectionLike) -> Result<(), RedisErr
         Some(Value::BulkString(role)) if role == b"master" => Ok(()),
         _ => Err(io::Error::other("what the Sentinels name is not the primary yet").into()),
     }
-}
-
-/// TLS with the web's roots.
-fn connector() -> Result<TlsConnector, rustls::Error> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }

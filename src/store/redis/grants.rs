@@ -21,11 +21,11 @@ const LOOKED_AT: usize = 100;
 
 impl RedisStore {
     pub(in crate::store) async fn create_grant(&self, record: GrantRecord) -> Result<bool, Unavailable> {
-        self.index(&record).await?;
         let keys = [grant_key(record.id), tombstone_key(record.id)];
         let call = Call::new(scripts::CREATE_GRANT, &[&keys[0], &keys[1]]);
         let call = call.with(self.now()).with(self.lives(record.expires_at));
-        self.call_durably(encode(&record, self.format()).into_iter().fold(call, Call::with)).await
+        let call = encode(&record, self.format()).into_iter().fold(call, Call::with);
+        self.connections.ask_after(self.entries(&record), call.0).await
     }
 
     pub(in crate::store) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
@@ -126,13 +126,14 @@ impl RedisStore {
             read.arg(owner_key((owner, key))).arg(format!("({}", self.now())).arg("+inf");
             read.arg("LIMIT").arg(offset).arg(LOOKED_AT);
             let page: Vec<Vec<u8>> = self.connections.ask(&read).await?;
-            if page.is_empty() {
-                break;
-            }
+            let is_last = page.len() < LOOKED_AT;
             offset += page.len();
             let ids: Vec<GrantId> =
                 page.into_iter().filter_map(|id| id.try_into().ok().map(GrantId)).collect();
             found.extend(self.living(&ids).await?);
+            if is_last {
+                break;
+            }
         }
         found.truncate(limit);
         Ok(found)
@@ -150,8 +151,12 @@ impl RedisStore {
         Ok(alive.map(|(id, _)| *id).collect())
     }
 
-    /// Writes what the grant can be looked up by, and forgets what has ended there.
     async fn index(&self, record: &GrantRecord) -> Result<(), Unavailable> {
+        self.connections.ask_all::<Vec<Value>>(self.entries(record)).await.map(drop)
+    }
+
+    /// Writes what the grant can be looked up by, and forgets what has ended there.
+    fn entries(&self, record: &GrantRecord) -> Vec<Vec<Cmd>> {
         let write = |owner: &(Owner, Key)| {
             let key = owner_key(*owner);
             let mut longer = cmd("PEXPIRE");
@@ -159,8 +164,7 @@ impl RedisStore {
             let ended = Cmd::zrembyscore(&key, "-inf", self.now());
             vec![ended, Cmd::zadd(&key, &record.id.0[..], record.expires_at.millis()), longer]
         };
-        let writes = record.owners.iter().map(write).collect();
-        self.connections.ask_all::<Vec<Value>>(writes).await.map(drop)
+        record.owners.iter().map(write).collect()
     }
 
     /// Tells all replicas, and takes the grant out of what it was looked up by.

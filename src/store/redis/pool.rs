@@ -1,28 +1,29 @@
-//! The connections, and a breaker in front of them: while Redis is away, only one call in a quarter of a second
-//! finds that out, and all others are told at once.
+//! The connections: as many as are needed at once, within bounds, and none that is known to be dead.
 
+use super::breaker::{Breaker, unavailable};
 use super::connection::{Connection, Manager};
 use crate::settings::{RedisAddress, RedisKind};
 use crate::store::{OpenError, Unavailable};
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
 use bb8_redis::redis::{Cmd, FromRedisValue, RedisError, Value, from_redis_value, pipe};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
 
 const MOST_CONNECTIONS: u32 = 16;
 /// How long a call waits for a connection.
 const CONNECTION_WITHIN: Duration = Duration::from_millis(500);
+/// How many calls may wait for one; the others are told at once.
+const MOST_WAITING: usize = 2048;
 /// How long a replica may take to have what a call has changed.
 const REPLICA_WITHIN_MILLIS: u64 = 500;
-/// How long the breaker stays open.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// Connections to Redis.
 pub(super) struct Connections {
     pool: Pool<Guarded>,
     breaker: Arc<Breaker>,
+    waiting: Semaphore,
     kind: RedisKind,
 }
 
@@ -39,7 +40,7 @@ impl Connections {
             .max_lifetime(None)
             .idle_timeout(None)
             .build_unchecked(Guarded { manager, breaker: Arc::clone(&breaker) });
-        Ok(Self { pool, breaker, kind })
+        Ok(Self { pool, breaker, waiting: Semaphore::new(MOST_WAITING), kind })
     }
 
     /// One command, one answer.
@@ -51,15 +52,40 @@ impl Connections {
 
     /// One command whose effect survives a failover: where there are replicas, one of them has it too.
     pub(super) async fn ask_durably<T: FromRedisValue>(&self, command: Cmd) -> Result<T, Unavailable> {
-        if self.kind == RedisKind::One {
-            return self.ask(&command).await;
+        self.ask_after(Vec::new(), command).await
+    }
+
+    /// The same, and before it others in groups, each about one slot. In one go, but for a Cluster.
+    pub(super) async fn ask_after<T: FromRedisValue>(
+        &self,
+        mut before: Vec<Vec<Cmd>>,
+        command: Cmd,
+    ) -> Result<T, Unavailable> {
+        if self.kind == RedisKind::Cluster {
+            self.ask_all::<Vec<Value>>(std::mem::take(&mut before)).await?;
         }
-        let mut both = pipe();
-        both.add_command(command).cmd("WAIT").arg(1).arg(REPLICA_WITHIN_MILLIS);
+        let mut commands = pipe();
+        for earlier in before.into_iter().flatten() {
+            commands.add_command(earlier).ignore();
+        }
+        commands.add_command(command);
+        if self.kind != RedisKind::One {
+            commands.cmd("WAIT").arg(1).arg(REPLICA_WITHIN_MILLIS);
+        }
         let mut connection = self.connection().await?;
-        let answer = both.query_async(&mut *connection).await;
-        let (answer, replicas): (T, u64) = self.heard(&mut connection, answer)?;
-        if replicas == 0 { Err(Unavailable("no replica of Redis answers".into())) } else { Ok(answer) }
+        let answer: Result<Vec<Value>, _> = commands.query_async(&mut *connection).await;
+        let answers = self.heard(&mut connection, answer)?;
+        self.acknowledged(answers)
+    }
+
+    /// The command's answer, if a replica has what it changed.
+    fn acknowledged<T: FromRedisValue>(&self, answers: Vec<Value>) -> Result<T, Unavailable> {
+        let mut answers = answers.into_iter();
+        let answer = answers.next().unwrap_or(Value::Nil);
+        if self.kind != RedisKind::One && matches!(answers.next(), Some(Value::Int(0)) | None) {
+            return Err(Unavailable("no replica of Redis answers".into()));
+        }
+        from_redis_value(answer).map_err(|error| Unavailable(format!("Redis: {error}")))
     }
 
     /// Commands in groups, each about one slot; their answers in a row. In one go, but for a Cluster.
@@ -80,6 +106,8 @@ impl Connections {
 
     async fn connection(&self) -> Result<PooledConnection<'_, Guarded>, Unavailable> {
         self.breaker.let_through()?;
+        let full = |_| Unavailable("too many calls wait for a connection to Redis".into());
+        let _waiting = self.waiting.try_acquire().map_err(full)?;
         let gotten = tokio::select! {
             gotten = self.pool.get() => gotten,
             () = self.breaker.tripped.notified() => return Err(self.breaker.why()),
@@ -93,13 +121,14 @@ impl Connections {
     fn heard<T>(&self, connection: &mut Connection, answer: Result<T, RedisError>) -> Result<T, Unavailable> {
         match answer {
             Ok(answer) => {
-                self.breaker.close();
+                self.breaker.answered();
                 Ok(answer)
             }
             Err(error) => {
                 connection.judge(&error);
                 if error.is_timeout() {
-                    self.breaker.trip(&error);
+                    let era = if connection.is_to_cluster() { self.breaker.era() } else { connection.era };
+                    self.breaker.fell_silent(era, &error);
                 }
                 Err(unavailable(&error))
             }
@@ -107,57 +136,7 @@ impl Connections {
     }
 }
 
-/// Its causes never hold our password; Redis does not repeat it.
-fn unavailable(error: &RedisError) -> Unavailable {
-    Unavailable(format!("Redis: {error}"))
-}
-
-/// Lets calls through while Redis answers.
-#[derive(Default)]
-struct Breaker {
-    open: Mutex<Option<Open>>,
-    tripped: Notify,
-}
-
-struct Open {
-    until: Instant,
-    why: Unavailable,
-}
-
-impl Breaker {
-    /// One call after each pause may try.
-    fn let_through(&self) -> Result<(), Unavailable> {
-        let now = Instant::now();
-        match &mut *self.lock() {
-            Some(open) if now < open.until => Err(open.why.clone()),
-            Some(open) => {
-                open.until = now + PAUSE;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn why(&self) -> Unavailable {
-        let why = self.lock().as_ref().map(|open| open.why.clone());
-        why.unwrap_or_else(|| Unavailable("Redis was away for a moment".into()))
-    }
-
-    fn trip(&self, error: &RedisError) {
-        *self.lock() = Some(Open { until: Instant::now() + PAUSE, why: unavailable(error) });
-        self.tripped.notify_waiters();
-    }
-
-    fn close(&self) {
-        *self.lock() = None;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A manager whose failures trip the breaker.
+/// A manager that tells the breaker.
 struct Guarded {
     manager: Manager,
     breaker: Arc<Breaker>,
@@ -168,14 +147,26 @@ impl ManageConnection for Guarded {
     type Error = RedisError;
 
     async fn connect(&self) -> Result<Connection, RedisError> {
-        self.manager.connect().await.inspect_err(|error| self.breaker.trip(error))
+        let era = self.breaker.era();
+        let connected = self.manager.connect().await;
+        let mut connection = connected.inspect_err(|error| self.breaker.not_connected(error))?;
+        connection.era = era;
+        Ok(connection)
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), RedisError> {
-        self.manager.is_valid(connection).await
+        if !self.has_broken(connection) {
+            return Ok(());
+        }
+        if connection.is_broken() {
+            self.breaker.was_closed();
+        }
+        Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
     }
 
+    /// One that was made before another fell silent is not asked again; those to a Cluster find another way.
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        self.manager.has_broken(connection)
+        let outlived = !connection.is_to_cluster() && connection.era != self.breaker.era();
+        outlived || connection.is_broken()
     }
 }

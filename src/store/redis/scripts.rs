@@ -2,6 +2,9 @@
 //! slot alone. The time is our own and handed in; Redis' clock only cleans up.
 //!
 //! A script travels with each call, so that there is nothing to load after a restart or a failover.
+//!
+//! A full Redis refuses the first write of a script if that may need memory, and none that come after: a script that
+//! makes something begins with that, one that ends something with the removal.
 
 /// Agrees on the format: where it is said; the oldest, the usual and the newest that are known, the wanted one, how
 /// long that is said. Answers what is found when it is not known, else what there is from now on.
@@ -16,8 +19,8 @@ return format
 
 /// Keeps a value until its time: `KEYS[1]`; until, lives, value.
 pub(super) const PUT: &str = "
-redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'until', ARGV[1], 'value', ARGV[3])
+redis.call('HDEL', KEYS[1], 'used')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 ";
 
@@ -42,14 +45,14 @@ return 'first'
 pub(super) const CREATE_GRANT: &str = "
 local ended = redis.call('GET', KEYS[2])
 if ended and tonumber(ARGV[1]) < tonumber(ended) then return 0 end
-redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// `rotation::apply`, word for word: the grant, its tombstone; the newest format that is known, now, presented, grace, until, lives, what a
-/// used token does, until when and how long a tombstone stays. Answers the step and the grant.
+/// `rotation::apply`, word for word: the grant, its tombstone; the newest format that is known, now, presented, grace,
+/// until, lives, what a used token does, until when and how long a tombstone stays. Answers the step and the grant. An
+/// answer that comes again writes too, so that `WAIT` after it waits for the rotation that it tells of.
 pub(super) const ROTATE: &str = "
 local now, presented, grace = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local kept = redis.call('HMGET', KEYS[1], 'version', 'until', 'generation', 'previous', 'rotated_at')
@@ -65,7 +68,10 @@ if presented ~= generation and not last then
   redis.call('SET', KEYS[2], ARGV[8], 'PX', ARGV[9])
   return {'revoked', grant}
 end
-if last and now - tonumber(kept[5]) <= grace then return {'same', redis.call('HGETALL', KEYS[1])} end
+if last and now - tonumber(kept[5]) <= grace then
+  redis.call('PEXPIRE', KEYS[1], redis.call('PTTL', KEYS[1]))
+  return {'same', redis.call('HGETALL', KEYS[1])}
+end
 if generation >= 4294967295 then return {'unknown', {}} end
 redis.call('HSET', KEYS[1], 'generation', string.format('%.0f', generation + 1), 'previous', ARGV[3],
   'rotated_at', ARGV[2], 'until', ARGV[5])
@@ -89,9 +95,8 @@ redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return grant
 ";
 
-/// Appends to the feed: its entries, its ends; now, lives, the most entries, the grant. Numbers follow the time, so
-/// that those of a flushed feed are never given out again. A full Redis lets a script go on that has begun with a
-/// removal: revocations work there too.
+/// Appends to the feed: its entries, its ends; now, lives, the most entries, the grant. Numbers follow the time, so that
+/// those of a flushed feed are never given out again. It begins with a removal, so that a full Redis takes it too.
 pub(super) const APPEND_TO_FEED: &str = "
 local now, most = tonumber(ARGV[1]), tonumber(ARGV[3])
 redis.call('ZREM', KEYS[1], ARGV[4])
@@ -133,7 +138,7 @@ return 1
 /// Counts one more: `KEYS[1]`; now, until, lives. Answers how many.
 pub(super) const COUNT: &str = "
 local kept = redis.call('HGET', KEYS[1], 'until')
-if not kept or tonumber(ARGV[1]) >= tonumber(kept) then redis.call('DEL', KEYS[1]) end
+if kept and tonumber(ARGV[1]) >= tonumber(kept) then redis.call('DEL', KEYS[1]) end
 local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
 redis.call('HSET', KEYS[1], 'until', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])

@@ -107,3 +107,54 @@ async fn in_a_cluster_a_dead_primary_costs_a_moment_and_no_promise() {
     let _cluster = goes_on(&kept, failing).await;
     has_kept_its_word(&kept).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_falls_silent_is_left_with_all_connections_to_it() {
+    let servers = Sentinels::start().unwrap();
+    let kept = Kept::at(&servers.address());
+    // So that there are many connections to the one that falls silent.
+    by_fifty(|| {
+        let store = Arc::clone(&kept.store);
+        async move { store.ping().await.unwrap() }
+    })
+    .await;
+    keeps_its_promises(&kept).await;
+    let losing = tokio::task::spawn_blocking(move || servers.lose_the_primary().map(|()| servers));
+    let servers = goes_on(&kept, losing).await;
+    let started = Instant::now();
+    assert!(in_the_end(async || kept.store.grant(id(1)).await).await.is_some());
+    assert!(started.elapsed() < NEVER_A_HANG, "{:?}", started.elapsed());
+    // It wakes up and takes itself for the primary still: nobody asks it.
+    servers.primary.thaw().unwrap();
+    let ends = kept.seconds(60);
+    for count in 1..=50 {
+        assert_eq!(kept.store.count(key(1), ends).await.unwrap(), count);
+    }
+    let rotated = kept.store.rotate(id(1), kept.rotate(2)).await;
+    assert!(rotated.is_err(), "no replica has it yet: {rotated:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_replica_has_is_not_told_again_either() {
+    let servers = Sentinels::start().unwrap();
+    let kept = Kept::at(&servers.address());
+    assert!(kept.store.create_grant(kept.record(1)).await.unwrap());
+    servers.replica.freeze().unwrap();
+    for _ in 0..2 {
+        assert!(kept.store.rotate(id(1), kept.rotate(1)).await.is_err());
+    }
+    servers.replica.thaw().unwrap();
+    let rotated = in_the_end(async || kept.store.rotate(id(1), kept.rotate(1)).await).await;
+    assert!(matches!(rotated, Rotation::Same { record } if record.generation == 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_of_which_a_node_hangs_is_joined_by_the_others() {
+    let cluster = Cluster::start().unwrap();
+    let silent = cluster.nodes.last().unwrap();
+    silent.freeze().unwrap();
+    let kept = Kept::at(&cluster.address());
+    in_the_end(async || kept.store.ping().await).await;
+    assert!(in_the_end(async || kept.store.create_grant(kept.record(1)).await).await);
+    silent.thaw().unwrap();
+}

@@ -2,7 +2,9 @@
 
 use gateway::clock::{Clock, Timestamp};
 use gateway::settings::RedisAddress;
-use gateway::store::{Format, GrantRecord, Key, Owner, Reuse, Rotate, Store};
+use gateway::store::{
+    Cursor, Format, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
+};
 use gateway_standins::redis::Redis;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +34,18 @@ impl Kept {
         Self::new(Some(Redis::start().unwrap()))
     }
 
+    /// In a Valkey, where that is installed.
+    pub(super) fn valkey() -> Option<Self> {
+        Some(Self::new(Some(Redis::start_valkey()?.unwrap())))
+    }
+
     /// In the Redis at this address, which somebody else keeps.
     pub(super) fn at(address: &str) -> Self {
+        Self::of(RedisAddress::parse(address, None).unwrap())
+    }
+
+    pub(super) fn of(address: RedisAddress) -> Self {
         let clock = Clock::manual(Clock::system().now());
-        let address = RedisAddress::parse(address, None).unwrap();
         let store = Arc::new(Store::redis(address, clock.clone(), Format::default()).unwrap());
         Self { store, clock, redis: None, folder: tempfile::tempdir().unwrap() }
     }
@@ -109,10 +119,10 @@ fn open(redis: Option<&Redis>, folder: &TempDir, clock: &Clock) -> Store {
     }
 }
 
-/// Shows a promise on both backends.
+/// Shows a promise on both backends, and on Valkey where that is installed.
 #[expect(clippy::print_stdout, reason = "a test that fails shows where")]
 pub(super) async fn on_both(promise: impl AsyncFn(&Kept)) {
-    for kept in [Kept::embedded(), Kept::redis()] {
+    for kept in [Kept::embedded(), Kept::redis()].into_iter().chain(Kept::valkey()) {
         println!("on {}", kept.name());
         promise(&kept).await;
     }
@@ -129,4 +139,42 @@ where
         answers.push(task.await.unwrap());
     }
     answers
+}
+
+/// Every verb, once around, in a store that is empty.
+pub(super) async fn once_around(kept: &Kept) -> Result<(), Unavailable> {
+    let (store, ends) = (&kept.store, kept.seconds(60));
+    let (key, id) = (super::key, super::id);
+    store.put_login(key(1), b"login".to_vec(), ends).await?;
+    assert_eq!(store.take_login(key(1)).await?.as_deref(), Some(&b"login"[..]));
+    store.put_code(key(2), b"code".to_vec(), ends).await?;
+    assert!(store.code(key(2)).await?.is_some());
+    store.use_code(key(2)).await?;
+    for fill in 1..=2 {
+        assert!(store.create_grant(kept.record(fill)).await?);
+    }
+    let new = Sealed { sealed: vec![1], owners: kept.record(1).owners };
+    assert!(store.replace_sealed(id(1), &kept.record(1).sealed, new).await?);
+    for _ in 0..2 {
+        assert_eq!(generation(store.rotate(id(1), kept.rotate(1)).await?), 2);
+    }
+    assert!(store.revoke(id(2)).await?);
+    store.revoked_since(Cursor(0)).await?;
+    assert_eq!(store.grants_of(Owner::User, key(0), 10).await?, [id(1)]);
+    assert_eq!(store.grant(id(2)).await?, None);
+    assert!(store.use_once(key(3), ends).await?);
+    // The second one begins a window of its own.
+    for window_ends in [kept.clock.now(), ends] {
+        assert_eq!(store.count(key(4), window_ends).await?, 1);
+    }
+    assert!(store.lease(key(5), key(6), ends).await?);
+    store.release(key(5), key(6)).await?;
+    store.ping().await
+}
+
+fn generation(rotation: Rotation) -> u32 {
+    match rotation {
+        Rotation::Fresh { record } | Rotation::Same { record } => record.generation,
+        other => panic!("{other:?}"),
+    }
 }

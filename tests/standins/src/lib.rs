@@ -5,6 +5,7 @@
 pub mod backend;
 pub mod browser;
 pub mod client;
+pub mod detour;
 mod log;
 pub mod mcp;
 mod net;

@@ -1,8 +1,11 @@
-//! Real Redis servers for tests, from the machine's own packages.
+//! Real Redis or Valkey servers for tests, from the machine's own packages. The variable `REDIS_SERVER` names
+//! another program than `redis-server`, such as `valkey-server`.
 
+mod certificates;
 mod cluster;
 mod sentinels;
 
+pub use certificates::Certificates;
 pub use cluster::Cluster;
 pub use sentinels::Sentinels;
 
@@ -17,9 +20,14 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// The program that `make test` installs where its package is to be had.
+const VALKEY: &str = "valkey-server";
+
 /// A running Redis on 127.0.0.1; it ends when this is dropped.
 pub struct Redis {
+    program: String,
     port: u16,
+    tls_port: Option<u16>,
     folder: TempDir,
     arguments: Vec<String>,
     child: Mutex<Option<Child>>,
@@ -28,11 +36,26 @@ pub struct Redis {
 impl Redis {
     /// Starts one on a free port and waits until it answers.
     pub fn start() -> io::Result<Self> {
-        Self::start_with(&[])
+        Self::start_with(None, &[])
+    }
+
+    /// Starts one that speaks TLS too, on a port of its own, with who has a certificate of this authority.
+    pub fn start_with_tls(certificates: &Certificates) -> io::Result<Self> {
+        Self::start_with(Some(certificates), &[])
+    }
+
+    /// Starts Valkey, where it is installed.
+    pub fn start_valkey() -> Option<io::Result<Self>> {
+        Command::new(VALKEY).arg("--version").stdout(Stdio::null()).status().ok()?;
+        Some(Self::launch(VALKEY.to_owned(), None, &[]))
     }
 
     /// Starts one with more settings, such as `--replicaof`.
-    fn start_with(settings: &[&str]) -> io::Result<Self> {
+    fn start_with(tls: Option<&Certificates>, settings: &[&str]) -> io::Result<Self> {
+        Self::launch(program(), tls, settings)
+    }
+
+    fn launch(program: String, tls: Option<&Certificates>, settings: &[&str]) -> io::Result<Self> {
         let port = free_port()?;
         let number = port.to_string();
         let usual = [
@@ -47,14 +70,29 @@ impl Redis {
             "--bind",
             "127.0.0.1",
         ];
-        let arguments = usual.iter().chain(settings);
-        Self::run(port, tempfile::tempdir()?, arguments.map(|word| (*word).to_owned()).collect())
-    }
-
-    fn run(port: u16, folder: TempDir, arguments: Vec<String>) -> io::Result<Self> {
-        let redis = Self { port, folder, arguments, child: Mutex::new(None) };
+        let mut arguments: Vec<String> =
+            usual.iter().chain(settings).map(|word| (*word).to_owned()).collect();
+        let tls_port = tls.map(|_| free_port()).transpose()?;
+        if let (Some(tls), Some(port)) = (tls, tls_port) {
+            arguments.extend(tls.settings(port));
+        }
+        let (folder, child) = (tempfile::tempdir()?, Mutex::new(None));
+        let redis = Self { program, port, tls_port, folder, arguments, child };
         redis.resume()?;
         Ok(redis)
+    }
+
+    /// The port to be told to others: the one of TLS, where it is spoken.
+    fn told_port(&self) -> u16 {
+        self.tls_port.unwrap_or(self.port)
+    }
+
+    /// Host and port of TLS.
+    ///
+    /// # Panics
+    /// If it does not speak TLS.
+    pub fn tls_address(&self) -> String {
+        format!("127.0.0.1:{}", self.tls_port.expect("it was started with TLS"))
     }
 
     /// Host and port.
@@ -93,7 +131,7 @@ impl Redis {
         self.stop();
         // What [`Redis::dump`] wrote would be read again; there may be none.
         let _ = std::fs::remove_file(self.folder.path().join("dump.rdb"));
-        let started = Command::new("redis-server")
+        let started = Command::new(&self.program)
             .args(&self.arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
@@ -101,7 +139,8 @@ impl Redis {
             .stderr(Stdio::null())
             .spawn();
         let child = started.map_err(|error| {
-            io::Error::new(error.kind(), format!("redis-server: {error}: apt-get install redis-server"))
+            let program = &self.program;
+            io::Error::new(error.kind(), format!("{program}: {error}: apt-get install {program}"))
         })?;
         *self.child() = Some(child);
         let deadline = Instant::now() + PATIENCE;
@@ -149,6 +188,10 @@ impl Redis {
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn program() -> String {
+    std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
 fn free_port() -> io::Result<u16> {

@@ -1,6 +1,6 @@
 //! A Cluster: three primaries with a replica each.
 
-use super::{Redis, free_port, wait_until};
+use super::{Certificates, Redis, free_port, wait_until};
 use std::io;
 use std::process::{Command, Stdio};
 
@@ -13,15 +13,25 @@ pub struct Cluster {
 impl Cluster {
     /// Starts all six, and waits until the Cluster takes commands.
     pub fn start() -> io::Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// The same, with TLS throughout.
+    pub fn start_with_tls(certificates: &Certificates) -> io::Result<Self> {
+        Self::start_with(Some(certificates))
+    }
+
+    fn start_with(tls: Option<&Certificates>) -> io::Result<Self> {
         let node = || {
             let bus = free_port()?.to_string();
             let settings =
                 ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus];
-            Redis::start_with(&settings)
+            Redis::start_with(tls, &settings)
         };
         let nodes = (0..6).map(|_| node()).collect::<io::Result<Vec<_>>>()?;
-        let made = Command::new("redis-cli")
-            .args(["--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"])
+        // It would wait for ever for nodes that do not find each other.
+        let made = Command::new("timeout")
+            .args(["30", "redis-cli", "--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"])
             .args(nodes.iter().map(Redis::address))
             .stdin(Stdio::null())
             .output()?;
@@ -47,9 +57,14 @@ impl Cluster {
         dying.resume()
     }
 
-    /// `KVS_ADDR` for some of them.
+    /// Some of them, as `KVS_ADDR` lists them.
+    pub fn hosts(&self) -> String {
+        let told = |node: &Redis| format!("127.0.0.1:{}", node.told_port());
+        self.nodes.iter().rev().take(3).map(told).collect::<Vec<_>>().join(",")
+    }
+
+    /// `KVS_ADDR` for them.
     pub fn address(&self) -> String {
-        let hosts: Vec<String> = self.nodes.iter().rev().take(3).map(Redis::address).collect();
-        format!("redis-cluster://{}", hosts.join(","))
+        format!("redis-cluster://{}", self.hosts())
     }
 }

@@ -1,8 +1,9 @@
 //! A primary, its replica and three Sentinels who watch over them.
 
-use super::{Redis, free_port, wait_until};
+use super::{Certificates, Redis, free_port, program, wait_until};
 use std::fs;
 use std::io;
+use std::sync::Mutex;
 
 /// What the Sentinels call the primary.
 const NAME: &str = "gateway";
@@ -19,11 +20,20 @@ pub struct Sentinels {
 impl Sentinels {
     /// Starts all five, and waits until they know each other.
     pub fn start() -> io::Result<Self> {
-        let primary = Redis::start()?;
-        let port = primary.port.to_string();
+        Self::start_with(None)
+    }
+
+    /// The same, with TLS throughout.
+    pub fn start_with_tls(certificates: &Certificates) -> io::Result<Self> {
+        Self::start_with(Some(certificates))
+    }
+
+    fn start_with(tls: Option<&Certificates>) -> io::Result<Self> {
+        let primary = Redis::start_with(tls, &[])?;
+        let port = primary.told_port().to_string();
         let follow = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
-        let replica = Redis::start_with(&follow)?;
-        let watchers = (0..3).map(|_| sentinel(&port)).collect::<io::Result<Vec<_>>>()?;
+        let replica = Redis::start_with(tls, &follow)?;
+        let watchers = (0..3).map(|_| sentinel(tls, &port)).collect::<io::Result<Vec<_>>>()?;
         let servers = Self { primary, replica, watchers };
         let follows = || servers.replica.says(&["INFO", "replication"], "master_link_status:up");
         wait_until("the replica follows", follows)?;
@@ -45,23 +55,45 @@ impl Sentinels {
         wait_until("the replica takes over", || self.replica.is_primary())?;
         self.primary.resume()?;
         // The Sentinels would tell it so too, ten seconds later.
-        self.primary.command(&["REPLICAOF", "127.0.0.1", &self.replica.port.to_string()]).map(drop)
+        self.primary.command(&["REPLICAOF", "127.0.0.1", &self.replica.told_port().to_string()]).map(drop)
+    }
+
+    /// Stops the primary where it is, as a network does that loses every packet, and waits until the replica has
+    /// taken its place.
+    pub fn lose_the_primary(&self) -> io::Result<()> {
+        self.primary.freeze()?;
+        wait_until("the replica takes over", || self.replica.is_primary())
+    }
+
+    /// The Sentinels and the name of the primary, as `KVS_ADDR` lists them.
+    pub fn hosts(&self) -> String {
+        let told = |watcher: &Redis| format!("127.0.0.1:{}", watcher.told_port());
+        format!("{}/{NAME}", self.watchers.iter().map(told).collect::<Vec<_>>().join(","))
     }
 
     /// `KVS_ADDR` for them.
     pub fn address(&self) -> String {
-        let hosts: Vec<String> = self.watchers.iter().map(Redis::address).collect();
-        format!("redis-sentinel://{}/{NAME}", hosts.join(","))
+        format!("redis-sentinel://{}", self.hosts())
     }
 }
 
-fn sentinel(primary: &str) -> io::Result<Redis> {
+fn sentinel(tls: Option<&Certificates>, primary: &str) -> io::Result<Redis> {
     let (port, folder) = (free_port()?, tempfile::tempdir()?);
     let file = folder.path().join("sentinel.conf");
-    let settings = format!(
+    let mut settings = format!(
         "bind 127.0.0.1\nport {port}\nsentinel monitor {NAME} 127.0.0.1 {primary} 2\n\
          sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 2000\n"
     );
+    let tls_port = tls.map(|_| free_port()).transpose()?;
+    if let (Some(tls), Some(port)) = (tls, tls_port) {
+        for setting in tls.settings(port).chunks(2) {
+            settings += &format!("{}\n", setting.join(" ").trim_start_matches("--"));
+        }
+    }
     fs::write(&file, settings)?;
-    Redis::run(port, folder, vec![file.display().to_string(), "--sentinel".to_owned()])
+    let arguments = vec![file.display().to_string(), "--sentinel".to_owned()];
+    let (program, child) = (program(), Mutex::new(None));
+    let sentinel = Redis { program, port, tls_port, folder, arguments, child };
+    sentinel.resume()?;
+    Ok(sentinel)
 }

@@ -1,0 +1,61 @@
+//! As whom we come to Redis: a password, and a user who may do no more than is needed.
+
+use super::kept::{Kept, once_around};
+use super::outage::NEVER_A_HANG;
+use gateway::clock::Clock;
+use gateway::secret::Secret;
+use gateway::settings::RedisAddress;
+use gateway::store::{Format, Store};
+use gateway_standins::redis::Redis;
+use std::time::Instant;
+
+fn open(address: &str, password: Option<&str>) -> Store {
+    let address = RedisAddress::parse(address, password.map(Secret::new)).unwrap();
+    Store::redis(address, Clock::system(), Format::default()).unwrap()
+}
+
+#[tokio::test]
+async fn a_password_is_needed_where_there_is_one_and_never_told() {
+    let redis = Redis::start().unwrap();
+    redis.command(&["CONFIG", "SET", "requirepass", "open sesame"]).unwrap();
+    open(&redis.address(), Some("open sesame")).ping().await.unwrap();
+    open(&format!("redis://:open%20sesame@{}/2", redis.address()), None).ping().await.unwrap();
+    for wrong in [open(&redis.address(), Some("hunter2")), open(&redis.address(), None)] {
+        let started = Instant::now();
+        let why = wrong.ping().await.unwrap_err().to_string();
+        assert!(started.elapsed() < NEVER_A_HANG);
+        assert!(!why.contains("hunter2"), "{why}");
+    }
+}
+
+/// The rights that docs/operations.md names: of every user, and what Sentinels and a Cluster take beside them.
+pub(super) fn rights() -> [Vec<&'static str>; 3] {
+    let page = include_str!("../../../docs/operations.md");
+    let (_, rights) = page.split_once("For an ACL user:").unwrap();
+    let mut rights = rights.split('`').skip(1).step_by(2).map(|words| words.split_whitespace().collect());
+    [(); 3].map(|()| rights.next().unwrap())
+}
+
+/// A user `mcp` with these rights and the password `secret`.
+pub(super) fn let_in(redis: &Redis, rights: &[&str]) {
+    let user = ["ACL", "SETUSER", "mcp", "reset", "on", ">secret"];
+    redis.command(&[&user, rights].concat()).unwrap();
+}
+
+#[tokio::test]
+async fn a_user_with_the_rights_of_the_handbook_may_do_all_and_needs_each_of_them() {
+    let redis = Redis::start().unwrap();
+    let [needed, ..] = rights();
+    let_in(&redis, &needed);
+    let kept = Kept::at(&format!("redis://mcp:secret@{}", redis.address()));
+    once_around(&kept).await.unwrap();
+    for right in needed.iter().filter_map(|word| word.strip_prefix('+')) {
+        redis.command(&["FLUSHALL"]).unwrap();
+        // So long that the next revocation shortens it.
+        let fill = "for number = 1, 10001 do redis.call('ZADD', KEYS[1], number, number) end";
+        redis.command(&["EVAL", fill, "1", "mcp:{feed}:entries"]).unwrap();
+        redis.command(&["ACL", "SETUSER", "mcp", &format!("-{right}")]).unwrap();
+        assert!(once_around(&kept).await.is_err(), "{right} is not needed");
+        redis.command(&["ACL", "SETUSER", "mcp", &format!("+{right}")]).unwrap();
+    }
+}

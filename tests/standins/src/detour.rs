@@ -1,0 +1,113 @@
+//! A longer way to a server, which can be made as slow as a test needs it.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// How many pieces may be on the way in one direction.
+const ON_THE_WAY: usize = 1024;
+const LONGEST_PIECE: usize = 16 * 1024;
+
+/// Passes on what comes to its port, and the answers; it ends when this is dropped.
+pub struct Detour {
+    port: u16,
+    way: Arc<Way>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Way {
+    millis: AtomicU64,
+    round_trips: AtomicU64,
+}
+
+impl Detour {
+    /// A way to this server, `host:port`, as quick as it gets at first.
+    pub async fn to(server: &str) -> io::Result<Self> {
+        let server: SocketAddr = server.parse().map_err(io::Error::other)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
+        let way = Arc::new(Way::default());
+        let task = tokio::spawn(accept(listener, server, Arc::clone(&way)));
+        Ok(Self { port, way, task })
+    }
+
+    /// Its own `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// From now on each piece takes so long in each direction, connections that are open included.
+    pub fn takes(&self, time: Duration) {
+        self.way.millis.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// How often something was asked after the last answer, on all connections together.
+    pub fn round_trips(&self) -> u64 {
+        self.way.round_trips.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Detour {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, server: SocketAddr, way: Arc<Way>) {
+    let mut open = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        open.spawn(join(client, server, Arc::clone(&way)));
+    }
+}
+
+async fn join(client: TcpStream, server: SocketAddr, way: Arc<Way>) {
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let asks = Arc::new(AtomicBool::new(false));
+    tokio::join!(
+        pass_on((from_client, to_server), (Arc::clone(&way), true, Arc::clone(&asks))),
+        pass_on((from_server, to_client), (way, false, asks)),
+    );
+}
+
+/// One direction: `asks` says which one spoke last.
+async fn pass_on(
+    (mut from, mut to): (OwnedReadHalf, OwnedWriteHalf),
+    (way, is_client, asks): (Arc<Way>, bool, Arc<AtomicBool>),
+) {
+    let (sender, mut pieces) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
+    let reading = async {
+        let mut piece = vec![0; LONGEST_PIECE];
+        while let Ok(length @ 1..) = from.read(&mut piece).await {
+            if asks.swap(is_client, Ordering::SeqCst) != is_client && is_client {
+                way.round_trips.fetch_add(1, Ordering::SeqCst);
+            }
+            let arrives = Instant::now() + Duration::from_millis(way.millis.load(Ordering::SeqCst));
+            if sender.send((arrives, piece[..length].to_vec())).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+    };
+    let writing = async {
+        while let Some((arrives, piece)) = pieces.recv().await {
+            tokio::time::sleep_until(arrives.into()).await;
+            if to.write_all(&piece).await.is_err() {
+                break;
+            }
+        }
+        // The other side learns of the end this way; it may be gone already.
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(reading, writing);
+}

@@ -1,0 +1,69 @@
+//! An authority of our own, and what it certifies: made anew for each test.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+
+/// What the servers' certificate names, and nothing else: not `localhost`.
+const SERVER: &str = "127.0.0.1";
+
+/// Files in PEM, in a folder that lives as long as this.
+pub struct Certificates(TempDir);
+
+impl Certificates {
+    /// A new authority, and a certificate each for the servers and for a client.
+    pub fn make() -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let made = Self(folder);
+        made.write().map_err(io::Error::other)?;
+        Ok(made)
+    }
+
+    fn write(&self) -> Result<(), rcgen::Error> {
+        let mut authority = CertificateParams::new(Vec::new())?;
+        // Another name than that of what it certifies, which would else count as signed by itself.
+        authority.distinguished_name.push(DnType::CommonName, "authority of a test");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate()?;
+        let certificate = authority.self_signed(&key)?;
+        self.keep("ca", &certificate, &key);
+        let issuer = Issuer::new(authority, key);
+        for (name, subject) in [("server", SERVER), ("client", "gateway")] {
+            let key = KeyPair::generate()?;
+            let certificate = CertificateParams::new(vec![subject.to_owned()])?.signed_by(&key, &issuer)?;
+            self.keep(name, &certificate, &key);
+        }
+        Ok(())
+    }
+
+    fn keep(&self, name: &str, certificate: &Certificate, key: &KeyPair) {
+        fs::write(self.file(&format!("{name}.pem")), certificate.pem()).expect("a new folder takes files");
+        fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).expect("a new folder takes files");
+    }
+
+    /// Where one of them is: `ca.pem`, or `.pem` and `.key` of `server` and `client`.
+    pub fn path(&self, name: &str) -> String {
+        self.file(name).display().to_string()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// What makes a server speak TLS on this port with who has a certificate of this authority, and with its like.
+    pub(super) fn settings(&self, port: u16) -> Vec<String> {
+        let words = [
+            ("--tls-port", port.to_string()),
+            ("--tls-cert-file", self.path("server.pem")),
+            ("--tls-key-file", self.path("server.key")),
+            ("--tls-ca-cert-file", self.path("ca.pem")),
+            ("--tls-auth-clients", "yes".to_owned()),
+            ("--tls-replication", "yes".to_owned()),
+            ("--tls-cluster", "yes".to_owned()),
+        ];
+        words.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
+    }
+}
