@@ -15,7 +15,13 @@ use http::header::{CACHE_CONTROL, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a store may take to say again what it said within the last minute.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Decides on a request below a route.
 pub async fn decide(gateway: Arc<Gateway>, head: Head, found: Found) -> Decision {
@@ -120,7 +126,16 @@ async fn living_grant(
         return Ok(Some(grant));
     }
     let (asked, id) = (Arc::clone(gateway), token.grant);
-    match gateway.on_control(async move { asked.grants.alive(id).await }).await {
+    let mut answer = pin!(gateway.on_control(async move { asked.grants.alive(id).await }));
+    let answer = match timeout(PATIENCE, &mut answer).await {
+        Ok(answer) => answer,
+        // The answer is waited for elsewhere, and counts from when it comes.
+        Err(_) => match gateway.grants.last_known_alive(id) {
+            Some(grant) => return Ok(Some(grant)),
+            None => answer.await,
+        },
+    };
+    match answer {
         Some(Ok(Alive::Yes(grant))) => Ok(Some(grant)),
         Some(Ok(Alive::No)) => Ok(None),
         // Not 401: clients throw their tokens away at that.

@@ -1,7 +1,7 @@
 //! Whether a grant is alive, without asking the store for every request.
 //!
-//! What the store said counts for three seconds; while the store does not answer, for sixty. A hit does not
-//! extend that.
+//! What the store said counts for three seconds; while the store is asked again, or does not answer, for sixty. A
+//! hit does not extend that.
 
 use super::{Grant, Grants};
 use crate::clock::Timestamp;
@@ -12,6 +12,8 @@ use std::time::Duration;
 
 const FRESH: Duration = Duration::from_secs(3);
 const USABLE: Duration = Duration::from_mins(1);
+/// After this the store has answered, or will not.
+const ASKED: Duration = Duration::from_secs(2);
 /// The bound of the cache; a grant takes about half a KiB.
 const MOST: usize = 100_000;
 
@@ -29,6 +31,26 @@ struct Read {
     grant: Arc<Grant>,
     expires_at: Timestamp,
     at: Timestamp,
+    /// When the store was asked again; its answer is still to come.
+    asked: Option<Timestamp>,
+    /// It may have been revoked since, unheard: to be asked for again, whatever its age.
+    doubted: bool,
+}
+
+impl Read {
+    fn new(grant: Arc<Grant>, expires_at: Timestamp, at: Timestamp) -> Self {
+        Self { grant, expires_at, at, asked: None, doubted: false }
+    }
+
+    /// Whether it counts without waiting for the store.
+    fn is_known(&self, now: Timestamp) -> bool {
+        let asked = self.asked.is_some_and(|asked| now.since(asked) < ASKED);
+        self.counts(now, if asked { USABLE } else { FRESH }) && (asked || !self.doubted)
+    }
+
+    fn counts(&self, now: Timestamp, age: Duration) -> bool {
+        now.since(self.at) < age && now < self.expires_at
+    }
 }
 
 pub(super) struct Liveness(Mutex<HashMap<[u8; 16], Read>>);
@@ -42,14 +64,20 @@ impl Liveness {
         self.lock().remove(&id);
     }
 
-    fn forget_all(&self) {
-        self.lock().clear();
+    fn doubt_all(&self) {
+        self.lock().values_mut().for_each(|read| read.doubted = true);
     }
 
-    fn get(&self, id: [u8; 16], now: Timestamp, counts: Duration) -> Option<Arc<Grant>> {
+    fn get(&self, id: [u8; 16], counts: impl Fn(&Read) -> bool) -> Option<Arc<Grant>> {
         let reads = self.lock();
-        let read = reads.get(&id).filter(|read| now.since(read.at) < counts && now < read.expires_at)?;
-        Some(Arc::clone(&read.grant))
+        reads.get(&id).filter(|read| counts(read)).map(|read| Arc::clone(&read.grant))
+    }
+
+    /// From now on an answer of the store is to come; `None`: it is not.
+    fn ask(&self, id: [u8; 16], asked: Option<Timestamp>) {
+        if let Some(read) = self.lock().get_mut(&id) {
+            read.asked = asked;
+        }
     }
 
     fn keep(&self, id: [u8; 16], read: Read) {
@@ -70,9 +98,16 @@ impl Liveness {
 }
 
 impl Grants {
-    /// What was read within the last three seconds, without waiting.
+    /// What counts without waiting for the store.
     pub fn known_alive(&self, id: [u8; 16]) -> Option<Arc<Grant>> {
-        self.liveness.get(id, self.clock.now(), FRESH)
+        let now = self.clock.now();
+        self.liveness.get(id, |read| read.is_known(now))
+    }
+
+    /// What counts when the store does not answer, or not soon.
+    pub fn last_known_alive(&self, id: [u8; 16]) -> Option<Arc<Grant>> {
+        let now = self.clock.now();
+        self.liveness.get(id, |read| read.counts(now, USABLE))
     }
 
     /// Whether the grant is alive, asking the store when that is not known.
@@ -88,15 +123,16 @@ impl Grants {
 
     /// What this replica has just written.
     pub(super) fn know(&self, record: &GrantRecord, grant: &Arc<Grant>) {
-        let read = Read { grant: Arc::clone(grant), expires_at: record.expires_at, at: self.clock.now() };
+        let read = Read::new(Arc::clone(grant), record.expires_at, self.clock.now());
         self.liveness.keep(record.id.0, read);
     }
 
     async fn ask_store(&self, id: [u8; 16]) -> Result<Alive, Unavailable> {
         let now = self.clock.now();
+        self.liveness.ask(id, Some(now));
         let found = self.store.grant(GrantId(id)).await.and_then(|record| {
             let Some(record) = record else { return Ok(None) };
-            Ok(self.open(&record)?.map(|grant| Read { grant, expires_at: record.expires_at, at: now }))
+            Ok(self.open(&record)?.map(|grant| Read::new(grant, record.expires_at, now)))
         });
         match found {
             Ok(Some(read)) => {
@@ -109,13 +145,14 @@ impl Grants {
                 Ok(Alive::No)
             }
             Err(unavailable) => {
-                let usable = self.liveness.get(id, now, USABLE);
-                usable.map(Alive::Yes).ok_or(unavailable)
+                self.liveness.ask(id, None);
+                self.last_known_alive(id).map(Alive::Yes).ok_or(unavailable)
             }
         }
     }
 
-    /// Forgets what the revocation feed tells since the cursor, streams too; returns where it goes on.
+    /// Forgets what the revocation feed tells since the cursor, streams too, and asks anew where it may have missed
+    /// something; returns where it goes on.
     ///
     /// # Errors
     /// The store does not answer; what was heard before that has been acted on.
@@ -123,7 +160,7 @@ impl Grants {
         loop {
             let feed = self.store.revoked_since(cursor).await?;
             if feed.reset {
-                self.liveness.forget_all();
+                self.liveness.doubt_all();
                 self.sweep_streams(|_| true).await;
             }
             for id in &feed.ids {

@@ -45,6 +45,8 @@ pub(crate) enum Keep {
     Embedded,
     /// A Redis server of its own.
     Redis,
+    /// What the test has started at this `KVS_ADDR`.
+    At(String),
 }
 
 /// All that a test talks to.
@@ -54,6 +56,7 @@ pub(crate) struct World {
     _dice: McpServer,
     pub(crate) backend: Backend,
     pub(crate) redis: Option<Redis>,
+    kvs: String,
     pub(crate) base_url: String,
     pub(crate) clock: Clock,
     /// `GATEWAY_SECRET` of what is started from now on.
@@ -127,9 +130,10 @@ impl World {
         let okta = Okta::start(options).await.unwrap();
         let dice = McpServer::dice(0).await.unwrap();
         let backend = Backend::start(0).await.unwrap();
-        let redis = match keep {
-            Keep::Embedded => None,
-            Keep::Redis => Some(Redis::start().unwrap()),
+        let redis = matches!(keep, Keep::Redis).then(|| Redis::start().unwrap());
+        let kvs = match keep {
+            Keep::At(address) => address,
+            Keep::Embedded | Keep::Redis => redis.as_ref().map(Redis::address).unwrap_or_default(),
         };
         let site =
             SiteOf::new().route("/mcp/dice/", &dice.url(), |r| r).route("/mcp/raw/", &backend.url(), |r| r);
@@ -142,6 +146,7 @@ impl World {
             _dice: dice,
             backend,
             redis,
+            kvs,
             base_url,
             clock,
             secrets: SECRET.to_owned(),
@@ -226,12 +231,11 @@ impl World {
     fn environment(&self, port: &str) -> Environment {
         let options = OktaOptions::default();
         let data_dir = self.data_dir();
-        let redis = self.redis.as_ref().map(Redis::address);
         Environment::of([
             ("BASE_URL", &*self.base_url),
             ("PORT", port),
             ("DATA_DIR", data_dir.to_str().unwrap()),
-            ("KVS_ADDR", redis.as_deref().unwrap_or_default()),
+            ("KVS_ADDR", &self.kvs),
             ("GATEWAY_SECRET", &self.secrets),
             ("STORE_FORMAT", self.store_format),
             ("OKTA_URL", &self.okta_url),

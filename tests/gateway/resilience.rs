@@ -1,5 +1,8 @@
 //! What happens when something behind the gateway is not there.
 
+mod failover;
+mod faults;
+
 use crate::harness::{Keep, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::Login;

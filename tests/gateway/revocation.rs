@@ -120,19 +120,22 @@ async fn a_revocation_that_could_not_be_kept_is_a_503() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_grant_dies_on_every_replica_and_its_open_streams_are_cut() {
     let world = World::with(Keep::Redis, |site| site).await;
-    let replica = world.replica();
+    let (replica, third) = (world.replica(), world.replica());
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let (_, other) = world.sign_in("/mcp/raw/echo", "bob").await;
     let token = &tokens.access_token;
     let here = http().get(world.url("/mcp/raw/sse/silent")).bearer_auth(token).send().await.unwrap();
     let open = |token: &str| replica.request(Method::GET, "/mcp/raw/sse/silent").bearer_auth(token);
     let there = open(token).send().await.unwrap();
+    let elsewhere = third.request(Method::GET, "/mcp/raw/sse/silent").bearer_auth(token);
+    let elsewhere = elsewhere.send().await.unwrap();
     let others = open(&other.access_token).send().await.unwrap();
-    assert_eq!([&here, &there, &others].map(|stream| stream.status().as_u16()), [200; 3]);
+    assert_eq!([&here, &there, &elsewhere, &others].map(|stream| stream.status().as_u16()), [200; 4]);
     assert_eq!(revoke_by(&world, &client, token).await.0, 200);
     let started = Instant::now();
     assert!(ends_soon(here).await, "on the replica that was asked");
-    assert!(ends_soon(there).await, "on the other one");
+    assert!(ends_soon(there).await, "on another one");
+    assert!(ends_soon(elsewhere).await, "on the third");
     assert!(started.elapsed() < SOON);
     let refused = replica.request(Method::POST, "/mcp/raw/echo").bearer_auth(token).json(&json!({}));
     assert_eq!(refused.send().await.unwrap().status(), 401);

@@ -14,7 +14,7 @@ const NEXT: &str = "0d6b1f9c4e7a2d5380c1e6f4a9b7d2035f8e1c4a7b0d3f69258c1e4b7a0d
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_rotated_under_load_and_nobody_is_logged_out() {
     let mut world = World::with(Keep::Redis, |site| site).await;
-    let balancer = world.balanced(2).await;
+    let balancer = world.balanced(3).await;
     let (stop, mut sessions) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
     for _ in 0..3 {
         let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;

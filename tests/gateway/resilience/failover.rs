@@ -1,0 +1,157 @@
+//! A primary dies under load: calls and streams do not notice, logins and refreshes wait for the replica, and
+//! nothing counts twice.
+
+use super::faults::Known;
+use crate::harness::{Keep, World, http};
+use gateway_standins::Trouble;
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{Client, Code, Login, Tokens};
+use gateway_standins::redis::{Cluster, Sentinels};
+use serde_json::json;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Within this all is as before, once a replica has taken over and has one of its own.
+const RECOVERS: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What goes on until it is told to stop.
+struct Load {
+    stop: Arc<AtomicBool>,
+    calls: JoinSet<usize>,
+    refreshes: JoinSet<()>,
+    codes: JoinSet<()>,
+}
+
+impl Load {
+    async fn start(world: &World) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (mut calls, mut refreshes, mut codes) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        let echo = world.url("/mcp/raw/echo");
+        for _ in 0..3 {
+            let (client, tokens) = signs_in(world).await;
+            calls.spawn(calls_on(echo.clone(), tokens.access_token, Arc::clone(&stop)));
+            refreshes.spawn(refreshes_on(client, tokens.refresh_token.unwrap(), Arc::clone(&stop)));
+        }
+        for _ in 0..3 {
+            let (client, code) = in_the_end(world, async |client| consents(client).await).await;
+            codes.spawn(redeems(client, code, Arc::clone(&stop)));
+        }
+        Self { stop, calls, refreshes, codes }
+    }
+
+    async fn ends(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        assert!(self.calls.join_all().await.into_iter().all(|count| count > 10), "too few to show anything");
+        self.refreshes.join_all().await;
+        self.codes.join_all().await;
+    }
+}
+
+/// Calls: not one may fail. How many there were.
+async fn calls_on(echo: String, token: String, stop: Arc<AtomicBool>) -> usize {
+    let (http, mut count) = (http(), 0);
+    while !stop.load(Ordering::SeqCst) {
+        let call = http.post(&echo).bearer_auth(&token).json(&json!({}));
+        assert_eq!(call.send().await.unwrap().status(), 200, "after {count} calls");
+        count += 1;
+        tokio::time::sleep(PAUSE).await;
+    }
+    count
+}
+
+/// Refreshes: one that is not answered is tried again with the same token; no token is ever refused. After the end
+/// the last one is answered.
+async fn refreshes_on(client: Client, mut token: String, stop: Arc<AtomicBool>) {
+    let mut deadline = None;
+    loop {
+        let stopped = stop.load(Ordering::SeqCst);
+        let form = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
+        let (status, body) = client.token(&form).await.unwrap();
+        match (status, body["refresh_token"].as_str()) {
+            (200, Some(_)) if stopped => return,
+            (200, Some(next)) => next.clone_into(&mut token),
+            (503, _) => {
+                let deadline = deadline.get_or_insert_with(|| Instant::now() + RECOVERS * 2);
+                assert!(Instant::now() < *deadline, "{body}");
+            }
+            _ => panic!("{status}: {body}"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Redeems one code again and again: it is answered with tokens once at most.
+async fn redeems(client: Client, code: Code, stop: Arc<AtomicBool>) {
+    let mut times = 0;
+    while !stop.load(Ordering::SeqCst) {
+        match client.redeem(&code).await {
+            Ok(_) => times += 1,
+            Err(trouble) => {
+                let why = trouble.to_string();
+                let known = why.starts_with("temporarily_unavailable") || why.starts_with("invalid_grant");
+                assert!(known, "{why}");
+            }
+        }
+        assert!(times <= 1, "a code worked twice");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// A login: servers that a busy machine holds up may take more than one start.
+async fn signs_in(world: &World) -> (Client, Tokens) {
+    in_the_end(world, async |client| client.redeem(&consents(client).await?).await).await
+}
+
+async fn consents(client: &Client) -> Result<Code, Trouble> {
+    client.authorize(&mut Browser::new(), &Login::of("alice")).await
+}
+
+/// What a new client gets, once the gateway has its store again.
+async fn in_the_end<T>(world: &World, step: impl AsyncFn(&Client) -> Result<T, Trouble>) -> (Client, T) {
+    let client = world.client("/mcp/raw/echo").await;
+    let deadline = Instant::now() + RECOVERS;
+    loop {
+        match step(&client).await {
+            Ok(got) => return (client, got),
+            Err(trouble) => assert!(Instant::now() < deadline, "{trouble}"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Goes through the failover that `fail` is, under load.
+async fn lives_through<T: Send + 'static>(
+    address: String,
+    fail: impl FnOnce() -> io::Result<T> + Send + 'static,
+) {
+    let world = World::with(Keep::At(address), |site| site).await;
+    let known = Known::with(&world, signs_in(&world).await).await;
+    let load = Load::start(&world).await;
+    let failing: JoinHandle<io::Result<T>> = tokio::task::spawn_blocking(fail);
+    let _servers = failing.await.unwrap().unwrap();
+    signs_in(&world).await;
+    load.ends().await;
+    known.still_hears(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_sentinels_a_primary_that_dies_under_load_fails_no_call_and_cuts_no_stream() {
+    let servers = Sentinels::start().unwrap();
+    lives_through(servers.address(), move || servers.fail_over().map(|()| servers)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_cluster_a_primary_that_dies_under_load_fails_no_call_and_cuts_no_stream() {
+    let cluster = Cluster::start().unwrap();
+    lives_through(cluster.address(), move || {
+        let grants = cluster.nodes.iter().map(|node| node.command(&["KEYS", "mcp:grant:*"]));
+        let grants: String = grants.collect::<io::Result<_>>()?;
+        let grant = grants.lines().find(|line| line.starts_with("mcp:")).unwrap().to_owned();
+        cluster.fail_over(&grant).map(|()| cluster)
+    })
+    .await;
+}

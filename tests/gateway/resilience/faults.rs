@@ -1,0 +1,119 @@
+//! A Redis that hangs or is slow does not hold up who was seen alive within the last minute.
+
+use super::{becomes, call};
+use crate::harness::{Keep, World, http};
+use gateway_standins::client::{Client, Tokens};
+use gateway_standins::detour::Detour;
+use gateway_standins::redis::Redis;
+use reqwest::Response;
+use std::time::{Duration, Instant};
+
+/// Longer than what was read counts without asking the store again.
+const A_WHILE: Duration = Duration::from_secs(5);
+/// A tenth of a second, on a machine that does other things too.
+const AT_ONCE: Duration = Duration::from_millis(500);
+/// Replicas read the list of revocations every second.
+const HEARD: Duration = Duration::from_millis(1500);
+/// For a whole token request, of which each call to Redis has its own bound.
+const NEVER_A_HANG: Duration = Duration::from_secs(10);
+
+/// Someone who has called, and has a stream open.
+pub(super) struct Known {
+    client: Client,
+    tokens: Tokens,
+    stream: Response,
+}
+
+impl Known {
+    pub(super) async fn in_to(world: &World) -> Self {
+        let signed_in = world.sign_in("/mcp/raw/echo", "alice").await;
+        Self::with(world, signed_in).await
+    }
+
+    pub(super) async fn with(world: &World, (client, tokens): (Client, Tokens)) -> Self {
+        assert_eq!(call(world, &tokens.access_token).await, 200);
+        let stream = http().get(world.url("/mcp/raw/sse/silent")).bearer_auth(&tokens.access_token);
+        let stream = stream.send().await.unwrap();
+        Self { client, tokens, stream }
+    }
+
+    /// Calls all the while: each is answered at once.
+    async fn is_served(&self, world: &World) {
+        let started = Instant::now();
+        while started.elapsed() < A_WHILE {
+            let asked = Instant::now();
+            assert_eq!(call(world, &self.tokens.access_token).await, 200);
+            assert!(asked.elapsed() < AT_ONCE, "{:?}", asked.elapsed());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The status of a refresh, which does not hang either.
+    async fn refresh(&self) -> u16 {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", &**self.tokens.refresh_token.as_ref().unwrap()),
+        ];
+        let asked = Instant::now();
+        let (status, body) = self.client.token(&form).await.unwrap();
+        assert!(asked.elapsed() < NEVER_A_HANG, "{:?}", asked.elapsed());
+        assert!(matches!(status, 200 | 503), "{status}: {body}");
+        status
+    }
+
+    pub(super) async fn still_hears(mut self, world: &World) {
+        world.backend.release("still here").await;
+        let heard = async {
+            let mut text = String::new();
+            while !text.contains("still here") {
+                let piece = self.stream.chunk().await.unwrap().expect("the stream goes on");
+                text += std::str::from_utf8(&piece).unwrap();
+            }
+        };
+        tokio::time::timeout(NEVER_A_HANG, heard).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_holds_up_no_call_and_no_stream() {
+    let world = World::with(Keep::Redis, |site| site).await;
+    let known = Known::in_to(&world).await;
+    let redis = world.redis.as_ref().unwrap();
+    redis.freeze().unwrap();
+    known.is_served(&world).await;
+    assert_eq!(known.refresh().await, 503);
+    redis.thaw().unwrap();
+    assert!(becomes(200, async || known.refresh().await).await);
+    known.still_hears(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_redis_holds_up_no_call_and_no_stream() {
+    let redis = Redis::start().unwrap();
+    let detour = Detour::to(&redis.address()).await.unwrap();
+    let world = World::with(Keep::At(detour.address()), |site| site).await;
+    let known = Known::in_to(&world).await;
+    for each_way in [150, 2000] {
+        detour.takes(Duration::from_millis(each_way));
+        known.is_served(&world).await;
+        known.refresh().await;
+    }
+    detour.takes(Duration::ZERO);
+    assert!(becomes(200, async || known.refresh().await).await);
+    known.still_hears(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_just_before_redis_goes_away_costs_nobody_else_anything() {
+    let world = World::with(Keep::Redis, |site| site).await;
+    let known = Known::in_to(&world).await;
+    let other = Known::in_to(&world).await;
+    let token = &other.tokens.access_token;
+    let form = [("client_id", &*other.client.id), ("token", token)];
+    assert_eq!(http().post(world.url("/auth/revoke")).form(&form).send().await.unwrap().status(), 200);
+    // The first revocation that a gateway hears of may not be the first that there was.
+    tokio::time::sleep(HEARD).await;
+    world.redis.as_ref().unwrap().stop();
+    assert_eq!(call(&world, &known.tokens.access_token).await, 200);
+    assert_eq!(call(&world, token).await, 503, "it was revoked, and Redis cannot say so");
+}
