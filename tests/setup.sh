@@ -20,6 +20,8 @@ for_tests() {
     has_venv || need has_python "Python 3.10 or newer with venv (Debian: python3 python3-venv)" python3 python3-venv
     need has_chromium "Chromium (Debian: chromium; or name its program in CHROMIUM)" chromium
     need has_redis "redis-server 7 or newer (https://redis.io/docs/latest/operate/oss_and_stack/install/)" redis-server
+    # Tested on as well where the system's packages have it: Debian from trixie on, or with bookworm-backports.
+    on_path valkey-server || ! is_packaged valkey-server || apt_install valkey-server
     install_node_modules clients
     install_node_modules conformance
     install_venv
@@ -57,6 +59,7 @@ has_node() { on_path npm && node -e 'process.exit(parseInt(process.versions.node
 has_python() { python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
 has_chromium() { [ -n "${CHROMIUM:-}" ] || on_path chromium || on_path chromium-browser || on_path google-chrome || on_path google-chrome-stable; }
 has_redis() { on_path redis-server; }
+is_packaged() { on_path apt-cache && apt-cache policy "$1" | grep -q 'Candidate: [0-9]'; }
 has_cxx() { on_path c++; }
 has_venv() { clients/.venv/bin/python -c '' 2>/dev/null && cmp -s clients/requirements.txt clients/.venv/.installed-lock; }
 

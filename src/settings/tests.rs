@@ -1,5 +1,6 @@
 use super::*;
 use gateway_routes::{OktaSite, Table, Tokens};
+use gateway_standins::redis::Certificates;
 use std::time::Duration;
 
 const SITE: Site = Site {
@@ -169,4 +170,49 @@ fn the_format_of_what_is_stored_is_a_number() {
     assert_eq!(read(&OPEN, &[("STORE_FORMAT", "2")]).unwrap().store_format, Some(2));
     assert_eq!(read(&OPEN, &[]).unwrap().store_format, None);
     assert!(read(&OPEN, &[("STORE_FORMAT", "newest")]).unwrap_err().contains("STORE_FORMAT is not"));
+}
+
+/// What is said of these files beside a `KVS_ADDR` with this scheme.
+fn files_of_tls(scheme: &str, files: &[(&str, &str)]) -> Result<Settings, String> {
+    let address = format!("{scheme}://kv.example.com");
+    read(&OPEN, &[&[("KVS_ADDR", &*address), ("GATEWAY_SECRET", SECRET)], files].concat())
+}
+
+#[test]
+fn the_files_of_tls_are_read_and_tried_at_the_start() {
+    let (ours, others) = (Certificates::make().unwrap(), Certificates::make().unwrap());
+    let [ca, certificate, key] = ["ca.pem", "client.pem", "client.key"].map(|name| ours.path(name));
+    let (ca, certificate, key) =
+        (("KVS_CA_FILE", &*ca), ("KVS_CERT_FILE", &*certificate), ("KVS_KEY_FILE", &*key));
+    for scheme in ["rediss", "rediss-cluster"] {
+        assert!(files_of_tls(scheme, &[]).is_ok());
+        assert!(files_of_tls(scheme, &[ca]).is_ok());
+        assert!(files_of_tls(scheme, &[ca, certificate, key]).is_ok());
+    }
+    let foreign_key = others.path("client.key");
+    for (files, said) in [
+        (&[("KVS_CA_FILE", "/nowhere")][..], "KVS_CA_FILE: the file it names cannot be read"),
+        (&[("KVS_CA_FILE", key.1)], "KVS_CA_FILE: the file it names holds no certificate in PEM"),
+        (&[certificate], "KVS_CERT_FILE is set without KVS_KEY_FILE"),
+        (&[key], "KVS_KEY_FILE is set without KVS_CERT_FILE"),
+        (&[certificate, ("KVS_KEY_FILE", ca.1)], "KVS_KEY_FILE: the file it names holds no private key"),
+        (&[certificate, ("KVS_KEY_FILE", &foreign_key)], "the key is not that of the certificate"),
+    ] {
+        let problems = files_of_tls("rediss", files).unwrap_err();
+        assert!(problems.contains(said), "{said} is missing in {problems}");
+        assert_eq!(problems.matches("  - ").count(), 1, "{problems}");
+    }
+}
+
+#[test]
+fn files_of_tls_without_tls_are_problems_told_together() {
+    let files = [("KVS_CA_FILE", "/a"), ("KVS_CERT_FILE", "/b"), ("KVS_KEY_FILE", "/c")];
+    for problems in [files_of_tls("redis", &files).unwrap_err(), read(&OPEN, &files).unwrap_err()] {
+        for (name, _) in files {
+            assert!(
+                problems.contains(&format!("{name} is set, and KVS_ADDR does not ask for TLS")),
+                "{problems}"
+            );
+        }
+    }
 }

@@ -3,13 +3,28 @@
 mod at_rest;
 mod vectors;
 
-use crate::harness::{Keep, SECRET, World};
+use crate::harness::{CALLBACK, Keep, SECRET, World};
 use crate::replicas::goes_on;
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{self, Login};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinSet;
 
 const NEXT: &str = "0d6b1f9c4e7a2d5380c1e6f4a9b7d2035f8e1c4a7b0d3f69258c1e4b7a0d3c6f";
+
+/// Registers and signs in until it is told to stop; nothing may fail. How often.
+async fn signs_in_on(echo: String, stop: Arc<AtomicBool>) -> usize {
+    let mut count = 0;
+    while !stop.load(Ordering::SeqCst) {
+        let discovered = client::discover(&echo).await.unwrap();
+        let client = discovered.register("Test client", "none", CALLBACK).await.unwrap();
+        let code = client.authorize(&mut Browser::new(), &Login::of("bob")).await.unwrap();
+        client.redeem(&code).await.unwrap();
+        count += 1;
+    }
+    count
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_rotated_under_load_and_nobody_is_logged_out() {
@@ -21,12 +36,14 @@ async fn a_secret_is_rotated_under_load_and_nobody_is_logged_out() {
         let session = (client, tokens.refresh_token.unwrap());
         sessions.spawn(goes_on(world.url("/mcp/raw/echo"), session, Arc::clone(&stop)));
     }
+    let logins = tokio::spawn(signs_in_on(world.url("/mcp/raw/echo"), Arc::clone(&stop)));
     for secrets in [format!("{SECRET},{NEXT}"), format!("{NEXT},{SECRET}")] {
         world.secrets = secrets;
         balancer.roll(&world).await;
     }
     stop.store(true, Ordering::SeqCst);
     assert_eq!(sessions.join_all().await.len(), 3);
+    assert!(logins.await.unwrap() > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

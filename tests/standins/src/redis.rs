@@ -20,7 +20,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// The program that `make test` installs where its package is to be had.
+/// What `make test` installs where the system has a package of it.
 const VALKEY: &str = "valkey-server";
 
 /// A running Redis on 127.0.0.1; it ends when this is dropped.

@@ -86,9 +86,10 @@ fn sentinel(tls: Option<&Certificates>, primary: &str) -> io::Result<Redis> {
     );
     let tls_port = tls.map(|_| free_port()).transpose()?;
     if let (Some(tls), Some(port)) = (tls, tls_port) {
-        for setting in tls.settings(port).chunks(2) {
-            settings += &format!("{}\n", setting.join(" ").trim_start_matches("--"));
-        }
+        // In a file a setting is a line, without the dashes.
+        let lines = tls.settings(port);
+        let lines = lines.chunks(2).map(|setting| setting.join(" ").replacen("--", "", 1));
+        settings.extend(lines.flat_map(|line| [line, "\n".to_owned()]));
     }
     fs::write(&file, settings)?;
     let arguments = vec![file.display().to_string(), "--sentinel".to_owned()];
