@@ -10,7 +10,7 @@ use reqwest::Response;
 use std::time::{Duration, Instant};
 
 /// Longer than what was read counts without asking the store again.
-const A_WHILE: Duration = Duration::from_secs(5);
+const A_WHILE: Duration = Duration::from_secs(4);
 /// A tenth of a second, and what a busy machine adds to it; of many calls a few may take longer there.
 const AT_ONCE: Duration = Duration::from_millis(500);
 /// Replicas read the list of revocations every second.

@@ -13,6 +13,15 @@ use tokio::task::JoinHandle;
 const FAILOVER: Duration = Duration::from_secs(20);
 const NEVER_A_HANG: Duration = Duration::from_secs(3);
 
+/// So many calls at once that there are many connections, of which each call then takes another.
+async fn connects_often(kept: &Kept) {
+    by_fifty(|| {
+        let store = Arc::clone(&kept.store);
+        async move { store.ping().await.unwrap() }
+    })
+    .await;
+}
+
 /// Every verb, once around.
 async fn keeps_its_promises(kept: &Kept) {
     let store = &kept.store;
@@ -112,12 +121,7 @@ async fn in_a_cluster_a_dead_primary_costs_a_moment_and_no_promise() {
 async fn a_primary_that_falls_silent_is_left_with_all_connections_to_it() {
     let servers = Sentinels::start().unwrap();
     let kept = Kept::at(&servers.address());
-    // So that there are many connections to the one that falls silent.
-    by_fifty(|| {
-        let store = Arc::clone(&kept.store);
-        async move { store.ping().await.unwrap() }
-    })
-    .await;
+    connects_often(&kept).await;
     keeps_its_promises(&kept).await;
     let losing = tokio::task::spawn_blocking(move || servers.lose_the_primary().map(|()| servers));
     let servers = goes_on(&kept, losing).await;
@@ -139,8 +143,9 @@ async fn what_no_replica_has_is_not_told_again_either() {
     let servers = Sentinels::start().unwrap();
     let kept = Kept::at(&servers.address());
     assert!(kept.store.create_grant(kept.record(1)).await.unwrap());
+    connects_often(&kept).await;
     servers.replica.freeze().unwrap();
-    for _ in 0..2 {
+    for _ in 0..3 {
         assert!(kept.store.rotate(id(1), kept.rotate(1)).await.is_err());
     }
     servers.replica.thaw().unwrap();
