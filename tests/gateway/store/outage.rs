@@ -3,7 +3,7 @@
 use super::kept::Kept;
 use super::{id, key};
 use gateway::clock::Clock;
-use gateway::store::{Cursor, Rotation, Store};
+use gateway::store::{Cursor, Format, Rotation, Store};
 use std::fs;
 use std::time::{Duration, Instant};
 
