@@ -4,6 +4,7 @@ mod balancer;
 pub(crate) mod binary;
 pub(crate) mod chance;
 pub(crate) mod drivers;
+mod keep;
 pub(crate) mod ports;
 pub(crate) mod publishing;
 mod raw;
@@ -11,6 +12,7 @@ mod rebuilt;
 mod replica;
 mod site;
 
+pub(crate) use keep::Keep;
 pub(crate) use replica::Replica;
 pub(crate) use site::SiteOf;
 
@@ -38,16 +40,6 @@ use tempfile::TempDir;
 /// A redirect URI on which nothing listens: the scripted browser stops there.
 pub(crate) const CALLBACK: &str = "http://localhost:43110/callback";
 pub(crate) const SECRET: &str = "7f3a9c51e2d84b06a1f7c3e95d20b86478e1f0a2c4d6b8093e5a7c9d1f2b4e60";
-
-/// Where a world keeps its state.
-pub(crate) enum Keep {
-    /// One file in a folder that lives as long as the world.
-    Embedded,
-    /// A Redis server of its own.
-    Redis,
-    /// What the test has started at this `KVS_ADDR`.
-    At(String),
-}
 
 /// All that a test talks to.
 pub(crate) struct World {
@@ -130,11 +122,7 @@ impl World {
         let okta = Okta::start(options).await.unwrap();
         let dice = McpServer::dice(0).await.unwrap();
         let backend = Backend::start(0).await.unwrap();
-        let redis = matches!(keep, Keep::Redis).then(|| Redis::start().unwrap());
-        let kvs = match keep {
-            Keep::At(address) => address,
-            Keep::Embedded | Keep::Redis => redis.as_ref().map(Redis::address).unwrap_or_default(),
-        };
+        let (redis, kvs) = keep.start();
         let site =
             SiteOf::new().route("/mcp/dice/", &dice.url(), |r| r).route("/mcp/raw/", &backend.url(), |r| r);
         let site = change(site).leak();
