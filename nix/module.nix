@@ -15,6 +15,7 @@ let
     OKTA_CLIENT_SECRET = cfg.oktaClientSecretFile;
     GATEWAY_SECRET = cfg.gatewaySecretFile;
     KVS_PASSWORD = cfg.kvsPasswordFile;
+    KVS_KEY = cfg.kvsKeyFile;
   };
   settings = lib.filterAttrs (_: value: value != null) cfg.settings;
 in
@@ -30,6 +31,10 @@ in
       {
         assertion = cfg.kvsPasswordFile != null -> cfg.settings.KVS_ADDR != null;
         message = "services.${name}: kvsPasswordFile is a password for nothing: set settings.KVS_ADDR";
+      }
+      {
+        assertion = (cfg.kvsKeyFile != null) == (cfg.settings.KVS_CERT_FILE != null);
+        message = "services.${name}: kvsKeyFile and settings.KVS_CERT_FILE belong together: set both or neither";
       }
       {
         # What is in the settings is in the store, for every user of the machine to read.

@@ -48,6 +48,13 @@ in
     description = "File that holds the password of Redis.";
   };
 
+  kvsKeyFile = mkOption {
+    type = types.nullOr secretFile;
+    default = null;
+    example = "/run/secrets/kvs-key.pem";
+    description = "File that holds the private key of the client certificate `settings.KVS_CERT_FILE`, as PEM.";
+  };
+
   settings = mkOption {
     default = { };
     description = ''
@@ -61,6 +68,10 @@ in
           Redis or Valkey, as `host:port` or a URL without a password; unset: the embedded store, in
           `/var/lib/secure-mcp-okta-gateway`.
         '';
+        KVS_CA_FILE = variable types.path ''
+          PEM file of the certificate authority that Redis is checked against; those of the web when unset.
+        '';
+        KVS_CERT_FILE = variable types.path "PEM file of the certificate that is shown to Redis.";
         LOG_FORMAT = variable (types.enum [
           "json"
           "pretty"
@@ -74,6 +85,9 @@ in
           The port to listen on; 8080 when unset. The service may not use those below 1024.
         '';
         RUST_LOG = variable types.str "What is logged, as `tracing` filters it.";
+        STORE_FORMAT = variable types.ints.positive ''
+          The format of what is stored, raised once every replica runs a release that knows it.
+        '';
       };
     };
   };
