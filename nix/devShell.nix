@@ -16,6 +16,7 @@
   rustfmt,
   util-linux,
   valgrind,
+  valkey,
   wrk,
 }:
 
@@ -35,6 +36,7 @@ mkShell {
     rustfmt
     util-linux
     valgrind
+    valkey
     wrk
   ];
 }

@@ -2,7 +2,7 @@
 //!
 //! To an MCP client it is an OAuth 2.1 authorization server and the protected server at once; to Okta one
 //! ordinary OIDC app; to the MCP server behind it its only caller. In reading order, lower layers first: a module
-//! knows only those above it in this list, never its neighbours (`tests/layers.rs` holds the table).
+//! knows only those above it in this list, never its neighbours (`tests/gateway/layers.rs` holds the table).
 //!
 //! 1. [`clock`], [`entropy`], [`secret`], [`encoding`], [`events`] and [`routes`]: what everything stands on. Time
 //!    and chance are handed in; secrets do not print; the route table is compiled in.

@@ -42,7 +42,8 @@ const WRITES: u32 = 5;
 
 /// What is known of the user of a grant.
 enum Standing {
-    /// Okta let them in, within the last minute.
+    /// Okta let them in within the last minute; or there is nothing to ask, since the grant has ended or has no token of
+    /// Okta's.
     Good,
     /// Okta did not answer; it let them in at this time.
     Unknown(Timestamp),

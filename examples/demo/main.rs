@@ -1,4 +1,4 @@
-//! `make demo`: all of it on this machine, without an Okta account and without anything to install but Rust.
+//! `make demo`: all of it on this machine, without an Okta account and without anything to install but Rust and a C compiler.
 //!
 //! It starts a stand-in Okta, the two MCP servers of `routes/`, and the gateway in front of them, and says what to
 //! paste into a client. With `--once` a built-in client does what a client does, step by step.

@@ -69,9 +69,12 @@ in
           `/var/lib/secure-mcp-okta-gateway`.
         '';
         KVS_CA_FILE = variable types.path ''
-          PEM file of the certificate authority that Redis is checked against; those of the web when unset.
+          PEM file of the certificate authority that Redis is checked against; those of the web when unset. Readable for
+          every user, and not below `/home`: the service has a user of its own.
         '';
-        KVS_CERT_FILE = variable types.path "PEM file of the certificate that is shown to Redis.";
+        KVS_CERT_FILE = variable types.path ''
+          PEM file of the certificate that is shown to Redis; readable as `KVS_CA_FILE` is.
+        '';
         LOG_FORMAT = variable (types.enum [
           "json"
           "pretty"

@@ -80,7 +80,7 @@ pub enum RefreshReuse {
 pub struct Registration {
     /// Whether clients may register themselves. Those that have done so go on.
     pub enabled: bool,
-    /// The only hosts that their redirect URIs may name; empty for any.
+    /// The only hosts that an https redirect URI of theirs may name; empty for any.
     pub redirect_hosts: &'static [&'static str],
     /// Whether programs on people's own computers may: those with redirect URIs on loopback or of a private scheme.
     pub local_clients: bool,

@@ -12,8 +12,9 @@ use crate::oauth::error::Refused;
 use crate::reply::Failure;
 use crate::secret::Secret;
 
-/// Checks an assertion, and that it is used for the first time, on every replica. Only the token endpoint is told by its
-/// own URL: the metadata of another server can name ours, and have an assertion for it sent to itself.
+/// Checks an assertion, and that it is used for the first time, on every replica. An endpoint's own URL counts at the
+/// token endpoint alone: another server's metadata may name our other endpoints as its own, and so have a client make an
+/// assertion that counts there.
 pub(super) async fn check(
     gateway: &Gateway,
     (head, kind): (&Head, Kind),

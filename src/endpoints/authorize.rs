@@ -32,7 +32,7 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     };
     let redirect_uri = match redirect_uri(&gateway, &known, parameters.get("redirect_uri")) {
         Ok(redirect_uri) => redirect_uri,
-        Err(refused) => return bad_redirect(&head, refused),
+        Err(refused) => return never_redirected(&head, refused, elsewhere(&gateway, &known)),
     };
     let return_address = ReturnAddress {
         redirect_uri: redirect_uri.clone(),
@@ -131,8 +131,13 @@ fn unknown_client(
     response
 }
 
-fn bad_redirect(head: &Head, refused: Refused) -> Response<Bytes> {
-    never_redirected(head, refused, ELSEWHERE)
+/// To register again helps those alone who can.
+fn elsewhere(gateway: &Gateway, known: &Known) -> Words {
+    if gateway.site.registration.enabled && !client_metadata::is_url(&known.id) {
+        ELSEWHERE
+    } else {
+        ELSEWHERE_FOR_GOOD
+    }
 }
 
 /// What a person reads, where a program reads the refusal.
@@ -170,6 +175,10 @@ const ELSEWHERE: Words = Words {
     what_happened: "It asked for your approval to be sent to an address that it has not registered, or that this \
                     gateway does not allow. Nothing was sent.",
     what_to_do: Guidance::RegisterAgain,
+};
+const ELSEWHERE_FOR_GOOD: Words = Words {
+    what_to_do: Guidance::Text("The people who make the app, or your administrator, can correct this."),
+    ..ELSEWHERE
 };
 
 /// 400 for all clients: `FastMCP` takes anything else but a redirect for a broken server. A page for a browser,

@@ -90,7 +90,7 @@ fn oktas_refusal(gateway: &Gateway, head: &Head, (error, words): (&str, &str)) -
         "access_denied" => Refused::new(
             Code::AccessDenied,
             format!(
-                "Okta refused: {words}. Ask your Okta administrator to assign you to the app {}; request id {id}",
+                "Okta refused: {words}. Ask your Okta administrator for access to the app {}; request id {id}",
                 gateway.okta.client_id()
             ),
         ),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Longer than a whole re-check at Okta may take, with all its calls and with the writing of what it led to.
-const CHECK_LEASE: Duration = Duration::from_secs(30);
+const CHECK_LEASE: Duration = Duration::from_mins(1);
 /// Others change a grant rarely: one who loses this often has met something else.
 const TRIES: usize = 5;
 

@@ -49,7 +49,7 @@ pub enum Rejected {
     Jose(JoseError),
     /// `iss` and `sub` are not both the client.
     Client,
-    /// It is for others too.
+    /// It is not for us, or not for us alone.
     Audience,
     /// It would count for too long.
     Life,
@@ -75,7 +75,9 @@ impl fmt::Display for Rejected {
         match self {
             Self::Jose(error) => error.fmt(f),
             Self::Client => f.write_str("iss and sub must both be the client_id"),
-            Self::Audience => f.write_str("aud must be the issuer of this server and nothing else"),
+            Self::Audience => f.write_str(
+                "aud must be the issuer of this server, or at the token endpoint its URL, and nothing else",
+            ),
             Self::Life => f.write_str("exp must be at most 10 minutes ahead"),
             Self::Id => f.write_str("jti must be there, of at most 255 characters"),
         }

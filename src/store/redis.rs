@@ -1,4 +1,5 @@
-//! State in Redis or Valkey, for many replicas: one command or one script a verb, and everything expires by itself.
+//! State in Redis or Valkey, for many replicas. A verb is one round trip, unless what it finds names what to change
+//! next; everything expires by itself.
 
 mod breaker;
 mod connection;

@@ -82,6 +82,10 @@ async fn where_apps_cannot_register_nobody_is_told_to_try() {
     let text = text(page(authorize(&client, &[("client_id", "unknown")])).await).await;
     says(&text, &["does not let apps register themselves", "Ask your administrator"]);
     assert!(FORGET[..4].iter().all(|step| !text.contains(step)), "{text}");
+    let elsewhere = [("redirect_uri", "https://evil.example.com/cb")];
+    let text = self::text(page(authorize(&client, &elsewhere)).await).await;
+    says(&text, &["another address", "your administrator, can correct this"]);
+    assert!(FORGET[..4].iter().all(|step| !text.contains(step)), "{text}");
 }
 
 #[tokio::test]
@@ -114,7 +118,7 @@ async fn oktas_refusal_names_whom_to_ask_and_what_to_tell_them() {
     let app = OktaOptions::default().client_id;
     let wanted = [
         "User is not assigned to the client application",
-        "Ask your Okta administrator to assign you to the app",
+        "Ask your Okta administrator for access to the app",
         &*app,
     ];
     // The client shows what came in the URL; the browser is gone from here.

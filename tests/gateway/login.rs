@@ -58,6 +58,23 @@ async fn oktas_refusal_reaches_the_client_as_access_denied_with_oktas_words() {
 }
 
 #[tokio::test]
+async fn an_error_of_oktas_own_is_told_as_an_outage() {
+    let world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    let mut browser = Browser::new();
+    browser.stop_at(CALLBACK);
+    let page = consent_page(&client, &mut browser, "xyz").await;
+    let okta = approve(&mut browser, &page).await;
+    let (_, state) = okta.url.query_pairs().find(|(name, _)| name == "state").unwrap();
+    let answer =
+        world.url(&format!("/auth/callback?error=server_error&error_description=Oops&state={state}"));
+    let back = browser.open(&answer).await.unwrap().stopped().unwrap();
+    let told = |name: &str| back.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    assert_eq!((&*told("error"), &*told("state")), ("temporarily_unavailable", "xyz"));
+    assert!(told("error_description").starts_with("Okta could not sign you in: Oops. Try again later"));
+}
+
+#[tokio::test]
 async fn a_callback_works_in_the_browser_that_consented_and_once() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;

@@ -112,7 +112,9 @@ async fn a_replica_that_was_forgotten_before_the_switch_says_503_to_what_it_cann
     let (client, tokens) = world.sign_in(ECHO, "alice").await;
     (world.formats, world.store_format) = (NEXT, "2");
     let newer = world.replica();
+    let deadline = Instant::now() + Duration::from_secs(30);
     while newer.request(Method::GET, "/readyz").send().await.unwrap().status() != 200 {
+        assert!(Instant::now() < deadline, "the newer replica does not become ready");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let refresh = |token: &str| json!({ "grant_type": "refresh_token", "refresh_token": token, "client_id": client.id });

@@ -138,9 +138,9 @@ return 1
 /// Counts one more: `KEYS[1]`; now, until, lives. Answers how many.
 pub(super) const COUNT: &str = "
 local kept = redis.call('HGET', KEYS[1], 'until')
-if kept and tonumber(ARGV[1]) >= tonumber(kept) then redis.call('DEL', KEYS[1]) end
-local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
 redis.call('HSET', KEYS[1], 'until', ARGV[2])
+if kept and tonumber(ARGV[1]) >= tonumber(kept) then redis.call('HDEL', KEYS[1], 'count') end
+local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return count
 ";
