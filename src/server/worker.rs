@@ -17,8 +17,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::LocalSet;
 
 /// A client that is slower than this to send a head is attacking us, or gone.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,11 +47,12 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
 
 /// Serves until `stopped` says so, then drains.
 pub(super) fn run(listener: TcpListener, shared: Shared) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = match runtime.enable_all().build_local(LocalOptions::default()) {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "a proxy thread could not start"),
     };
-    LocalSet::new().block_on(&runtime, async move {
+    runtime.block_on(async move {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => accept(listener, shared).await,
             Err(error) => tracing::error!(%error, "a proxy thread could not listen"),
