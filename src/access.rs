@@ -4,11 +4,12 @@ use crate::credential::AccessToken;
 use crate::decision::{Admitted, Decision, Head};
 use crate::events::Audit;
 use crate::gateway::Gateway;
-use crate::grants::{Alive, Grant};
-use crate::oauth::bearer::{self, Presented, Reason};
+use crate::grants::{Alive, Grant, Living};
+use crate::oauth::bearer::{self, Presented, Reason, Several};
 use crate::oauth::{metadata, resource, scope};
 use crate::proxy::{self, Forward, Identity};
 use crate::reply;
+use crate::store::Unavailable;
 use bytes::Bytes;
 use gateway_routes::{Found, Route};
 use http::header::{CACHE_CONTROL, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
@@ -24,10 +25,10 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Decides on a request below a route.
-pub async fn decide(gateway: Arc<Gateway>, head: Head, found: Found) -> Decision {
+pub async fn decide(gateway: Arc<Gateway>, head: Box<Head>, found: Found) -> Decision {
     let origin = head.parts.headers.get(ORIGIN).cloned();
     match admit(&gateway, head, found).await {
-        Ok(forward) => Decision::Forward(Box::new(Admitted { forward, origin })),
+        Ok(forward) => Decision::Forward(Admitted { forward, origin }),
         Err(refusal) => Decision::Answer(with_cors(refusal, origin.as_ref())),
     }
 }
@@ -58,23 +59,14 @@ pub fn with_cors<B>(mut response: Response<B>, origin: Option<&HeaderValue>) -> 
     response
 }
 
-async fn admit(gateway: &Arc<Gateway>, head: Head, found: Found) -> Result<Forward, Response<Bytes>> {
+async fn admit(
+    gateway: &Arc<Gateway>,
+    head: Box<Head>,
+    found: Found,
+) -> Result<Box<Forward>, Response<Bytes>> {
     check_shape(&head.parts)?;
     let route = found.route;
-    let token = match bearer::presented(&head.parts.headers) {
-        Presented::Several => return Err(challenge(gateway, &head.parts, route, Reason::InvalidRequest)),
-        _ if has_token_in_query(&head.parts) => {
-            return Err(challenge(gateway, &head.parts, route, Reason::InvalidRequest));
-        }
-        Presented::Token(token) => token,
-        Presented::Nothing => return Err(challenge(gateway, &head.parts, route, Reason::NoToken)),
-        Presented::Malformed => return Err(challenge(gateway, &head.parts, route, Reason::InvalidToken)),
-    };
-    let audience = resource::identifier(gateway.base_url.as_str(), route);
-    let token = gateway.credentials.verify_access_token(token, &audience).map_err(|why| {
-        audit_refusal(&head, route, why.0);
-        challenge(gateway, &head.parts, route, Reason::InvalidToken)
-    })?;
+    let token = token(gateway, &head, route)?;
     let Some(grant) = living_grant(gateway, &token).await? else {
         audit_refusal(&head, route, "the grant is revoked or has ended");
         return Err(challenge(gateway, &head.parts, route, Reason::InvalidToken));
@@ -89,14 +81,40 @@ async fn admit(gateway: &Arc<Gateway>, head: Head, found: Found) -> Result<Forwa
         ..head.allowed("call")
     }
     .record();
-    Ok(Forward {
+    Ok(Box::new(Forward {
         route,
         rest: found.rest,
+        forwarded_for: head.from.into_value(),
         head: head.parts,
-        address: head.address,
-        base_url: gateway.base_url.shared(),
         identity: identity(route, &grant),
         lease,
+    }))
+}
+
+/// What the one token of the request says that counts for this route.
+fn token(gateway: &Gateway, head: &Head, route: &Route) -> Result<Arc<AccessToken>, Response<Bytes>> {
+    let refuse = |reason| challenge(gateway, &head.parts, route, reason);
+    let credentials =
+        bearer::credentials(&head.parts.headers).map_err(|Several| refuse(Reason::InvalidRequest))?;
+    if has_token_in_query(&head.parts) {
+        return Err(refuse(Reason::InvalidRequest));
+    }
+    let Some(credentials) = credentials else { return Err(refuse(Reason::NoToken)) };
+    let base_url = gateway.base_url.as_str();
+    let last = (credentials.as_bytes(), &head.caller.token);
+    let recalled = gateway.credentials.recall(last.0, last.1);
+    if let Some(token) = recalled.filter(|token| resource::identifies(&token.audience, base_url, route)) {
+        return Ok(token);
+    }
+    let token = match bearer::presented(credentials) {
+        Presented::Token(token) => token,
+        Presented::Nothing => return Err(refuse(Reason::NoToken)),
+        Presented::Malformed => return Err(refuse(Reason::InvalidToken)),
+    };
+    let audience = resource::identifier(base_url, route);
+    gateway.credentials.verify_on_connection((token, last.0), &audience, last.1).map_err(|why| {
+        audit_refusal(head, route, why.0);
+        refuse(Reason::InvalidToken)
     })
 }
 
@@ -121,21 +139,12 @@ fn has_token_in_query(head: &Parts) -> bool {
 async fn living_grant(
     gateway: &Arc<Gateway>,
     token: &AccessToken,
-) -> Result<Option<Arc<Grant>>, Response<Bytes>> {
+) -> Result<Option<Arc<Living>>, Response<Bytes>> {
     if let Some(grant) = gateway.grants.known_alive(token.grant) {
         return Ok(Some(grant));
     }
-    let (asked, id) = (Arc::clone(gateway), token.grant);
-    let mut answer = pin!(gateway.on_control(async move { asked.grants.alive(id).await }));
-    let answer = match timeout(PATIENCE, &mut answer).await {
-        Ok(answer) => answer,
-        // The answer is waited for elsewhere, and counts from when it comes.
-        Err(_) => match gateway.grants.last_known_alive(id) {
-            Some(grant) => return Ok(Some(grant)),
-            None => answer.await,
-        },
-    };
-    match answer {
+    // In a box: it is large, and seldom.
+    match Box::pin(ask_store(gateway, token.grant)).await {
         Some(Ok(Alive::Yes(grant))) => Ok(Some(grant)),
         Some(Ok(Alive::No)) => Ok(None),
         // Not 401: clients throw their tokens away at that.
@@ -145,6 +154,20 @@ async fn living_grant(
             reply::set(&mut response, RETRY_AFTER, "2");
             Err(response)
         }
+    }
+}
+
+/// What the store says; or what it said last, when it takes too long to say it again.
+async fn ask_store(gateway: &Arc<Gateway>, id: [u8; 16]) -> Option<Result<Alive, Unavailable>> {
+    let asked = Arc::clone(gateway);
+    let mut answer = pin!(gateway.on_control(async move { asked.grants.alive(id).await }));
+    if let Ok(answer) = timeout(PATIENCE, &mut answer).await {
+        return answer;
+    }
+    // The answer is waited for elsewhere, and counts from when it comes.
+    match gateway.grants.last_known_alive(id) {
+        Some(grant) => Some(Ok(Alive::Yes(grant))),
+        None => answer.await,
     }
 }
 
@@ -181,13 +204,10 @@ fn is_member(route: &Route, grant: &Grant) -> bool {
     route.groups.is_empty() || route.groups.iter().any(|group| groups.iter().any(|had| had == group))
 }
 
-fn identity(route: &Route, grant: &Grant) -> Option<Identity> {
+fn identity(route: &Route, grant: &Living) -> Option<Arc<Identity>> {
     match route.identity {
         gateway_routes::Identity::None => None,
-        gateway_routes::Identity::Headers => {
-            let user = grant.subject.user();
-            Some(Identity { user: user.sub.clone(), email: user.email.clone(), groups: user.groups.clone() })
-        }
+        gateway_routes::Identity::Headers => Some(Arc::clone(&grant.identity)),
     }
 }
 

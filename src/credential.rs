@@ -4,12 +4,14 @@
 mod access_token;
 mod client_id;
 mod consent;
+mod last_token;
 mod refresh_token;
 mod signing;
 mod verified;
 
 pub use access_token::{AccessToken, Rejected};
 pub use consent::{RememberedConsent, Sealed};
+pub use last_token::LastToken;
 pub use refresh_token::RefreshToken;
 
 use crate::clock::{Clock, Timestamp};

@@ -5,14 +5,16 @@ mod address;
 
 pub use address::address_of;
 
+use crate::credential::LastToken;
 use crate::events::Audit;
-use crate::proxy::Forward;
+use crate::proxy::{self, Forward};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Response};
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// The head of a request, and what the server knows of it.
 pub struct Head {
@@ -20,16 +22,67 @@ pub struct Head {
     pub parts: Parts,
     /// Where it comes from: the peer, or whom a trusted proxy names.
     pub address: IpAddr,
+    /// The same as text.
+    pub from: HeaderText,
+    /// The connection that it came on.
+    pub caller: Arc<Caller>,
     /// Names the request in logs, pages and answers.
-    pub request_id: String,
+    pub request_id: HeaderText,
+}
+
+/// Who is at the other end of a connection, and what its requests have in common.
+pub struct Caller {
+    /// The peer.
+    pub address: IpAddr,
+    /// The token of its last request.
+    pub token: LastToken,
+    address_text: HeaderText,
+}
+
+/// What is needed as text and as a header's value.
+#[derive(Clone)]
+pub struct HeaderText(HeaderValue);
+
+impl Caller {
+    /// Nothing has been asked for yet.
+    pub fn new(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self { address, token: LastToken::default(), address_text: HeaderText(proxy::address_value(address)) }
+    }
+
+    /// The address as text, made once for what comes from the peer itself.
+    pub fn text_of(&self, address: IpAddr) -> HeaderText {
+        if address == self.address {
+            self.address_text.clone()
+        } else {
+            HeaderText(proxy::address_value(address))
+        }
+    }
+}
+
+impl HeaderText {
+    /// From visible ASCII; whatever else it were would be left out.
+    pub fn new(text: Bytes) -> Self {
+        Self(HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static("")))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// As a header's value.
+    pub fn into_value(self) -> HeaderValue {
+        self.0
+    }
 }
 
 impl Head {
     /// An audit event of what was allowed, as far as the head tells.
     pub fn allowed(&self, event: &'static str) -> Audit<'_> {
         let method = self.parts.method.as_str();
-        let address = Some(self.address);
-        Audit { event, request_id: &self.request_id, address, method, ..Audit::default() }
+        let address = self.from.as_str();
+        Audit { event, request_id: self.request_id.as_str(), address, method, ..Audit::default() }
     }
 
     /// An audit event of what was refused.
@@ -43,7 +96,7 @@ pub enum Decision {
     /// Answer at once; the body is not read.
     Answer(Response<Bytes>),
     /// Forward it, body and all.
-    Forward(Box<Admitted>),
+    Forward(Admitted),
     /// Read the body first, then go on.
     Inspect(Inspect),
 }
@@ -51,7 +104,7 @@ pub enum Decision {
 /// A request that may go to its MCP server.
 pub struct Admitted {
     /// What to forward.
-    pub forward: Forward,
+    pub forward: Box<Forward>,
     /// The origin of the browser that asks; its answer gets CORS headers.
     pub origin: Option<HeaderValue>,
 }

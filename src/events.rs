@@ -1,8 +1,6 @@
 //! What happened, for people who must know later: one audit line for each decision. Never a token, a code, a
 //! secret or a cookie.
 
-use std::net::IpAddr;
-
 /// One audit event. Members that are not known are left empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Audit<'a> {
@@ -14,7 +12,7 @@ pub struct Audit<'a> {
     /// The id of the request, as in its `x-request-id`.
     pub request_id: &'a str,
     /// Where the request comes from.
-    pub address: Option<IpAddr>,
+    pub address: &'a str,
     /// The user, by Okta's `sub`.
     pub user: &'a str,
     /// What the client calls itself.
@@ -37,7 +35,7 @@ impl Audit<'_> {
             event = self.event,
             decision = if self.refused { "refused" } else { "allowed" },
             request_id = self.request_id,
-            address = self.address.map(tracing::field::display),
+            address = self.address,
             user = self.user,
             client = self.client,
             client_id = short(self.client_id),

@@ -8,7 +8,7 @@ mod records;
 mod streams;
 
 pub use changes::Presented;
-pub use liveness::Alive;
+pub use liveness::{Alive, Living};
 pub use pending::{Code, Consented, LOGIN_TTL, Login, Waiting};
 pub use records::{Grant, Subject, User};
 pub use streams::Streams;

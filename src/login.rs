@@ -223,7 +223,7 @@ pub fn send_back_by_page(
 }
 
 fn failed<'a>(head: &'a Head, refused: &'a Refused) -> Outcome<'a> {
-    Outcome::Failed { why: &refused.description, request_id: &head.request_id }
+    Outcome::Failed { why: &refused.description, request_id: head.request_id.as_str() }
 }
 
 /// A dead end that ends well: what happened, and that connecting once more helps.
@@ -234,7 +234,7 @@ pub fn start_again(head: &Head, status: StatusCode, what_happened: &str) -> Resp
         what_happened,
         what_to_do: Guidance::StartAgain,
         detail: "",
-        request_id: &head.request_id,
+        request_id: head.request_id.as_str(),
     };
     reply::html(status, page.page())
 }

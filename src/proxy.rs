@@ -6,19 +6,24 @@
 mod body;
 mod client_body;
 mod connect;
+mod deadline;
 mod endpoint_event;
+mod events;
 mod headers;
 mod last_words;
 mod lease;
+mod line;
 mod location;
+mod names;
 mod path;
 mod pool;
 mod upload;
 mod upstream;
 
-pub use body::{Body, Boundary};
+pub use body::{Body, Cut};
 pub use client_body::ClientBody;
-pub use headers::{Identity, repeats_mcp_header, toward_server};
+pub use events::Boundary;
+pub use headers::{Entrance, Identity, address_value, repeats_mcp_header, toward_server};
 pub use lease::{Lease, LeaseHandle};
 pub use location::rewritten;
 pub use path::{is_normal, target};
@@ -28,7 +33,6 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use pool::Pool;
 use serde_json::json;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,12 +44,10 @@ pub struct Forward {
     pub rest: usize,
     /// Method, URI and headers as they came; edited in place.
     pub head: Parts,
-    /// Where it comes from.
-    pub address: IpAddr,
-    /// Our own origin, such as `https://mcp.example.com`.
-    pub base_url: Arc<str>,
+    /// Where it comes from, as [`address_value`] puts it.
+    pub forwarded_for: HeaderValue,
     /// What the server behind learns of the user.
-    pub identity: Option<Identity>,
+    pub identity: Option<Arc<Identity>>,
     /// Ends the answer when it is cancelled.
     pub lease: Lease,
 }
@@ -69,7 +71,7 @@ impl ProxyConfig {
         let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         Self {
-            most_idle: 128,
+            most_idle: 512,
             idle_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
             tls: Arc::new(tls),
@@ -87,6 +89,8 @@ impl Default for ProxyConfig {
 pub struct Proxy {
     pool: Pool,
     keep_alive: Duration,
+    base_url: Arc<str>,
+    entrance: Entrance,
 }
 
 /// Why a request did not reach its server or got no answer that may be passed on. Details go to the log.
@@ -107,17 +111,22 @@ enum Failed {
 }
 
 impl Proxy {
-    /// A proxy without connections.
-    pub fn new(config: ProxyConfig) -> Self {
-        let keep_alive = config.keep_alive;
-        Self { pool: Pool::new(config), keep_alive }
+    /// A proxy without connections, for a gateway whose own origin is such as `https://mcp.example.com`.
+    pub fn new(config: ProxyConfig, base_url: Arc<str>) -> Self {
+        let (keep_alive, entrance) = (config.keep_alive, Entrance::new(&base_url));
+        Self { pool: Pool::new(config), keep_alive, base_url, entrance }
+    }
+
+    /// Closes connections that have been idle for too long; never ends.
+    pub async fn tend(&self) {
+        self.pool.tend().await;
     }
 
     /// Forwards a request and its body; the answer's head is returned as soon as it is there. Dropping the
     /// future, or the answer's body, ends the call upstream.
-    pub async fn forward(&self, forward: Forward, body: ClientBody) -> Response<Body> {
+    pub async fn forward(&self, forward: Box<Forward>, body: ClientBody) -> Response<Body> {
         let route = forward.route;
-        match upstream::call(&self.pool, forward, body, self.keep_alive).await {
+        match upstream::call(self, forward, body).await {
             Ok(response) => response,
             Err(failed) => {
                 tracing::warn!(route = route.pattern, failed = ?failed, "a request was not forwarded");

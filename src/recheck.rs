@@ -15,7 +15,7 @@
 //! user who is in without Okta's knowing. Nobody else ever had the lost token.
 
 use crate::clock::Timestamp;
-use crate::decision::Head;
+use crate::decision::{Head, HeaderText};
 use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::grants::Grant;
@@ -24,7 +24,6 @@ use crate::okta::{OktaError, Rechecked};
 use crate::reply::Failure;
 use crate::secret::Secret;
 use crate::store::Unavailable;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -66,7 +65,7 @@ pub async fn before_refresh(
         id,
         holder: gateway.credentials.random(),
         request_id: head.request_id.clone(),
-        address: head.address,
+        from: head.from.clone(),
     });
     let standing = match timeout(PATIENCE, check.settle()).await {
         Ok(standing) => standing?,
@@ -90,8 +89,8 @@ struct Check {
     id: [u8; 16],
     /// Names this one among those who want the lease.
     holder: [u8; 32],
-    request_id: String,
-    address: IpAddr,
+    request_id: HeaderText,
+    from: HeaderText,
 }
 
 impl Check {
@@ -202,8 +201,8 @@ impl Check {
         self.gateway.grants.revoke(self.id).await?;
         Audit {
             event: "revocation",
-            request_id: &self.request_id,
-            address: Some(self.address),
+            request_id: self.request_id.as_str(),
+            address: self.from.as_str(),
             user: &grant.subject.user().sub,
             client: &grant.client_name,
             client_id: &grant.client_id,

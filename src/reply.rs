@@ -1,6 +1,6 @@
 //! Answers in HTTP, and the one mapping from failures to them.
 
-use crate::decision::{Decision, Head};
+use crate::decision::Head;
 use crate::limits::TooMany;
 use crate::oauth::error::{Code, Refused};
 use crate::okta::OktaError;
@@ -13,7 +13,6 @@ use http::header::{
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// A request that failed: theirs or ours.
 #[derive(Debug)]
@@ -122,7 +121,7 @@ pub fn too_many(head: &Head, too_many: TooMany) -> Response<Bytes> {
         what_happened: "There were too many requests from your network in the last minute.",
         what_to_do: pages::Guidance::Text("Wait a minute, then reload this page."),
         detail: "",
-        request_id: &head.request_id,
+        request_id: head.request_id.as_str(),
     };
     let mut response = html(StatusCode::TOO_MANY_REQUESTS, page.page());
     set(&mut response, RETRY_AFTER, &seconds.to_string());
@@ -195,24 +194,5 @@ pub fn set(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
         response.headers_mut().insert(name, value);
     } else {
         tracing::error!(header = %name, "a value that no header can hold was left out");
-    }
-}
-
-/// Carries a decision out of a warp filter: a reply of warp's has a boxed body, a decision needs none.
-#[derive(Clone)]
-pub struct Outcome(Arc<Mutex<Option<Decision>>>);
-
-impl Outcome {
-    /// Takes the decision out, once.
-    pub fn take(self) -> Option<Decision> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl warp::Reply for Decision {
-    fn into_response(self) -> warp::reply::Response {
-        let mut response = StatusCode::OK.into_response();
-        response.extensions_mut().insert(Outcome(Arc::new(Mutex::new(Some(self)))));
-        response
     }
 }

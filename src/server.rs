@@ -3,10 +3,14 @@
 //! One thread for each core, each with a runtime, a listener and upstream connections of its own: a proxied
 //! request never leaves its thread. Whatever waits for the store or Okta runs on the control runtime.
 
+mod answer;
 mod dispatch;
+mod exchange;
 mod filters;
 mod listener;
 mod patience;
+mod request_ids;
+mod unstalled;
 mod worker;
 
 use crate::gateway::Gateway;

@@ -1,12 +1,12 @@
 //! `serve`: from the environment to a gateway that listens, and back down again.
 
 use super::Failed;
-use super::log::Lines;
+use super::log::{self, Queue};
 use crate::access;
 use crate::gateway::{Gateway, Outside};
 use crate::seal::Keys;
 use crate::server::{self, Running};
-use crate::settings::{Environment, LogFormat, Settings, StoreSettings, key_file};
+use crate::settings::{Environment, Settings, StoreSettings, key_file};
 use crate::store::{Cursor, Format, Store};
 use gateway_routes::Site;
 use std::net::SocketAddr;
@@ -17,7 +17,6 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
-use tracing_subscriber::EnvFilter;
 
 /// How often open streams are held against their grants.
 const SWEEP: Duration = Duration::from_secs(3);
@@ -32,10 +31,10 @@ const KNOCK: Duration = Duration::from_millis(500);
 /// Everything that is wrong with the environment, or why the port or the store file cannot be had.
 pub fn serve(site: &'static Site) -> Result<(), Failed> {
     let settings = Settings::read(&Environment::of_process(), site)?;
-    let lines = Lines::to(std::io::stderr())?;
-    log(settings.log_format, &lines);
+    let queue = Queue::to(std::io::stderr())?;
+    log::begin(settings.log_format, &queue);
     let outcome = run(site, &settings);
-    lines.finish();
+    queue.finish();
     outcome
 }
 
@@ -180,14 +179,4 @@ async fn asked_to_stop() -> std::io::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-fn log(format: LogFormat, lines: &Lines) {
-    let lines = lines.clone();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || lines.clone());
-    match format {
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-        LogFormat::Pretty => builder.init(),
-    }
 }

@@ -1,6 +1,6 @@
 //! Access tokens: RFC 9068 JWTs, signed with ES256, verified only here.
 
-use super::Credentials;
+use super::{Credentials, LastToken};
 use crate::clock::Timestamp;
 use crate::encoding;
 use crate::jose::{Algorithm, Check, Claims, Expected, UnverifiedJwt};
@@ -61,7 +61,29 @@ impl Credentials {
     /// What a token says that we signed for `audience` and that has not expired (RFC 9068 §4). The signature of a
     /// token is checked once.
     pub fn verify_access_token(&self, token: &str, audience: &str) -> Result<Arc<AccessToken>, Rejected> {
-        let (digest, now) = (super::digest(token), self.clock.now());
+        self.verify(token, super::digest(token), audience)
+    }
+
+    /// The same for a token that came on this connection, as `credentials`: it remembers what comes twice in a row.
+    pub fn verify_on_connection(
+        &self,
+        (token, credentials): (&str, &[u8]),
+        audience: &str,
+        last: &LastToken,
+    ) -> Result<Arc<AccessToken>, Rejected> {
+        let digest = super::digest(token);
+        let token = self.verify(token, digest, audience)?;
+        last.keep(credentials, digest, &token);
+        Ok(token)
+    }
+
+    /// What credentials say that this connection remembers; for whichever resource they are.
+    pub fn recall(&self, credentials: &[u8], last: &LastToken) -> Option<Arc<AccessToken>> {
+        last.get(credentials, self.clock.now())
+    }
+
+    fn verify(&self, token: &str, digest: [u8; 32], audience: &str) -> Result<Arc<AccessToken>, Rejected> {
+        let now = self.clock.now();
         if let Some(known) = self.verified.get(&digest, now) {
             return if known.audience == audience { Ok(known) } else { Err(ELSEWHERE) };
         }
@@ -161,6 +183,26 @@ mod tests {
         let (credentials, token, clock) = seen();
         clock.advance(Duration::from_mins(10));
         assert_eq!(credentials.verify_access_token(&token, DICE).unwrap_err(), ELSEWHERE);
+    }
+
+    #[test]
+    fn a_connection_remembers_a_token_that_came_twice_in_a_row_and_no_other() {
+        let (credentials, token, clock) = seen();
+        let last = LastToken::default();
+        let other = credentials.sign_access_token(&credentials.verify_access_token(&token, DICE).unwrap());
+        let other = other.unwrap();
+        let remembered = |token: &str| {
+            let recalled = credentials.recall(token.as_bytes(), &last).is_some();
+            credentials.verify_on_connection((token, token.as_bytes()), DICE, &last).unwrap();
+            recalled
+        };
+        let order = [&token, &other, &token, &token, &token, &other, &token];
+        let recalled = order.map(|token| remembered(token));
+        assert_eq!(recalled, [false, false, false, false, true, false, false]);
+        remembered(&token);
+        assert!(credentials.recall(&token.as_bytes()[..token.len() - 1], &last).is_none());
+        clock.advance(Duration::from_mins(10));
+        assert!(credentials.recall(token.as_bytes(), &last).is_none(), "it has expired");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use super::AccessToken;
 use crate::clock::Timestamp;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +15,7 @@ const SHARDS: usize = 16;
 /// The bound of a shard: 131 072 tokens in all, of less than 1 KiB each.
 const MOST: usize = 8192;
 
-type Shard = HashMap<[u8; 32], Arc<AccessToken>>;
+type Shard = HashMap<[u8; 32], Arc<AccessToken>, RandomState>;
 
 #[derive(Default)]
 pub(super) struct VerifiedTokens([Mutex<Shard>; SHARDS]);

@@ -192,6 +192,7 @@ fn never_redirected(head: &Head, refused: Refused, words: Words) -> Response<Byt
         return response;
     }
     let Words { title, what_happened, what_to_do } = words;
-    let page = Problem { title, what_happened, what_to_do, detail: &detail, request_id: &head.request_id };
+    let page =
+        Problem { title, what_happened, what_to_do, detail: &detail, request_id: head.request_id.as_str() };
     reply::html(StatusCode::BAD_REQUEST, page.page())
 }

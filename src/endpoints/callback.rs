@@ -81,7 +81,7 @@ fn answer(
 /// Okta's refusal, with whom to ask and what to tell them: many clients show these words and nothing else.
 fn oktas_refusal(gateway: &Gateway, head: &Head, (error, words): (&str, &str)) -> Refused {
     let words: String = words.trim_end_matches('.').chars().take(LONGEST_WORDS).collect();
-    let id = &head.request_id;
+    let id = head.request_id.as_str();
     match error {
         "server_error" | "temporarily_unavailable" => Refused::new(
             Code::TemporarilyUnavailable,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Decides on one request. A browser's `Origin` is looked at before anything else (DNS rebinding, MCP transports
 /// "Security Warning"); a preflight needs no token.
-pub async fn any(gateway: Arc<Gateway>, head: Head, found: Found) -> Decision {
+pub async fn any(gateway: Arc<Gateway>, head: Box<Head>, found: Found) -> Decision {
     let origin = head.parts.headers.get(ORIGIN);
     if origin.is_some_and(|origin| !access::is_allowed_origin(&gateway, origin)) {
         return Decision::Answer(access::error(

@@ -5,8 +5,11 @@
 
 use super::{Grant, Grants};
 use crate::clock::Timestamp;
+use crate::proxy::Identity;
 use crate::store::{Cursor, GrantId, GrantRecord, Unavailable};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,17 +21,40 @@ const ASKED: Duration = Duration::from_secs(2);
 const MOST: usize = 100_000;
 
 /// What is known of a grant.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Alive {
     /// It counts.
-    Yes(Arc<Grant>),
+    Yes(Arc<Living>),
     /// It is unknown, expired or revoked.
     No,
 }
 
+/// A grant that counts, and what is made of it once for many requests.
+pub struct Living {
+    grant: Arc<Grant>,
+    /// What servers learn of its user.
+    pub identity: Arc<Identity>,
+}
+
+impl Living {
+    fn new(grant: Arc<Grant>) -> Arc<Self> {
+        let user = grant.subject.user();
+        let identity = Identity::new(&user.sub, user.email.as_deref(), &user.groups);
+        Arc::new(Self { identity: Arc::new(identity), grant })
+    }
+}
+
+impl Deref for Living {
+    type Target = Grant;
+
+    fn deref(&self) -> &Grant {
+        &self.grant
+    }
+}
+
 #[derive(Clone)]
 struct Read {
-    grant: Arc<Grant>,
+    grant: Arc<Living>,
     expires_at: Timestamp,
     at: Timestamp,
     /// When the store was asked again; its answer is still to come.
@@ -39,7 +65,7 @@ struct Read {
 
 impl Read {
     fn new(grant: Arc<Grant>, expires_at: Timestamp, at: Timestamp) -> Self {
-        Self { grant, expires_at, at, asked: None, doubted: false }
+        Self { grant: Living::new(grant), expires_at, at, asked: None, doubted: false }
     }
 
     /// Whether it counts without waiting for the store.
@@ -53,11 +79,13 @@ impl Read {
     }
 }
 
-pub(super) struct Liveness(Mutex<HashMap<[u8; 16], Read>>);
+type Reads = HashMap<[u8; 16], Read, RandomState>;
+
+pub(super) struct Liveness(Mutex<Reads>);
 
 impl Liveness {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(HashMap::new()))
+        Self(Mutex::default())
     }
 
     pub(super) fn forget(&self, id: [u8; 16]) {
@@ -68,7 +96,7 @@ impl Liveness {
         self.lock().values_mut().for_each(|read| read.doubted = true);
     }
 
-    fn get(&self, id: [u8; 16], counts: impl Fn(&Read) -> bool) -> Option<Arc<Grant>> {
+    fn get(&self, id: [u8; 16], counts: impl Fn(&Read) -> bool) -> Option<Arc<Living>> {
         let reads = self.lock();
         reads.get(&id).filter(|read| counts(read)).map(|read| Arc::clone(&read.grant))
     }
@@ -92,20 +120,20 @@ impl Liveness {
         reads.insert(id, read);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 16], Read>> {
+    fn lock(&self) -> MutexGuard<'_, Reads> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Grants {
     /// What counts without waiting for the store.
-    pub fn known_alive(&self, id: [u8; 16]) -> Option<Arc<Grant>> {
+    pub fn known_alive(&self, id: [u8; 16]) -> Option<Arc<Living>> {
         let now = self.clock.now();
         self.liveness.get(id, |read| read.is_known(now))
     }
 
     /// What counts when the store does not answer, or not soon.
-    pub fn last_known_alive(&self, id: [u8; 16]) -> Option<Arc<Grant>> {
+    pub fn last_known_alive(&self, id: [u8; 16]) -> Option<Arc<Living>> {
         let now = self.clock.now();
         self.liveness.get(id, |read| read.counts(now, USABLE))
     }

@@ -1,12 +1,15 @@
 //! The open streams of each grant, so that they end when it does.
 
 use crate::proxy::{Lease, LeaseHandle};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The leases of requests under way, by grant.
 #[derive(Default)]
-pub struct Streams(Mutex<HashMap<[u8; 16], Vec<LeaseHandle>>>);
+pub struct Streams(Mutex<Open>);
+
+type Open = HashMap<[u8; 16], Vec<LeaseHandle>, RandomState>;
 
 impl Streams {
     /// A lease for one more request of this grant.
@@ -39,7 +42,7 @@ impl Streams {
         streams.keys().copied().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 16], Vec<LeaseHandle>>> {
+    fn lock(&self) -> MutexGuard<'_, Open> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

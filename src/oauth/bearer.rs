@@ -1,7 +1,7 @@
 //! The bearer token of a request, and the challenge that answers a bad one (RFC 6750, RFC 9728 §5.1).
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use std::fmt::Write as _;
 
 /// What a request brings.
@@ -13,18 +13,25 @@ pub enum Presented<'a> {
     Token(&'a str),
     /// The scheme is ours, but no token can be what follows.
     Malformed,
-    /// More than one `Authorization` header.
-    Several,
 }
 
-/// The bearer token of the `Authorization` header, the only place where it may stand (OAuth 2.1 §5.1.1).
-pub fn presented(headers: &HeaderMap) -> Presented<'_> {
+/// More than one `Authorization` header.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Several;
+
+/// The `Authorization` header, the only place where a token may stand (OAuth 2.1 §5.1.1).
+///
+/// # Errors
+/// There are several.
+pub fn credentials(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Several> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Presented::Nothing };
-    if values.next().is_some() {
-        return Presented::Several;
-    }
-    let Ok(text) = value.to_str() else { return Presented::Malformed };
+    let credentials = values.next();
+    if values.next().is_some() { Err(Several) } else { Ok(credentials) }
+}
+
+/// The bearer token of an `Authorization` header.
+pub fn presented(credentials: &HeaderValue) -> Presented<'_> {
+    let Ok(text) = credentials.to_str() else { return Presented::Malformed };
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Presented::Nothing;
@@ -80,24 +87,32 @@ pub fn challenge(reason: Reason, metadata_url: &str, scopes: &[&str]) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
-    fn headers(values: &[&'static str]) -> HeaderMap {
-        values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_static(value))).collect()
+    fn presented(credentials: &'static str) -> Presented<'static> {
+        let credentials: &'static HeaderValue = Box::leak(Box::new(HeaderValue::from_static(credentials)));
+        super::presented(credentials)
     }
 
     #[test]
-    fn one_bearer_token_is_read_whatever_the_case_of_its_scheme() {
-        assert_eq!(presented(&headers(&["bearer a.b-c"])), Presented::Token("a.b-c"));
-        assert_eq!(presented(&headers(&[])), Presented::Nothing);
+    fn a_bearer_token_is_read_whatever_the_case_of_its_scheme() {
+        assert_eq!(presented("bearer a.b-c"), Presented::Token("a.b-c"));
     }
 
     #[test]
     fn anything_else_is_no_token() {
-        assert_eq!(presented(&headers(&["Basic eDp5"])), Presented::Nothing);
-        assert_eq!(presented(&headers(&["Bearer a", "Bearer b"])), Presented::Several);
+        assert_eq!(presented("Basic eDp5"), Presented::Nothing);
         for value in ["Bearer", "Bearer a b", "Bearer a,b"] {
-            assert_eq!(presented(&headers(&[value])), Presented::Malformed, "{value}");
+            assert_eq!(presented(value), Presented::Malformed, "{value}");
         }
+    }
+
+    #[test]
+    fn there_are_credentials_once_or_not_at_all() {
+        let headers = |values: &[&'static str]| -> HeaderMap {
+            values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_static(value))).collect()
+        };
+        assert_eq!(credentials(&headers(&[])), Ok(None));
+        assert!(credentials(&headers(&["Bearer a"])).unwrap().is_some());
+        assert_eq!(credentials(&headers(&["Bearer a", "Bearer b"])), Err(Several));
     }
 }

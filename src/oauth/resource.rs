@@ -18,6 +18,11 @@ pub fn identifier(base_url: &str, route: &Route) -> String {
     format!("{base_url}{}", route.path())
 }
 
+/// Whether that is the identifier of a route's resource.
+pub fn identifies(resource: &str, base_url: &str, route: &Route) -> bool {
+    resource.strip_prefix(base_url) == Some(route.path())
+}
+
 /// The route that the `resource` parameters name: the resource itself, any path below it, with or without a
 /// trailing slash, the host in any case.
 ///

@@ -1,20 +1,15 @@
 //! The body of every answer: whole, or streamed from a server with room for what a gateway adds and cuts.
 
-use super::endpoint_event::{EndpointEvent, Passed};
+use super::endpoint_event::Passed;
+use super::events::Events;
 use super::lease::Lease;
 use super::pool::Lent;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
-use tokio::time::{Instant, Sleep, sleep};
-
-/// A comment that every event stream parser skips.
-const COMMENT: &[u8] = b": keep-alive\n\n";
+use std::task::{Context, Poll};
 
 /// The body of an answer.
 pub struct Body(Kind);
@@ -53,52 +48,8 @@ pub(super) struct Streamed {
     lease: Lease,
     /// Goes back to the pool when the body has ended as it should; dropped before that, it ends the call.
     lent: Option<Lent>,
-    keep_alive: Option<KeepAlive>,
-    /// Until the first event is known.
-    endpoint: Option<Box<EndpointEvent>>,
-}
-
-/// What an open event stream gets beside what its server sends.
-pub(super) struct Events {
-    /// After how much silence there is a comment.
-    pub(super) keep_alive: Duration,
-    /// What is done to the first event.
-    pub(super) endpoint: Box<EndpointEvent>,
-}
-
-/// Keeps a silent event stream from looking dead to what is between us and the client.
-struct KeepAlive {
-    after: Duration,
-    sleep: Pin<Box<Sleep>>,
-    boundary: Boundary,
-}
-
-/// Whether the stream stands between two events: nowhere else may a comment go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Boundary {
-    line_is_empty: bool,
-    after_return: bool,
-    between_events: bool,
-}
-
-impl Boundary {
-    /// Before the first byte.
-    pub const START: Self = Self { line_is_empty: true, after_return: false, between_events: true };
-
-    /// Follows the line grammar of event streams: lines end with CR LF, LF or CR; an empty one ends an event.
-    pub fn pass(&mut self, data: &[u8]) {
-        for byte in data {
-            match byte {
-                b'\n' if self.after_return => self.after_return = false,
-                b'\n' | b'\r' => {
-                    self.between_events = self.line_is_empty;
-                    self.line_is_empty = true;
-                    self.after_return = *byte == b'\r';
-                }
-                _ => *self = Self { line_is_empty: false, after_return: false, between_events: false },
-            }
-        }
-    }
+    /// For open event streams alone.
+    events: Option<Box<Events>>,
 }
 
 impl Body {
@@ -108,14 +59,13 @@ impl Body {
     }
 
     /// A server's body; `events` is for open event streams alone.
-    pub(super) fn streamed(incoming: Incoming, lease: Lease, lent: Lent, events: Option<Events>) -> Self {
-        let (keep_alive, endpoint) = events.map(|events| (events.keep_alive, events.endpoint)).unzip();
-        let keep_alive = keep_alive.map(|after| KeepAlive {
-            after,
-            sleep: Box::pin(sleep(after)),
-            boundary: Boundary::START,
-        });
-        let mut streamed = Streamed { incoming, lease, lent: Some(lent), keep_alive, endpoint };
+    pub(super) fn streamed(
+        incoming: Incoming,
+        lease: Lease,
+        lent: Lent,
+        events: Option<Box<Events>>,
+    ) -> Self {
+        let mut streamed = Streamed { incoming, lease, lent: Some(lent), events };
         streamed.give_back_at_end();
         Self(Kind::Streamed(streamed))
     }
@@ -137,51 +87,54 @@ impl Streamed {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream() && self.endpoint.as_ref().is_none_or(|endpoint| endpoint.is_empty())
+        self.incoming.is_end_stream() && self.events.as_ref().is_none_or(|events| events.is_empty())
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Polled {
-        if self.lease.poll_cancelled(context).is_ready() {
-            return self.cut(Cut::Cancelled);
-        }
         loop {
-            match Pin::new(&mut self.incoming).poll_frame(context) {
+            let polled = self.poll_frame(context);
+            if self.lease.is_cancelled()
+                || polled.is_pending() && self.lease.poll_cancelled(context).is_ready()
+            {
+                return self.cut(Cut::Cancelled);
+            }
+            match polled {
                 Poll::Ready(Some(Ok(frame))) => {
                     // Trailers are hop-by-hop here: we do not send `TE`.
                     let Ok(data) = frame.into_data() else { continue };
-                    match self.first_event(data) {
+                    let passed = match &mut self.events {
+                        None => Passed::Done(data),
+                        Some(events) => events.pass(data),
+                    };
+                    match passed {
                         Passed::Held => {}
-                        Passed::Done(data) => return self.send(data),
+                        Passed::Done(data) => {
+                            self.give_back_at_end();
+                            return Poll::Ready(Some(Ok(Frame::data(data))));
+                        }
                         Passed::Refused => return self.cut(Cut::Misdirected),
                     }
                 }
                 Poll::Ready(Some(Err(error))) => return self.cut(Cut::Upstream(error)),
                 Poll::Ready(None) => {
                     self.give_back();
-                    let rest = self.endpoint.take().map(|endpoint| endpoint.rest()).unwrap_or_default();
+                    let rest = self.events.as_mut().map(|events| events.rest()).unwrap_or_default();
                     return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
                 }
-                Poll::Pending => return self.poll_keep_alive(context),
+                Poll::Pending => {
+                    let Some(events) = &mut self.events else { return Poll::Pending };
+                    return events.poll_comment(context).map(|comment| Some(Ok(Frame::data(comment))));
+                }
             }
         }
     }
 
-    fn first_event(&mut self, data: Bytes) -> Passed {
-        let Some(endpoint) = &mut self.endpoint else { return Passed::Done(data) };
-        let passed = endpoint.pass(&data);
-        if !matches!(passed, Passed::Held) {
-            self.endpoint = None;
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let mut incoming = Pin::new(&mut self.incoming);
+        match &mut self.lent {
+            Some(lent) => lent.line.poll(context, |context| incoming.as_mut().poll_frame(context)),
+            None => incoming.poll_frame(context),
         }
-        passed
-    }
-
-    fn send(&mut self, data: Bytes) -> Polled {
-        if let Some(keep_alive) = &mut self.keep_alive {
-            keep_alive.boundary.pass(&data);
-            keep_alive.restart();
-        }
-        self.give_back_at_end();
-        Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
     /// Ends the call, and its connection with it.
@@ -189,23 +142,6 @@ impl Streamed {
         self.lent = None;
         tracing::debug!(%why, "an answer was cut");
         Poll::Ready(Some(Err(why)))
-    }
-
-    fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Polled {
-        let Some(keep_alive) = &mut self.keep_alive else { return Poll::Pending };
-        loop {
-            ready!(keep_alive.sleep.as_mut().poll(context));
-            keep_alive.restart();
-            if keep_alive.boundary.between_events {
-                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(COMMENT)))));
-            }
-        }
-    }
-}
-
-impl KeepAlive {
-    fn restart(&mut self) {
-        self.sleep.as_mut().reset(Instant::now() + self.after);
     }
 }
 
@@ -230,39 +166,8 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Kind::Streamed(streamed) if streamed.keep_alive.is_none() => streamed.incoming.size_hint(),
+            Kind::Streamed(streamed) if streamed.events.is_none() => streamed.incoming.size_hint(),
             Kind::Streamed(_) => SizeHint::default(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn between(data: &[&str]) -> bool {
-        let mut boundary = Boundary::START;
-        for data in data {
-            boundary.pass(data.as_bytes());
-        }
-        boundary.between_events
-    }
-
-    #[test]
-    fn a_comment_may_only_go_between_two_events() {
-        for data in [
-            &[][..],
-            &["data: a\n\n"],
-            &["data: a\n", "\n"],
-            &["a\r\n\r\n"],
-            &["a\r\r"],
-            &["a\r\n\r", "\n"],
-            &["\n"],
-        ] {
-            assert!(between(data), "{data:?}");
-        }
-        for data in [&["data: a"][..], &["data: a\n"], &["a\r\n"], &["a\n\ndata"], &["a\n\nb\n"]] {
-            assert!(!between(data), "{data:?}");
         }
     }
 }

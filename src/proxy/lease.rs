@@ -18,6 +18,11 @@ impl Lease {
         (Self(receiver), LeaseHandle(sender))
     }
 
+    /// Whether it is cancelled by now.
+    pub(super) fn is_cancelled(&mut self) -> bool {
+        self.0.try_recv().is_ok()
+    }
+
     /// Ready once the lease is cancelled, and never after its handle is merely dropped.
     pub(super) fn poll_cancelled(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.0.is_terminated() {

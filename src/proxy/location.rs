@@ -2,29 +2,34 @@
 
 use gateway_routes::Route;
 use http::HeaderValue;
-use http::uri::Uri;
+use http::uri::PathAndQuery;
 use std::sync::Arc;
 use url::Url;
 
 /// What was asked of a server: where its answer points to is read from there.
 pub(super) struct Asked {
     pub(super) route: &'static Route,
-    pub(super) uri: Uri,
+    pub(super) path: PathAndQuery,
     pub(super) base_url: Arc<str>,
 }
 
 impl Asked {
     /// Where the client finds what the server points to; `None` when that is out of the target.
     pub(super) fn rewritten(&self, location: &HeaderValue) -> Option<HeaderValue> {
-        rewritten(location, &self.uri, self.route, &self.base_url)
+        rewritten(location, &self.path, self.route, &self.base_url)
     }
 }
 
 /// The `Location` for the client; `None` when it leads out of the target.
-pub fn rewritten(location: &HeaderValue, asked: &Uri, route: &Route, base_url: &str) -> Option<HeaderValue> {
+pub fn rewritten(
+    location: &HeaderValue,
+    asked: &PathAndQuery,
+    route: &Route,
+    base_url: &str,
+) -> Option<HeaderValue> {
     let scheme = if route.target.tls { "https" } else { "http" };
     let target = Url::parse(&format!("{scheme}://{}", route.target.authority)).ok()?;
-    let asked = target.join(asked.path_and_query()?.as_str()).ok()?;
+    let asked = target.join(asked.as_str()).ok()?;
     let location = asked.join(location.to_str().ok()?).ok()?;
     if location.origin() != target.origin()
         || !location.username().is_empty()

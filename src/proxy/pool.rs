@@ -1,15 +1,17 @@
 //! Idle connections to the targets, one thread's own.
 
-use super::upload::{Progress, Upload};
+use super::line::Line;
+use super::upload::Progress;
 use super::{Failed, ProxyConfig, connect};
+use foldhash::fast::RandomState;
 use gateway_routes::Route;
-use hyper::client::conn::http1::SendRequest;
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use tokio::time::Instant;
 
-pub(super) type Sender = SendRequest<Upload>;
+/// How often idle connections are looked at before they have been idle for too long.
+const LOOKS: u32 = 4;
+
 /// Scheme and authority of a target.
 type Target = (bool, &'static str);
 
@@ -19,18 +21,21 @@ pub(super) struct Pool(Rc<Inner>);
 
 struct Inner {
     config: ProxyConfig,
-    idle: RefCell<HashMap<Target, Vec<Idle>>>,
+    /// Of each target, those that were given back last at the end.
+    idle: RefCell<HashMap<Target, VecDeque<Idle>, RandomState>>,
+    looks: Cell<u32>,
 }
 
 struct Idle {
-    sender: Sender,
-    since: Instant,
+    line: Box<Line>,
+    /// At which look it was given back.
+    since: u32,
 }
 
 /// A connection that is in use.
 pub(super) struct Lent {
-    pub(super) sender: Sender,
-    target: Target,
+    pub(super) line: Box<Line>,
+    route: &'static Route,
     pool: Pool,
     /// How far the body is that goes over it.
     progress: Progress,
@@ -40,47 +45,51 @@ pub(super) struct Lent {
 
 impl Pool {
     pub(super) fn new(config: ProxyConfig) -> Self {
-        Self(Rc::new(Inner { config, idle: RefCell::default() }))
+        Self(Rc::new(Inner { config, idle: RefCell::default(), looks: Cell::default() }))
     }
 
-    /// The connection that was given back last and still works, else a new one.
-    pub(super) async fn lend(&self, route: &'static Route, progress: &Progress) -> Result<Lent, Failed> {
-        let target = target_of(route);
-        while let Some(mut sender) = self.idle(target) {
-            // Its last request was sent and its last answer read, so this waits for a turn of its task at most.
-            if sender.ready().await.is_ok() {
+    /// The connection that was given back last and still works.
+    pub(super) fn lend(&self, route: &'static Route, progress: &Progress) -> Option<Lent> {
+        let mut idle = self.0.idle.borrow_mut();
+        let idle = idle.get_mut(&target_of(route))?;
+        loop {
+            let mut line = idle.pop_back()?.line;
+            if line.is_alive() {
                 let progress = progress.clone();
-                return Ok(Lent { sender, target, pool: self.clone(), progress, used: true });
+                return Some(Lent { line, route, pool: self.clone(), progress, used: true });
             }
         }
-        self.connect(route, progress).await
     }
 
     /// A new connection.
     pub(super) async fn connect(&self, route: &'static Route, progress: &Progress) -> Result<Lent, Failed> {
-        let connecting = connect::connect(&route.target, &self.0.config.tls);
+        // In a box: it is large and seldom.
+        let connecting = Box::pin(connect::connect(route, &self.0.config.tls));
         let connected = tokio::time::timeout(route.connect_timeout, connecting).await;
-        let sender = match connected {
-            Ok(Ok(sender)) => sender,
+        let line = match connected {
+            Ok(Ok(line)) => line,
             Ok(Err(error)) => {
                 tracing::warn!(route = route.pattern, %error, "no connection to the MCP server");
                 return Err(Failed::Unreachable);
             }
             Err(_) => return Err(Failed::TimedOut),
         };
-        let (target, pool) = (target_of(route), self.clone());
-        Ok(Lent { sender, target, pool, progress: progress.clone(), used: false })
+        Ok(Lent { line, route, pool: self.clone(), progress: progress.clone(), used: false })
     }
 
-    fn idle(&self, target: Target) -> Option<Sender> {
-        let mut idle = self.0.idle.borrow_mut();
-        let idle = idle.get_mut(&target)?;
-        let fresh = idle.pop().filter(|last| last.since.elapsed() < self.0.config.idle_timeout);
-        if fresh.is_none() {
-            // The last one given back is the youngest: the others are too old as well.
-            idle.clear();
+    /// Closes connections that are idle for too long, or that their server has closed, as long as it is polled:
+    /// nobody else looks at an idle connection.
+    pub(super) async fn tend(&self) {
+        let mut ticks = tokio::time::interval(self.0.config.idle_timeout / LOOKS);
+        loop {
+            ticks.tick().await;
+            let look = self.0.looks.get().wrapping_add(1);
+            self.0.looks.set(look);
+            self.0.idle.borrow_mut().retain(|_, idle| {
+                idle.retain_mut(|idle| look.wrapping_sub(idle.since) <= LOOKS && idle.line.is_alive());
+                !idle.is_empty()
+            });
         }
-        fresh.map(|idle| idle.sender)
     }
 }
 
@@ -92,15 +101,16 @@ impl Lent {
     /// Gives the connection back; its last answer has been read to the end. A server may answer before it has
     /// read the request: such a connection would stay busy with the rest of it.
     pub(super) fn give_back(self) {
-        if self.sender.is_closed() || !self.progress.is_sent() {
+        if !self.line.is_free() || !self.progress.is_sent() {
             return;
         }
         let most = self.pool.0.config.most_idle;
         let mut idle = self.pool.0.idle.borrow_mut();
-        let idle = idle.entry(self.target).or_default();
+        let idle = idle.entry(target_of(self.route)).or_default();
         if idle.len() >= most {
-            idle.remove(0);
+            idle.pop_front();
         }
-        idle.push(Idle { sender: self.sender, since: Instant::now() });
+        self.line.rest();
+        idle.push_back(Idle { line: self.line, since: self.pool.0.looks.get() });
     }
 }

@@ -1,80 +1,88 @@
 //! One call to a server: the request out, the answer's head back.
 
-use super::body::{Body, Events};
-use super::endpoint_event::EndpointEvent;
+use super::body::Body;
+use super::events::Events;
 use super::lease::Lease;
 use super::location::Asked;
 use super::pool::{Lent, Pool};
 use super::upload::{Progress, Upload};
-use super::{ClientBody, Failed, Forward, headers, path};
+use super::{ClientBody, Failed, Forward, Proxy, headers, path};
 use gateway_routes::Route;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
-
-/// How long a client may pause in the middle of its body.
-const UPLOAD_PAUSE: Duration = Duration::from_secs(30);
 
 /// Sends the request and waits for the answer's head.
 pub(super) async fn call(
-    pool: &Pool,
-    forward: Forward,
+    proxy: &Proxy,
+    forward: Box<Forward>,
     body: ClientBody,
-    keep_alive: Duration,
 ) -> Result<Response<Body>, Failed> {
-    let Forward { route, base_url, mut lease, .. } = forward;
+    let route = forward.route;
     if body.size_hint().lower() > route.max_body {
         return Err(Failed::TooLong);
     }
-    let body = Upload::new(body, route.max_body, UPLOAD_PAUSE);
+    let body = Upload::new(body, route.max_body);
     let progress = body.progress();
-    let head = (forward.head, forward.rest);
-    let request = request(route, head, (forward.address, &base_url, forward.identity.as_ref()), body)?;
-    let asked = Asked { route, uri: request.uri().clone(), base_url };
-    let sent = send(pool, route, request, &progress);
-    let answered = tokio::select! {
-        answered = tokio::time::timeout(route.response_timeout, sent) => answered,
-        () = poll_fn(|context| lease.poll_cancelled(context)) => return Err(Failed::Unreachable),
-    };
-    let (response, lent) = match answered {
-        Err(_) => return Err(progress.overdue()),
-        Ok(Err(failed)) => return Err(progress.fault().unwrap_or(failed)),
-        Ok(Ok(answer)) => answer,
-    };
-    answer(response, asked, (lease, lent), keep_alive)
+    let (request, asked, mut lease) = request(proxy, forward, body)?;
+    let sent = send(&proxy.pool, request, (route, &progress), &mut lease).await;
+    let (response, mut lent) = sent.map_err(|failed| progress.fault().unwrap_or(failed))?;
+    if !progress.is_sent() {
+        lent.line.detach();
+    }
+    answer(response, asked, (lease, lent), proxy.keep_alive)
 }
 
 fn request(
-    route: &'static Route,
-    (mut head, rest): (http::request::Parts, usize),
-    (peer, base_url, identity): (std::net::IpAddr, &str, Option<&headers::Identity>),
+    proxy: &Proxy,
+    forward: Box<Forward>,
     body: Upload,
-) -> Result<Request<Upload>, Failed> {
+) -> Result<(Request<Upload>, Asked, Lease), Failed> {
+    let Forward { route, rest, mut head, forwarded_for, identity, lease } = *forward;
     let path = head.uri.path_and_query().ok_or(Failed::BadPath)?;
-    let target = path::target(route, rest, path).ok_or(Failed::BadPath)?;
-    head.uri = Uri::from(PathAndQuery::try_from(target).map_err(|_| Failed::BadPath)?);
+    let path = PathAndQuery::try_from(path::target(route, rest, path).ok_or(Failed::BadPath)?);
+    let path = path.map_err(|_| Failed::BadPath)?;
+    head.uri = Uri::from(path.clone());
     head.version = Version::HTTP_11;
-    // We read the body whether or not the server would have said "continue".
-    head.headers.remove(EXPECT);
-    headers::toward_server(&mut head.headers, route, identity, (peer, base_url));
     head.extensions = http::Extensions::new();
-    Ok(Request::from_parts(head, body))
+    let way = (&forwarded_for, &proxy.entrance);
+    headers::toward_server(&mut head.headers, route, identity.as_deref(), way);
+    let asked = Asked { route, path, base_url: Arc::clone(&proxy.base_url) };
+    Ok((Request::from_parts(head, body), asked, lease))
 }
 
 /// Sends on an idle connection; when the server had closed that one before anything was sent, on a new one.
 async fn send(
     pool: &Pool,
-    route: &'static Route,
     mut request: Request<Upload>,
-    progress: &Progress,
+    (route, progress): (&'static Route, &Progress),
+    lease: &mut Lease,
 ) -> Result<(Response<Incoming>, Lent), Failed> {
-    let mut lent = pool.lend(route, progress).await?;
+    let mut lent = match pool.lend(route, progress) {
+        Some(lent) => lent,
+        None => pool.connect(route, progress).await?,
+    };
     loop {
-        let mut failed = match lent.sender.try_send_request(request).await {
+        let mut answer = pin!(lent.line.send(request));
+        lent.line.patience.set(route.response_timeout);
+        let answered = poll_fn(|context| {
+            let answered = lent.line.poll(context, |context| answer.as_mut().poll(context).map_err(Box::new));
+            if answered.is_ready() {
+                return answered.map(Ok);
+            }
+            if lease.poll_cancelled(context).is_ready() {
+                return Poll::Ready(Err(Failed::Unreachable));
+            }
+            lent.line.patience.poll(context).map(|()| Err(progress.overdue()))
+        });
+        let mut failed = match answered.await? {
             Ok(response) => return Ok((response, lent)),
             Err(failed) => failed,
         };
@@ -111,8 +119,7 @@ fn answer(
         let to = asked.rewritten(to).ok_or(Failed::BadAnswer)?;
         head.headers.insert(LOCATION, to);
     }
-    let events = is_open_event_stream(&head)
-        .then(|| Events { keep_alive, endpoint: Box::new(EndpointEvent::new(asked)) });
+    let events = is_open_event_stream(&head).then(|| Events::new(keep_alive, asked));
     head.version = Version::HTTP_11;
     Ok(Response::from_parts(head, Body::streamed(incoming, lease, lent, events)))
 }

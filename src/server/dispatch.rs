@@ -1,20 +1,22 @@
 //! From a request to its answer: the filters decide on the head, the body goes where the decision says.
 
-use super::filters::{Filters, HeadSlot};
+use super::answer::Answer;
+use super::exchange::{self, Filters};
+use super::patience::Open;
+use super::request_ids::RequestIds;
 use crate::access;
-use crate::decision::{Admitted, Decision, Head, Inspect, address_of};
-use crate::encoding;
+use crate::decision::{Admitted, Caller, Decision, Head, Inspect, address_of};
 use crate::gateway::Gateway;
-use crate::proxy::{Body, ClientBody, Proxy};
-use crate::reply::Outcome;
+use crate::proxy::{Body, ClientBody, Proxy, ProxyConfig};
 use bytes::Bytes;
 use http::header::{ALLOW, HOST, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,35 +29,65 @@ const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// What one thread answers requests with.
 pub(super) struct Dispatch<F> {
-    pub(super) filters: F,
     pub(super) proxy: Rc<Proxy>,
-    pub(super) gateway: Arc<Gateway>,
+    filters: F,
+    gateway: Arc<Gateway>,
+    request_ids: RequestIds,
 }
 
 impl<F: Filters> Dispatch<F> {
-    /// Answers one request.
-    pub(super) async fn call(self: Rc<Self>, request: Request<Incoming>, peer: IpAddr) -> Answered {
-        let (parts, body) = request.into_parts();
-        let body = ClientBody::new(body, &parts);
-        let request_id = encoding::encode(self.gateway.entropy.bytes::<12>());
-        let mut response = if let Some(refusal) = refuse_target(&parts) {
-            refusal.map(Body::full)
-        } else if self.is_for_us(&parts) {
-            let address = address_of(peer, &parts.headers, self.gateway.site.trusted_proxies);
-            let head = Head { parts, address, request_id: request_id.clone() };
-            self.answer(head, body).await
-        } else {
+    /// These filters decide, and the gateway's routes are forwarded to.
+    pub(super) fn new(filters: F, gateway: &Arc<Gateway>) -> Self {
+        let proxy = Proxy::new(ProxyConfig::new(), gateway.base_url.shared());
+        Self {
+            proxy: Rc::new(proxy),
+            filters,
+            gateway: Arc::clone(gateway),
+            request_ids: RequestIds::new(gateway.entropy.clone()),
+        }
+    }
+}
+
+impl<F: Filters> Dispatch<F> {
+    /// Answers one request. In a box from the beginning: hyper and its kin move the future on several times.
+    pub(super) fn call(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        caller: Arc<Caller>,
+        open: Open,
+    ) -> Pin<Box<dyn Future<Output = Answered>>> {
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let body = ClientBody::new(body, &parts);
+            let address = address_of(caller.address, &parts.headers, self.gateway.site.trusted_proxies);
+            let (from, request_id) = (caller.text_of(address), self.request_ids.next());
+            let head = Box::new(Head { parts, address, from, caller, request_id: request_id.clone() });
+            let mut response = self.answer(head, body).await;
+            response.headers_mut().insert(REQUEST_ID, request_id.into_value());
+            if self.gateway.base_url.is_https() {
+                let year = HeaderValue::from_static("max-age=31536000");
+                response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, year);
+            }
+            Ok(response.map(|body| Answer::new(body, open)))
+        })
+    }
+
+    async fn answer(&self, head: Box<Head>, body: ClientBody) -> Response<Body> {
+        if let Some(refusal) = refuse_target(&head.parts) {
+            return refusal.map(Body::full);
+        }
+        if !self.is_for_us(&head.parts) {
             let message = "this Host is not this gateway's: connect by its own URL";
-            access::error(StatusCode::FORBIDDEN, message).map(Body::full)
-        };
-        if let Ok(request_id) = HeaderValue::from_str(&request_id) {
-            response.headers_mut().insert(REQUEST_ID, request_id);
+            return access::error(StatusCode::FORBIDDEN, message).map(Body::full);
         }
-        if self.gateway.base_url.is_https() {
-            let year = HeaderValue::from_static("max-age=31536000");
-            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, year);
+        let decision = exchange::decide(self.filters.clone(), head).await;
+        match decision.unwrap_or_else(|| broken("a filter answered without a decision")) {
+            Decision::Answer(response) => response.map(Body::full),
+            Decision::Forward(Admitted { forward, origin }) => {
+                access::with_cors(self.proxy.forward(forward, body).await, origin.as_ref())
+            }
+            Decision::Inspect(inspect) => self.inspect(inspect, body).await.map(Body::full),
         }
-        Ok(response)
     }
 
     /// Whether the request names our own host, and no other: another name that leads here is DNS rebinding, and of
@@ -64,37 +96,17 @@ impl<F: Filters> Dispatch<F> {
         if PROBES.contains(&head.uri.path()) {
             return true;
         }
+        let mut hosts = head.headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
+        let in_headers = hosts.next();
         let in_target = head.uri.authority().map(http::uri::Authority::as_str);
-        let in_headers = head.headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
-        let mut names = in_target.into_iter().chain(in_headers).peekable();
-        names.peek().is_some() && names.all(|name| self.is_own_host(name)) && has_one_host(head)
+        let mut names = in_headers.into_iter().chain(in_target).peekable();
+        hosts.next().is_none() && names.peek().is_some() && names.all(|name| self.is_own_host(name))
     }
 
     fn is_own_host(&self, name: &str) -> bool {
+        let is_ours = |name: &str| name.eq_ignore_ascii_case(self.gateway.base_url.authority());
         let default_port = if self.gateway.base_url.is_https() { ":443" } else { ":80" };
-        let name = name.strip_suffix(default_port).unwrap_or(name);
-        name.eq_ignore_ascii_case(self.gateway.base_url.authority())
-    }
-
-    async fn answer(&self, head: Head, body: ClientBody) -> Response<Body> {
-        match self.decide(head).await {
-            Decision::Answer(response) => response.map(Body::full),
-            Decision::Forward(admitted) => {
-                let Admitted { forward, origin } = *admitted;
-                access::with_cors(self.proxy.forward(forward, body).await, origin.as_ref())
-            }
-            Decision::Inspect(inspect) => self.inspect(inspect, body).await.map(Body::full),
-        }
-    }
-
-    async fn decide(&self, head: Head) -> Decision {
-        let mut request = Request::new(Empty::<Bytes>::new());
-        *request.method_mut() = head.parts.method.clone();
-        *request.uri_mut() = head.parts.uri.clone();
-        request.extensions_mut().insert(HeadSlot::new(head));
-        let Ok(mut response) = self.filters.call(request).await;
-        let outcome = response.extensions_mut().remove::<Outcome>().and_then(Outcome::take);
-        outcome.unwrap_or_else(|| broken("a filter answered without a decision"))
+        is_ours(name) || name.strip_suffix(default_port).is_some_and(is_ours)
     }
 
     /// Reads the body, bounded in size and time, and goes on where the store and Okta are.
@@ -128,12 +140,8 @@ fn refuse_target(head: &Parts) -> Option<Response<Bytes>> {
     (!has_path).then(|| access::error(StatusCode::BAD_REQUEST, message))
 }
 
-fn has_one_host(head: &Parts) -> bool {
-    head.headers.get_all(HOST).iter().nth(1).is_none()
-}
-
 /// An answer always comes; a failure is one too.
-pub(super) type Answered = Result<Response<Body>, Infallible>;
+pub(super) type Answered = Result<Response<Answer>, Infallible>;
 
 fn broken(cause: &str) -> Decision {
     tracing::error!(cause, "broken");

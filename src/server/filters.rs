@@ -1,6 +1,7 @@
 //! The warp filters, one for each endpoint, and one for all MCP servers: it looks the path up in the compiled
 //! table, so that a thousand routes cost what one costs.
 
+use super::exchange::{self, Filters};
 use crate::access;
 use crate::decision::{Decision, Head, Inspect};
 use crate::endpoints::{
@@ -11,41 +12,13 @@ use crate::limits::Kind;
 use crate::reply::{self, open_to_scripts, set};
 use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE};
-use http::{Request, Response, StatusCode};
-use http_body_util::Empty;
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
+use http::{Response, StatusCode};
 use std::convert::Infallible;
 use std::future::{Future, ready};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::{Filter, Rejection};
-
-/// The filters as a service of hyper's, which decides on heads.
-pub(super) trait Filters:
-    Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible>
-{
-}
-
-impl<S> Filters for S where
-    S: Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible>
-{
-}
-
-/// Hands the head of a request through warp, which would have it copied otherwise.
-#[derive(Clone)]
-pub(super) struct HeadSlot(Arc<Mutex<Option<Head>>>);
-
-impl HeadSlot {
-    pub(super) fn new(head: Head) -> Self {
-        Self(Arc::new(Mutex::new(Some(head))))
-    }
-
-    fn take(&self) -> Option<Head> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
 
 /// All endpoints. The MCP servers come first: they are asked for most, and the compiler of the routes keeps them
 /// from shadowing the others.
@@ -60,16 +33,18 @@ pub(super) fn service(gateway: &Arc<Gateway>) -> impl Filters + use<> {
         .recover(|rejection| ready(Ok::<_, Infallible>(word(&rejection))))
         .unify()
         .boxed();
-    TowerToHyperService::new(warp::service(endpoints))
+    warp::service(endpoints)
 }
 
-fn mcp_servers(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
+fn mcp_servers(
+    gateway: &Arc<Gateway>,
+) -> impl Filter<Extract = (Decision,), Error = Rejection> + Clone + use<> {
     let (table, gateway) = (gateway.site.table, Arc::clone(gateway));
+    // The future in a box, rather than the filter: combinators move it on several times.
     warp::path::full()
         .and_then(move |path: FullPath| ready(table.find(path.as_str()).ok_or_else(warp::reject::not_found)))
-        .and(head())
-        .then(move |found, head| mcp::any(Arc::clone(&gateway), head, found))
-        .boxed()
+        .and(boxed_head())
+        .then(move |found, head| Box::pin(mcp::any(Arc::clone(&gateway), head, found)))
 }
 
 fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
@@ -100,11 +75,11 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     let authorize = warp::path!("auth" / "authorize")
         .and(warp::get())
         .and(head())
-        .then(with(gateway, |g, head| on_control(Arc::clone(&g), authorize::get(g, head))));
+        .then(with(gateway, |g, head| Box::pin(on_control(Arc::clone(&g), authorize::get(g, head)))));
     let callback = warp::path!("auth" / "callback")
         .and(warp::get())
         .and(head())
-        .then(with(gateway, |g, head| on_control(Arc::clone(&g), callback::get(g, head))));
+        .then(with(gateway, |g, head| Box::pin(on_control(Arc::clone(&g), callback::get(g, head)))));
     register
         .or(token)
         .unify()
@@ -173,9 +148,12 @@ fn reading() -> impl Filter<Extract = (), Error = Rejection> + Copy {
     warp::get().or(warp::head()).unify()
 }
 
-fn head() -> impl Filter<Extract = (Head,), Error = Rejection> + Copy {
-    warp::ext::get::<HeadSlot>()
-        .and_then(|slot: HeadSlot| ready(slot.take().ok_or_else(warp::reject::reject)))
+fn head() -> impl Filter<Extract = (Head,), Error = Rejection> + Clone {
+    boxed_head().map(|head: Box<Head>| *head)
+}
+
+fn boxed_head() -> impl Filter<Extract = (Box<Head>,), Error = Rejection> + Copy {
+    warp::any().and_then(|| ready(exchange::take_head().ok_or_else(warp::reject::reject)))
 }
 
 fn with<T, F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn(Head) -> T + Clone + use<T, F>

@@ -1,30 +1,30 @@
 //! One proxy thread: accepts connections and serves them.
 
 use super::dispatch::Dispatch;
-use super::patience::{FIRST_REQUEST, STALL, Unstalled, unless_silent};
+use super::patience::{Activity, Connections};
+use super::unstalled::{STALL, Unstalled};
 use super::{DRAIN, filters};
+use crate::decision::Caller;
 use crate::gateway::Gateway;
-use crate::proxy::{Proxy, ProxyConfig};
+use crate::proxy::Proxy;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use std::cell::Cell;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::LocalSet;
 
-/// A client that is slower than this to send a head is attacking us, or gone.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// All header fields of a request together, in bytes.
+/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
+const ASK: Duration = Duration::from_secs(30);
+/// All header fields of a request together, in bytes. There can be a hundred of them, as hyper has it.
 const LARGEST_HEAD: u32 = 32 * 1024;
-const MOST_HEADERS: usize = 100;
 /// Between two tries to accept, when the process has run out of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,11 +47,12 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
 
 /// Serves until `stopped` says so, then drains.
 pub(super) fn run(listener: TcpListener, shared: Shared) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = match runtime.enable_all().build_local(LocalOptions::default()) {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "a proxy thread could not start"),
     };
-    LocalSet::new().block_on(&runtime, async move {
+    runtime.block_on(async move {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => accept(listener, shared).await,
             Err(error) => tracing::error!(%error, "a proxy thread could not listen"),
@@ -60,40 +61,44 @@ pub(super) fn run(listener: TcpListener, shared: Shared) {
 }
 
 async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
-    let graceful = GracefulShutdown::new();
+    let (graceful, connections) = (GracefulShutdown::new(), Rc::new(Connections::default()));
     let server = builder();
-    let dispatch = Rc::new(Dispatch {
-        filters: filters::service(&shared.gateway),
-        proxy: Rc::new(Proxy::new(ProxyConfig::new())),
-        gateway: Arc::clone(&shared.gateway),
-    });
+    let dispatch = Rc::new(Dispatch::new(filters::service(&shared.gateway), &shared.gateway));
+    tend(&dispatch.proxy, &connections);
     loop {
         let accepted = tokio::select! {
             _ = shared.stopped.wait_for(|stopped| *stopped) => break,
             accepted = next(&listener, &shared.connections) => accepted,
         };
         let Some((stream, peer, permit)) = accepted else { continue };
-        let (dispatch, heard) = (Rc::clone(&dispatch), Rc::new(Cell::new(false)));
-        let asked = Rc::clone(&heard);
+        let (dispatch, activity) = (Rc::clone(&dispatch), Rc::new(Activity::default()));
+        let (caller, asked) = (Arc::new(Caller::new(peer.ip())), Rc::clone(&activity));
         let service = service_fn(move |request| {
-            asked.set(true);
-            Rc::clone(&dispatch).call(request, peer.ip())
+            let open = asked.request(request.version());
+            Rc::clone(&dispatch).call(request, Arc::clone(&caller), open)
         });
         let stream = TokioIo::new(Unstalled::new(stream, STALL));
-        let connection = graceful.watch(server.serve_connection(stream, service).into_owned());
-        tokio::task::spawn_local(async move {
-            match unless_silent(connection, &heard, FIRST_REQUEST).await {
-                Some(Ok(())) => {}
-                Some(Err(error)) => tracing::debug!(error, "a connection ended early"),
-                None => tracing::debug!("a connection was cut: nothing was asked for on it"),
+        // In a box, since a task would hold what it was given and what it waits for, both as large as HTTP/2 needs.
+        let connection = Box::pin(graceful.watch(server.serve_connection(stream, service).into_owned()));
+        let task = tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error, "a connection ended early");
             }
             drop(permit);
         });
+        connections.watch(activity, task.abort_handle());
     }
     drop(listener);
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
         tracing::info!("connections that were still open after the drain are cut");
     }
+}
+
+/// Looks after idle connections on both sides.
+fn tend(proxy: &Rc<Proxy>, connections: &Rc<Connections>) {
+    let (proxy, connections) = (Rc::clone(proxy), Rc::clone(connections));
+    tokio::task::spawn_local(async move { proxy.tend().await });
+    tokio::task::spawn_local(async move { connections.tend().await });
 }
 
 async fn next(
@@ -118,18 +123,14 @@ async fn next(
 
 fn builder() -> Builder<OnThisThread> {
     let mut builder = Builder::new(OnThisThread);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(LARGEST_HEAD as usize)
-        .max_headers(MOST_HEADERS);
+    // Silent connections are looked after by `Connections`.
+    builder.http1().header_read_timeout(None).max_buf_size(LARGEST_HEAD as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(LARGEST_HEAD)
         .max_concurrent_streams(200)
-        .keep_alive_interval(HEAD_TIMEOUT)
-        .keep_alive_timeout(HEAD_TIMEOUT);
+        .keep_alive_interval(ASK)
+        .keep_alive_timeout(ASK);
     builder
 }

@@ -30,7 +30,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
 ];
 /// Words that only these modules may use.
 const NAMED_ONLY_IN: &[(&str, &[&str])] = &[
-    ("warp", &["reply", "server"]),
+    ("warp", &["server"]),
     ("biscuit", &["jose"]),
     ("redb", &["store"]),
     ("bb8_redis", &["store"]),

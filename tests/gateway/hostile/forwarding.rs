@@ -3,12 +3,12 @@
 use super::{Target, text};
 use gateway::cookies::{Cookie, Kind};
 use gateway::decision::address_of;
-use gateway::proxy::{Boundary, is_normal, rewritten, target, toward_server};
+use gateway::proxy::{self, Boundary, Entrance, is_normal, rewritten, target, toward_server};
 use gateway::routes::SITE;
 use gateway_routes::{Network, Route};
 use http::header::COOKIE;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use url::Url;
@@ -56,7 +56,9 @@ pub(super) const LOCATION: Target = Target {
 
 fn location(input: &[u8]) {
     let Some((asked, location)) = text(input).and_then(|input| input.split_once('\n')) else { return };
-    let (Ok(asked), Ok(location)) = (asked.parse::<Uri>(), HeaderValue::from_str(location)) else { return };
+    let (Ok(asked), Ok(location)) = (asked.parse::<PathAndQuery>(), HeaderValue::from_str(location)) else {
+        return;
+    };
     let route = route();
     let Some(passed) = rewritten(&location, &asked, &route, BASE_URL) else { return };
     let url = Url::parse(passed.to_str().expect("text")).expect("a URL");
@@ -84,7 +86,7 @@ fn headers(input: &[u8]) {
             headers.append(name, value);
         }
     }
-    toward_server(&mut headers, &route(), None, (PROXY, BASE_URL));
+    toward_server(&mut headers, &route(), None, (&proxy::address_value(PROXY), &Entrance::new(BASE_URL)));
     let ours = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
     for name in headers.keys().filter(|name| !ours.contains(&name.as_str())) {
         let plain = name.as_str().replace('_', "-");
@@ -114,8 +116,8 @@ fn event_stream(input: &[u8]) {
 
 /// An address is the peer's unless a proxy says otherwise, and a proxy is believed about its own peer alone.
 pub(super) const FORWARDED_FOR: Target = Target {
-    name: "forwarded_for",
-    run: forwarded_for,
+    name: "address_value",
+    run: address_value,
     seeds: &[
         "203.0.113.9, 10.0.0.2",
         "unknown\n[2001:db8::1]:443",
@@ -124,7 +126,7 @@ pub(super) const FORWARDED_FOR: Target = Target {
     ],
 };
 
-fn forwarded_for(input: &[u8]) {
+fn address_value(input: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in input.split(|byte| *byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok()) {
         headers.append("x-forwarded-for", line);

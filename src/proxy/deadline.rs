@@ -1,0 +1,60 @@
+//! Time limits that are set for every request and hardly ever run out.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A limit that can be set again and again at the price of a look at the clock: its timer stays where it is, and
+/// is moved on only when it rings too early.
+pub(super) struct Deadline {
+    at: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Deadline {
+    /// So long from now.
+    pub(super) fn after(time: Duration) -> Self {
+        let at = Instant::now() + time;
+        Self { at, timer: Box::pin(sleep_until(at)) }
+    }
+
+    /// From now on it is so long from now.
+    pub(super) fn set(&mut self, time: Duration) {
+        self.at = Instant::now() + time;
+        if self.at < self.timer.deadline() {
+            self.timer.as_mut().reset(self.at);
+        }
+    }
+
+    /// Ready when the time is up.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(context));
+            if self.at <= self.timer.deadline() {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(self.at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    #[tokio::test]
+    async fn a_deadline_counts_from_when_it_was_set_last() {
+        const SHORT: Duration = Duration::from_millis(20);
+        let (start, mut deadline) = (Instant::now(), Deadline::after(SHORT));
+        deadline.set(SHORT * 3);
+        poll_fn(|context| deadline.poll(context)).await;
+        assert!(start.elapsed() >= SHORT * 3, "later than before");
+        deadline.set(Duration::from_mins(10));
+        deadline.set(SHORT);
+        poll_fn(|context| deadline.poll(context)).await;
+        assert!(start.elapsed() < Duration::from_mins(10), "earlier than before");
+    }
+}

@@ -1,0 +1,164 @@
+//! Names of headers that do not go through.
+
+use std::borrow::Cow;
+
+/// Hop-by-hop beside `Connection` itself (RFC 9110 §7.6.1), whatever that says; and `Expect`, since we read the body
+/// whether or not the server would have said "continue".
+const HOP_BY_HOP: &[&str] = &[
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// What servers and frameworks believe about who is asking, or from where.
+const IDENTITY: &[&str] = &[
+    "forwarded",
+    "x-real-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "remote-user",
+    "x-user",
+    "x-email",
+    "x-groups",
+    "x-username",
+    "x-user-id",
+    "x-user-name",
+    "x-user-email",
+    "x-user-groups",
+    "x-user-roles",
+    "x-api-user",
+    "ssl-client-cert",
+    "ssl-client-s-dn",
+];
+/// The same, as beginnings.
+const IDENTITY_PREFIXES: &[&str] = &[
+    "x-forwarded",
+    "x-gateway-",
+    "x-original-",
+    "x-auth-request-",
+    "x-remote-",
+    "x-authenticated-",
+    "x-envoy-",
+    "x-amzn-oidc-",
+    "x-ms-client-principal",
+    "x-ms-token-",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
+    "x-webauth-",
+    "x-pomerium-",
+    "x-ssl-client",
+    "x-client-cert",
+    "cf-access-",
+    "tailscale-",
+];
+/// What a server may not tell the gateway's clients.
+const SENSITIVE: &[&str] =
+    &["set-cookie", "clear-site-data", "www-authenticate", "strict-transport-security", "alt-svc"];
+
+/// What a client sends and no server sees, beside credentials.
+pub(super) const KEPT_FROM_SERVERS: Names = Names::new(&[HOP_BY_HOP, IDENTITY], IDENTITY_PREFIXES);
+/// What a server sends and no client sees.
+pub(super) const KEPT_FROM_CLIENTS: Names = Names::new(&[HOP_BY_HOP, SENSITIVE], &["access-control-"]);
+
+/// A set of names, and of beginnings of names.
+pub(super) struct Names {
+    lists: &'static [&'static [&'static str]],
+    beginnings: &'static [&'static str],
+    /// By its first letter, what the second one of a name can be: that rules nearly every header out.
+    seconds: [u32; 26],
+}
+
+impl Names {
+    const fn new(lists: &'static [&'static [&'static str]], beginnings: &'static [&'static str]) -> Self {
+        let mut names = Self { lists, beginnings, seconds: [0; 26] };
+        let mut list = 0;
+        while list < lists.len() {
+            names.seconds = with_seconds_of(lists[list], names.seconds);
+            list += 1;
+        }
+        names.seconds = with_seconds_of(beginnings, names.seconds);
+        names
+    }
+
+    /// Whether a lower-case name is one of them, every sign in it read as `-`: CGI-like servers make `_` of all of
+    /// them and cannot tell which it was.
+    pub(super) fn have(&self, name: &str) -> bool {
+        let [first, second, ..] = *name.as_bytes() else { return false };
+        if !first.is_ascii_lowercase() || self.seconds[usize::from(first - b'a')] & bit(second) == 0 {
+            return false;
+        }
+        let name = dashed(name);
+        self.lists.iter().any(|names| names.contains(&&*name))
+            || self.beginnings.iter().any(|beginning| name.starts_with(beginning))
+    }
+}
+
+const fn with_seconds_of(names: &[&str], mut seconds: [u32; 26]) -> [u32; 26] {
+    let mut at = 0;
+    while at < names.len() {
+        let [first, second, ..] = names[at].as_bytes() else { panic!("a name has two letters") };
+        seconds[(*first - b'a') as usize] |= bit(*second);
+        at += 1;
+    }
+    seconds
+}
+
+/// A place for each letter, and one for all signs.
+const fn bit(second: u8) -> u32 {
+    if second.is_ascii_lowercase() { 1 << (second - b'a') } else { 1 << 26 }
+}
+
+/// The name with `-` for every sign in it.
+pub(super) fn dashed(name: &str) -> Cow<'_, str> {
+    let is_sign = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
+    if name.bytes().any(is_sign) {
+        name.replace(|sign: char| !sign.is_ascii_alphanumeric(), "-").into()
+    } else {
+        name.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_look_alike_of_an_identity_header_is_known() {
+        for name in [
+            "x-forwarded-user",
+            "x_forwarded_groups",
+            "x.forwarded~user",
+            "x-real-ip",
+            "x-original-url",
+            "remote_user",
+            "x-gateway-assertion",
+            "tailscale_user",
+        ] {
+            assert!(KEPT_FROM_SERVERS.have(name), "{name}");
+        }
+        for name in
+            ["mcp-session-id", "x-request-id", "traceparent", "x-custom", "user-agent", "x", "7x", "te-x"]
+        {
+            assert!(!KEPT_FROM_SERVERS.have(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_name_is_ruled_out_by_its_first_letters() {
+        for (names, lists) in
+            [(KEPT_FROM_SERVERS, [HOP_BY_HOP, IDENTITY]), (KEPT_FROM_CLIENTS, [HOP_BY_HOP, SENSITIVE])]
+        {
+            let all = lists.concat().into_iter().chain(names.beginnings.iter().copied());
+            for name in all {
+                assert!(names.have(name), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What goes through warp beside it: the head of a request in, a decision out. Warp would copy the one, and box the
+//! body of the other.
+
+use crate::decision::{Decision, Head};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Empty;
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use tower_service::Service;
+use warp::Reply;
+
+/// The filters as a service, which decides on heads.
+pub(super) trait Filters:
+    Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible> + Clone + 'static
+{
+}
+
+impl<S> Filters for S where
+    S: Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible> + Clone + 'static
+{
+}
+
+/// One request that the filters decide on.
+struct Exchange {
+    head: Cell<Option<Box<Head>>>,
+    decision: Cell<Option<Decision>>,
+}
+
+tokio::task_local! {
+    static EXCHANGE: Rc<Exchange>;
+}
+
+/// Has the filters decide on a request; `None` when one answered without a decision.
+pub(super) async fn decide(mut filters: impl Filters, head: Box<Head>) -> Option<Decision> {
+    let mut request = Request::new(Empty::<Bytes>::new());
+    request.method_mut().clone_from(&head.parts.method);
+    request.uri_mut().clone_from(&head.parts.uri);
+    let exchange = Rc::new(Exchange { head: Cell::new(Some(head)), decision: Cell::new(None) });
+    let mut deciding = pin!(filters.call(request));
+    let Ok(_) =
+        poll_fn(|context| EXCHANGE.sync_scope(Rc::clone(&exchange), || deciding.as_mut().poll(context)))
+            .await;
+    exchange.decision.take()
+}
+
+/// The head of the request that is decided on, once.
+pub(super) fn take_head() -> Option<Box<Head>> {
+    EXCHANGE.try_with(|exchange| exchange.head.take()).ok().flatten()
+}
+
+impl Reply for Decision {
+    fn into_response(self) -> warp::reply::Response {
+        // Fails only outside of an exchange, where nobody waits for a decision.
+        let _ = EXCHANGE.try_with(|exchange| exchange.decision.set(Some(self)));
+        StatusCode::OK.into_response()
+    }
+}
