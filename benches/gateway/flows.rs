@@ -132,9 +132,9 @@ pub(crate) async fn start_up(servers: &Servers, binary: &Path) -> Outcome<String
         let gateway = Gateway::start(setup, &servers.okta).await?;
         times.push(gateway.start_up.as_secs_f64() * 1e3);
     }
-    let mebibytes = fs::metadata(binary)?.len() / 1024;
+    let kibibytes = fs::metadata(binary)?.len() / 1024;
     let text = format!(
-        "\n### Start\n\nThe binary has {mebibytes} KiB; it accepts connections {} ms after its start.\n",
+        "\n### Start\n\nThe binary has {kibibytes} KiB; it accepts connections {} ms after its start.\n",
         Spread::of(times)
     );
     say(&text);

@@ -62,7 +62,7 @@ const GET: Scenario = Scenario {
     path: "/bytes/256",
     body: 0,
     connections: 64,
-    candidates: &[Gateway, PLAIN, AUTH_REQUEST],
+    candidates: &[Gateway, PLAIN, UNBUFFERED, AUTH_REQUEST],
     quick: false,
 };
 
