@@ -2,6 +2,10 @@
 
 use gateway_standins::mcp::McpServer;
 use std::fs::File;
+use std::io;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The dice and uuid servers on ports 3000 and 4000, where the Go program's `config.yaml` looks for them.
 pub(crate) struct SeedServers {
@@ -20,8 +24,25 @@ impl SeedServers {
             file
         });
         let lock = lock.await.unwrap();
-        let dice = McpServer::dice(3000).await.expect("port 3000 is free: the seed's config.yaml names it");
-        let uuid = McpServer::uuid(4000).await.expect("port 4000 is free: the seed's config.yaml names it");
+        let dice = until_free(3000, || McpServer::dice(3000)).await;
+        let uuid = until_free(4000, || McpServer::uuid(4000)).await;
         Self { _dice: dice, _uuid: uuid, _lock: lock }
+    }
+}
+
+/// Who had the port before gives it back a moment after the lock: a server ends where its runtime does.
+async fn until_free<F: Future<Output = io::Result<McpServer>>>(
+    port: u16,
+    start: impl Fn() -> F,
+) -> McpServer {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match start().await {
+            Ok(server) => return server,
+            Err(error) => {
+                assert!(Instant::now() < deadline, "the seed's config.yaml names port {port}: {error}");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
