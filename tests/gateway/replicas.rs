@@ -36,27 +36,50 @@ async fn refreshes_that_race_across_replicas_get_the_same_successor() {
     assert_eq!(successors.len(), 1);
 }
 
-/// Refreshes and calls until it is told to stop; nothing may fail.
-pub(crate) async fn goes_on(echo: String, (client, mut token): (Client, String), stop: Arc<AtomicBool>) {
+/// Three who are signed in, and go on until they are ended.
+pub(crate) struct Sessions {
+    stop: Arc<AtomicBool>,
+    rounds: JoinSet<usize>,
+}
+
+impl Sessions {
+    /// Signs them in, and lets them refresh and call.
+    pub(crate) async fn start(world: &World) -> Self {
+        let (stop, mut rounds) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+        for _ in 0..3 {
+            let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+            let session = (client, tokens.refresh_token.unwrap());
+            rounds.spawn(goes_on(world.url("/mcp/raw/echo"), session, Arc::clone(&stop)));
+        }
+        Self { stop, rounds }
+    }
+
+    /// Ends them: each has gone on, and nothing has failed.
+    pub(crate) async fn end(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let rounds = self.rounds.join_all().await;
+        assert!(rounds.iter().all(|rounds| *rounds > 0), "{rounds:?}");
+    }
+}
+
+/// Refreshes and calls until it is told to stop; nothing may fail. How often.
+async fn goes_on(echo: String, (client, mut token): (Client, String), stop: Arc<AtomicBool>) -> usize {
+    let mut rounds = 0;
     while !stop.load(Ordering::SeqCst) {
         let tokens = client.refresh(&token).await.unwrap();
         let call = http().post(&echo).bearer_auth(&tokens.access_token).json(&json!({}));
         assert_eq!(call.send().await.unwrap().status(), 200);
         token = tokens.refresh_token.unwrap();
+        rounds += 1;
     }
+    rounds
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_under_load_fails_no_request() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let balancer = world.balanced(3).await;
-    let (stop, mut sessions) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
-    for _ in 0..3 {
-        let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
-        let session = (client, tokens.refresh_token.unwrap());
-        sessions.spawn(goes_on(world.url("/mcp/raw/echo"), session, Arc::clone(&stop)));
-    }
+    let sessions = Sessions::start(&world).await;
     balancer.roll(&world).await;
-    stop.store(true, Ordering::SeqCst);
-    assert_eq!(sessions.join_all().await.len(), 3);
+    sessions.end().await;
 }

@@ -4,12 +4,11 @@ mod at_rest;
 mod vectors;
 
 use crate::harness::{CALLBACK, Keep, SECRET, World};
-use crate::replicas::goes_on;
+use crate::replicas::Sessions;
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Login};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::task::JoinSet;
 
 const NEXT: &str = "0d6b1f9c4e7a2d5380c1e6f4a9b7d2035f8e1c4a7b0d3f69258c1e4b7a0d3c6f";
 
@@ -30,19 +29,14 @@ async fn signs_in_on(echo: String, stop: Arc<AtomicBool>) -> usize {
 async fn a_secret_is_rotated_under_load_and_nobody_is_logged_out() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let balancer = world.balanced(3).await;
-    let (stop, mut sessions) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
-    for _ in 0..3 {
-        let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
-        let session = (client, tokens.refresh_token.unwrap());
-        sessions.spawn(goes_on(world.url("/mcp/raw/echo"), session, Arc::clone(&stop)));
-    }
+    let (sessions, stop) = (Sessions::start(&world).await, Arc::new(AtomicBool::new(false)));
     let logins = tokio::spawn(signs_in_on(world.url("/mcp/raw/echo"), Arc::clone(&stop)));
     for secrets in [format!("{SECRET},{NEXT}"), format!("{NEXT},{SECRET}")] {
         world.secrets = secrets;
         balancer.roll(&world).await;
     }
     stop.store(true, Ordering::SeqCst);
-    assert_eq!(sessions.join_all().await.len(), 3);
+    sessions.end().await;
     assert!(logins.await.unwrap() > 0);
 }
 

@@ -1,17 +1,14 @@
 //! One release follows another on the same store, and goes back. The next one is this one with a format more.
 
 use crate::harness::{Keep, World, http};
-use crate::replicas::goes_on;
+use crate::replicas::Sessions;
 use gateway::clock::Clock;
 use gateway::settings::RedisAddress;
 use gateway::store::{Format, Formats, Store};
 use gateway_standins::client::Tokens;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
 /// What the next release knows.
 const NEXT: Formats = Formats { newest: 2, ..Formats::THIS };
@@ -52,18 +49,12 @@ async fn until_its_format_is_switched_on_a_release_can_be_taken_back() {
 async fn releases_follow_each_other_and_go_back_under_load_and_no_request_fails() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let balancer = world.balanced(3).await;
-    let (stop, mut sessions) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
-    for _ in 0..3 {
-        let (client, tokens) = world.sign_in(ECHO, "alice").await;
-        let session = (client, tokens.refresh_token.unwrap());
-        sessions.spawn(goes_on(world.url(ECHO), session, Arc::clone(&stop)));
-    }
+    let sessions = Sessions::start(&world).await;
     for (formats, store_format) in [(NEXT, ""), (Formats::THIS, ""), (NEXT, ""), (NEXT, "2")] {
         (world.formats, world.store_format) = (formats, store_format);
         balancer.roll(&world).await;
     }
-    stop.store(true, Ordering::SeqCst);
-    assert_eq!(sessions.join_all().await.len(), 3);
+    sessions.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
