@@ -18,7 +18,12 @@ use gateway_routes::Site;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// How long the keys of a client do after they were fresh, while its server does not answer. A key that a client has
+/// taken out because it was stolen counts no longer than that.
+const STALE_KEYS: Duration = Duration::from_hours(24);
 
 /// What a gateway takes from the world around it, handed in so that every test is exact.
 #[derive(Debug, Clone, Default)]
@@ -95,8 +100,18 @@ impl Gateway {
             ),
             grants: Grants::new(Arc::clone(&store), keys, ambient()),
             limits: Limits::new(site.limits, keys, Arc::clone(&store), clock.clone()),
-            client_documents: Documents::new(Arc::clone(&fetcher), client_metadata::LONGEST, clock.clone()),
-            client_key_sets: Documents::new(fetcher, client_keys::LONGEST_SET, clock.clone()),
+            client_documents: Documents::new(
+                Arc::clone(&fetcher),
+                client_metadata::LONGEST,
+                None,
+                clock.clone(),
+            ),
+            client_key_sets: Documents::new(
+                fetcher,
+                client_keys::LONGEST_SET,
+                Some(STALE_KEYS),
+                clock.clone(),
+            ),
             okta: Okta::new(okta, clock.clone(), entropy.clone()).map_err(|error| error.to_string())?,
             store,
             clock,
