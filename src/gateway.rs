@@ -49,6 +49,7 @@ pub struct Gateway {
     /// Grants, codes and logins under way.
     pub grants: Grants,
     limits: Limits,
+    okta_host: Option<String>,
     /// What clients publish of themselves, by their `client_id`.
     pub client_documents: Documents<Client>,
     /// The keys of clients, by their `jwks_uri`.
@@ -99,6 +100,7 @@ impl Gateway {
                 ambient(),
             ),
             grants: Grants::new(Arc::clone(&store), keys, ambient()),
+            okta_host: settings.okta.url.host_str().map(str::to_owned),
             limits: Limits::new(site.limits, keys, Arc::clone(&store), clock.clone()),
             client_documents: Documents::new(
                 Arc::clone(&fetcher),
@@ -150,6 +152,14 @@ impl Gateway {
     /// It asked too often; the audit log says so.
     pub fn look(&self, kind: limits::Kind, head: &Head) -> Result<(), TooMany> {
         self.limits.look(kind, head.address).inspect_err(|_| too_many(kind, head))
+    }
+
+    /// Whether it is Okta or an MCP server that is at this host. Such a host may trust the address that we call it from:
+    /// nothing is asked of it because a stranger names it.
+    pub fn calls(&self, host: &str) -> bool {
+        let is = |known: &str| known.trim_end_matches('.').eq_ignore_ascii_case(host);
+        self.okta_host.as_deref().is_some_and(is)
+            || self.site.table.routes().iter().any(|route| is(route.target.host))
     }
 
     /// Our `iss` parameter for authorization responses (RFC 9207), unless the site switched it off.
