@@ -20,6 +20,25 @@ let
       touch $out
     '';
 
+  holdsPassword = import ./module/holds-password.nix;
+  withPassword = [
+    "redis://:word@kv:6379"
+    "redis://user:word@kv"
+    "redis://:p/w@kv"
+    "redis://:p://w@kv"
+    "redis://u/r:word@kv"
+    "rediss-sentinel://:p@w@kv:26379,kv2:26379/primary"
+    "user:word@kv:6379"
+  ];
+  withoutPassword = [
+    "kv:6379"
+    "redis://kv:6379/1"
+    "redis://user@kv:6379"
+    "user@kv:6379"
+    "redis-sentinel://user@kv:26379,kv2:26379/primary"
+    "redis-cluster://kv:6379,kv2:6379"
+  ];
+
   nixFiles = lib.fileset.toSource {
     root = ../.;
     fileset = lib.fileset.unions [
@@ -31,6 +50,11 @@ in
 lib.mapAttrs' (name: lib.nameValuePair "gateway-${name}") (lib.mapAttrs labelled gateways)
 // {
   module = pkgs.testers.runNixOSTest (import ./tests/module.nix { inherit gateways module; });
+
+  every-password-is-seen =
+    assert lib.all holdsPassword withPassword;
+    assert !lib.any holdsPassword withoutPassword;
+    pkgs.emptyFile;
 
   nix-files =
     pkgs.runCommand "nix-files-are-tidy"

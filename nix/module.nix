@@ -18,6 +18,7 @@ let
     KVS_KEY = cfg.kvsKeyFile;
   };
   settings = lib.filterAttrs (_: value: value != null) cfg.settings;
+  holdsPassword = import ./module/holds-password.nix;
 in
 {
   options.services.secure-mcp-okta-gateway = import ./module/options.nix { inherit lib pkgs; };
@@ -38,8 +39,7 @@ in
       }
       {
         # What is in the settings is in the store, for every user of the machine to read.
-        assertion =
-          cfg.settings.KVS_ADDR == null || builtins.match ".*:[^/@]+@.*" cfg.settings.KVS_ADDR == null;
+        assertion = cfg.settings.KVS_ADDR != null -> !holdsPassword cfg.settings.KVS_ADDR;
         message = "services.${name}: settings.KVS_ADDR holds a password: put it into kvsPasswordFile";
       }
     ];

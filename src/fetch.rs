@@ -8,6 +8,7 @@ mod address;
 mod documents;
 mod lifetime;
 mod reach;
+mod shares;
 
 pub use address::is_public;
 pub use documents::Documents;
@@ -18,8 +19,10 @@ use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use reach::Guard;
 use reqwest::StatusCode;
+use shares::{Share, Shares};
 use std::error::Error as _;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use url::{Host, Url};
@@ -35,15 +38,24 @@ pub enum FetchError {
     /// There is no answer to be had now, or from here. Holds the cause, for the log alone: it would tell a stranger
     /// which names and ports there are within.
     Unreachable(String),
-    /// What was answered is no such document. Says what is wrong with it.
+    /// Its server says that there is nothing (404, 410).
+    Gone,
+    /// What was answered is not meant as such a document. Holds the reason, for the log alone: it would tell a stranger
+    /// what he cannot ask for himself.
+    Foreign(String),
+    /// It is meant as one. Says what is wrong with it.
     Unusable(String),
+    /// Who asks has as many fetches under way as he may.
+    TooMany,
 }
 
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(cause) => write!(f, "it cannot be reached: {cause}"),
-            Self::Unusable(why) => f.write_str(why),
+            Self::Gone => f.write_str("its server says that it is not there"),
+            Self::Foreign(why) | Self::Unusable(why) => f.write_str(why),
+            Self::TooMany => f.write_str("whoever asks for it has too many fetches under way"),
         }
     }
 }
@@ -55,6 +67,7 @@ pub struct Fetcher {
     client: reqwest::Client,
     guard: Guard,
     turns: Semaphore,
+    shares: Shares,
     clock: Clock,
 }
 
@@ -89,18 +102,20 @@ impl Fetcher {
             .user_agent(concat!("secure-mcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(unbuilt)?;
-        Ok(Self { client, guard, turns: Semaphore::new(MOST), clock })
+        Ok(Self { client, guard, turns: Semaphore::new(MOST), shares: Shares::default(), clock })
+    }
+
+    /// What a fetch of this subscriber needs.
+    fn share(&self, subscriber: [u8; 8]) -> Result<Arc<Share>, FetchError> {
+        self.shares.take(subscriber).map(Arc::new).ok_or(FetchError::TooMany)
     }
 
     /// The document at this URL, of at most `longest` bytes.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub async fn get(&self, url: &Url, longest: usize) -> Result<Fetched, FetchError> {
+    async fn get(&self, url: &Url, longest: usize, share: &Arc<Share>) -> Result<Fetched, FetchError> {
         let fetch = async {
             // A semaphore that is never closed always gives a permit.
             let _turn = self.turns.acquire().await;
-            self.call(url, longest).await
+            share.hold(self.call(url, longest)).await
         };
         let late = || Err(FetchError::Unreachable(format!("no answer within {} s", WHOLE.as_secs())));
         tokio::time::timeout(WHOLE, fetch).await.unwrap_or_else(|_| late())
@@ -114,17 +129,20 @@ impl Fetcher {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(FetchError::Unreachable(format!("it answered {status}")));
         }
+        if status == StatusCode::NOT_FOUND || status == StatusCode::GONE {
+            return Err(FetchError::Gone);
+        }
         if status != StatusCode::OK {
-            return Err(FetchError::Unusable(format!("its server answered {status}")));
+            return Err(FetchError::Foreign(format!("its server answered {status}")));
         }
         if !is_json(response.headers()) {
-            return Err(FetchError::Unusable("its server does not call it JSON".into()));
+            return Err(FetchError::Foreign("its server does not call it JSON".into()));
         }
         let lifetime = lifetime::of(response.headers(), self.clock.now());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > longest {
-                return Err(FetchError::Unusable(format!("it is longer than {longest} bytes")));
+                return Err(FetchError::Foreign(format!("it is longer than {longest} bytes")));
             }
             body.extend_from_slice(&chunk);
         }

@@ -18,7 +18,12 @@ use gateway_routes::Site;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// How long the keys of a client do after they were fresh, while its server does not answer. A key that a client has
+/// taken out because it was stolen counts no longer than that.
+const STALE_KEYS: Duration = Duration::from_hours(24);
 
 /// What a gateway takes from the world around it, handed in so that every test is exact.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +49,7 @@ pub struct Gateway {
     /// Grants, codes and logins under way.
     pub grants: Grants,
     limits: Limits,
+    okta_host: Option<String>,
     /// What clients publish of themselves, by their `client_id`.
     pub client_documents: Documents<Client>,
     /// The keys of clients, by their `jwks_uri`.
@@ -94,9 +100,20 @@ impl Gateway {
                 ambient(),
             ),
             grants: Grants::new(Arc::clone(&store), keys, ambient()),
+            okta_host: settings.okta.url.host_str().map(str::to_owned),
             limits: Limits::new(site.limits, keys, Arc::clone(&store), clock.clone()),
-            client_documents: Documents::new(Arc::clone(&fetcher), client_metadata::LONGEST, clock.clone()),
-            client_key_sets: Documents::new(fetcher, client_keys::LONGEST_SET, clock.clone()),
+            client_documents: Documents::new(
+                Arc::clone(&fetcher),
+                client_metadata::LONGEST,
+                None,
+                clock.clone(),
+            ),
+            client_key_sets: Documents::new(
+                fetcher,
+                client_keys::LONGEST_SET,
+                Some(STALE_KEYS),
+                clock.clone(),
+            ),
             okta: Okta::new(okta, clock.clone(), entropy.clone()).map_err(|error| error.to_string())?,
             store,
             clock,
@@ -135,6 +152,14 @@ impl Gateway {
     /// It asked too often; the audit log says so.
     pub fn look(&self, kind: limits::Kind, head: &Head) -> Result<(), TooMany> {
         self.limits.look(kind, head.address).inspect_err(|_| too_many(kind, head))
+    }
+
+    /// Whether it is Okta or an MCP server that is at this host. Such a host may trust the address that we call it from:
+    /// nothing is asked of it because a stranger names it.
+    pub fn calls(&self, host: &str) -> bool {
+        let is = |known: &str| known.trim_end_matches('.').eq_ignore_ascii_case(host);
+        self.okta_host.as_deref().is_some_and(is)
+            || self.site.table.routes().iter().any(|route| is(route.target.host))
     }
 
     /// Our `iss` parameter for authorization responses (RFC 9207), unless the site switched it off.

@@ -142,8 +142,8 @@ impl Limits {
     }
 }
 
-/// An IPv6 subscriber has 64 bits to choose addresses from (RFC 6177), so those do not count.
-fn subscriber(address: IpAddr) -> [u8; 8] {
+/// Who is at this address. An IPv6 subscriber has 64 bits to choose addresses from (RFC 6177), so those do not count.
+pub fn subscriber(address: IpAddr) -> [u8; 8] {
     match address.to_canonical() {
         IpAddr::V4(address) => (u64::from(u32::MAX) << 32 | u64::from(address.to_bits())).to_be_bytes(),
         IpAddr::V6(address) => {

@@ -1,6 +1,7 @@
 //! The environment: secrets, the store, and what the compiled configuration leaves open. All problems are
 //! reported together; a value never appears in one.
 
+pub mod data_dir;
 mod environment;
 pub mod key_file;
 mod redis;

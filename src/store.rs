@@ -17,6 +17,7 @@ pub use types::{
 };
 
 use crate::clock::{Clock, Timestamp};
+use crate::entropy::Entropy;
 use crate::settings::RedisAddress;
 use embedded::Embedded;
 use redis::RedisStore;
@@ -114,8 +115,8 @@ impl Store {
     ///
     /// # Errors
     /// Another process has it open, it is damaged, or its format is none of those; it is never overwritten.
-    pub fn embedded(folder: &Path, clock: Clock, format: Format) -> Result<Self, OpenError> {
-        Embedded::open(folder, clock, format).map(Self::Embedded)
+    pub fn embedded(folder: &Path, ambient: (Clock, &Entropy), format: Format) -> Result<Self, OpenError> {
+        Embedded::open(folder, ambient, format).map(Self::Embedded)
     }
 
     /// A store in Redis or Valkey; does not connect yet, so that Redis may come later.

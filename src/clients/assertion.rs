@@ -3,7 +3,7 @@
 use super::{Known, documents};
 use crate::decision::Head;
 use crate::gateway::Gateway;
-use crate::jose::KeySet;
+use crate::jose::{JoseError, KeySet};
 use crate::limits::Kind;
 use crate::oauth::assertion::{self, Expected, Rejected, Verified};
 use crate::oauth::client_keys::{ClientKeys, KeySource};
@@ -55,6 +55,13 @@ async fn with_keys_at(
     if !verified.as_ref().is_err_and(|rejected| rejected.may_need_a_newer_key()) {
         return Ok(verified);
     }
-    let newer = documents::newer_keys(gateway, head, (known, url)).await?;
-    Ok(newer.map_or(verified, |keys| assertion::verify(jwt.expose(), &keys, expected)))
+    match documents::newer_keys(gateway, head, (known, url)).await? {
+        Some(keys) => Ok(assertion::verify(jwt.expose(), &keys, expected)),
+        // It may be there by now; at `invalid_client` a client would drop its registration.
+        None if verified == Err(JoseError::UnknownKey.into()) => Err(Failure::Unavailable(format!(
+            "{url}: its keys were looked for a moment ago",
+            url = url.as_str()
+        ))),
+        None => Ok(verified),
+    }
 }

@@ -5,12 +5,18 @@ use crate::decision::Head;
 use crate::fetch::{Documents, FetchError};
 use crate::gateway::Gateway;
 use crate::jose::KeySet;
-use crate::limits::Kind;
+use crate::limits::{self, Kind, TooMany};
 use crate::oauth::client::Client;
-use crate::oauth::client_metadata::{self, DocumentUrl};
+use crate::oauth::client_metadata::{self, BadDocument, DocumentUrl};
 use crate::oauth::error::Refused;
 use crate::reply::Failure;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What is said of every answer that is not meant as a document, so that nobody can have us look at others for him.
+const NO_DOCUMENT: &str = "what is at client_id is not its metadata document: JSON that is called JSON, of at most \
+                           5120 bytes, with that very URL as its client_id";
+const UNTIL_A_FETCH_ENDS: Duration = Duration::from_secs(5);
 
 /// The client whose document is at the URL that is its id.
 ///
@@ -26,7 +32,13 @@ pub(super) async fn client(
         .map_err(|why| Refused::invalid_client(format!("client_id is not the URL of a document: {why}")))?;
     let rules = (gateway.site.redirect_schemes, gateway.clock.now());
     let ask = Ask { gateway, head, client_id, url, wanted };
-    ask.get(&gateway.client_documents, |document| client_metadata::read(document, url, rules)).await
+    ask.get(&gateway.client_documents, |document| {
+        client_metadata::read(document, url, rules).map_err(|bad| match bad {
+            BadDocument::Foreign(what) => FetchError::Foreign(what.into()),
+            BadDocument::Wrong(why) => FetchError::Unusable(why),
+        })
+    })
+    .await
 }
 
 /// The keys at a client's `jwks_uri`.
@@ -42,8 +54,8 @@ pub(super) async fn keys(
     ask.get(&gateway.client_key_sets, read_keys).await
 }
 
-/// The keys at a client's `jwks_uri` as they are now, since those that were there do not do; `None` when that was asked
-/// within the last minute.
+/// The keys at a client's `jwks_uri` as they are now, since those that were there do not do; `None` when they were
+/// asked for within the last minute.
 ///
 /// # Errors
 /// They cannot be had now: that says nothing about the client.
@@ -59,8 +71,8 @@ pub(super) async fn newer_keys(
     ask.fetch(&gateway.client_key_sets, read_keys).await.map(Some)
 }
 
-fn read_keys(document: &[u8]) -> Result<KeySet, String> {
-    KeySet::parse(document).map_err(|error| error.to_string())
+fn read_keys(document: &[u8]) -> Result<KeySet, FetchError> {
+    KeySet::parse(document).map_err(|error| FetchError::Foreign(error.to_string()))
 }
 
 /// Who asks for a document of which client.
@@ -77,7 +89,7 @@ impl Ask<'_> {
     async fn get<T>(
         &self,
         documents: &Documents<T>,
-        read: impl FnOnce(&[u8]) -> Result<T, String>,
+        read: impl FnOnce(&[u8]) -> Result<T, FetchError>,
     ) -> Result<Arc<T>, Failure> {
         self.is_allowed()?;
         let url = self.url.url();
@@ -85,27 +97,41 @@ impl Ask<'_> {
         if let Some(kept) = documents.fresh(url).or_else(|| does(documents.standing_in(url))) {
             return Ok(kept);
         }
-        let fetched = self.fetch(documents, read).await;
-        fetched.or_else(|failure| does(documents.last_good(url)).ok_or(failure))
+        match self.fetch(documents, read).await {
+            // Whoever asks too often must not choose by that what counts.
+            Err(failure @ Failure::Unavailable(_)) => does(documents.last_good(url)).ok_or(failure),
+            fetched => fetched,
+        }
     }
 
     /// The document as it is now.
     async fn fetch<T>(
         &self,
         documents: &Documents<T>,
-        read: impl FnOnce(&[u8]) -> Result<T, String>,
+        read: impl FnOnce(&[u8]) -> Result<T, FetchError>,
     ) -> Result<Arc<T>, Failure> {
         self.gateway.admit(Kind::Metadata, self.head, Some(self.client_id)).await?;
-        documents.fetch(self.url.url(), read).await.map_err(|error| {
-            let url = self.url.as_str();
-            tracing::info!(url, %error, "what a client publishes could not be fetched");
-            match error {
-                FetchError::Unusable(why) if self.wanted == Wanted::Anew => {
-                    Refused::invalid_client(format!("the document at client_id is no good: {why}")).into()
-                }
-                error => Failure::Unavailable(format!("what a client publishes at {url}: {error}")),
+        let fetched = if self.gateway.calls(self.url.host()) {
+            Err(FetchError::Unreachable("it may trust the address that this gateway calls it from".into()))
+        } else {
+            documents.fetch(self.url.url(), limits::subscriber(self.head.address), read).await
+        };
+        fetched.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: FetchError) -> Failure {
+        let url = self.url.as_str();
+        tracing::info!(url, %error, "what a client publishes could not be fetched");
+        match error {
+            FetchError::TooMany => TooMany { retry_after: UNTIL_A_FETCH_ENDS }.into(),
+            FetchError::Unusable(why) if self.wanted == Wanted::Anew => {
+                Refused::invalid_client(format!("the document at client_id is no good: {why}")).into()
             }
-        })
+            FetchError::Gone | FetchError::Foreign(_) if self.wanted == Wanted::Anew => {
+                Refused::invalid_client(NO_DOCUMENT).into()
+            }
+            error => Failure::Unavailable(format!("what a client publishes at {url}: {error}")),
+        }
     }
 
     fn is_allowed(&self) -> Result<(), Refused> {

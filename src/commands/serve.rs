@@ -11,7 +11,6 @@ use crate::store::{Cursor, Format, Store};
 use gateway_routes::Site;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -166,7 +165,9 @@ fn keys(settings: &Settings, outside: &Outside) -> Result<Keys, Failed> {
 fn open_store(settings: &Settings, outside: &Outside) -> Result<Store, Failed> {
     let (clock, format) = (outside.clock.clone(), Format::new(outside.formats, settings.store_format)?);
     match &settings.store {
-        StoreSettings::Embedded { data_dir } => Ok(Store::embedded(data_dir as &Path, clock, format)?),
+        StoreSettings::Embedded { data_dir } => {
+            Ok(Store::embedded(data_dir, (clock, &outside.entropy), format)?)
+        }
         StoreSettings::Redis(address) => Ok(Store::redis(address.clone(), clock, format)?),
     }
 }

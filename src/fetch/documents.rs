@@ -1,5 +1,6 @@
 //! Documents as they were read last, kept for as long as their servers let.
 
+use super::shares::Share;
 use super::{FetchError, Fetcher};
 use crate::clock::{Clock, Timestamp};
 use std::collections::HashMap;
@@ -20,13 +21,17 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
 pub struct Documents<T> {
     fetcher: Arc<Fetcher>,
     longest: usize,
+    stale: Option<Duration>,
     clock: Clock,
     kept: Mutex<Kept<T>>,
     flights: Mutex<HashMap<String, Weak<Flight<T>>>>,
 }
 
-/// A fetch under way, and whoever waits for it.
-type Flight<T> = OnceCell<Result<Arc<T>, FetchError>>;
+/// A fetch under way, whose share of the fetches it takes, and whoever waits for it.
+struct Flight<T> {
+    share: Arc<Share>,
+    fetched: OnceCell<Result<Arc<T>, FetchError>>,
+}
 
 struct Kept<T> {
     copies: HashMap<String, Copy<T>>,
@@ -43,10 +48,11 @@ struct Copy<T> {
 }
 
 impl<T> Documents<T> {
-    /// None yet; none will be longer than `longest` bytes.
-    pub fn new(fetcher: Arc<Fetcher>, longest: usize, clock: Clock) -> Self {
+    /// None yet; none will be longer than `longest` bytes. Where there is no new one, the last one does for as long as
+    /// `stale` after it was fresh, and not once its server says that it is gone; `None`: however old, whatever is said.
+    pub fn new(fetcher: Arc<Fetcher>, longest: usize, stale: Option<Duration>, clock: Clock) -> Self {
         let kept = Mutex::new(Kept { copies: HashMap::new(), looks: 0 });
-        Self { fetcher, longest, clock, kept, flights: Mutex::default() }
+        Self { fetcher, longest, stale, clock, kept, flights: Mutex::default() }
     }
 
     /// The copy that need not be fetched anew yet.
@@ -59,12 +65,18 @@ impl<T> Documents<T> {
     /// do with an older one.
     pub fn standing_in(&self, url: &Url) -> Option<Arc<T>> {
         let now = self.clock.now();
-        self.look(url, |copy| copy.failed_at.is_some_and(|at| now.since(at) < PAUSE_AFTER_FAILURE))
+        let failed = |copy: &Copy<T>| copy.failed_at.is_some_and(|at| now.since(at) < PAUSE_AFTER_FAILURE);
+        self.look(url, |copy| failed(copy) && self.still_does(copy, now))
     }
 
-    /// The copy that was good last, however old.
+    /// The copy that was good last, if it is not too old to do.
     pub fn last_good(&self, url: &Url) -> Option<Arc<T>> {
-        self.look(url, |_| true)
+        let now = self.clock.now();
+        self.look(url, |copy| self.still_does(copy, now))
+    }
+
+    fn still_does(&self, copy: &Copy<T>, now: Timestamp) -> bool {
+        self.stale.is_none_or(|stale| now.since(copy.fresh_until) < stale)
     }
 
     /// Whether a fresh copy may be fetched anew all the same, because it lacks something: once a minute.
@@ -80,26 +92,32 @@ impl<T> Documents<T> {
     }
 
     /// Fetches the document anew and reads it with `read`, which says what is wrong with it. Callers that come at the
-    /// same time share one fetch.
+    /// same time share one fetch, which is of the subscriber who came first.
     ///
     /// # Errors
     /// Why there is none. Later callers try again.
     pub async fn fetch(
         &self,
         url: &Url,
-        read: impl FnOnce(&[u8]) -> Result<T, String>,
+        subscriber: [u8; 8],
+        read: impl FnOnce(&[u8]) -> Result<T, FetchError>,
     ) -> Result<Arc<T>, FetchError> {
-        let flight = self.join(url);
+        let flight = self.join(url, subscriber)?;
         let fetch = async || {
-            let fetched = self.fetcher.get(url, self.longest).await?;
-            let value = read(&fetched.body).map_err(FetchError::Unusable)?;
-            Ok(self.keep(url, Arc::new(value), fetched.lifetime))
+            let fetched = self.fetcher.get(url, self.longest, &flight.share).await?;
+            Ok(self.keep(url, Arc::new(read(&fetched.body)?), fetched.lifetime))
         };
-        let fetched = flight.get_or_init(fetch).await.clone();
-        if let (Err(_), Some(copy)) = (&fetched, lock(&self.kept).copies.get_mut(url.as_str())) {
+        let fetched = flight.fetched.get_or_init(fetch).await.clone();
+        fetched.inspect_err(|error| self.has_failed(url, error))
+    }
+
+    fn has_failed(&self, url: &Url, error: &FetchError) {
+        let mut kept = lock(&self.kept);
+        if *error == FetchError::Gone && self.stale.is_some() {
+            kept.copies.remove(url.as_str());
+        } else if let Some(copy) = kept.copies.get_mut(url.as_str()) {
             copy.failed_at = Some(self.clock.now());
         }
-        fetched
     }
 
     fn look(&self, url: &Url, counts: impl FnOnce(&Copy<T>) -> bool) -> Option<Arc<T>> {
@@ -129,16 +147,17 @@ impl<T> Documents<T> {
         value
     }
 
-    /// The fetch of this URL that is under way, else a new one. One that nobody waits for any more is forgotten.
-    fn join(&self, url: &Url) -> Arc<Flight<T>> {
+    /// The fetch of this URL that is under way, else a new one, if the subscriber may have one more. One that nobody
+    /// waits for any more is forgotten.
+    fn join(&self, url: &Url, subscriber: [u8; 8]) -> Result<Arc<Flight<T>>, FetchError> {
         let mut flights = lock(&self.flights);
         flights.retain(|_, flight| flight.strong_count() > 0);
         if let Some(flight) = flights.get(url.as_str()).and_then(Weak::upgrade) {
-            return flight;
+            return Ok(flight);
         }
-        let flight = Arc::new(Flight::new());
+        let flight = Arc::new(Flight { share: self.fetcher.share(subscriber)?, fetched: OnceCell::new() });
         flights.insert(url.as_str().to_owned(), Arc::downgrade(&flight));
-        flight
+        Ok(flight)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which addresses a fetch may go to.
 
 use super::is_public;
+use super::shares::Share;
 use reqwest::Certificate;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::fmt;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// How many names are looked up at once. A resolver that hangs holds on to its thread for longer than a fetch waits.
-const LOOKUPS: usize = 16;
+const LOOKUPS: usize = 64;
 
 /// How far fetches reach. The default is what the gateway is: names as the system resolves them, addresses of the
 /// public internet, certificates of the system's authorities. Tests, which have no internet, go further.
@@ -38,6 +39,14 @@ impl Reach {
 
     pub(super) fn authorities(&self) -> Result<Vec<Certificate>, reqwest::Error> {
         self.0.iter().map(|further| Certificate::from_der(&further.authority)).collect()
+    }
+
+    /// Takes as long as the system takes.
+    fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        match &self.0 {
+            Some(further) => Ok((further.names)(name)),
+            None => Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect()),
+        }
     }
 
     fn admits(&self, address: IpAddr) -> bool {
@@ -69,10 +78,7 @@ impl Guard {
 
     /// The addresses of a name, when every one of them is good: a name with one foot within is no honest one.
     pub(super) async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let found = match &self.reach.0 {
-            Some(further) => (further.names)(name),
-            None => self.look_up(name.to_owned()).await?,
-        };
+        let found = self.look_up(name.to_owned()).await?;
         if found.is_empty() || !found.iter().all(|address| self.admits(*address)) {
             return Err(io::Error::other("it is not on the public internet"));
         }
@@ -81,9 +87,10 @@ impl Guard {
 
     async fn look_up(&self, name: String) -> io::Result<Vec<IpAddr>> {
         let turn = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
+        let (reach, share) = (self.reach.clone(), Share::held());
         let lookup = tokio::task::spawn_blocking(move || {
-            let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|a| a.ip()).collect());
-            drop(turn);
+            let found = reach.addresses(&name);
+            drop((turn, share));
             found
         });
         lookup.await.map_err(io::Error::other)?

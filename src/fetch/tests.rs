@@ -1,8 +1,11 @@
 use super::*;
+use gateway_standins::publisher::Publisher;
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+const SOMEBODY: [u8; 8] = [1; 8];
 
 fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -62,6 +65,7 @@ async fn nothing_is_asked_of_this_computer_however_it_is_written() {
         }
     });
     let fetcher = Fetcher::new(Reach::default(), Clock::system()).expect("a client");
+    let share = fetcher.share(SOMEBODY).expect("the first one");
     for url in [
         "https://localhost:{port}/",
         "https://127.0.0.1:{port}/",
@@ -75,11 +79,58 @@ async fn nothing_is_asked_of_this_computer_however_it_is_written() {
         "http://localhost:{port}/",
     ] {
         let url = Url::parse(&url.replace("{port}", &port.to_string())).expect("a URL");
-        let failed = fetcher.get(&url, 1024).await.expect_err("it is guarded");
+        let failed = fetcher.get(&url, 1024, &share).await.expect_err("it is guarded");
         assert!(matches!(failed, FetchError::Unreachable(_)), "{url}: {failed}");
     }
     assert_eq!(connected.load(Ordering::SeqCst), 0);
     server.abort();
+}
+
+#[tokio::test]
+async fn a_subscriber_has_four_fetches_under_way_and_takes_nothing_from_others() {
+    let shares = Shares::default();
+    let mut four: Vec<_> = (0..4).map(|_| shares.take(SOMEBODY).expect("one of four")).collect();
+    assert!(shares.take(SOMEBODY).is_none());
+    assert!(shares.take([2; 8]).is_some());
+    four.pop();
+    assert!(shares.take(SOMEBODY).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_that_nobody_waits_for_counts_until_it_ends() {
+    // Fails only when one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (answer, unanswered) = std::sync::mpsc::channel::<()>();
+    let (unanswered, asked) = (Mutex::new(unanswered), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&asked);
+    let names = move |_: &str| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        // Fails when the name server is to answer at last.
+        let _ = unanswered.lock().map(|unanswered| unanswered.recv());
+        Vec::new()
+    };
+    let publisher = Publisher::start().await.expect("an authority");
+    let reach = Reach::further(names, Vec::new(), publisher.authority().to_vec());
+    let fetcher = Arc::new(Fetcher::new(reach, Clock::system()).expect("a client"));
+    let url = Url::parse("https://client.example.com/").expect("a URL");
+    let abandoned = (0..4).map(|_| {
+        let (fetcher, url) = (Arc::clone(&fetcher), url.clone());
+        let share = fetcher.share(SOMEBODY).expect("one of four");
+        tokio::spawn(async move { fetcher.get(&url, 1024, &share).await.map(|_| ()) })
+    });
+    let abandoned: Vec<_> = abandoned.collect();
+    while asked.load(Ordering::SeqCst) < 4 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for fetch in abandoned {
+        fetch.abort();
+        assert!(fetch.await.is_err(), "nobody waits for it any more");
+    }
+    assert!(fetcher.share(SOMEBODY).is_err(), "its threads are still held");
+    drop(answer);
+    while fetcher.share(SOMEBODY).is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[test]

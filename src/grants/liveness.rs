@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 const FRESH: Duration = Duration::from_secs(3);
 const USABLE: Duration = Duration::from_mins(1);
@@ -19,6 +20,8 @@ const USABLE: Duration = Duration::from_mins(1);
 const ASKED: Duration = Duration::from_secs(2);
 /// The bound of the cache; a grant takes about half a KiB.
 const MOST: usize = 100_000;
+/// For how many grants a sweep asks the store at once.
+const SWEPT_AT_ONCE: usize = 32;
 
 /// What is known of a grant.
 #[derive(Clone)]
@@ -158,7 +161,17 @@ impl Grants {
     async fn ask_store(&self, id: [u8; 16]) -> Result<Alive, Unavailable> {
         let now = self.clock.now();
         self.liveness.ask(id, Some(now));
-        let found = self.store.grant(GrantId(id)).await.and_then(|record| {
+        let found = self.store.grant(GrantId(id)).await;
+        self.told((id, now), found)
+    }
+
+    /// Acts on what the store said of a grant, asked at this time.
+    fn told(
+        &self,
+        (id, now): ([u8; 16], Timestamp),
+        found: Result<Option<GrantRecord>, Unavailable>,
+    ) -> Result<Alive, Unavailable> {
+        let found = found.and_then(|record| {
             let Some(record) = record else { return Ok(None) };
             Ok(self.open(&record)?.map(|grant| Read::new(grant, record.expires_at, now)))
         });
@@ -204,11 +217,22 @@ impl Grants {
     /// Cuts the streams of every grant that is not alive any more, or that may not do any more what its streams do.
     /// To be called every few seconds.
     pub async fn sweep_streams(&self, may_go_on: impl Fn(&Grant) -> bool) {
-        for id in self.streams.grants() {
+        let mut left = self.streams.grants().into_iter();
+        let mut asked = JoinSet::new();
+        loop {
+            while asked.len() < SWEPT_AT_ONCE
+                && let Some(id) = left.next()
+            {
+                let (store, now) = (Arc::clone(&self.store), self.clock.now());
+                self.liveness.ask(id, Some(now));
+                asked.spawn(async move { ((id, now), store.grant(GrantId(id)).await) });
+            }
+            let Some(answer) = asked.join_next().await else { return };
+            let Ok((asked_for, found)) = answer else { continue };
             // An unreachable store for longer than its last word counts ends streams as it ends requests.
-            match self.ask_store(id).await {
+            match self.told(asked_for, found) {
                 Ok(Alive::Yes(grant)) if may_go_on(&grant) => {}
-                _ => self.streams.cut(id),
+                _ => self.streams.cut(asked_for.0),
             }
         }
     }

@@ -9,6 +9,7 @@ use super::registration::{must_include, name, redirect_uris};
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::fmt;
 use url::{Host, Url};
 
 /// The longest document that is read, in bytes (draft §8.7).
@@ -107,29 +108,46 @@ impl From<DocumentUrl> for String {
     }
 }
 
+/// Why what was read describes no client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadDocument {
+    /// It does not name the URL that it is at: it is not meant for us, and what it is goes into the log alone.
+    Foreign(&'static str),
+    /// It does. Names the member and says what is wrong with it.
+    Wrong(String),
+}
+
+impl fmt::Display for BadDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign(what) => f.write_str(what),
+            Self::Wrong(why) => f.write_str(why),
+        }
+    }
+}
+
 /// The client that a document describes, read at this time.
 ///
 /// # Errors
-/// One sentence that names the member and says what is wrong with it.
+/// It describes none.
 pub fn read(
     document: &[u8],
     url: &DocumentUrl,
     (schemes, now): (&[&str], Timestamp),
-) -> Result<Client, String> {
+) -> Result<Client, BadDocument> {
     let Ok(Value::Object(metadata)) = serde_json::from_slice(document) else {
-        return Err("it is not a JSON object".into());
+        return Err(BadDocument::Foreign("it is not a JSON object"));
     };
-    client(&metadata, url, (schemes, now)).map_err(|refused| refused.description.into_owned())
+    if metadata.get("client_id").and_then(Value::as_str) != Some(url.as_str()) {
+        return Err(BadDocument::Foreign("client_id is not the URL that the document is at"));
+    }
+    client(&metadata, (schemes, now)).map_err(|refused| BadDocument::Wrong(refused.description.into_owned()))
 }
 
 fn client(
     metadata: &Map<String, Value>,
-    url: &DocumentUrl,
     (schemes, registered_at): (&[&str], Timestamp),
 ) -> Result<Client, Refused> {
-    if metadata.get("client_id").and_then(Value::as_str) != Some(url.as_str()) {
-        return Err(refuse("client_id is not the URL that the document is at"));
-    }
     if metadata.contains_key("client_secret") || metadata.contains_key("client_secret_expires_at") {
         return Err(refuse("client_secret has no place in what everybody can read"));
     }

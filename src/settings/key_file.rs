@@ -1,10 +1,11 @@
 //! The gateway's own secret, beside the embedded store: made once and kept.
 
+use super::data_dir::{self, Beside};
 use crate::entropy::Entropy;
 use crate::secret::SecretBytes;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 const NAME: &str = "gateway.secret";
@@ -16,7 +17,7 @@ const NAME: &str = "gateway.secret";
 pub fn load_or_create(folder: &Path, entropy: &Entropy) -> Result<SecretBytes, String> {
     let path = folder.join(NAME);
     let explain = |error: io::Error| format!("DATA_DIR: {} cannot be used: {error}", path.display());
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(explain)?;
+    data_dir::prepare(folder)?;
     match fs::read(&path) {
         Ok(bytes) if bytes.len() == 32 => {
             if fs::metadata(&path).map_err(explain)?.permissions().mode() & 0o077 != 0 {
@@ -33,20 +34,12 @@ pub fn load_or_create(folder: &Path, entropy: &Entropy) -> Result<SecretBytes, S
     }
 }
 
-/// Written beside and linked into place, so that a crash leaves no half of it and a race has one winner.
 fn create(path: &Path, entropy: &Entropy) -> io::Result<SecretBytes> {
-    let beside = path.with_extension(format!("new-{}", std::process::id()));
+    let mut beside = Beside::new(path, entropy)?;
     let secret = entropy.bytes::<32>();
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(&secret)?;
-    file.sync_all()?;
-    let linked = fs::hard_link(&beside, path);
-    fs::remove_file(&beside)?;
-    match linked {
-        Ok(()) => Ok(SecretBytes::new(secret.to_vec())),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(SecretBytes::new(fs::read(path)?)),
-        Err(error) => Err(error),
-    }
+    beside.file.write_all(&secret)?;
+    beside.file.sync_all()?;
+    Ok(SecretBytes::new(if beside.put(path)? { secret.to_vec() } else { fs::read(path)? }))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::{
     Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::clock::{Clock, Timestamp};
+use crate::entropy::Entropy;
 use slot::Slot;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,8 +36,12 @@ pub struct Embedded {
 
 impl Embedded {
     /// Opens or makes the file.
-    pub(super) fn open(folder: &Path, clock: Clock, format: Format) -> Result<Self, OpenError> {
-        let slot = Slot::new(file::in_folder(folder)?)?;
+    pub(super) fn open(
+        folder: &Path,
+        (clock, entropy): (Clock, &Entropy),
+        format: Format,
+    ) -> Result<Self, OpenError> {
+        let slot = Slot::new(file::in_folder(folder, entropy)?)?;
         Self::on(slot, clock, format)
             .map_err(|OpenError(why)| OpenError(format!("DATA_DIR: {}: {why}", folder.display())))
     }

@@ -65,6 +65,10 @@ fn proved() -> (u16, String) {
     (400, "invalid_grant".into())
 }
 
+fn unavailable() -> (u16, String) {
+    (503, "temporarily_unavailable".into())
+}
+
 fn invalid_client() -> (u16, String) {
     (401, "invalid_client".into())
 }
@@ -117,11 +121,14 @@ async fn a_client_changes_its_keys_and_goes_on_and_its_site_is_asked_once_a_minu
     let new = with(new);
     assert_eq!(answer(&old).await, proved(), "the copy is fresh, and has the key");
     assert_eq!(answer(&new).await, proved(), "the copy is fresh, and lacks the key");
-    assert_eq!((answer(&old).await, publisher.asked(JWKS)), (invalid_client(), 2));
+    assert_eq!((answer(&old).await, publisher.asked(JWKS)), (unavailable(), 2), "it was looked for just now");
     for _ in 0..5 {
-        assert_eq!(answer(&with(timed(&world, Key::es256("foreign")))).await, invalid_client());
+        let foreign = answer(&with(timed(&world, Key::es256("foreign")))).await;
+        assert_eq!(foreign, unavailable(), "it may be there by now");
     }
     assert_eq!(publisher.asked(JWKS), 2, "nobody makes us ask a site again and again");
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(answer(&old).await, invalid_client(), "it is not there");
     // The same name for another key.
     world.clock.advance(Duration::from_mins(1));
     let same_name = timed(&world, Key::es256("new"));
@@ -141,25 +148,58 @@ async fn a_client_puts_another_key_into_its_document() {
 }
 
 #[tokio::test]
-async fn while_a_key_set_cannot_be_had_the_last_good_one_counts_and_else_it_is_503() {
+async fn while_a_key_set_cannot_be_had_the_last_good_one_counts_for_a_day_and_else_it_is_503() {
     let world = World::in_standing_time(|site| site).await;
     let (mut world, publisher) = world.and_a_publisher().await;
-    let client = with_key_set(&world, &publisher, timed(&world, Key::es256("1"))).await;
+    let key = timed(&world, Key::es256("1"));
+    let good = Answer::json(&jwks(&[&key]));
+    let client = with_key_set(&world, &publisher, key).await;
     assert_eq!(answer(&client).await, proved());
-    for bad in [
-        Answer::text("text/html", "").status(500),
-        Answer::text("application/json", "{}"),
-        Answer::text("text/html", "").status(404),
-    ] {
-        world.clock.advance(Duration::from_hours(25));
+    for bad in [Answer::text("text/html", "").status(500), Answer::text("application/json", "{}")] {
+        world.clock.advance(Duration::from_hours(11));
         publisher.says(JWKS, bad);
         assert_eq!(answer(&client).await, proved());
     }
     let unknown = client.discovered.client_with_key(&client.id, CALLBACK, timed(&world, Key::es256("new")));
-    let unavailable = (503, "temporarily_unavailable".to_owned());
-    assert_eq!(answer(&unknown).await, unavailable, "that key may be there by now: who knows?");
+    assert_eq!(answer(&unknown).await, unavailable(), "that key may be there by now: who knows?");
+    world.clock.advance(Duration::from_hours(3));
+    assert_eq!(
+        answer(&client).await,
+        unavailable(),
+        "a key that was taken out a day ago may still be in the copy"
+    );
+    publisher.says(JWKS, good);
+    assert_eq!(answer(&client).await, proved());
     let client = world.after_restart(client).await;
-    assert_eq!(answer(&client).await, unavailable);
+    publisher.says(JWKS, Answer::text("text/html", "").status(500));
+    assert_eq!(answer(&client).await, unavailable());
+}
+
+#[tokio::test]
+async fn a_key_set_that_is_gone_counts_no_longer() {
+    for status in [404, 410] {
+        let (world, publisher) = World::in_standing_time(|site| site).await.and_a_publisher().await;
+        let client = with_key_set(&world, &publisher, timed(&world, Key::es256("1"))).await;
+        assert_eq!(answer(&client).await, proved());
+        publisher.says(JWKS, Answer::text("text/html", "").status(status));
+        world.clock.advance(Duration::from_hours(1));
+        assert_eq!(answer(&client).await, unavailable(), "{status}");
+        publisher.says(JWKS, Answer::text("text/html", "").status(500));
+        assert_eq!(answer(&client).await, unavailable(), "{status}: no copy is left");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_too_often_does_not_get_the_keys_of_before() {
+    let one = |site: crate::harness::SiteOf| site.set(|site| site.limits.client_metadata_fetches = 1);
+    let (world, publisher) = World::in_standing_time(one).await.and_a_publisher().await;
+    let client = with_key_set(&world, &publisher, timed(&world, Key::es256("stolen"))).await;
+    let too_many = (429, "temporarily_unavailable".to_owned());
+    assert_eq!(answer(&client).await, too_many, "the document was the one fetch of this minute");
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(answer(&client).await, proved());
+    world.clock.advance(Duration::from_hours(1));
+    assert_eq!(answer(&client).await, too_many, "the keys are not fresh any more");
 }
 
 #[tokio::test]

@@ -18,12 +18,12 @@ fn document(change: impl FnOnce(&mut Value)) -> Value {
 
 fn read_json(document: &Value) -> Result<Client, String> {
     let url = DocumentUrl::parse(document["client_id"].as_str().unwrap_or(URL)).unwrap();
-    read(document.to_string().as_bytes(), &url, (&[], NOW))
+    read(document.to_string().as_bytes(), &url, (&[], NOW)).map_err(|bad| bad.to_string())
 }
 
 fn with(change: impl FnOnce(&mut Value)) -> Result<Client, String> {
     let url = DocumentUrl::parse(URL).unwrap();
-    read(document(change).to_string().as_bytes(), &url, (&[], NOW))
+    read(document(change).to_string().as_bytes(), &url, (&[], NOW)).map_err(|bad| bad.to_string())
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_bad_document_names_the_member() {
     for other in ["", "[]", "\"x\"", "<html>", "{\"client_id\":"] {
         assert_eq!(
             read(other.as_bytes(), &url, (&[], NOW)).unwrap_err(),
-            "it is not a JSON object",
+            BadDocument::Foreign("it is not a JSON object"),
             "{other}"
         );
     }

@@ -2,13 +2,15 @@
 
 use super::backend::Watched;
 use super::slot::Open;
+use crate::entropy::Entropy;
+use crate::settings::data_dir::{self, Beside};
 use crate::store::OpenError;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, StorageError};
 use std::fmt::Display;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,28 +21,21 @@ const HEAD: u64 = 4096;
 const CACHE: usize = 64 * 1024 * 1024;
 
 /// What opens the file in this folder, as often as it has to be; folder and file are made if they are missing.
-pub(super) fn in_folder(folder: &Path) -> Result<Open, OpenError> {
+pub(super) fn in_folder(folder: &Path, entropy: &Entropy) -> Result<Open, OpenError> {
     let path = folder.join(NAME);
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| explain(&path, &error))?;
+    data_dir::prepare(folder).map_err(OpenError)?;
     if !path.try_exists().map_err(|error| explain(&path, &error))? {
-        make(&path).map_err(|error| explain(&path, &error))?;
+        make(&path, entropy).map_err(|error| explain(&path, &error))?;
     }
     let unsure = Arc::default();
     Ok(Box::new(move || open(&path, &unsure)))
 }
 
-/// Makes a database beside and links it into place, so that a crash leaves no half of one and a race has one winner.
-fn make(path: &Path) -> Result<(), redb::Error> {
-    let beside = path.with_extension(format!("new-{}", std::process::id()));
-    // Made here, so that nobody else can read it from the start.
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    Database::create(&beside)?.close()?;
-    let linked = fs::hard_link(&beside, path);
-    fs::remove_file(&beside)?;
-    match linked {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
-        _ => {}
-    }
+/// Makes a database beside and puts it into place.
+fn make(path: &Path, entropy: &Entropy) -> Result<(), redb::Error> {
+    let beside = Beside::new(path, entropy)?;
+    Database::create(&beside.path)?.close()?;
+    beside.put(path)?;
     if let Some(folder) = path.parent() {
         fs::File::open(folder)?.sync_all()?;
     }

@@ -2,7 +2,7 @@
 
 use super::{TARGET, VERIFIER};
 use crate::harness::publishing::{HOST, PATH, WITHIN, document, publish};
-use crate::harness::{CALLBACK, World, http};
+use crate::harness::{CALLBACK, Keep, SiteOf, World, http};
 use gateway_standins::client::Key;
 use gateway_standins::publisher::{Answer, Publisher};
 use serde_json::{Value, json};
@@ -104,6 +104,25 @@ async fn nobody_learns_from_us_which_names_and_ports_there_are_within() {
     publisher.is_down(true);
     told.push(authorize(&world, &publisher.url(HOST, PATH)).await);
     assert!(told.iter().all(|answer| *answer == told[0] && answer.0 == 503), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_host_that_the_gateway_calls_is_not_asked_because_a_stranger_names_it() {
+    let calls = |site: SiteOf| {
+        site.change("/mcp/raw/", |route| {
+            let target = gateway_routes::Target { host: "Inner.example.com", ..route.target };
+            gateway_routes::Route { target, ..route }
+        })
+    };
+    let (mut world, publisher) = World::with(Keep::Embedded, calls).await.and_a_publisher().await;
+    world.okta_url("https://okta.example.com").await;
+    let unreachable = authorize(&world, &publisher.url("nowhere.example.com", PATH)).await;
+    for name in ["inner.example.com", "okta.example.com"] {
+        let id = publisher.url(name, PATH);
+        publisher.says(PATH, Answer::json(&document(&id)));
+        assert_eq!(authorize(&world, &id).await, unreachable, "{name}");
+    }
+    assert_eq!(publisher.asked(PATH), 0);
 }
 
 #[tokio::test]

@@ -94,6 +94,28 @@ async fn a_site_that_is_down_holds_a_refresh_up_once_and_not_each_time() {
     assert_eq!(publisher.asked(PATH), 3);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_has_four_fetches_under_way_and_no_more() {
+    let (world, publisher) = World::start().await.and_a_publisher().await;
+    let path = |n: usize| format!("/slow/{n}.json");
+    let mut asking = Vec::new();
+    for n in 0..4 {
+        let id = publisher.url(HOST, &path(n));
+        publisher.says(&path(n), Answer::json(&document(&id)).delay(Duration::from_secs(3)));
+        let client = world.published(&id, SERVER).await;
+        asking.push(tokio::spawn(async move { authorize(&client, "text/html").await.0 }));
+        while publisher.asked(&path(n)) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    let other = world.published(&publish(&publisher, |_| {}), SERVER).await;
+    assert_eq!(authorize(&other, "application/json").await.0, 429);
+    for status in asking {
+        assert_eq!(status.await.unwrap(), 200);
+    }
+    assert_eq!(authorize(&other, "text/html").await.0, 200);
+}
+
 #[tokio::test]
 async fn fetches_that_fail_are_limited_for_each_client_and_each_address() {
     let few = |site: crate::harness::SiteOf| {

@@ -6,6 +6,10 @@ use crate::harness::{World, http};
 use gateway_standins::publisher::{Answer, Publisher};
 use serde_json::{Value, json};
 
+/// What is said of all that is not meant as a document.
+const FOREIGN: &str = "what is at client_id is not its metadata document: JSON that is called JSON, of at most 5120 \
+                       bytes, with that very URL as its client_id";
+
 /// Answers that are no such document, and a word of what is said of each.
 fn bad_answers(id: &str) -> Vec<(Answer, &'static str)> {
     let with = |change: fn(&mut Value)| {
@@ -15,11 +19,8 @@ fn bad_answers(id: &str) -> Vec<(Answer, &'static str)> {
     };
     let good = document(id).to_string();
     vec![
-        (
-            with(|d| d["client_id"] = json!("https://client.example.com/other.json")),
-            "client_id is not the URL",
-        ),
-        (with(|d| d["client_id"] = json!(null)), "client_id is not the URL"),
+        (with(|d| d["client_id"] = json!("https://client.example.com/other.json")), FOREIGN),
+        (with(|d| d["client_id"] = json!(null)), FOREIGN),
         (with(|d| d["redirect_uris"] = json!(["javascript:alert(1)"])), "redirect_uris[0]"),
         (with(|d| d["redirect_uris"] = json!(null)), "redirect_uris"),
         (
@@ -29,14 +30,14 @@ fn bad_answers(id: &str) -> Vec<(Answer, &'static str)> {
         (with(|d| d["client_secret"] = json!("s")), "client_secret"),
         (with(|d| d["token_endpoint_auth_method"] = json!("private_key_jwt")), "jwks_uri"),
         (with(|d| d["client_name"] = json!("")), "client_name"),
-        (with(|d| d["padding"] = json!("x".repeat(5 * 1024))), "longer than 5120 bytes"),
-        (Answer::text("text/html", good.clone()), "does not call it JSON"),
-        (Answer::text("text/plain", good.clone()), "does not call it JSON"),
-        (Answer::text("application/json", "<html>"), "not a JSON object"),
-        (Answer::text("application/json", "[]"), "not a JSON object"),
-        (Answer::text("application/json", good.clone()).status(404), "404"),
-        (Answer::text("application/json", good.clone()).status(201), "201"),
-        (Answer::text("application/json", good).status(302).header("location", "/moved.json"), "302"),
+        (with(|d| d["padding"] = json!("x".repeat(5 * 1024))), FOREIGN),
+        (Answer::text("text/html", good.clone()), FOREIGN),
+        (Answer::text("text/plain", good.clone()), FOREIGN),
+        (Answer::text("application/json", "<html>"), FOREIGN),
+        (Answer::text("application/json", "[]"), FOREIGN),
+        (Answer::text("application/json", good.clone()).status(404), FOREIGN),
+        (Answer::text("application/json", good.clone()).status(201), FOREIGN),
+        (Answer::text("application/json", good).status(302).header("location", "/moved.json"), FOREIGN),
     ]
 }
 
@@ -52,6 +53,7 @@ async fn a_document_that_is_no_good_is_400_with_the_reason_and_is_not_kept() {
         assert_eq!((status, error["error"].as_str()), (400, Some("invalid_client")), "{word}: {error}");
         let description = error["error_description"].as_str().unwrap();
         assert!(description.contains(word), "{word}: {description}");
+        assert!(word != FOREIGN || description == FOREIGN, "nobody learns more of it: {description}");
     }
     assert_eq!(publisher.asked("/moved.json"), 0, "no redirect is followed");
     publisher.says(PATH, Answer::json(&document(&id)));
@@ -64,7 +66,7 @@ async fn a_person_is_told_what_is_wrong_and_that_registering_again_would_not_hel
     let id = publish(&publisher, |document| document["client_id"] = json!("https://elsewhere.example.com/"));
     let (status, page) = authorize(&world.published(&id, SERVER).await, "text/html").await;
     assert_eq!(status, 400);
-    assert!(page.contains("This app cannot connect here") && page.contains("client_id is not the URL"));
+    assert!(page.contains("This app cannot connect here") && page.contains("is not its metadata document"));
     assert!(!page.contains("Remove"), "{page}");
 }
 

@@ -94,7 +94,9 @@ fn a_client_id_a_consent_and_an_access_token_still_open_beside_a_newer_secret() 
 async fn a_record_still_opens_and_is_sealed_anew_under_a_newer_secret() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(NOW);
-    let store = Arc::new(Store::embedded(folder.path(), clock.clone(), Format::default()).unwrap());
+    let store = Arc::new(
+        Store::embedded(folder.path(), (clock.clone(), &Entropy::system()), Format::default()).unwrap(),
+    );
     let record = GrantRecord {
         id: GrantId(GRANT),
         sealed: unhex(vectors()["record"].as_str().unwrap()),

@@ -1,6 +1,7 @@
 //! Stores under test, with a clock that stands still until it is moved.
 
 use gateway::clock::{Clock, Timestamp};
+use gateway::entropy::Entropy;
 use gateway::settings::RedisAddress;
 use gateway::store::{
     Cursor, Format, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
@@ -111,7 +112,9 @@ impl Kept {
 
 fn open(redis: Option<&Redis>, folder: &TempDir, clock: &Clock) -> Store {
     match redis {
-        None => Store::embedded(folder.path(), clock.clone(), Format::default()).unwrap(),
+        None => {
+            Store::embedded(folder.path(), (clock.clone(), &Entropy::system()), Format::default()).unwrap()
+        }
         Some(redis) => {
             let address = RedisAddress::parse(&redis.address(), None).unwrap();
             Store::redis(address, clock.clone(), Format::default()).unwrap()

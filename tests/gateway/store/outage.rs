@@ -3,6 +3,7 @@
 use super::kept::Kept;
 use super::{id, key};
 use gateway::clock::Clock;
+use gateway::entropy::Entropy;
 use gateway::store::{Cursor, Format, Rotation, Store};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -141,8 +142,10 @@ async fn a_flushed_redis_is_a_reset_of_the_feed() {
 #[tokio::test]
 async fn a_file_that_another_has_open_is_refused() {
     let kept = Kept::embedded();
-    let refused =
-        Store::embedded(kept.folder(), Clock::system(), Format::default()).err().unwrap().to_string();
+    let refused = Store::embedded(kept.folder(), (Clock::system(), &Entropy::system()), Format::default())
+        .err()
+        .unwrap()
+        .to_string();
     assert!(refused.contains("another gateway has it open"), "{refused}");
 }
 
@@ -151,8 +154,10 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.redb");
     fs::write(&path, b"these are not the records of a gateway").unwrap();
-    let refused =
-        Store::embedded(folder.path(), Clock::system(), Format::default()).err().unwrap().to_string();
+    let refused = Store::embedded(folder.path(), (Clock::system(), &Entropy::system()), Format::default())
+        .err()
+        .unwrap()
+        .to_string();
     assert!(refused.contains("was left as it is"), "{refused}");
     assert_eq!(fs::read(&path).unwrap(), b"these are not the records of a gateway");
 }

@@ -4,6 +4,10 @@
 use super::kept::{Kept, by_fifty};
 use super::outage::{NEVER_A_HANG, recovers};
 use super::{id, key};
+use gateway::entropy::Entropy;
+use gateway::grants::Grants;
+use gateway::seal::Keys;
+use gateway::secret::SecretBytes;
 use gateway::store::{Cursor, Owner, Sealed, Unavailable};
 use gateway_standins::detour::Detour;
 use gateway_standins::redis::Redis;
@@ -78,6 +82,20 @@ async fn a_slow_redis_is_waited_for_and_one_that_is_too_slow_is_given_up() {
     far.detour.takes(Duration::ZERO);
     assert!(recovers(store).await);
     assert!(store.grant(id(1)).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_of_many_streams_does_not_wait_for_one_grant_after_the_other() {
+    let far = Far::start().await;
+    let ambient = (far.kept.clock.clone(), Entropy::seeded(1));
+    let keys = Keys::new(vec![SecretBytes::new(vec![7; 32])]);
+    let grants = Grants::new(Arc::clone(&far.kept.store), &keys, ambient);
+    let leases: Vec<_> = (0..200).map(|fill| grants.streams.open([fill; 16])).collect();
+    far.detour.takes(Duration::from_millis(100));
+    let started = Instant::now();
+    grants.sweep_streams(|_| true).await;
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(grants.streams.grants().is_empty(), "the store knows none of {}", leases.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,6 @@
+# Whether a KVS_ADDR holds a password, as the gateway reads it: behind the scheme, a colon before the last @.
+address:
+let
+  rest = builtins.elemAt (builtins.match "([^:]*://)?(.*)" address) 1;
+in
+builtins.match ".*:.*@.*" rest != null
