@@ -98,7 +98,7 @@ async fn a_slow_redis_holds_up_no_call_and_no_stream() {
     detour.takes(Duration::from_millis(150));
     known.is_served(&world).await;
     known.refresh().await;
-    detour.takes(Duration::from_millis(2000));
+    detour.takes(Duration::from_secs(2));
     known.is_served(&world).await;
     assert_eq!(known.refresh().await, 503, "a round trip takes longer than a call may");
     detour.takes(Duration::ZERO);
