@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Mounts 2 MiB at `DATA_DIR`, for itself alone, and becomes the gateway.
 const ON_A_SMALL_DISK: &str = r#"#!/bin/sh
-exec unshare --mount sh -c 'mkdir -p "$DATA_DIR" && mount -t tmpfs -o size=2m tmpfs "$DATA_DIR" && exec "$GATEWAY"'
+exec unshare --mount sh -c 'mkdir -p "$DATA_DIR" && mount -t tmpfs -o size=2m,mode=0700 tmpfs "$DATA_DIR" && exec "$GATEWAY"'
 "#;
 
 #[expect(clippy::print_stdout, reason = "a test that was not run says so")]
