@@ -2,8 +2,8 @@
 
 use gateway_routes::Route;
 
-/// Whether every parser reads the path alike: no dot segment, empty segment, encoded separator, backslash or
-/// control, however they are written. Such a path cannot leave its route.
+/// Whether every parser reads the path alike: no dot segment, empty segment, encoded separator, backslash, control or
+/// broken encoding, however they are written. Such a path cannot leave its route.
 pub fn is_normal(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else { return false };
     if is_plain(path.as_bytes()) {
@@ -18,8 +18,14 @@ pub fn is_normal(path: &str) -> bool {
         // Some servers cut matrix parameters off before they resolve dots.
         let bare = plain.split(';').next().unwrap_or_default();
         let readable = segment.bytes().all(|byte| byte.is_ascii_graphic());
-        readable && !hidden && !segment.is_empty() && bare != "." && bare != ".."
+        readable && !hidden && is_encoded_well(segment) && !segment.is_empty() && bare != "." && bare != ".."
     })
+}
+
+/// Whether two hex digits follow each percent sign (RFC 3986 §2.1): of `%%31e`, who decodes twice makes a control.
+fn is_encoded_well(segment: &str) -> bool {
+    let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    segment.split('%').skip(1).all(|behind| behind.get(..2).is_some_and(is_hex))
 }
 
 /// Whether there is nothing in a path to look at twice, as in nearly every one. Counted to the end rather than `any`:
@@ -105,6 +111,9 @@ mod tests {
         for path in [
             "/a/../b",
             "/a/./b",
+            "/a/%%31e",
+            "/a/%%32e%%32e/b",
+            "/a/100%",
             "/a/%2e%2e/b",
             "/a/.%2E/b",
             "/a/%2e/b",
