@@ -14,7 +14,7 @@ pub fn is_normal(path: &str) -> bool {
         let lower = segment.to_ascii_lowercase();
         let hidden =
             ["%2f", "%5c", "%0", "%1", "%7f", "%25", "\\"].iter().any(|hidden| lower.contains(hidden));
-        let plain = lower.replace("%2e", ".");
+        let plain = lower.replace("%2e", ".").replace("%3b", ";");
         // Some servers cut matrix parameters off before they resolve dots.
         let bare = plain.split(';').next().unwrap_or_default();
         let readable = segment.bytes().all(|byte| byte.is_ascii_graphic());
@@ -112,6 +112,8 @@ mod tests {
             "/a/../b",
             "/a/./b",
             "/a/%%31e",
+            "/a/..%3b/b",
+            "/a/%2e%2E%3Bx/b",
             "/a/%%32e%%32e/b",
             "/a/100%",
             "/a/%2e%2e/b",
