@@ -37,4 +37,4 @@ soak: ## The long runs: hours of fuzzing, hundreds of kills
 	tests/setup.sh tests
 	tests/setup.sh fuzz
 	GATEWAY_KILLS=$(KILLS) cargo test --locked --workspace --all-features
-	fuzz/run.sh $(FUZZ_SECONDS)
+	FUZZ_SEED=0 fuzz/run.sh $(FUZZ_SECONDS)
