@@ -4,26 +4,31 @@
 //! copied or held back.
 
 mod body;
+mod broken;
 mod client_body;
 mod connect;
 mod deadline;
 mod endpoint_event;
 mod events;
 mod headers;
-mod last_words;
+mod http1;
 mod lease;
 mod line;
 mod location;
 mod names;
+mod outgoing;
 mod path;
 mod pool;
+mod stream;
 mod upload;
 mod upstream;
 
 pub use body::{Body, Cut};
+pub use broken::Broken;
 pub use client_body::ClientBody;
 pub use events::Boundary;
 pub use headers::{Entrance, Identity, address_value, repeats_mcp_header, toward_server};
+pub use http1::{Answer, Content, Read, read_answer};
 pub use lease::{Lease, LeaseHandle};
 pub use location::rewritten;
 pub use path::{is_normal, target};
@@ -42,7 +47,7 @@ pub struct Forward {
     pub route: &'static Route,
     /// Where in the path the rest behind the route's pattern begins.
     pub rest: usize,
-    /// Method, URI and headers as they came; edited in place.
+    /// Method, URI and headers as they came.
     pub head: Parts,
     /// Where it comes from, as [`address_value`] puts it.
     pub forwarded_for: HeaderValue,
@@ -100,6 +105,8 @@ enum Failed {
     BadPath,
     /// The body is longer than the route takes.
     TooLong,
+    /// The body cannot be read.
+    BadBody,
     /// The client stopped in the middle of its body.
     TooSlow,
     /// No connection, or it broke.
@@ -140,6 +147,7 @@ impl Failed {
     fn response(self) -> Response<Body> {
         let (status, message) = match self {
             Self::BadPath => (StatusCode::BAD_REQUEST, "the path leaves its MCP server"),
+            Self::BadBody => (StatusCode::BAD_REQUEST, "the request body is malformed"),
             Self::TooLong => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "the request body is longer than this server takes")
             }

@@ -1,12 +1,13 @@
 //! The body of every answer: whole, or streamed from a server with room for what a gateway adds and cuts.
 
+use super::Broken;
 use super::endpoint_event::Passed;
 use super::events::Events;
 use super::lease::Lease;
 use super::pool::Lent;
+use super::upload::Upload;
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body::{Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -23,7 +24,9 @@ enum Kind {
 #[derive(Debug)]
 pub enum Cut {
     /// The server broke off.
-    Upstream(hyper::Error),
+    Upstream(Broken),
+    /// The rest of the request did not come, or was too long.
+    Request,
     /// The lease was cancelled.
     Cancelled,
     /// The server sends the client's messages, and its token with them, to somebody else.
@@ -34,6 +37,7 @@ impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Upstream(error) => write!(f, "the MCP server broke off: {error}"),
+            Self::Request => f.write_str("the server answered early, and the request was not whole"),
             Self::Cancelled => f.write_str("the grant behind the stream has ended"),
             Self::Misdirected => f.write_str("the endpoint event leads out of the target"),
         }
@@ -44,10 +48,13 @@ impl std::error::Error for Cut {}
 
 /// What a server sends, as it comes.
 pub(super) struct Streamed {
-    incoming: Incoming,
-    lease: Lease,
+    /// What came along with the head.
+    first: Bytes,
     /// Goes back to the pool when the body has ended as it should; dropped before that, it ends the call.
     lent: Option<Lent>,
+    /// The rest of the request, when the server has answered before it had all of it.
+    upload: Option<Box<Upload>>,
+    lease: Lease,
     /// For open event streams alone.
     events: Option<Box<Events>>,
 }
@@ -58,16 +65,18 @@ impl Body {
         Self(Kind::Full(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
-    /// A server's body; `events` is for open event streams alone.
+    /// A server's body that begins with these bytes; `events` is for open event streams alone.
     pub(super) fn streamed(
-        incoming: Incoming,
+        first: Bytes,
+        (lent, upload): (Lent, Option<Box<Upload>>),
         lease: Lease,
-        lent: Lent,
         events: Option<Box<Events>>,
     ) -> Self {
-        let mut streamed = Streamed { incoming, lease, lent: Some(lent), events };
-        streamed.give_back_at_end();
-        Self(Kind::Streamed(streamed))
+        if events.is_none() && upload.is_none() && lent.line.content().is_at_end() {
+            lent.give_back();
+            return Self::full(first);
+        }
+        Self(Kind::Streamed(Streamed { first, lent: Some(lent), upload, lease, events }))
     }
 }
 
@@ -75,33 +84,28 @@ type Polled = Poll<Option<Result<Frame<Bytes>, Cut>>>;
 
 impl Streamed {
     fn give_back_at_end(&mut self) {
-        if self.incoming.is_end_stream() {
-            self.give_back();
-        }
-    }
-
-    fn give_back(&mut self) {
-        if let Some(lent) = self.lent.take() {
+        if self.upload.is_none()
+            && let Some(lent) = self.lent.take_if(|lent| lent.line.content().is_at_end())
+        {
             lent.give_back();
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream() && self.events.as_ref().is_none_or(|events| events.is_empty())
+        let is_at_end = self.lent.as_ref().is_none_or(|lent| lent.line.content().is_at_end());
+        self.first.is_empty() && is_at_end && self.events.as_ref().is_none_or(|events| events.is_empty())
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Polled {
         loop {
-            let polled = self.poll_frame(context);
+            let polled = self.poll_data(context);
             if self.lease.is_cancelled()
                 || polled.is_pending() && self.lease.poll_cancelled(context).is_ready()
             {
                 return self.cut(Cut::Cancelled);
             }
             match polled {
-                Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers are hop-by-hop here: we do not send `TE`.
-                    let Ok(data) = frame.into_data() else { continue };
+                Poll::Ready(Some(Ok(data))) => {
                     let passed = match &mut self.events {
                         None => Passed::Done(data),
                         Some(events) => events.pass(data),
@@ -115,9 +119,9 @@ impl Streamed {
                         Passed::Refused => return self.cut(Cut::Misdirected),
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return self.cut(Cut::Upstream(error)),
+                Poll::Ready(Some(Err(why))) => return self.cut(why),
                 Poll::Ready(None) => {
-                    self.give_back();
+                    self.give_back_at_end();
                     let rest = self.events.as_mut().map(|events| events.rest()).unwrap_or_default();
                     return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
                 }
@@ -129,11 +133,23 @@ impl Streamed {
         }
     }
 
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let mut incoming = Pin::new(&mut self.incoming);
-        match &mut self.lent {
-            Some(lent) => lent.line.poll(context, |context| incoming.as_mut().poll_frame(context)),
-            None => incoming.poll_frame(context),
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        if !self.first.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.first))));
+        }
+        let Some(lent) = &mut self.lent else { return Poll::Ready(None) };
+        let (line, mut scratch) = lent.parts();
+        if line.poll_send(&mut self.upload, context, &mut scratch).is_err() {
+            return Poll::Ready(Some(Err(Cut::Request)));
+        }
+        line.poll_data(context, &mut scratch).map_err(Cut::Upstream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let left = self.lent.as_ref().map_or(Some(0), |lent| lent.line.content().left());
+        match left {
+            Some(left) if self.events.is_none() => SizeHint::with_exact(self.first.len() as u64 + left),
+            _ => SizeHint::default(),
         }
     }
 
@@ -166,8 +182,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Kind::Streamed(streamed) if streamed.events.is_none() => streamed.incoming.size_hint(),
-            Kind::Streamed(_) => SizeHint::default(),
+            Kind::Streamed(streamed) => streamed.size_hint(),
         }
     }
 }

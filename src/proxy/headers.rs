@@ -1,20 +1,14 @@
 //! Which headers go through, which do not, and which are ours.
 
-use super::names::{KEPT_FROM_CLIENTS, KEPT_FROM_SERVERS, Names, dashed};
+use super::names::{KEPT_FROM_CLIENTS, KEPT_FROM_SERVERS, dashed};
 use gateway_routes::Route;
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST};
+use http::header::{CONNECTION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::net::IpAddr;
 
 /// What a header value cannot hold as it is, and the separator of lists.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%').add(b',');
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_USER: HeaderName = HeaderName::from_static("x-forwarded-user");
-const X_FORWARDED_EMAIL: HeaderName = HeaderName::from_static("x-forwarded-email");
-const X_FORWARDED_GROUPS: HeaderName = HeaderName::from_static("x-forwarded-groups");
 
 /// What a server behind us learns of the user, by `X-Forwarded-User`, `-Email` and `-Groups`: made once for a grant.
 #[derive(Debug, Clone)]
@@ -67,44 +61,49 @@ pub fn repeats_mcp_header(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Makes the headers of a request those that the server may see.
+/// Writes the header fields of a request that its server may see, each with its line's end.
 pub fn toward_server(
-    headers: &mut HeaderMap,
+    headers: &HeaderMap,
     route: &Route,
     identity: Option<&Identity>,
     (forwarded_for, entrance): (&HeaderValue, &Entrance),
+    out: &mut Vec<u8>,
 ) {
-    headers.remove(AUTHORIZATION);
-    headers.remove(COOKIE);
-    remove(headers, &KEPT_FROM_SERVERS);
-    headers.insert(HOST, HeaderValue::from_static(route.target.authority));
-    headers.insert(X_FORWARDED_FOR, forwarded_for.clone());
-    headers.insert(X_FORWARDED_PROTO, entrance.proto.clone());
-    headers.insert(X_FORWARDED_HOST, entrance.host.clone());
-    if let Some(identity) = identity {
-        headers.insert(X_FORWARDED_USER, identity.user.clone());
-        headers.insert(X_FORWARDED_GROUPS, identity.groups.clone());
-        if let Some(email) = &identity.email {
-            headers.insert(X_FORWARDED_EMAIL, email.clone());
+    field(out, HOST.as_str(), route.target.authority.as_bytes());
+    let named = if headers.contains_key(CONNECTION) { named_by_connection(headers) } else { Vec::new() };
+    for (name, value) in headers {
+        if !KEPT_FROM_SERVERS.have(name.as_str()) && !named.contains(name) {
+            field(out, name.as_str(), value.as_bytes());
         }
+    }
+    let mut ours = |name, value: &HeaderValue| field(out, name, value.as_bytes());
+    ours("x-forwarded-for", forwarded_for);
+    ours("x-forwarded-proto", &entrance.proto);
+    ours("x-forwarded-host", &entrance.host);
+    if let Some(identity) = identity {
+        ours("x-forwarded-user", &identity.user);
+        ours("x-forwarded-groups", &identity.groups);
+        if let Some(email) = &identity.email {
+            ours("x-forwarded-email", email);
+        }
+    }
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
     }
 }
 
 /// Makes the headers of an answer those that the client may see.
 pub(super) fn toward_client(headers: &mut HeaderMap) {
-    remove(headers, &KEPT_FROM_CLIENTS);
-}
-
-/// Removes what `Connection` names, and these. Nearly every message has none of them: it is looked at once, and
-/// they are collected only when there are some.
-fn remove(headers: &mut HeaderMap, unwanted: &Names) {
     if headers.contains_key(CONNECTION) {
         for name in &named_by_connection(headers) {
             headers.remove(name);
         }
-        headers.remove(CONNECTION);
     }
-    let is_unwanted = |name: &&HeaderName| unwanted.have(name.as_str());
+    let is_unwanted = |name: &&HeaderName| KEPT_FROM_CLIENTS.have(name.as_str());
+    // Nearly every answer has none of them: it is looked at once, and they are collected only when there are some.
     if headers.keys().any(|name| is_unwanted(&name)) {
         let found: Vec<HeaderName> = headers.keys().filter(is_unwanted).cloned().collect();
         for name in &found {

@@ -1,153 +1,211 @@
-//! A connection to a server. It has no task of its own: the request that uses it polls it, so that nothing has to be
-//! handed from one task to another on the way.
+//! A connection to a server, with at most one request on it. It has no task and no buffers of its own: the request
+//! that uses it polls it, and reads through what its thread has.
 
 use super::deadline::Deadline;
-use super::upload::Upload;
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::SendRequest;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use super::http1::{Answer, Content, Read, read_answer};
+use super::outgoing::Outgoing;
+use super::stream::Stream;
+use super::upload::{Piece, Upload};
+use super::{Broken, Failed};
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-/// What comes of a request that was sent.
-pub(super) type Answer = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
+/// The largest head of an answer, in bytes; of interim answers as many, and no more.
+const LARGEST_HEAD: usize = 64 * 1024;
+/// How much is read at once until it is known how long the answer is.
+const FIRST_READ: usize = 16 * 1024;
+/// Later; and the most that a slow client keeps of what was read.
+const READ: usize = 64 * 1024;
 
-/// A connection with at most one request on it.
+/// What all connections of a thread read and write through.
+pub(super) struct Scratch {
+    read: Box<[u8]>,
+    /// For the head of the next request.
+    pub(super) write: Vec<u8>,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        Self { read: vec![0; READ].into(), write: Vec::new() }
+    }
+}
+
 pub(super) struct Line {
-    sender: SendRequest<Upload>,
-    /// hyper's side, which reads and writes; gone once it has a task of its own.
-    connection: Option<Pin<Box<dyn Future<Output = ()>>>>,
-    wakes: Arc<Wakes>,
-    waker: Waker,
+    stream: Stream,
+    outgoing: Outgoing,
+    /// What was read of a head that is not whole.
+    part: Vec<u8>,
+    /// How far the answer has come.
+    content: Content,
+    persistent: bool,
     /// How long the server may take for the head of its answer.
     pub(super) patience: Deadline,
 }
 
 impl Line {
-    pub(super) fn new(
-        sender: SendRequest<Upload>,
-        connection: impl Future<Output = ()> + 'static,
-        patience: Duration,
-    ) -> Self {
-        let wakes = Arc::new(Wakes::default());
+    pub(super) fn new(stream: Stream, patience: Duration) -> Self {
         Self {
-            sender,
-            connection: Some(Box::pin(connection)),
-            waker: Waker::from(Arc::clone(&wakes)),
-            wakes,
+            stream,
+            outgoing: Outgoing::default(),
+            part: Vec::new(),
+            content: Content::Length(0),
+            persistent: true,
             patience: Deadline::after(patience),
         }
     }
 
-    /// Takes a request; its answer comes while the line is polled.
-    pub(super) fn send(&mut self, request: Request<Upload>) -> impl Future<Output = Answer> + use<> {
-        self.sender.try_send_request(request)
+    /// Begins a request with this head, and with the first piece of its body if that is there; they are written
+    /// while the line is polled.
+    pub(super) fn begin(&mut self, head: Vec<u8>, first: Option<&Piece>) {
+        self.outgoing.begin(head);
+        if let Some(first) = first {
+            self.outgoing.put(first.clone());
+        }
+        // Where its answer ends is known once its head is read.
+        (self.content, self.persistent) = (Content::UntilClose, false);
     }
 
-    /// Polls `work`, and the connection as long as `work` waits for it.
-    pub(super) fn poll<T>(
+    /// Sends on as far as client and server let it; `upload` is nothing once all of it is on its way.
+    pub(super) fn poll_send(
+        &mut self,
+        upload: &mut Option<Box<Upload>>,
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Failed> {
+        loop {
+            if self.outgoing.poll_write(&mut self.stream, context, &mut scratch.write).is_pending() {
+                return Ok(());
+            }
+            let Some(sending) = upload else { return Ok(()) };
+            let Poll::Ready(piece) = sending.poll_piece(context) else { return Ok(()) };
+            let piece = piece?;
+            if piece.is_last {
+                *upload = None;
+            }
+            self.outgoing.put(piece);
+        }
+    }
+
+    /// Ready with the head of the answer to a request of that method, and with what came of its body along with it.
+    pub(super) fn poll_answer(
+        &mut self,
+        method: &Method,
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<Result<(Box<Answer>, Bytes), Broken>> {
+        loop {
+            let read = ready!(self.poll_read(FIRST_READ, context, scratch))?;
+            if read.is_empty() {
+                return Poll::Ready(Err(Broken::Answer("it closed the connection without an answer")));
+            }
+            let goes_on = !self.part.is_empty();
+            if goes_on {
+                self.part.extend_from_slice(read);
+            }
+            let bytes = if goes_on { &self.part } else { read };
+            let mut passed = 0;
+            loop {
+                match read_answer(&bytes[passed..], method)? {
+                    Read::Interim(length) => passed += length,
+                    Read::Whole(answer, length) => {
+                        let (mut content, bytes) = (answer.content, &bytes[passed + length..]);
+                        let (data, taken) = content.take(bytes)?;
+                        // Who speaks unasked could answer somebody else's request.
+                        self.persistent = answer.persistent && taken == bytes.len();
+                        (self.content, self.part) = (content, Vec::new());
+                        return Poll::Ready(Ok((answer, data)));
+                    }
+                    Read::Part => break,
+                }
+            }
+            if bytes.len() > LARGEST_HEAD {
+                return Poll::Ready(Err(Broken::Answer("the head of its answer is too large")));
+            }
+            if !goes_on {
+                self.part.extend_from_slice(read);
+            }
+        }
+    }
+
+    /// Ready with more of the answer's body, never empty, or with nothing at its end.
+    pub(super) fn poll_data(
         &mut self,
         context: &mut Context<'_>,
-        mut work: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        let Some(connection) = &mut self.connection else { return work(context) };
-        let mut inner = Context::from_waker(&self.waker);
-        self.wakes.ignore();
-        let mut done = work(&mut inner);
-        if done.is_pending() {
-            self.wakes.ignore();
-            if connection.as_mut().poll(&mut inner).is_ready() {
-                self.connection = None;
+        scratch: &mut Scratch,
+    ) -> Poll<Option<Result<Bytes, Broken>>> {
+        while !self.content.is_at_end() {
+            let data = match self.content {
+                Content::Length(left) if left >= FIRST_READ as u64 => ready!(self.poll_large(left, context)),
+                _ => ready!(self.poll_small(context, scratch)),
+            };
+            if !matches!(&data, Ok(data) if data.is_empty()) {
+                return Poll::Ready(Some(data));
             }
-            done = work(&mut inner);
         }
-        if done.is_pending() && !self.wakes.reach(context.waker()) {
-            // Woken while it was polled: more can be done, but others come first.
-            context.waker().wake_by_ref();
-        }
-        done
+        Poll::Ready(None)
     }
 
-    /// Lets the connection go on by itself: the server has answered before it has read the whole request.
-    pub(super) fn detach(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            tokio::task::spawn_local(connection);
+    /// Copied from what all connections read into: a stream that waits for its next event holds nothing.
+    fn poll_small(
+        &mut self,
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<Result<Bytes, Broken>> {
+        let bytes = ready!(self.poll_read(READ, context, scratch))?;
+        if bytes.is_empty() {
+            self.content.close()?;
+            return Poll::Ready(Ok(Bytes::new()));
         }
+        let (data, taken) = self.content.take(bytes)?;
+        self.persistent &= taken == bytes.len();
+        Poll::Ready(Ok(data))
     }
 
-    /// Whether it can take another request.
+    /// Read to where it stays, since a copy would cost more than a buffer.
+    fn poll_large(&mut self, left: u64, context: &mut Context<'_>) -> Poll<Result<Bytes, Broken>> {
+        let mut data = BytesMut::with_capacity(usize::try_from(left).unwrap_or(READ).min(READ));
+        if ready!(pin!(self.stream.read_buf(&mut data)).poll(context))? == 0 {
+            self.content.close()?;
+        }
+        self.content.pass(data.len());
+        Poll::Ready(Ok(data.freeze()))
+    }
+
+    fn poll_read<'a>(
+        &mut self,
+        most: usize,
+        context: &mut Context<'_>,
+        scratch: &'a mut Scratch,
+    ) -> Poll<io::Result<&'a [u8]>> {
+        let mut buffer = ReadBuf::new(&mut scratch.read[..most]);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        let length = buffer.filled().len();
+        Poll::Ready(Ok(&scratch.read[..length]))
+    }
+
+    /// How far the body of the answer has come.
+    pub(super) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Whether the request can be made again on another connection: the server said nothing, and has either got
+    /// nothing of it or may be asked twice.
+    pub(super) fn can_be_repeated(&self, is_idempotent: bool) -> bool {
+        self.part.is_empty() && (is_idempotent || !self.outgoing.has_begun)
+    }
+
+    /// Whether it can take another request, once all of the last one's body was sent.
     pub(super) fn is_free(&self) -> bool {
-        self.connection.is_some() && self.sender.is_ready()
+        self.persistent && self.content.is_at_end() && self.outgoing.is_empty()
     }
 
-    /// From here on nobody uses the line: what happens to it is only noted.
-    pub(super) fn rest(&self) {
-        self.wakes.ignore();
-    }
-
-    /// Whether it can still take a request after a rest; the server may have closed it.
+    /// Whether it can still take a request after a rest: the server may have closed it.
     pub(super) fn is_alive(&mut self) -> bool {
-        if self.wakes.happened()
-            && let Some(connection) = &mut self.connection
-        {
-            let _ = connection.as_mut().poll(&mut Context::from_waker(&self.waker));
-        }
-        self.is_free()
-    }
-}
-
-/// Wakes the task that waits for a line, and nobody while the line is polled anyway: hyper's two ends of a body wake
-/// each other, and every request would be polled once more for nothing.
-#[derive(Default)]
-struct Wakes(Mutex<Noted>);
-
-#[derive(Default)]
-struct Noted {
-    happened: bool,
-    waiting: Option<Waker>,
-}
-
-impl Wakes {
-    /// Forgets what happened, and who waits.
-    fn ignore(&self) {
-        *self.noted() = Noted::default();
-    }
-
-    fn happened(&self) -> bool {
-        self.noted().happened
-    }
-
-    /// From here on it wakes this task; `false` when there was something already.
-    fn reach(&self, task: &Waker) -> bool {
-        let mut noted = self.noted();
-        if noted.happened {
-            return false;
-        }
-        noted.waiting = Some(task.clone());
-        true
-    }
-
-    fn noted(&self) -> MutexGuard<'_, Noted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let mut noted = self.noted();
-        noted.happened = true;
-        let waiting = noted.waiting.take();
-        drop(noted);
-        if let Some(task) = waiting {
-            task.wake();
-        }
+        self.stream.is_quiet()
     }
 }

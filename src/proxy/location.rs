@@ -2,14 +2,14 @@
 
 use gateway_routes::Route;
 use http::HeaderValue;
-use http::uri::PathAndQuery;
 use std::sync::Arc;
 use url::Url;
 
 /// What was asked of a server: where its answer points to is read from there.
 pub(super) struct Asked {
     pub(super) route: &'static Route,
-    pub(super) path: PathAndQuery,
+    /// Path and query.
+    pub(super) path: String,
     pub(super) base_url: Arc<str>,
 }
 
@@ -21,15 +21,10 @@ impl Asked {
 }
 
 /// The `Location` for the client; `None` when it leads out of the target.
-pub fn rewritten(
-    location: &HeaderValue,
-    asked: &PathAndQuery,
-    route: &Route,
-    base_url: &str,
-) -> Option<HeaderValue> {
+pub fn rewritten(location: &HeaderValue, asked: &str, route: &Route, base_url: &str) -> Option<HeaderValue> {
     let scheme = if route.target.tls { "https" } else { "http" };
     let target = Url::parse(&format!("{scheme}://{}", route.target.authority)).ok()?;
-    let asked = target.join(asked.as_str()).ok()?;
+    let asked = target.join(asked).ok()?;
     let location = asked.join(location.to_str().ok()?).ok()?;
     if location.origin() != target.origin()
         || !location.username().is_empty()

@@ -1,11 +1,10 @@
 //! Idle connections to the targets, one thread's own.
 
-use super::line::Line;
-use super::upload::Progress;
+use super::line::{Line, Scratch};
 use super::{Failed, ProxyConfig, connect};
 use foldhash::fast::RandomState;
 use gateway_routes::Route;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -24,6 +23,7 @@ struct Inner {
     /// Of each target, those that were given back last at the end.
     idle: RefCell<HashMap<Target, VecDeque<Idle>, RandomState>>,
     looks: Cell<u32>,
+    scratch: RefCell<Scratch>,
 }
 
 struct Idle {
@@ -37,32 +37,39 @@ pub(super) struct Lent {
     pub(super) line: Box<Line>,
     route: &'static Route,
     pool: Pool,
-    /// How far the body is that goes over it.
-    progress: Progress,
     /// Whether it carried requests before: the server may have closed it meanwhile.
     pub(super) used: bool,
 }
 
 impl Pool {
     pub(super) fn new(config: ProxyConfig) -> Self {
-        Self(Rc::new(Inner { config, idle: RefCell::default(), looks: Cell::default() }))
+        Self(Rc::new(Inner {
+            config,
+            idle: RefCell::default(),
+            looks: Cell::default(),
+            scratch: RefCell::new(Scratch::new()),
+        }))
+    }
+
+    /// What the connections read and write through, while one of them is polled.
+    pub(super) fn scratch(&self) -> RefMut<'_, Scratch> {
+        self.0.scratch.borrow_mut()
     }
 
     /// The connection that was given back last and still works.
-    pub(super) fn lend(&self, route: &'static Route, progress: &Progress) -> Option<Lent> {
+    pub(super) fn lend(&self, route: &'static Route) -> Option<Lent> {
         let mut idle = self.0.idle.borrow_mut();
         let idle = idle.get_mut(&target_of(route))?;
         loop {
             let mut line = idle.pop_back()?.line;
             if line.is_alive() {
-                let progress = progress.clone();
-                return Some(Lent { line, route, pool: self.clone(), progress, used: true });
+                return Some(Lent { line, route, pool: self.clone(), used: true });
             }
         }
     }
 
     /// A new connection.
-    pub(super) async fn connect(&self, route: &'static Route, progress: &Progress) -> Result<Lent, Failed> {
+    pub(super) async fn connect(&self, route: &'static Route) -> Result<Lent, Failed> {
         // In a box: it is large and seldom.
         let connecting = Box::pin(connect::connect(route, &self.0.config.tls));
         let connected = tokio::time::timeout(route.connect_timeout, connecting).await;
@@ -74,7 +81,7 @@ impl Pool {
             }
             Err(_) => return Err(Failed::TimedOut),
         };
-        Ok(Lent { line, route, pool: self.clone(), progress: progress.clone(), used: false })
+        Ok(Lent { line, route, pool: self.clone(), used: false })
     }
 
     /// Closes connections that are idle for too long, or that their server has closed, as long as it is polled:
@@ -98,10 +105,14 @@ fn target_of(route: &Route) -> Target {
 }
 
 impl Lent {
-    /// Gives the connection back; its last answer has been read to the end. A server may answer before it has
-    /// read the request: such a connection would stay busy with the rest of it.
+    /// The line, and what it reads and writes through.
+    pub(super) fn parts(&mut self) -> (&mut Line, RefMut<'_, Scratch>) {
+        (&mut self.line, self.pool.scratch())
+    }
+
+    /// Gives the connection back, if its last answer has been read to the end and the server takes another request.
     pub(super) fn give_back(self) {
-        if !self.line.is_free() || !self.progress.is_sent() {
+        if !self.line.is_free() {
             return;
         }
         let most = self.pool.0.config.most_idle;
@@ -110,7 +121,6 @@ impl Lent {
         if idle.len() >= most {
             idle.pop_front();
         }
-        self.line.rest();
         idle.push_back(Idle { line: self.line, since: self.pool.0.looks.get() });
     }
 }

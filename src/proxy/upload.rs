@@ -1,14 +1,11 @@
-//! A client's body on its way to a server.
+//! A client's body on its way to a server, piece by piece.
 
 use super::Failed;
 use super::client_body::ClientBody;
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use std::cell::Cell;
-use std::fmt;
-use std::future::Future;
+use http_body::Body as _;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
@@ -16,148 +13,113 @@ use tokio::time::{Sleep, sleep};
 /// How long a client may pause in the middle of its body.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// How far a body has come; shared between what sends it and what waits for the answer. Nothing when there is none.
-#[derive(Clone)]
-pub(super) struct Progress(Option<Rc<Cell<Stage>>>);
-
+/// How a server knows where a body ends (RFC 9112 §6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// It is the server's turn to take.
-    WithServer,
-    /// It is the client's turn to send.
-    WithClient,
-    /// The client let too much time pass.
-    TooSlow,
-    TooLong,
-    Sent,
+pub(super) enum Framing {
+    /// There is none.
+    Nothing,
+    Length(u64),
+    Chunked,
 }
 
-impl Progress {
-    /// Whether all of the body has been sent: only then can the connection carry another request.
-    pub(super) fn is_sent(&self) -> bool {
-        self.stage() == Stage::Sent
-    }
-
-    /// Why sending it was given up, if that was the client's fault.
-    pub(super) fn fault(&self) -> Option<Failed> {
-        match self.stage() {
-            Stage::TooSlow => Some(Failed::TooSlow),
-            Stage::TooLong => Some(Failed::TooLong),
-            Stage::WithServer | Stage::WithClient | Stage::Sent => None,
-        }
-    }
-
-    /// Who is to blame when the time is up.
-    pub(super) fn overdue(&self) -> Failed {
-        let waits_for_client = self.stage() == Stage::WithClient;
-        if waits_for_client { Failed::TooSlow } else { Failed::TimedOut }
-    }
-
-    fn stage(&self) -> Stage {
-        self.0.as_ref().map_or(Stage::Sent, |stage| stage.get())
-    }
+/// A part of a body, in its framing.
+#[derive(Debug, Clone)]
+pub(super) struct Piece {
+    /// Empty only when it is the last.
+    pub(super) data: Bytes,
+    pub(super) is_chunk: bool,
+    pub(super) is_last: bool,
 }
 
-/// The client's body, no longer than the route takes. Small, since hyper moves it on many times; nothing when there
-/// is none.
-pub(super) struct Upload(Option<Box<Sending>>);
-
-struct Sending {
+/// A client's body, no longer than the route takes.
+pub(super) struct Upload {
     body: ClientBody,
+    framing: Framing,
+    /// How much may still come.
     left: u64,
+    /// Runs while it is the client's turn.
     waiting: Option<Pin<Box<Sleep>>>,
-    stage: Rc<Cell<Stage>>,
 }
 
-/// Why sending a body was given up.
-#[derive(Debug)]
-pub(super) enum Unsendable {
-    Client(hyper::Error),
-    TooSlow,
-    TooLong,
-}
-
-impl fmt::Display for Unsendable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Client(error) => write!(f, "the client broke off: {error}"),
-            Self::TooSlow => f.write_str("the client stopped in the middle of its body"),
-            Self::TooLong => f.write_str("the body is longer than the route takes"),
+impl Framing {
+    pub(super) fn of(body: &ClientBody) -> Self {
+        match body.size_hint().exact() {
+            _ if body.is_end_stream() => Self::Nothing,
+            Some(length) => Self::Length(length),
+            None => Self::Chunked,
         }
     }
 }
-
-impl std::error::Error for Unsendable {}
 
 impl Upload {
-    /// At most `longest` bytes of this body.
-    pub(super) fn new(body: ClientBody, longest: u64) -> Self {
-        let stage = || Rc::new(Cell::new(Stage::WithServer));
-        let is_empty = body.is_end_stream();
-        Self((!is_empty).then(|| Box::new(Sending { body, left: longest, waiting: None, stage: stage() })))
+    /// At most `longest` bytes of this body; nothing when there is none.
+    pub(super) fn new(body: ClientBody, longest: u64) -> Option<Box<Self>> {
+        let framing = Framing::of(&body);
+        let left = match framing {
+            Framing::Nothing => return None,
+            Framing::Length(length) => length,
+            Framing::Chunked => longest,
+        };
+        Some(Box::new(Self { body, framing, left, waiting: None }))
     }
 
-    /// How far it has come, also after it was handed on.
-    pub(super) fn progress(&self) -> Progress {
-        Progress(self.0.as_ref().map(|sending| Rc::clone(&sending.stage)))
+    /// The first piece, if it is there within one turn: it comes along with the head then.
+    pub(super) async fn first(&mut self) -> Result<Option<Piece>, Failed> {
+        let mut turns = 0;
+        poll_fn(|context| match self.poll(context) {
+            Poll::Ready(piece) => Poll::Ready(piece.map(Some)),
+            Poll::Pending if turns > 0 => Poll::Ready(Ok(None)),
+            Poll::Pending => {
+                turns += 1;
+                // Asked for only now, what has come along with the client's head is there at the next turn.
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+        .await
     }
-}
 
-type Polled = Poll<Option<Result<Frame<Bytes>, Unsendable>>>;
-
-impl Sending {
-    fn poll(&mut self, context: &mut Context<'_>) -> Polled {
-        loop {
-            let Poll::Ready(polled) = Pin::new(&mut self.body).poll_frame(context) else {
-                return self.wait(context);
-            };
+    /// Ready with the next piece, until the last one was there.
+    pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Failed>> {
+        let polled = self.poll(context);
+        if polled.is_ready() {
             self.waiting = None;
-            let data = match polled {
-                None => {
-                    self.stage.set(Stage::Sent);
-                    return Poll::Ready(None);
+            return polled;
+        }
+        ready!(self.waiting.get_or_insert_with(|| Box::pin(sleep(PAUSE))).as_mut().poll(context));
+        Poll::Ready(Err(Failed::TooSlow))
+    }
+
+    /// Whether it is the client's turn.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Failed>> {
+        let is_chunk = self.framing == Framing::Chunked;
+        loop {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                None if is_chunk => {
+                    return Poll::Ready(Ok(Piece { data: Bytes::new(), is_chunk, is_last: true }));
                 }
-                Some(Err(error)) => return self.give_up(Stage::WithServer, Unsendable::Client(error)),
-                // A client's trailers could repeat headers that were looked at and removed.
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => data,
-                    Err(_) => continue,
-                },
+                None => return Poll::Ready(Err(Failed::BadBody)),
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the client broke off");
+                    return Poll::Ready(Err(Failed::BadBody));
+                }
             };
+            // A client's trailers could repeat headers that were looked at and removed.
+            let Ok(data) = frame.into_data() else { continue };
+            if data.is_empty() {
+                continue;
+            }
             let Some(left) = self.left.checked_sub(data.len() as u64) else {
-                return self.give_up(Stage::TooLong, Unsendable::TooLong);
+                return Poll::Ready(Err(Failed::TooLong));
             };
             self.left = left;
-            self.stage.set(if self.body.is_end_stream() { Stage::Sent } else { Stage::WithServer });
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+            let is_last = if is_chunk { self.body.is_end_stream() } else { left == 0 };
+            return Poll::Ready(Ok(Piece { data, is_chunk, is_last }));
         }
-    }
-
-    fn wait(&mut self, context: &mut Context<'_>) -> Polled {
-        self.stage.set(Stage::WithClient);
-        ready!(self.waiting.get_or_insert_with(|| Box::pin(sleep(PAUSE))).as_mut().poll(context));
-        self.give_up(Stage::TooSlow, Unsendable::TooSlow)
-    }
-
-    fn give_up(&self, stage: Stage, why: Unsendable) -> Polled {
-        self.stage.set(stage);
-        Poll::Ready(Some(Err(why)))
-    }
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = Unsendable;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
-        self.0.as_mut().map_or(Poll::Ready(None), |sending| sending.poll(context))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|sending| sending.body.is_end_stream())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or(SizeHint::with_exact(0), |sending| sending.body.size_hint())
     }
 }

@@ -2,22 +2,31 @@
 
 use super::body::Body;
 use super::events::Events;
-use super::lease::Lease;
+use super::http1::Answer;
 use super::location::Asked;
 use super::pool::{Lent, Pool};
-use super::upload::{Progress, Upload};
-use super::{ClientBody, Failed, Forward, Proxy, headers, path};
-use gateway_routes::Route;
+use super::upload::{Framing, Piece, Upload};
+use super::{Broken, ClientBody, Failed, Forward, Proxy, headers, path};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::uri::{PathAndQuery, Uri};
-use http::{Request, Response, StatusCode, Version};
-use http_body::Body as _;
-use hyper::body::Incoming;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use http::{HeaderMap, Method, Response, StatusCode};
+use std::future::poll_fn;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+
+/// A request as its server gets it.
+struct Request<'a> {
+    proxy: &'a Proxy,
+    forward: Box<Forward>,
+    /// Path and query at the server.
+    path: String,
+    framing: Framing,
+    /// What of the body goes along with the head.
+    first: Option<Piece>,
+    /// What follows.
+    upload: Option<Box<Upload>>,
+}
 
 /// Sends the request and waits for the answer's head.
 pub(super) async fn call(
@@ -25,111 +34,131 @@ pub(super) async fn call(
     forward: Box<Forward>,
     body: ClientBody,
 ) -> Result<Response<Body>, Failed> {
-    let route = forward.route;
-    if body.size_hint().lower() > route.max_body {
+    let framing = Framing::of(&body);
+    if matches!(framing, Framing::Length(length) if length > forward.route.max_body) {
         return Err(Failed::TooLong);
     }
-    let body = Upload::new(body, route.max_body);
-    let progress = body.progress();
-    let (request, asked, mut lease) = request(proxy, forward, body)?;
-    let sent = send(&proxy.pool, request, (route, &progress), &mut lease).await;
-    let (response, mut lent) = sent.map_err(|failed| progress.fault().unwrap_or(failed))?;
-    if !progress.is_sent() {
-        lent.line.detach();
+    let asked = forward.head.uri.path_and_query().ok_or(Failed::BadPath)?;
+    let path = path::target(forward.route, forward.rest, asked).ok_or(Failed::BadPath)?;
+    let upload = Upload::new(body, forward.route.max_body);
+    let mut request = Request { proxy, forward, path, framing, first: None, upload };
+    request.begin().await?;
+    let (answer, first, lent) = request.send().await?;
+    request.answered(*answer, first, lent)
+}
+
+impl Request<'_> {
+    async fn begin(&mut self) -> Result<(), Failed> {
+        if let Some(upload) = &mut self.upload {
+            self.first = upload.first().await?;
+        }
+        if self.first.as_ref().is_some_and(|first| first.is_last) {
+            self.upload = None;
+        }
+        Ok(())
     }
-    answer(response, asked, (lease, lent), proxy.keep_alive)
-}
 
-fn request(
-    proxy: &Proxy,
-    forward: Box<Forward>,
-    body: Upload,
-) -> Result<(Request<Upload>, Asked, Lease), Failed> {
-    let Forward { route, rest, mut head, forwarded_for, identity, lease } = *forward;
-    let path = head.uri.path_and_query().ok_or(Failed::BadPath)?;
-    let path = PathAndQuery::try_from(path::target(route, rest, path).ok_or(Failed::BadPath)?);
-    let path = path.map_err(|_| Failed::BadPath)?;
-    head.uri = Uri::from(path.clone());
-    head.version = Version::HTTP_11;
-    head.extensions = http::Extensions::new();
-    let way = (&forwarded_for, &proxy.entrance);
-    headers::toward_server(&mut head.headers, route, identity.as_deref(), way);
-    let asked = Asked { route, path, base_url: Arc::clone(&proxy.base_url) };
-    Ok((Request::from_parts(head, body), asked, lease))
-}
-
-/// Sends on an idle connection; when the server had closed that one before anything was sent, on a new one.
-async fn send(
-    pool: &Pool,
-    mut request: Request<Upload>,
-    (route, progress): (&'static Route, &Progress),
-    lease: &mut Lease,
-) -> Result<(Response<Incoming>, Lent), Failed> {
-    let mut lent = match pool.lend(route, progress) {
-        Some(lent) => lent,
-        None => pool.connect(route, progress).await?,
-    };
-    loop {
-        let mut answer = pin!(lent.line.send(request));
-        lent.line.patience.set(route.response_timeout);
-        let answered = poll_fn(|context| {
-            let answered = lent.line.poll(context, |context| answer.as_mut().poll(context).map_err(Box::new));
-            if answered.is_ready() {
-                return answered.map(Ok);
+    /// Sends on an idle connection; when the server had closed that one, on a new one.
+    async fn send(&mut self) -> Result<(Box<Answer>, Bytes, Lent), Failed> {
+        let (route, pool) = (self.forward.route, &self.proxy.pool);
+        let mut lent = match pool.lend(route) {
+            Some(lent) => lent,
+            None => pool.connect(route).await?,
+        };
+        loop {
+            let why = match self.exchange(&mut lent, pool).await? {
+                Ok((answer, first)) => return Ok((answer, first, lent)),
+                Err(why) => why,
+            };
+            let is_idempotent = self.framing == Framing::Nothing && self.forward.head.method.is_idempotent();
+            if !lent.used || !lent.line.can_be_repeated(is_idempotent) {
+                tracing::warn!(route = route.pattern, error = %why, "the MCP server broke off");
+                return Err(Failed::Unreachable);
             }
-            if lease.poll_cancelled(context).is_ready() {
+            lent = pool.connect(route).await?;
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        lent: &mut Lent,
+        pool: &Pool,
+    ) -> Result<Result<(Box<Answer>, Bytes), Broken>, Failed> {
+        let head = self.head(std::mem::take(&mut pool.scratch().write));
+        lent.line.begin(head, self.first.as_ref());
+        lent.line.patience.set(self.forward.route.response_timeout);
+        poll_fn(|context| {
+            let (line, mut scratch) = lent.parts();
+            line.poll_send(&mut self.upload, context, &mut scratch)?;
+            if let Poll::Ready(answer) = line.poll_answer(&self.forward.head.method, context, &mut scratch) {
+                return Poll::Ready(Ok(answer));
+            }
+            if self.forward.lease.poll_cancelled(context).is_ready() {
                 return Poll::Ready(Err(Failed::Unreachable));
             }
-            lent.line.patience.poll(context).map(|()| Err(progress.overdue()))
-        });
-        let mut failed = match answered.await? {
-            Ok(response) => return Ok((response, lent)),
-            Err(failed) => failed,
-        };
-        let unsent = failed.take_message().filter(|_| lent.used);
-        let Some(unsent) = unsent else {
-            tracing::warn!(route = route.pattern, error = %failed.error(), "the MCP server broke off");
-            return Err(Failed::Unreachable);
-        };
-        request = unsent;
-        lent = pool.connect(route, progress).await?;
+            line.patience.poll(context).map(|()| Err(self.overdue()))
+        })
+        .await
     }
-}
 
-fn answer(
-    response: Response<Incoming>,
-    asked: Asked,
-    (lease, lent): (Lease, Lent),
-    keep_alive: Duration,
-) -> Result<Response<Body>, Failed> {
-    let route = asked.route;
-    let (mut head, incoming) = response.into_parts();
-    // The client cannot help a server that does not trust the gateway; it would throw its own token away.
-    let hopeless = [
-        StatusCode::UNAUTHORIZED,
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED,
-        StatusCode::SWITCHING_PROTOCOLS,
-    ];
-    if hopeless.contains(&head.status) {
-        tracing::warn!(route = route.pattern, status = %head.status, "an answer that cannot be passed on");
-        return Err(Failed::BadAnswer);
+    /// Who is to blame when the time is up.
+    fn overdue(&self) -> Failed {
+        let waits_for_client = self.upload.as_ref().is_some_and(|upload| upload.waits_for_client());
+        if waits_for_client { Failed::TooSlow } else { Failed::TimedOut }
     }
-    headers::toward_client(&mut head.headers);
-    if let Some(to) = head.headers.get(LOCATION) {
-        let to = asked.rewritten(to).ok_or(Failed::BadAnswer)?;
-        head.headers.insert(LOCATION, to);
+
+    /// The head, written to an empty buffer.
+    fn head(&self, mut out: Vec<u8>) -> Vec<u8> {
+        let Forward { route, head, forwarded_for, identity, .. } = &*self.forward;
+        for part in [head.method.as_str(), " ", &self.path, " HTTP/1.1\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        let way = (forwarded_for, &self.proxy.entrance);
+        headers::toward_server(&head.headers, route, identity.as_deref(), way, &mut out);
+        let has_meaning = [Method::POST, Method::PUT, Method::PATCH].contains(&head.method);
+        match self.framing {
+            Framing::Nothing if has_meaning => out.extend_from_slice(b"content-length: 0\r\n"),
+            Framing::Nothing => {}
+            // Writing to a vector does not fail.
+            Framing::Length(length) => drop(write!(out, "content-length: {length}\r\n")),
+            Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
+        out.extend_from_slice(b"\r\n");
+        out
     }
-    let events = is_open_event_stream(&head).then(|| Events::new(keep_alive, asked));
-    head.version = Version::HTTP_11;
-    Ok(Response::from_parts(head, Body::streamed(incoming, lease, lent, events)))
+
+    fn answered(self, answer: Answer, first: Bytes, lent: Lent) -> Result<Response<Body>, Failed> {
+        let Forward { route, lease, .. } = *self.forward;
+        let Answer { status, mut headers, .. } = answer;
+        // The client cannot help a server that does not trust the gateway; it would throw its own token away.
+        let hopeless = [
+            StatusCode::UNAUTHORIZED,
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+            StatusCode::SWITCHING_PROTOCOLS,
+        ];
+        if hopeless.contains(&status) {
+            tracing::warn!(route = route.pattern, %status, "an answer that cannot be passed on");
+            return Err(Failed::BadAnswer);
+        }
+        headers::toward_client(&mut headers);
+        let asked = Asked { route, path: self.path, base_url: Arc::clone(&self.proxy.base_url) };
+        if let Some(to) = headers.get(LOCATION) {
+            let to = asked.rewritten(to).ok_or(Failed::BadAnswer)?;
+            headers.insert(LOCATION, to);
+        }
+        let events = is_open_event_stream(&headers).then(|| Events::new(self.proxy.keep_alive, asked));
+        let mut response = Response::new(Body::streamed(first, (lent, self.upload), lease, events));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
 }
 
 /// An event stream that we may add comments to: no content coding, no promised length.
-fn is_open_event_stream(head: &http::response::Parts) -> bool {
-    let content_type =
-        head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+fn is_open_event_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     media_type.eq_ignore_ascii_case("text/event-stream")
-        && !head.headers.contains_key(CONTENT_ENCODING)
-        && !head.headers.contains_key(CONTENT_LENGTH)
+        && !headers.contains_key(CONTENT_ENCODING)
+        && !headers.contains_key(CONTENT_LENGTH)
 }

@@ -1,6 +1,7 @@
 //! Whatever reads foreign input, fed with thousands of inputs that are nearly right: what must hold is not only that
 //! none panics, but what each promises. The inputs are the same at every run.
 
+mod answers;
 mod claims;
 mod clients;
 mod credentials;
@@ -38,6 +39,7 @@ pub(crate) const TARGETS: &[Target] = &[
     claims::ID_TOKEN,
     claims::OKTA_METADATA,
     claims::RESOURCE,
+    answers::ANSWER,
     forwarding::COOKIES,
     forwarding::EVENT_STREAM,
     forwarding::FORWARDED_FOR,

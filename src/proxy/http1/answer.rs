@@ -1,0 +1,208 @@
+//! The head of an answer.
+
+use super::Content;
+use super::chunks::Chunks;
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use httparse::ParserConfig;
+use std::mem::MaybeUninit;
+
+/// How many header fields an answer may have.
+const MOST_FIELDS: usize = 100;
+
+/// The head of an answer, and how its body ends.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status; never an interim one, save 101.
+    pub status: StatusCode,
+    /// Its header fields, those that frame the message among them.
+    pub headers: HeaderMap,
+    /// What follows it.
+    pub content: Content,
+    /// Whether the server would take another request on the connection.
+    pub persistent: bool,
+}
+
+/// What there is to read.
+#[derive(Debug)]
+pub enum Read {
+    /// More is needed to tell.
+    Part,
+    /// An interim answer (RFC 9110 §15.2) of that many bytes; another answer follows.
+    Interim(usize),
+    /// The head, and its length in bytes.
+    Whole(Box<Answer>, usize),
+}
+
+/// Reads the head of the answer to a request of that method at the beginning of `bytes`.
+///
+/// # Errors
+///
+/// Says what is wrong, when it is none or when its body could be read in two ways (RFC 9112 §6.3).
+pub fn read_answer(bytes: &[u8], method: &Method) -> Result<Read, &'static str> {
+    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut answer = httparse::Response::new(&mut []);
+    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut answer, bytes, &mut fields);
+    let length = match parsed {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(Read::Part),
+        Err(httparse::Error::TooManyHeaders) => return Err("its answer has too many header fields"),
+        Err(_) => return Err("its answer is no HTTP/1 message"),
+    };
+    let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let status = status.ok_or("its answer has no status")?;
+    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Read::Interim(length));
+    }
+    let headers = collect(answer.headers, &bytes[..length])?;
+    let is_old = answer.version != Some(1);
+    let content = content(&headers, (status, method), is_old)?;
+    let persistent = !is_old && content != Content::UntilClose && !says_close(&headers);
+    Ok(Read::Whole(Box::new(Answer { status, headers, content, persistent }), length))
+}
+
+/// All values share one copy of the head.
+fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<HeaderMap, &'static str> {
+    let mut headers = HeaderMap::with_capacity(fields.len());
+    let copy = Bytes::copy_from_slice(head);
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let start = field.value.as_ptr().addr() - head.as_ptr().addr();
+        let value = HeaderValue::from_maybe_shared(copy.slice(start..start + field.value.len()));
+        let (Ok(name), Ok(value)) = (name, value) else { return Err("its answer has an invalid field") };
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// How the body ends (RFC 9112 §6.3).
+fn content(
+    headers: &HeaderMap,
+    (status, method): (StatusCode, &Method),
+    is_old: bool,
+) -> Result<Content, &'static str> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let (coding, other) = (codings.next(), codings.next());
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next().map(|length| decimal(length).ok_or("its Content-Length is no number"));
+    let length = length.transpose()?;
+    if lengths.next().is_some() {
+        return Err("its answer has more than one Content-Length");
+    }
+    match (coding, length) {
+        (Some(_), Some(_)) => return Err("its answer has Transfer-Encoding and Content-Length"),
+        (Some(_), None) if is_old => return Err("its HTTP/1.0 answer has Transfer-Encoding"),
+        (Some(coding), None) if other.is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+            return Err("its Transfer-Encoding is not chunked alone");
+        }
+        _ => {}
+    }
+    let is_bodiless =
+        method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    Ok(match (coding, length) {
+        _ if is_bodiless => Content::Length(0),
+        (Some(_), _) => Content::Chunked(Chunks::START),
+        (None, Some(length)) => Content::Length(length),
+        (None, None) => Content::UntilClose,
+    })
+}
+
+/// Digits alone: `u64`'s own parser would take a sign.
+fn decimal(value: &HeaderValue) -> Option<u64> {
+    let text = value.to_str().ok()?;
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn says_close(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONNECTION).iter();
+    values.any(|value| value.as_bytes().split(|byte| *byte == b',').any(is_close))
+}
+
+fn is_close(option: &[u8]) -> bool {
+    option.trim_ascii().eq_ignore_ascii_case(b"close")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(head: &'static str) -> Result<Read, &'static str> {
+        read_answer(head.as_bytes(), &Method::POST)
+    }
+
+    fn whole(head: &'static str) -> Box<Answer> {
+        match read(head) {
+            Ok(Read::Whole(answer, length)) if length == head.len() => answer,
+            other => panic!("{head:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_body_ends_where_its_head_says() {
+        for (head, content, persistent) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Content::Length(5), true),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: x, Close\r\n\r\n",
+                Content::Length(5),
+                false,
+            ),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", Content::Chunked(Chunks::START), true),
+            ("HTTP/1.1 200 OK\r\n\r\n", Content::UntilClose, false),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Content::Length(5), false),
+            ("HTTP/1.1 204 No Content\r\n\r\n", Content::Length(0), true),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Content::Length(0), true),
+        ] {
+            let answer = whole(head);
+            assert_eq!((answer.content, answer.persistent), (content, persistent), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_head_has_the_length_of_what_it_does_not_bring() {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        let Ok(Read::Whole(answer, _)) = read_answer(head, &Method::HEAD) else { panic!("it is whole") };
+        assert_eq!(
+            (answer.content, &answer.headers[CONTENT_LENGTH]),
+            (Content::Length(0), &"5".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_no_answer() {
+        for fields in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Content-Length: 5\r\nContent-Length: 5",
+            "Content-Length: 5, 5",
+            "Content-Length: +5",
+            "Content-Length: -1",
+            "Content-Length: 0x5",
+            "Content-Length:",
+            "Content-Length: 18446744073709551616",
+            "Transfer-Encoding: gzip, chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: xchunked",
+            "Transfer-Encoding: identity",
+            "Content-Length : 5",
+            "X: a\r\n folded",
+            "X: a\0b",
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n");
+            assert!(read_answer(head.as_bytes(), &Method::GET).is_err(), "{fields:?}");
+        }
+        assert!(read("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
+        assert!(read("SSH-2.0-OpenSSH_9.2\r\n\r\n").is_err());
+        assert!(read("HTTP/2 200\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn interim_answers_are_passed_over_and_parts_waited_for() {
+        let early = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+        assert!(matches!(read(early), Ok(Read::Interim(length)) if length == early.len()));
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        for length in 0..head.len() {
+            assert!(matches!(read(&head[..length]), Ok(Read::Part)), "{length}");
+        }
+        assert_eq!(whole("HTTP/1.1 101 Switching Protocols\r\n\r\n").status, StatusCode::SWITCHING_PROTOCOLS);
+    }
+}

@@ -1,0 +1,112 @@
+//! What is on its way to a server: at most a head and one piece of the body, so that a server that takes nothing
+//! holds its client back.
+
+use super::stream::Stream;
+use super::upload::Piece;
+use bytes::{Buf, Bytes};
+use std::io::{self, IoSlice, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::AsyncWrite;
+
+/// Pieces up to this length are copied behind what goes before them: a copy costs less than a second slice.
+const SMALL: usize = 4096;
+/// The largest buffer that is kept for the next request.
+const KEPT: usize = 64 * 1024;
+
+/// Bytes that wait to be written.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    /// A head, a chunk's size, a small piece.
+    front: Vec<u8>,
+    /// How much of it is written.
+    at: usize,
+    /// A piece of the body that is not copied.
+    data: Bytes,
+    /// What ends its chunk.
+    end: &'static [u8],
+    /// Whether the connection has taken any byte of this request.
+    pub(super) has_begun: bool,
+    /// Whether it takes no more.
+    is_closed: bool,
+}
+
+impl Outgoing {
+    /// A request begins with these bytes.
+    pub(super) fn begin(&mut self, head: Vec<u8>) {
+        *self = Self { front: head, ..Self::default() };
+    }
+
+    /// The next piece of a body, after all before it was written.
+    pub(super) fn put(&mut self, Piece { data, is_chunk, is_last }: Piece) {
+        self.end = match (is_chunk, is_last) {
+            (false, _) => b"",
+            (true, false) => b"\r\n",
+            (true, true) if data.is_empty() => b"0\r\n\r\n",
+            (true, true) => b"\r\n0\r\n\r\n",
+        };
+        if is_chunk && !data.is_empty() {
+            // Writing to a vector does not fail.
+            let _ = write!(self.front, "{:x}\r\n", data.len());
+        }
+        if data.len() <= SMALL {
+            self.front.extend_from_slice(&data);
+            self.front.extend_from_slice(self.end);
+            self.end = b"";
+        } else {
+            self.data = data;
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.at == self.front.len() && self.data.is_empty() && self.end.is_empty()
+    }
+
+    /// Ready when all is written; `spare` gets the buffer then. A server may answer, close, and leave the rest of
+    /// the request unread: what can no longer be written is thrown away, since what it said is there to be read.
+    pub(super) fn poll_write(
+        &mut self,
+        stream: &mut Stream,
+        context: &mut Context<'_>,
+        spare: &mut Vec<u8>,
+    ) -> Poll<()> {
+        if self.is_closed || ready!(self.poll(stream, context)).is_err() {
+            self.data = Bytes::new();
+            (self.is_closed, self.end) = (true, b"");
+        }
+        let mut front = std::mem::take(&mut self.front);
+        self.at = 0;
+        if (1..=KEPT).contains(&front.capacity()) {
+            front.clear();
+            *spare = front;
+        }
+        Poll::Ready(())
+    }
+
+    fn poll(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut stream = Pin::new(stream);
+        while !self.is_empty() {
+            let front = &self.front[self.at..];
+            let written = if self.data.is_empty() && self.end.is_empty() {
+                ready!(stream.as_mut().poll_write(context, front))?
+            } else {
+                let slices = [IoSlice::new(front), IoSlice::new(&self.data), IoSlice::new(self.end)];
+                ready!(stream.as_mut().poll_write_vectored(context, &slices))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.has_begun = true;
+            self.advance(written);
+        }
+        stream.poll_flush(context)
+    }
+
+    fn advance(&mut self, written: usize) {
+        let of_front = written.min(self.front.len() - self.at);
+        self.at += of_front;
+        let of_data = (written - of_front).min(self.data.len());
+        self.data.advance(of_data);
+        self.end = &self.end[written - of_front - of_data..];
+    }
+}

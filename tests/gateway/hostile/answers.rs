@@ -1,0 +1,81 @@
+//! What the servers behind the gateway say.
+
+use super::Target;
+use gateway::proxy::{Read, read_answer};
+use http::Method;
+
+/// However what a server sends is cut into pieces, the same answer is read of it, and nothing behind it.
+pub(super) const ANSWER: Target = Target {
+    name: "answer",
+    run: answer,
+    seeds: &[
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.0 404 Not Found\r\nConnection: close\r\n\r\nno",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nContent-Length : 1\r\nX: a\r\n b\r\n\r\n",
+    ],
+};
+
+fn answer(input: &[u8]) {
+    let whole = Received::of(input, input.len().max(1));
+    for size in 1..5 {
+        assert_eq!(Received::of(input, size), whole, "in pieces of {size}");
+    }
+    let Ok(Some(whole)) = whole else { return };
+    assert!(whole.data.len() <= whole.length && whole.length <= input.len());
+    // What follows an answer is not a part of it.
+    if whole.is_at_end {
+        assert_eq!(Received::of(&input[..whole.length], input.len()), Ok(Some(whole)));
+    }
+}
+
+/// What is read of an answer.
+#[derive(Debug, PartialEq, Eq)]
+struct Received {
+    status: u16,
+    data: Vec<u8>,
+    is_at_end: bool,
+    /// From its first byte to its last.
+    length: usize,
+}
+
+impl Received {
+    /// Of bytes that come in pieces of that size; `None` while the head is not whole.
+    fn of(input: &[u8], size: usize) -> Result<Option<Self>, &'static str> {
+        let (mut part, mut length, mut head) = (Vec::new(), 0, None);
+        let mut data = Vec::new();
+        for piece in input.chunks(size) {
+            let mut rest = piece.to_vec();
+            if head.is_none() {
+                part.append(&mut rest);
+                loop {
+                    match read_answer(&part, &Method::GET)? {
+                        Read::Part => break,
+                        Read::Interim(interim) => {
+                            part.drain(..interim);
+                            length += interim;
+                        }
+                        Read::Whole(answer, whole) => {
+                            rest = part.split_off(whole);
+                            length += whole;
+                            head = Some(answer);
+                            break;
+                        }
+                    }
+                }
+            }
+            if let Some(head) = &mut head {
+                let (more, taken) = head.content.take(&rest)?;
+                data.extend_from_slice(&more);
+                length += taken;
+            }
+        }
+        Ok(head.map(|head| Self {
+            status: head.status.as_u16(),
+            data,
+            is_at_end: head.content.is_at_end(),
+            length,
+        }))
+    }
+}
