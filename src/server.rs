@@ -4,6 +4,7 @@
 //! request never leaves its thread. Whatever waits for the store or Okta runs on the control runtime.
 
 mod answer;
+mod connection;
 mod dispatch;
 mod exchange;
 mod filters;

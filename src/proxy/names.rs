@@ -120,8 +120,9 @@ const fn bit(second: u8) -> u32 {
 
 /// The name with `-` for every sign in it.
 pub(super) fn dashed(name: &str) -> Cow<'_, str> {
-    let is_sign = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
-    if name.bytes().any(is_sign) {
+    // Counted to the end rather than `any`: the compiler then looks at many bytes at once.
+    let is_sign = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'-';
+    if name.bytes().filter(is_sign).count() > 0 {
         name.replace(|sign: char| !sign.is_ascii_alphanumeric(), "-").into()
     } else {
         name.into()

@@ -97,10 +97,12 @@ impl<F: Filters> Dispatch<F> {
             return true;
         }
         let mut hosts = head.headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
-        let in_headers = hosts.next();
-        let in_target = head.uri.authority().map(http::uri::Authority::as_str);
-        let mut names = in_headers.into_iter().chain(in_target).peekable();
-        hosts.next().is_none() && names.peek().is_some() && names.all(|name| self.is_own_host(name))
+        match (hosts.next(), hosts.next(), head.uri.authority()) {
+            (Some(host), None, None) => self.is_own_host(host),
+            (Some(host), None, Some(target)) => self.is_own_host(host) && self.is_own_host(target.as_str()),
+            (None, None, Some(target)) => self.is_own_host(target.as_str()),
+            (Some(_), Some(_), _) | (None, ..) => false,
+        }
     }
 
     fn is_own_host(&self, name: &str) -> bool {

@@ -3,11 +3,13 @@
 //! All connections of a thread are looked at every second, so that no request costs a timer: hyper would set one for
 //! each head, and none before it knows whether HTTP/1 or HTTP/2 is spoken.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::future::Future;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::Duration;
-use tokio::task::AbortHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// The head of a connection's first request comes within this many looks, a second apart.
 const FIRST_REQUEST: u32 = 10;
@@ -17,12 +19,24 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// The connections of one thread.
 #[derive(Default)]
-pub(super) struct Connections(RefCell<Vec<(Rc<Activity>, AbortHandle)>>);
+pub(super) struct Connections {
+    tasks: RefCell<JoinSet<()>>,
+    watched: RefCell<Vec<(Rc<Activity>, AbortHandle)>>,
+}
 
 impl Connections {
-    /// Cuts this connection's task when nothing is asked for.
-    pub(super) fn watch(&self, activity: Rc<Activity>, task: AbortHandle) {
-        self.0.borrow_mut().push((activity, task));
+    /// Runs a connection, and cuts it when nothing is asked for on it.
+    pub(super) fn spawn(&self, activity: Rc<Activity>, connection: impl Future<Output = ()> + 'static) {
+        let task = self.tasks.borrow_mut().spawn_local(connection);
+        self.watched.borrow_mut().push((activity, task));
+    }
+
+    /// Tells all of them to stop, and waits until they have; after `limit` they are cut. Says whether that was not
+    /// needed.
+    pub(super) async fn drain(&self, limit: Duration) -> bool {
+        self.watched.borrow().iter().for_each(|(activity, _)| activity.stop());
+        let mut tasks = self.tasks.take();
+        timeout(limit, async { while tasks.join_next().await.is_some() {} }).await.is_ok()
     }
 
     /// Looks at all of them, again and again.
@@ -36,7 +50,8 @@ impl Connections {
     }
 
     fn look(&self) {
-        self.0.borrow_mut().retain(|(activity, task)| {
+        while self.tasks.borrow_mut().try_join_next().is_some() {}
+        self.watched.borrow_mut().retain(|(activity, task)| {
             if !task.is_finished() && activity.is_silent() {
                 tracing::debug!("a connection was cut: nothing was asked for on it");
                 task.abort();
@@ -57,6 +72,9 @@ pub(super) struct Activity {
     asks: Cell<bool>,
     /// For how many looks there has been nothing.
     silent: Cell<u32>,
+    stopped: Cell<bool>,
+    /// Its task, once that has asked whether it is to stop.
+    task: OnceCell<Waker>,
 }
 
 impl Activity {
@@ -66,6 +84,20 @@ impl Activity {
         self.asks.set(version == http::Version::HTTP_2);
         self.open.set(self.open.get() + 1);
         Open(Rc::clone(self))
+    }
+
+    /// The connection is to end with the last answer that is under way.
+    fn stop(&self) {
+        self.stopped.set(true);
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Whether it is to end; its task, always the same, is woken when it is.
+    pub(super) fn is_stopped(&self, context: &Context<'_>) -> bool {
+        self.task.get_or_init(|| context.waker().clone());
+        self.stopped.get()
     }
 
     /// Notes one look, and says whether it was one too many.
@@ -93,7 +125,9 @@ impl Drop for Open {
 mod tests {
     use super::*;
     use http::Version;
-    use std::future::pending;
+    use std::future::{pending, poll_fn};
+    use std::task::Poll;
+    use tokio::sync::oneshot;
 
     /// How many looks a connection survives.
     fn looks(activity: &Rc<Activity>) -> Option<u32> {
@@ -121,19 +155,39 @@ mod tests {
         assert_eq!(looks(&activity), None);
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "local")]
     async fn what_is_given_up_is_cut_and_forgotten() {
         let connections = Connections::default();
         let (silent, busy) = (Rc::default(), Rc::new(Activity::default()));
         let _open = busy.request(Version::HTTP_11);
-        let task = tokio::spawn(pending::<()>());
-        connections.watch(silent, task.abort_handle());
-        connections.watch(busy, tokio::spawn(pending::<()>()).abort_handle());
+        let (cut, was_cut) = oneshot::channel::<()>();
+        connections.spawn(silent, async move {
+            let _cut = cut;
+            pending::<()>().await;
+        });
+        connections.spawn(busy, pending::<()>());
         for _ in 0..=FIRST_REQUEST {
             connections.look();
         }
-        assert!(task.await.unwrap_err().is_cancelled());
+        assert!(was_cut.await.is_err());
         connections.look();
-        assert_eq!(connections.0.borrow().len(), 1);
+        assert_eq!(connections.watched.borrow().len(), 1);
+        assert_eq!(connections.tasks.borrow().len(), 1);
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn a_drain_wakes_each_connection_waits_for_it_and_cuts_it_when_it_takes_too_long() {
+        let connections = Connections::default();
+        let activity = Rc::new(Activity::default());
+        let asked = Rc::clone(&activity);
+        connections.spawn(
+            activity,
+            poll_fn(move |context| if asked.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending }),
+        );
+        tokio::task::yield_now().await;
+        assert!(connections.drain(Duration::from_mins(1)).await);
+        connections.spawn(Rc::default(), pending::<()>());
+        assert!(!connections.drain(Duration::ZERO).await);
+        assert!(connections.tasks.borrow().is_empty());
     }
 }

@@ -2,17 +2,11 @@
 
 use super::dispatch::Dispatch;
 use super::patience::{Activity, Connections};
-use super::unstalled::{STALL, Unstalled};
-use super::{DRAIN, filters};
+use super::{DRAIN, connection, filters};
 use crate::decision::Caller;
 use crate::gateway::Gateway;
 use crate::proxy::Proxy;
-use hyper::rt::Executor;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,10 +15,6 @@ use tokio::net::TcpStream;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
-const ASK: Duration = Duration::from_secs(30);
-/// All header fields of a request together, in bytes. There can be a hundred of them, as hyper has it.
-const LARGEST_HEAD: u32 = 32 * 1024;
 /// Between two tries to accept, when the process has run out of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -33,16 +23,6 @@ pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
     pub(super) connections: Arc<Semaphore>,
     pub(super) stopped: watch::Receiver<bool>,
-}
-
-/// Runs tasks on the thread that they were made on.
-#[derive(Clone, Copy)]
-struct OnThisThread;
-
-impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
-    fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
-    }
 }
 
 /// Serves until `stopped` says so, then drains.
@@ -61,8 +41,7 @@ pub(super) fn run(listener: TcpListener, shared: Shared) {
 }
 
 async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
-    let (graceful, connections) = (GracefulShutdown::new(), Rc::new(Connections::default()));
-    let server = builder();
+    let connections = Rc::new(Connections::default());
     let dispatch = Rc::new(Dispatch::new(filters::service(&shared.gateway), &shared.gateway));
     tend(&dispatch.proxy, &connections);
     loop {
@@ -77,19 +56,15 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
             let open = asked.request(request.version());
             Rc::clone(&dispatch).call(request, Arc::clone(&caller), open)
         });
-        let stream = TokioIo::new(Unstalled::new(stream, STALL));
-        // In a box, since a task would hold what it was given and what it waits for, both as large as HTTP/2 needs.
-        let connection = Box::pin(graceful.watch(server.serve_connection(stream, service).into_owned()));
-        let task = tokio::task::spawn_local(async move {
-            if let Err(error) = connection.await {
+        connections.spawn(Rc::clone(&activity), async move {
+            if let Err(error) = connection::serve(stream, service, &activity).await {
                 tracing::debug!(error, "a connection ended early");
             }
             drop(permit);
         });
-        connections.watch(activity, task.abort_handle());
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    if !connections.drain(DRAIN).await {
         tracing::info!("connections that were still open after the drain are cut");
     }
 }
@@ -119,18 +94,4 @@ async fn next(
             None
         }
     }
-}
-
-fn builder() -> Builder<OnThisThread> {
-    let mut builder = Builder::new(OnThisThread);
-    // Silent connections are looked after by `Connections`.
-    builder.http1().header_read_timeout(None).max_buf_size(LARGEST_HEAD as usize);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(LARGEST_HEAD)
-        .max_concurrent_streams(200)
-        .keep_alive_interval(ASK)
-        .keep_alive_timeout(ASK);
-    builder
 }

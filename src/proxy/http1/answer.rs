@@ -10,6 +10,8 @@ use std::mem::MaybeUninit;
 
 /// How many header fields an answer may have.
 const MOST_FIELDS: usize = 100;
+/// Room for those that we add on the way to the client.
+const OURS: usize = 6;
 
 /// The head of an answer, and how its body ends.
 #[derive(Debug)]
@@ -55,68 +57,84 @@ pub fn read_answer(bytes: &[u8], method: &Method) -> Result<Read, &'static str> 
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(Read::Interim(length));
     }
-    let headers = collect(answer.headers, &bytes[..length])?;
+    let (headers, framing) = collect(answer.headers, &bytes[..length])?;
     let is_old = answer.version != Some(1);
-    let content = content(&headers, (status, method), is_old)?;
-    let persistent = !is_old && content != Content::UntilClose && !says_close(&headers);
+    let content = content(&framing, (status, method), is_old)?;
+    let persistent = !is_old && content != Content::UntilClose && !framing.closes;
     Ok(Read::Whole(Box::new(Answer { status, headers, content, persistent }), length))
 }
 
+/// What the header fields say of where the message ends.
+#[derive(Default)]
+struct Framing {
+    length: Option<u64>,
+    is_chunked: bool,
+    /// Whether the connection ends with it.
+    closes: bool,
+}
+
 /// All values share one copy of the head.
-fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<HeaderMap, &'static str> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
+fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(HeaderMap, Framing), &'static str> {
+    let mut headers = HeaderMap::with_capacity(fields.len() + OURS);
+    let mut framing = Framing::default();
     let copy = Bytes::copy_from_slice(head);
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes());
-        let start = field.value.as_ptr().addr() - head.as_ptr().addr();
-        let value = HeaderValue::from_maybe_shared(copy.slice(start..start + field.value.len()));
+        // An empty value may stand anywhere.
+        let start = field.value.as_ptr().addr().saturating_sub(head.as_ptr().addr()).min(head.len());
+        let end = (start + field.value.len()).min(head.len());
+        let value = HeaderValue::from_maybe_shared(copy.slice(start..end));
         let (Ok(name), Ok(value)) = (name, value) else { return Err("its answer has an invalid field") };
+        framing.note(&name, field.value)?;
         headers.append(name, value);
     }
-    Ok(headers)
+    Ok((headers, framing))
+}
+
+impl Framing {
+    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), &'static str> {
+        if name == CONTENT_LENGTH {
+            let length = decimal(value).ok_or("its Content-Length is no number")?;
+            if self.length.replace(length).is_some() {
+                return Err("its answer has more than one Content-Length");
+            }
+        } else if name == TRANSFER_ENCODING {
+            if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err("its Transfer-Encoding is not chunked alone");
+            }
+            self.is_chunked = true;
+        } else if name == CONNECTION {
+            self.closes |= value.split(|byte| *byte == b',').any(is_close);
+        }
+        Ok(())
+    }
 }
 
 /// How the body ends (RFC 9112 §6.3).
 fn content(
-    headers: &HeaderMap,
+    framing: &Framing,
     (status, method): (StatusCode, &Method),
     is_old: bool,
 ) -> Result<Content, &'static str> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let (coding, other) = (codings.next(), codings.next());
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let length = lengths.next().map(|length| decimal(length).ok_or("its Content-Length is no number"));
-    let length = length.transpose()?;
-    if lengths.next().is_some() {
-        return Err("its answer has more than one Content-Length");
-    }
-    match (coding, length) {
-        (Some(_), Some(_)) => return Err("its answer has Transfer-Encoding and Content-Length"),
-        (Some(_), None) if is_old => return Err("its HTTP/1.0 answer has Transfer-Encoding"),
-        (Some(coding), None) if other.is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-            return Err("its Transfer-Encoding is not chunked alone");
-        }
+    match (framing.is_chunked, framing.length) {
+        (true, Some(_)) => return Err("its answer has Transfer-Encoding and Content-Length"),
+        (true, None) if is_old => return Err("its HTTP/1.0 answer has Transfer-Encoding"),
         _ => {}
     }
     let is_bodiless =
         method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
-    Ok(match (coding, length) {
+    Ok(match framing.length {
         _ if is_bodiless => Content::Length(0),
-        (Some(_), _) => Content::Chunked(Chunks::START),
-        (None, Some(length)) => Content::Length(length),
-        (None, None) => Content::UntilClose,
+        Some(length) => Content::Length(length),
+        None if framing.is_chunked => Content::Chunked(Chunks::START),
+        None => Content::UntilClose,
     })
 }
 
 /// Digits alone: `u64`'s own parser would take a sign.
-fn decimal(value: &HeaderValue) -> Option<u64> {
-    let text = value.to_str().ok()?;
+fn decimal(value: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(value).ok()?;
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
-fn says_close(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONNECTION).iter();
-    values.any(|value| value.as_bytes().split(|byte| *byte == b',').any(is_close))
 }
 
 fn is_close(option: &[u8]) -> bool {
