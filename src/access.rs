@@ -132,7 +132,7 @@ fn check_shape(head: &Parts) -> Result<(), Response<Bytes>> {
 
 /// URLs end up in logs and histories (OAuth 2.1 §5.1): a client that sends its token there is told at once.
 fn has_token_in_query(head: &Parts) -> bool {
-    let query = head.uri.query().unwrap_or_default();
+    let Some(query) = head.uri.query() else { return false };
     url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }
 

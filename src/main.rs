@@ -6,7 +6,7 @@ use gateway::routes::SITE;
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Puts MCP servers behind Okta. The routes are compiled in; secrets and Redis come from the environment.
 #[derive(Parser)]

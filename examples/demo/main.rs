@@ -18,9 +18,6 @@ use world::World;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The gateway with everything around it, on this machine.
 #[derive(Parser)]
 struct Arguments {

@@ -74,27 +74,31 @@ pub(super) const KEPT_FROM_CLIENTS: Names = Names::new(&[HOP_BY_HOP, SENSITIVE],
 pub(super) struct Names {
     lists: &'static [&'static [&'static str]],
     beginnings: &'static [&'static str],
-    /// By its first letter, what the second one of a name can be: that rules nearly every header out.
+    /// What rules nearly every header out: of names, and of beginnings.
+    looks: [Looks; 2],
+}
+
+/// By the first letter of some names, what their second one and their length can be.
+struct Looks {
     seconds: [u32; 26],
+    lengths: [u32; 26],
 }
 
 impl Names {
     const fn new(lists: &'static [&'static [&'static str]], beginnings: &'static [&'static str]) -> Self {
-        let mut names = Self { lists, beginnings, seconds: [0; 26] };
+        let mut names = Looks::NONE;
         let mut list = 0;
         while list < lists.len() {
-            names.seconds = with_seconds_of(lists[list], names.seconds);
+            names = names.and(lists[list]);
             list += 1;
         }
-        names.seconds = with_seconds_of(beginnings, names.seconds);
-        names
+        Self { lists, beginnings, looks: [names, Looks::NONE.and(beginnings).of_any_length()] }
     }
 
     /// Whether a lower-case name is one of them, every sign in it read as `-`: CGI-like servers make `_` of all of
     /// them and cannot tell which it was.
     pub(super) fn have(&self, name: &str) -> bool {
-        let [first, second, ..] = *name.as_bytes() else { return false };
-        if !first.is_ascii_lowercase() || self.seconds[usize::from(first - b'a')] & bit(second) == 0 {
+        if !self.looks.iter().any(|looks| looks.fit(name.as_bytes())) {
             return false;
         }
         let name = dashed(name);
@@ -103,19 +107,43 @@ impl Names {
     }
 }
 
-const fn with_seconds_of(names: &[&str], mut seconds: [u32; 26]) -> [u32; 26] {
-    let mut at = 0;
-    while at < names.len() {
-        let [first, second, ..] = names[at].as_bytes() else { panic!("a name has two letters") };
-        seconds[(*first - b'a') as usize] |= bit(*second);
-        at += 1;
+impl Looks {
+    const NONE: Self = Self { seconds: [0; 26], lengths: [0; 26] };
+
+    const fn and(mut self, names: &[&str]) -> Self {
+        let mut at = 0;
+        while at < names.len() {
+            let [first, second, ..] = names[at].as_bytes() else { panic!("a name has two letters") };
+            let first = (*first - b'a') as usize;
+            self.seconds[first] |= letter(*second);
+            self.lengths[first] |= length(names[at].len());
+            at += 1;
+        }
+        self
     }
-    seconds
+
+    const fn of_any_length(mut self) -> Self {
+        self.lengths = [u32::MAX; 26];
+        self
+    }
+
+    fn fit(&self, name: &[u8]) -> bool {
+        let [first, second, ..] = *name else { return false };
+        let first = usize::from(first.wrapping_sub(b'a'));
+        first < 26
+            && self.seconds[first] & letter(second) != 0
+            && self.lengths[first] & length(name.len()) != 0
+    }
 }
 
 /// A place for each letter, and one for all signs.
-const fn bit(second: u8) -> u32 {
-    if second.is_ascii_lowercase() { 1 << (second - b'a') } else { 1 << 26 }
+const fn letter(letter: u8) -> u32 {
+    if letter.is_ascii_lowercase() { 1 << (letter - b'a') } else { 1 << 26 }
+}
+
+/// A place for each length, and one for all that are greater.
+const fn length(length: usize) -> u32 {
+    1 << if length < 31 { length } else { 31 }
 }
 
 /// The name with `-` for every sign in it.

@@ -9,7 +9,7 @@ use super::upload::{Framing, Piece, Upload};
 use super::{Broken, ClientBody, Failed, Forward, Proxy, headers, path};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use std::future::poll_fn;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -141,12 +141,14 @@ impl Request<'_> {
             return Err(Failed::BadAnswer);
         }
         headers::toward_client(&mut headers);
-        let asked = Asked { route, path: self.path, base_url: Arc::clone(&self.proxy.base_url) };
+        let asked = || Asked { route, path: self.path, base_url: Arc::clone(&self.proxy.base_url) };
+        let mut events = None;
         if let Some(to) = headers.get(LOCATION) {
-            let to = asked.rewritten(to).ok_or(Failed::BadAnswer)?;
+            let to = asked().rewritten(to).ok_or(Failed::BadAnswer)?;
             headers.insert(LOCATION, to);
+        } else if is_open_event_stream(&headers) {
+            events = Some(Events::new(self.proxy.keep_alive, asked()));
         }
-        let events = is_open_event_stream(&headers).then(|| Events::new(self.proxy.keep_alive, asked));
         let mut response = Response::new(Body::streamed(first, (lent, self.upload), lease, events));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
@@ -156,9 +158,9 @@ impl Request<'_> {
 
 /// An event stream that we may add comments to: no content coding, no promised length.
 fn is_open_event_stream(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("text/event-stream")
+    let Some(content_type) = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else { return false };
+    let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_LENGTH)
 }

@@ -96,19 +96,21 @@ impl<F: Filters> Dispatch<F> {
         if PROBES.contains(&head.uri.path()) {
             return true;
         }
-        let mut hosts = head.headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
-        match (hosts.next(), hosts.next(), head.uri.authority()) {
-            (Some(host), None, None) => self.is_own_host(host),
-            (Some(host), None, Some(target)) => self.is_own_host(host) && self.is_own_host(target.as_str()),
-            (None, None, Some(target)) => self.is_own_host(target.as_str()),
-            (Some(_), Some(_), _) | (None, ..) => false,
-        }
+        let mut hosts = head.headers.get_all(HOST).iter();
+        let (host, other) = (hosts.next(), hosts.next());
+        let target = head.uri.authority().map(http::uri::Authority::as_str);
+        other.is_none()
+            && (host.is_some() || target.is_some())
+            && host.is_none_or(|host| self.is_own_host(host.as_bytes()))
+            && target.is_none_or(|target| self.is_own_host(target.as_bytes()))
     }
 
-    fn is_own_host(&self, name: &str) -> bool {
-        let is_ours = |name: &str| name.eq_ignore_ascii_case(self.gateway.base_url.authority());
-        let default_port = if self.gateway.base_url.is_https() { ":443" } else { ":80" };
-        is_ours(name) || name.strip_suffix(default_port).is_some_and(is_ours)
+    fn is_own_host(&self, name: &[u8]) -> bool {
+        let ours = self.gateway.base_url.authority().as_bytes();
+        let default_port: &[u8] = if self.gateway.base_url.is_https() { b":443" } else { b":80" };
+        name == ours
+            || name.eq_ignore_ascii_case(ours)
+            || name.strip_suffix(default_port).is_some_and(|name| name.eq_ignore_ascii_case(ours))
     }
 
     /// Reads the body, bounded in size and time, and goes on where the store and Okta are.
