@@ -24,10 +24,28 @@ use tokio::time::timeout;
 /// How long a store may take to say again what it said within the last minute.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Decides on a request below a route.
-pub async fn decide(gateway: Arc<Gateway>, head: Box<Head>, found: Found) -> Decision {
+/// Decides on a request below a route: at once, unless the store must be asked about its grant.
+pub fn decide(gateway: &Arc<Gateway>, head: Box<Head>, found: Found) -> Decision {
     let origin = head.parts.headers.get(ORIGIN).cloned();
-    match admit(&gateway, head, found).await {
+    let token = match check_shape(&head.parts).and_then(|()| token(gateway, &head, found.route)) {
+        Ok(token) => token,
+        Err(refusal) => return Decision::Answer(with_cors(refusal, origin.as_ref())),
+    };
+    if let Some(grant) = gateway.grants.known_alive(token.grant) {
+        return decided(admit(gateway, head, found, (&token, &grant)), origin);
+    }
+    let gateway = Arc::clone(gateway);
+    Decision::Later(Box::pin(async move {
+        let admitted = match living_grant(&gateway, &head, found.route, &token).await {
+            Ok(grant) => admit(&gateway, head, found, (&token, &grant)),
+            Err(refusal) => Err(refusal),
+        };
+        decided(admitted, origin)
+    }))
+}
+
+fn decided(admitted: Result<Box<Forward>, Response<Bytes>>, origin: Option<HeaderValue>) -> Decision {
+    match admitted {
         Ok(forward) => Decision::Forward(Admitted { forward, origin }),
         Err(refusal) => Decision::Answer(with_cors(refusal, origin.as_ref())),
     }
@@ -59,19 +77,14 @@ pub fn with_cors<B>(mut response: Response<B>, origin: Option<&HeaderValue>) -> 
     response
 }
 
-async fn admit(
-    gateway: &Arc<Gateway>,
+fn admit(
+    gateway: &Gateway,
     head: Box<Head>,
     found: Found,
+    (token, grant): (&AccessToken, &Living),
 ) -> Result<Box<Forward>, Response<Bytes>> {
-    check_shape(&head.parts)?;
     let route = found.route;
-    let token = token(gateway, &head, route)?;
-    let Some(grant) = living_grant(gateway, &token).await? else {
-        audit_refusal(&head, route, "the grant is revoked or has ended");
-        return Err(challenge(gateway, &head.parts, route, Reason::InvalidToken));
-    };
-    check_policy(gateway, &head, route, (&token, &grant))?;
+    check_policy(gateway, &head, route, (token, grant))?;
     let lease = gateway.grants.streams.open(token.grant);
     Audit {
         user: &token.subject,
@@ -86,7 +99,7 @@ async fn admit(
         rest: found.rest,
         forwarded_for: head.from.into_value(),
         head: head.parts,
-        identity: identity(route, &grant),
+        identity: identity(route, grant),
         lease,
     }))
 }
@@ -138,15 +151,16 @@ fn has_token_in_query(head: &Parts) -> bool {
 
 async fn living_grant(
     gateway: &Arc<Gateway>,
+    head: &Head,
+    route: &'static Route,
     token: &AccessToken,
-) -> Result<Option<Arc<Living>>, Response<Bytes>> {
-    if let Some(grant) = gateway.grants.known_alive(token.grant) {
-        return Ok(Some(grant));
-    }
-    // In a box: it is large, and seldom.
-    match Box::pin(ask_store(gateway, token.grant)).await {
-        Some(Ok(Alive::Yes(grant))) => Ok(Some(grant)),
-        Some(Ok(Alive::No)) => Ok(None),
+) -> Result<Arc<Living>, Response<Bytes>> {
+    match ask_store(gateway, token.grant).await {
+        Some(Ok(Alive::Yes(grant))) => Ok(grant),
+        Some(Ok(Alive::No)) => {
+            audit_refusal(head, route, "the grant is revoked or has ended");
+            Err(challenge(gateway, &head.parts, route, Reason::InvalidToken))
+        }
         // Not 401: clients throw their tokens away at that.
         Some(Err(_)) | None => {
             let mut response =

@@ -99,7 +99,12 @@ pub enum Decision {
     Forward(Admitted),
     /// Read the body first, then go on.
     Inspect(Inspect),
+    /// Wait for whoever must be asked first.
+    Later(Later),
 }
+
+/// Decides, after it has waited.
+pub type Later = Pin<Box<dyn Future<Output = Decision> + Send>>;
 
 /// A request that may go to its MCP server.
 pub struct Admitted {

@@ -27,7 +27,7 @@ pub use body::{Body, Cut};
 pub use broken::Broken;
 pub use client_body::ClientBody;
 pub use events::Boundary;
-pub use headers::{Entrance, Identity, address_value, repeats_mcp_header, toward_server};
+pub use headers::{Entrance, Identity, Told, address_value, repeats_mcp_header, toward_server};
 pub use http1::{Answer, Content, Read, read_answer};
 pub use lease::{Lease, LeaseHandle};
 pub use location::rewritten;

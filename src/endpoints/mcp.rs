@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 /// Decides on one request. A browser's `Origin` is looked at before anything else (DNS rebinding, MCP transports
 /// "Security Warning"); a preflight needs no token.
-pub async fn any(gateway: Arc<Gateway>, head: Box<Head>, found: Found) -> Decision {
+pub fn any(gateway: &Arc<Gateway>, head: Box<Head>, found: Found) -> Decision {
     let origin = head.parts.headers.get(ORIGIN);
-    if origin.is_some_and(|origin| !access::is_allowed_origin(&gateway, origin)) {
+    if origin.is_some_and(|origin| !access::is_allowed_origin(gateway, origin)) {
         return Decision::Answer(access::error(
             StatusCode::FORBIDDEN,
             "this origin may not call MCP servers here",
@@ -26,7 +26,7 @@ pub async fn any(gateway: Arc<Gateway>, head: Box<Head>, found: Found) -> Decisi
     {
         return Decision::Answer(preflight(&head, origin));
     }
-    access::decide(gateway, head, found).await
+    access::decide(gateway, head, found)
 }
 
 /// An allowed origin may send what headers it likes: which ones a tool mirrors into `Mcp-Param-…` only its server

@@ -17,7 +17,8 @@ pub struct Body(Kind);
 
 enum Kind {
     Full(Option<Bytes>),
-    Streamed(Streamed),
+    /// In a box: bodies are moved on several times, and most are whole.
+    Streamed(Box<Streamed>),
 }
 
 /// Why a body ended before its end; the connection to the client is cut, so that half an answer never looks whole.
@@ -76,7 +77,7 @@ impl Body {
             lent.give_back();
             return Self::full(first);
         }
-        Self(Kind::Streamed(Streamed { first, lent: Some(lent), upload, lease, events }))
+        Self(Kind::Streamed(Box::new(Streamed { first, lent: Some(lent), upload, lease, events })))
     }
 }
 

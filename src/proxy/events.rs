@@ -22,13 +22,13 @@ pub(super) struct Events {
 
 impl Events {
     /// A comment after so much silence.
-    pub(super) fn new(keep_alive: Duration, asked: Asked) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn new(keep_alive: Duration, asked: Asked) -> Self {
+        Self {
             keep_alive,
             silence: Deadline::after(keep_alive),
             boundary: Boundary::START,
             endpoint: Some(EndpointEvent::new(asked)),
-        })
+        }
     }
 
     /// What the client gets of what the server has sent.

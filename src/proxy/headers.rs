@@ -25,6 +25,18 @@ pub struct Entrance {
     host: HeaderValue,
 }
 
+/// What a server is told beside what the client sent.
+pub struct Told<'a> {
+    /// Where the request goes.
+    pub route: &'a Route,
+    /// Who asks.
+    pub identity: Option<&'a Identity>,
+    /// From where, as [`address_value`] puts it.
+    pub forwarded_for: &'a HeaderValue,
+    /// By which way.
+    pub entrance: &'a Entrance,
+}
+
 impl Identity {
     /// Okta's `sub`, the e-mail address, and Okta groups: a comma inside a name is percent-encoded, the list is
     /// joined with commas.
@@ -62,14 +74,8 @@ pub fn repeats_mcp_header(headers: &HeaderMap) -> bool {
 }
 
 /// Writes the header fields of a request that its server may see, each with its line's end.
-pub fn toward_server(
-    headers: &HeaderMap,
-    route: &Route,
-    identity: Option<&Identity>,
-    (forwarded_for, entrance): (&HeaderValue, &Entrance),
-    out: &mut Vec<u8>,
-) {
-    field(out, HOST.as_str(), route.target.authority.as_bytes());
+pub fn toward_server(headers: &HeaderMap, told: &Told<'_>, out: &mut Vec<u8>) {
+    field(out, HOST.as_str(), told.route.target.authority.as_bytes());
     let named = if headers.contains_key(CONNECTION) { named_by_connection(headers) } else { Vec::new() };
     for (name, value) in headers {
         if !KEPT_FROM_SERVERS.have(name.as_str()) && !named.contains(name) {
@@ -77,10 +83,10 @@ pub fn toward_server(
         }
     }
     let mut ours = |name, value: &HeaderValue| field(out, name, value.as_bytes());
-    ours("x-forwarded-for", forwarded_for);
-    ours("x-forwarded-proto", &entrance.proto);
-    ours("x-forwarded-host", &entrance.host);
-    if let Some(identity) = identity {
+    ours("x-forwarded-for", told.forwarded_for);
+    ours("x-forwarded-proto", &told.entrance.proto);
+    ours("x-forwarded-host", &told.entrance.host);
+    if let Some(identity) = told.identity {
         ours("x-forwarded-user", &identity.user);
         ours("x-forwarded-groups", &identity.groups);
         if let Some(email) = &identity.email {

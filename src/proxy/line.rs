@@ -113,11 +113,12 @@ impl Line {
                 match read_answer(&bytes[passed..], method)? {
                     Read::Interim(length) => passed += length,
                     Read::Whole(answer, length) => {
-                        let (mut content, bytes) = (answer.content, &bytes[passed + length..]);
-                        let (data, taken) = content.take(bytes)?;
+                        let rest = &bytes[passed + length..];
+                        self.content = answer.content;
+                        let (data, taken) = self.content.take(rest)?;
                         // Who speaks unasked could answer somebody else's request.
-                        self.persistent = answer.persistent && taken == bytes.len();
-                        (self.content, self.part) = (content, Vec::new());
+                        self.persistent = answer.persistent && taken == rest.len();
+                        self.part = Vec::new();
                         return Poll::Ready(Ok((answer, data)));
                     }
                     Read::Part => break,

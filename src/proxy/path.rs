@@ -30,23 +30,35 @@ fn is_encoded_well(segment: &str) -> bool {
 
 /// Whether there is nothing in a path to look at twice, as in nearly every one.
 fn is_plain(path: &[u8]) -> bool {
-    let mut before = 0;
+    let mut before = Sign::Other;
     path.iter().all(|byte| {
-        let is_empty_segment = (before, *byte) == (b'/', b'/');
-        before = *byte;
-        PLAIN[usize::from(*byte)] && !is_empty_segment
+        let sign = SIGNS[usize::from(*byte)];
+        let is_empty_segment = (before, sign) == (Sign::Slash, Sign::Slash);
+        before = sign;
+        sign != Sign::Special && !is_empty_segment
     })
 }
 
-/// The bytes that mean themselves in a path.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        plain[byte as usize] = byte.is_ascii_graphic() && !matches!(byte, b'%' | b'.' | b'\\');
+/// What a byte of a path can be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Slash,
+    /// It may mean something else than itself.
+    Special,
+    Other,
+}
+
+const SIGNS: [Sign; 256] = {
+    let mut signs = [Sign::Special; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        let is_plain = byte.is_ascii_graphic() && !matches!(byte, b'%' | b'.' | b'\\');
+        if is_plain {
+            signs[byte as usize] = if byte == b'/' { Sign::Slash } else { Sign::Other };
+        }
         byte += 1;
     }
-    plain
+    signs
 };
 
 /// The request target at the server: its own path, one slash, the rest, the query. The bare route maps to the

@@ -2,6 +2,7 @@
 
 use super::body::Body;
 use super::events::Events;
+use super::headers::Told;
 use super::http1::Answer;
 use super::location::Asked;
 use super::pool::{Lent, Pool};
@@ -113,8 +114,9 @@ impl Request<'_> {
         for part in [head.method.as_str(), " ", &self.path, " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
-        let way = (forwarded_for, &self.proxy.entrance);
-        headers::toward_server(&head.headers, route, identity.as_deref(), way, &mut out);
+        let entrance = &self.proxy.entrance;
+        let told = Told { route, identity: identity.as_deref(), forwarded_for, entrance };
+        headers::toward_server(&head.headers, &told, &mut out);
         let has_meaning = [Method::POST, Method::PUT, Method::PATCH].contains(&head.method);
         match self.framing {
             Framing::Nothing if has_meaning => out.extend_from_slice(b"content-length: 0\r\n"),
@@ -147,7 +149,7 @@ impl Request<'_> {
             let to = asked().rewritten(to).ok_or(Failed::BadAnswer)?;
             headers.insert(LOCATION, to);
         } else if is_open_event_stream(&headers) {
-            events = Some(Events::new(self.proxy.keep_alive, asked()));
+            events = Some(Box::new(Events::new(self.proxy.keep_alive, asked())));
         }
         let mut response = Response::new(Body::streamed(first, (lent, self.upload), lease, events));
         *response.status_mut() = status;

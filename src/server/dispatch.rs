@@ -80,13 +80,20 @@ impl<F: Filters> Dispatch<F> {
             let message = "this Host is not this gateway's: connect by its own URL";
             return access::error(StatusCode::FORBIDDEN, message).map(Body::full);
         }
-        let decision = exchange::decide(self.filters.clone(), head).await;
-        match decision.unwrap_or_else(|| broken("a filter answered without a decision")) {
-            Decision::Answer(response) => response.map(Body::full),
-            Decision::Forward(Admitted { forward, origin }) => {
-                access::with_cors(self.proxy.forward(forward, body).await, origin.as_ref())
+        let decided = exchange::decide(self.filters.clone(), head).await;
+        let mut decision = decided.unwrap_or_else(|| broken("a filter answered without a decision"));
+        loop {
+            decision = match decision {
+                Decision::Answer(response) => return response.map(Body::full),
+                Decision::Forward(Admitted { forward, origin }) => {
+                    return access::with_cors(self.proxy.forward(forward, body).await, origin.as_ref());
+                }
+                // In a box: it is large, and seldom.
+                Decision::Inspect(inspect) => {
+                    return Box::pin(self.inspect(inspect, body)).await.map(Body::full);
+                }
+                Decision::Later(later) => later.await,
             }
-            Decision::Inspect(inspect) => self.inspect(inspect, body).await.map(Body::full),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::gateway::Gateway;
 use crate::limits::Kind;
 use crate::reply::{self, open_to_scripts, set};
 use bytes::Bytes;
+use gateway_routes::Found;
 use http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE};
 use http::{Response, StatusCode};
 use std::convert::Infallible;
@@ -40,11 +41,13 @@ fn mcp_servers(
     gateway: &Arc<Gateway>,
 ) -> impl Filter<Extract = (Decision,), Error = Rejection> + Clone + use<> {
     let (table, gateway) = (gateway.site.table, Arc::clone(gateway));
-    // The future in a box, rather than the filter: combinators move it on several times.
+    let below_route = move |path: FullPath| {
+        let found = table.find(path.as_str()).ok_or_else(warp::reject::not_found);
+        ready(found.and_then(|found| Ok((taken_head()?, found))))
+    };
     warp::path::full()
-        .and_then(move |path: FullPath| ready(table.find(path.as_str()).ok_or_else(warp::reject::not_found)))
-        .and(boxed_head())
-        .then(move |found, head| Box::pin(mcp::any(Arc::clone(&gateway), head, found)))
+        .and_then(below_route)
+        .map(move |(head, found): (Box<Head>, Found)| mcp::any(&gateway, head, found))
 }
 
 fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
@@ -149,11 +152,11 @@ fn reading() -> impl Filter<Extract = (), Error = Rejection> + Copy {
 }
 
 fn head() -> impl Filter<Extract = (Head,), Error = Rejection> + Clone {
-    boxed_head().map(|head: Box<Head>| *head)
+    warp::any().and_then(|| ready(taken_head().map(|head| *head)))
 }
 
-fn boxed_head() -> impl Filter<Extract = (Box<Head>,), Error = Rejection> + Copy {
-    warp::any().and_then(|| ready(exchange::take_head().ok_or_else(warp::reject::reject)))
+fn taken_head() -> Result<Box<Head>, Rejection> {
+    exchange::take_head().ok_or_else(warp::reject::reject)
 }
 
 fn with<T, F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn(Head) -> T + Clone + use<T, F>

@@ -71,7 +71,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
         let mut joined = ReadBuf::uninit(&mut bytes);
         let stream = Pin::new(&mut self.stream);
         let polled = if data.iter().map(|slice| slice.len()).sum::<usize>() <= JOINED {
-            data.iter().for_each(|slice| joined.put_slice(slice));
+            for slice in data {
+                joined.put_slice(slice);
+            }
             stream.poll_write(context, joined.filled())
         } else {
             stream.poll_write_vectored(context, data)

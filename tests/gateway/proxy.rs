@@ -1,5 +1,6 @@
 //! What goes to an MCP server and what comes back.
 
+mod answers;
 mod connections;
 mod streams;
 
@@ -34,6 +35,16 @@ impl Signed {
     fn request(&self, path: &str) -> reqwest::RequestBuilder {
         http().get(self.world.url(path)).bearer_auth(&self.token)
     }
+
+    fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        http().post(self.world.url(path)).bearer_auth(&self.token)
+    }
+}
+
+/// Routes `/mcp/raw/` to that server.
+fn to(server: &str) -> impl FnOnce(SiteOf) -> SiteOf {
+    let target = format!("http://{server}");
+    move |site| site.route("/mcp/raw/", &target, |route| route)
 }
 
 #[tokio::test]

@@ -149,9 +149,9 @@ mod tests {
         read_answer(head.as_bytes(), &Method::POST)
     }
 
-    fn whole(head: &'static str) -> Box<Answer> {
+    fn whole(head: &'static str) -> Answer {
         match read(head) {
-            Ok(Read::Whole(answer, length)) if length == head.len() => answer,
+            Ok(Read::Whole(answer, length)) if length == head.len() => *answer,
             other => panic!("{head:?}: {other:?}"),
         }
     }

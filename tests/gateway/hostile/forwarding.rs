@@ -3,7 +3,7 @@
 use super::{Target, text};
 use gateway::cookies::{Cookie, Kind};
 use gateway::decision::address_of;
-use gateway::proxy::{self, Boundary, Entrance, is_normal, rewritten, target, toward_server};
+use gateway::proxy::{self, Boundary, Entrance, Told, is_normal, rewritten, target, toward_server};
 use gateway::routes::SITE;
 use gateway_routes::{Network, Route};
 use http::header::COOKIE;
@@ -87,8 +87,9 @@ fn headers(input: &[u8]) {
         }
     }
     let mut written = Vec::new();
-    let way = (&proxy::address_value(PROXY), &Entrance::new(BASE_URL));
-    toward_server(&headers, &route(), None, way, &mut written);
+    let (forwarded_for, entrance) = (&proxy::address_value(PROXY), &Entrance::new(BASE_URL));
+    let told = Told { route: &route(), identity: None, forwarded_for, entrance };
+    toward_server(&headers, &told, &mut written);
     let seen = fields(&written);
     let ours = ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
     for (name, _) in seen.iter().filter(|(name, _)| !ours.contains(name)) {

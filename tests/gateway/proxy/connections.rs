@@ -1,6 +1,6 @@
 //! Connections on both sides: what neither a client nor a server can do to the others.
 
-use super::{SOON, Signed};
+use super::{SOON, Signed, to};
 use crate::harness::{SiteOf, http};
 use gateway_routes::Route;
 use std::time::Duration;
@@ -43,12 +43,6 @@ async fn answer_heads(mut stream: TcpStream, answer: &str, closes: bool) {
             }
         }
     }
-}
-
-/// Routes `/mcp/raw/` to that server.
-fn to(server: &str) -> impl FnOnce(SiteOf) -> SiteOf {
-    let target = format!("http://{server}");
-    move |site| site.route("/mcp/raw/", &target, |route| route)
 }
 
 fn patient_for_100_ms(route: Route) -> Route {
