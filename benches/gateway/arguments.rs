@@ -52,7 +52,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 4000)]
     pub(crate) streams: usize,
     /// For how long, in seconds.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 300)]
     pub(crate) idle: u64,
     /// Only scenarios whose name contains this.
     #[arg(long)]

@@ -8,9 +8,12 @@
 //! | `/check` | 200 without a body: the checker of nginx's `auth_request` |
 //! | `/events/1000` | so many server-sent events, a write each |
 //! | `/ticks/1000` | an event every so many milliseconds, which says when it was sent |
+//! | `/silent` | an event stream without events, until the candidate closes it |
 
+mod silent;
 mod ticks;
 
+pub(crate) use silent::closed;
 pub(crate) use ticks::Tick;
 
 use crate::Outcome;
@@ -100,6 +103,10 @@ impl Backend {
         if let Some(every) = path.strip_prefix("/ticks/").and_then(|every| every.parse().ok()) {
             stream.write_all(EVENT_HEAD.as_bytes()).await?;
             return ticks::send(stream, Duration::from_millis(every)).await;
+        }
+        if path == "/silent" {
+            stream.write_all(EVENT_HEAD.as_bytes()).await?;
+            return silent::wait(stream).await;
         }
         stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await
     }

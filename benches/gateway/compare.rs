@@ -111,6 +111,9 @@ impl Servers {
         if asked("stream latency") {
             results.push_str(&streams::latency(self, options.turns().0.min(3)).await?);
         }
+        if asked("cancellation") {
+            results.push_str(&streams::cancellation(self).await?);
+        }
         if asked("idle streams") {
             let rest = Duration::from_secs(options.idle);
             results.push_str(&streams::idle(self, options.streams, rest).await?);

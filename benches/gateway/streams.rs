@@ -21,6 +21,8 @@ const OFTEN: Duration = Duration::from_secs(1);
 /// How many streams, and for how long, when it is about latency.
 const LIVELY: usize = 1000;
 const LIVELY_FOR: Duration = Duration::from_secs(15);
+/// How many clients leave.
+const CANCELLED: usize = 1000;
 
 /// Who carries the streams; nobody is the backend itself.
 struct Carrier<'a> {
@@ -74,6 +76,33 @@ pub(crate) async fn latency(servers: &Servers, rounds: usize) -> Outcome<String>
     Ok(table)
 }
 
+/// How long a server goes on working for a client that has left, one stream after the other.
+pub(crate) async fn cancellation(servers: &Servers) -> Outcome<String> {
+    let mut table =
+        "\n### A client leaves a silent stream: until its server knows\n\n| | p50 µs | p99 µs | most µs |\n|---|--:|--:|--:|\n"
+            .to_owned();
+    for carrier in carriers(servers) {
+        let request = carrier.request("silent", &servers.quiet.token);
+        let mut late = Vec::new();
+        for _ in 0..CANCELLED {
+            let mut client = TcpStream::connect(&carrier.address).await?;
+            client.write_all(request.as_bytes()).await?;
+            if client.read(&mut [0; 4096]).await? == 0 {
+                return Err(format!("{} closed a silent stream", carrier.name).into());
+            }
+            let left = Instant::now();
+            drop(client);
+            let closed = tokio::time::timeout(OFTEN, backend::closed()).await;
+            let closed = closed.map_err(|_| format!("{} keeps what its client has left", carrier.name))?;
+            late.push((closed - left).as_secs_f64() * 1e6);
+        }
+        let [p50, p99, most] = [50, 99, 100].map(|of| percentile(&mut late, of));
+        writeln!(table, "| {} | {p50:.0} | {p99:.0} | {most:.0} |", carrier.name)?;
+    }
+    say(&table);
+    Ok(table)
+}
+
 fn carriers(servers: &Servers) -> [Carrier<'_>; 3] {
     [
         Carrier {
@@ -97,6 +126,15 @@ fn carriers(servers: &Servers) -> [Carrier<'_>; 3] {
     ]
 }
 
+impl Carrier<'_> {
+    fn request(&self, what: &str, token: &str) -> String {
+        format!(
+            "GET {}/{what} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nAuthorization: Bearer {token}\r\n\r\n",
+            self.path, self.address
+        )
+    }
+}
+
 /// Clients that listen; all end when this is dropped.
 struct Streams {
     clients: JoinSet<Outcome<()>>,
@@ -108,12 +146,7 @@ impl Streams {
     /// Opens so many, one after the other, with an event every so often; returns when all have their first event.
     async fn open(carrier: &Carrier<'_>, token: &str, (count, every): (usize, Duration)) -> Outcome<Self> {
         let mut streams = Self { clients: JoinSet::new(), late: Rc::default() };
-        let request = format!(
-            "GET {}/ticks/{} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nAuthorization: Bearer {token}\r\n\r\n",
-            carrier.path,
-            every.as_millis(),
-            carrier.address
-        );
+        let request = carrier.request(&format!("ticks/{}", every.as_millis()), token);
         for _ in 0..count {
             let mut client = Listener::connect(&carrier.address, &request).await?;
             client.next().await?;
