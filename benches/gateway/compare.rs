@@ -9,7 +9,7 @@ use crate::report::{self, Comparison};
 use crate::scenarios::{self, Candidate, Scenario};
 use crate::{Outcome, backend, flows, minted, say, site, streams};
 use gateway_standins::okta::{Okta, OktaOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::LocalSet;
 
@@ -43,39 +43,55 @@ pub(crate) struct SignedIn {
     pub(crate) token: String,
 }
 
-/// Compares, prints, and writes the report unless it was quick.
-pub(crate) async fn run(options: Options) -> Outcome<()> {
-    LocalSet::new().run_until(compare(&options)).await
+/// What is measured, as it is shipped.
+pub(crate) struct Binaries {
+    one: PathBuf,
+    thousand: Option<PathBuf>,
 }
 
-async fn compare(options: &Options) -> Outcome<()> {
-    let asked = |scenario: &&Scenario| {
+impl Binaries {
+    /// Builds what the scenarios need.
+    pub(crate) fn build(options: &Options) -> Outcome<Self> {
+        let mut asked = asked(options);
+        let thousand = asked.any(|scenario| scenario.candidates.contains(&Candidate::ThousandRoutes));
+        let build = !options.no_build;
+        let one = site::one_route(build)?;
+        Ok(Self { one, thousand: thousand.then(|| site::thousand_routes(build)).transpose()? })
+    }
+}
+
+fn asked(options: &Options) -> impl Iterator<Item = &'static Scenario> {
+    scenarios::ALL.iter().filter(|scenario| {
         let named = options.only.as_ref().is_none_or(|part| scenario.name.contains(part));
         named && (scenario.quick || !options.quick)
-    };
-    let scenarios: Vec<&Scenario> = scenarios::ALL.iter().filter(asked).collect();
-    let thousand = scenarios.iter().any(|scenario| scenario.candidates.contains(&Candidate::ThousandRoutes));
+    })
+}
+
+/// Compares, prints, and writes the report unless it was quick.
+pub(crate) async fn run(options: Options, binaries: Binaries) -> Outcome<()> {
+    LocalSet::new().run_until(compare(&options, &binaries)).await
+}
+
+async fn compare(options: &Options, binaries: &Binaries) -> Outcome<()> {
     backend::start().await?;
-    let binary = site::one_route(!options.no_build)?;
-    let servers = Servers::start(&binary, thousand, !options.no_build).await?;
+    let servers = Servers::start(binaries).await?;
     let mut results = String::new();
-    for scenario in scenarios {
+    for scenario in asked(options) {
         let comparison = servers.compare(scenario, options).await?.to_string();
         say(&comparison);
         results.push_str(&comparison);
     }
-    results.push_str(&servers.beyond_requests(&binary, options).await?);
+    results.push_str(&servers.beyond_requests(&binaries.one, options).await?);
     if options.quick || options.only.is_some() { Ok(()) } else { report::write(options, &results) }
 }
 
 impl Servers {
-    async fn start(one: &Path, thousand: bool, build: bool) -> Outcome<Self> {
-        let thousand = if thousand { Some(site::thousand_routes(build)?) } else { None };
+    async fn start(binaries: &Binaries) -> Outcome<Self> {
         let okta = Okta::start(OktaOptions::default()).await?;
-        let quiet = SignedIn::start(one, "warn", &okta).await?;
-        let audited = SignedIn::start(one, "info", &okta).await?;
-        let thousand = match thousand {
-            Some(binary) => Some(SignedIn::start(&binary, "warn", &okta).await?),
+        let quiet = SignedIn::start(&binaries.one, "warn", &okta).await?;
+        let audited = SignedIn::start(&binaries.one, "info", &okta).await?;
+        let thousand = match &binaries.thousand {
+            Some(binary) => Some(SignedIn::start(binary, "warn", &okta).await?),
             None => None,
         };
         Ok(Self { quiet, audited, thousand, nginx: nginx::Running::start().await?, okta })

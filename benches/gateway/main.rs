@@ -23,6 +23,7 @@ mod streams;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
+use compare::Binaries;
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -35,7 +36,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command() {
-        Command::Compare(options) => run(compare::run(options)),
+        // Built first, on all cores.
+        Command::Compare(options) => {
+            Binaries::build(&options).and_then(|binaries| run(compare::run(options, binaries)))
+        }
         Command::Instructions(options) => run(instructions::run(options)),
         Command::Serve { routes } => serve::run(routes),
     };

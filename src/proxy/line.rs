@@ -7,7 +7,7 @@ use super::outgoing::Outgoing;
 use super::stream::Stream;
 use super::upload::{Piece, Upload};
 use super::{Broken, Failed};
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::Method;
 use std::io;
 use std::pin::{Pin, pin};
@@ -25,13 +25,15 @@ const READ: usize = 64 * 1024;
 /// What all connections of a thread read and write through.
 pub(super) struct Scratch {
     read: Box<[u8]>,
+    /// For what is not copied; given away piece by piece.
+    large: BytesMut,
     /// For the head of the next request.
     pub(super) write: Vec<u8>,
 }
 
 impl Scratch {
     pub(super) fn new() -> Self {
-        Self { read: vec![0; READ].into(), write: Vec::new() }
+        Self { read: vec![0; READ].into(), large: BytesMut::new(), write: Vec::new() }
     }
 }
 
@@ -109,7 +111,9 @@ impl Line {
             }
             let bytes = if goes_on { &self.part } else { read };
             let mut passed = 0;
-            loop {
+            // A server that sends byte by byte is not to cost us a look at all of them for each.
+            let mut may_be_whole = read.contains(&b'\n');
+            while may_be_whole {
                 match read_answer(&bytes[passed..], method)? {
                     Read::Interim(length) => passed += length,
                     Read::Whole(answer, length) => {
@@ -121,7 +125,7 @@ impl Line {
                         self.part = Vec::new();
                         return Poll::Ready(Ok((answer, data)));
                     }
-                    Read::Part => break,
+                    Read::Part => may_be_whole = false,
                 }
             }
             if bytes.len() > LARGEST_HEAD {
@@ -141,7 +145,9 @@ impl Line {
     ) -> Poll<Option<Result<Bytes, Broken>>> {
         while !self.content.is_at_end() {
             let data = match self.content {
-                Content::Length(left) if left >= FIRST_READ as u64 => ready!(self.poll_large(left, context)),
+                Content::Length(left) if left >= FIRST_READ as u64 => {
+                    ready!(self.poll_large(left, context, scratch))
+                }
                 _ => ready!(self.poll_small(context, scratch)),
             };
             if !matches!(&data, Ok(data) if data.is_empty()) {
@@ -168,13 +174,21 @@ impl Line {
     }
 
     /// Read to where it stays, since a copy would cost more than a buffer.
-    fn poll_large(&mut self, left: u64, context: &mut Context<'_>) -> Poll<Result<Bytes, Broken>> {
-        let mut data = BytesMut::with_capacity(usize::try_from(left).unwrap_or(READ).min(READ));
-        if ready!(pin!(self.stream.read_buf(&mut data)).poll(context))? == 0 {
+    fn poll_large(
+        &mut self,
+        left: u64,
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<Result<Bytes, Broken>> {
+        let most = usize::try_from(left).unwrap_or(READ).min(READ);
+        scratch.large.reserve(most);
+        let mut buffer = (&mut scratch.large).limit(most);
+        if ready!(pin!(self.stream.read_buf(&mut buffer)).poll(context))? == 0 {
             self.content.close()?;
         }
+        let data = scratch.large.split().freeze();
         self.content.pass(data.len());
-        Poll::Ready(Ok(data.freeze()))
+        Poll::Ready(Ok(data))
     }
 
     fn poll_read<'a>(
@@ -202,7 +216,7 @@ impl Line {
 
     /// Whether it can take another request, once all of the last one's body was sent.
     pub(super) fn is_free(&self) -> bool {
-        self.persistent && self.content.is_at_end() && self.outgoing.is_empty()
+        self.persistent && self.content.is_at_end() && self.outgoing.is_done()
     }
 
     /// Whether it can still take a request after a rest: the server may have closed it.

@@ -58,7 +58,12 @@ impl Outgoing {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether all was written, and more could be.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_empty() && !self.is_closed
+    }
+
+    fn is_empty(&self) -> bool {
         self.at == self.front.len() && self.data.is_empty() && self.end.is_empty()
     }
 
