@@ -82,7 +82,7 @@ http {{
   client_body_temp_path body; proxy_temp_path proxied; fastcgi_temp_path unused; uwsgi_temp_path unused;
   scgi_temp_path unused;
   upstream backend {{ server 127.0.0.1:{port}; keepalive 512; keepalive_requests 1000000000; }}
-  proxy_http_version 1.1; proxy_set_header Connection \"\";
+  proxy_read_timeout 1h; proxy_http_version 1.1; proxy_set_header Connection \"\";
 {servers}}}
 "
     )

@@ -18,11 +18,11 @@ pub struct AccessToken {
     /// The user, by Okta's `sub`.
     pub subject: String,
     /// The resource that it is for.
-    pub audience: String,
+    pub audience: Arc<str>,
     /// The client that it was issued to.
     pub client_id: String,
     /// The granted scopes.
-    pub scopes: Vec<String>,
+    pub scopes: Arc<[String]>,
     /// The grant that it was made from.
     pub grant: [u8; 16],
     /// When it ends.
@@ -47,7 +47,7 @@ impl Credentials {
         let claims = json!({
             "iss": &*self.issuer,
             "sub": token.subject,
-            "aud": token.audience,
+            "aud": &*token.audience,
             "client_id": token.client_id,
             "scope": token.scopes.join(" "),
             "iat": now.seconds(),
@@ -85,7 +85,7 @@ impl Credentials {
     fn verify(&self, token: &str, digest: [u8; 32], audience: &str) -> Result<Arc<AccessToken>, Rejected> {
         let now = self.clock.now();
         if let Some(known) = self.verified.get(&digest, now) {
-            return if known.audience == audience { Ok(known) } else { Err(ELSEWHERE) };
+            return if *known.audience == *audience { Ok(known) } else { Err(ELSEWHERE) };
         }
         let token = Arc::new(self.verify_at_first_sight(token, audience)?);
         self.verified.keep(digest, &token, now);
@@ -101,9 +101,9 @@ impl Credentials {
         let text = |name| claims.str(name).map(str::to_owned).ok_or(Rejected("a claim is missing"));
         Ok(AccessToken {
             subject: text("sub")?,
-            audience: audience.to_owned(),
+            audience: self.verified.shared_audience(audience),
             client_id: text("client_id")?,
-            scopes: text("scope")?.split(' ').map(str::to_owned).collect(),
+            scopes: self.verified.shared_scopes(text("scope")?.split(' ').map(str::to_owned).collect()),
             grant: grant(&claims).ok_or(Rejected("a claim is missing"))?,
             expires_at: claims.timestamp("exp").ok_or(Rejected("a claim is missing"))?,
         })
@@ -155,7 +155,7 @@ mod tests {
             subject: "00u1".into(),
             audience: DICE.into(),
             client_id: "client".into(),
-            scopes: vec!["mcp:dice".into()],
+            scopes: ["mcp:dice".to_owned()].into(),
             grant: [7; 16],
             expires_at: clock.now().after(ttl),
         });

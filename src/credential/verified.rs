@@ -15,10 +15,17 @@ const SHARDS: usize = 16;
 /// The bound of a shard: 131 072 tokens in all, of less than 1 KiB each.
 const MOST: usize = 8192;
 
+/// The bound of what tokens have in common: more than most sites have routes.
+const MOST_SHARED: usize = 256;
+
 type Shard = HashMap<[u8; 32], Arc<AccessToken>, RandomState>;
 
 #[derive(Default)]
-pub(super) struct VerifiedTokens([Mutex<Shard>; SHARDS]);
+pub(super) struct VerifiedTokens {
+    shards: [Mutex<Shard>; SHARDS],
+    audiences: Mutex<Vec<Arc<str>>>,
+    scopes: Mutex<Vec<Arc<[String]>>>,
+}
 
 impl VerifiedTokens {
     /// The token of this digest, if it was kept and has not expired.
@@ -43,9 +50,34 @@ impl VerifiedTokens {
         shard.insert(digest, Arc::clone(token));
     }
 
-    fn shard(&self, digest: &[u8; 32]) -> MutexGuard<'_, Shard> {
-        self.0[usize::from(digest[0]) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    /// An audience as other tokens have it: with very many tokens each look at memory counts, and this one is near.
+    pub(super) fn shared_audience(&self, audience: &str) -> Arc<str> {
+        shared(&self.audiences, audience.into())
     }
+
+    /// Scopes as other tokens have them.
+    pub(super) fn shared_scopes(&self, scopes: Vec<String>) -> Arc<[String]> {
+        shared(&self.scopes, scopes.into())
+    }
+
+    fn shard(&self, digest: &[u8; 32]) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[usize::from(digest[0]) % SHARDS])
+    }
+}
+
+fn shared<T: ?Sized + PartialEq>(kept: &Mutex<Vec<Arc<T>>>, new: Arc<T>) -> Arc<T> {
+    let mut kept = lock(kept);
+    if let Some(same) = kept.iter().find(|kept| **kept == new) {
+        return Arc::clone(same);
+    }
+    if kept.len() < MOST_SHARED {
+        kept.push(Arc::clone(&new));
+    }
+    new
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -59,7 +91,7 @@ mod tests {
             subject: "00u1".into(),
             audience: "https://mcp.example.com/mcp/dice".into(),
             client_id: "client".into(),
-            scopes: vec!["mcp:dice".into()],
+            scopes: ["mcp:dice".to_owned()].into(),
             grant: [7; 16],
             expires_at: EXPIRY,
         })
@@ -72,6 +104,18 @@ mod tests {
         assert!(kept.get(&[1; 32], Timestamp::from_millis(599_999)).is_some());
         assert!(kept.get(&[1; 32], EXPIRY).is_none());
         assert!(kept.get(&[2; 32], Timestamp::from_seconds(0)).is_none());
+    }
+
+    #[test]
+    fn what_tokens_have_in_common_is_kept_once_and_bounded() {
+        let kept = VerifiedTokens::default();
+        let first = kept.shared_audience("https://mcp.example.com/mcp/dice");
+        assert!(Arc::ptr_eq(&first, &kept.shared_audience("https://mcp.example.com/mcp/dice")));
+        for number in 0..2 * MOST_SHARED {
+            let scopes = kept.shared_scopes(vec![number.to_string()]);
+            assert_eq!(*scopes, [number.to_string()]);
+        }
+        assert_eq!(lock(&kept.scopes).len(), MOST_SHARED);
     }
 
     #[test]

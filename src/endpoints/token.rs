@@ -214,9 +214,9 @@ fn access_token(
     let route = route_of(gateway, Some(&grant.route))?;
     let token = AccessToken {
         subject: grant.subject.user().sub.clone(),
-        audience: resource::identifier(gateway.base_url.as_str(), route),
+        audience: resource::identifier(gateway.base_url.as_str(), route).into(),
         client_id: grant.client_id.clone(),
-        scopes: scopes.to_vec(),
+        scopes: scopes.into(),
         grant: id,
         expires_at: gateway.clock.now().after(gateway.credentials.access_ttl()),
     };
