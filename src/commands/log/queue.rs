@@ -120,14 +120,19 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    /// Takes nothing before it is told to.
-    struct Stuck(Receiver<()>, Sender<Vec<u8>>);
+    /// Says that it has something in its hands, and takes nothing before it is told to.
+    struct Stuck {
+        begun: Sender<()>,
+        let_go: Receiver<()>,
+        taken: Sender<Vec<u8>>,
+    }
 
     impl Write for Stuck {
         fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-            // The test has let everything go when the other end is gone.
-            let _ = self.0.recv();
-            self.1.send(lines.to_vec()).map_err(io::Error::other)?;
+            // The test listens to the first one alone, and has let everything go when its end is gone.
+            let _ = self.begun.send(());
+            let _ = self.let_go.recv();
+            self.taken.send(lines.to_vec()).map_err(io::Error::other)?;
             Ok(lines.len())
         }
 
@@ -138,22 +143,19 @@ mod tests {
 
     #[test]
     fn a_stuck_reader_costs_lines_which_are_counted_and_no_time() {
-        let (let_go, stuck) = channel();
-        let (written, lines) = channel();
-        let mut log = Queue::to(Stuck(stuck, written)).unwrap();
+        let ((begun, has_begun), (stuck, let_go), (taken, lines)) = (channel(), channel(), channel());
+        let mut log = Queue::to(Stuck { begun, let_go, taken }).unwrap();
         let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
-        let sent = 3 * LONGEST / line.len();
-        for _ in 0..sent {
+        log.write_all(&line).unwrap();
+        has_begun.recv().unwrap();
+        let room = LONGEST / line.len();
+        for _ in 0..3 * room {
             log.write_all(&line).unwrap();
         }
-        let dropped = usize::try_from(log.waiting().dropped).unwrap();
-        let room = LONGEST / line.len();
-        assert!(
-            (sent - 2 * room..=sent - room).contains(&dropped),
-            "what waits, and what is in the writer's hands"
-        );
-        drop(let_go);
+        assert_eq!(log.waiting().dropped, 2 * room as u64, "all but what waits");
+        drop(stuck);
         log.finish();
-        assert_eq!(lines.try_iter().map(|lines| lines.len()).sum::<usize>(), (sent - dropped) * line.len());
+        let written: usize = lines.try_iter().map(|lines| lines.len()).sum();
+        assert_eq!(written, (1 + room) * line.len(), "what waits, and what was in the writer's hands");
     }
 }
