@@ -21,7 +21,7 @@ check: ## Formatting, and clippy's warnings as errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 
-bench: ## Measure beside nginx, and write docs/benchmarks.md (half an hour; a quiet machine)
+bench: ## Measure beside nginx, and write docs/benchmarks.md (forty minutes; a quiet machine)
 	tests/setup.sh bench
 	cargo bench --locked --bench gateway -- $(ARGS)
 
