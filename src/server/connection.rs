@@ -13,6 +13,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -48,7 +49,13 @@ where
     B: Body<Error: Into<Failure>> + 'static,
     B::Data: Send,
 {
-    let is_http_2 = begins_with_http_2(&stream).await?;
+    let is_http_2 = tokio::select! {
+        begins = begins_with_http_2(&stream) => begins?,
+        // Nothing was asked for: there is no answer to wait for.
+        () = poll_fn(|context| if activity.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending }) => {
+            return Ok(());
+        }
+    };
     let stream = TokioIo::new(Unstalled::new(stream, STALL));
     // In boxes, since a task would hold both, and be as large as HTTP/2 needs.
     if is_http_2 {

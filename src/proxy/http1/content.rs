@@ -55,7 +55,7 @@ impl Content {
     }
 
     /// So many bytes of a known length were read elsewhere.
-    pub(in super::super) fn pass(&mut self, bytes: usize) {
+    pub(in crate::proxy) fn pass(&mut self, bytes: usize) {
         if let Self::Length(left) = self {
             *left = left.saturating_sub(bytes as u64);
         }

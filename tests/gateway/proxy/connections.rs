@@ -157,3 +157,20 @@ async fn http_2_carries_bodies_and_event_streams_both_ways() {
     drop(stream);
     assert!(signed.world.backend.wait_aborted(1).await);
 }
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_was_asked_for_holds_no_drain_up() {
+    let mut signed = Signed::in_to(|site| site).await;
+    let address = signed.world.base_url.trim_start_matches("http://").to_owned();
+    let mut silent = TcpStream::connect(&address).await.unwrap();
+    let mut begun = TcpStream::connect(&address).await.unwrap();
+    begun.write_all(b"PR").await.unwrap();
+    // Both were accepted by the time that a later one is answered.
+    assert_eq!(signed.get("/healthz").await.status(), 200);
+    timeout(SOON, signed.world.down()).await.unwrap();
+    let sooner_than_given_up = Duration::from_secs(5);
+    for stream in [&mut silent, &mut begun] {
+        let read = timeout(sooner_than_given_up, stream.read(&mut [0; 1])).await.unwrap();
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    }
+}
