@@ -83,6 +83,10 @@ impl Line {
             if self.outgoing.poll_write(&mut self.stream, context, &mut scratch.write).is_pending() {
                 return Ok(());
             }
+            // Another connection may still get all of it: then no more of the body must be gone.
+            if self.outgoing.is_refused() {
+                return Ok(());
+            }
             let Some(sending) = upload else { return Ok(()) };
             let Poll::Ready(piece) = sending.poll_piece(context) else { return Ok(()) };
             let piece = piece?;

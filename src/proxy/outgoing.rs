@@ -63,6 +63,11 @@ impl Outgoing {
         self.is_empty() && !self.is_closed
     }
 
+    /// Whether the connection took nothing of the request and will not.
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_closed && !self.has_begun
+    }
+
     fn is_empty(&self) -> bool {
         self.at == self.front.len() && self.data.is_empty() && self.end.is_empty()
     }
@@ -113,5 +118,66 @@ impl Outgoing {
         let of_data = (written - of_front).min(self.data.len());
         self.data.advance(of_data);
         self.end = &self.end[written - of_front - of_data..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    fn piece(data: &'static [u8], is_chunk: bool, is_last: bool) -> Piece {
+        Piece { data: Bytes::from_static(data), is_chunk, is_last }
+    }
+
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Stream::Plain(near), listener.accept().await.unwrap().0)
+    }
+
+    async fn write(outgoing: &mut Outgoing, stream: &mut Stream) {
+        let mut spare = Vec::new();
+        poll_fn(|context| outgoing.poll_write(stream, context, &mut spare)).await;
+    }
+
+    #[tokio::test]
+    async fn pieces_go_out_in_their_framing_however_long_they_are() {
+        const LONG: [u8; 2 * SMALL] = [b'x'; 2 * SMALL];
+        let (mut near, mut far) = pair().await;
+        let mut outgoing = Outgoing::default();
+        outgoing.begin(b"head ".to_vec());
+        outgoing.put(piece(b"hello", true, false));
+        write(&mut outgoing, &mut near).await;
+        outgoing.put(piece(&LONG, true, false));
+        write(&mut outgoing, &mut near).await;
+        outgoing.put(piece(b"", true, true));
+        write(&mut outgoing, &mut near).await;
+        outgoing.begin(b" head ".to_vec());
+        outgoing.put(piece(&LONG, false, false));
+        write(&mut outgoing, &mut near).await;
+        assert!(outgoing.is_done());
+        drop(near);
+        let mut seen = Vec::new();
+        far.read_to_end(&mut seen).await.unwrap();
+        let long = str::from_utf8(&LONG).unwrap();
+        let expected = format!("head 5\r\nhello\r\n2000\r\n{long}\r\n0\r\n\r\n head {long}");
+        assert_eq!(str::from_utf8(&seen).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_server_has_reset_took_nothing() {
+        let (mut near, far) = pair().await;
+        far.set_zero_linger().unwrap();
+        drop(far);
+        while near.is_quiet() {
+            tokio::task::yield_now().await;
+        }
+        let mut outgoing = Outgoing::default();
+        outgoing.begin(b"head".to_vec());
+        write(&mut outgoing, &mut near).await;
+        assert!(outgoing.is_refused() && !outgoing.is_done());
     }
 }
