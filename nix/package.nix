@@ -3,6 +3,7 @@
   lib,
   rustPlatform,
   rustc,
+  stdenv,
   # The site's file, here or in another repository.
   site ? ../config.yaml,
   # The folders whose YAML files it may include. Those of a site elsewhere are below its own folder.
@@ -61,6 +62,9 @@ rustPlatform.buildRustPackage {
       lib.removePrefix "./" (lib.path.removePrefix root site)
     else
       "${elsewhere}/${baseNameOf site}";
+
+  # The largest page of the kernels that it runs on, which is fixed when jemalloc is built: 64 KiB on some for ARM.
+  env.JEMALLOC_SYS_WITH_LG_PAGE = if stdenv.hostPlatform.isAarch64 then "16" else "12";
 
   # The profile that ships. Its `strip` is left to Nix, so it is said again here.
   buildType = "dist";
