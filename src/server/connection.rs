@@ -50,6 +50,8 @@ where
     B::Data: Send,
 {
     let is_http_2 = tokio::select! {
+        // What has come by the time that we stop is still answered.
+        biased;
         begins = begins_with_http_2(&stream) => begins?,
         // Nothing was asked for: there is no answer to wait for.
         () = poll_fn(|context| if activity.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending }) => {

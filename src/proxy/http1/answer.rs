@@ -57,16 +57,16 @@ pub fn read_answer(bytes: &[u8], method: &Method) -> Result<Read, &'static str> 
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(Read::Interim(length));
     }
-    let (headers, framing) = collect(answer.headers, &bytes[..length])?;
+    let (headers, announced) = collect(answer.headers, &bytes[..length])?;
     let is_old = answer.version != Some(1);
-    let content = content(&framing, (status, method), is_old)?;
-    let persistent = !is_old && content != Content::UntilClose && !framing.closes;
+    let content = content(&announced, (status, method), is_old)?;
+    let persistent = !is_old && content != Content::UntilClose && !announced.closes;
     Ok(Read::Whole(Box::new(Answer { status, headers, content, persistent }), length))
 }
 
 /// What the header fields say of where the message ends.
 #[derive(Default)]
-struct Framing {
+struct Announced {
     length: Option<u64>,
     is_chunked: bool,
     /// Whether the connection ends with it.
@@ -74,9 +74,9 @@ struct Framing {
 }
 
 /// All values share one copy of the head.
-fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(HeaderMap, Framing), &'static str> {
+fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(HeaderMap, Announced), &'static str> {
     let mut headers = HeaderMap::with_capacity(fields.len() + OURS);
-    let mut framing = Framing::default();
+    let mut announced = Announced::default();
     let copy = Bytes::copy_from_slice(head);
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes());
@@ -85,13 +85,13 @@ fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(HeaderMap, F
         let end = (start + field.value.len()).min(head.len());
         let value = HeaderValue::from_maybe_shared(copy.slice(start..end));
         let (Ok(name), Ok(value)) = (name, value) else { return Err("its answer has an invalid field") };
-        framing.note(&name, field.value)?;
+        announced.note(&name, field.value)?;
         headers.append(name, value);
     }
-    Ok((headers, framing))
+    Ok((headers, announced))
 }
 
-impl Framing {
+impl Announced {
     fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), &'static str> {
         if name == CONTENT_LENGTH {
             let length = decimal(value).ok_or("its Content-Length is no number")?;
@@ -112,21 +112,21 @@ impl Framing {
 
 /// How the body ends (RFC 9112 §6.3).
 fn content(
-    framing: &Framing,
+    announced: &Announced,
     (status, method): (StatusCode, &Method),
     is_old: bool,
 ) -> Result<Content, &'static str> {
-    match (framing.is_chunked, framing.length) {
+    match (announced.is_chunked, announced.length) {
         (true, Some(_)) => return Err("its answer has Transfer-Encoding and Content-Length"),
         (true, None) if is_old => return Err("its HTTP/1.0 answer has Transfer-Encoding"),
         _ => {}
     }
     let is_bodiless =
         method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
-    Ok(match framing.length {
+    Ok(match announced.length {
         _ if is_bodiless => Content::Length(0),
         Some(length) => Content::Length(length),
-        None if framing.is_chunked => Content::Chunked(Chunks::START),
+        None if announced.is_chunked => Content::Chunked(Chunks::START),
         None => Content::UntilClose,
     })
 }

@@ -83,6 +83,26 @@ async fn what_a_server_says_unasked_answers_nobody() {
 }
 
 #[tokio::test]
+async fn what_a_server_says_on_an_idle_connection_answers_nobody() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let signed = Signed::in_to(to(&address)).await;
+    let answer_once = || async {
+        let (mut stream, _) = timeout(SOON, listener.accept()).await.unwrap().unwrap();
+        assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
+        stream.write_all(OK.as_bytes()).await.unwrap();
+        stream
+    };
+    let (mut stream, answer) = tokio::join!(answer_once(), signed.get("/mcp/raw/echo"));
+    assert_eq!(answer.text().await.unwrap(), "ok");
+    stream.write_all(OK.replace("ok", "no").as_bytes()).await.unwrap();
+    // The gateway hears of both: by the time that it answers this, it has been told of that.
+    assert_eq!(signed.get("/healthz").await.status(), 200);
+    let (_other, answer) = tokio::join!(answer_once(), signed.get("/mcp/raw/echo"));
+    assert_eq!(answer.text().await.unwrap(), "ok");
+}
+
+#[tokio::test]
 async fn a_body_that_ends_with_its_connection_arrives_and_one_that_is_cut_off_does_not_look_whole() {
     for (answers, body) in [
         (&["HTTP/1.1 200 OK\r\n\r\nall of it"], Some("all of it")),
