@@ -5,7 +5,7 @@
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Audit<'a> {
     /// What was asked for: `registration`, `authorization`, `consent`, `login`, `token`, `revocation`,
-    /// `metadata` (what a client publishes) or `call`.
+    /// `metadata` (what a client publishes), `call`, or `request` (one that no endpoint saw).
     pub event: &'static str,
     /// Whether it was refused; else it was allowed.
     pub refused: bool,

@@ -25,7 +25,7 @@ mod upstream;
 
 pub use body::{Body, Cut};
 pub use broken::Broken;
-pub use client_body::ClientBody;
+pub use client_body::{ClientBody, takes_content};
 pub use events::Boundary;
 pub use headers::{Entrance, Identity, Told, address_value, repeats_mcp_header, toward_server};
 pub use http1::{Answer, Content, Read, read_answer};

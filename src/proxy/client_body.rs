@@ -1,6 +1,7 @@
 //! The body that a client sends.
 
 use bytes::Bytes;
+use http::Method;
 use http::header::EXPECT;
 use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
@@ -15,6 +16,15 @@ use tokio::time::timeout;
 const LINGER: Duration = Duration::from_secs(10);
 /// How long a client may pause while it is.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long an HTTP/2 stream whose head did not end it may take to end without content.
+const END_WAIT: Duration = Duration::from_secs(10);
+
+/// Whether requests of this method may have content (RFC 9110 §9.3, RFC 5789). No content is defined for GET, HEAD,
+/// DELETE and OPTIONS, and nobody knows what is for other methods. A server that ignores such content reads it as its
+/// next request, in which the client writes the identity headers.
+pub fn takes_content(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(method)
+}
 
 /// A client's body. When it is dropped early, because the answer needs no more of it, its rest is read away for a
 /// while: closing on unread bytes resets the connection, and the client may lose the answer (RFC 9112 §9.6).
@@ -42,6 +52,29 @@ impl ClientBody {
             _ => Lingers::Yes,
         };
         Self { incoming: Some(incoming), lingers }
+    }
+
+    /// Whether the request has content. In HTTP/1 its head says so: `Transfer-Encoding`, or a `Content-Length` other
+    /// than 0. In HTTP/2 only a frame with data does, so that the first frames are waited for.
+    pub async fn has_content(&mut self) -> bool {
+        match self.size_hint().exact() {
+            Some(0) => false,
+            None if self.lingers == Lingers::Never => !self.ends_empty().await,
+            Some(_) | None => !self.is_end_stream(),
+        }
+    }
+
+    async fn ends_empty(&mut self) -> bool {
+        let ends = async {
+            while let Some(frame) = self.frame().await {
+                // Trailers are not passed on.
+                if !frame.is_ok_and(|frame| frame.data_ref().is_none_or(Bytes::is_empty)) {
+                    return false;
+                }
+            }
+            true
+        };
+        timeout(END_WAIT, ends).await.unwrap_or(false)
     }
 }
 

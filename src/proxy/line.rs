@@ -218,6 +218,16 @@ impl Line {
         self.part.is_empty() && (is_idempotent || !self.outgoing.has_begun)
     }
 
+    /// Whether all that was put into it is written.
+    pub(super) fn is_sent(&self) -> bool {
+        self.outgoing.is_done()
+    }
+
+    /// Closes the connection after this response.
+    pub(super) fn retire(&mut self) {
+        self.persistent = false;
+    }
+
     /// Whether it can take another request, once all of the last one's body was sent.
     pub(super) fn is_free(&self) -> bool {
         self.persistent && self.content.is_at_end() && self.outgoing.is_done()

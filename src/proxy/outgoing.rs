@@ -29,6 +29,8 @@ pub(super) struct Outgoing {
     pub(super) has_begun: bool,
     /// Whether it takes no more.
     is_closed: bool,
+    /// Whether all is written, also what TLS had kept back.
+    is_flushed: bool,
 }
 
 impl Outgoing {
@@ -39,6 +41,7 @@ impl Outgoing {
 
     /// The next piece of a body, after all before it was written.
     pub(super) fn put(&mut self, Piece { data, is_chunk, is_last }: Piece) {
+        self.is_flushed = false;
         self.end = match (is_chunk, is_last) {
             (false, _) => b"",
             (true, false) => b"\r\n",
@@ -60,7 +63,7 @@ impl Outgoing {
 
     /// Whether all was written, and more could be.
     pub(super) fn is_done(&self) -> bool {
-        self.is_empty() && !self.is_closed
+        self.is_flushed && !self.is_closed
     }
 
     /// Whether the connection took nothing of the request and will not.
@@ -84,6 +87,7 @@ impl Outgoing {
             self.data = Bytes::new();
             (self.is_closed, self.end) = (true, b"");
         }
+        self.is_flushed = true;
         let mut front = std::mem::take(&mut self.front);
         self.at = 0;
         if (1..=KEPT).contains(&front.capacity()) {

@@ -44,6 +44,8 @@ pub(super) struct Upload {
 impl Framing {
     pub(super) fn of(body: &ClientBody) -> Self {
         match body.size_hint().exact() {
+            // HTTP/2 may announce a length of 0 and end the stream later.
+            Some(0) => Self::Nothing,
             _ if body.is_end_stream() => Self::Nothing,
             Some(length) => Self::Length(length),
             None => Self::Chunked,

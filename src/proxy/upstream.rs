@@ -7,10 +7,10 @@ use super::http1::Answer;
 use super::location::Asked;
 use super::pool::{Lent, Pool};
 use super::upload::{Framing, Piece, Upload};
-use super::{Broken, ClientBody, Failed, Forward, Proxy, headers, path};
+use super::{Broken, ClientBody, Failed, Forward, Proxy, headers, path, takes_content};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use std::future::poll_fn;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -90,8 +90,13 @@ impl Request<'_> {
         lent.line.patience.set(self.forward.route.response_timeout);
         poll_fn(|context| {
             let (line, mut scratch) = lent.parts();
+            let was_sent = self.upload.is_none() && line.is_sent();
             line.poll_send(&mut self.upload, context, &mut scratch)?;
             if let Poll::Ready(answer) = line.poll_answer(&self.forward.head.method, context, &mut scratch) {
+                // A server that responds before it has the whole body may ignore the rest, and read it as a request.
+                if !was_sent {
+                    line.retire();
+                }
                 return Poll::Ready(Ok(answer));
             }
             if self.forward.lease.poll_cancelled(context).is_ready() {
@@ -117,9 +122,10 @@ impl Request<'_> {
         let entrance = &self.proxy.entrance;
         let told = Told { route, identity: identity.as_deref(), forwarded_for, entrance };
         headers::toward_server(&head.headers, &told, &mut out);
-        let has_meaning = [Method::POST, Method::PUT, Method::PATCH].contains(&head.method);
         match self.framing {
-            Framing::Nothing if has_meaning => out.extend_from_slice(b"content-length: 0\r\n"),
+            Framing::Nothing if takes_content(&head.method) => {
+                out.extend_from_slice(b"content-length: 0\r\n")
+            }
             Framing::Nothing => {}
             // Writing to a vector does not fail.
             Framing::Length(length) => drop(write!(out, "content-length: {length}\r\n")),

@@ -7,11 +7,12 @@ use super::request_ids::RequestIds;
 use crate::access;
 use crate::decision::{Admitted, Caller, Decision, Head, Inspect, address_of};
 use crate::gateway::Gateway;
-use crate::proxy::{Body, ClientBody, Proxy, ProxyConfig};
+use crate::proxy::{Body, ClientBody, Proxy, ProxyConfig, takes_content};
 use bytes::Bytes;
-use http::header::{ALLOW, HOST, STRICT_TRANSPORT_SECURITY};
+use http::header::{ALLOW, HOST, ORIGIN, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -72,13 +73,19 @@ impl<F: Filters> Dispatch<F> {
         })
     }
 
-    async fn answer(&self, head: Box<Head>, body: ClientBody) -> Response<Body> {
+    async fn answer(&self, head: Box<Head>, mut body: ClientBody) -> Response<Body> {
         if let Some(refusal) = refuse_target(&head.parts) {
             return refusal.map(Body::full);
         }
         if !self.is_for_us(&head.parts) {
             let message = "this Host is not this gateway's: connect by its own URL";
             return access::error(StatusCode::FORBIDDEN, message).map(Body::full);
+        }
+        if !takes_content(&head.parts.method) && !body.is_end_stream() {
+            // In a box: it is seldom.
+            if Box::pin(body.has_content()).await {
+                return self.refuse_content(&head).map(Body::full);
+            }
         }
         let decided = exchange::decide(self.filters.clone(), head).await;
         let mut decision = decided.unwrap_or_else(|| broken("a filter answered without a decision"));
@@ -95,6 +102,15 @@ impl<F: Filters> Dispatch<F> {
                 Decision::Later(later) => later.await,
             }
         }
+    }
+
+    /// The response to content that the request's method does not define.
+    fn refuse_content(&self, head: &Head) -> Response<Bytes> {
+        let message = "requests of this method have no content: send it without a body";
+        head.refused("request", message).record();
+        let origin = head.parts.headers.get(ORIGIN);
+        let origin = origin.filter(|origin| access::is_allowed_origin(&self.gateway, origin));
+        access::with_cors(access::error(StatusCode::BAD_REQUEST, message), origin)
     }
 
     /// Whether the request names our own host, and no other: another name that leads here is DNS rebinding, and of

@@ -2,6 +2,7 @@
 
 mod answers;
 mod connections;
+mod content;
 mod streams;
 
 use crate::harness::{Keep, SiteOf, World, http};

@@ -1,0 +1,270 @@
+//! Content: of methods that define none, and of requests that are answered before all of it was sent. A server that
+//! ignores content reads it as its next request, and answers somebody else with what came of it.
+
+mod http_2;
+
+use super::{SOON, Signed, to};
+use crate::harness::http;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\nX-Forwarded-User: root\r\n\r\n";
+/// Methods without defined content, and some that nobody here knows.
+const WITHOUT_CONTENT: [&str; 8] = ["GET", "HEAD", "DELETE", "OPTIONS", "QUERY", "PROPFIND", "get", "post"];
+
+/// A server that ignores content: to whatever follows a head it responds as to the next request. Each response names
+/// the path that was asked for.
+struct Ignorant {
+    address: String,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Ignorant {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(ignore_content(stream));
+            }
+        });
+        Self { address, connections }
+    }
+
+    async fn signed_in(&self) -> Signed {
+        Signed::in_to(to(&self.address)).await
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// The status and the name in a path such as `/413/name`; other paths are their own name.
+fn asked(head: &str) -> (String, String) {
+    let path = head.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    let (status, name) = path.split_once('/').unwrap_or(("200", path));
+    (status.to_owned(), name.to_owned())
+}
+
+/// The end of a response to a request with content waits until more than the head has come.
+async fn ignore_content(mut stream: TcpStream) {
+    let mut seen = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&seen).into_owned();
+        let Some((head, rest)) = text.split_once("\r\n\r\n") else {
+            if stream.read_buf(&mut seen).await.unwrap_or_default() == 0 {
+                return;
+            }
+            continue;
+        };
+        let (status, name) = asked(head);
+        seen = rest.as_bytes().to_vec();
+        let response = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n<{name}", name.len() + 2);
+        stream.write_all(response.as_bytes()).await.unwrap();
+        if name == "early" && seen.is_empty() {
+            let _ = stream.read_buf(&mut seen).await;
+        }
+        let _ = stream.write_all(b">").await;
+    }
+}
+
+fn head(signed: &Signed, line: &str, fields: &str) -> String {
+    let token = &signed.token;
+    format!("{line} HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer {token}\r\n{fields}\r\n\r\n")
+}
+
+#[tokio::test]
+async fn content_of_a_method_that_defines_none_is_400_and_reaches_no_server() {
+    let signed = Signed::in_to(|site| site).await;
+    let length = format!("Content-Length: {}", SMUGGLED.len());
+    let chunks = format!("{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
+    for method in WITHOUT_CONTENT {
+        for (framing, content) in [
+            (&*length, SMUGGLED),
+            ("Content-Length: 1", "x"),
+            ("Transfer-Encoding: chunked", &*chunks),
+            ("Transfer-Encoding: chunked", "0\r\n\r\n"),
+            (&*format!("Expect: 100-continue\r\n{length}"), SMUGGLED),
+            ("Expect: 100-continue\r\nTransfer-Encoding: chunked", &*chunks),
+        ] {
+            let fields = format!("{framing}\r\nConnection: close");
+            let request = head(&signed, &format!("{method} /mcp/raw/echo"), &fields) + content;
+            let answer = signed.world.raw(&request).await;
+            assert_eq!(answer.status, 400, "{method} {framing}: {}", answer.text);
+            let is_json_rpc =
+                answer.text.contains("\"jsonrpc\":\"2.0\"") && answer.text.contains("without a body");
+            assert!(is_json_rpc || method == "HEAD", "{method} {framing}: {}", answer.text);
+        }
+    }
+    assert!(signed.world.backend.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_length_of_0_is_no_content_and_is_not_passed_on() {
+    let signed = Signed::in_to(|site| site).await;
+    for method in WITHOUT_CONTENT.into_iter().filter(|method| *method != "OPTIONS") {
+        let fields = "Content-Type: application/json\r\nContent-Length: 0\r\nConnection: close";
+        let answer = signed.world.raw(&head(&signed, &format!("{method} /mcp/raw/echo"), fields)).await;
+        assert_ne!(answer.status, 400, "{method}: {}", answer.text);
+        let seen = signed.world.backend.last().unwrap();
+        assert_eq!(seen.method, method);
+        for name in ["content-length", "transfer-encoding"] {
+            assert!(!seen.headers.contains_key(name), "{method}: {name}");
+        }
+        assert!(seen.body.is_empty(), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_content_brings_it() {
+    let signed = Signed::in_to(|site| site).await;
+    for method in ["POST", "PUT", "PATCH"] {
+        for (fields, content) in
+            [("Content-Length: 2", "ok"), ("Transfer-Encoding: chunked", "2\r\nok\r\n0\r\n\r\n")]
+        {
+            let fields = format!("{fields}\r\nConnection: close");
+            let request = head(&signed, &format!("{method} /mcp/raw/echo"), &fields) + content;
+            assert_eq!(signed.world.raw(&request).await.status, 200, "{method} {fields}");
+            let seen = signed.world.backend.last().unwrap();
+            assert_eq!((&*seen.method, &*seen.text()), (method, "ok"), "{fields}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn refused_content_is_not_read_as_a_request_here_either() {
+    let signed = Signed::in_to(|site| site).await;
+    for path in ["/mcp/raw/echo", "/healthz", "/auth/authorize?client_id=x", "/.well-known/jwks.json", "/"] {
+        for expect in ["", "Expect: 100-continue\r\n"] {
+            let content = "GET /mcp/raw/smuggled HTTP/1.1\r\nHost: HOST\r\n\r\n";
+            let host = signed.world.base_url.trim_start_matches("http://");
+            let content = content.replace("HOST", host);
+            let first =
+                head(&signed, &format!("GET {path}"), &format!("{expect}Content-Length: {}", content.len()));
+            let next = "GET /readyz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n";
+            let answer = signed.world.raw(&[&*first, &content, next].concat()).await;
+            assert_eq!(answer.status, 400, "{path}: {}", answer.text);
+            // A connection whose client was not asked to send its content may end instead.
+            let others: Vec<_> = answer.text.match_indices("HTTP/1.1 ").skip(1).collect();
+            assert!(others.len() <= 1, "{path}: {}", answer.text);
+            let goes_on = answer.text.contains("HTTP/1.1 200 OK");
+            assert!(goes_on == (others.len() == 1), "{path}: {}", answer.text);
+            assert!(goes_on || !expect.is_empty(), "{path}: {}", answer.text);
+        }
+    }
+    assert!(signed.world.backend.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_next_user_gets_no_response_to_what_another_smuggled() {
+    let server = Ignorant::start().await;
+    let signed = server.signed_in().await;
+    assert_eq!(signed.get("/mcp/raw/first").await.text().await.unwrap(), "<first>");
+    for method in WITHOUT_CONTENT {
+        let fields = format!("Content-Length: {}\r\nConnection: close", SMUGGLED.len());
+        let attack = head(&signed, &format!("{method} /mcp/raw/attack"), &fields) + SMUGGLED;
+        assert_eq!(signed.world.raw(&attack).await.status, 400, "{method}");
+        for _ in 0..3 {
+            let answer = timeout(SOON, signed.get("/mcp/raw/victim")).await.unwrap();
+            assert_eq!(answer.text().await.unwrap(), "<victim>", "{method}");
+        }
+    }
+}
+
+/// Reads until it ends like that.
+async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut seen = Vec::new();
+    while !seen.ends_with(end.as_bytes()) {
+        let length = timeout(SOON, stream.read_buf(&mut seen)).await.unwrap().unwrap();
+        assert_ne!(length, 0, "{}", String::from_utf8_lossy(&seen));
+    }
+    String::from_utf8(seen).unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_whose_server_responded_before_the_whole_body_was_sent_carries_no_other_request() {
+    let chunks = format!("{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
+    let length = format!("Content-Length: {}", SMUGGLED.len());
+    for status in ["200", "404", "413", "417", "500"] {
+        for (framing, content) in [(&*length, SMUGGLED), ("Transfer-Encoding: chunked", &*chunks)] {
+            let server = Ignorant::start().await;
+            let signed = server.signed_in().await;
+            let address = signed.world.base_url.trim_start_matches("http://");
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let head = head(&signed, &format!("POST /mcp/raw/{status}/early"), framing);
+            client.write_all(head.replace("HOST", address).as_bytes()).await.unwrap();
+            let begun = read_until(&mut client, "<early").await;
+            assert!(begun.starts_with(&format!("HTTP/1.1 {status}")), "{begun}");
+            client.write_all(content.as_bytes()).await.unwrap();
+            read_until(&mut client, ">").await;
+            for _ in 0..3 {
+                let answer = timeout(SOON, signed.get("/mcp/raw/victim")).await.unwrap();
+                assert_eq!(answer.text().await.unwrap(), "<victim>", "{status} {framing}");
+            }
+            assert_eq!(server.connections(), 2, "{status} {framing}");
+        }
+    }
+}
+
+/// A server that reads whole requests of a few bytes, has them sent by "100 Continue", and counts its connections.
+async fn attentive() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let accepted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            accepted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                loop {
+                    let mut seen = Vec::new();
+                    while !seen.windows(4).any(|end| end == b"\r\n\r\n") {
+                        stream.read_buf(&mut seen).await.unwrap();
+                    }
+                    stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
+                    if !seen.ends_with(b"end") {
+                        read_until(&mut stream, "end").await;
+                    }
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+                }
+            });
+        }
+    });
+    (address, connections)
+}
+
+#[tokio::test]
+async fn a_connection_whose_request_was_sent_whole_carries_the_next_one() {
+    let (address, connections) = attentive().await;
+    let signed = Signed::in_to(to(&address)).await;
+    let gateway = signed.world.base_url.trim_start_matches("http://");
+    let mut client = TcpStream::connect(gateway).await.unwrap();
+    for _ in 0..3 {
+        let head = head(&signed, "POST /mcp/raw/echo", "Content-Length: 9");
+        client.write_all(head.replace("HOST", gateway).as_bytes()).await.unwrap();
+        for piece in ["the", "   ", "end"] {
+            client.write_all(piece.as_bytes()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert!(read_until(&mut client, "ok").await.starts_with("HTTP/1.1 200"));
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_script_may_read_why_its_content_was_refused() {
+    let signed = Signed::in_to(|site| site).await;
+    for (origin, may_read) in [("https://app.example.com", true), ("https://evil.example.com", false)] {
+        let request = http().delete(signed.world.url("/mcp/raw/echo")).bearer_auth(&signed.token);
+        let refused = request.header("origin", origin).body("{}").send().await.unwrap();
+        assert_eq!(refused.status(), 400, "{origin}");
+        assert_eq!(refused.headers().contains_key("access-control-allow-origin"), may_read, "{origin}");
+    }
+}

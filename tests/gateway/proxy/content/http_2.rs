@@ -1,0 +1,65 @@
+//! The same by HTTP/2, in which a request's head need not say whether content follows.
+
+use super::SMUGGLED;
+use crate::proxy::{SOON, Signed};
+use bytes::Bytes;
+use http_body::Frame;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::time::timeout;
+
+/// Content that its head does not announce: each piece is a DATA frame of HTTP/2.
+struct Pieces(Vec<&'static str>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop().map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes())))))
+    }
+}
+
+#[tokio::test]
+async fn http_2_brings_no_content_with_such_methods_either() {
+    let signed = Signed::in_to(|site| site).await;
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    for method in ["GET", "DELETE", "OPTIONS", "QUERY"] {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request =
+            |path: &str| http2.request(method.clone(), signed.world.url(path)).bearer_auth(&signed.token);
+        for path in ["/mcp/raw/echo", "/healthz"] {
+            let announced = request(path).body(SMUGGLED).send().await.unwrap();
+            assert_eq!(announced.status(), 400, "{method} {path}");
+            for pieces in [vec![SMUGGLED], vec![SMUGGLED, ""], vec!["", "x", ""]] {
+                let body = reqwest::Body::wrap(Pieces(pieces));
+                assert_eq!(request(path).body(body).send().await.unwrap().status(), 400, "{method} {path}");
+            }
+        }
+        assert!(signed.world.backend.requests().is_empty());
+        for pieces in [vec![], vec![""]] {
+            let body = reqwest::Body::wrap(Pieces(pieces));
+            let empty = request("/mcp/raw/status/204").body(body).send().await.unwrap();
+            assert_eq!(empty.status(), 204, "{method}: an empty frame is no content");
+            let seen = signed.world.backend.last().unwrap();
+            assert!(seen.body.is_empty() && !seen.headers.contains_key("transfer-encoding"), "{method}");
+        }
+        signed.world.backend.clear_requests();
+    }
+}
+
+#[tokio::test]
+async fn http_2_may_announce_a_length_of_0_and_end_later() {
+    let signed = Signed::in_to(|site| site).await;
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    for method in [reqwest::Method::POST, reqwest::Method::DELETE] {
+        let request = http2.request(method, signed.world.url("/mcp/raw/echo")).bearer_auth(&signed.token);
+        let request = request.header("content-length", "0").body(reqwest::Body::wrap(Pieces(vec![])));
+        assert_eq!(timeout(SOON, request.send()).await.unwrap().unwrap().status(), 200);
+        assert!(signed.world.backend.last().unwrap().body.is_empty());
+    }
+}
