@@ -1,5 +1,8 @@
 //! Names of headers that do not go through.
 
+mod believed;
+
+use believed::{IDENTITY, IDENTITY_PREFIXES, ORIGIN, ORIGIN_PREFIXES, OVERRIDES};
 use std::borrow::Cow;
 
 /// Hop-by-hop (RFC 9110 §7.6.1), whatever `Connection` says; and `Expect`, since we read the body whether or not the
@@ -18,81 +21,39 @@ const HOP_BY_HOP: &[&str] = &[
 ];
 /// What we say ourselves, and what is said to us alone.
 const OURS: &[&str] = &["authorization", "content-length", "cookie", "host"];
-/// What servers and frameworks believe about who is asking, or from where.
-const IDENTITY: &[&str] = &[
-    "forwarded",
-    "x-real-ip",
-    "true-client-ip",
-    "cf-connecting-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "remote-user",
-    "x-user",
-    "x-email",
-    "x-groups",
-    "x-username",
-    "x-user-id",
-    "x-user-name",
-    "x-user-email",
-    "x-user-groups",
-    "x-user-roles",
-    "x-api-user",
-    "ssl-client-cert",
-    "ssl-client-s-dn",
-];
-/// The same, as beginnings.
-const IDENTITY_PREFIXES: &[&str] = &[
-    "x-forwarded",
-    "x-gateway-",
-    "x-original-",
-    "x-auth-request-",
-    "x-remote-",
-    "x-authenticated-",
-    "x-envoy-",
-    "x-amzn-oidc-",
-    "x-ms-client-principal",
-    "x-ms-token-",
-    "x-goog-authenticated-",
-    "x-goog-iap-",
-    "x-webauth-",
-    "x-pomerium-",
-    "x-ssl-client",
-    "x-client-cert",
-    "cf-access-",
-    "tailscale-",
-];
 /// What a server may not tell the gateway's clients.
 const SENSITIVE: &[&str] =
     &["set-cookie", "clear-site-data", "www-authenticate", "strict-transport-security", "alt-svc"];
 
 /// What a client sends and no server sees.
-pub(super) const KEPT_FROM_SERVERS: Names = Names::new(&[HOP_BY_HOP, OURS, IDENTITY], IDENTITY_PREFIXES);
+pub(super) const KEPT_FROM_SERVERS: Names =
+    Names::new(&[HOP_BY_HOP, OURS, IDENTITY, ORIGIN, OVERRIDES], &[IDENTITY_PREFIXES, ORIGIN_PREFIXES]);
 /// What a server sends and no client sees.
-pub(super) const KEPT_FROM_CLIENTS: Names = Names::new(&[HOP_BY_HOP, SENSITIVE], &["access-control-"]);
+pub(super) const KEPT_FROM_CLIENTS: Names = Names::new(&[HOP_BY_HOP, SENSITIVE], &[&["access-control-"]]);
 
 /// A set of names, and of beginnings of names.
 pub(super) struct Names {
-    lists: &'static [&'static [&'static str]],
-    beginnings: &'static [&'static str],
+    lists: Lists,
+    beginnings: Lists,
     /// What rules nearly every header out: of names, and of beginnings.
     looks: [Looks; 2],
 }
 
-/// By the first letter of some names, what their second one and their length can be.
+type Lists = &'static [&'static [&'static str]];
+
+/// By the first letter of some names, what their second one and their length can be. Of a name that begins with `x-`
+/// the letters behind that count, in rows of their own.
 struct Looks {
-    seconds: [u32; 26],
-    lengths: [u32; 26],
+    seconds: [u32; ROWS],
+    lengths: [u32; ROWS],
 }
 
+const ROWS: usize = 2 * 26;
+
 impl Names {
-    const fn new(lists: &'static [&'static [&'static str]], beginnings: &'static [&'static str]) -> Self {
-        let mut names = Looks::NONE;
-        let mut list = 0;
-        while list < lists.len() {
-            names = names.and(lists[list]);
-            list += 1;
-        }
-        Self { lists, beginnings, looks: [names, Looks::NONE.and(beginnings).of_any_length()] }
+    const fn new(lists: Lists, beginnings: Lists) -> Self {
+        let looks = [Looks::of(lists), Looks::of(beginnings).of_any_length()];
+        Self { lists, beginnings, looks }
     }
 
     /// Whether a lower-case name is one of them, every sign in it read as `-`: CGI-like servers make `_` of all of
@@ -102,38 +63,52 @@ impl Names {
             return false;
         }
         let name = dashed(name);
+        let begins = |beginning: &&str| name.starts_with(beginning);
         self.lists.iter().any(|names| names.contains(&&*name))
-            || self.beginnings.iter().any(|beginning| name.starts_with(beginning))
+            || self.beginnings.iter().any(|beginnings| beginnings.iter().any(begins))
     }
 }
 
 impl Looks {
-    const NONE: Self = Self { seconds: [0; 26], lengths: [0; 26] };
-
-    const fn and(mut self, names: &[&str]) -> Self {
-        let mut at = 0;
-        while at < names.len() {
-            let [first, second, ..] = names[at].as_bytes() else { panic!("a name has two letters") };
-            let first = (*first - b'a') as usize;
-            self.seconds[first] |= letter(*second);
-            self.lengths[first] |= length(names[at].len());
-            at += 1;
+    const fn of(lists: Lists) -> Self {
+        let mut looks = Self { seconds: [0; ROWS], lengths: [0; ROWS] };
+        let mut list = 0;
+        while list < lists.len() {
+            let names = lists[list];
+            let mut at = 0;
+            while at < names.len() {
+                let Some((row, second)) = place(names[at].as_bytes()) else {
+                    panic!("a name has two letters")
+                };
+                looks.seconds[row] |= second;
+                looks.lengths[row] |= length(names[at].len());
+                at += 1;
+            }
+            list += 1;
         }
-        self
+        looks
     }
 
     const fn of_any_length(mut self) -> Self {
-        self.lengths = [u32::MAX; 26];
+        self.lengths = [u32::MAX; ROWS];
         self
     }
 
     fn fit(&self, name: &[u8]) -> bool {
-        let [first, second, ..] = *name else { return false };
-        let first = usize::from(first.wrapping_sub(b'a'));
-        first < 26
-            && self.seconds[first] & letter(second) != 0
-            && self.lengths[first] & length(name.len()) != 0
+        place(name).is_some_and(|(row, second)| {
+            self.seconds[row] & second != 0 && self.lengths[row] & length(name.len()) != 0
+        })
     }
+}
+
+/// The row of a name, and the place of its second letter.
+const fn place(name: &[u8]) -> Option<(usize, u32)> {
+    let (rows, name) = match name {
+        [b'x', sign, rest @ ..] if !sign.is_ascii_alphanumeric() => (26, rest),
+        _ => (0, name),
+    };
+    let [first, second, ..] = name else { return None };
+    if first.is_ascii_lowercase() { Some((rows + (*first - b'a') as usize, letter(*second))) } else { None }
 }
 
 /// A place for each letter, and one for all signs.
@@ -169,15 +144,62 @@ mod tests {
             "x.forwarded~user",
             "x-real-ip",
             "x-original-url",
+            "x_rewrite.url",
             "remote_user",
+            "oidc_claim_email",
             "x-gateway-assertion",
             "tailscale_user",
+            "proxy",
         ] {
             assert!(KEPT_FROM_SERVERS.have(name), "{name}");
         }
-        for name in
-            ["mcp-session-id", "x-request-id", "traceparent", "x-custom", "user-agent", "x", "7x", "te-x"]
-        {
+    }
+
+    #[test]
+    fn what_clients_send_in_honesty_is_not_among_them() {
+        for name in [
+            "accept",
+            "accept-language",
+            "baggage",
+            "cdn-loop",
+            "cf-ray",
+            "content-type",
+            "last-event-id",
+            "mcp-param-user",
+            "mcp-protocol-version",
+            "mcp-session-id",
+            "priority",
+            "referer",
+            "sec-fetch-mode",
+            "sentry-trace",
+            "traceparent",
+            "tracestate",
+            "user-agent",
+            "x-access-token",
+            "x-amzn-trace-id",
+            "x-api-key",
+            "x-auth-token",
+            "x-b3-traceid",
+            "x-client-version",
+            "x-cloud-trace-context",
+            "x-correlation-id",
+            "x-custom",
+            "x-goog-api-key",
+            "x-grafana-url",
+            "x-mcp-readonly",
+            "x-ms-client-request-id",
+            "x-request-id",
+            "x-requested-with",
+            "x-session-id",
+            "x-team",
+            "x-user-agent",
+            "x-vercel-protection-bypass",
+            "x",
+            "x-",
+            "x-a",
+            "7x",
+            "te-x",
+        ] {
             assert!(!KEPT_FROM_SERVERS.have(name), "{name}");
         }
     }
@@ -185,9 +207,9 @@ mod tests {
     #[test]
     fn no_name_is_ruled_out_by_its_first_letters() {
         for names in [KEPT_FROM_SERVERS, KEPT_FROM_CLIENTS] {
-            let all = names.lists.concat().into_iter().chain(names.beginnings.iter().copied());
-            for name in all {
+            for name in names.lists.concat().into_iter().chain(names.beginnings.concat()) {
                 assert!(names.have(name), "{name}");
+                assert!(names.have(&name.replace('-', "_")), "{name}");
             }
         }
     }
