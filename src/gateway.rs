@@ -87,6 +87,7 @@ impl Gateway {
             client_secret: settings.okta.client_secret.clone(),
             redirect_uri: settings.okta.redirect_uri.clone(),
             groups_claim: site.okta.groups_claim.to_owned(),
+            trust_email: site.okta.trust_email,
         };
         let store = Arc::new(store);
         let ambient = || (clock.clone(), entropy.clone());

@@ -9,6 +9,7 @@ mod tokens;
 
 pub use discovery::Metadata;
 pub use id_token::{Expected as ExpectedIdToken, verify as verify_id_token};
+pub use profile::Profile;
 
 use crate::clock::Clock;
 use crate::encoding;
@@ -64,6 +65,8 @@ pub struct OktaConfig {
     pub redirect_uri: Url,
     /// The claim that lists the user's groups.
     pub groups_claim: String,
+    /// Whether an e-mail address counts without `email_verified` too.
+    pub trust_email: bool,
 }
 
 /// Why Okta did not do what was asked.
@@ -125,10 +128,8 @@ pub struct Begun {
 pub struct SignedIn {
     /// Okta's name for the user.
     pub sub: String,
-    /// The e-mail address, when Okta tells it.
-    pub email: Option<String>,
-    /// The user's groups; none when Okta tells none.
-    pub groups: Vec<String>,
+    /// What Okta tells of them.
+    pub profile: Profile,
     /// Okta's refresh token, when the app has them.
     pub refresh_token: Option<Secret>,
 }
@@ -136,10 +137,10 @@ pub struct SignedIn {
 /// A user who may still use the app.
 #[derive(Debug)]
 pub struct Rechecked {
-    /// The refresh token that counts from now on, when Okta rotates them; to be kept whatever became of the groups.
+    /// The refresh token that counts from now on, when Okta rotates them; to be kept whatever became of the profile.
     pub refresh_token: Option<Secret>,
-    /// The user's groups now; none when Okta tells none.
-    pub groups: Result<Vec<String>, OktaError>,
+    /// What Okta tells of them now.
+    pub profile: Result<Profile, OktaError>,
 }
 
 /// We as Okta's client; clones share what was discovered.
@@ -201,17 +202,17 @@ impl Okta {
     pub async fn recheck(&self, refresh_token: &Secret, sub: &str) -> Result<Rechecked, OktaError> {
         let metadata = self.metadata().await?;
         let tokens = tokens::refresh(&self.0.config, &metadata, &self.0.http, refresh_token).await?;
-        let groups = within(CALL, self.groups_now(&metadata, &tokens, sub)).await;
-        Ok(Rechecked { refresh_token: tokens.refresh_token, groups })
+        let profile = within(CALL, self.profile_now(&metadata, &tokens, sub)).await;
+        Ok(Rechecked { refresh_token: tokens.refresh_token, profile })
     }
 
-    /// The groups, told as at a login; the ID token must be about the same user (OIDC Core §12.2).
-    async fn groups_now(
+    /// The profile, told as at a login; the ID token must be about the same user (OIDC Core §12.2).
+    async fn profile_now(
         &self,
         metadata: &Metadata,
         tokens: &tokens::Tokens,
         sub: &str,
-    ) -> Result<Vec<String>, OktaError> {
+    ) -> Result<Profile, OktaError> {
         let claims = match &tokens.id_token {
             Some(id_token) => Some(self.verify(metadata, id_token, None).await?),
             None => None,
@@ -219,8 +220,8 @@ impl Okta {
         if claims.as_ref().is_some_and(|claims| claims.str("sub") != Some(sub)) {
             return Err(OktaError::Untrustworthy("the ID token of the refresh is about another user".into()));
         }
-        let Inner { config, http, .. } = &*self.0;
-        profile::groups_of(config, metadata, http, (claims.as_ref(), sub, &tokens.access_token)).await
+        let subject = profile::Subject { claims: claims.as_ref(), sub, access_token: &tokens.access_token };
+        profile::read(&self.0.config, metadata, &self.0.http, subject).await
     }
 
     /// What the gateway's app is called at Okta.
@@ -241,14 +242,10 @@ impl Okta {
             tokens.id_token.as_deref().ok_or_else(|| OktaError::Untrustworthy("no ID token came".into()))?;
         let checked = Some((login.nonce.as_str(), tokens.access_token.expose()));
         let claims = self.verify(&metadata, id_token, checked).await?;
-        let profile =
-            profile::read(&self.0.config, &metadata, &self.0.http, (&claims, &tokens.access_token)).await?;
-        Ok(SignedIn {
-            sub: profile.sub,
-            email: profile.email,
-            groups: profile.groups,
-            refresh_token: tokens.refresh_token,
-        })
+        let sub = claims.str("sub").unwrap_or_default();
+        let subject = profile::Subject { claims: Some(&claims), sub, access_token: &tokens.access_token };
+        let profile = profile::read(&self.0.config, &metadata, &self.0.http, subject).await?;
+        Ok(SignedIn { sub: sub.to_owned(), profile, refresh_token: tokens.refresh_token })
     }
 
     async fn verify(

@@ -4,7 +4,8 @@
 //!    counts. A login is a check too.
 //! 2. One asks for all: whoever has the grant's lease, on whatever replica. The others wait for what it writes to
 //!    the grant. So Okta's refresh token is never sent twice at once, and racing refreshes go on together.
-//! 3. What Okta says is written to the grant in one step: its new refresh token, the user's groups, and the time.
+//! 3. What Okta says is written to the grant in one step: its new refresh token, the user's groups and e-mail
+//!    address, and the time.
 //! 4. Only Okta's `invalid_grant` ends the grant. Anything else is an outage: refreshes go on until `okta_grace`
 //!    after Okta last let the user in, and then are a 503, which costs no client its tokens.
 //!
@@ -159,15 +160,17 @@ impl Check {
 
     /// Okta let the user in. Its new token is written again when the store fails, since there is no other copy.
     async fn keep(&self, rechecked: Rechecked, asked_at: Timestamp) -> Result<Standing, Unavailable> {
-        let Rechecked { refresh_token, groups } = rechecked;
+        let Rechecked { refresh_token, profile } = rechecked;
         let change = |grant: &mut Grant| {
             grant.asked_at = asked_at;
             if let Some(token) = &refresh_token {
                 grant.okta_refresh_token = Some(token.expose().to_owned());
             }
-            if let Ok(groups) = &groups {
+            if let Ok(profile) = &profile {
                 grant.checked_at = asked_at;
-                grant.subject.user_mut().groups.clone_from(groups);
+                let user = grant.subject.user_mut();
+                user.groups.clone_from(&profile.groups);
+                user.email.clone_from(&profile.email);
             }
         };
         let mut tries = 0;
@@ -182,9 +185,9 @@ impl Check {
             }
             tries += 1;
         };
-        Ok(match (groups, kept) {
+        Ok(match (profile, kept) {
             (Err(error), Some(grant)) => {
-                tracing::warn!(%error, "Okta lets a user in, but does not tell their groups");
+                tracing::warn!(%error, "Okta lets a user in, but does not tell their groups or address");
                 Standing::Unknown(grant.checked_at)
             }
             _ => Standing::Good,

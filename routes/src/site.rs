@@ -55,6 +55,8 @@ pub struct OktaSite {
     pub redirect_uri: Option<&'static str>,
     /// The ID token claim that lists the user's groups.
     pub groups_claim: &'static str,
+    /// Whether an e-mail address counts without `email_verified` too.
+    pub trust_email: bool,
 }
 
 /// Okta's authorization servers.

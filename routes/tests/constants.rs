@@ -54,6 +54,7 @@ fn a_site_with_every_key_compiles_to_the_constants_it_names() {
     );
     assert_eq!(site.okta.authorization_server, AuthorizationServer::Org);
     assert_eq!(site.okta.groups_claim, "mcp_groups");
+    assert!(site.okta.trust_email && !seed::SITE.okta.trust_email);
     assert_eq!(site.tokens.code_ttl, Duration::from_secs(30));
     assert!(!site.advertise_iss);
     assert_eq!(site.client_metadata_hosts, ["claude.ai", "vscode.dev"]);

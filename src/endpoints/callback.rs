@@ -10,7 +10,7 @@ use crate::limits;
 use crate::login;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::parameters::Parameters;
-use crate::okta::SignedIn;
+use crate::okta::{Profile, SignedIn};
 use crate::reply::{self, Failure};
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -122,7 +122,8 @@ async fn end(
 }
 
 fn waiting(signed_in: SignedIn, signed_in_at: Timestamp) -> Waiting {
-    let user = User { sub: signed_in.sub, email: signed_in.email, groups: signed_in.groups };
+    let Profile { email, groups } = signed_in.profile;
+    let user = User { sub: signed_in.sub, email, groups };
     Waiting {
         subject: Subject::User(user),
         signed_in_at,

@@ -11,69 +11,62 @@ const MOST_GROUPS: usize = 500;
 const LONGEST_GROUP: usize = 256;
 const LONGEST_EMAIL: usize = 320;
 
-/// A person.
-pub(super) struct Profile {
-    pub(super) sub: String,
-    pub(super) email: Option<String>,
-    pub(super) groups: Vec<String>,
+/// What Okta tells of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The e-mail address, when Okta tells one that is known to be the user's.
+    pub email: Option<String>,
+    /// The groups; none when Okta tells none.
+    pub groups: Vec<String>,
 }
 
-/// Reads the profile.
+/// Whose profile is read, and by what.
+pub(super) struct Subject<'a> {
+    /// Of the ID token, when one came.
+    pub(super) claims: Option<&'a Claims>,
+    pub(super) sub: &'a str,
+    /// Opens userinfo.
+    pub(super) access_token: &'a Secret,
+}
+
+/// Reads the profile. Userinfo is asked when the ID token lacks groups or a verified address: Okta's ID tokens of the
+/// code flow have no `email_verified`.
 pub(super) async fn read(
     config: &OktaConfig,
     metadata: &Metadata,
     http: &Http,
-    (claims, access_token): (&Claims, &Secret),
+    subject: Subject<'_>,
 ) -> Result<Profile, OktaError> {
-    let sub = claims.str("sub").unwrap_or_default().to_owned();
-    let mut groups = groups(claims, &config.groups_claim);
-    let mut email = email(|name| claims.get(name));
+    let claim = |name: &str| subject.claims.and_then(|claims| claims.get(name));
+    let mut groups = claim(&config.groups_claim).and_then(listed);
+    let mut email = email(claim, config.trust_email);
     if (groups.is_none() || email.is_none())
-        && let Some(userinfo) = userinfo(metadata, http, (&sub, access_token)).await?
+        && let Some(userinfo) = userinfo(metadata, http, &subject).await?
     {
         groups = groups.or_else(|| userinfo.get(&config.groups_claim).and_then(listed));
-        email = email.or_else(|| self::email(|name| userinfo.get(name)));
+        email = email.or_else(|| self::email(|name| userinfo.get(name), config.trust_email));
     }
-    Ok(Profile { sub, email, groups: groups.unwrap_or_default() })
-}
-
-/// The groups alone, of a user who is known already.
-pub(super) async fn groups_of(
-    config: &OktaConfig,
-    metadata: &Metadata,
-    http: &Http,
-    (claims, sub, access_token): (Option<&Claims>, &str, &Secret),
-) -> Result<Vec<String>, OktaError> {
-    if let Some(groups) = claims.and_then(|claims| groups(claims, &config.groups_claim)) {
-        return Ok(groups);
-    }
-    let userinfo = userinfo(metadata, http, (sub, access_token)).await?;
-    let groups = userinfo.and_then(|userinfo| userinfo.get(&config.groups_claim).and_then(listed));
-    Ok(groups.unwrap_or_default())
+    Ok(Profile { email, groups: groups.unwrap_or_default() })
 }
 
 /// What userinfo says of this user; `None` when Okta has no such endpoint.
 async fn userinfo(
     metadata: &Metadata,
     http: &Http,
-    (sub, access_token): (&str, &Secret),
+    subject: &Subject<'_>,
 ) -> Result<Option<Map<String, Value>>, OktaError> {
     let Some(endpoint) = &metadata.userinfo_endpoint else { return Ok(None) };
-    let document = http.get(endpoint, Some(access_token.expose())).await?;
+    let document = http.get(endpoint, Some(subject.access_token.expose())).await?;
     let userinfo: Map<String, Value> = serde_json::from_slice(&document)
         .map_err(|_| OktaError::Untrustworthy("userinfo is no JSON object".into()))?;
     // OIDC Core §5.3.2: else it may be anyone's.
-    if userinfo.get("sub").and_then(Value::as_str) != Some(sub) {
+    if userinfo.get("sub").and_then(Value::as_str) != Some(subject.sub) {
         return Err(OktaError::Untrustworthy("userinfo is about another user".into()));
     }
     Ok(Some(userinfo))
 }
 
-/// The groups claim; `None` when there is none.
-fn groups(claims: &Claims, name: &str) -> Option<Vec<String>> {
-    claims.get(name).and_then(listed)
-}
-
+/// A claim that lists groups; `None` when it is anything else.
 fn listed(claim: &Value) -> Option<Vec<String>> {
     let fits = |group: &&str| !group.is_empty() && group.len() <= LONGEST_GROUP;
     match claim {
@@ -88,10 +81,51 @@ fn listed(claim: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// The e-mail address, unless Okta says that it may be somebody else's (OIDC Core §5.1, `email_verified`): servers
-/// behind us know people by it.
-fn email<'a>(claim: impl Fn(&str) -> Option<&'a Value>) -> Option<String> {
-    let disputed = claim("email_verified").is_some_and(|verified| verified != &Value::Bool(true));
-    let fits = |text: &&str| !disputed && !text.is_empty() && text.len() <= LONGEST_EMAIL;
-    claim("email").and_then(Value::as_str).filter(fits).map(str::to_owned)
+/// The e-mail address of one document, when that calls it verified (OIDC Core §5.1) or the site trusts all addresses.
+/// Absent is not verified: an address that somebody chose may be another person's, and servers behind us know people
+/// by it. Some providers write booleans as text.
+fn email<'a>(claim: impl Fn(&str) -> Option<&'a Value>, trusted: bool) -> Option<String> {
+    let is_verified = || match claim("email_verified") {
+        Some(Value::Bool(verified)) => *verified,
+        Some(Value::String(verified)) => verified == "true",
+        _ => false,
+    };
+    let counts = |text: &&str| (1..=LONGEST_EMAIL).contains(&text.len()) && (trusted || is_verified());
+    claim("email").and_then(Value::as_str).filter(counts).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_address_counts_only_beside_a_yes() {
+        for (verified, counts) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(false), false),
+            (json!("false"), false),
+            (json!("True"), false),
+            (json!("yes"), false),
+            (json!(1), false),
+            (json!(null), false),
+            (json!([true]), false),
+        ] {
+            let document = json!({ "email": "a@example.com", "email_verified": verified });
+            let told = |trusted| email(|name| document.get(name), trusted).is_some();
+            assert_eq!((told(false), told(true)), (counts, true), "{verified}");
+        }
+        let absent = json!({ "email": "a@example.com" });
+        assert_eq!(email(|name| absent.get(name), false), None);
+        assert_eq!(email(|name| absent.get(name), true).as_deref(), Some("a@example.com"));
+    }
+
+    #[test]
+    fn what_is_no_address_never_counts() {
+        for address in [json!(""), json!(null), json!(["a@example.com"]), json!("a".repeat(321))] {
+            let document = json!({ "email": address, "email_verified": true });
+            assert_eq!(email(|name| document.get(name), true), None, "{address}");
+        }
+    }
 }

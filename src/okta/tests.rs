@@ -1,10 +1,18 @@
 use super::*;
 use gateway_standins::browser::Browser;
-use gateway_standins::okta::{ClaimsIn, IdTokenFault, Okta as StandIn, OktaOptions, Outage, RefreshTokens};
+use gateway_standins::okta::{
+    ClaimsIn, EmailVerified, IdTokenFault, Okta as StandIn, OktaOptions, Outage, RefreshTokens,
+};
+use serde_json::json;
 
 const REDIRECT: &str = "http://localhost:8080/auth/callback";
 
 fn client(okta: &StandIn, server: AuthorizationServer) -> Okta {
+    trusting(okta, server, false)
+}
+
+/// A client to which an address counts without `email_verified`, or not.
+fn trusting(okta: &StandIn, server: AuthorizationServer, trust_email: bool) -> Okta {
     // Fails only when one is installed already, and then it is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let options = OktaOptions::default();
@@ -14,6 +22,7 @@ fn client(okta: &StandIn, server: AuthorizationServer) -> Okta {
         client_secret: Secret::new(options.client_secret),
         redirect_uri: Url::parse(REDIRECT).unwrap(),
         groups_claim: "groups".to_owned(),
+        trust_email,
     };
     Okta::new(config, Clock::system(), Entropy::system()).unwrap()
 }
@@ -35,8 +44,8 @@ async fn who_signed_in_is_read_from_the_id_token_or_from_userinfo() {
             let options = OktaOptions { claims_in, ..OktaOptions::default() };
             let standin = StandIn::start(options).await.unwrap();
             let carol = sign_in(&client(&standin, server), "carol").await.unwrap();
-            assert_eq!(carol.email.as_deref(), Some("carol@example.com"), "{claims_in:?} {server:?}");
-            assert_eq!(carol.groups.len(), 2, "{claims_in:?} {server:?}: {:?}", carol.groups);
+            assert_eq!(carol.profile.email.as_deref(), Some("carol@example.com"), "{claims_in:?} {server:?}");
+            assert_eq!(carol.profile.groups.len(), 2, "{claims_in:?} {server:?}: {carol:?}");
             assert!(carol.refresh_token.is_some());
         }
     }
@@ -50,8 +59,61 @@ async fn an_address_that_nobody_has_verified_is_nobodys() {
     }
     let standin = StandIn::start(OktaOptions { people, ..OktaOptions::default() }).await.unwrap();
     let okta = client(&standin, AuthorizationServer::Org);
-    assert_eq!(sign_in(&okta, "bob").await.unwrap().email, None);
-    assert_eq!(sign_in(&okta, "carol").await.unwrap().email.as_deref(), Some("carol@example.com"));
+    assert_eq!(sign_in(&okta, "bob").await.unwrap().profile.email, None);
+    assert_eq!(sign_in(&okta, "carol").await.unwrap().profile.email.as_deref(), Some("carol@example.com"));
+}
+
+#[tokio::test]
+async fn an_address_counts_when_the_id_token_or_else_userinfo_calls_it_verified() {
+    let claim = |verified: serde_json::Value| EmailVerified::Claim(verified);
+    for (in_id_token, in_userinfo, counts) in [
+        (claim(json!(true)), claim(json!(false)), true),
+        (claim(json!("true")), EmailVerified::Absent, true),
+        (EmailVerified::Absent, claim(json!(true)), true),
+        (EmailVerified::Absent, claim(json!("true")), true),
+        (EmailVerified::Absent, claim(json!(false)), false),
+        (EmailVerified::Absent, claim(json!("false")), false),
+        (EmailVerified::Absent, EmailVerified::Absent, false),
+        (claim(json!(false)), claim(json!(true)), true),
+        (claim(json!(false)), claim(json!(false)), false),
+        (claim(json!("false")), EmailVerified::Absent, false),
+        (claim(json!(null)), claim(json!(1)), false),
+    ] {
+        let case = format!("{in_id_token:?} {in_userinfo:?}");
+        let options = OktaOptions {
+            id_token_email_verified: in_id_token,
+            userinfo_email_verified: in_userinfo,
+            ..OktaOptions::default()
+        };
+        let standin = StandIn::start(options).await.unwrap();
+        for server in [AuthorizationServer::Org, AuthorizationServer::Custom("default")] {
+            for trust in [false, true] {
+                let okta = trusting(&standin, server, trust);
+                let signed_in = sign_in(&okta, "alice").await.unwrap();
+                let expected = (counts || trust).then_some("alice@example.com");
+                assert_eq!(signed_in.profile.email.as_deref(), expected, "{case} {server:?} {trust}");
+                let token = signed_in.refresh_token.unwrap();
+                let rechecked = okta.recheck(&token, &signed_in.sub).await.unwrap().profile.unwrap();
+                assert_eq!(rechecked, signed_in.profile, "{case} {server:?} {trust}");
+                assert_eq!(rechecked.groups, ["Engineering"], "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_address_is_read_anew_at_the_recheck() {
+    for claims_in in [ClaimsIn::IdToken, ClaimsIn::UserInfo] {
+        let standin = StandIn::start(OktaOptions { claims_in, ..OktaOptions::default() }).await.unwrap();
+        let okta = client(&standin, AuthorizationServer::Org);
+        let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "alice").await.unwrap();
+        let token = refresh_token.unwrap();
+        for (email, verified) in [("new@example.com", true), ("carol@example.com", false)] {
+            standin.set_email("alice", email, verified);
+            let profile = okta.recheck(&token, &sub).await.unwrap().profile.unwrap();
+            assert_eq!(profile.email.as_deref(), verified.then_some(email), "{claims_in:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -126,7 +188,7 @@ async fn groups_are_read_anew_at_the_recheck_wherever_okta_tells_them() {
             let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "carol").await.unwrap();
             standin.set_groups("carol", &["Support"]);
             let rechecked = okta.recheck(&refresh_token.unwrap(), &sub).await.unwrap();
-            assert_eq!(rechecked.groups.unwrap(), ["Support"], "{claims_in:?} {server:?}");
+            assert_eq!(rechecked.profile.unwrap().groups, ["Support"], "{claims_in:?} {server:?}");
         }
     }
 }
@@ -139,11 +201,11 @@ async fn what_a_recheck_says_of_another_user_or_without_proof_counts_for_nothing
     let okta = client(&standin, AuthorizationServer::Org);
     let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "alice").await.unwrap();
     let rechecked = okta.recheck(&refresh_token.unwrap(), "00u-somebody-else").await.unwrap();
-    assert!(matches!(rechecked.groups, Err(OktaError::Untrustworthy(_))), "{:?}", rechecked.groups);
+    assert!(matches!(rechecked.profile, Err(OktaError::Untrustworthy(_))), "{:?}", rechecked.profile);
     standin.id_token_fault(Some(IdTokenFault::BrokenSignature));
     let rechecked = okta.recheck(&rechecked.refresh_token.unwrap(), &sub).await.unwrap();
-    assert!(matches!(rechecked.groups, Err(OktaError::Untrustworthy(_))), "{:?}", rechecked.groups);
+    assert!(matches!(rechecked.profile, Err(OktaError::Untrustworthy(_))), "{:?}", rechecked.profile);
     standin.id_token_fault(None);
     let rechecked = okta.recheck(&rechecked.refresh_token.unwrap(), &sub).await.unwrap();
-    assert_eq!(rechecked.groups.unwrap(), ["Engineering"]);
+    assert_eq!(rechecked.profile.unwrap().groups, ["Engineering"]);
 }

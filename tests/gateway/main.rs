@@ -14,6 +14,7 @@ mod conformance;
 mod dead_ends;
 mod discovery;
 mod docs;
+mod email;
 mod full_disk;
 mod hostile;
 mod killed;

@@ -114,6 +114,7 @@ fn okta(okta: &OktaSite) -> String {
             ("client_id", format!("{:?}", okta.client_id)),
             ("redirect_uri", format!("{:?}", okta.redirect_uri)),
             ("groups_claim", format!("{:?}", okta.groups_claim)),
+            ("trust_email", okta.trust_email.to_string()),
         ],
     )
 }

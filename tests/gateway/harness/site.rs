@@ -25,6 +25,7 @@ impl SiteOf {
                 client_id: None,
                 redirect_uri: None,
                 groups_claim: "groups",
+                trust_email: false,
             },
             tokens: Tokens {
                 access_ttl: Duration::from_mins(10),

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 pub use gate::Outage;
 pub use id_token::IdTokenFault;
-pub use options::{ClaimsIn, OktaOptions, RefreshTokens};
+pub use options::{ClaimsIn, EmailVerified, OktaOptions, RefreshTokens};
 pub use people::{PASSWORD, Person, everyone};
 pub use received::Received;
 
@@ -87,6 +87,14 @@ impl Okta {
         let mut memory = self.org.memory();
         for person in memory.people.iter_mut().filter(|person| person.username == username) {
             person.groups = groups.iter().map(|&group| group.to_owned()).collect();
+        }
+    }
+
+    /// Gives `username` this e-mail address, which they have shown to be theirs or not.
+    pub fn set_email(&self, username: &str, email: &str, verified: bool) {
+        let mut memory = self.org.memory();
+        for person in memory.people.iter_mut().filter(|person| person.username == username) {
+            (person.email, person.email_verified) = (email.to_owned(), verified);
         }
     }
 

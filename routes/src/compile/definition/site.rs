@@ -43,7 +43,7 @@ pub(super) const SITE: Keys = Keys {
 
 pub(super) const OKTA: Keys = Keys {
     what: "the section",
-    known: &["url", "authorization_server", "client_id", "redirect_uri", "groups_claim"],
+    known: &["url", "authorization_server", "client_id", "redirect_uri", "groups_claim", "trust_email"],
     later: &[],
     elsewhere: &[],
 };
@@ -160,6 +160,7 @@ const OKTA_DEFAULT: OktaSite = OktaSite {
     client_id: None,
     redirect_uri: None,
     groups_claim: "groups",
+    trust_email: false,
 };
 
 fn okta(node: &Node) -> Read<OktaSite> {
@@ -174,6 +175,7 @@ fn okta(node: &Node) -> Read<OktaSite> {
         groups_claim: section
             .optional("groups_claim", text(value::identifier))
             .unwrap_or(OKTA_DEFAULT.groups_claim),
+        trust_email: section.optional("trust_email", value::flag).unwrap_or(OKTA_DEFAULT.trust_email),
     };
     section.finish(okta)
 }

@@ -17,6 +17,7 @@ pub const SITE: Site = Site {
         client_id: None,
         redirect_uri: None,
         groups_claim: "groups",
+        trust_email: false,
     },
     tokens: Tokens {
         access_ttl: Duration::from_mins(10),

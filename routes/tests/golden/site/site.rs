@@ -17,6 +17,7 @@ pub const SITE: Site = Site {
         client_id: Some("0oa1b2c3"),
         redirect_uri: Some("https://mcp.example.com/auth/callback"),
         groups_claim: "mcp_groups",
+        trust_email: true,
     },
     tokens: Tokens {
         access_ttl: Duration::from_mins(5),
@@ -57,7 +58,7 @@ pub const SITE: Site = Site {
         client_metadata_fetches: 5,
     },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "6c916dc04a33df798261081b41fe87b0360eff55dfdc2a79b372fcf527a7dd8e",
+    digest: "374907cc8bc791243e6db82a84c84d4988229f71fc2b4332b10596023a03914c",
 };
 
 const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];

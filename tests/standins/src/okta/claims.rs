@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::options::OktaOptions;
+use super::options::{EmailVerified, OktaOptions};
 use super::people::Person;
 use super::server::AuthServer;
 
@@ -18,7 +18,7 @@ pub(super) fn base(claims: &mut Value, person: &Person, scopes: &[String]) {
 }
 
 /// The rest of the profile.
-pub(super) fn profile(claims: &mut Value, person: &Person, scopes: &[String]) {
+pub(super) fn profile(claims: &mut Value, person: &Person, scopes: &[String], verified: &EmailVerified) {
     if has(scopes, "profile") {
         let (given, family) = person.name.split_once(' ').unwrap_or((&person.name, ""));
         claims["given_name"] = json!(given);
@@ -27,7 +27,11 @@ pub(super) fn profile(claims: &mut Value, person: &Person, scopes: &[String]) {
         claims["zoneinfo"] = json!("America/Los_Angeles");
     }
     if has(scopes, "email") {
-        claims["email_verified"] = json!(person.email_verified);
+        match verified {
+            EmailVerified::Directory => claims["email_verified"] = json!(person.email_verified),
+            EmailVerified::Claim(value) => claims["email_verified"] = value.clone(),
+            EmailVerified::Absent => {}
+        }
     }
 }
 

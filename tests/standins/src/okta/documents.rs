@@ -40,7 +40,7 @@ pub(super) async fn userinfo(State(org): State<Arc<Org>>, headers: HeaderMap) ->
     };
     let mut answer = json!({ "sub": person.sub });
     claims::base(&mut answer, person, &access.scopes);
-    claims::profile(&mut answer, person, &access.scopes);
+    claims::profile(&mut answer, person, &access.scopes, &org.options.userinfo_email_verified);
     claims::groups(&mut answer, person, &org.options, (&access.server, &access.scopes));
     Json(answer).into_response()
 }

@@ -111,7 +111,7 @@ fn right_claims(org: &Org, memory: &Memory, subject: &Subject<'_>) -> Value {
         claims["sub"] = json!(person.sub);
         claims::base(&mut claims, person, subject.scopes);
         if org.options.claims_in == ClaimsIn::IdToken {
-            claims::profile(&mut claims, person, subject.scopes);
+            claims::profile(&mut claims, person, subject.scopes, &org.options.id_token_email_verified);
             claims::groups(&mut claims, person, &org.options, (subject.server, subject.scopes));
         }
     }

@@ -26,6 +26,10 @@ pub struct OktaOptions {
     pub refresh_tokens: RefreshTokens,
     /// Where claims about the profile and the groups are found.
     pub claims_in: ClaimsIn,
+    /// How ID tokens that have the profile tell `email_verified`.
+    pub id_token_email_verified: EmailVerified,
+    /// How userinfo tells it.
+    pub userinfo_email_verified: EmailVerified,
     /// The ids of the custom authorization servers.
     pub custom_servers: Vec<String>,
     /// Scopes that the custom authorization servers define beside the OIDC ones.
@@ -65,6 +69,17 @@ pub enum ClaimsIn {
     UserInfo,
 }
 
+/// How a document tells `email_verified`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EmailVerified {
+    /// As the directory has it, a boolean.
+    Directory,
+    /// Not at all.
+    Absent,
+    /// By this value.
+    Claim(Value),
+}
+
 impl Default for OktaOptions {
     fn default() -> Self {
         Self {
@@ -77,6 +92,8 @@ impl Default for OktaOptions {
             assigned: None,
             refresh_tokens: RefreshTokens::Persistent,
             claims_in: ClaimsIn::IdToken,
+            id_token_email_verified: EmailVerified::Directory,
+            userinfo_email_verified: EmailVerified::Directory,
             custom_servers: vec!["default".to_owned()],
             custom_scopes: Vec::new(),
             custom_groups_claim: Some("groups".to_owned()),

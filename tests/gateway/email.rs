@@ -1,0 +1,74 @@
+//! Whose e-mail address a server behind the gateway is told: one that Okta calls verified, or none.
+
+use crate::harness::{Keep, SiteOf, World, http};
+use gateway_standins::okta::{ClaimsIn, EmailVerified, OktaOptions};
+use serde_json::json;
+use std::time::Duration;
+
+const PATH: &str = "/mcp/raw/echo";
+
+/// The header that the server got from this user's call.
+async fn told(world: &World, token: &str) -> Option<String> {
+    world.backend.clear_requests();
+    assert_eq!(http().get(world.url(PATH)).bearer_auth(token).send().await.unwrap().status(), 200);
+    let seen = world.backend.last().unwrap();
+    assert!(seen.header("x-forwarded-user").is_some(), "the user is told in any case");
+    seen.header("x-forwarded-email").map(str::to_owned)
+}
+
+fn trusting(site: SiteOf) -> SiteOf {
+    site.set(|site| site.okta.trust_email = true)
+}
+
+/// An Okta that tells `email_verified` like this in ID tokens and at userinfo.
+fn telling(id_token: EmailVerified, userinfo: EmailVerified) -> OktaOptions {
+    OktaOptions {
+        id_token_email_verified: id_token,
+        userinfo_email_verified: userinfo,
+        ..OktaOptions::default()
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_told_an_address_that_okta_calls_verified_and_no_other() {
+    let no = || EmailVerified::Claim(json!(false));
+    for (options, counts) in [
+        (telling(EmailVerified::Absent, EmailVerified::Absent), false),
+        (telling(EmailVerified::Absent, no()), false),
+        (telling(no(), no()), false),
+        (telling(EmailVerified::Absent, EmailVerified::Directory), true),
+        (OktaOptions { claims_in: ClaimsIn::UserInfo, ..OktaOptions::default() }, true),
+        (OktaOptions { claims_in: ClaimsIn::UserInfo, ..telling(no(), no()) }, false),
+    ] {
+        let case = format!("{options:?}");
+        let world = World::with_okta(options, Keep::Embedded, |site| site).await;
+        let (_, tokens) = world.sign_in(PATH, "alice").await;
+        let expected = counts.then_some("alice@example.com");
+        assert_eq!(told(&world, &tokens.access_token).await.as_deref(), expected, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_site_may_trust_addresses_that_okta_never_verifies() {
+    for claim in [EmailVerified::Absent, EmailVerified::Claim(json!(false))] {
+        let world = World::with_okta(telling(claim.clone(), claim), Keep::Embedded, trusting).await;
+        let (_, tokens) = world.sign_in(PATH, "alice").await;
+        assert_eq!(told(&world, &tokens.access_token).await.as_deref(), Some("alice@example.com"));
+    }
+}
+
+#[tokio::test]
+async fn an_address_counts_as_it_is_at_the_next_refresh() {
+    let world = World::in_standing_time(|site| site).await;
+    let (client, mut tokens) = world.sign_in(PATH, "alice").await;
+    assert_eq!(told(&world, &tokens.access_token).await.as_deref(), Some("alice@example.com"));
+    // What Alice calls herself now is Carol's.
+    for (email, verified) in
+        [("carol@example.com", false), ("alice@example.org", true), ("carol@example.com", false)]
+    {
+        world.okta.set_email("alice", email, verified);
+        world.clock.advance(Duration::from_mins(1));
+        tokens = client.refresh(tokens.refresh_token.as_ref().unwrap()).await.unwrap();
+        assert_eq!(told(&world, &tokens.access_token).await.as_deref(), verified.then_some(email));
+    }
+}
