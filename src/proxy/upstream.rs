@@ -124,7 +124,7 @@ impl Request<'_> {
         headers::toward_server(&head.headers, &told, &mut out);
         match self.framing {
             Framing::Nothing if takes_content(&head.method) => {
-                out.extend_from_slice(b"content-length: 0\r\n")
+                out.extend_from_slice(b"content-length: 0\r\n");
             }
             Framing::Nothing => {}
             // Writing to a vector does not fail.
