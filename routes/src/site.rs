@@ -98,10 +98,14 @@ impl Registration {
         Self { enabled: true, redirect_hosts: &[], local_clients: true, denied: &[], not_before: None };
 }
 
-/// Requests a minute. Each limit counts one address, an IPv6 one by its first 64 bits; those of a client count one
-/// client at one address.
+/// Connections at a time, and requests a minute. Each limit but the first counts one address, an IPv6 one by its first
+/// 64 bits; those of a client count one client at one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Client connections at a time, of all addresses together.
+    pub connections: u32,
+    /// Client connections and concurrent requests of one address.
+    pub connections_per_address: u32,
     /// Registrations of clients.
     pub registrations: u32,
     /// Authorization requests, and answers to consent pages.
@@ -123,6 +127,8 @@ pub struct Limits {
 impl Limits {
     /// Generous for offices and for hosted clients, which send the requests of many people from a few addresses.
     pub const DEFAULT: Self = Self {
+        connections: 9_000,
+        connections_per_address: 2_250,
         registrations: 300,
         authorizations: 1_200,
         client_authorizations: 600,

@@ -69,6 +69,7 @@ fn a_site_with_every_key_compiles_to_the_constants_it_names() {
     assert!(private.contains("10.9.8.7".parse().expect("an address")));
     assert!(single.contains("192.0.2.7".parse().expect("an address")));
     assert_eq!(documentation.parts(), ("2001:db8::".parse().expect("an address"), 32));
+    assert_eq!((site.limits.connections, site.limits.connections_per_address), (800, 200));
     assert_eq!((site.limits.registrations, site.limits.client_tokens), (30, 5_000));
     assert_eq!(site.limits.tokens, seed::SITE.limits.tokens, "what is not written keeps its default");
     let [dice, v2, tickets] = site.table.routes() else {

@@ -164,6 +164,8 @@ fn limits(limits: &Limits) -> String {
     record(
         "limits: Limits",
         &[
+            ("connections", grouped(limits.connections)),
+            ("connections_per_address", grouped(limits.connections_per_address)),
             ("registrations", grouped(limits.registrations)),
             ("authorizations", grouped(limits.authorizations)),
             ("client_authorizations", grouped(limits.client_authorizations)),

@@ -110,6 +110,15 @@ pub(super) fn port(node: &Node) -> Read<u16> {
     })
 }
 
+/// A number of connections at a time.
+pub(super) fn connections(node: &Node) -> Read<u32> {
+    let scalar = node.scalar()?;
+    scalar.read().filter(|number| (1..=1_000_000).contains(number)).ok_or_else(|| {
+        let wrong = format!("{} is not a number of connections", scalar.shown());
+        vec![Wrong::new(wrong, "write a number from 1 to 1000000, without quotes").at(node.line)]
+    })
+}
+
 /// A number of requests a minute.
 pub(super) fn per_minute(node: &Node) -> Read<u32> {
     let scalar = node.scalar()?;

@@ -1,14 +1,17 @@
-//! `limits:`: how often one address, and one client there, may ask for something in a minute.
+//! `limits:`: how many connections there may be, and how often one address, and one client there, may ask for something
+//! in a minute.
 
-use super::super::problem::Read;
+use super::super::problem::{Read, Wrong};
 use super::super::section::{Keys, Section};
 use super::super::tree::Node;
-use super::super::value::per_minute;
+use super::super::value::{connections, per_minute};
 use crate::Limits;
 
 pub(super) const KEYS: Keys = Keys {
     what: "the section",
     known: &[
+        "connections",
+        "connections_per_address",
         "registrations",
         "authorizations",
         "client_authorizations",
@@ -22,10 +25,17 @@ pub(super) const KEYS: Keys = Keys {
     elsewhere: &[],
 };
 
+/// So many addresses share all connections, unless the site says otherwise.
+const ADDRESSES: u32 = 4;
+
 pub(super) fn limits(node: &Node) -> Read<Limits> {
     let mut section = Section::open(node, &KEYS)?;
+    let all = section.optional("connections", connections).unwrap_or(Limits::DEFAULT.connections);
+    let of_address = section.optional("connections_per_address", |node| at_most(all, node));
     let mut limit = |key, default| section.optional(key, per_minute).unwrap_or(default);
     let limits = Limits {
+        connections: all,
+        connections_per_address: of_address.unwrap_or(all.div_ceil(ADDRESSES)),
         registrations: limit("registrations", Limits::DEFAULT.registrations),
         authorizations: limit("authorizations", Limits::DEFAULT.authorizations),
         client_authorizations: limit("client_authorizations", Limits::DEFAULT.client_authorizations),
@@ -36,4 +46,14 @@ pub(super) fn limits(node: &Node) -> Read<Limits> {
         client_metadata_fetches: limit("client_metadata_fetches", Limits::DEFAULT.client_metadata_fetches),
     };
     section.finish(limits)
+}
+
+/// A number of connections of one address, of which there are not more than of all.
+fn at_most(all: u32, node: &Node) -> Read<u32> {
+    let number = connections(node)?;
+    if number <= all {
+        return Ok(number);
+    }
+    let wrong = format!("{number} is more than all connections together, {all}");
+    Err(vec![Wrong::new(wrong, "write a smaller number, or raise `limits.connections`").at(node.line)])
 }

@@ -48,6 +48,8 @@ pub const SITE: Site = Site {
     },
     trusted_proxies: &[],
     limits: Limits {
+        connections: 9_000,
+        connections_per_address: 2_250,
         registrations: 300,
         authorizations: 1_200,
         client_authorizations: 600,

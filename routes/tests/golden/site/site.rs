@@ -48,6 +48,8 @@ pub const SITE: Site = Site {
         Network::v6([0x2001, 0xdb8, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0], 32),
     ],
     limits: Limits {
+        connections: 800,
+        connections_per_address: 200,
         registrations: 30,
         authorizations: 1_200,
         client_authorizations: 600,
@@ -58,7 +60,7 @@ pub const SITE: Site = Site {
         client_metadata_fetches: 5,
     },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "374907cc8bc791243e6db82a84c84d4988229f71fc2b4332b10596023a03914c",
+    digest: "e35c50ba7d6c2f75ef89ec5d5f29cca6ca9db13da0e27679eedd4e6f48644220",
 };
 
 const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];
