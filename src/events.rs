@@ -1,6 +1,10 @@
 //! What happened, for people who must know later: one audit line for each decision. Never a token, a code, a
 //! secret or a cookie.
 
+mod throttle;
+
+pub use throttle::Throttle;
+
 /// One audit event. Members that are not known are left empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Audit<'a> {

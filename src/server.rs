@@ -3,28 +3,35 @@
 //! One thread for each core, each with a runtime, a listener and upstream connections of its own: a proxied
 //! request never leaves its thread. Whatever waits for the store or Okta runs on the control runtime.
 
+mod admission;
 mod answer;
+mod capacity;
 mod connection;
 mod dispatch;
 mod exchange;
 mod filters;
 mod listener;
 mod patience;
+mod preface;
 mod request_ids;
+mod reserve;
+mod stream_timeout;
 mod unstalled;
 mod worker;
 
+pub use capacity::raise_open_files;
+
 use crate::gateway::Gateway;
+use admission::Admission;
+use capacity::Capacity;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-/// The most connections at a time, all threads together; further ones wait in the kernel's backlog.
-const MOST_CONNECTIONS: usize = 9_000;
 /// How long requests and streams may take to end once the gateway is asked to.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -40,8 +47,11 @@ pub struct Running {
 /// Starts to serve on `port` (0: the system chooses) with this many threads.
 ///
 /// # Errors
-/// The port cannot be listened on.
+/// The port cannot be listened on, or the process may open too few files.
 pub fn start(gateway: &Arc<Gateway>, port: u16, threads: NonZeroUsize) -> io::Result<Running> {
+    let capacity = Capacity::of_process(&gateway.site.limits, threads.get())?;
+    let admission = Admission::new(capacity, gateway.site.trusted_proxies, gateway.clock.clone());
+    let admission = Arc::new(admission);
     let first = listener::bind(port)?;
     let address = first.local_addr()?;
     let mut listeners = vec![first];
@@ -49,11 +59,10 @@ pub fn start(gateway: &Arc<Gateway>, port: u16, threads: NonZeroUsize) -> io::Re
         listeners.push(listener::bind(address.port())?);
     }
     let (stop, stopped) = watch::channel(false);
-    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let spawn = |(number, listener)| {
         let shared = worker::Shared {
             gateway: Arc::clone(gateway),
-            connections: Arc::clone(&connections),
+            admission: Arc::clone(&admission),
             stopped: stopped.clone(),
         };
         let name = format!("proxy-{number}");

@@ -38,6 +38,7 @@ pub fn serve(site: &'static Site) -> Result<(), Failed> {
 }
 
 fn run(site: &'static Site, settings: &Settings) -> Result<(), Failed> {
+    server::raise_open_files();
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let serving = assemble(site, settings, Outside::default(), threads)?;
     tracing::info!(
@@ -95,7 +96,7 @@ pub fn assemble(
     let store = open_store(settings, &outside)?;
     let gateway = Gateway::new(site, settings, (store, &keys), (control.handle().clone(), outside))?;
     let running = server::start(&gateway, settings.port, threads)
-        .map_err(|error| format!("cannot listen on port {}: {error}", settings.port))?;
+        .map_err(|error| format!("cannot serve on port {}: {error}", settings.port))?;
     tend(&control, &gateway);
     Ok(Serving { running, control })
 }

@@ -175,7 +175,10 @@ impl Admission {
     fn note_full(&self) {
         if self.full.is_first(self.clock.now()) {
             let connections = self.capacity.connections;
-            tracing::warn!(connections, "all connections are in use: further ones get 503, probes are answered");
+            tracing::warn!(
+                connections,
+                "all connections are in use: further ones get 503, probes are answered"
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! An answer on its way to the client.
 
 use super::patience::Open;
+use super::stream_timeout::{chunk_awaited, chunk_sent};
 use crate::proxy::{Body, Cut};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -27,7 +28,13 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if polled.is_ready() {
+            chunk_sent()
+        } else {
+            chunk_awaited()
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -25,7 +25,7 @@ pub(super) struct Capacity {
 }
 
 /// Raises the soft limit of open files to the hard limit. Returns the limit that applies then; `None` is unlimited.
-pub(crate) fn raise_open_files() -> Option<u64> {
+pub fn raise_open_files() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
         return current;
@@ -42,7 +42,8 @@ pub(crate) fn raise_open_files() -> Option<u64> {
 impl Capacity {
     /// The configured limits, or less where the process may open too few files; the log says so.
     pub(super) fn of_process(limits: &Limits, threads: usize) -> io::Result<Self> {
-        let files = getrlimit(Resource::Nofile).current.map(|files| usize::try_from(files).unwrap_or(usize::MAX));
+        let files =
+            getrlimit(Resource::Nofile).current.map(|files| usize::try_from(files).unwrap_or(usize::MAX));
         let (capacity, needed) = (Self::within(limits, threads, files)?, files_for(limits, threads));
         if capacity.connections < limits.connections as usize {
             tracing::warn!(
@@ -59,9 +60,8 @@ impl Capacity {
 
     fn within(limits: &Limits, threads: usize, files: Option<usize>) -> io::Result<Self> {
         let (wanted, per_address) = (limits.connections as usize, limits.connections_per_address as usize);
-        let possible = files.map_or(wanted, |files| {
-            files.saturating_sub(files_besides(threads)) / FILES_PER_CONNECTION
-        });
+        let possible =
+            files.map_or(wanted, |files| files.saturating_sub(files_besides(threads)) / FILES_PER_CONNECTION);
         if possible >= wanted {
             return Ok(Self { connections: wanted, per_address });
         }

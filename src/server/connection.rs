@@ -2,6 +2,7 @@
 
 use super::patience::Activity;
 use super::unstalled::{STALL, Unstalled};
+use super::{preface, stream_timeout};
 use hyper::body::{Body, Incoming};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
@@ -10,32 +11,38 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use std::error::Error;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 
-/// How HTTP/2 begins (RFC 9113 §3.4): no method of HTTP/1.1 has that name.
-const HTTP_2: [u8; 4] = *b"PRI ";
-/// Until the rest of these bytes is looked for, when only some of them came.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
 const ASK: Duration = Duration::from_secs(30);
+/// Concurrent requests of an HTTP/2 connection.
+const MAX_STREAMS: u32 = 200;
+/// Requests that a client has reset before they were looked at; more of them end the connection (rapid reset,
+/// CVE-2023-44487).
+const MAX_PENDING_RESETS: usize = 20;
+/// Streams that we have reset because of what their client sent; more of them end the connection (CVE-2025-8671).
+const MAX_LOCAL_RESETS: usize = 256;
+/// Bytes of responses that wait in each HTTP/2 stream for the client to take them.
+const MAX_SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// All header fields of a request together, in bytes. There can be a hundred of them, as hyper has it.
 const LARGEST_HEAD: u32 = 32 * 1024;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Runs tasks on the thread that they were made on.
+/// Runs the task of each HTTP/2 stream on the thread of its connection, until its client takes nothing of the response
+/// for `timeout`.
 #[derive(Clone, Copy)]
-struct OnThisThread;
+struct OnThisThread {
+    timeout: Duration,
+}
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
     fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
+        tokio::task::spawn_local(stream_timeout::with_timeout(task, self.timeout));
     }
 }
 
@@ -52,7 +59,7 @@ where
     let is_http_2 = tokio::select! {
         // What has come by the time that we stop is still answered.
         biased;
-        begins = begins_with_http_2(&stream) => begins?,
+        begins = preface::begins_with_http_2(&stream) => begins?,
         // Nothing was asked for: there is no answer to wait for.
         () = poll_fn(|context| if activity.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending }) => {
             return Ok(());
@@ -61,23 +68,12 @@ where
     let stream = TokioIo::new(Unstalled::new(stream, STALL));
     // In boxes, since a task would hold both, and be as large as HTTP/2 needs.
     if is_http_2 {
-        let connection = Box::pin(http_2().serve_connection(stream, service));
+        activity.speaks_http_2();
+        let connection = Box::pin(http_2(STALL).serve_connection(stream, service));
         Ok(until_stopped(connection, activity).await?)
     } else {
         let connection = Box::pin(http_1().serve_connection(stream, service));
         Ok(until_stopped(connection, activity).await?)
-    }
-}
-
-/// Looks without taking anything away: a reader in front of hyper's would cost every connection a larger buffer.
-async fn begins_with_http_2(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [0; HTTP_2.len()];
-    loop {
-        let length = stream.peek(&mut first).await?;
-        if length == HTTP_2.len() || length == 0 || first[..length] != HTTP_2[..length] {
-            return Ok(first == HTTP_2);
-        }
-        sleep(LOOK_AGAIN).await;
     }
 }
 
@@ -103,13 +99,98 @@ fn http_1() -> http1::Builder {
     builder
 }
 
-fn http_2() -> http2::Builder<OnThisThread> {
-    let mut builder = http2::Builder::new(OnThisThread);
+fn http_2(timeout: Duration) -> http2::Builder<OnThisThread> {
+    let mut builder = http2::Builder::new(OnThisThread { timeout });
     builder
         .timer(TokioTimer::new())
         .max_header_list_size(LARGEST_HEAD)
-        .max_concurrent_streams(200)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+        .max_send_buf_size(MAX_SEND_BUFFER_BYTES)
         .keep_alive_interval(ASK)
         .keep_alive_timeout(ASK);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::Answer;
+    use super::*;
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use hyper::service::service_fn;
+    use std::convert::Infallible;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    const SOON: Duration = Duration::from_secs(20);
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    /// SETTINGS without a setting, and with `SETTINGS_INITIAL_WINDOW_SIZE` at zero (RFC 9113 §6.5).
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const NO_WINDOW: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+    /// HEADERS of `GET / http` on stream 1, which end the stream.
+    const GET: &[u8] = &[0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x84, 0x86];
+    const RST_STREAM: u8 = 3;
+    const GOAWAY: u8 = 7;
+
+    async fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client, listener.accept().await.unwrap().0)
+    }
+
+    /// Reads frames until one of this type comes.
+    async fn read_until(client: &mut TcpStream, wanted: u8) {
+        let read = async {
+            let mut head = [0; 9];
+            while head[3] != wanted {
+                client.read_exact(&mut head).await.unwrap();
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                client.read_exact(&mut vec![0; length as usize]).await.unwrap();
+            }
+        };
+        timeout(SOON, read).await.unwrap();
+    }
+
+    fn service(
+        activity: &Rc<Activity>,
+    ) -> impl HttpService<Incoming, ResBody = Answer, Error = Infallible, Future: 'static> + use<> {
+        let activity = Rc::clone(activity);
+        service_fn(move |_: Request<Incoming>| {
+            let body = crate::proxy::Body::full(Bytes::from_static(b"a response"));
+            let response = Response::new(Answer::new(body, activity.request()));
+            std::future::ready(Ok::<_, Infallible>(response))
+        })
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn http_2_on_which_nothing_is_asked_ends_with_goaway() {
+        let (mut client, server) = connected().await;
+        let activity = Rc::new(Activity::default());
+        let serving = Rc::clone(&activity);
+        let service = service(&activity);
+        let served = tokio::task::spawn_local(async move { serve(server, service, &serving).await.is_ok() });
+        client.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
+        read_until(&mut client, 4).await;
+        activity.stop();
+        read_until(&mut client, GOAWAY).await;
+        drop(client);
+        timeout(SOON, served).await.unwrap().unwrap();
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn an_http_2_stream_whose_window_stays_at_zero_is_reset_and_its_connection_goes_on() {
+        let (mut client, server) = connected().await;
+        let activity = Rc::new(Activity::default());
+        let connection =
+            http_2(Duration::from_millis(50)).serve_connection(TokioIo::new(server), service(&activity));
+        tokio::task::spawn_local(connection);
+        client.write_all(&[PREFACE, NO_WINDOW, GET].concat()).await.unwrap();
+        read_until(&mut client, RST_STREAM).await;
+        let next = [GET[..8].to_vec(), vec![3], GET[9..].to_vec()].concat();
+        client.write_all(&next).await.unwrap();
+        read_until(&mut client, RST_STREAM).await;
+    }
 }

@@ -1,5 +1,6 @@
 //! From a request to its answer: the filters decide on the head, the body goes where the decision says.
 
+use super::admission::{Admission, Peer, Refusal};
 use super::answer::Answer;
 use super::exchange::{self, Filters};
 use super::patience::Open;
@@ -9,7 +10,7 @@ use crate::decision::{Admitted, Caller, Decision, Head, Inspect, address_of};
 use crate::gateway::Gateway;
 use crate::proxy::{Body, ClientBody, Proxy, ProxyConfig, takes_content};
 use bytes::Bytes;
-use http::header::{ALLOW, HOST, ORIGIN, STRICT_TRANSPORT_SECURITY};
+use http::header::{ALLOW, CONNECTION, HOST, ORIGIN, RETRY_AFTER, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -25,6 +26,8 @@ use std::time::Duration;
 /// How long a body that must be read first may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Of a request that is beyond a limit of connections.
+const RETRY_AFTER_SECONDS: &str = "5";
 /// Probes send whatever `Host` they were made with.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
@@ -33,17 +36,19 @@ pub(super) struct Dispatch<F> {
     pub(super) proxy: Rc<Proxy>,
     filters: F,
     gateway: Arc<Gateway>,
+    admission: Arc<Admission>,
     request_ids: RequestIds,
 }
 
 impl<F: Filters> Dispatch<F> {
     /// These filters decide, and the gateway's routes are forwarded to.
-    pub(super) fn new(filters: F, gateway: &Arc<Gateway>) -> Self {
+    pub(super) fn new(filters: F, gateway: &Arc<Gateway>, admission: &Arc<Admission>) -> Self {
         let proxy = Proxy::new(ProxyConfig::new(), gateway.base_url.shared());
         Self {
             proxy: Rc::new(proxy),
             filters,
             gateway: Arc::clone(gateway),
+            admission: Arc::clone(admission),
             request_ids: RequestIds::new(gateway.entropy.clone()),
         }
     }
@@ -55,7 +60,7 @@ impl<F: Filters> Dispatch<F> {
         self: Rc<Self>,
         request: Request<Incoming>,
         caller: Arc<Caller>,
-        open: Open,
+        mut open: Open,
     ) -> Pin<Box<dyn Future<Output = Answered>>> {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
@@ -63,7 +68,16 @@ impl<F: Filters> Dispatch<F> {
             let address = address_of(caller.address, &parts.headers, self.gateway.site.trusted_proxies);
             let (from, request_id) = (caller.text_of(address), self.request_ids.next());
             let head = Box::new(Head { parts, address, from, caller, request_id: request_id.clone() });
-            let mut response = self.answer(head, body).await;
+            let mut response = match self.admission.request(open.peer(), address, open.is_only) {
+                Err(refusal) if !is_probe(&head.parts) => refuse(refusal).map(Body::full),
+                admitted => {
+                    open.hold(admitted.unwrap_or_default());
+                    self.answer(head, body).await
+                }
+            };
+            if let Peer::Refused(_) = open.peer() {
+                close_after(&mut response, &open);
+            }
             response.headers_mut().insert(REQUEST_ID, request_id.into_value());
             if self.gateway.base_url.is_https() {
                 let year = HeaderValue::from_static("max-age=31536000");
@@ -116,7 +130,7 @@ impl<F: Filters> Dispatch<F> {
     /// Whether the request names our own host, and no other: another name that leads here is DNS rebinding, and of
     /// two names each server on the way may believe another one (RFC 9112 §3.2).
     fn is_for_us(&self, head: &Parts) -> bool {
-        if PROBES.contains(&head.uri.path()) {
+        if is_probe(head) {
             return true;
         }
         let mut hosts = head.headers.get_all(HOST).iter();
@@ -152,6 +166,35 @@ impl<F: Filters> Dispatch<F> {
             Err(_) => access::error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
         }
     }
+}
+
+fn is_probe(head: &Parts) -> bool {
+    PROBES.contains(&head.uri.path())
+}
+
+/// Answers a request that is beyond a limit, before anything is done for it.
+fn refuse(refusal: Refusal) -> Response<Bytes> {
+    let (status, message) = match refusal {
+        Refusal::Full => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the gateway has all its connections in use: try again in a few seconds",
+        ),
+        Refusal::Address => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many connections and concurrent requests from this address: close some, or try again later",
+        ),
+    };
+    let mut response = access::error(status, message);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    response
+}
+
+/// Ends the connection with its response: HTTP/1.1 says so in it, HTTP/2 by `GOAWAY`.
+fn close_after(response: &mut Response<Body>, open: &Open) {
+    if !open.is_http_2() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    open.is_last();
 }
 
 /// What no endpoint here is asked with: tunnels, echoes of the request, and targets that have no path.

@@ -3,6 +3,7 @@
 //! All connections of a thread are looked at every second, so that no request costs a timer: hyper would set one for
 //! each head, and none before it knows whether HTTP/1 or HTTP/2 is spoken.
 
+use super::admission::{Peer, Permit};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
@@ -15,6 +16,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 const FIRST_REQUEST: u32 = 10;
 /// A client that is slower than this to send the next one is attacking us, or gone.
 const NEXT_REQUEST: u32 = 30;
+/// Looks that a connection beyond the limits lives for, whatever happens on it.
+const REFUSED: u32 = 3;
+/// Looks that an HTTP/2 client has to take its `GOAWAY` and close the connection.
+const GOODBYE: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// The connections of one thread.
@@ -25,10 +30,15 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Runs a connection, and cuts it when nothing is asked for on it.
-    pub(super) fn spawn(&self, activity: Rc<Activity>, connection: impl Future<Output = ()> + 'static) {
+    /// Runs a connection, and ends it when nothing is asked for on it.
+    pub(super) fn spawn(
+        &self,
+        activity: Rc<Activity>,
+        connection: impl Future<Output = ()> + 'static,
+    ) -> AbortHandle {
         let task = self.tasks.borrow_mut().spawn_local(connection);
-        self.watched.borrow_mut().push((activity, task));
+        self.watched.borrow_mut().push((activity, task.clone()));
+        task
     }
 
     /// Tells all of them to stop, and waits until they have; after `limit` they are cut. Says whether that was not
@@ -39,57 +49,87 @@ impl Connections {
         timeout(limit, async { while tasks.join_next().await.is_some() {} }).await.is_ok()
     }
 
-    /// Looks at all of them, again and again.
-    pub(super) async fn tend(&self) {
+    /// Looks at all of them, again and again, and calls `also` each time.
+    pub(super) async fn tend(&self, also: impl Fn()) {
         let mut ticks = interval(BETWEEN_LOOKS);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             self.look();
+            also();
         }
     }
 
     fn look(&self) {
         while self.tasks.borrow_mut().try_join_next().is_some() {}
         self.watched.borrow_mut().retain(|(activity, task)| {
-            if !task.is_finished() && activity.is_silent() {
-                tracing::debug!("a connection was cut: nothing was asked for on it");
-                task.abort();
+            if task.is_finished() {
+                return false;
             }
-            !task.is_finished()
+            match activity.look() {
+                Verdict::Keep => {}
+                Verdict::Stop => activity.stop(),
+                Verdict::Cut => {
+                    tracing::debug!("a connection was cut: nothing was asked for on it");
+                    task.abort();
+                }
+            }
+            true
         });
     }
 }
 
-/// What happens on a connection.
+/// State of a connection.
 #[derive(Default)]
 pub(super) struct Activity {
-    /// Requests whose answer has not been sent.
+    peer: Peer,
+    /// Requests whose response has not been sent.
     open: Cell<u32>,
-    /// Whether there ever was one.
+    /// There was a request.
     heard: Cell<bool>,
-    /// Whether HTTP/2 is spoken, which asks silent clients whether they are there.
-    asks: Cell<bool>,
-    /// For how many looks there has been nothing.
+    /// HTTP/2 is spoken, which can say goodbye.
+    is_http_2: Cell<bool>,
+    /// Looks since the last request ended.
     silent: Cell<u32>,
     stopped: Cell<bool>,
     /// Its task, once that has asked whether it is to stop.
     task: OnceCell<Waker>,
 }
 
+/// Decision of one look.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Keep,
+    /// Ends it in order.
+    Stop,
+    /// Ends it at once.
+    Cut,
+}
+
 impl Activity {
+    /// Of a connection on which nothing has happened.
+    pub(super) fn new(peer: Peer) -> Self {
+        Self { peer, ..Self::default() }
+    }
+
     /// A request has come.
-    pub(super) fn request(self: &Rc<Self>, version: http::Version) -> Open {
+    pub(super) fn request(self: &Rc<Self>) -> Open {
         self.heard.set(true);
-        self.asks.set(version == http::Version::HTTP_2);
-        self.open.set(self.open.get() + 1);
-        Open(Rc::clone(self))
+        let before = self.open.get();
+        self.open.set(before + 1);
+        Open { activity: Rc::clone(self), is_only: before == 0, permit: None }
+    }
+
+    /// The client speaks HTTP/2.
+    pub(super) fn speaks_http_2(&self) {
+        self.is_http_2.set(true);
     }
 
     /// The connection is to end with the last answer that is under way.
-    fn stop(&self) {
-        self.stopped.set(true);
-        if let Some(task) = self.task.get() {
+    pub(super) fn stop(&self) {
+        if !self.stopped.replace(true)
+            && let Some(task) = self.task.get()
+        {
             task.wake_by_ref();
         }
     }
@@ -100,66 +140,124 @@ impl Activity {
         self.stopped.get()
     }
 
-    /// Notes one look, and says whether it was one too many.
-    fn is_silent(&self) -> bool {
-        if self.open.get() > 0 || self.asks.get() {
+    /// Notes one look. HTTP/2 clients that answer pings and ask for nothing are silent too.
+    fn look(&self) -> Verdict {
+        let is_refused = matches!(self.peer, Peer::Refused(_));
+        if self.open.get() > 0 && !is_refused {
             self.silent.set(0);
-            return false;
+            return Verdict::Keep;
         }
-        self.silent.set(self.silent.get() + 1);
-        self.silent.get() > if self.heard.get() { NEXT_REQUEST } else { FIRST_REQUEST }
+        let silent = self.silent.get() + 1;
+        self.silent.set(silent);
+        let most = match (is_refused, self.heard.get()) {
+            (true, _) => REFUSED,
+            (false, true) => NEXT_REQUEST,
+            (false, false) => FIRST_REQUEST,
+        };
+        if silent <= most {
+            Verdict::Keep
+        } else if self.is_http_2.get() && silent <= most + GOODBYE {
+            Verdict::Stop
+        } else {
+            Verdict::Cut
+        }
     }
 }
 
-/// A request whose answer has not been sent; goes with the answer.
-pub(super) struct Open(Rc<Activity>);
+/// A request whose response has not been sent; goes with the response.
+pub(super) struct Open {
+    activity: Rc<Activity>,
+    /// No other request was under way on its connection when it came.
+    pub(super) is_only: bool,
+    permit: Option<Box<Permit>>,
+}
+
+impl Open {
+    /// The standing of its connection.
+    pub(super) fn peer(&self) -> Peer {
+        self.activity.peer
+    }
+
+    /// Whether its connection speaks HTTP/2.
+    pub(super) fn is_http_2(&self) -> bool {
+        self.activity.is_http_2.get()
+    }
+
+    /// Keeps the permit until the response is sent.
+    pub(super) fn hold(&mut self, permit: Option<Box<Permit>>) {
+        self.permit = permit;
+    }
+
+    /// Ends the connection with this response.
+    pub(super) fn is_last(&self) {
+        self.activity.stop();
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.set(self.0.open.get() - 1);
-        self.0.silent.set(0);
+        self.activity.open.set(self.activity.open.get() - 1);
+        if !matches!(self.activity.peer, Peer::Refused(_)) {
+            self.activity.silent.set(0);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::admission::Refusal;
     use super::*;
-    use http::Version;
     use std::future::{pending, poll_fn};
     use std::task::Poll;
     use tokio::sync::oneshot;
 
-    /// How many looks a connection survives.
-    fn looks(activity: &Rc<Activity>) -> Option<u32> {
-        (0..100).find(|_| activity.is_silent())
+    /// Looks that a connection survives, and looks until it is told to stop.
+    fn looks(activity: &Rc<Activity>) -> (Option<u32>, Option<u32>) {
+        let verdicts: Vec<Verdict> = (0..100).map(|_| activity.look()).collect();
+        let first = |wanted| {
+            let at = verdicts.iter().position(|verdict| *verdict == wanted);
+            at.map(|at| u32::try_from(at).unwrap())
+        };
+        (first(Verdict::Cut), first(Verdict::Stop))
     }
 
     #[test]
     fn a_connection_on_which_nothing_is_asked_for_is_given_up() {
-        assert_eq!(looks(&Rc::default()), Some(FIRST_REQUEST));
+        assert_eq!(looks(&Rc::default()), (Some(FIRST_REQUEST), None));
     }
 
     #[test]
     fn a_request_may_take_its_time_and_the_next_one_may_be_a_while_off() {
         let activity = Rc::new(Activity::default());
-        let open = activity.request(Version::HTTP_11);
-        assert_eq!(looks(&activity), None);
+        let open = activity.request();
+        assert_eq!(looks(&activity), (None, None));
         drop(open);
-        assert_eq!(looks(&activity), Some(NEXT_REQUEST));
+        assert_eq!(looks(&activity), (Some(NEXT_REQUEST), None));
     }
 
     #[test]
-    fn http_2_asks_by_itself_whether_a_client_is_there() {
+    fn an_http_2_client_that_asks_for_nothing_is_told_and_then_cut() {
         let activity = Rc::new(Activity::default());
-        drop(activity.request(Version::HTTP_2));
-        assert_eq!(looks(&activity), None);
+        activity.speaks_http_2();
+        assert_eq!(looks(&activity), (Some(FIRST_REQUEST + GOODBYE), Some(FIRST_REQUEST)));
+        let open = activity.request();
+        assert_eq!(looks(&activity), (None, None));
+        drop(open);
+        assert_eq!(looks(&activity), (Some(NEXT_REQUEST + GOODBYE), Some(NEXT_REQUEST)));
+    }
+
+    #[test]
+    fn a_connection_beyond_the_limits_is_short_whatever_is_asked_on_it() {
+        let activity = Rc::new(Activity::new(Peer::Refused(Refusal::Full)));
+        let _open = activity.request();
+        assert_eq!(looks(&activity), (Some(REFUSED), None));
     }
 
     #[tokio::test(flavor = "local")]
     async fn what_is_given_up_is_cut_and_forgotten() {
         let connections = Connections::default();
         let (silent, busy) = (Rc::default(), Rc::new(Activity::default()));
-        let _open = busy.request(Version::HTTP_11);
+        let _open = busy.request();
         let (cut, was_cut) = oneshot::channel::<()>();
         connections.spawn(silent, async move {
             let _cut = cut;

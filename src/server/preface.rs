@@ -18,7 +18,9 @@ pub(super) async fn begins_with_http_2(stream: &TcpStream) -> io::Result<bool> {
         let ready = stream.ready(Interest::READABLE).await?;
         match stream.try_io(Interest::READABLE, || peek(stream)) {
             // Closed for good: no byte follows those that are there, and this readiness is never cleared.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && ready.is_read_closed() => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && ready.is_read_closed() => {
+                return Ok(false);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             decided => return decided,
         }
@@ -87,18 +89,25 @@ mod tests {
 
     #[tokio::test]
     async fn the_preface_is_recognized_however_it_is_split() {
-        for pieces in
-            [&[b"PRI * HTTP/2.0".as_slice()][..], &[b"P", b"RI *"], &[b"P", b"R", b"I", b" "], &[b"PRI", b" "]]
-        {
+        for pieces in [
+            &[b"PRI * HTTP/2.0".as_slice()][..],
+            &[b"P", b"RI *"],
+            &[b"P", b"R", b"I", b" "],
+            &[b"PRI", b" "],
+        ] {
             assert!(decision(pieces, false).await.0, "{pieces:?}");
         }
     }
 
     #[tokio::test]
     async fn a_method_is_http_1_however_it_is_split() {
-        for pieces in
-            [&[b"P".as_slice(), b"O", b"S", b"T"][..], &[b"PR", b"OPFIND"], &[b"PRI", b"NT"], &[b"G"], &[b"PUT /"]]
-        {
+        for pieces in [
+            &[b"P".as_slice(), b"O", b"S", b"T"][..],
+            &[b"PR", b"OPFIND"],
+            &[b"PRI", b"NT"],
+            &[b"G"],
+            &[b"PUT /"],
+        ] {
             assert!(!decision(pieces, false).await.0, "{pieces:?}");
         }
     }

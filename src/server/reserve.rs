@@ -55,7 +55,9 @@ mod tests {
         add(0);
         (0..100).for_each(|_| add(1));
         (2..14).for_each(&mut add);
-        yield_now().await;
+        for _ in 0..10 {
+            yield_now().await;
+        }
         let open = |tasks: &[tokio::task::JoinHandle<()>]| -> Vec<usize> {
             (0..tasks.len()).filter(|at| !tasks[*at].is_finished()).collect()
         };

@@ -1,19 +1,22 @@
 //! One proxy thread: accepts connections and serves them.
 
+use super::admission::{Admission, Peer};
 use super::dispatch::Dispatch;
 use super::patience::{Activity, Connections};
+use super::reserve::Reserve;
 use super::{DRAIN, connection, filters};
 use crate::decision::Caller;
 use crate::gateway::Gateway;
+use crate::limits::subscriber;
 use crate::proxy::Proxy;
 use hyper::service::service_fn;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::LocalOptions;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 /// Between two tries to accept, when the process has run out of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -21,7 +24,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What all threads share.
 pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
-    pub(super) connections: Arc<Semaphore>,
+    pub(super) admission: Arc<Admission>,
     pub(super) stopped: watch::Receiver<bool>,
 }
 
@@ -42,26 +45,32 @@ pub(super) fn run(listener: TcpListener, shared: Shared) {
 
 async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
     let connections = Rc::new(Connections::default());
-    let dispatch = Rc::new(Dispatch::new(filters::service(&shared.gateway), &shared.gateway));
-    tend(&dispatch.proxy, &connections);
+    let filters = filters::service(&shared.gateway);
+    let dispatch = Rc::new(Dispatch::new(filters, &shared.gateway, &shared.admission));
+    let reserve = Reserve::default();
+    tend(&dispatch.proxy, &connections, &shared.admission);
     loop {
         let accepted = tokio::select! {
             _ = shared.stopped.wait_for(|stopped| *stopped) => break,
-            accepted = next(&listener, &shared.connections) => accepted,
+            accepted = next(&listener, &shared.admission) => accepted,
         };
-        let Some((stream, peer, permit)) = accepted else { continue };
-        let (dispatch, activity) = (Rc::clone(&dispatch), Rc::new(Activity::default()));
-        let (caller, asked) = (Arc::new(Caller::new(peer.ip())), Rc::clone(&activity));
+        let Some((stream, address)) = accepted else { continue };
+        // After it is accepted: a limit that is reached holds nobody up in the backlog.
+        let (peer, permit) = shared.admission.connection(address);
+        let (dispatch, activity) = (Rc::clone(&dispatch), Rc::new(Activity::new(peer)));
+        let (caller, asked) = (Arc::new(Caller::new(address)), Rc::clone(&activity));
         let service = service_fn(move |request| {
-            let open = asked.request(request.version());
-            Rc::clone(&dispatch).call(request, Arc::clone(&caller), open)
+            Rc::clone(&dispatch).call(request, Arc::clone(&caller), asked.request())
         });
-        connections.spawn(Rc::clone(&activity), async move {
+        let task = connections.spawn(Rc::clone(&activity), async move {
             if let Err(error) = connection::serve(stream, service, &activity).await {
                 tracing::debug!(error, "a connection ended early");
             }
             drop(permit);
         });
+        if let Peer::Refused(_) = peer {
+            reserve.add(subscriber(address), task);
+        }
     }
     drop(listener);
     if !connections.drain(DRAIN).await {
@@ -69,27 +78,23 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
     }
 }
 
-/// Looks after idle connections on both sides.
-fn tend(proxy: &Rc<Proxy>, connections: &Rc<Connections>) {
-    let (proxy, connections) = (Rc::clone(proxy), Rc::clone(connections));
+/// Looks after idle connections on both sides, and writes what the log owes.
+fn tend(proxy: &Rc<Proxy>, connections: &Rc<Connections>, admission: &Arc<Admission>) {
+    let (proxy, connections, admission) = (Rc::clone(proxy), Rc::clone(connections), Arc::clone(admission));
     tokio::task::spawn_local(async move { proxy.tend().await });
-    tokio::task::spawn_local(async move { connections.tend().await });
+    tokio::task::spawn_local(async move { connections.tend(|| admission.report()).await });
 }
 
-async fn next(
-    listener: &tokio::net::TcpListener,
-    connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
+async fn next(listener: &tokio::net::TcpListener, admission: &Admission) -> Option<(TcpStream, IpAddr)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY was not set");
             }
-            Some((stream, peer, permit))
+            Some((stream, peer.ip()))
         }
         Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
+            admission.note_not_accepted(&error);
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }

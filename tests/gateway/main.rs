@@ -22,6 +22,7 @@ mod layers;
 mod limits;
 mod login;
 mod nix;
+mod overload;
 mod private_key_jwt;
 mod process;
 mod proxy;

@@ -140,6 +140,11 @@ impl Process {
         self.answers().await;
     }
 
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything that it has logged.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()

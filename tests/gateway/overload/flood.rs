@@ -1,0 +1,173 @@
+//! Floods of connections on the binary: what they cost, what the log says of them, and what the limit of open files
+//! makes of the limits.
+
+use super::{ANNA, SOON, ask, connect, status};
+use crate::harness::binary::{BINARY, Process};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+const OKTA: [(&str, &str); 3] = [
+    ("OKTA_URL", "http://127.0.0.1:9"),
+    ("OKTA_CLIENT_ID", "0oa1"),
+    ("OKTA_CLIENT_SECRET", "secret-of-the-app"),
+];
+
+/// The binary, with these limits of open files, as `ulimit` sets them.
+async fn limited(ulimit: &str) -> Process {
+    let path = std::env::var("PATH").unwrap();
+    let script = tempfile::NamedTempFile::new().unwrap();
+    fs::write(script.path(), format!("#!/bin/sh\nulimit {ulimit} && exec \"$GATEWAY\"\n")).unwrap();
+    let script = executable(script);
+    Process::start(&script, &[&OKTA[..], &[("PATH", &path), ("GATEWAY", BINARY)]].concat()).await
+}
+
+/// A script that is open for writing nowhere cannot be "busy".
+fn executable(script: tempfile::NamedTempFile) -> tempfile::TempPath {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = script.into_temp_path();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn port(process: &Process) -> u16 {
+    process.base_url.rsplit(':').next().unwrap().parse().unwrap()
+}
+
+fn warnings(process: &Process) -> Vec<String> {
+    process.log().lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect()
+}
+
+/// Voluntary context switches of all its threads, of which there is one for each wait.
+fn wake_ups(process: &Process) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
+    let of_thread = |thread: fs::DirEntry| {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"));
+        line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or_default()
+    };
+    threads.map(|thread| of_thread(thread.unwrap())).sum()
+}
+
+/// Resident memory in KiB, and CPU time in hundredths of a second.
+fn cost(process: &Process) -> String {
+    let read = |file| fs::read_to_string(format!("/proc/{}/{file}", process.id())).unwrap();
+    let status = read("status");
+    let memory = status.lines().find(|line| line.starts_with("VmRSS")).unwrap().to_owned();
+    let stat = read("stat");
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    format!("{memory}, CPU {} + {} ticks", fields[11], fields[12])
+}
+
+/// As many connections as asked for, or as this test may have files; from several addresses, so that none is full.
+async fn flood(port: u16, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
+    let files = gateway::server::raise_open_files().unwrap_or(u64::MAX);
+    let count = count.min(usize::try_from(files / 2).unwrap_or(usize::MAX));
+    let mut held = Vec::with_capacity(count);
+    for number in 0..count {
+        let mut stream = connect(port, [127, 0, 1, u8::try_from(number % 8).unwrap() + 1]).await;
+        stream.write_all(bytes).await.unwrap();
+        held.push(stream);
+    }
+    held
+}
+
+/// Opens connections, sends these bytes on each, and counts what the silence after them wakes.
+#[expect(clippy::print_stdout, reason = "a flood says what it cost")]
+async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
+    let process = Process::start(Path::new(BINARY), &OKTA).await;
+    println!("{what}: before {}", cost(&process));
+    let held = flood(port(&process), count, bytes).await;
+    assert_eq!(status(&ask(port(&process), ANNA, "/healthz").await), 200);
+    println!("{what}: {} connections {}", held.len(), cost(&process));
+    let before = wake_ups(&process);
+    sleep(Duration::from_secs(3)).await;
+    let woken = wake_ups(&process) - before;
+    println!("{what}: after 3 s of silence {}, woken {woken} times", cost(&process));
+    // Each thread looks at its connections once a second; a timer for each of them woke it hundreds of times.
+    assert!(woken < 150, "{what}: woken {woken} times");
+    assert!(warnings(&process).len() <= 3, "{}", process.log());
+    drop(held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_connections_with_one_byte_and_silence_cost_nothing_while_they_last() {
+    flood_and_silence("`P`", b"P", 6_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_head_and_an_http_2_preface_and_silence_cost_nothing_either() {
+    flood_and_silence("half a request line", b"POST /auth/to", 1_000).await;
+    flood_and_silence("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1_000).await;
+    flood_and_silence("HTTP/2 settings", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 1_000)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_low_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+    let process = limited("-Sn 256").await;
+    let held = flood(port(&process), 600, b"GET").await;
+    assert_eq!(status(&ask(port(&process), ANNA, "/").await), 200, "{}", process.log());
+    assert!(held.len() < 300 || warnings(&process).is_empty(), "{}", process.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_files_are_few_there_are_fewer_connections_and_probes_are_answered_all_the_same() {
+    let process = limited("-n 1024").await;
+    let log = process.log();
+    let told = log.lines().filter(|line| line.contains("fewer connections than configured"));
+    assert_eq!(told.count(), 1, "{log}");
+    let held = flood(port(&process), 600, b"G").await;
+    for path in ["/healthz", "/readyz"] {
+        assert_ne!(status(&ask(port(&process), ANNA, path).await), 0, "{path}: {}", process.log());
+    }
+    assert_eq!(status(&ask(port(&process), ANNA, "/healthz").await), 200);
+    assert!(warnings(&process).len() <= 4, "{}", process.log());
+    drop(held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_few_files_for_anything_stop_the_start_with_what_to_do() {
+    let script = tempfile::NamedTempFile::new().unwrap();
+    fs::write(script.path(), format!("#!/bin/sh\nulimit -n 100 && exec {BINARY}\n")).unwrap();
+    let (script, folder) = (executable(script), tempfile::tempdir().unwrap());
+    let mut command = std::process::Command::new(&*script);
+    command.env_clear().envs(OKTA).env("PORT", "0").env("DATA_DIR", folder.path().join("data"));
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("LimitNOFILE"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn out_of_files_it_says_so_once_and_accepts_again_when_there_are_some() {
+    let process = Process::start(Path::new(BINARY), &OKTA).await;
+    let pid = Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
+    let files = fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count() as u64;
+    let none = Rlimit { current: Some(files), ..rustix::process::getrlimit(Resource::Nofile) };
+    let before = prlimit(Some(pid), Resource::Nofile, none).unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        waiting.push(connect(port(&process), ANNA).await);
+    }
+    let told = "a connection could not be accepted";
+    let logged = async {
+        while !process.log().contains(told) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, logged).await.unwrap();
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(warnings(&process).len(), 1, "{}", process.log());
+    prlimit(Some(pid), Resource::Nofile, before).unwrap();
+    assert_eq!(status(&ask(port(&process), ANNA, "/healthz").await), 200);
+    for mut stream in waiting {
+        stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert_eq!(status(&answer), 200);
+    }
+}
