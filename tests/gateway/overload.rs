@@ -1,6 +1,7 @@
 //! More connections and concurrent requests than there may be: `limits.connections`, `limits.connections_per_address`.
 
 mod flood;
+mod http2;
 
 use crate::harness::{Keep, SiteOf, World, http};
 use gateway_routes::Network;

@@ -1,0 +1,106 @@
+//! HTTP/2 written by hand: what no client does.
+
+use super::{ANNA, SOON, connect, limited, port};
+use crate::harness::{Keep, World, http};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\012345678";
+const EMPTY_SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+const GOAWAY: u8 = 7;
+/// More than the buffers of both ends of a connection on loopback hold.
+const MAX_UNREAD_BYTES: usize = 64 << 20;
+
+async fn begun(world: &World) -> TcpStream {
+    let mut stream = connect(port(world), ANNA).await;
+    stream.write_all(PREFACE).await.unwrap();
+    stream
+}
+
+/// HEADERS of `GET / http` on this stream, which end it.
+fn get(stream: u32) -> Vec<u8> {
+    [&[0, 0, 3, 1, 5], &stream.to_be_bytes()[..], &[0x82, 0x84, 0x86]].concat()
+}
+
+/// RST_STREAM with CANCEL.
+fn reset(stream: u32) -> Vec<u8> {
+    [&[0, 0, 4, 3, 0], &stream.to_be_bytes()[..], &8_u32.to_be_bytes()].concat()
+}
+
+/// Reads frames up to GOAWAY and returns its error code.
+async fn goaway(client: &mut TcpStream) -> u32 {
+    let read = async {
+        loop {
+            let mut head = [0; 9];
+            client.read_exact(&mut head).await.unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length as usize];
+            client.read_exact(&mut payload).await.unwrap();
+            if head[3] == GOAWAY {
+                return u32::from_be_bytes(payload[4..8].try_into().unwrap());
+            }
+        }
+    };
+    timeout(SOON, read).await.unwrap()
+}
+
+async fn lives(world: &World) {
+    let answer = timeout(SOON, http().get(world.url("/")).send()).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn rapid_resets_end_their_connection_and_nothing_else() {
+    let world = World::start().await;
+    let mut client = begun(&world).await;
+    let flood: Vec<u8> = (0..5_000).flat_map(|n| [get(2 * n + 1), reset(2 * n + 1)].concat()).collect();
+    // The gateway may close before all of it is sent.
+    let _ = client.write_all(&flood).await;
+    assert_eq!(goaway(&mut client).await, 11, "ENHANCE_YOUR_CALM");
+    lives(&world).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_or_settings_that_reads_nothing_is_not_read_for_ever() {
+    let world = World::start().await;
+    for frame in [PING, EMPTY_SETTINGS] {
+        let mut client = begun(&world).await;
+        let (flood, mut sent) = (frame.repeat(4_000), 0);
+        while sent < MAX_UNREAD_BYTES {
+            match timeout(Duration::from_secs(1), client.write(&flood)).await {
+                Ok(Ok(length)) => sent += length,
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        assert!(sent < MAX_UNREAD_BYTES, "{sent} bytes were taken");
+        lives(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn streams_that_are_never_taken_are_bounded_for_an_address() {
+    let world = World::with(Keep::Embedded, limited(20, 6)).await;
+    let mut client = connect(port(&world), ANNA).await;
+    let no_window = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    client.write_all(no_window).await.unwrap();
+    client.write_all(&(0..20).flat_map(|n| get(2 * n + 1)).collect::<Vec<u8>>()).await.unwrap();
+    let mut statuses = 0;
+    let read = async {
+        while statuses < 20 {
+            let mut head = [0; 9];
+            client.read_exact(&mut head).await.unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            client.read_exact(&mut vec![0; length as usize]).await.unwrap();
+            statuses += usize::from(head[3] == 1);
+        }
+    };
+    timeout(SOON, read).await.unwrap();
+    // The connection and five more streams: everything is in use for this address, and nothing for the next one.
+    assert_eq!(super::status(&super::ask(port(&world), ANNA, "/").await), 429);
+    assert_eq!(super::status(&super::ask(port(&world), super::BERT, "/").await), 200);
+    drop(client);
+    super::becomes(port(&world), ANNA, 200).await;
+}
