@@ -30,9 +30,9 @@ impl http_body::Body for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_ready() {
-            chunk_sent()
+            chunk_sent();
         } else {
-            chunk_awaited()
+            chunk_awaited();
         }
         polled
     }

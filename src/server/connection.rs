@@ -171,13 +171,13 @@ mod tests {
         let activity = Rc::new(Activity::default());
         let serving = Rc::clone(&activity);
         let service = service(&activity);
-        let served = tokio::task::spawn_local(async move { serve(server, service, &serving).await.is_ok() });
+        let task = tokio::task::spawn_local(async move { serve(server, service, &serving).await.is_ok() });
         client.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
         read_until(&mut client, 4).await;
         activity.stop();
         read_until(&mut client, GOAWAY).await;
         drop(client);
-        timeout(SOON, served).await.unwrap().unwrap();
+        timeout(SOON, task).await.unwrap().unwrap();
     }
 
     #[tokio::test(flavor = "local")]

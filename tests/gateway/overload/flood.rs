@@ -17,6 +17,9 @@ const OKTA: [(&str, &str); 3] = [
     ("OKTA_CLIENT_SECRET", "secret-of-the-app"),
 ];
 
+/// Shorter than a connection without a request lives.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// The binary, with these limits of open files, as `ulimit` sets them.
 async fn limited(ulimit: &str) -> Process {
     let path = std::env::var("PATH").unwrap();
@@ -42,25 +45,23 @@ fn warnings(process: &Process) -> Vec<String> {
     process.log().lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect()
 }
 
-/// Voluntary context switches of all its threads, of which there is one for each wait.
-fn wake_ups(process: &Process) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
-    let of_thread = |thread: fs::DirEntry| {
-        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"));
-        line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or_default()
-    };
-    threads.map(|thread| of_thread(thread.unwrap())).sum()
+/// Cost of a process until now.
+struct Cost {
+    /// Resident memory.
+    kib: u64,
+    /// CPU time, in hundredths of a second.
+    ticks: u64,
 }
 
-/// Resident memory in KiB, and CPU time in hundredths of a second.
-fn cost(process: &Process) -> String {
+fn cost(process: &Process) -> Cost {
     let read = |file| fs::read_to_string(format!("/proc/{}/{file}", process.id())).unwrap();
     let status = read("status");
-    let memory = status.lines().find(|line| line.starts_with("VmRSS")).unwrap().to_owned();
+    let memory = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    let kib = memory.split_whitespace().nth(1).unwrap().parse().unwrap();
     let stat = read("stat");
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    format!("{memory}, CPU {} + {} ticks", fields[11], fields[12])
+    // The fields utime and stime, behind the name in parentheses.
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+    Cost { kib, ticks: fields.map(|field| field.parse::<u64>().unwrap()).sum() }
 }
 
 /// As many connections as asked for, or as this test may have files; from several addresses, so that none is full.
@@ -76,20 +77,23 @@ async fn flood(port: u16, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
     held
 }
 
-/// Opens connections, sends these bytes on each, and counts what the silence after them wakes.
+/// Opens connections, sends these bytes on each, and counts the CPU time of the silence after them.
 #[expect(clippy::print_stdout, reason = "a flood says what it cost")]
 async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
     let process = Process::start(Path::new(BINARY), &OKTA).await;
-    println!("{what}: before {}", cost(&process));
+    let before = cost(&process);
     let held = flood(port(&process), count, bytes).await;
     assert_eq!(status(&ask(port(&process), ANNA, "/healthz").await), 200);
-    println!("{what}: {} connections {}", held.len(), cost(&process));
-    let before = wake_ups(&process);
-    sleep(Duration::from_secs(3)).await;
-    let woken = wake_ups(&process) - before;
-    println!("{what}: after 3 s of silence {}, woken {woken} times", cost(&process));
-    // Each thread looks at its connections once a second; a timer for each of them woke it hundreds of times.
-    assert!(woken < 150, "{what}: woken {woken} times");
+    let open = cost(&process);
+    sleep(SILENCE).await;
+    let after = cost(&process);
+    let (count, silent) = (held.len(), after.ticks - open.ticks);
+    println!(
+        "{what} on {count} connections: memory {} KiB, then {} KiB; CPU time {} ticks, then {}, after the silence {}",
+        before.kib, after.kib, before.ticks, open.ticks, after.ticks
+    );
+    // What one timer of 10 ms for each connection takes is 90 ticks, without one it is 1.
+    assert!(silent < 30, "{what}: {silent} ticks of CPU time in silence");
     assert!(warnings(&process).len() <= 3, "{}", process.log());
     drop(held);
 }
