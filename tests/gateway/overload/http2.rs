@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\012345678";
+const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\x0012345678";
 const EMPTY_SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 const GOAWAY: u8 = 7;
 /// More than the buffers of both ends of a connection on loopback hold.
@@ -25,7 +25,7 @@ fn get(stream: u32) -> Vec<u8> {
     [&[0, 0, 3, 1, 5], &stream.to_be_bytes()[..], &[0x82, 0x84, 0x86]].concat()
 }
 
-/// RST_STREAM with CANCEL.
+/// `RST_STREAM` with CANCEL.
 fn reset(stream: u32) -> Vec<u8> {
     [&[0, 0, 4, 3, 0], &stream.to_be_bytes()[..], &8_u32.to_be_bytes()].concat()
 }
