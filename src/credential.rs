@@ -10,7 +10,7 @@ mod signing;
 mod verified;
 
 pub use access_token::{AccessToken, Rejected};
-pub use consent::{RememberedConsent, Sealed};
+pub use consent::Sealed;
 pub use last_token::LastToken;
 pub use refresh_token::RefreshToken;
 
@@ -33,7 +33,6 @@ pub struct Credentials {
     client_ids: Sealer,
     client_secrets: Mac,
     consent_requests: Sealer,
-    remembered_consents: Mac,
     refresh_tokens: Mac,
     signing: SigningKeys,
     verified: VerifiedTokens,
@@ -51,7 +50,6 @@ impl Credentials {
             client_ids: keys.sealer(Purpose::ClientId),
             client_secrets: keys.mac(Purpose::ClientSecret),
             consent_requests: keys.sealer(Purpose::ConsentRequest),
-            remembered_consents: keys.mac(Purpose::RememberedConsent),
             refresh_tokens: keys.mac(Purpose::RefreshToken),
             signing: SigningKeys::new(keys.clone()),
             verified: VerifiedTokens::default(),

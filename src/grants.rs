@@ -9,7 +9,7 @@ mod streams;
 
 pub use changes::Presented;
 pub use liveness::{Alive, Living};
-pub use pending::{Code, Consented, LOGIN_TTL, Login, Waiting};
+pub use pending::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login};
 pub use records::{Grant, Subject, User};
 pub use streams::Streams;
 

@@ -24,8 +24,10 @@ const WINDOW_SECONDS: u64 = 60;
 pub enum Kind {
     /// Registrations of clients.
     Registration,
-    /// Authorization requests, and answers to consent pages.
+    /// Authorization requests.
     Authorization,
+    /// Answers to consent pages, each of which may store a login.
+    Consent,
     /// Logins that come back from Okta.
     Login,
     /// Token requests.
@@ -42,6 +44,7 @@ impl Kind {
         match self {
             Self::Registration => "registration",
             Self::Authorization => "authorization",
+            Self::Consent => "consent",
             Self::Login => "login",
             Self::Token => "token",
             Self::Revocation => "revocation",
@@ -121,6 +124,7 @@ impl Limits {
         match kind {
             Kind::Registration => self.most.registrations,
             Kind::Authorization => self.most.authorizations,
+            Kind::Consent => self.most.consents,
             Kind::Login => self.most.logins,
             Kind::Token | Kind::Revocation => self.most.tokens,
             Kind::Metadata => self.most.metadata_fetches,
@@ -132,7 +136,7 @@ impl Limits {
             Kind::Authorization => Some(self.most.client_authorizations),
             Kind::Token | Kind::Revocation => Some(self.most.client_tokens),
             Kind::Metadata => Some(self.most.client_metadata_fetches),
-            Kind::Registration | Kind::Login => None,
+            Kind::Registration | Kind::Consent | Kind::Login => None,
         }
     }
 

@@ -1,26 +1,29 @@
 //! One login, told once. Its steps stand in `endpoints`: authorize, consent, callback.
 //!
-//! 1. **authorize** checks the request. Nothing is stored: the request travels sealed in the consent page.
-//! 2. **consent** comes back with the person's answer and the page's cookie. Only then is a login at Okta begun:
-//!    its state is stored for ten minutes and bound to the browser by a cookie of its own.
-//! 3. **callback** brings Okta's answer. The login is taken, once; who signed in must be who consented; a code is
-//!    made and the browser sent back to the client.
+//! 1. **authorize** checks the request. Nothing is stored: the request travels sealed in the consent page, with the
+//!    secrets of the login that it may lead to.
+//! 2. **consent** comes back with the person's answer and the page's cookie, once. A repeated "allow", such as a double
+//!    click, leads to the same login. Only then is a login at Okta begun: its state is stored for ten minutes and
+//!    bound to the browser by a cookie of its own.
+//! 3. **callback** brings Okta's answer. The login is taken, once; a code is made and the browser sent back to the
+//!    client.
 //!
-//! Where consent is remembered, step 1 goes to Okta at once; if another person then signs in, the consent page
-//! comes after Okta instead ([`Asking::waiting`]), and no code is made before its answer.
+//! A code goes to the client by itself. An error goes by itself only to hosts that the site trusts and to loopback
+//! (RFC 9700 §4.11.2): elsewhere a page names the host, and the person goes on by hand.
 
-use crate::cookies::{Cookie, Kind};
-use crate::credential::{self, RememberedConsent};
+use crate::cookies::{self, Cookie, Kind};
+use crate::credential;
 use crate::decision::Head;
 use crate::encoding;
 use crate::events::Audit;
 use crate::gateway::Gateway;
-use crate::grants::{Code, Consented, LOGIN_TTL, Login, Waiting};
+use crate::grants::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login, Subject, User};
 use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
 use crate::oauth::client_metadata::DocumentUrl;
 use crate::oauth::error::Refused;
 use crate::oauth::redirect::Destination;
 use crate::oauth::{resource, scope};
+use crate::okta::{PendingLogin, Profile, SignedIn};
 use crate::pages::{ClientOrigin, Consent, Guidance, Leaving, Outcome, Page, Problem, ServerChoice};
 use crate::reply::{self, Failure};
 use bytes::Bytes;
@@ -28,9 +31,6 @@ use gateway_routes::Route;
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// How long a consent is remembered.
-const REMEMBERED: Duration = Duration::from_hours(2160);
 
 /// A consent page under way, sealed into its form.
 #[derive(Serialize, Deserialize)]
@@ -41,35 +41,74 @@ pub struct Asking {
     pub browser: [u8; 32],
     /// What the client asked for.
     pub request: AuthorizationRequest,
-    /// Where a person waits who has signed in already.
-    pub waiting: Option<[u8; 32]>,
+    /// The login that "allow" begins: the same one, however often the form is posted. Its state begins with the id.
+    pub login: PendingLogin,
+    /// The value of the cookie that binds this login to the browser.
+    pub login_cookie: String,
 }
 
-/// Step 1, or step 3 for another user than the one who consented: the page that asks.
+impl Asking {
+    /// The cookie of its page.
+    pub fn page_cookie(&self, gateway: &Gateway) -> Cookie {
+        Cookie::new(Kind::Consent, &self.id, gateway.base_url.is_https())
+    }
+
+    /// The cookie of its login.
+    pub fn login_cookie(&self, gateway: &Gateway) -> Cookie {
+        login_cookie(gateway, &self.login.state)
+    }
+}
+
+/// The cookie of the login with this state.
+pub fn login_cookie(gateway: &Gateway, state: &str) -> Cookie {
+    Cookie::new(Kind::Login, state, gateway.base_url.is_https())
+}
+
+/// Step 1: the page that asks.
 pub fn ask(
     gateway: &Gateway,
+    head: &Head,
     request: AuthorizationRequest,
-    waiting: Option<[u8; 32]>,
     problem: Option<&str>,
 ) -> Response<Bytes> {
-    let id = encoding::encode(gateway.credentials.random::<12>());
+    let headers = &head.parts.headers;
+    let random = gateway.credentials.random();
+    let id = cookies::new_id(headers, gateway.base_url.is_https(), (gateway.clock.now(), random));
     let nonce = gateway.credentials.mint();
-    let asking = Asking { id, browser: credential::digest(nonce.expose()), request, waiting };
-    let Some(sealed) = gateway.credentials.seal_request(&asking, LOGIN_TTL) else {
+    let asking = Asking {
+        id: encoding::encode(id),
+        browser: credential::digest(nonce.expose()),
+        request,
+        login: gateway.okta.new_login(&id),
+        login_cookie: gateway.credentials.mint().expose().to_owned(),
+    };
+    let Some(sealed) = gateway.credentials.seal_request(&asking, FORM_TTL) else {
         return reply::refused(Failure::Broken("a request could not be sealed".into()));
     };
     let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let page = consent_page(gateway, &asking.request, &sealed, problem);
-    let cookie = Cookie::new(Kind::Consent, &asking.id, gateway.base_url.is_https());
-    reply::with_cookie(reply::html(status, page), &cookie.set(nonce.expose(), LOGIN_TTL))
+    let page = consent_page(gateway, &asking, &sealed, problem);
+    let cookie = NewCookie { kind: Kind::Consent, cookie: asking.page_cookie(gateway), lives: FORM_TTL };
+    cookie.set(reply::html(status, page), nonce.expose(), head)
 }
 
-fn consent_page(
-    gateway: &Gateway,
-    request: &AuthorizationRequest,
-    sealed: &str,
-    problem: Option<&str>,
-) -> Page {
+/// A cookie that a response sets.
+struct NewCookie {
+    kind: Kind,
+    cookie: Cookie,
+    lives: Duration,
+}
+
+impl NewCookie {
+    /// Sets it, and removes the oldest of its kind where the browser would hold too many.
+    fn set(&self, response: Response<Bytes>, value: &str, head: &Head) -> Response<Bytes> {
+        let response = reply::with_cookie(response, &self.cookie.set(value, self.lives));
+        let surplus = cookies::surplus(self.kind, &self.cookie, &head.parts.headers);
+        surplus.iter().fold(response, |response, cookie| reply::with_cookie(response, cookie))
+    }
+}
+
+fn consent_page(gateway: &Gateway, asking: &Asking, sealed: &str, problem: Option<&str>) -> Page {
+    let request = &asking.request;
     let table = &gateway.site.table;
     let routes: Vec<&Route> =
         request.route(table).map_or_else(|| table.routes().iter().collect(), |r| vec![r]);
@@ -100,44 +139,65 @@ fn consent_page(
             .map_or(ClientOrigin::SelfRegistered, |url| ClientOrigin::VerifiedHost(url.host())),
         redirect_host: destination.label(),
         loopback: !matches!(destination, Destination::Web(_)),
+        untrusted: published.is_none() && !is_trusted(gateway, &destination),
         servers: &servers,
-        action: "/auth/authorize",
+        action: &format!("/auth/authorize?form={}", asking.id),
         request: sealed,
         problem,
     };
     page.page()
 }
 
-/// Step 2: begins a login at Okta. Returns Okta's URL and the cookie that binds the login to this browser.
-pub async fn start(
-    gateway: &Gateway,
-    request: AuthorizationRequest,
-    consented: Consented,
-) -> Result<(String, String), Failure> {
-    let begun = gateway.okta.begin(request.login_hint.as_deref()).await?;
-    let state = begun.login.state.clone();
-    let nonce = gateway.credentials.mint();
-    let browser = credential::digest(nonce.expose());
-    let login = Login { request, pending: begun.login, browser, consented };
-    gateway.grants.put_login(credential::digest(&state), &login).await?;
-    let cookie = Cookie::new(Kind::Login, &state, gateway.base_url.is_https());
-    Ok((begun.url.into(), cookie.set(nonce.expose(), LOGIN_TTL)))
+/// A login that "allow" began, now or at an earlier click.
+pub struct Begun {
+    /// Where it goes on at Okta.
+    pub url: String,
+    /// The form was not answered before.
+    pub first: bool,
+    value: String,
+    cookie: NewCookie,
 }
 
-/// The end of step 3: the code is made. How the browser goes on depends on how it came.
-pub struct Finished {
-    to: ReturnAddress,
-    url: String,
-    remembered: Option<String>,
+impl Begun {
+    /// Binds the login to the browser that gets this response.
+    pub fn bind(&self, response: Response<Bytes>, head: &Head) -> Response<Bytes> {
+        self.cookie.set(response, &self.value, head)
+    }
 }
 
-/// Makes the code.
+/// Step 2: begins the login of this form at Okta; `None` when the form was answered before in another way, or its login
+/// has ended.
+pub async fn start(gateway: &Gateway, asking: Asking) -> Result<Option<Begun>, Failure> {
+    let url = gateway.okta.begin(&asking.login, asking.request.login_hint.as_deref()).await?;
+    let cookie =
+        NewCookie { kind: Kind::Login, cookie: asking.login_cookie(gateway), lives: LOGIN_TTL };
+    let key = credential::digest(&asking.login.state);
+    let login = Login {
+        request: asking.request,
+        pending: asking.login,
+        browser: credential::digest(&asking.login_cookie),
+        consented: Consented::Now,
+    };
+    let first = match gateway.grants.allow(key, &login).await? {
+        FormState::Fresh => true,
+        FormState::Allowed { route } if route == login.request.route => false,
+        FormState::Allowed { .. } => {
+            // Another server than at the first click: it is not clear which one is meant.
+            gateway.grants.take_login(key).await?;
+            return Ok(None);
+        }
+        FormState::Denied | FormState::Ended => return Ok(None),
+    };
+    Ok(Some(Begun { url: url.into(), first, value: asking.login_cookie, cookie }))
+}
+
+/// The end of step 3: makes the code and sends the browser back to the client with it.
 pub async fn finish(
     gateway: &Gateway,
     head: &Head,
     request: AuthorizationRequest,
-    signed_in: Waiting,
-) -> Result<Finished, Failure> {
+    signed_in: SignedIn,
+) -> Result<Response<Bytes>, Failure> {
     let route = request
         .route(&gateway.site.table)
         .ok_or_else(|| Refused::invalid_request("this gateway does not have that MCP server any more"))?;
@@ -145,9 +205,10 @@ pub async fn finish(
         scope::narrow(request.scope.as_deref(), route).into_iter().map(str::to_owned).collect();
     let minted = gateway.credentials.mint();
     let to = request.return_address();
-    let remembered = remember(gateway, &request, &signed_in, &scopes);
+    let Profile { email, groups } = signed_in.profile;
+    let user = User { sub: signed_in.sub, email, groups };
     Audit {
-        user: &signed_in.subject.user().sub,
+        user: &user.sub,
         client: &request.client_name,
         client_id: &request.client_id,
         route: route.pattern,
@@ -157,48 +218,48 @@ pub async fn finish(
     let code = Code {
         request,
         scopes,
-        subject: signed_in.subject,
-        signed_in_at: signed_in.signed_in_at,
-        okta_refresh_token: signed_in.okta_refresh_token,
+        subject: Subject::User(user),
+        signed_in_at: gateway.clock.now(),
+        okta_refresh_token: signed_in.refresh_token.map(|token| token.expose().to_owned()),
         grant: gateway.credentials.random(),
     };
     gateway.grants.put_code(credential::digest(minted.expose()), &code, gateway.site.tokens.code_ttl).await?;
     let url = to.approval(minted.expose(), gateway.iss());
-    Ok(Finished { to, url, remembered })
-}
-
-impl Finished {
-    /// Sends a browser back that came by a link or a redirect.
-    pub fn by_redirect(self) -> Response<Bytes> {
-        let response = send(&self.to, &self.url, Outcome::Approved);
-        self.remembering(response)
-    }
-
-    /// Sends a browser back that came by our form.
-    pub fn by_page(self) -> Response<Bytes> {
-        let response = leave(&self.url, self.to.redirect_uri.destination().label(), Outcome::Approved);
-        self.remembering(response)
-    }
-
-    fn remembering(&self, response: Response<Bytes>) -> Response<Bytes> {
-        self.remembered.iter().fold(response, |response, cookie| reply::with_cookie(response, cookie))
-    }
-}
-
-/// Sends the browser to the client's redirect URI: at once, or by a page where a person stays behind, because a
-/// private scheme opens a program and leaves the browser where it was.
-fn send(to: &ReturnAddress, url: &str, outcome: Outcome<'_>) -> Response<Bytes> {
     let destination = to.redirect_uri.destination();
-    if matches!(destination, Destination::PrivateScheme(_)) {
-        return leave(url, destination.label(), outcome);
-    }
-    reply::redirect(url)
+    // A private scheme opens a program and leaves the browser where it was: a page says so.
+    Ok(match destination {
+        Destination::PrivateScheme(_) => leave(&url, destination.label(), Outcome::Approved),
+        Destination::Web(_) | Destination::Loopback(_) => reply::redirect(&url),
+    })
 }
 
-/// A same-origin page that navigates on: Chromium holds the whole redirect chain of a form against the page's
+/// Whether an error may take the browser there by itself (RFC 9700 §4.11.2). Any program can claim a private scheme.
+pub fn is_trusted(gateway: &Gateway, destination: &Destination) -> bool {
+    match destination {
+        Destination::Loopback(_) => true,
+        Destination::Web(host) => gateway.site.trusted_redirect_hosts.contains(&host.as_str()),
+        Destination::PrivateScheme(_) => false,
+    }
+}
+
+/// A same-origin page that goes on by itself: Chromium holds the whole redirect chain of a form against the page's
 /// `form-action`, so a form is never answered with a redirect.
 pub fn leave(url: &str, destination: &str, outcome: Outcome<'_>) -> Response<Bytes> {
-    reply::html(StatusCode::OK, Leaving { to: url, destination, outcome }.page())
+    reply::html(StatusCode::OK, Leaving { to: url, destination, outcome, by_itself: true }.page())
+}
+
+/// A page that tells the client of a refusal: it goes on by itself where that is trusted, else by hand.
+pub fn leave_refused(
+    gateway: &Gateway,
+    to: &ReturnAddress,
+    refused: &Refused,
+    outcome: Outcome<'_>,
+) -> Response<Bytes> {
+    let url = to.refusal(refused, gateway.iss());
+    let destination = to.redirect_uri.destination();
+    let by_itself = is_trusted(gateway, &destination);
+    let page = Leaving { to: &url, destination: destination.label(), outcome, by_itself };
+    reply::html(StatusCode::OK, page.page())
 }
 
 /// Sends a failure back to the client, to a browser that came by a link or a redirect.
@@ -208,7 +269,10 @@ pub fn send_back(
     (to, failure): (&ReturnAddress, Failure),
 ) -> Response<Bytes> {
     let refused = failure.public();
-    send(to, &to.refusal(&refused, gateway.iss()), failed(head, &refused))
+    if is_trusted(gateway, &to.redirect_uri.destination()) {
+        return reply::redirect(&to.refusal(&refused, gateway.iss()));
+    }
+    leave_refused(gateway, to, &refused, failed(head, &refused))
 }
 
 /// Sends a failure back to the client, to a browser that came by our form.
@@ -218,8 +282,7 @@ pub fn send_back_by_page(
     (to, failure): (&ReturnAddress, Failure),
 ) -> Response<Bytes> {
     let refused = failure.public();
-    let url = to.refusal(&refused, gateway.iss());
-    leave(&url, to.redirect_uri.destination().label(), failed(head, &refused))
+    leave_refused(gateway, to, &refused, failed(head, &refused))
 }
 
 fn failed<'a>(head: &'a Head, refused: &'a Refused) -> Outcome<'a> {
@@ -237,38 +300,4 @@ pub fn start_again(head: &Head, status: StatusCode, what_happened: &str) -> Resp
         request_id: head.request_id.as_str(),
     };
     reply::html(status, page.page())
-}
-
-/// What a remembered consent is bound to.
-pub fn consent_key<'a>(request: &'a AuthorizationRequest, stable: &'a str, route: &'a Route) -> [&'a str; 3] {
-    [&request.client_id, stable, route.pattern]
-}
-
-/// The cookie of a remembered consent.
-pub fn remembered_cookie(gateway: &Gateway, key: &[&str; 3]) -> Cookie {
-    let id = encoding::encode(credential::digest(&key.join("\n")));
-    Cookie::new(Kind::Remembered, &id, gateway.base_url.is_https())
-}
-
-/// Only for clients at an https host: anyone can listen on loopback or claim a private scheme, so those are asked
-/// every time.
-fn remember(
-    gateway: &Gateway,
-    request: &AuthorizationRequest,
-    signed_in: &Waiting,
-    scopes: &[String],
-) -> Option<String> {
-    let route = request.route(&gateway.site.table)?;
-    let Destination::Web(_) = request.redirect_uri.destination() else { return None };
-    let stable = request.redirect_uri.stable();
-    let key = consent_key(request, &stable, route);
-    let now = gateway.clock.now();
-    let consent = RememberedConsent {
-        subject: signed_in.subject.user().sub.clone(),
-        scopes: scopes.to_vec(),
-        given_at: now,
-        expires_at: now.after(REMEMBERED),
-    };
-    let value = gateway.credentials.remember_consent(&consent, &key)?;
-    Some(remembered_cookie(gateway, &key).set(&value, REMEMBERED))
 }

@@ -114,15 +114,6 @@ impl fmt::Debug for PendingLogin {
     }
 }
 
-/// A login that was begun.
-#[derive(Debug)]
-pub struct Begun {
-    /// Where the browser goes.
-    pub url: Url,
-    /// To be kept until it comes back.
-    pub login: PendingLogin,
-}
-
 /// Who signed in.
 #[derive(Debug)]
 pub struct SignedIn {
@@ -166,11 +157,19 @@ impl Okta {
         Ok(Self(Arc::new(Inner { config, clock, entropy, http, discovery })))
     }
 
-    /// Begins a login.
-    pub async fn begin(&self, login_hint: Option<&str>) -> Result<Begun, OktaError> {
+    /// The secrets of a new login, whose state begins with `id`. Okta is not asked.
+    pub fn new_login(&self, id: &[u8]) -> PendingLogin {
+        let secret = || self.0.entropy.bytes::<32>();
+        PendingLogin {
+            state: encoding::encode([id, &secret()].concat()),
+            nonce: encoding::encode(secret()),
+            pkce_verifier: encoding::encode(secret()),
+        }
+    }
+
+    /// The URL at Okta where this login begins.
+    pub async fn begin(&self, login: &PendingLogin, login_hint: Option<&str>) -> Result<Url, OktaError> {
         let metadata = self.metadata().await?;
-        let mint = || encoding::encode(self.0.entropy.bytes::<32>());
-        let login = PendingLogin { state: mint(), nonce: mint(), pkce_verifier: mint() };
         let mut url = metadata.authorization_endpoint.clone();
         let config = &self.0.config;
         let challenge = encoding::encode(Sha256::digest(&login.pkce_verifier));
@@ -186,7 +185,7 @@ impl Okta {
         if let Some(hint) = login_hint {
             url.query_pairs_mut().append_pair("login_hint", hint);
         }
-        Ok(Begun { url, login })
+        Ok(url)
     }
 
     /// Ends a login with the code that the browser brought back.

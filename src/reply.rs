@@ -112,6 +112,11 @@ pub fn refused(failure: Failure) -> Response<Bytes> {
 
 /// 429 (RFC 6585 §4): a page for a browser, JSON for a program.
 pub fn too_many(head: &Head, too_many: TooMany) -> Response<Bytes> {
+    too_many_with(head, too_many, pages::Guidance::Text("Wait a minute, then reload this page."))
+}
+
+/// 429 with other words about what the person can do.
+pub fn too_many_with(head: &Head, too_many: TooMany, what_to_do: pages::Guidance<'_>) -> Response<Bytes> {
     if !wants_page(head) {
         return refused(too_many.into());
     }
@@ -119,7 +124,7 @@ pub fn too_many(head: &Head, too_many: TooMany) -> Response<Bytes> {
     let page = pages::Problem {
         title: "Please wait a moment",
         what_happened: "There were too many requests from your network in the last minute.",
-        what_to_do: pages::Guidance::Text("Wait a minute, then reload this page."),
+        what_to_do,
         detail: "",
         request_id: head.request_id.as_str(),
     };

@@ -31,8 +31,6 @@ pub enum Purpose {
     ClientSecret,
     /// An authorization request travels sealed through the consent page.
     ConsentRequest,
-    /// A remembered consent is authenticated.
-    RememberedConsent,
     /// Records in the store.
     Record,
     /// Refresh tokens are computed from grant and generation.
@@ -51,7 +49,6 @@ impl Purpose {
             Self::ClientId => "client-id",
             Self::ClientSecret => "client-secret",
             Self::ConsentRequest => "consent-request",
-            Self::RememberedConsent => "remembered-consent",
             Self::Record => "record",
             Self::RefreshToken => "refresh-token",
             Self::Index => "index",

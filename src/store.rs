@@ -50,9 +50,10 @@ macro_rules! verbs {
 }
 
 verbs! {
-    /// Keeps a login under way. It may be lost in a crash: the person starts again.
-    put_login(key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> ();
-    /// Gives a login out, at most once.
+    /// Keeps a login under way, unless there was one of this key; then returns what is kept, empty once it was taken.
+    /// It may be lost in a crash: the person starts again.
+    put_login(key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> Option<Vec<u8>>;
+    /// Gives a login out, at most once. Until its time none is kept in its place.
     take_login(key: Key) -> Option<Vec<u8>>;
     /// Keeps a code.
     put_code(key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> ();

@@ -108,10 +108,12 @@ pub struct Limits {
     pub connections_per_address: u32,
     /// Registrations of clients.
     pub registrations: u32,
-    /// Authorization requests, and answers to consent pages.
+    /// Authorization requests.
     pub authorizations: u32,
     /// The same, of one client.
     pub client_authorizations: u32,
+    /// Answers to consent pages, each of which may store a login for ten minutes.
+    pub consents: u32,
     /// Logins that come back from Okta.
     pub logins: u32,
     /// Token requests; revocations are counted apart, up to as many.
@@ -132,6 +134,7 @@ impl Limits {
         registrations: 300,
         authorizations: 1_200,
         client_authorizations: 600,
+        consents: 300,
         logins: 600,
         tokens: 3_000,
         client_tokens: 1_200,

@@ -1,4 +1,4 @@
-//! What travels through the browser around the consent page: the sealed request, and the remembered answer.
+//! The sealed authorization request that travels through the browser in the consent page.
 
 use super::Credentials;
 use crate::clock::Timestamp;
@@ -12,20 +12,6 @@ use std::time::Duration;
 pub struct Sealed<T> {
     /// The value.
     pub value: T,
-    /// When it stops to count.
-    pub expires_at: Timestamp,
-}
-
-/// A consent that a user gave before: by whom, to which scopes, when, until when. The cookie that carries it is
-/// authenticated together with the client, the redirect URI and the route that it was given for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RememberedConsent {
-    /// The user, by Okta's `sub`.
-    pub subject: String,
-    /// The scopes that were granted.
-    pub scopes: Vec<String>,
-    /// When it was given.
-    pub given_at: Timestamp,
     /// When it stops to count.
     pub expires_at: Timestamp,
 }
@@ -44,26 +30,4 @@ impl Credentials {
         let opened: Sealed<T> = serde_json::from_slice(&json).ok()?;
         (self.now() < opened.expires_at).then_some(opened.value)
     }
-
-    /// The cookie value that remembers a consent to `asked`: client id, stable redirect URI, route.
-    pub fn remember_consent(&self, consent: &RememberedConsent, asked: &[&str; 3]) -> Option<String> {
-        let json = serde_json::to_vec(consent).ok()?;
-        let tag = self.remembered_consents.tag(&consent_parts(&json, asked));
-        Some(encoding::encode([&tag[..], &json].concat()))
-    }
-
-    /// The consent that a cookie value remembers for `asked`, unless it was given for something else or ended.
-    pub fn recall_consent(&self, cookie: &str, asked: &[&str; 3]) -> Option<RememberedConsent> {
-        let bytes = encoding::decode(cookie)?;
-        let (tag, json) = bytes.split_first_chunk::<32>()?;
-        if !self.remembered_consents.verify(&consent_parts(json, asked), tag) {
-            return None;
-        }
-        let consent: RememberedConsent = serde_json::from_slice(json).ok()?;
-        (self.now() < consent.expires_at).then_some(consent)
-    }
-}
-
-fn consent_parts<'a>(json: &'a [u8], asked: &[&'a str; 3]) -> [&'a [u8]; 4] {
-    [json, asked[0].as_bytes(), asked[1].as_bytes(), asked[2].as_bytes()]
 }

@@ -3,22 +3,21 @@
 use crate::clients::{self, Known, Wanted};
 use crate::decision::Head;
 use crate::gateway::Gateway;
-use crate::grants::Consented;
 use crate::limits::Kind;
 use crate::login;
 use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
 use crate::oauth::client_metadata;
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
-use crate::oauth::redirect::{Destination, RedirectUri};
-use crate::oauth::{registration_policy, scope};
+use crate::oauth::redirect::RedirectUri;
+use crate::oauth::registration_policy;
 use crate::pages::{ErrorRedirect, Guidance, Problem};
 use crate::reply::{self, Failure};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::sync::Arc;
 
-/// Checks a request and asks the person, or goes to Okta where consent is remembered.
+/// Checks a request and asks the person.
 pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     let parameters = Parameters::parse(head.parts.uri.query().unwrap_or_default());
     let client_id = parameters.get("client_id");
@@ -42,7 +41,7 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     let client = (known.id.as_str(), known.client.name.as_str());
     let request = AuthorizationRequest::parse(&parameters, client, redirect_uri, site);
     match request {
-        Ok(request) => go_on(&gateway, &head, request).await,
+        Ok(request) => login::ask(&gateway, &head, request, None),
         Err(refused) => {
             head.refused("authorization", &refused.to_string()).record();
             send_back_unasked(&gateway, &return_address, &refused)
@@ -65,40 +64,12 @@ fn redirect_uri(gateway: &Gateway, known: &Known, asked: Option<&str>) -> Result
     Ok(redirect_uri)
 }
 
-async fn go_on(gateway: &Gateway, head: &Head, request: AuthorizationRequest) -> Response<Bytes> {
-    let Some(subject) = consented_before(gateway, head, &request) else {
-        return login::ask(gateway, request, None, None);
-    };
-    let return_address = request.return_address();
-    match login::start(gateway, request, Consented::Before(subject)).await {
-        Ok((url, cookie)) => reply::with_cookie(reply::redirect(&url), &cookie),
-        Err(failure) => login::send_back(gateway, head, (&return_address, failure)),
-    }
-}
-
-/// The user who consented to this request before, when all that the consent was bound to is the same.
-fn consented_before(gateway: &Gateway, head: &Head, request: &AuthorizationRequest) -> Option<String> {
-    let route = request.route(&gateway.site.table)?;
-    let Destination::Web(_) = request.redirect_uri.destination() else { return None };
-    let stable = request.redirect_uri.stable();
-    let key = login::consent_key(request, &stable, route);
-    let cookie = login::remembered_cookie(gateway, &key);
-    let consent = gateway.credentials.recall_consent(cookie.read(&head.parts.headers)?, &key)?;
-    let scopes = scope::narrow(request.scope.as_deref(), route);
-    scopes.iter().all(|scope| consent.scopes.iter().any(|given| given == scope)).then_some(consent.subject)
-}
-
 /// Before the person consented, an error goes only to loopback and to hosts that the site trusts; elsewhere a
 /// page names the host first, or anyone could use us to send people to any site (RFC 9700 §4.11).
 fn send_back_unasked(gateway: &Gateway, to: &ReturnAddress, refused: &Refused) -> Response<Bytes> {
     let url = to.refusal(refused, gateway.iss());
     let destination = to.redirect_uri.destination();
-    let trusted = match &destination {
-        Destination::Loopback(_) => true,
-        Destination::Web(host) => gateway.site.trusted_redirect_hosts.contains(&host.as_str()),
-        Destination::PrivateScheme(_) => false,
-    };
-    if trusted {
+    if login::is_trusted(gateway, &destination) {
         return reply::redirect(&url);
     }
     let page = ErrorRedirect {

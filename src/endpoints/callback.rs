@@ -1,16 +1,13 @@
 //! `GET /auth/callback`: Okta sends the browser back (step 3 of `login`).
 
-use crate::clock::Timestamp;
-use crate::cookies::{Cookie, Kind};
 use crate::credential;
 use crate::decision::Head;
 use crate::gateway::Gateway;
-use crate::grants::{Consented, Login, Subject, User, Waiting};
+use crate::grants::Login;
 use crate::limits;
 use crate::login;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::parameters::Parameters;
-use crate::okta::{Profile, SignedIn};
 use crate::reply::{self, Failure};
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -29,14 +26,13 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     let Some((state, code)) = answer(&gateway, &head, &parameters) else {
         return login::start_again(&head, StatusCode::BAD_REQUEST, "Okta's answer lacks its state.");
     };
+    let cookie = login::login_cookie(&gateway, &state);
     let login: Login = match gateway.grants.take_login(credential::digest(&state)).await {
         Ok(Some(login)) => login,
         Ok(None) => {
-            return login::start_again(
-                &head,
-                StatusCode::BAD_REQUEST,
-                "This login has expired, or was finished before.",
-            );
+            let over = "This login has expired, or was finished before.";
+            let page = login::start_again(&head, StatusCode::BAD_REQUEST, over);
+            return reply::with_cookie(page, &cookie.clear());
         }
         Err(unavailable) => {
             tracing::warn!(%unavailable, "a login could not be read");
@@ -47,7 +43,6 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
             );
         }
     };
-    let cookie = Cookie::new(Kind::Login, &state, gateway.base_url.is_https());
     let digest = cookie.read(&head.parts.headers).map(credential::digest);
     if !digest.is_some_and(|digest| digest.ct_eq(&login.browser).into()) {
         return login::start_again(&head, StatusCode::FORBIDDEN, "This login was begun in another browser.");
@@ -108,27 +103,7 @@ async fn end(
     code: Result<String, Refused>,
 ) -> Result<Response<Bytes>, Failure> {
     let signed_in = gateway.okta.complete(&code?, &login.pending).await?;
-    let before = match &login.consented {
-        Consented::Now => true,
-        Consented::Before(subject) => *subject == signed_in.sub,
-    };
-    let waiting = waiting(signed_in, gateway.clock.now());
-    if before {
-        return Ok(login::finish(gateway, head, login.request, waiting).await?.by_redirect());
-    }
-    let key = gateway.credentials.random();
-    gateway.grants.put_login(key, &waiting).await?;
-    Ok(login::ask(gateway, login.request, Some(key), None))
-}
-
-fn waiting(signed_in: SignedIn, signed_in_at: Timestamp) -> Waiting {
-    let Profile { email, groups } = signed_in.profile;
-    let user = User { sub: signed_in.sub, email, groups };
-    Waiting {
-        subject: Subject::User(user),
-        signed_in_at,
-        okta_refresh_token: signed_in.refresh_token.map(|token| token.expose().to_owned()),
-    }
+    login::finish(gateway, head, login.request, signed_in).await
 }
 
 fn refusal(head: &Head, failure: &Failure) {

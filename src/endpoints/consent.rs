@@ -1,18 +1,19 @@
-//! `POST /auth/authorize`: the person's answer to the consent page (step 2 of `login`).
+//! `POST /auth/authorize`: the person's answer to the consent page (step 2 of `login`). Each response removes the page's
+//! cookie.
 
-use crate::cookies::{Cookie, Kind};
+use crate::cookies::{self, Cookie, Kind};
 use crate::credential;
 use crate::decision::Head;
 use crate::events::Audit;
 use crate::gateway::Gateway;
-use crate::grants::Consented;
-use crate::limits;
+use crate::grants::FormState;
+use crate::limits::{self, TooMany};
 use crate::login::{self, Asking};
 use crate::oauth::authorization::AuthorizationRequest;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::parameters::Parameters;
-use crate::pages::Outcome;
-use crate::reply::{self, Failure};
+use crate::pages::{Guidance, Outcome};
+use crate::reply;
 use bytes::Bytes;
 use http::header::ORIGIN;
 use http::{Response, StatusCode};
@@ -20,44 +21,74 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// The longest form that is read, in bytes: it holds the sealed request.
-pub const LONGEST: usize = 64 * 1024;
+pub const LONGEST: usize = 16 * 1024;
+/// The response to a form that was answered before.
+const ANSWERED_BEFORE: &str = "This page was answered before.";
 
 /// Approves or denies.
 pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<Bytes> {
-    if let Err(too_many) = gateway.admit(limits::Kind::Authorization, &head, None).await {
-        return reply::too_many(&head, too_many);
+    if let Err(refused) = gateway.admit(limits::Kind::Consent, &head, None).await {
+        return too_many(&gateway, &head, refused);
     }
     let form = Parameters::parse(&String::from_utf8_lossy(&body));
     let asking: Option<Asking> =
         form.get("request").and_then(|sealed| gateway.credentials.open_request(sealed));
     let Some(asking) = asking else {
-        return login::start_again(
-            &head,
-            StatusCode::BAD_REQUEST,
-            "The page was open for too long, or is not ours.",
-        );
+        let what_happened = "The page was open for too long, or is not ours.";
+        let page = login::start_again(&head, StatusCode::BAD_REQUEST, what_happened);
+        return without_page_cookie(&gateway, &head, page);
     };
-    if !is_same_browser(&gateway, &head, &asking) {
+    let cookie = asking.page_cookie(&gateway);
+    let response = answer(&gateway, &head, asking, &form).await;
+    reply::with_cookie(response, &cookie.clear())
+}
+
+/// The response to an address that has answered too many pages; it may come before the body is read.
+pub fn too_many(gateway: &Gateway, head: &Head, too_many: TooMany) -> Response<Bytes> {
+    without_page_cookie(gateway, head, reply::too_many_with(head, too_many, Guidance::StartAgain))
+}
+
+/// Removes the cookie of the page, by the id in the form's `action`. A form without one is not from our page: then all
+/// cookies of pages go.
+fn without_page_cookie(gateway: &Gateway, head: &Head, response: Response<Bytes>) -> Response<Bytes> {
+    let secure = gateway.base_url.is_https();
+    let query = Parameters::parse(head.parts.uri.query().unwrap_or_default());
+    let cookies = match query.get("form") {
+        Some(id) => vec![Cookie::new(Kind::Consent, id, secure)],
+        None => cookies::held(Kind::Consent, &head.parts.headers, secure),
+    };
+    let removed = cookies.iter().take(cookies::MAX_COOKIES_PER_KIND);
+    removed.fold(response, |response, cookie| reply::with_cookie(response, &cookie.clear()))
+}
+
+async fn answer(gateway: &Gateway, head: &Head, asking: Asking, form: &Parameters) -> Response<Bytes> {
+    if !is_same_browser(gateway, head, &asking) {
         return login::start_again(
-            &head,
+            head,
             StatusCode::FORBIDDEN,
-            "The answer did not come from the page that asked.",
+            "The answer did not come from the page that asked, or the page was answered before.",
         );
     }
     match form.get("decision") {
-        Some("approve") => approve(&gateway, &head, asking, form.get("route")).await,
-        _ => deny(&gateway, &head, &asking),
+        Some("approve") => approve(gateway, head, asking, form.get("route")).await,
+        _ => deny(gateway, head, &asking).await,
     }
 }
 
-/// The cookie of this very page is there (another site cannot set or send it), and the browser does not say that
-/// another site posted the form.
+/// Whether the cookie of this very page is there (another site cannot set or send it), and the browser does not say
+/// that another site posted the form. The cookie of the page's login will do: at a double click the response to the
+/// first one may have put it in the place of the other.
 fn is_same_browser(gateway: &Gateway, head: &Head, asking: &Asking) -> bool {
     let headers = &head.parts.headers;
-    let foreign = headers.get(ORIGIN).is_some_and(|origin| origin != gateway.base_url.as_str());
-    let cookie = Cookie::new(Kind::Consent, &asking.id, gateway.base_url.is_https());
-    let digest = cookie.read(headers).map(credential::digest);
-    !foreign && digest.is_some_and(|digest| digest.ct_eq(&asking.browser).into())
+    if headers.get(ORIGIN).is_some_and(|origin| origin != gateway.base_url.as_str()) {
+        return false;
+    }
+    let has = |cookie: Cookie, expected: &[u8; 32]| {
+        let digest = cookie.read(headers).map(credential::digest);
+        digest.is_some_and(|digest| digest.ct_eq(expected).into())
+    };
+    has(asking.page_cookie(gateway), &asking.browser)
+        || has(asking.login_cookie(gateway), &credential::digest(&asking.login_cookie))
 }
 
 async fn approve(
@@ -72,40 +103,47 @@ async fn approve(
         asking.request.route = picked.map(|route| route.pattern.to_owned());
     }
     if asking.request.route(table).is_none() {
-        return login::ask(gateway, asking.request, asking.waiting, Some("Choose the server to connect to."));
+        return login::ask(gateway, head, asking.request, Some("Choose the server to connect to."));
     }
-    audit(&asking.request, head.allowed("consent"));
-    let return_address = asking.request.return_address();
-    let response = match asking.waiting {
-        Some(key) => after_login(gateway, head, asking.request, key).await,
-        None => login::start(gateway, asking.request, Consented::Now).await.map(|(url, cookie)| {
-            let okta = url::Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
-            let page = login::leave(&url, okta.as_deref().unwrap_or("Okta"), Outcome::ToSignIn);
-            reply::with_cookie(page, &cookie)
-        }),
-    };
-    response.unwrap_or_else(|failure| login::send_back_by_page(gateway, head, (&return_address, failure)))
+    let request = asking.request.clone();
+    match login::start(gateway, asking).await {
+        Ok(Some(begun)) => {
+            // A repeated click decides nothing.
+            if begun.first {
+                audit(&request, head.allowed("consent"));
+            }
+            let okta = url::Url::parse(&begun.url).ok().and_then(|url| url.host_str().map(str::to_owned));
+            let page = login::leave(&begun.url, okta.as_deref().unwrap_or("Okta"), Outcome::ToSignIn);
+            begun.bind(page, head)
+        }
+        Ok(None) => login::start_again(head, StatusCode::BAD_REQUEST, ANSWERED_BEFORE),
+        Err(failure) => {
+            audit(&request, head.allowed("consent"));
+            login::send_back_by_page(gateway, head, (&request.return_address(), failure))
+        }
+    }
 }
 
-/// The person had signed in before they were asked.
-async fn after_login(
-    gateway: &Gateway,
-    head: &Head,
-    request: AuthorizationRequest,
-    key: [u8; 32],
-) -> Result<Response<Bytes>, Failure> {
-    let waiting = gateway.grants.take_login(key).await?;
-    let waiting =
-        waiting.ok_or_else(|| Refused::new(Code::AccessDenied, "the login has expired: start again"))?;
-    Ok(login::finish(gateway, head, request, waiting).await?.by_page())
-}
-
-fn deny(gateway: &Gateway, head: &Head, asking: &Asking) -> Response<Bytes> {
+/// The client is told also when the store does not answer: a "no" needs nobody else.
+async fn deny(gateway: &Gateway, head: &Head, asking: &Asking) -> Response<Bytes> {
+    let reason = "the person denied the request";
+    let denied = || audit(&asking.request, head.refused("consent", reason));
+    match gateway.grants.deny(credential::digest(&asking.login.state)).await {
+        Ok(FormState::Ended) => {
+            return login::start_again(head, StatusCode::BAD_REQUEST, ANSWERED_BEFORE);
+        }
+        Ok(FormState::Denied) => {}
+        Ok(FormState::Fresh | FormState::Allowed { .. }) => denied(),
+        Err(error) => {
+            let request_id = head.request_id.as_str();
+            tracing::warn!(%error, request_id, "that a request was denied could not be stored");
+            denied();
+        }
+    }
+    let refused = Refused::new(Code::AccessDenied, reason);
     let to = asking.request.return_address();
-    audit(&asking.request, head.refused("consent", "the person denied the request"));
-    let refused = Refused::new(Code::AccessDenied, "the person denied the request");
-    let url = to.refusal(&refused, gateway.iss());
-    login::leave(&url, to.redirect_uri.destination().label(), Outcome::Denied)
+    let page = login::leave_refused(gateway, &to, &refused, Outcome::Denied);
+    reply::with_cookie(page, &asking.login_cookie(gateway).clear())
 }
 
 fn audit(request: &AuthorizationRequest, event: Audit<'_>) {

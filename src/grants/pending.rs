@@ -10,8 +10,11 @@ use crate::store::{CodeUse, Key, Unavailable};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long a person may take at Okta.
+/// How long a person may take at Okta, and how long it is known that a consent form was answered.
 pub const LOGIN_TTL: Duration = Duration::from_mins(10);
+/// How long a consent form can be answered. The clocks of two replicas may differ by two minutes, and on none of them
+/// may a form outlive the record that it was answered.
+pub const FORM_TTL: Duration = Duration::from_mins(8);
 
 /// A login under way at Okta, found again by its state.
 #[derive(Serialize, Deserialize)]
@@ -26,25 +29,27 @@ pub struct Login {
     pub consented: Consented,
 }
 
-/// Who consented to a request.
+/// Who consented to a request. Format 1 of the store names it; the other value that it once had is refused.
 #[derive(Serialize, Deserialize)]
 pub enum Consented {
     /// Whoever sits at the browser, just now.
     Now,
-    /// This user, earlier: it counts when Okta names the same one.
-    Before(String),
 }
 
-/// A person who signed in, but has not consented yet: an earlier consent was another user's.
-#[derive(Serialize, Deserialize)]
-pub struct Waiting {
-    /// Who signed in.
-    pub subject: Subject,
-    /// When.
-    #[serde(default = "long_ago")]
-    pub signed_in_at: Timestamp,
-    /// Okta's refresh token.
-    pub okta_refresh_token: Option<String>,
+/// State of a consent form when it is answered, before that answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FormState {
+    /// It was not answered before.
+    Fresh,
+    /// It was allowed, for this route, and its login is still under way.
+    Allowed {
+        /// The pattern of the route.
+        route: Option<String>,
+    },
+    /// It was denied.
+    Denied,
+    /// It was allowed, and its login has ended.
+    Ended,
 }
 
 /// An authorization code, found again by its digest.
@@ -66,17 +71,30 @@ pub struct Code {
 }
 
 impl Grants {
-    /// Keeps a login or a waiting person for ten minutes.
-    pub async fn put_login<T: Serialize>(&self, key: [u8; 32], login: &T) -> Result<(), Unavailable> {
-        let sealed = self.records.seal(&place("login", key), login);
-        self.store.put_login(Key(key), sealed, self.clock.now().after(LOGIN_TTL)).await
+    /// Stores the login of a consent form that was allowed, for ten minutes, unless the form was answered before.
+    pub async fn allow(&self, key: [u8; 32], login: &Login) -> Result<FormState, Unavailable> {
+        self.answer(key, self.records.seal(&place("login", key), login)).await
     }
 
-    /// Gives what [`Grants::put_login`] kept, once.
-    pub async fn take_login<T: serde::de::DeserializeOwned>(
-        &self,
-        key: [u8; 32],
-    ) -> Result<Option<T>, Unavailable> {
+    /// Stores that a consent form was denied, for ten minutes. A login that it was allowed before ends.
+    pub async fn deny(&self, key: [u8; 32]) -> Result<FormState, Unavailable> {
+        let before = self.answer(key, self.records.seal(&place("denied", key), &())).await?;
+        let too_late = matches!(before, FormState::Allowed { .. }) && self.take_login(key).await?.is_none();
+        Ok(if too_late { FormState::Ended } else { before })
+    }
+
+    async fn answer(&self, key: [u8; 32], sealed: Vec<u8>) -> Result<FormState, Unavailable> {
+        let kept = self.store.put_login(Key(key), sealed, self.clock.now().after(LOGIN_TTL)).await?;
+        let Some(kept) = kept else { return Ok(FormState::Fresh) };
+        if self.records.open::<()>(&place("denied", key), &kept)?.is_some() {
+            return Ok(FormState::Denied);
+        }
+        let login: Option<Login> = self.records.open(&place("login", key), &kept)?;
+        Ok(login.map_or(FormState::Ended, |login| FormState::Allowed { route: login.request.route }))
+    }
+
+    /// Gives out the login that [`Grants::allow`] stored, once.
+    pub async fn take_login(&self, key: [u8; 32]) -> Result<Option<Login>, Unavailable> {
         let sealed = self.store.take_login(Key(key)).await?;
         sealed.map_or(Ok(None), |sealed| self.records.open(&place("login", key), &sealed))
     }

@@ -5,6 +5,7 @@ use super::parameters::Parameters;
 use super::pkce::Challenge;
 use super::redirect::RedirectUri;
 use super::resource::{self, Picked};
+use super::scope;
 use gateway_routes::{Route, Table};
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ pub struct AuthorizationRequest {
     pub challenge: Challenge,
     /// The pattern of the route that was asked for; `None` lets the person pick.
     pub route: Option<String>,
-    /// The scopes as asked.
+    /// The scopes that were asked for and are known: by the route, or by any route while none is picked.
     pub scope: Option<String>,
     /// Whom the person is expected to be; only Okta's form is filled with it.
     pub login_hint: Option<String>,
@@ -55,8 +56,11 @@ impl ReturnAddress {
     }
 }
 
-const LONGEST_STATE: usize = 4096;
-const LONGEST_HINT: usize = 320;
+/// Clients put a UUID into `state`, or a small signed document.
+const MAX_STATE_BYTES: usize = 2048;
+const MAX_HINT_BYTES: usize = 320;
+/// The longest request, as JSON: it is stored during the login, before anybody has signed in.
+const MAX_REQUEST_BYTES: usize = 6 * 1024;
 
 impl AuthorizationRequest {
     /// Checks everything behind client and redirect URI, which the caller has already found to be good.
@@ -84,24 +88,30 @@ impl AuthorizationRequest {
         let challenge =
             Challenge::parse(parameters.get("code_challenge"), parameters.get("code_challenge_method"))?;
         let state = parameters.get("state");
-        if state.is_some_and(|state| state.len() > LONGEST_STATE) {
-            return Err(Refused::invalid_request("state is longer than 4096 characters"));
+        if state.is_some_and(|state| state.len() > MAX_STATE_BYTES) {
+            return Err(Refused::invalid_request("state is longer than 2048 bytes: send a shorter one"));
         }
         let scope = parameters.get("scope");
         let route = match resource::pick(parameters.resources(), base_url, table)? {
             Picked::Route(route) => Some(route),
             Picked::Any => resource::guess(scope, table),
         };
-        Ok(Self {
+        let request = Self {
             client_id: client.0.to_owned(),
             client_name: client.1.to_owned(),
             redirect_uri,
             state: state.map(str::to_owned),
             challenge,
             route: route.map(|route| route.pattern.to_owned()),
-            scope: scope.map(str::to_owned),
-            login_hint: parameters.get("login_hint").filter(|h| h.len() <= LONGEST_HINT).map(str::to_owned),
-        })
+            scope: scope::known(scope, route, table),
+            login_hint: parameters.get("login_hint").filter(|h| h.len() <= MAX_HINT_BYTES).map(str::to_owned),
+        };
+        if serde_json::to_vec(&request).is_ok_and(|json| json.len() <= MAX_REQUEST_BYTES) {
+            return Ok(request);
+        }
+        Err(Refused::invalid_request(
+            "the request is too long: send a shorter state, or register fewer redirect URIs and keys",
+        ))
     }
 
     /// The route that was asked for; `None` while the person has not picked, or when it is gone.

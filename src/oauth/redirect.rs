@@ -107,11 +107,6 @@ impl RedirectUri {
         }
     }
 
-    /// The URI without what may differ from one login to the next: what a remembered consent is bound to.
-    pub fn stable(&self) -> String {
-        self.loopback_without_port().map_or_else(|| self.0.clone(), |url| url.to_string())
-    }
-
     /// The URI with these parameters appended to its query (RFC 6749 §4.1.2).
     pub fn with(&self, parameters: &[(&str, Option<&str>)]) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());

@@ -28,13 +28,14 @@ fn trusting(okta: &StandIn, server: AuthorizationServer, trust_email: bool) -> O
 }
 
 async fn sign_in(okta: &Okta, username: &str) -> Result<SignedIn, OktaError> {
-    let begun = okta.begin(None).await?;
+    let login = okta.new_login(&[]);
+    let url = okta.begin(&login, None).await?;
     let mut browser = Browser::new();
     browser.stop_at(REDIRECT);
-    let page = browser.open(begun.url.as_str()).await.unwrap().page().unwrap();
+    let page = browser.open(url.as_str()).await.unwrap().page().unwrap();
     let back = browser.sign_in(&page, username).await.unwrap().stopped().unwrap();
     let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
-    okta.complete(&code, &begun.login).await
+    okta.complete(&code, &login).await
 }
 
 #[tokio::test]

@@ -42,6 +42,8 @@ pub struct Consent<'a> {
     pub redirect_host: &'a str,
     /// The code goes to this computer (loopback or a private scheme), where any program could be asking.
     pub loopback: bool,
+    /// The client registered itself and sends the code to a site that the gateway does not know.
+    pub untrusted: bool,
     /// What is asked for: one is fixed, of several the person picks one; none is picked beforehand.
     pub servers: &'a [ServerChoice<'a>],
     /// The sealed authorization request, opaque.

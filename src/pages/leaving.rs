@@ -23,7 +23,7 @@ pub enum Outcome<'a> {
     ToSignIn,
 }
 
-/// A page on our own origin that goes on to another by itself.
+/// A page on our own origin that goes on to another, by itself or by hand.
 ///
 /// Chromium holds the whole redirect chain behind a form to the form's `form-action`, so a consent form is answered
 /// by this page and not by a redirect.
@@ -36,6 +36,8 @@ pub struct Leaving<'a> {
     pub destination: &'a str,
     /// What is said above the link.
     pub outcome: Outcome<'a>,
+    /// The browser goes on by itself; else the person decides, who is told where the link leads (RFC 9700 §4.11.2).
+    pub by_itself: bool,
 }
 
 impl Leaving<'_> {
@@ -51,6 +53,10 @@ impl Leaving<'_> {
     /// A private scheme belongs to an app, not to a host.
     fn is_app(&self) -> bool {
         self.destination.ends_with(':')
+    }
+
+    fn is_failure(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed { .. })
     }
 
     /// Nothing further happens in this tab.

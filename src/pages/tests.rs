@@ -16,6 +16,7 @@ fn every_page(text: &str, url: &str) -> Vec<(&'static str, Page)> {
         client_origin: ClientOrigin::VerifiedHost(text),
         redirect_host: text,
         loopback: true,
+        untrusted: true,
         servers: &[server],
         request: text,
         problem: Some(text),
@@ -24,16 +25,20 @@ fn every_page(text: &str, url: &str) -> Vec<(&'static str, Page)> {
     let problem = |what_to_do| {
         Problem { title: text, what_happened: text, what_to_do, detail: text, request_id: text }.page()
     };
-    let leaving = |outcome| Leaving { to: url, destination: text, outcome }.page();
+    let leaving = |outcome| Leaving { to: url, destination: text, outcome, by_itself: true }.page();
+    let by_hand = |outcome| Leaving { to: url, destination: text, outcome, by_itself: false }.page();
     vec![
         ("consent", consent.page()),
         ("consent, several", Consent { servers: &[server, server], ..consent }.page()),
         ("consent, none", Consent { servers: &[], ..consent }.page()),
+        ("consent, untrusted", Consent { loopback: false, ..consent }.page()),
         ("consent, unverified", Consent { client_origin: ClientOrigin::SelfRegistered, ..consent }.page()),
         ("leaving, approved", leaving(Outcome::Approved)),
         ("leaving, denied", leaving(Outcome::Denied)),
         ("leaving, failed", leaving(Outcome::Failed { why: text, request_id: text })),
         ("leaving, to sign in", leaving(Outcome::ToSignIn)),
+        ("leaving by hand, denied", by_hand(Outcome::Denied)),
+        ("leaving by hand, failed", by_hand(Outcome::Failed { why: text, request_id: text })),
         ("problem, register", problem(Guidance::RegisterAgain)),
         ("problem, start", problem(Guidance::StartAgain)),
         ("problem, text", problem(Guidance::Text(text))),
@@ -97,7 +102,7 @@ fn what_a_client_says_of_itself_is_cleaned() {
         assert!(page.html.contains("<!doctype html>") && page.html.contains("lang=\"en\""), "{name}");
     }
     let consent = Consent { client_name: hidden, redirect_host: hidden, ..consent() }.page().html;
-    let leaving = Leaving { to: "x:", destination: hidden, outcome: Outcome::Denied }.page().html;
+    let leaving = Leaving { to: "x:", destination: hidden, outcome: Outcome::Denied, by_itself: true }.page().html;
     let what_to_do = Guidance::Text(hidden);
     let problem =
         Problem { title: hidden, what_happened: hidden, what_to_do, detail: hidden, request_id: "1" };
@@ -122,6 +127,7 @@ fn consent() -> Consent<'static> {
         client_origin: ClientOrigin::SelfRegistered,
         redirect_host: "localhost",
         loopback: true,
+        untrusted: false,
         servers: &[DICE],
         request: "sealed-request",
         problem: None,
@@ -192,7 +198,7 @@ fn a_client_without_a_visible_name_is_called_unnamed() {
 #[test]
 fn leaving_goes_on_to_the_very_url_by_itself_and_by_hand() {
     let to = r#"cursor://anysphere.cursor-mcp/oauth/callback?a=1;url=evil&state="x' y<z>"#;
-    let html = Leaving { to, destination: "cursor:", outcome: Outcome::Approved }.page().html;
+    let html = Leaving { to, destination: "cursor:", outcome: Outcome::Approved, by_itself: true }.page().html;
     let attribute = |before: &str| {
         let value = html.split_once(before).unwrap().1.split_once('"').unwrap().0;
         value
@@ -255,9 +261,9 @@ fn guidance_names_the_steps_of_each_client() {
 #[test]
 fn a_failure_is_told_where_the_person_stays_behind() {
     let outcome = Outcome::Failed { why: "Okta refused: not assigned. Ask there.", request_id: "req-1" };
-    let html = Leaving { to: "cursor://cb", destination: "cursor:", outcome }.page().html;
+    let html = Leaving { to: "cursor://cb", destination: "cursor:", outcome, by_itself: true }.page().html;
     assert!(html.contains("Okta refused: not assigned. Ask there.") && html.contains("req-1"), "{html}");
-    let html = Leaving { to: "x:", destination: "x:", outcome: Outcome::Denied }.page().html;
+    let html = Leaving { to: "x:", destination: "x:", outcome: Outcome::Denied, by_itself: true }.page().html;
     assert!(!html.contains("Request id"), "a person who denied knows why");
 }
 

@@ -71,7 +71,7 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     }));
     let consent =
         warp::path!("auth" / "authorize").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-            within(Kind::Authorization, (g, head), |g, head| {
+            within(Kind::Consent, (g, head), |g, head| {
                 Inspect::first(consent::LONGEST, move |body| consent::post(g, head, body))
             })
         }));
@@ -184,9 +184,10 @@ fn within(
     match gateway.look(kind, &head) {
         Ok(()) => go_on(gateway, head),
         Err(too_many) => {
-            let refusal = reply::too_many(&head, too_many);
-            let is_for_people = kind == Kind::Authorization;
-            Decision::Answer(if is_for_people { refusal } else { open_to_scripts(refusal) })
+            Decision::Answer(match kind {
+                Kind::Consent => consent::too_many(&gateway, &head, too_many),
+                _ => open_to_scripts(reply::too_many(&head, too_many)),
+            })
         }
     }
 }

@@ -74,15 +74,25 @@ impl Embedded {
         key: Key,
         sealed: Vec<u8>,
         expires_at: Timestamp,
-    ) -> Result<(), Unavailable> {
-        self.write(Durable::No, move |tables| tables.put((Kind::Login, &key.0), expires_at, &sealed)).await
+    ) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.write(Durable::No, move |tables| {
+            let kept = tables.get(Kind::Login, &key.0)?;
+            if kept.is_none() {
+                tables.put((Kind::Login, &key.0), expires_at, &sealed)?;
+            }
+            Ok(kept.map(|(_, sealed)| sealed))
+        })
+        .await
     }
 
     pub(super) async fn take_login(&self, key: Key) -> Result<Option<Vec<u8>>, Unavailable> {
         self.write(Durable::Yes, move |tables| {
-            let sealed = tables.get(Kind::Login, &key.0)?;
-            tables.delete(Kind::Login, &key.0)?;
-            Ok(sealed.map(|(_, sealed)| sealed))
+            let kept = tables.get(Kind::Login, &key.0)?;
+            let Some((expires_at, sealed)) = kept.filter(|(_, sealed)| !sealed.is_empty()) else {
+                return Ok(None);
+            };
+            tables.put((Kind::Login, &key.0), expires_at, &[])?;
+            Ok(Some(sealed))
         })
         .await
     }

@@ -92,12 +92,13 @@ impl RedisStore {
         login: Key,
         sealed: Vec<u8>,
         expires_at: Timestamp,
-    ) -> Result<(), Unavailable> {
-        self.put(&key("login", login), &sealed, expires_at).await
+    ) -> Result<Option<Vec<u8>>, Unavailable> {
+        let call = self.ending(scripts::PUT_LOGIN, &key("login", login), expires_at);
+        self.call(call.with(sealed)).await
     }
 
     pub(super) async fn take_login(&self, login: Key) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.call_durably(Call::new(scripts::TAKE, &[&key("login", login)]).with(self.now())).await
+        self.call_durably(Call::new(scripts::TAKE_LOGIN, &[&key("login", login)]).with(self.now())).await
     }
 
     pub(super) async fn put_code(

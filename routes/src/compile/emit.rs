@@ -169,6 +169,7 @@ fn limits(limits: &Limits) -> String {
             ("registrations", grouped(limits.registrations)),
             ("authorizations", grouped(limits.authorizations)),
             ("client_authorizations", grouped(limits.client_authorizations)),
+            ("consents", grouped(limits.consents)),
             ("logins", grouped(limits.logins)),
             ("tokens", grouped(limits.tokens)),
             ("client_tokens", grouped(limits.client_tokens)),

@@ -24,10 +24,20 @@ redis.call('HDEL', KEYS[1], 'used')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 ";
 
-/// Gives a value out and forgets it: `KEYS[1]`; now.
-pub(super) const TAKE: &str = "
+/// Keeps a login unless there was one: `KEYS[1]`; now, until, lives, value. Answers nil, or the value that is there,
+/// which is empty once it was taken.
+pub(super) const PUT_LOGIN: &str = "
 local kept = redis.call('HMGET', KEYS[1], 'until', 'value')
-redis.call('DEL', KEYS[1])
+if kept[1] and tonumber(ARGV[1]) < tonumber(kept[1]) then return kept[2] or '' end
+redis.call('HSET', KEYS[1], 'until', ARGV[2], 'value', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return false
+";
+
+/// Gives a login out and leaves until its time that there was one: `KEYS[1]`; now.
+pub(super) const TAKE_LOGIN: &str = "
+local kept = redis.call('HMGET', KEYS[1], 'until', 'value')
+redis.call('HDEL', KEYS[1], 'value')
 return kept[1] and tonumber(ARGV[1]) < tonumber(kept[1]) and kept[2]
 ";
 
