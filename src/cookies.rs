@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn cookies_of_earlier_releases_are_removed_and_those_of_others_are_not() {
-        let others = ["__Host-mcp-consent-way-too-long-for-an-id-of-ours", "session", "mcp-consent-a", "mcp-"];
+        let others =
+            ["__Host-mcp-consent-way-too-long-for-an-id-of-ours", "session", "mcp-consent-a", "mcp-"];
         let mut names: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
         let new = Cookie::new(Kind::Consent, "new", true);
         assert!(surplus(Kind::Consent, &new, &request(&names)).is_empty());

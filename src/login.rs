@@ -11,6 +11,10 @@
 //! A code goes to the client by itself. An error goes by itself only to hosts that the site trusts and to loopback
 //! (RFC 9700 §4.11.2): elsewhere a page names the host, and the person goes on by hand.
 
+mod responses;
+
+pub use responses::{is_trusted, leave, leave_refused, send_back, send_back_by_page, start_again};
+
 use crate::cookies::{self, Cookie, Kind};
 use crate::credential;
 use crate::decision::Head;
@@ -18,13 +22,13 @@ use crate::encoding;
 use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::grants::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login, Subject, User};
-use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
+use crate::oauth::authorization::AuthorizationRequest;
 use crate::oauth::client_metadata::DocumentUrl;
 use crate::oauth::error::Refused;
 use crate::oauth::redirect::Destination;
 use crate::oauth::{resource, scope};
 use crate::okta::{PendingLogin, Profile, SignedIn};
-use crate::pages::{ClientOrigin, Consent, Guidance, Leaving, Outcome, Page, Problem, ServerChoice};
+use crate::pages::{ClientOrigin, Consent, Outcome, Page, ServerChoice};
 use crate::reply::{self, Failure};
 use bytes::Bytes;
 use gateway_routes::Route;
@@ -169,8 +173,7 @@ impl Begun {
 /// has ended.
 pub async fn start(gateway: &Gateway, asking: Asking) -> Result<Option<Begun>, Failure> {
     let url = gateway.okta.begin(&asking.login, asking.request.login_hint.as_deref()).await?;
-    let cookie =
-        NewCookie { kind: Kind::Login, cookie: asking.login_cookie(gateway), lives: LOGIN_TTL };
+    let cookie = NewCookie { kind: Kind::Login, cookie: asking.login_cookie(gateway), lives: LOGIN_TTL };
     let key = credential::digest(&asking.login.state);
     let login = Login {
         request: asking.request,
@@ -231,73 +234,4 @@ pub async fn finish(
         Destination::PrivateScheme(_) => leave(&url, destination.label(), Outcome::Approved),
         Destination::Web(_) | Destination::Loopback(_) => reply::redirect(&url),
     })
-}
-
-/// Whether an error may take the browser there by itself (RFC 9700 §4.11.2). Any program can claim a private scheme.
-pub fn is_trusted(gateway: &Gateway, destination: &Destination) -> bool {
-    match destination {
-        Destination::Loopback(_) => true,
-        Destination::Web(host) => gateway.site.trusted_redirect_hosts.contains(&host.as_str()),
-        Destination::PrivateScheme(_) => false,
-    }
-}
-
-/// A same-origin page that goes on by itself: Chromium holds the whole redirect chain of a form against the page's
-/// `form-action`, so a form is never answered with a redirect.
-pub fn leave(url: &str, destination: &str, outcome: Outcome<'_>) -> Response<Bytes> {
-    reply::html(StatusCode::OK, Leaving { to: url, destination, outcome, by_itself: true }.page())
-}
-
-/// A page that tells the client of a refusal: it goes on by itself where that is trusted, else by hand.
-pub fn leave_refused(
-    gateway: &Gateway,
-    to: &ReturnAddress,
-    refused: &Refused,
-    outcome: Outcome<'_>,
-) -> Response<Bytes> {
-    let url = to.refusal(refused, gateway.iss());
-    let destination = to.redirect_uri.destination();
-    let by_itself = is_trusted(gateway, &destination);
-    let page = Leaving { to: &url, destination: destination.label(), outcome, by_itself };
-    reply::html(StatusCode::OK, page.page())
-}
-
-/// Sends a failure back to the client, to a browser that came by a link or a redirect.
-pub fn send_back(
-    gateway: &Gateway,
-    head: &Head,
-    (to, failure): (&ReturnAddress, Failure),
-) -> Response<Bytes> {
-    let refused = failure.public();
-    if is_trusted(gateway, &to.redirect_uri.destination()) {
-        return reply::redirect(&to.refusal(&refused, gateway.iss()));
-    }
-    leave_refused(gateway, to, &refused, failed(head, &refused))
-}
-
-/// Sends a failure back to the client, to a browser that came by our form.
-pub fn send_back_by_page(
-    gateway: &Gateway,
-    head: &Head,
-    (to, failure): (&ReturnAddress, Failure),
-) -> Response<Bytes> {
-    let refused = failure.public();
-    leave_refused(gateway, to, &refused, failed(head, &refused))
-}
-
-fn failed<'a>(head: &'a Head, refused: &'a Refused) -> Outcome<'a> {
-    Outcome::Failed { why: &refused.description, request_id: head.request_id.as_str() }
-}
-
-/// A dead end that ends well: what happened, and that connecting once more helps.
-pub fn start_again(head: &Head, status: StatusCode, what_happened: &str) -> Response<Bytes> {
-    head.refused("login", what_happened).record();
-    let page = Problem {
-        title: "Please start again",
-        what_happened,
-        what_to_do: Guidance::StartAgain,
-        detail: "",
-        request_id: head.request_id.as_str(),
-    };
-    reply::html(status, page.page())
 }

@@ -59,7 +59,7 @@ fn a_site_with_every_key_compiles_to_the_constants_it_names() {
     assert!(!site.advertise_iss);
     assert_eq!(site.client_metadata_hosts, ["claude.ai", "vscode.dev"]);
     assert!(seed::SITE.client_metadata_hosts.is_empty(), "any host, unless some are named");
-    assert_eq!(site.limits.client_metadata_fetches, 5);
+    assert_eq!((site.limits.client_metadata_fetches, site.limits.consents), (5, 60));
     assert_eq!((site.okta_grace, seed::SITE.okta_grace), (Duration::from_mins(15), Duration::from_hours(1)));
     assert_eq!(site.registration.redirect_hosts, ["claude.ai", "claude.com"]);
     assert_eq!(site.registration.not_before, Some(Moment::utc((2026, 11, 1), (6, 30, 0))));

@@ -102,7 +102,8 @@ fn what_a_client_says_of_itself_is_cleaned() {
         assert!(page.html.contains("<!doctype html>") && page.html.contains("lang=\"en\""), "{name}");
     }
     let consent = Consent { client_name: hidden, redirect_host: hidden, ..consent() }.page().html;
-    let leaving = Leaving { to: "x:", destination: hidden, outcome: Outcome::Denied, by_itself: true }.page().html;
+    let leaving =
+        Leaving { to: "x:", destination: hidden, outcome: Outcome::Denied, by_itself: true }.page().html;
     let what_to_do = Guidance::Text(hidden);
     let problem =
         Problem { title: hidden, what_happened: hidden, what_to_do, detail: hidden, request_id: "1" };
@@ -198,7 +199,8 @@ fn a_client_without_a_visible_name_is_called_unnamed() {
 #[test]
 fn leaving_goes_on_to_the_very_url_by_itself_and_by_hand() {
     let to = r#"cursor://anysphere.cursor-mcp/oauth/callback?a=1;url=evil&state="x' y<z>"#;
-    let html = Leaving { to, destination: "cursor:", outcome: Outcome::Approved, by_itself: true }.page().html;
+    let html =
+        Leaving { to, destination: "cursor:", outcome: Outcome::Approved, by_itself: true }.page().html;
     let attribute = |before: &str| {
         let value = html.split_once(before).unwrap().1.split_once('"').unwrap().0;
         value

@@ -183,12 +183,10 @@ fn within(
 ) -> Decision {
     match gateway.look(kind, &head) {
         Ok(()) => go_on(gateway, head),
-        Err(too_many) => {
-            Decision::Answer(match kind {
-                Kind::Consent => consent::too_many(&gateway, &head, too_many),
-                _ => open_to_scripts(reply::too_many(&head, too_many)),
-            })
-        }
+        Err(too_many) => Decision::Answer(match kind {
+            Kind::Consent => consent::too_many(&gateway, &head, too_many),
+            _ => open_to_scripts(reply::too_many(&head, too_many)),
+        }),
     }
 }
 

@@ -11,6 +11,7 @@ mod redirects;
 mod requests;
 mod tokens;
 mod transport;
+mod untrusted;
 
 use crate::harness::World;
 use gateway_standins::browser::{Browser, Page};

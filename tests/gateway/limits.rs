@@ -119,7 +119,7 @@ async fn a_person_who_is_refused_at_authorize_gets_a_page_and_a_program_gets_jso
 
 #[tokio::test]
 async fn callbacks_consents_and_revocations_are_limited_too() {
-    let few = limited(|limits| (limits.logins, limits.authorizations, limits.tokens) = (1, 1, 1));
+    let few = limited(|limits| (limits.logins, limits.consents, limits.tokens) = (1, 1, 1));
     let world = World::in_standing_time(few).await;
     for (method, path) in [
         (Method::GET, "/auth/callback?state=x&code=y"),
@@ -132,6 +132,23 @@ async fn callbacks_consents_and_revocations_are_limited_too() {
         };
         assert_ne!(ask().await, 429, "{path}");
         assert_eq!(ask().await, 429, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn answers_to_consent_pages_and_authorization_requests_are_counted_apart() {
+    let few = limited(|limits| (limits.authorizations, limits.consents) = (2, 1));
+    let world = World::in_standing_time(few).await;
+    let ask = async |method: Method| {
+        let request = http().request(method, world.url("/auth/authorize")).header("x-forwarded-for", ANNA);
+        request.header("accept", "text/html").send().await.unwrap()
+    };
+    assert_eq!(ask(Method::POST).await.status(), 400);
+    let refused = ask(Method::POST).await;
+    assert_eq!((refused.status().as_u16(), retry_after(&refused) > 0), (429, true));
+    assert!(refused.text().await.unwrap().contains("Begin once more in your app"), "a reload would not help");
+    for wanted in [400, 400, 429] {
+        assert_eq!(ask(Method::GET).await.status(), wanted);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::harness::{CALLBACK, Keep, World};
 use gateway_standins::browser::{Browser, Page};
 use gateway_standins::client::{Client, Decision, Login};
-use gateway_standins::okta::{Okta, OktaOptions, Outage, RefreshTokens};
+use gateway_standins::okta::{OktaOptions, Outage, RefreshTokens};
 use url::Url;
 
 async fn consent_page(client: &Client, browser: &mut Browser, state: &str) -> Page {
@@ -177,35 +177,42 @@ async fn retry(client: &Client) -> bool {
 }
 
 #[tokio::test]
-async fn consent_is_remembered_for_a_site_and_asked_again_for_another_user() {
+async fn consent_is_asked_every_time_whoever_gave_it_before() {
     let world = World::start().await;
-    let redirect = "https://claude.ai/api/mcp/auth_callback";
     let discovered = world.client("/mcp/raw/echo").await.discovered;
-    let client = discovered.register("Claude", "none", redirect).await.unwrap();
-    let mut browser = Browser::new();
-    client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
-    let url = client.authorize_url(("again", &"v".repeat(43)), &[]).unwrap();
-    let silent = browser.open(url.as_str()).await.unwrap().stopped().unwrap();
-    assert!(parameter(&silent, "code").is_some(), "no page was shown: {silent}");
-    sign_out(&mut browser, &world.okta).await;
-    let login_page = browser.open(url.as_str()).await.unwrap().page().unwrap();
-    let asked = browser.sign_in(&login_page, "bob").await.unwrap().page().unwrap();
-    assert!(asked.form_with("request").is_some(), "bob never consented: {}", asked.body);
-    let form = asked.form_with("request").unwrap();
-    let done = browser.submit(form, &[], Some("approve")).await.unwrap().stopped().unwrap();
-    assert!(parameter(&done, "code").is_some());
-}
-
-async fn sign_out(browser: &mut Browser, okta: &Okta) {
-    browser.open(&format!("{}/login/signout", okta.url())).await.unwrap();
+    for redirect in [
+        "https://claude.ai/api/mcp/auth_callback",
+        "https://localhost:8443/cb",
+        "https://127.0.0.1/cb",
+        "https://[::1]/cb",
+        "https://app.localhost/cb",
+        "cursor://anysphere.cursor-mcp/cb",
+        CALLBACK,
+    ] {
+        let client = discovered.register("Claude", "none", redirect).await.unwrap();
+        let mut browser = Browser::new();
+        let code = client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
+        client.redeem(&code).await.unwrap();
+        assert!(browser.cookies(&world.base_url).unwrap().is_empty(), "{redirect}: nothing is remembered");
+        world.okta.wait_for_request("/oauth2/v1/authorize").await.unwrap();
+        let asked = world.okta.requests().len();
+        let page = consent_page(&client, &mut browser, "again").await;
+        assert!(page.form_with("request").is_some(), "{redirect}");
+        assert_eq!(world.okta.requests().len(), asked, "{redirect}: Okta is not asked before the person");
+    }
 }
 
 #[tokio::test]
-async fn a_client_on_loopback_is_asked_every_time() {
+async fn after_a_revocation_the_person_is_asked_again() {
     let world = World::start().await;
-    let client = world.client("/mcp/raw/echo").await;
+    let discovered = world.client("/mcp/raw/echo").await.discovered;
+    let client = discovered.register("Claude", "none", "https://claude.ai/cb").await.unwrap();
     let mut browser = Browser::new();
-    client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
+    let code = client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
+    let tokens = client.redeem(&code).await.unwrap();
+    let form = [("token", &*tokens.access_token), ("client_id", &client.id)];
+    let revoked = crate::harness::http().post(world.url("/auth/revoke")).form(&form).send().await.unwrap();
+    assert_eq!(revoked.status(), 200);
     let page = consent_page(&client, &mut browser, "again").await;
     assert!(page.form_with("request").is_some());
 }

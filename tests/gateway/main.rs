@@ -11,6 +11,8 @@ mod chromium;
 mod client_metadata;
 mod clients;
 mod conformance;
+mod consent;
+mod cookies;
 mod dead_ends;
 mod discovery;
 mod docs;

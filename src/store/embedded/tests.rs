@@ -82,7 +82,7 @@ fn script() -> Vec<Step> {
 
 async fn take(store: &Embedded, step: Step) {
     match step {
-        Step::Login(n) => store.put_login(key(n), vec![1; 300], ends()).await.unwrap(),
+        Step::Login(n) => assert_eq!(store.put_login(key(n), vec![1; 300], ends()).await.unwrap(), None),
         Step::Code(n) => store.put_code(key(n), vec![2; 700], ends()).await.unwrap(),
         Step::UseCode(n) => assert_eq!(store.use_code(key(n)).await.unwrap(), Some(CodeUse::First)),
         Step::Once(n) => assert!(store.use_once(key(n), ends()).await.unwrap()),

@@ -84,6 +84,5 @@ fn sealed(input: &[u8]) {
     assert!(CREDENTIALS.open_client(input).is_none());
     assert!(CREDENTIALS.open_refresh_token(&Secret::new(input)).is_none());
     assert!(CREDENTIALS.open_request::<serde_json::Value>(input).is_none());
-    assert!(CREDENTIALS.recall_consent(input, &["client", "uri", "route"]).is_none());
     assert!(!CREDENTIALS.is_client_secret("client", &Secret::new(input)));
 }

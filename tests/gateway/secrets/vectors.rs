@@ -16,7 +16,6 @@ use std::time::Duration;
 const ISSUER: &str = "https://mcp.example.com";
 /// A moment of the 30-day period 688.
 const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
-const CONSENTED: [&str; 3] = ["client", "https://claude.ai/api/mcp/auth_callback", "/mcp/dice/"];
 const GRANT: [u8; 16] = *b"grant of vectors";
 
 fn vectors() -> Value {
@@ -51,7 +50,6 @@ fn each_purpose_has_the_key_it_always_had() {
         ("client-id", Purpose::ClientId),
         ("client-secret", Purpose::ClientSecret),
         ("consent-request", Purpose::ConsentRequest),
-        ("remembered-consent", Purpose::RememberedConsent),
         ("record", Purpose::Record),
         ("refresh-token", Purpose::RefreshToken),
         ("index", Purpose::Index),
@@ -74,7 +72,7 @@ fn tokens_and_secrets_are_computed_as_they_always_were() {
 }
 
 #[test]
-fn a_client_id_a_consent_and_an_access_token_still_open_beside_a_newer_secret() {
+fn a_client_id_and_an_access_token_still_open_beside_a_newer_secret() {
     let vectors = vectors();
     let text = |name: &str| vectors[name].as_str().unwrap().to_owned();
     for secrets in [vec![secret()], vec![SecretBytes::new(vec![9; 33]), secret()]] {
@@ -82,8 +80,6 @@ fn a_client_id_a_consent_and_an_access_token_still_open_beside_a_newer_secret() 
         let client = credentials.open_client(&text("client_id")).unwrap();
         assert_eq!(client.name, "Vector client");
         assert!(client.redirect(Some("https://claude.ai/api/mcp/auth_callback"), &[]).is_ok());
-        let consent = credentials.recall_consent(&text("remembered_consent"), &CONSENTED).unwrap();
-        assert_eq!((&*consent.subject, consent.scopes), ("00u1", vec!["dice:roll".to_owned()]));
         let resource = "https://mcp.example.com/mcp/dice";
         let token = credentials.verify_access_token(&text("access_token"), resource).unwrap();
         assert_eq!((&*token.subject, token.grant), ("00u1", GRANT));

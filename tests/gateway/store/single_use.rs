@@ -21,6 +21,42 @@ async fn of_fifty_who_take_a_login_one_gets_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_who_put_a_login_one_is_kept_and_the_others_are_told_which() {
+    on_both(async |kept| {
+        let ends = kept.seconds(60);
+        let put = by_fifty(|| {
+            let store = Arc::clone(&kept.store);
+            async move { store.put_login(key(1), b"login".to_vec(), ends).await.unwrap() }
+        });
+        let put = put.await;
+        assert_eq!(put.iter().filter(|kept| kept.is_none()).count(), 1);
+        assert_eq!(put.iter().filter(|kept| kept.as_deref() == Some(b"login")).count(), 49);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_login_takes_the_place_of_another_until_that_has_ended() {
+    on_both(async |kept| {
+        let store = &kept.store;
+        let put =
+            async |value: &[u8]| store.put_login(key(1), value.to_vec(), kept.seconds(60)).await.unwrap();
+        assert_eq!(store.take_login(key(1)).await.unwrap(), None);
+        assert_eq!(put(b"first").await, None, "a login that is asked for in vain leaves nothing");
+        assert_eq!(put(b"second").await.as_deref(), Some(&b"first"[..]));
+        assert_eq!(store.take_login(key(1)).await.unwrap().as_deref(), Some(&b"first"[..]));
+        for _ in 0..2 {
+            assert_eq!(put(b"third").await.as_deref(), Some(&b""[..]), "it was taken");
+            assert_eq!(store.take_login(key(1)).await.unwrap(), None);
+        }
+        kept.clock.advance(Duration::from_mins(1));
+        assert_eq!(put(b"third").await, None);
+        assert_eq!(store.take_login(key(1)).await.unwrap().as_deref(), Some(&b"third"[..]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_who_use_a_code_one_is_the_first_and_the_others_know_it() {
     on_both(async |kept| {
         kept.store.put_code(key(1), b"code".to_vec(), kept.seconds(60)).await.unwrap();

@@ -53,6 +53,7 @@ pub const SITE: Site = Site {
         registrations: 300,
         authorizations: 1_200,
         client_authorizations: 600,
+        consents: 300,
         logins: 600,
         tokens: 3_000,
         client_tokens: 1_200,

@@ -53,6 +53,7 @@ pub const SITE: Site = Site {
         registrations: 30,
         authorizations: 1_200,
         client_authorizations: 600,
+        consents: 60,
         logins: 600,
         tokens: 3_000,
         client_tokens: 5_000,
@@ -60,7 +61,7 @@ pub const SITE: Site = Site {
         client_metadata_fetches: 5,
     },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "e35c50ba7d6c2f75ef89ec5d5f29cca6ca9db13da0e27679eedd4e6f48644220",
+    digest: "e96d15619dc53d8c04f981878db6b7a1097877d77e250d556ffa07e7b4ce58f7",
 };
 
 const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];

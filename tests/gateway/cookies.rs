@@ -1,0 +1,108 @@
+//! A browser never holds so many of our cookies that a front refuses its requests.
+
+use crate::harness::{CALLBACK, World, http};
+use gateway_standins::browser::{Browser, Page};
+use gateway_standins::client::Client;
+use reqwest::header::{COOKIE, SET_COOKIE};
+
+/// Below the 8 KiB that nginx takes for one header by default (`large_client_header_buffers`).
+const MAX_HEADER_BYTES: usize = 4 * 1024;
+
+async fn consent_page(client: &Client, browser: &mut Browser, state: &str) -> Page {
+    let url = client.authorize_url((state, &"v".repeat(43)), &[]).unwrap();
+    browser.stop_at(CALLBACK);
+    browser.open(url.as_str()).await.unwrap().page().unwrap()
+}
+
+async fn approve(browser: &mut Browser, page: &Page) -> Page {
+    let form = page.form_with("request").unwrap();
+    browser.submit(form, &[], Some("approve")).await.unwrap().page().unwrap()
+}
+
+/// Signs in at the last eight of the 130, each of which leads to a code of its own.
+async fn work(browser: &mut Browser, logins: &[Page]) {
+    assert_eq!(logins.len(), 8);
+    for (okta, number) in logins.iter().zip(122..) {
+        let done = browser.sign_in(okta, "alice").await.unwrap().stopped().unwrap();
+        assert!(done.as_str().contains("code="), "{done}");
+        assert!(done.as_str().contains(&format!("state-{number}")), "{done}");
+    }
+}
+
+/// The names of the cookies that the next request carries.
+fn held(world: &World, browser: &Browser) -> Vec<String> {
+    let cookies = browser.cookies(&world.base_url).unwrap();
+    let bytes: usize = cookies.iter().map(|(name, value)| name.len() + value.len() + 3).sum();
+    assert!(bytes < MAX_HEADER_BYTES, "{bytes} bytes of cookies");
+    cookies.into_iter().map(|(name, _)| name).collect()
+}
+
+#[tokio::test]
+async fn of_130_authorization_requests_in_one_browser_the_newest_work_and_few_cookies_stay() {
+    // In one moment, too: what is newer does not depend on the clock.
+    for world in [World::start().await, World::in_standing_time(|site| site).await] {
+        let client = world.client("/mcp/raw/echo").await;
+        let mut browser = Browser::new();
+        let mut pages = Vec::new();
+        for number in 0..130 {
+            pages.push(consent_page(&client, &mut browser, &format!("state-{number}")).await);
+            assert!(held(&world, &browser).len() <= 8, "after {number} requests");
+        }
+        let oldest =
+            browser.submit(pages[0].form_with("request").unwrap(), &[], Some("approve")).await.unwrap();
+        assert_eq!(oldest.page().unwrap().status, 403, "the person is told to start again");
+        let mut logins = Vec::new();
+        for page in &pages[122..] {
+            logins.push(approve(&mut browser, page).await);
+        }
+        work(&mut browser, &logins).await;
+        assert_eq!(held(&world, &browser), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn of_130_logins_that_nobody_ended_the_newest_work_and_few_cookies_stay() {
+    let world = World::start().await;
+    let client = world.client("/mcp/raw/echo").await;
+    let mut browser = Browser::new();
+    let mut logins = Vec::new();
+    for number in 0..130 {
+        let page = consent_page(&client, &mut browser, &format!("state-{number}")).await;
+        logins.push(approve(&mut browser, &page).await);
+        assert!(held(&world, &browser).len() <= 8, "after {number} logins");
+    }
+    // Pages that nobody answers do not push out what is under way at Okta.
+    for _ in 0..20 {
+        consent_page(&client, &mut browser, "unanswered").await;
+    }
+    assert!(held(&world, &browser).len() <= 16);
+    work(&mut browser, &logins[122..]).await;
+}
+
+#[tokio::test]
+async fn the_cookies_of_a_burst_are_removed_a_few_at_a_time() {
+    let world = World::start().await;
+    let client = world.client("/mcp/raw/echo").await;
+    let url = client.authorize_url(("state", &"v".repeat(43)), &[]).unwrap();
+    // 130 tabs at once, none of which knew of the others.
+    let mut cookies = Vec::new();
+    for _ in 0..130 {
+        let response = http().get(url.clone()).send().await.unwrap();
+        let cookie = response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        cookies.push(cookie);
+    }
+    for _ in 0..30 {
+        let response = http().get(url.clone()).header(COOKIE, cookies.join("; ")).send().await.unwrap();
+        let set: Vec<&str> =
+            response.headers().get_all(SET_COOKIE).iter().map(|c| c.to_str().unwrap()).collect();
+        assert!(set.iter().map(|cookie| cookie.len() + 14).sum::<usize>() < 2_048, "the head stays short");
+        for cookie in set {
+            let (name, rest) = cookie.split_once('=').unwrap();
+            cookies.retain(|held| !held.starts_with(name));
+            if !rest.starts_with(';') {
+                cookies.push(cookie.split(';').next().unwrap().to_owned());
+            }
+        }
+    }
+    assert_eq!(cookies.len(), 8);
+}
