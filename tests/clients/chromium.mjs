@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The whole login in a real Chromium, driven over its DevTools pipe, with JavaScript switched off in the pages.
-// Usage: chromium.mjs AUTHORIZATION_URL...
+// Usage: chromium.mjs [--double-click] AUTHORIZATION_URL...
+// With --double-click the person clicks twice on "Allow", with the mouse.
 // Several logins share the browser: all pages are opened, then all are approved, then the last one signs in first.
 // Prints one line of JSON: {ok, ends, forms, framed, complaints}; `ends` are the redirect URIs with their answers, `framed` whether
 // the first page showed up in another site's frame, `complaints` what the browser had to say (a blocked form, a refused frame).
@@ -13,7 +14,8 @@ import { delimiter, join } from 'node:path';
 const TIME_LIMIT = 60_000;
 const COMPLAINT_LIMIT = 5_000;
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-const urls = process.argv.slice(2);
+const doubleClicks = process.argv[2] === '--double-click';
+const urls = process.argv.slice(doubleClicks ? 3 : 2);
 const report = { ok: false, forms: [], complaints: [] };
 const profile = mkdtempSync(join(tmpdir(), 'gateway-chromium-'));
 const chromium = start(program());
@@ -117,7 +119,7 @@ async function signIn() {
     tabs.push({ page, arrived: redirectUri.startsWith('http:') ? await listener(redirectUri) : scheme(redirectUri, page) });
     await page.send('Page.navigate', { url });
   }
-  for (const { page } of tabs) await press(page, 'approve', 'button[value=approve]');
+  for (const { page } of tabs) await (doubleClicks ? doubleClick : press)(page, 'approve', 'button[value=approve]');
   for (const { page } of tabs.toReversed()) await logIn(page);
   return Promise.all(tabs.map(({ arrived }) => arrived()));
 }
@@ -132,6 +134,18 @@ async function press(page, form, selector) {
   await until(() => page.evaluate(`!!document.querySelector(${JSON.stringify(selector)})`));
   report.forms.push(form);
   await page.evaluate(`document.querySelector(${JSON.stringify(selector)}).click()`);
+}
+
+/** Two clicks of the mouse. Chromium may send the form once or twice. */
+async function doubleClick(page, form, selector) {
+  const button = `document.querySelector(${JSON.stringify(selector)})`;
+  await until(() => page.evaluate(`!!${button}`));
+  report.forms.push(form);
+  await page.send('Page.bringToFront');
+  const place = await page.evaluate(`${button}.scrollIntoView(); (({ x, y, width, height }) => ({ x: x + width / 2, y: y + height / 2 }))(${button}.getBoundingClientRect())`);
+  const events = [1, 2].flatMap((clickCount) => ['mousePressed', 'mouseReleased'].map((type) => ({ type, clickCount, button: 'left', ...place })));
+  // A page that goes away while it is clicked does not say so.
+  for (const event of events) page.send('Input.dispatchMouseEvent', event).catch(() => {});
 }
 
 /** A client on loopback. */

@@ -11,9 +11,10 @@ use url::Url;
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-async fn in_chromium(urls: &[Url]) -> Value {
+async fn in_chromium(options: &[&str], urls: &[Url]) -> Value {
     let child = Command::new("node")
         .arg("chromium.mjs")
+        .args(options)
         .args(urls.iter().map(Url::as_str))
         .current_dir(drivers::folder())
         .stdin(Stdio::null())
@@ -27,11 +28,15 @@ async fn in_chromium(urls: &[Url]) -> Value {
 
 /// Signs in to all of these at once, by Chromium, and redeems what came back.
 async fn signs_in(world: &World, clients: &[Client]) {
+    signs_in_with(&[], world, clients).await;
+}
+
+async fn signs_in_with(options: &[&str], world: &World, clients: &[Client]) {
     let state = |number: usize| format!("state-{number}");
     let url =
         |(number, client): (usize, &Client)| client.authorize_url((&state(number), VERIFIER), &[]).unwrap();
     let urls: Vec<Url> = clients.iter().enumerate().map(url).collect();
-    let report = in_chromium(&urls).await;
+    let report = in_chromium(options, &urls).await;
     assert_eq!(report["ok"], true, "{report}");
     assert_eq!(report["framed"], false, "{report}");
     let blocked = |text: &Value| {
@@ -73,4 +78,10 @@ async fn chromium_takes_a_code_to_a_client_with_a_scheme_of_its_own() {
 async fn two_logins_in_one_chromium_do_not_disturb_each_other() {
     let world = World::start().await;
     signs_in(&world, &[on_loopback(&world).await, on_loopback(&world).await]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_double_click_on_allow_in_chromium_signs_in() {
+    let world = World::start().await;
+    signs_in_with(&["--double-click"], &world, &[on_loopback(&world).await]).await;
 }
