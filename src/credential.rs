@@ -9,7 +9,7 @@ mod refresh_token;
 mod signing;
 mod verified;
 
-pub use access_token::{AccessToken, Rejected};
+pub use access_token::{AccessToken, Rejected, SignedToken};
 pub use consent::Sealed;
 pub use last_token::LastToken;
 pub use refresh_token::RefreshToken;

@@ -98,11 +98,11 @@ impl Gateway {
                 keys,
                 settings.base_url.as_str(),
                 site.tokens.access_ttl,
-                ambient(),
+                (store.clock().clone(), entropy.clone()),
             ),
             grants: Grants::new(Arc::clone(&store), keys, ambient()),
             okta_host: settings.okta.url.host_str().map(str::to_owned),
-            limits: Limits::new(site.limits, keys, Arc::clone(&store), clock.clone()),
+            limits: Limits::new(site.limits, keys, Arc::clone(&store)),
             client_documents: Documents::new(
                 Arc::clone(&fetcher),
                 client_metadata::LONGEST,

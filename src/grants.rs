@@ -13,7 +13,7 @@ pub use pending::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login};
 pub use records::{Grant, Subject, User};
 pub use streams::Streams;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, MAX_CLOCK_SKEW, Timestamp};
 use crate::credential;
 use crate::entropy::Entropy;
 use crate::seal::{Keys, Mac, Purpose};
@@ -74,9 +74,9 @@ impl Grants {
         &self,
         id: [u8; 16],
         grant: &Grant,
-        expires_at: Timestamp,
+        lives: Duration,
     ) -> Result<bool, Unavailable> {
-        let now = self.clock.now();
+        let now = self.store.clock().now();
         let record = GrantRecord {
             id: GrantId(id),
             sealed: self.records.seal(&place(GrantId(id)), grant),
@@ -84,7 +84,7 @@ impl Grants {
             previous: None,
             rotated_at: now,
             created_at: now,
-            expires_at,
+            expires_at: now.after(lives),
             owners: self.owners(grant),
         };
         self.store.create_grant(record).await
@@ -102,7 +102,8 @@ impl Grants {
         presented: u32,
         (ttl, on_reuse): (Duration, Reuse),
     ) -> Result<Refreshed, Unavailable> {
-        let rotate = Rotate { presented, grace: GRACE, expires_at: self.clock.now().after(ttl), on_reuse };
+        let expires_at = self.store.clock().now().after(ttl);
+        let rotate = Rotate { presented, grace: GRACE, expires_at, on_reuse };
         let rotation = self.store.rotate(GrantId(id), rotate).await?;
         Ok(match rotation {
             Rotation::Fresh { record } | Rotation::Same { record } => match self.open(&record)? {
@@ -143,9 +144,12 @@ impl Grants {
         Ok(())
     }
 
-    /// Whether these words are said together for the first time, on every replica, until then.
+    /// Whether these words are said together for the first time, on every replica. `until` is when this replica stops to
+    /// accept them, by its own clock; one that is behind accepts them longer, and it is remembered for that long.
     pub async fn first_use(&self, words: &[&str], until: Timestamp) -> Result<bool, Unavailable> {
-        self.store.use_once(Key(credential::digest(&words.join("\n"))), until).await
+        let accepted = until.since(self.clock.now()) + 2 * MAX_CLOCK_SKEW;
+        let remembered_until = self.store.clock().now().after(accepted);
+        self.store.use_once(Key(credential::digest(&words.join("\n"))), remembered_until).await
     }
 
     fn forget(&self, id: [u8; 16]) {

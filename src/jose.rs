@@ -17,6 +17,7 @@ pub use unverified::{Expected, UnverifiedJwt};
 use biscuit::jwa::SignatureAlgorithm;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// Signature algorithms that a token may be signed with: asymmetric ones alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,8 +98,12 @@ pub enum JoseError {
     Issuer,
     /// `aud` is missing or another one.
     Audience,
-    /// `exp` is missing or past, or `iat` or `nbf` is in the future.
+    /// `exp` is missing, or `exp`, `iat`, `nbf` or `auth_time` is no date.
     Time,
+    /// `exp` passed this long ago.
+    Expired(Duration),
+    /// `iat`, `nbf` or `auth_time` is this far in the future.
+    Early(Duration),
     /// A key set that is no JSON object with `keys`, or is too large.
     KeySet,
     /// Signing failed.
@@ -107,7 +112,14 @@ pub enum JoseError {
 
 impl fmt::Display for JoseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |by: &Duration| by.as_millis().div_ceil(1000);
         f.write_str(match self {
+            Self::Expired(by) => {
+                return write!(f, "the token expired {} s ago by this server's clock", seconds(by));
+            }
+            Self::Early(by) => {
+                return write!(f, "the token is valid only in {} s by this server's clock", seconds(by));
+            }
             Self::Malformed => "the token is malformed",
             Self::Algorithm => "the token's algorithm is not allowed",
             Self::Type => "the token is of another type",
@@ -116,7 +128,7 @@ impl fmt::Display for JoseError {
             Self::Signature => "the token's signature is wrong",
             Self::Issuer => "the token has another issuer",
             Self::Audience => "the token is for another audience",
-            Self::Time => "the token has expired, or is not valid yet",
+            Self::Time => "exp is missing, or a time in the token is no date",
             Self::KeySet => "the key set cannot be read",
             Self::Signing => "the token could not be signed",
         })

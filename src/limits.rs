@@ -1,7 +1,7 @@
 //! How often who may ask for what, counted in windows of a minute.
 //!
 //! Each process counts for itself first, in a table of a fixed size. Where replicas share a store, it counts for
-//! all of them; when it does not answer, the process's own count decides alone.
+//! all of them, in the same windows, which go by its clock; when it does not answer, the process's own count decides alone.
 //!
 //! A client is counted at its address: a `client_id` is no secret, and whoever knows one must not be able to use up
 //! what its owner may do. And many clients share an address (hosted ones, offices), so that one which runs wild
@@ -9,7 +9,7 @@
 
 mod table;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::seal::{Keys, Mac, Purpose};
 use crate::store::{Key, Store};
 use std::net::IpAddr;
@@ -66,13 +66,12 @@ pub struct Limits {
     keys: Mac,
     here: Table,
     store: Arc<Store>,
-    clock: Clock,
 }
 
 impl Limits {
     /// Nothing is counted yet.
-    pub fn new(most: gateway_routes::Limits, keys: &Keys, store: Arc<Store>, clock: Clock) -> Self {
-        Self { most, keys: keys.mac(Purpose::Limit), here: Table::new(), store, clock }
+    pub fn new(most: gateway_routes::Limits, keys: &Keys, store: Arc<Store>) -> Self {
+        Self { most, keys: keys.mac(Purpose::Limit), here: Table::new(), store }
     }
 
     /// Whether this process has counted so many of this address that the next one is refused: to be asked before a
@@ -81,7 +80,7 @@ impl Limits {
     /// # Errors
     /// The address has used up its share.
     pub fn look(&self, kind: Kind, address: IpAddr) -> Result<(), TooMany> {
-        let now = self.clock.now();
+        let now = self.store.clock().now();
         let counted = self.here.read(&self.key(kind, address, ""), window(now));
         if counted < self.of_address(kind) { Ok(()) } else { Err(too_many(now)) }
     }
@@ -99,7 +98,7 @@ impl Limits {
     }
 
     async fn count_one(&self, key: [u8; 32], most: u32) -> Result<(), TooMany> {
-        let now = self.clock.now();
+        let now = self.store.clock().now();
         if self.here.add(&key, window(now)) > most {
             return Err(too_many(now));
         }

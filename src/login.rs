@@ -222,7 +222,7 @@ pub async fn finish(
         request,
         scopes,
         subject: Subject::User(user),
-        signed_in_at: gateway.clock.now(),
+        signed_in_at: gateway.store.clock().now(),
         okta_refresh_token: signed_in.refresh_token.map(|token| token.expose().to_owned()),
         grant: gateway.credentials.random(),
     };

@@ -15,7 +15,7 @@
 //! takes it for stolen, ends it and says `invalid_grant`. That ends the grant here too: one new sign-in, and never a
 //! user who is in without Okta's knowing. Nobody else ever had the lost token.
 
-use crate::clock::Timestamp;
+use crate::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::decision::{Head, HeaderText};
 use crate::events::Audit;
 use crate::gateway::Gateway;
@@ -74,7 +74,7 @@ pub async fn before_refresh(
     };
     match standing {
         Standing::Good => Ok(()),
-        Standing::Unknown(since) if gateway.clock.now().since(since) < gateway.site.okta_grace => Ok(()),
+        Standing::Unknown(since) if is_within(gateway, since, gateway.site.okta_grace) => Ok(()),
         Standing::Unknown(_) => Err(Failure::Unavailable(
             "Okta has not been able to say for too long whether a user is still in".into(),
         )),
@@ -82,6 +82,13 @@ pub async fn before_refresh(
             Err(Refused::invalid_grant("Okta does not let this user in any more: sign in again").into())
         }
     }
+}
+
+/// Whether this was less than so long ago, by the clock that all replicas share. What lies further ahead than clocks may
+/// differ was written by a wrong one, and does not count.
+fn is_within(gateway: &Gateway, at: Timestamp, span: Duration) -> bool {
+    let now = gateway.store.clock().now();
+    now.since(at) < span && at.since(now) <= MAX_CLOCK_SKEW
 }
 
 /// One refresh that waits, and all that its question needs when it goes on without it.
@@ -135,11 +142,10 @@ impl Check {
     /// Step 1. A grant that has ended needs no check: the rotation will say so.
     async fn known(&self) -> Result<Option<Standing>, Unavailable> {
         let Some(grant) = self.grant().await? else { return Ok(Some(Standing::Good)) };
-        let now = self.gateway.clock.now();
-        Ok(if now.since(grant.checked_at) < PAUSE {
+        Ok(if is_within(&self.gateway, grant.checked_at, PAUSE) {
             Some(Standing::Good)
         } else {
-            (now.since(grant.asked_at) < PAUSE).then_some(Standing::Unknown(grant.checked_at))
+            is_within(&self.gateway, grant.asked_at, PAUSE).then_some(Standing::Unknown(grant.checked_at))
         })
     }
 
@@ -147,7 +153,7 @@ impl Check {
     async fn ask_okta(&self) -> Result<Standing, Unavailable> {
         let Some(grant) = self.grant().await? else { return Ok(Standing::Good) };
         let Some(token) = &grant.okta_refresh_token else { return Ok(Standing::Good) };
-        let asked_at = self.gateway.clock.now();
+        let asked_at = self.gateway.store.clock().now();
         let user = &grant.subject.user().sub;
         match self.gateway.okta.recheck(&Secret::new(token.as_str()), user).await {
             Ok(rechecked) => self.keep(rechecked, asked_at).await,

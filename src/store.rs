@@ -2,6 +2,8 @@
 //!
 //! A closed set of backends with one conformance suite: an embedded file, and Redis. Callers seal what they put in
 //! and digest what they look up by: the store sees bytes.
+//!
+//! All times here are by the store's own clock, [`Store::clock`]. Replicas have clocks that differ, and one store.
 
 mod embedded;
 mod format;
@@ -83,7 +85,7 @@ verbs! {
     lease(key: Key, holder: Key, expires_at: Timestamp) -> bool;
     /// Gives a lease back, if this holder has it.
     release(key: Key, holder: Key) -> ();
-    /// Whether the store answers, and has a format that this release knows.
+    /// Whether the store answers, and has a format that this release knows. Compares its clock with ours, too.
     ping() -> ();
 }
 
@@ -91,6 +93,24 @@ impl Store {
     /// Whether other gateways may use the same store.
     pub const fn is_shared(&self) -> bool {
         matches!(self, Self::Redis(_))
+    }
+
+    /// The clock by which what is stored ends: of the file, this process's; of Redis, this process's with the
+    /// difference taken off that the last [`Store::ping`] found.
+    pub const fn clock(&self) -> &Clock {
+        match self {
+            Self::Embedded(store) => store.clock(),
+            Self::Redis(store) => &store.clock,
+        }
+    }
+
+    /// How far this machine's clock is ahead of the store's, in milliseconds, or behind it (negative); `None` while
+    /// that is not known, or where they are one.
+    pub fn clock_skew_millis(&self) -> Option<i64> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Redis(store) => store.skew_millis(),
+        }
     }
 
     /// The format that records are written in.
@@ -124,7 +144,12 @@ impl Store {
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub fn redis(address: RedisAddress, clock: Clock, format: Format) -> Result<Self, OpenError> {
-        RedisStore::open(address, clock, format).map(Self::Redis)
+    pub fn redis(
+        address: RedisAddress,
+        clock: Clock,
+        entropy: Entropy,
+        format: Format,
+    ) -> Result<Self, OpenError> {
+        RedisStore::open(address, clock, entropy, format).map(Self::Redis)
     }
 }

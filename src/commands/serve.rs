@@ -3,6 +3,7 @@
 use super::Failed;
 use super::log::{self, Queue};
 use crate::access;
+use crate::clock::MAX_CLOCK_SKEW;
 use crate::gateway::{Gateway, Outside};
 use crate::seal::Keys;
 use crate::server::{self, Running};
@@ -23,6 +24,8 @@ const SWEEP: Duration = Duration::from_secs(3);
 const HEAR: Duration = Duration::from_secs(1);
 /// How often the store is asked before the gateway is ready.
 const KNOCK: Duration = Duration::from_millis(500);
+/// How often this machine's clock is compared with the store's.
+const COMPARE_CLOCKS: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -103,9 +106,9 @@ pub fn assemble(
 
 /// A date that is still to come would end every registration at once, and those that clients make instead.
 fn check_time(site: &Site, outside: &Outside) -> Result<(), Failed> {
-    let now = outside.clock.now().seconds();
+    let latest = outside.clock.now().after(MAX_CLOCK_SKEW).seconds();
     match site.registration.not_before {
-        Some(at) if at.seconds() > now => Err(Failed(
+        Some(at) if at.seconds() > latest => Err(Failed(
             "registration.not_before of the compiled configuration lies in the future: build with an earlier moment, \
              or correct this machine's clock"
                 .into(),
@@ -120,7 +123,8 @@ fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Starts what runs beside the requests: readiness, what other replicas revoke, and the sweep of open streams.
+/// Starts what runs beside the requests: readiness and the comparison of clocks, what other replicas revoke, and the sweep
+/// of open streams.
 fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
     let knocking = Arc::clone(gateway);
     control.spawn(async move {
@@ -129,6 +133,11 @@ fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
             tokio::time::sleep(KNOCK).await;
         }
         knocking.set_ready();
+        while knocking.store.is_shared() {
+            tokio::time::sleep(COMPARE_CLOCKS).await;
+            // A store that does not answer is told of by those who need it.
+            let _ = knocking.store.ping().await;
+        }
     });
     let hearing = Arc::clone(gateway);
     control.spawn(async move {
@@ -169,7 +178,7 @@ fn open_store(settings: &Settings, outside: &Outside) -> Result<Store, Failed> {
         StoreSettings::Embedded { data_dir } => {
             Ok(Store::embedded(data_dir, (clock, &outside.entropy), format)?)
         }
-        StoreSettings::Redis(address) => Ok(Store::redis(address.clone(), clock, format)?),
+        StoreSettings::Redis(address) => Ok(Store::redis(address.clone(), clock, outside.entropy.clone(), format)?),
     }
 }
 

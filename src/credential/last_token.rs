@@ -23,7 +23,7 @@ impl LastToken {
     pub(super) fn get(&self, credentials: &[u8], now: Timestamp) -> Option<Arc<AccessToken>> {
         let memory = self.memory();
         let (known, token) = memory.known.as_ref()?;
-        (now < token.expires_at && known.matches(credentials)).then(|| Arc::clone(token))
+        (token.is_valid_at(now) && known.matches(credentials)).then(|| Arc::clone(token))
     }
 
     /// Remembers them if they came twice in a row: a connection with a single request, such as one for a stream,

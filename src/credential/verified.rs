@@ -30,7 +30,7 @@ pub(super) struct VerifiedTokens {
 impl VerifiedTokens {
     /// The token of this digest, if it was kept and has not expired.
     pub(super) fn get(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<AccessToken>> {
-        self.shard(digest).get(digest).filter(|token| now < token.expires_at).map(Arc::clone)
+        self.shard(digest).get(digest).filter(|token| token.is_valid_at(now)).map(Arc::clone)
     }
 
     /// Keeps a token. A full shard first forgets what has expired; when that is little, every other token too:
@@ -38,7 +38,7 @@ impl VerifiedTokens {
     pub(super) fn keep(&self, digest: [u8; 32], token: &Arc<AccessToken>, now: Timestamp) {
         let mut shard = self.shard(&digest);
         if shard.len() >= MOST {
-            shard.retain(|_, token| now < token.expires_at);
+            shard.retain(|_, token| token.is_valid_at(now));
             if shard.len() > MOST / 4 * 3 {
                 let mut place = 0;
                 shard.retain(|_, _| {
@@ -83,6 +83,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::MAX_CLOCK_SKEW;
 
     const EXPIRY: Timestamp = Timestamp::from_seconds(600);
 
@@ -101,8 +102,8 @@ mod tests {
     fn a_token_is_kept_no_longer_than_it_counts() {
         let kept = VerifiedTokens::default();
         kept.keep([1; 32], &token(), Timestamp::from_seconds(0));
-        assert!(kept.get(&[1; 32], Timestamp::from_millis(599_999)).is_some());
-        assert!(kept.get(&[1; 32], EXPIRY).is_none());
+        assert!(kept.get(&[1; 32], Timestamp::from_millis(719_999)).is_some());
+        assert!(kept.get(&[1; 32], EXPIRY.after(MAX_CLOCK_SKEW)).is_none());
         assert!(kept.get(&[2; 32], Timestamp::from_seconds(0)).is_none());
     }
 

@@ -1,11 +1,12 @@
 //! `POST /auth/revoke`: token revocation (RFC 7009). Either token of a grant ends the whole grant: its other tokens
 //! stop to count and its open streams are cut, on every replica.
 
-use crate::clients;
-use crate::credential::RefreshToken;
+use crate::clients::{self, Known};
+use crate::credential::SignedToken;
 use crate::decision::Head;
 use crate::events::Audit;
 use crate::gateway::Gateway;
+use crate::grants::Grant;
 use crate::limits::Kind;
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
@@ -43,27 +44,47 @@ async fn revoke(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<(), Fail
     form.check()?;
     let token = form.get("token").ok_or_else(|| Refused::invalid_request("token is missing"))?;
     // Both kinds are told apart by themselves: `token_type_hint` may say what it likes (RFC 7009 §2.1).
-    let Some(id) = grant_of(gateway, token) else { return Ok(()) };
-    let Some(grant) = gateway.grants.read(id).await? else { return Ok(()) };
-    if grant.client_id != client.id {
+    let Some(token) = signed_token(gateway, token) else {
+        let reason = "the token is none of this gateway's, or too old: nothing was revoked";
+        audit(&client, None, head.refused("revocation", reason));
+        return Ok(());
+    };
+    let grant = gateway.grants.read(token.grant).await?;
+    let owner = grant.as_ref().map(|grant| &grant.client_id).or(token.client_id.as_ref());
+    if owner.is_some_and(|owner| *owner != client.id) {
         return Err(Refused::invalid_grant("the token was issued to another client").into());
     }
-    gateway.grants.revoke(id).await?;
-    Audit {
-        user: &grant.subject.user().sub,
-        client: &client.client.name,
-        client_id: &client.id,
-        route: &grant.route,
-        reason: "the client asked for it",
-        ..head.allowed("revocation")
-    }
-    .record();
+    // Also where nothing is found: a revocation that was stored and then failed is told to all replicas by its retry.
+    gateway.grants.revoke(token.grant).await?;
+    let reason =
+        if grant.is_some() { "the client asked for it" } else { "the grant of the token had ended before" };
+    audit(&client, grant.as_deref(), Audit { reason, ..head.allowed("revocation") });
     Ok(())
 }
 
-/// The grant of a token that we made; `None` for every other text, which there is nothing to do about.
-fn grant_of(gateway: &Gateway, token: &str) -> Option<[u8; 16]> {
-    let refresh = gateway.credentials.open_refresh_token(&Secret::new(token));
-    let refresh = refresh.map(|RefreshToken { grant, .. }| grant);
-    refresh.or_else(|| gateway.credentials.grant_of_access_token(token))
+fn audit(client: &Known, grant: Option<&Grant>, event: Audit<'_>) {
+    Audit {
+        user: grant.map_or("", |grant| &grant.subject.user().sub),
+        client: &client.client.name,
+        client_id: &client.id,
+        route: grant.map_or("", |grant| &grant.route),
+        ..event
+    }
+    .record();
+}
+
+/// A token of ours: its grant, and the client that it was issued to, where the token says that.
+struct OwnToken {
+    grant: [u8; 16],
+    client_id: Option<String>,
+}
+
+/// What a token says that this gateway made; `None` for every other text. Its times do not count: another replica's clock
+/// has set them, and an access token that has expired revokes its grant, too.
+fn signed_token(gateway: &Gateway, token: &str) -> Option<OwnToken> {
+    if let Some(refresh) = gateway.credentials.open_refresh_token(&Secret::new(token)) {
+        return Some(OwnToken { grant: refresh.grant, client_id: None });
+    }
+    let SignedToken { grant, client_id } = gateway.credentials.signed_access_token(token)?;
+    Some(OwnToken { grant, client_id: Some(client_id) })
 }

@@ -133,7 +133,7 @@ async fn first_tokens(
         None => gateway.credentials.access_ttl(),
     };
     let access_token = access_token(gateway, &grant, code.grant, &code.scopes)?;
-    if !gateway.grants.create(code.grant, &grant, gateway.clock.now().after(lives)).await? {
+    if !gateway.grants.create(code.grant, &grant, lives).await? {
         return Err(Refused::invalid_grant("the code was used twice").into());
     }
     let first = RefreshToken { grant: code.grant, generation: 1 };
@@ -218,7 +218,7 @@ fn access_token(
         client_id: grant.client_id.clone(),
         scopes: scopes.into(),
         grant: id,
-        expires_at: gateway.clock.now().after(gateway.credentials.access_ttl()),
+        expires_at: gateway.credentials.now().after(gateway.credentials.access_ttl()),
     };
     gateway
         .credentials

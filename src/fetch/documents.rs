@@ -2,7 +2,7 @@
 
 use super::shares::Share;
 use super::{FetchError, Fetcher};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Monotonic};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -41,9 +41,9 @@ struct Kept<T> {
 
 struct Copy<T> {
     value: Arc<T>,
-    fresh_until: Timestamp,
-    searched_at: Timestamp,
-    failed_at: Option<Timestamp>,
+    fresh_until: Monotonic,
+    searched_at: Monotonic,
+    failed_at: Option<Monotonic>,
     used: u64,
 }
 
@@ -57,31 +57,31 @@ impl<T> Documents<T> {
 
     /// The copy that need not be fetched anew yet.
     pub fn fresh(&self, url: &Url) -> Option<Arc<T>> {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         self.look(url, |copy| now < copy.fresh_until)
     }
 
     /// The copy that was good last, when a fetch has failed a moment ago: a server that is down holds nobody up who can
     /// do with an older one.
     pub fn standing_in(&self, url: &Url) -> Option<Arc<T>> {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         let failed = |copy: &Copy<T>| copy.failed_at.is_some_and(|at| now.since(at) < PAUSE_AFTER_FAILURE);
         self.look(url, |copy| failed(copy) && self.still_does(copy, now))
     }
 
     /// The copy that was good last, if it is not too old to do.
     pub fn last_good(&self, url: &Url) -> Option<Arc<T>> {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         self.look(url, |copy| self.still_does(copy, now))
     }
 
-    fn still_does(&self, copy: &Copy<T>, now: Timestamp) -> bool {
+    fn still_does(&self, copy: &Copy<T>, now: Monotonic) -> bool {
         self.stale.is_none_or(|stale| now.since(copy.fresh_until) < stale)
     }
 
     /// Whether a fresh copy may be fetched anew all the same, because it lacks something: once a minute.
     pub fn may_search(&self, url: &Url) -> bool {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         let mut kept = lock(&self.kept);
         let Some(copy) = kept.copies.get_mut(url.as_str()) else { return true };
         if now.since(copy.searched_at) < BETWEEN_SEARCHES {
@@ -116,7 +116,7 @@ impl<T> Documents<T> {
         if *error == FetchError::Gone && self.stale.is_some() {
             kept.copies.remove(url.as_str());
         } else if let Some(copy) = kept.copies.get_mut(url.as_str()) {
-            copy.failed_at = Some(self.clock.now());
+            copy.failed_at = Some(self.clock.monotonic());
         }
     }
 
@@ -130,7 +130,7 @@ impl<T> Documents<T> {
     }
 
     fn keep(&self, url: &Url, value: Arc<T>, lifetime: Duration) -> Arc<T> {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         let mut kept = lock(&self.kept);
         if kept.copies.len() >= MOST && !kept.copies.contains_key(url.as_str()) {
             let oldest = kept.copies.iter().min_by_key(|(_, copy)| copy.used).map(|(url, _)| url.clone());

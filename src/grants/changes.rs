@@ -51,7 +51,7 @@ impl Grants {
 
     /// Takes the right to ask Okta about this grant, on whatever replica; `false` while another one has it.
     pub async fn begin_check(&self, id: [u8; 16], holder: [u8; 32]) -> Result<bool, Unavailable> {
-        let ends = self.clock.now().after(CHECK_LEASE);
+        let ends = self.store.clock().now().after(CHECK_LEASE);
         self.store.lease(self.check(id), Key(holder), ends).await
     }
 

@@ -1,10 +1,10 @@
 //! Whether a grant is alive, without asking the store for every request.
 //!
 //! What the store said counts for three seconds; while the store is asked again, or does not answer, for sixty. A
-//! hit does not extend that.
+//! hit does not extend that. Ages are by the time of this process, so that a clock that is put back extends nothing.
 
 use super::{Grant, Grants};
-use crate::clock::Timestamp;
+use crate::clock::Monotonic;
 use crate::proxy::Identity;
 use crate::store::{Cursor, GrantId, GrantRecord, Unavailable};
 use foldhash::fast::RandomState;
@@ -58,27 +58,28 @@ impl Deref for Living {
 #[derive(Clone)]
 struct Read {
     grant: Arc<Living>,
-    expires_at: Timestamp,
-    at: Timestamp,
+    ends_at: Monotonic,
+    at: Monotonic,
     /// When the store was asked again; its answer is still to come.
-    asked: Option<Timestamp>,
+    asked: Option<Monotonic>,
     /// It may have been revoked since, unheard: to be asked for again, whatever its age.
     doubted: bool,
 }
 
 impl Read {
-    fn new(grant: Arc<Grant>, expires_at: Timestamp, at: Timestamp) -> Self {
-        Self { grant: Living::new(grant), expires_at, at, asked: None, doubted: false }
+    /// Of a grant that lives for so long from then on.
+    fn new(grant: Arc<Grant>, at: Monotonic, lives: Duration) -> Self {
+        Self { grant: Living::new(grant), ends_at: at.after(lives), at, asked: None, doubted: false }
     }
 
     /// Whether it counts without waiting for the store.
-    fn is_known(&self, now: Timestamp) -> bool {
+    fn is_known(&self, now: Monotonic) -> bool {
         let asked = self.asked.is_some_and(|asked| now.since(asked) < ASKED);
         self.counts(now, if asked { USABLE } else { FRESH }) && (asked || !self.doubted)
     }
 
-    fn counts(&self, now: Timestamp, age: Duration) -> bool {
-        now.since(self.at) < age && now < self.expires_at
+    fn counts(&self, now: Monotonic, age: Duration) -> bool {
+        now.since(self.at) < age && now < self.ends_at
     }
 }
 
@@ -105,7 +106,7 @@ impl Liveness {
     }
 
     /// From now on an answer of the store is to come; `None`: it is not.
-    fn ask(&self, id: [u8; 16], asked: Option<Timestamp>) {
+    fn ask(&self, id: [u8; 16], asked: Option<Monotonic>) {
         if let Some(read) = self.lock().get_mut(&id) {
             read.asked = asked;
         }
@@ -131,13 +132,13 @@ impl Liveness {
 impl Grants {
     /// What counts without waiting for the store.
     pub fn known_alive(&self, id: [u8; 16]) -> Option<Arc<Living>> {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         self.liveness.get(id, |read| read.is_known(now))
     }
 
     /// What counts when the store does not answer, or not soon.
     pub fn last_known_alive(&self, id: [u8; 16]) -> Option<Arc<Living>> {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         self.liveness.get(id, |read| read.counts(now, USABLE))
     }
 
@@ -154,12 +155,16 @@ impl Grants {
 
     /// What this replica has just written.
     pub(super) fn know(&self, record: &GrantRecord, grant: &Arc<Grant>) {
-        let read = Read::new(Arc::clone(grant), record.expires_at, self.clock.now());
+        let read = Read::new(Arc::clone(grant), self.clock.monotonic(), self.lives(record));
         self.liveness.keep(record.id.0, read);
     }
 
+    fn lives(&self, record: &GrantRecord) -> Duration {
+        record.expires_at.since(self.store.clock().now())
+    }
+
     async fn ask_store(&self, id: [u8; 16]) -> Result<Alive, Unavailable> {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         self.liveness.ask(id, Some(now));
         let found = self.store.grant(GrantId(id)).await;
         self.told((id, now), found)
@@ -168,12 +173,12 @@ impl Grants {
     /// Acts on what the store said of a grant, asked at this time.
     fn told(
         &self,
-        (id, now): ([u8; 16], Timestamp),
+        (id, now): ([u8; 16], Monotonic),
         found: Result<Option<GrantRecord>, Unavailable>,
     ) -> Result<Alive, Unavailable> {
         let found = found.and_then(|record| {
             let Some(record) = record else { return Ok(None) };
-            Ok(self.open(&record)?.map(|grant| Read::new(grant, record.expires_at, now)))
+            Ok(self.open(&record)?.map(|grant| Read::new(grant, now, self.lives(&record))))
         });
         match found {
             Ok(Some(read)) => {
@@ -223,7 +228,7 @@ impl Grants {
             while asked.len() < SWEPT_AT_ONCE
                 && let Some(id) = left.next()
             {
-                let (store, now) = (Arc::clone(&self.store), self.clock.now());
+                let (store, now) = (Arc::clone(&self.store), self.clock.monotonic());
                 self.liveness.ask(id, Some(now));
                 asked.spawn(async move { ((id, now), store.grant(GrantId(id)).await) });
             }

@@ -84,7 +84,7 @@ impl Grants {
     }
 
     async fn answer(&self, key: [u8; 32], sealed: Vec<u8>) -> Result<FormState, Unavailable> {
-        let kept = self.store.put_login(Key(key), sealed, self.clock.now().after(LOGIN_TTL)).await?;
+        let kept = self.store.put_login(Key(key), sealed, self.store.clock().now().after(LOGIN_TTL)).await?;
         let Some(kept) = kept else { return Ok(FormState::Fresh) };
         if self.records.open::<()>(&place("denied", key), &kept)?.is_some() {
             return Ok(FormState::Denied);
@@ -102,7 +102,7 @@ impl Grants {
     /// Keeps a code.
     pub async fn put_code(&self, key: [u8; 32], code: &Code, ttl: Duration) -> Result<(), Unavailable> {
         let sealed = self.records.seal(&place("code", key), code);
-        self.store.put_code(Key(key), sealed, self.clock.now().after(ttl)).await
+        self.store.put_code(Key(key), sealed, self.store.clock().now().after(ttl)).await
     }
 
     /// The code, not used up: check who asks, then [`Grants::use_code`].

@@ -21,7 +21,7 @@ pub struct Check<'a> {
     pub audience: &'a str,
     /// The time.
     pub now: Timestamp,
-    /// How far `iat` and `nbf` may be in the future, for clocks that differ.
+    /// How far `exp` may be past, and `iat` and `nbf` in the future, for clocks that differ.
     pub leeway: Duration,
 }
 
@@ -67,15 +67,28 @@ impl Claims {
         if !self.strings("aud").is_some_and(|audiences| audiences.contains(&against.audience)) {
             return Err(JoseError::Audience);
         }
-        if self.timestamp("exp").is_none_or(|expires_at| expires_at <= against.now) {
-            return Err(JoseError::Time);
+        self.check_expiry(against.now, against.leeway)?;
+        ["nbf", "iat"].into_iter().try_for_each(|name| self.check_begun(name, against.now, against.leeway))
+    }
+
+    /// Checks that `exp` is there and not further in the past than the leeway; returns it.
+    ///
+    /// # Errors
+    /// It is not; by how much.
+    pub fn check_expiry(&self, now: Timestamp, leeway: Duration) -> Result<Timestamp, JoseError> {
+        let expires_at = self.timestamp("exp").ok_or(JoseError::Time)?;
+        if expires_at.after(leeway) <= now { Err(JoseError::Expired(now.since(expires_at))) } else { Ok(expires_at) }
+    }
+
+    /// Checks that a time, if it is there, is not further in the future than the leeway.
+    ///
+    /// # Errors
+    /// It is, and by how much; or it is no time.
+    pub fn check_begun(&self, name: &str, now: Timestamp, leeway: Duration) -> Result<(), JoseError> {
+        if self.get(name).is_none() {
+            return Ok(());
         }
-        let latest = against.now.after(against.leeway);
-        let too_early =
-            |name: &str| self.get(name).is_some() && self.timestamp(name).is_none_or(|at| at > latest);
-        if too_early("nbf") || too_early("iat") {
-            return Err(JoseError::Time);
-        }
-        Ok(())
+        let begins_at = self.timestamp(name).ok_or(JoseError::Time)?;
+        if begins_at > now.after(leeway) { Err(JoseError::Early(begins_at.since(now))) } else { Ok(()) }
     }
 }

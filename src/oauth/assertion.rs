@@ -1,6 +1,6 @@
 //! Client assertions: `private_key_jwt` (RFC 7523 §2.2 and §3, `OpenID` Connect Core §9).
 
-use crate::clock::Timestamp;
+use crate::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::jose::{Algorithm, Claims, Expected as ExpectedJwt, JoseError, KeySet, UnverifiedJwt};
 use std::fmt;
 use std::time::Duration;
@@ -12,8 +12,6 @@ pub const ALGORITHMS: &[Algorithm] =
     &[Algorithm::Es256, Algorithm::Es384, Algorithm::Rs256, Algorithm::Ps256];
 /// How far ahead `exp` may be: for as long each `jti` must be remembered.
 const LONGEST_LIFE: Duration = Duration::from_mins(10);
-/// How much clocks may differ.
-const LEEWAY: Duration = Duration::from_mins(1);
 const LONGEST_ID: usize = 255;
 /// The types that an assertion may have; another one is of a token that was signed for something else (RFC 8725
 /// §3.11).
@@ -38,7 +36,7 @@ pub struct Expected<'a> {
 pub struct Verified {
     /// Its `jti`.
     pub id: String,
-    /// Until when its use must be remembered: a leeway longer than it counts, since clocks of replicas differ.
+    /// When it stops to count, by the clock that it was checked by: until then its use must be remembered.
     pub ends_at: Timestamp,
 }
 
@@ -107,17 +105,15 @@ fn check(claims: &Claims, expected: &Expected<'_>) -> Result<Verified, Rejected>
     if !claims.strings("aud").is_some_and(is_ours) {
         return Err(Rejected::Audience);
     }
-    let latest = expected.now.after(LEEWAY);
-    let early = |claim| claims.get(claim).is_some() && claims.timestamp(claim).is_none_or(|at| at > latest);
-    let ends_at = claims.timestamp("exp").ok_or(JoseError::Time)?.after(LEEWAY);
-    if ends_at <= expected.now || early("nbf") || early("iat") {
-        return Err(JoseError::Time.into());
-    }
-    if ends_at > latest.after(LONGEST_LIFE + LEEWAY) {
+    let (now, leeway) = (expected.now, MAX_CLOCK_SKEW);
+    let expires_at = claims.check_expiry(now, leeway)?;
+    claims.check_begun("nbf", now, leeway)?;
+    claims.check_begun("iat", now, leeway)?;
+    if expires_at > now.after(LONGEST_LIFE + leeway) {
         return Err(Rejected::Life);
     }
     let id = claims.str("jti").filter(|id| (1..=LONGEST_ID).contains(&id.len())).ok_or(Rejected::Id)?;
-    Ok(Verified { id: id.to_owned(), ends_at: ends_at.after(LEEWAY) })
+    Ok(Verified { id: id.to_owned(), ends_at: expires_at.after(leeway) })
 }
 
 #[cfg(test)]
@@ -155,8 +151,8 @@ mod tests {
         let good = Verified { id: "1".into(), ends_at: Timestamp::from_seconds(1_000_420) };
         assert_eq!(checked(|_| {}), Ok(good));
         assert!(checked(|claims| claims["aud"] = json!(["https://mcp.example.com"])).is_ok());
-        assert!(checked(|claims| claims["exp"] = json!(999_950)).is_ok(), "clocks differ");
-        assert!(checked(|claims| claims["iat"] = json!(1_000_050)).is_ok(), "clocks differ");
+        assert!(checked(|claims| claims["exp"] = json!(999_881)).is_ok(), "clocks differ");
+        assert!(checked(|claims| claims["iat"] = json!(1_000_120)).is_ok(), "clocks differ");
         assert!(without("iat").is_ok());
     }
 
@@ -185,13 +181,19 @@ mod tests {
 
     #[test]
     fn an_assertion_counts_for_minutes_and_says_which_one_it_is() {
-        for exp in [json!(999_940), json!(-1), json!("1000300"), json!(null), json!(u64::MAX)] {
+        for exp in [json!(-1), json!("1000300"), json!(null), json!(u64::MAX)] {
             assert_eq!(checked(|claims| claims["exp"] = exp.clone()), Err(JoseError::Time.into()), "{exp}");
         }
         assert_eq!(without("exp"), Err(JoseError::Time.into()));
         assert_eq!(checked(|claims| claims["exp"] = json!(1_000_800)), Err(Rejected::Life));
-        assert_eq!(checked(|claims| claims["iat"] = json!(1_000_120)), Err(JoseError::Time.into()));
-        assert_eq!(checked(|claims| claims["nbf"] = json!(1_000_120)), Err(JoseError::Time.into()));
+        let (expired, early) = (Duration::from_secs(120), Duration::from_secs(121));
+        assert_eq!(checked(|claims| claims["exp"] = json!(999_880)), Err(JoseError::Expired(expired).into()));
+        for claim in ["iat", "nbf"] {
+            let refused = checked(|claims| claims[claim] = json!(1_000_121)).unwrap_err();
+            assert_eq!(refused, JoseError::Early(early).into());
+            assert!(refused.to_string().contains("121 s"), "{refused}");
+            assert_eq!(checked(|claims| claims[claim] = json!("x")), Err(JoseError::Time.into()));
+        }
         assert_eq!(without("jti"), Err(Rejected::Id));
         for id in [json!(""), json!(7), json!("j".repeat(256))] {
             assert_eq!(checked(|claims| claims["jti"] = id.clone()), Err(Rejected::Id), "{id}");

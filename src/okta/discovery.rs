@@ -2,7 +2,7 @@
 
 use super::OktaError;
 use super::http::Http;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Monotonic};
 use crate::jose::KeySet;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -38,30 +38,30 @@ pub(super) struct Discovery {
 
 struct Kept<T> {
     value: Option<Arc<T>>,
-    fetched_at: Timestamp,
-    failed: Option<(Timestamp, OktaError)>,
-    searched_at: Option<Timestamp>,
+    fetched_at: Monotonic,
+    failed: Option<(Monotonic, OktaError)>,
+    searched_at: Option<Monotonic>,
 }
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self { value: None, fetched_at: Timestamp::from_millis(0), failed: None, searched_at: None }
+        Self { value: None, fetched_at: Monotonic::default(), failed: None, searched_at: None }
     }
 }
 
 impl<T> Kept<T> {
-    fn fresh(&self, now: Timestamp) -> Option<Arc<T>> {
+    fn fresh(&self, now: Monotonic) -> Option<Arc<T>> {
         self.value.clone().filter(|_| now.since(self.fetched_at) < COUNTS)
     }
 
     /// The failure of a moment ago, so that many callers do not each wait for the next.
-    fn just_failed(&self, now: Timestamp) -> Option<&OktaError> {
+    fn just_failed(&self, now: Monotonic) -> Option<&OktaError> {
         let (at, error) = self.failed.as_ref()?;
         (now.since(*at) < PAUSE_AFTER_FAILURE).then_some(error)
     }
 
     /// Keeps a fetched value, or falls back to the last good one.
-    fn keep(&mut self, now: Timestamp, fetched: Result<T, OktaError>) -> Result<Arc<T>, OktaError> {
+    fn keep(&mut self, now: Monotonic, fetched: Result<T, OktaError>) -> Result<Arc<T>, OktaError> {
         match fetched {
             Ok(value) => {
                 self.fetched_at = now;
@@ -85,7 +85,7 @@ impl Discovery {
     /// The metadata; callers that come at the same time share one fetch.
     pub(super) async fn metadata(&self, http: &Http) -> Result<Arc<Metadata>, OktaError> {
         let mut kept = self.metadata.lock().await;
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         if let Some(metadata) = kept.fresh(now) {
             return Ok(metadata);
         }
@@ -124,7 +124,7 @@ impl Discovery {
         key_id: Option<&str>,
     ) -> Result<Arc<KeySet>, OktaError> {
         let mut kept = self.keys.lock().await;
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         if let Some(keys) = kept.fresh(now) {
             let known = key_id.is_none_or(|id| keys.has(id));
             let searched = kept.searched_at.is_some_and(|at| now.since(at) < PAUSE_BETWEEN_SEARCHES);

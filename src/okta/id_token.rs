@@ -1,16 +1,14 @@
 //! The ID token, checked in full (OIDC Core §3.1.3.7, §3.1.3.8).
 
 use super::OktaError;
-use crate::clock::Timestamp;
+use crate::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::encoding;
 use crate::jose::{Algorithm, Check, Claims, Expected as ExpectedJwt, KeySet, UnverifiedJwt};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 const ALGORITHMS: &[Algorithm] =
     &[Algorithm::Rs256, Algorithm::Es256, Algorithm::Rs384, Algorithm::Rs512, Algorithm::Es384];
-const LEEWAY: Duration = Duration::from_mins(1);
 /// OIDC Core §2.
 const LONGEST_SUB: usize = 255;
 
@@ -39,9 +37,10 @@ pub fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<
     let jwt = UnverifiedJwt::parse(id_token).map_err(untrustworthy)?;
     let accepted = ExpectedJwt { algorithms: ALGORITHMS, typ: None };
     let claims = jwt.verify(keys, accepted).map_err(untrustworthy)?;
-    let check =
-        Check { issuer: expected.issuer, audience: expected.client_id, now: expected.now, leeway: LEEWAY };
+    let (now, leeway) = (expected.now, MAX_CLOCK_SKEW);
+    let check = Check { issuer: expected.issuer, audience: expected.client_id, now, leeway };
     claims.check(&check).map_err(untrustworthy)?;
+    claims.check_begun("auth_time", now, leeway).map_err(untrustworthy)?;
     let fail = |why: &str| Err(OktaError::Untrustworthy(format!("the ID token {why}")));
     if claims.timestamp("iat").is_none() {
         return fail("has no iat");

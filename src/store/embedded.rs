@@ -56,6 +56,11 @@ impl Embedded {
         Ok(Self { slot, writer, clock, format })
     }
 
+    /// This process's clock, which is the only one of the file.
+    pub(super) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// What is read and written.
     pub(super) const fn format(&self) -> Format {
         self.format
@@ -135,7 +140,9 @@ impl Embedded {
             if tables.get(Kind::Tombstone, &record.id.0)?.is_some() {
                 return Ok(false);
             }
-            tables.put_grant(&record)?;
+            if tables.get(Kind::Grant, &record.id.0)?.is_none() {
+                tables.put_grant(&record)?;
+            }
             Ok(true)
         })
         .await

@@ -8,16 +8,19 @@ mod grants;
 mod pool;
 mod records;
 mod scripts;
+mod skew;
 
 use super::{
     CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
     Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Monotonic, Timestamp};
+use crate::entropy::Entropy;
 use crate::settings::RedisAddress;
 use bb8_redis::redis::{Cmd, FromRedisValue, ToRedisArgs, cmd};
 use pool::Connections;
 use records::{FORMAT, Hash, key};
+use skew::SkewMonitor;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Redis refuses an expiry that is too far away; nothing of ours lives that long.
@@ -26,7 +29,12 @@ const LONGEST_LIFE: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 /// State in Redis.
 pub struct RedisStore {
     connections: Connections,
-    clock: Clock,
+    /// This machine's clock.
+    local: Clock,
+    /// The same, corrected by what is known of Redis' clock.
+    pub(super) clock: Clock,
+    skew: SkewMonitor,
+    entropy: Entropy,
     format: Format,
     /// What is written: the usual format, until Redis has said which one it has.
     writes: AtomicU8,
@@ -36,12 +44,6 @@ pub struct RedisStore {
 struct Call(Cmd);
 
 impl Call {
-    fn new(script: &str, keys: &[&str]) -> Self {
-        let mut command = cmd("EVAL");
-        command.arg(script).arg(keys.len()).arg(keys);
-        Self(command)
-    }
-
     fn with(mut self, argument: impl ToRedisArgs) -> Self {
         self.0.arg(argument);
         self
@@ -49,14 +51,44 @@ impl Call {
 }
 
 impl RedisStore {
-    pub(super) fn open(address: RedisAddress, clock: Clock, format: Format) -> Result<Self, OpenError> {
-        let writes = AtomicU8::new(format.writes);
-        Ok(Self { connections: Connections::new(address)?, clock, format, writes })
+    pub(super) fn open(
+        address: RedisAddress,
+        clock: Clock,
+        entropy: Entropy,
+        format: Format,
+    ) -> Result<Self, OpenError> {
+        Ok(Self {
+            connections: Connections::new(address)?,
+            clock: clock.corrected(),
+            local: clock,
+            skew: SkewMonitor::default(),
+            entropy,
+            format,
+            writes: AtomicU8::new(format.writes),
+        })
+    }
+
+    /// How far this machine's clock is ahead of Redis', in milliseconds.
+    pub(super) fn skew_millis(&self) -> Option<i64> {
+        self.skew.millis()
     }
 
     /// What is read and written.
     pub(super) fn format(&self) -> Format {
         Format { writes: self.writes.load(Ordering::Relaxed), ..self.format }
+    }
+
+    /// A script about these keys. Its first argument is the time that stands in for Redis' own in tests.
+    fn script(&self, script: &str, keys: &[&str]) -> Call {
+        let mut command = cmd("EVAL");
+        command.arg(script).arg(keys.len()).arg(keys);
+        let given = self.clock.manual_time().map(|time| time.millis().to_string());
+        Call(command).with(given.unwrap_or_default())
+    }
+
+    /// Names a call, so that a repeat of it by the client library is known as one: 16 digits.
+    fn nonce(&self) -> String {
+        format!("{:016}", u64::from_be_bytes(self.entropy.bytes()) % 10_000_000_000_000_000)
     }
 
     async fn call<T: FromRedisValue>(&self, call: Call) -> Result<T, Unavailable> {
@@ -72,19 +104,18 @@ impl RedisStore {
         self.clock.now().millis()
     }
 
-    /// How long something lives that ends then: for Redis, which cleans up by a clock of its own.
+    /// Milliseconds for which something lives that ends then, by [`RedisStore::clock`].
     fn lives(&self, expires_at: Timestamp) -> u64 {
-        expires_at.millis().saturating_sub(self.now()).clamp(1, LONGEST_LIFE)
+        expires_at.millis().saturating_sub(self.now()).min(LONGEST_LIFE)
     }
 
-    /// A script about one key, with the time, and with the end and the life of what it writes.
-    fn ending(&self, script: &str, key: &str, expires_at: Timestamp) -> Call {
-        Call::new(script, &[key]).with(self.now()).with(expires_at.millis()).with(self.lives(expires_at))
+    /// Whether what ends then has ended by a test's clock. By its own, Redis has removed it.
+    fn has_ended(&self, expires_at: u64) -> bool {
+        self.clock.manual_time().is_some_and(|now| now.millis() >= expires_at)
     }
 
     async fn put(&self, key: &str, value: &[u8], expires_at: Timestamp) -> Result<(), Unavailable> {
-        let call = Call::new(scripts::PUT, &[key]).with(expires_at.millis()).with(self.lives(expires_at));
-        self.call(call.with(value)).await
+        self.call(self.script(scripts::PUT, &[key]).with(self.lives(expires_at)).with(value)).await
     }
 
     pub(super) async fn put_login(
@@ -93,12 +124,12 @@ impl RedisStore {
         sealed: Vec<u8>,
         expires_at: Timestamp,
     ) -> Result<Option<Vec<u8>>, Unavailable> {
-        let call = self.ending(scripts::PUT_LOGIN, &key("login", login), expires_at);
-        self.call(call.with(sealed)).await
+        let call = self.script(scripts::PUT_LOGIN, &[&key("login", login)]);
+        self.call(call.with(self.lives(expires_at)).with(self.nonce()).with(sealed)).await
     }
 
     pub(super) async fn take_login(&self, login: Key) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.call_durably(Call::new(scripts::TAKE_LOGIN, &[&key("login", login)]).with(self.now())).await
+        self.call_durably(self.script(scripts::TAKE, &[&key("login", login)]).with(self.nonce())).await
     }
 
     pub(super) async fn put_code(
@@ -114,21 +145,23 @@ impl RedisStore {
         let mut read = cmd("HMGET");
         read.arg(key("code", code)).arg("until").arg("value");
         let (until, value): (Option<u64>, Option<Vec<u8>>) = self.connections.ask(&read).await?;
-        Ok(value.filter(|_| until.is_some_and(|until| self.now() < until)))
+        Ok(value.filter(|_| until.is_some_and(|until| !self.has_ended(until))))
     }
 
     pub(super) async fn use_code(&self, code: Key) -> Result<Option<CodeUse>, Unavailable> {
-        let call = Call::new(scripts::USE_CODE, &[&key("code", code)]).with(self.now());
+        let call = self.script(scripts::USE_CODE, &[&key("code", code)]).with(self.nonce());
         let used: Option<String> = self.call_durably(call).await?;
         Ok(used.map(|used| if used == "first" { CodeUse::First } else { CodeUse::Again }))
     }
 
     pub(super) async fn use_once(&self, id: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
-        self.call_durably(self.ending(scripts::USE_ONCE, &key("once", id), expires_at)).await
+        let call = self.script(scripts::USE_ONCE, &[&key("once", id)]);
+        self.call_durably(call.with(self.lives(expires_at)).with(self.nonce())).await
     }
 
     pub(super) async fn count(&self, counter: Key, window_ends: Timestamp) -> Result<u64, Unavailable> {
-        self.call(self.ending(scripts::COUNT, &key("count", counter), window_ends)).await
+        let call = self.script(scripts::COUNT, &[&key("count", counter)]);
+        self.call(call.with(self.lives(window_ends)).with(self.nonce())).await
     }
 
     pub(super) async fn lease(
@@ -137,24 +170,32 @@ impl RedisStore {
         holder: Key,
         expires_at: Timestamp,
     ) -> Result<bool, Unavailable> {
-        let call = self.ending(scripts::LEASE, &key("lease", lease), expires_at);
-        self.call(call.with(&holder.0[..])).await
+        let call = self.script(scripts::LEASE, &[&key("lease", lease)]);
+        self.call(call.with(self.lives(expires_at)).with(&holder.0[..])).await
     }
 
     pub(super) async fn release(&self, lease: Key, holder: Key) -> Result<(), Unavailable> {
-        self.call(Call::new(scripts::RELEASE, &[&key("lease", lease)]).with(&holder.0[..])).await
+        self.call(self.script(scripts::RELEASE, &[&key("lease", lease)]).with(&holder.0[..])).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), Unavailable> {
         let Format { known, wanted, .. } = self.format;
-        let call =
-            Call::new(scripts::AGREE, &[FORMAT]).with(known.oldest).with(known.usual).with(known.newest);
-        let call = call.with(wanted.unwrap_or(0)).with(LONGEST_LIFE);
+        let call = self.script(scripts::AGREE, &[FORMAT]).with(known.oldest).with(known.usual);
+        let call = call.with(known.newest).with(wanted.unwrap_or(0)).with(LONGEST_LIFE);
+        let sent = (self.local.now(), self.local.monotonic());
         // What the operator has switched on must not be forgotten after a failover.
-        let found: u8 =
+        let (found, time): (u8, u64) =
             if wanted.is_some() { self.call_durably(call).await? } else { self.call(call).await? };
+        self.observe_time(Timestamp::from_millis(time), sent);
         let agreed = self.format.agreed(Some(found)).map_err(Unavailable)?;
         self.writes.store(agreed.writes, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Compares this machine's clock with the time that Redis told halfway between a call and its response.
+    fn observe_time(&self, theirs: Timestamp, (sent, started): (Timestamp, Monotonic)) {
+        let halfway = sent.after(self.local.monotonic().since(started) / 2);
+        let correction = self.skew.observe(halfway.millis_from(theirs), self.local.monotonic());
+        self.clock.correct(correction);
     }
 }

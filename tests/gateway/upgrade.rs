@@ -3,6 +3,7 @@
 use crate::harness::{Keep, World, http};
 use crate::replicas::Sessions;
 use gateway::clock::Clock;
+use gateway::entropy::Entropy;
 use gateway::settings::RedisAddress;
 use gateway::store::{Format, Formats, Store};
 use gateway_standins::client::Tokens;
@@ -92,7 +93,7 @@ async fn told_by_the_older(world: &mut World) -> String {
         assert_eq!(ready(world).await, 503);
     }
     let address = RedisAddress::parse(&address, None).unwrap();
-    let older = Store::redis(address, Clock::system(), Format::default()).unwrap();
+    let older = Store::redis(address, Clock::system(), Entropy::system(), Format::default()).unwrap();
     older.ping().await.unwrap_err().to_string()
 }
 

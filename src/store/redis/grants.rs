@@ -7,7 +7,6 @@ use super::{
     Call, Cursor, Feed, GrantId, GrantRecord, Hash, Key, LONGEST_LIFE, Owner, RedisStore, Reuse, Rotate,
     Rotation, Sealed, TOMBSTONE_MILLIS, Unavailable, scripts,
 };
-use crate::clock::Timestamp;
 use crate::store::owners;
 use bb8_redis::redis::{Cmd, Value, cmd};
 use std::time::Duration;
@@ -22,8 +21,8 @@ const LOOKED_AT: usize = 100;
 impl RedisStore {
     pub(in crate::store) async fn create_grant(&self, record: GrantRecord) -> Result<bool, Unavailable> {
         let keys = [grant_key(record.id), tombstone_key(record.id)];
-        let call = Call::new(scripts::CREATE_GRANT, &[&keys[0], &keys[1]]);
-        let call = call.with(self.now()).with(self.lives(record.expires_at));
+        let call = self.script(scripts::CREATE_GRANT, &[&keys[0], &keys[1]]);
+        let call = call.with(self.lives(record.expires_at));
         let call = encode(&record, self.format()).into_iter().fold(call, Call::with);
         self.connections.ask_after(self.entries(&record), call.0).await
     }
@@ -33,7 +32,7 @@ impl RedisStore {
         read.arg(grant_key(id));
         let hash: Hash = self.connections.ask(&read).await?;
         let record = decode(id, hash, self.format)?;
-        Ok(record.filter(|record| self.now() < record.expires_at.millis()))
+        Ok(record.filter(|record| !self.has_ended(record.expires_at.millis())))
     }
 
     pub(in crate::store) async fn rotate(
@@ -41,16 +40,14 @@ impl RedisStore {
         id: GrantId,
         rotate: Rotate,
     ) -> Result<Rotation, Unavailable> {
-        let tombstone_ends = self.tombstone_ends();
-        let call = Call::new(scripts::ROTATE, &[&grant_key(id), &tombstone_key(id)])
+        let call = self
+            .script(scripts::ROTATE, &[&grant_key(id), &tombstone_key(id)])
+            .with(self.nonce())
             .with(self.format.known.newest)
-            .with(self.now())
             .with(rotate.presented)
             .with(u64::try_from(rotate.grace.as_millis()).unwrap_or(u64::MAX))
-            .with(rotate.expires_at.millis())
             .with(self.lives(rotate.expires_at))
             .with(if rotate.on_reuse == Reuse::Revoke { "revoke" } else { "refuse" })
-            .with(tombstone_ends.millis())
             .with(TOMBSTONE_MILLIS);
         let (step, hash): (String, Hash) = self.call_durably(call).await?;
         let record = decode(id, hash, self.format)?;
@@ -80,8 +77,8 @@ impl RedisStore {
         old: &[u8],
         new: Sealed,
     ) -> Result<bool, Unavailable> {
-        let call = Call::new(scripts::REPLACE_SEALED, &[&grant_key(id)]);
-        let call = call.with(self.now()).with(old).with(new.sealed).with(owners::encode(&new.owners));
+        let call = self.script(scripts::REPLACE_SEALED, &[&grant_key(id)]);
+        let call = call.with(old).with(new.sealed).with(owners::encode(&new.owners));
         let record = decode(id, self.call_durably(call.with(self.format().writes)).await?, self.format)?;
         if let Some(record) = &record {
             self.index(record).await?;
@@ -90,21 +87,17 @@ impl RedisStore {
     }
 
     pub(in crate::store) async fn revoke(&self, id: GrantId) -> Result<bool, Unavailable> {
-        let call = Call::new(scripts::END_GRANT, &[&grant_key(id), &tombstone_key(id)]);
-        let call = call.with(self.tombstone_ends().millis()).with(TOMBSTONE_MILLIS);
-        let hash: Hash = self.call_durably(call).await?;
-        let known = !hash.is_empty();
+        let call = self.script(scripts::END_GRANT, &[&grant_key(id), &tombstone_key(id)]);
+        let call = call.with(self.nonce()).with(TOMBSTONE_MILLIS);
+        let (was_alive, hash): (bool, Hash) = self.call_durably(call).await?;
         // One that cannot be read has ended all the same; what it was looked up by leads to nothing then.
-        let Ok(record) = decode(id, hash, self.format) else {
-            self.say_ended(id, None).await?;
-            return Ok(known);
-        };
+        let record = decode(id, hash, self.format).unwrap_or(None);
         self.say_ended(id, record.as_ref()).await?;
-        Ok(record.is_some_and(|record| self.now() < record.expires_at.millis()))
+        Ok(was_alive)
     }
 
     pub(in crate::store) async fn revoked_since(&self, cursor: Cursor) -> Result<Feed, Unavailable> {
-        let call = Call::new(scripts::READ_FEED, &FEED).with(cursor.0).with(PAGE);
+        let call = self.script(scripts::READ_FEED, &FEED).with(cursor.0).with(PAGE);
         let (gone, newest, entries): (u64, u64, Vec<(Vec<u8>, u64)>) = self.call(call).await?;
         // A cursor from before a flush, or from before the feed was cut, has missed something.
         let reset = cursor.0 < gone || cursor.0 > newest;
@@ -146,8 +139,8 @@ impl RedisStore {
             vec![read]
         };
         let ends: Vec<Option<u64>> = self.connections.ask_all(ids.iter().map(read).collect()).await?;
-        let now = self.now();
-        let alive = ids.iter().zip(ends).filter(|(_, until)| until.is_some_and(|until| now < until));
+        let is_alive = |until: Option<u64>| until.is_some_and(|until| !self.has_ended(until));
+        let alive = ids.iter().zip(ends).filter(|(_, until)| is_alive(*until));
         Ok(alive.map(|(id, _)| *id).collect())
     }
 
@@ -170,15 +163,11 @@ impl RedisStore {
     /// Tells all replicas, and takes the grant out of what it was looked up by.
     async fn say_ended(&self, id: GrantId, record: Option<&GrantRecord>) -> Result<(), Unavailable> {
         let lives = u64::try_from(FEED_LIVES.as_millis()).unwrap_or(u64::MAX);
-        let append = Call::new(scripts::APPEND_TO_FEED, &FEED).with(self.now()).with(lives);
+        let append = self.script(scripts::APPEND_TO_FEED, &FEED).with(lives);
         let append = append.with(LONGEST_FEED).with(&id.0[..]);
         let owners = record.iter().flat_map(|record| &record.owners);
         let forget = owners.map(|owner| vec![Cmd::zrem(owner_key(*owner), &id.0[..])]);
         let writes = std::iter::once(vec![append.0]).chain(forget).collect();
         self.connections.ask_all::<Vec<Value>>(writes).await.map(drop)
-    }
-
-    fn tombstone_ends(&self) -> Timestamp {
-        self.clock.now().after(Duration::from_millis(TOMBSTONE_MILLIS))
     }
 }

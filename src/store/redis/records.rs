@@ -33,16 +33,13 @@ pub(super) fn owner_key((kind, owner): (Owner, Key)) -> String {
     key(kind.as_str(), owner)
 }
 
-/// The names and values of a grant's hash.
+/// The names and values of a grant's hash, but for its times, which are Redis' own.
 pub(super) fn encode(record: &GrantRecord, format: Format) -> Vec<(&'static str, Vec<u8>)> {
     let number = |number: u64| number.to_string().into_bytes();
     vec![
         ("version", number(format.writes.into())),
         ("generation", number(record.generation.into())),
         ("previous", record.previous.map(|previous| number(previous.into())).unwrap_or_default()),
-        ("rotated_at", number(record.rotated_at.millis())),
-        ("created_at", number(record.created_at.millis())),
-        ("until", number(record.expires_at.millis())),
         ("owners", owners::encode(&record.owners)),
         ("sealed", record.sealed.clone()),
     ]

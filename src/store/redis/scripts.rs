@@ -1,73 +1,153 @@
 //! The verbs that look before they change, in Lua: Redis runs a script as one step. Each touches the keys of one
-//! slot alone. The time is our own and handed in; Redis' clock only cleans up.
+//! slot alone.
+//!
+//! - **Time.** Redis' own clock decides, since those of the replicas differ: what is stored expires by it, and `now()`
+//!   asks it. A test hands a time in instead, as the first argument, which is empty otherwise; expiries are then
+//!   compared with that, because Redis' clock goes on.
+//! - **Repeats.** The client library sends a call again when its connection breaks, also after Redis has run it. So a
+//!   script that must not run twice gets the nonce of its call, keeps it with what it changes, and gives a repeat the
+//!   first result. A repeat writes too, so that `WAIT` after it waits for the change that it tells of.
+//! - **Other releases.** What is stored is read by the release before: `until` is a time in milliseconds in every
+//!   record, and a nonce stands in its fraction where there is no other place.
 //!
 //! A script travels with each call, so that there is nothing to load after a restart or a failover.
 //!
 //! A full Redis refuses the first write of a script if that may need memory, and none that come after: a script that
 //! makes something begins with that, one that ends something with the removal.
 
+/// A script, after the functions that several of them use.
+macro_rules! script {
+    ($script:literal) => {
+        concat!(
+            "
+local function now()
+  if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function ended(kept)
+  return ARGV[1] ~= '' and tonumber(ARGV[1]) >= tonumber(string.match(kept, '^%d+'))
+end
+local function ends(lives) return string.format('%.0f', now() + tonumber(lives)) end
+local function expire(lives) redis.call('PEXPIRE', KEYS[1], math.max(1, tonumber(lives))) end
+local function touch(key) redis.call('PEXPIRE', key, redis.call('PTTL', key)) end
+local function marked(kept, mark) return kept and string.match(kept, '%.(%d+)$') == mark end
+",
+            $script
+        )
+    };
+}
+
 /// Agrees on the format: where it is said; the oldest, the usual and the newest that are known, the wanted one, how
-/// long that is said. Answers what is found when it is not known, else what there is from now on.
-pub(super) const AGREE: &str = "
+/// long that is said. Returns what is found when it is not known, else what there is from now on, and Redis' time.
+pub(super) const AGREE: &str = script!(
+    "
 local kept = redis.call('GET', KEYS[1])
-local found = tonumber(kept or ARGV[2])
-if found < tonumber(ARGV[1]) or found > tonumber(ARGV[3]) then return found end
-local format = math.max(found, tonumber(ARGV[4]))
-if not kept or format ~= found then redis.call('SET', KEYS[1], format, 'PX', ARGV[5]) end
-return format
-";
+local found = tonumber(kept or ARGV[3])
+if found < tonumber(ARGV[2]) or found > tonumber(ARGV[4]) then return {found, now()} end
+local format = math.max(found, tonumber(ARGV[5]))
+if not kept or format ~= found then redis.call('SET', KEYS[1], format, 'PX', ARGV[6]) end
+return {format, now()}
+"
+);
 
-/// Keeps a value until its time: `KEYS[1]`; until, lives, value.
-pub(super) const PUT: &str = "
-redis.call('HSET', KEYS[1], 'until', ARGV[1], 'value', ARGV[3])
-redis.call('HDEL', KEYS[1], 'used')
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-";
+/// Keeps a value for its life, unless something is there: keys are random, so that this is the same value, perhaps used
+/// since. `KEYS[1]`; lives, value.
+pub(super) const PUT: &str = script!(
+    "
+local kept = redis.call('HGET', KEYS[1], 'until')
+if kept and not ended(kept) then return end
+redis.call('HSET', KEYS[1], 'until', ends(ARGV[2]), 'value', ARGV[3])
+redis.call('HDEL', KEYS[1], 'used', 'taken', 'was')
+expire(ARGV[2])
+"
+);
 
-/// Keeps a login unless there was one: `KEYS[1]`; now, until, lives, value. Answers nil, or the value that is there,
-/// which is empty once it was taken.
-pub(super) const PUT_LOGIN: &str = "
-local kept = redis.call('HMGET', KEYS[1], 'until', 'value')
-if kept[1] and tonumber(ARGV[1]) < tonumber(kept[1]) then return kept[2] or '' end
-redis.call('HSET', KEYS[1], 'until', ARGV[2], 'value', ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+/// Keeps a login for its life, unless there was one: `KEYS[1]`; lives, nonce, value. Returns nil, or the value that is
+/// there, which is empty once it was taken.
+pub(super) const PUT_LOGIN: &str = script!(
+    "
+local kept = redis.call('HMGET', KEYS[1], 'until', 'value', 'put')
+if kept[1] and not ended(kept[1]) then
+  if kept[3] ~= ARGV[3] then return kept[2] or '' end
+  touch(KEYS[1])
+  return false
+end
+redis.call('HSET', KEYS[1], 'until', ends(ARGV[2]), 'value', ARGV[4], 'put', ARGV[3])
+redis.call('HDEL', KEYS[1], 'taken', 'was')
+expire(ARGV[2])
 return false
-";
+"
+);
 
-/// Gives a login out and leaves until its time that there was one: `KEYS[1]`; now.
-pub(super) const TAKE_LOGIN: &str = "
-local kept = redis.call('HMGET', KEYS[1], 'until', 'value')
+/// Gives a value out, once: `KEYS[1]`; nonce. What was given out stays for a repeat, under a name that the release before
+/// does not know.
+pub(super) const TAKE: &str = script!(
+    "
+local kept = redis.call('HMGET', KEYS[1], 'until', 'value', 'taken', 'was')
+if not kept[1] or ended(kept[1]) then return false end
+if kept[3] == ARGV[2] then
+  touch(KEYS[1])
+  return kept[4]
+end
+if not kept[2] then return false end
 redis.call('HDEL', KEYS[1], 'value')
-return kept[1] and tonumber(ARGV[1]) < tonumber(kept[1]) and kept[2]
-";
+redis.call('HSET', KEYS[1], 'taken', ARGV[2], 'was', kept[2])
+return kept[2]
+"
+);
 
-/// Marks a code as used: `KEYS[1]`; now. Answers `first`, `again` or nil.
-pub(super) const USE_CODE: &str = "
+/// Marks a code as used: `KEYS[1]`; nonce. Returns `first`, `again` or nil.
+pub(super) const USE_CODE: &str = script!(
+    "
 local kept = redis.call('HMGET', KEYS[1], 'until', 'used')
-if not kept[1] or tonumber(ARGV[1]) >= tonumber(kept[1]) then return false end
+if not kept[1] or ended(kept[1]) then return false end
+if kept[2] == ARGV[2] then
+  touch(KEYS[1])
+  return 'first'
+end
 if kept[2] then return 'again' end
-redis.call('HSET', KEYS[1], 'used', 1)
+redis.call('HSET', KEYS[1], 'used', ARGV[2])
 return 'first'
-";
+"
+);
 
-/// Makes a grant unless it was ended before: the grant, its tombstone; now, lives, then names and values. Answers
-/// 1 or 0.
-pub(super) const CREATE_GRANT: &str = "
-local ended = redis.call('GET', KEYS[2])
-if ended and tonumber(ARGV[1]) < tonumber(ended) then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 3))
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+/// Makes a grant, unless it was ended before or is there: the grant, its tombstone; lives, then names and values. Returns
+/// 0 when it was ended, else 1.
+pub(super) const CREATE_GRANT: &str = script!(
+    "
+local tombstone = redis.call('GET', KEYS[2])
+if tombstone and not ended(tombstone) then return 0 end
+local kept = redis.call('HGET', KEYS[1], 'until')
+if kept and not ended(kept) then
+  touch(KEYS[1])
+  return 1
+end
+local made = ends(0)
+redis.call('HSET', KEYS[1], 'until', ends(ARGV[2]), 'created_at', made, 'rotated_at', made, 'calls', '', unpack(ARGV, 3))
+expire(ARGV[2])
 return 1
-";
+"
+);
 
-/// `rotation::apply`, word for word: the grant, its tombstone; the newest format that is known, now, presented, grace,
-/// until, lives, what a used token does, until when and how long a tombstone stays. Answers the step and the grant. An
-/// answer that comes again writes too, so that `WAIT` after it waits for the rotation that it tells of.
-pub(super) const ROTATE: &str = "
-local now, presented, grace = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local kept = redis.call('HMGET', KEYS[1], 'version', 'until', 'generation', 'previous', 'rotated_at')
-if not kept[2] or now >= tonumber(kept[2]) then return {'gone', {}} end
-if tonumber(kept[1]) > tonumber(ARGV[1]) then return {'unreadable', redis.call('HGETALL', KEYS[1])} end
+/// `rotation::apply`, word for word: the grant, its tombstone; nonce, the newest format that is known, presented, grace,
+/// lives, what a used token does, how long a tombstone stays. Returns the step and the grant. The nonces of the last eight
+/// calls are kept with what they led to: a repeat that comes late presents an older token by then.
+pub(super) const ROTATE: &str = script!(
+    "
+local nonce, presented, grace = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+local kept = redis.call('HMGET', KEYS[1], 'version', 'until', 'generation', 'previous', 'rotated_at', 'calls')
+if not kept[2] or ended(kept[2]) then
+  if marked(redis.call('GET', KEYS[2]), nonce) then return {'revoked', {}} end
+  return {'gone', {}}
+end
+if tonumber(kept[1]) > tonumber(ARGV[3]) then return {'unreadable', redis.call('HGETALL', KEYS[1])} end
+local calls = kept[6] or ''
+local step = string.match(calls, nonce .. '(%a)')
+if step then
+  touch(KEYS[1])
+  return {step == 'f' and 'fresh' or 'same', redis.call('HGETALL', KEYS[1])}
+end
 local generation, previous = tonumber(kept[3]), tonumber(kept[4])
 if presented > generation then return {'unknown', {}} end
 local last = presented == previous
@@ -75,47 +155,62 @@ if presented ~= generation and not last then
   local grant = redis.call('HGETALL', KEYS[1])
   if ARGV[7] ~= 'revoke' then return {'refused', {}} end
   redis.call('DEL', KEYS[1])
-  redis.call('SET', KEYS[2], ARGV[8], 'PX', ARGV[9])
+  redis.call('SET', KEYS[2], ends(ARGV[8]) .. '.' .. nonce, 'PX', ARGV[8])
   return {'revoked', grant}
 end
-if last and now - tonumber(kept[5]) <= grace then
-  redis.call('PEXPIRE', KEYS[1], redis.call('PTTL', KEYS[1]))
+if last and now() - tonumber(kept[5]) <= grace then
+  redis.call('HSET', KEYS[1], 'calls', string.sub(nonce .. 's' .. calls, 1, 136))
   return {'same', redis.call('HGETALL', KEYS[1])}
 end
 if generation >= 4294967295 then return {'unknown', {}} end
-redis.call('HSET', KEYS[1], 'generation', string.format('%.0f', generation + 1), 'previous', ARGV[3],
-  'rotated_at', ARGV[2], 'until', ARGV[5])
-redis.call('PEXPIRE', KEYS[1], ARGV[6])
+redis.call('HSET', KEYS[1], 'generation', string.format('%.0f', generation + 1), 'previous', ARGV[4],
+  'rotated_at', ends(0), 'until', ends(ARGV[6]), 'calls', string.sub(nonce .. 'f' .. calls, 1, 136))
+expire(ARGV[6])
 return {'fresh', redis.call('HGETALL', KEYS[1])}
-";
+"
+);
 
-/// Swaps the sealed part of a living grant: the grant; now, old, new, new owners, format. Answers the grant, if it was old.
-pub(super) const REPLACE_SEALED: &str = "
+/// Swaps the sealed part of a living grant: the grant; old, new, new owners, format. Returns the grant, if it was old. No
+/// two calls seal to the same bytes, so that a repeat finds its own.
+pub(super) const REPLACE_SEALED: &str = script!(
+    "
 local kept = redis.call('HMGET', KEYS[1], 'until', 'sealed')
-if not kept[1] or tonumber(ARGV[1]) >= tonumber(kept[1]) or kept[2] ~= ARGV[2] then return {} end
+if not kept[1] or ended(kept[1]) then return {} end
+if kept[2] == ARGV[3] then
+  touch(KEYS[1])
+  return redis.call('HGETALL', KEYS[1])
+end
+if kept[2] ~= ARGV[2] then return {} end
 redis.call('HSET', KEYS[1], 'sealed', ARGV[3], 'owners', ARGV[4], 'version', ARGV[5])
 return redis.call('HGETALL', KEYS[1])
-";
+"
+);
 
-/// Ends a grant: the grant, its tombstone; until when and how long the tombstone stays. Answers what it was.
-pub(super) const END_GRANT: &str = "
-local grant = redis.call('HGETALL', KEYS[1])
+/// Ends a grant: the grant, its tombstone; nonce, how long the tombstone stays. Returns whether it was alive, and what it
+/// was.
+pub(super) const END_GRANT: &str = script!(
+    "
+local grant, kept = redis.call('HGETALL', KEYS[1]), redis.call('HGET', KEYS[1], 'until')
+local alive = kept and not ended(kept) or marked(redis.call('GET', KEYS[2]), ARGV[2] .. '1')
 redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-return grant
-";
+redis.call('SET', KEYS[2], ends(ARGV[3]) .. '.' .. ARGV[2] .. (alive and '1' or '0'), 'PX', ARGV[3])
+return {alive and 1 or 0, grant}
+"
+);
 
-/// Appends to the feed: its entries, its ends; now, lives, the most entries, the grant. Numbers follow the time, so that
-/// those of a flushed feed are never given out again. It begins with a removal, so that a full Redis takes it too.
-pub(super) const APPEND_TO_FEED: &str = "
-local now, most = tonumber(ARGV[1]), tonumber(ARGV[3])
+/// Appends to the feed: its entries, its ends; lives, the most entries, the grant. Numbers follow Redis' time, so that
+/// those of a flushed feed are never given out again, and never go back. It begins with a removal, so that a full Redis
+/// takes it too. A repeat moves the grant to the end of the feed.
+pub(super) const APPEND_TO_FEED: &str = script!(
+    "
+local most = tonumber(ARGV[3])
 redis.call('ZREM', KEYS[1], ARGV[4])
 local last = tonumber(redis.call('HGET', KEYS[2], 'last') or nil)
 if not last then
-  last = now
-  redis.call('HSET', KEYS[2], 'gone', ARGV[1])
+  last = now()
+  redis.call('HSET', KEYS[2], 'gone', ends(0))
 end
-local number = string.format('%.0f', math.max(last + 1, now))
+local number = string.format('%.0f', math.max(last + 1, now()))
 redis.call('HSET', KEYS[2], 'last', number)
 redis.call('ZADD', KEYS[1], number, ARGV[4])
 local more = redis.call('ZCARD', KEYS[1]) - most
@@ -124,47 +219,69 @@ if more > 0 then
   redis.call('HSET', KEYS[2], 'gone', string.format('%.0f', tonumber(newest[2])))
   redis.call('ZREMRANGEBYRANK', KEYS[1], 0, more - 1)
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+expire(ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
-";
+"
+);
 
-/// Reads the feed: its entries, its ends; after which number, how many. Answers up to where it is gone, its newest
+/// Reads the feed: its entries, its ends; after which number, how many. Returns up to where it is gone, its newest
 /// number, and entries with their numbers.
 pub(super) const READ_FEED: &str = "
 local ends = redis.call('HMGET', KEYS[2], 'gone', 'last')
 if not ends[1] then return {'0', '0', {}} end
-local entries = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+local entries = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[2], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
 return {ends[1], ends[2], entries}
 ";
 
-/// Whether nobody came before: `KEYS[1]`; now, until, lives. Answers 1 or 0.
-pub(super) const USE_ONCE: &str = "
+/// Whether nobody came before: `KEYS[1]`; lives, nonce. Returns 1 or 0.
+pub(super) const USE_ONCE: &str = script!(
+    "
 local kept = redis.call('GET', KEYS[1])
-if kept and tonumber(ARGV[1]) < tonumber(kept) then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if kept and not ended(kept) then
+  if not marked(kept, ARGV[3]) then return 0 end
+  touch(KEYS[1])
+  return 1
+end
+redis.call('SET', KEYS[1], ends(ARGV[2]) .. '.' .. ARGV[3], 'PX', math.max(1, tonumber(ARGV[2])))
 return 1
-";
+"
+);
 
-/// Counts one more: `KEYS[1]`; now, until, lives. Answers how many.
-pub(super) const COUNT: &str = "
-local kept = redis.call('HGET', KEYS[1], 'until')
-redis.call('HSET', KEYS[1], 'until', ARGV[2])
-if kept and tonumber(ARGV[1]) >= tonumber(kept) then redis.call('HDEL', KEYS[1], 'count') end
+/// Counts one more: `KEYS[1]`; lives, nonce. Returns how many. The last eight calls are kept with their results.
+pub(super) const COUNT: &str = script!(
+    "
+local kept = redis.call('HMGET', KEYS[1], 'until', 'calls')
+local calls = kept[2] or ''
+local counted = string.match(calls, ARGV[3] .. '=(%d+) ')
+if counted then return tonumber(counted) end
+redis.call('HSET', KEYS[1], 'until', ends(ARGV[2]))
+if kept[1] and ended(kept[1]) then redis.call('HDEL', KEYS[1], 'count') end
 local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local _, stop = string.find(calls, string.rep('%d+=%d+ ', 7))
+redis.call('HSET', KEYS[1], 'calls', ARGV[3] .. '=' .. count .. ' ' .. string.sub(calls, 1, stop))
+expire(ARGV[2])
 return count
-";
+"
+);
 
-/// Takes or extends a lease: `KEYS[1]`; now, until, lives, holder. Answers 1 or 0.
-pub(super) const LEASE: &str = "
-local kept = redis.call('HMGET', KEYS[1], 'until', 'holder')
-if kept[1] and tonumber(ARGV[1]) < tonumber(kept[1]) and kept[2] ~= ARGV[4] then return 0 end
-redis.call('HSET', KEYS[1], 'until', ARGV[2], 'holder', ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+/// Takes or extends a lease: `KEYS[1]`; lives, holder. Returns 1 or 0. A repeat that comes after the lease was given back
+/// takes nothing.
+pub(super) const LEASE: &str = script!(
+    "
+local kept = redis.call('HMGET', KEYS[1], 'until', 'holder', 'returned')
+if kept[3] == ARGV[3] then return 1 end
+if kept[2] and kept[2] ~= ARGV[3] and not ended(kept[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'until', ends(ARGV[2]), 'holder', ARGV[3])
+redis.call('HDEL', KEYS[1], 'returned')
+expire(ARGV[2])
 return 1
-";
+"
+);
 
 /// Gives a lease back: `KEYS[1]`; holder.
 pub(super) const RELEASE: &str = "
-if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if redis.call('HGET', KEYS[1], 'holder') == ARGV[2] then
+  redis.call('HDEL', KEYS[1], 'holder')
+  redis.call('HSET', KEYS[1], 'until', 0, 'returned', ARGV[2])
+end
 ";

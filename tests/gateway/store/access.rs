@@ -3,6 +3,7 @@
 use super::kept::{Kept, once_around};
 use super::outage::NEVER_A_HANG;
 use gateway::clock::Clock;
+use gateway::entropy::Entropy;
 use gateway::secret::Secret;
 use gateway::settings::RedisAddress;
 use gateway::store::{Format, Store};
@@ -11,7 +12,7 @@ use std::time::Instant;
 
 fn open(address: &str, password: Option<&str>) -> Store {
     let address = RedisAddress::parse(address, password.map(Secret::new)).unwrap();
-    Store::redis(address, Clock::system(), Format::default()).unwrap()
+    Store::redis(address, Clock::system(), Entropy::system(), Format::default()).unwrap()
 }
 
 #[tokio::test]
@@ -47,7 +48,7 @@ async fn a_user_with_the_rights_of_the_handbook_may_do_all_and_needs_each_of_the
     let redis = Redis::start().unwrap();
     let [needed, ..] = rights();
     let_in(&redis, &needed);
-    let kept = Kept::at(&format!("redis://mcp:secret@{}", redis.address()));
+    let kept = Kept::in_redis_time(&format!("redis://mcp:secret@{}", redis.address()));
     once_around(&kept).await.unwrap();
     for right in needed.iter().filter_map(|word| word.strip_prefix('+')) {
         redis.command(&["FLUSHALL"]).unwrap();
