@@ -10,6 +10,7 @@ mod authorization;
 mod chromium;
 mod client_metadata;
 mod clients;
+mod clocks;
 mod conformance;
 mod consent;
 mod cookies;

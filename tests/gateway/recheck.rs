@@ -17,7 +17,7 @@ fn strict() -> OktaOptions {
 }
 
 /// How often Okta was asked by a refresh token.
-fn asked(world: &World) -> usize {
+pub(crate) fn asked(world: &World) -> usize {
     let asked = world.okta.requests().into_iter();
     asked.filter(|request| request.field("grant_type") == Some("refresh_token")).count()
 }

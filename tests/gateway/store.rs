@@ -9,7 +9,9 @@ mod kept;
 mod model;
 mod outage;
 mod pace;
+mod repeats;
 mod single_use;
+mod skew;
 
 use gateway::store::{GrantId, Key};
 

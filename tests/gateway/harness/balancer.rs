@@ -30,6 +30,20 @@ impl World {
     pub(crate) async fn balanced(&mut self, count: usize) -> Balancer {
         self.down().await;
         let replicas = (0..count).map(|_| Arc::new(self.replica())).collect();
+        self.balance(replicas)
+    }
+
+    /// The same, of replicas whose clocks are ahead by so many seconds, or behind.
+    pub(crate) async fn balanced_by_clocks(&mut self, skews: &[i64]) -> Balancer {
+        self.down().await;
+        let mut replicas = Vec::new();
+        for seconds in skews {
+            replicas.push(Arc::new(self.skewed_replica(*seconds).await));
+        }
+        self.balance(replicas)
+    }
+
+    fn balance(&self, replicas: Vec<Arc<Replica>>) -> Balancer {
         let shared = Arc::new(Shared { replicas: Mutex::new(replicas), served: AtomicUsize::new(0) });
         let listener = listen_on(self.port);
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -50,6 +64,11 @@ impl Balancer {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// The replicas, in the order in which they are asked.
+    pub(crate) fn replicas(&self) -> Vec<Arc<Replica>> {
+        self.shared.replicas.lock().unwrap().clone()
     }
 
     /// How many requests have been answered.

@@ -3,6 +3,7 @@
 use super::{World, http};
 use gateway::commands::serve::Serving;
 use reqwest::{Method, RequestBuilder};
+use std::time::{Duration, Instant};
 
 /// A running replica.
 pub(crate) struct Replica {
@@ -19,6 +20,16 @@ impl World {
         let port = serving.address().port();
         Replica { serving: Some(serving), port, host }
     }
+
+    /// Starts a replica whose clock is ahead by so many seconds, or behind, and waits until it is ready.
+    pub(crate) async fn skewed_replica(&mut self, seconds: i64) -> Replica {
+        let skewed = self.clock.skewed(seconds * 1000);
+        let clock = std::mem::replace(&mut self.clock, skewed);
+        let replica = self.replica();
+        self.clock = clock;
+        replica.is_ready().await;
+        replica
+    }
 }
 
 impl Replica {
@@ -26,6 +37,15 @@ impl Replica {
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("http://localhost:{}{path}", self.port);
         http().request(method, url).header("host", &self.host)
+    }
+
+    /// Waits until it says that it is ready.
+    async fn is_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.request(Method::GET, "/readyz").send().await.unwrap().status() != 200 {
+            assert!(Instant::now() < deadline, "a replica does not become ready");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 

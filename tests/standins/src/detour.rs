@@ -1,7 +1,8 @@
-//! A longer way to a server, which can be made as slow as a test needs it.
+//! A longer way to a server, which can be made as slow as a test needs it, and lose a response.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ use tokio::task::{JoinHandle, JoinSet};
 /// How many pieces may be on the way in one direction.
 const ON_THE_WAY: usize = 1024;
 const LONGEST_PIECE: usize = 16 * 1024;
+/// How a client of Redis asks for a script to be run.
+const SCRIPT: &[u8] = b"\r\nEVAL\r\n";
 
 /// Passes on what comes to its port, and the answers; it ends when this is dropped.
 pub struct Detour {
@@ -27,6 +30,8 @@ pub struct Detour {
 struct Way {
     millis: AtomicU64,
     round_trips: AtomicU64,
+    loses_next: AtomicBool,
+    lost: AtomicU64,
 }
 
 impl Detour {
@@ -48,6 +53,22 @@ impl Detour {
     /// From now on each piece takes so long in each direction, connections that are open included.
     pub fn takes(&self, time: Duration) {
         self.way.millis.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// Its own port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the next response of Redis to a script is lost, with the connection that it came on, after the script has
+    /// run. What replicas are told passes.
+    pub fn loses_next(&self, loses: bool) {
+        self.way.loses_next.store(loses, Ordering::SeqCst);
+    }
+
+    /// How many responses were lost.
+    pub fn lost(&self) -> u64 {
+        self.way.lost.load(Ordering::SeqCst)
     }
 
     /// How often something was asked after the last answer, on all connections together.
@@ -73,24 +94,52 @@ async fn join(client: TcpStream, server: SocketAddr, way: Arc<Way>) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let asks = Arc::new(AtomicBool::new(false));
-    tokio::join!(
-        pass_on((from_client, to_server), (Arc::clone(&way), true, Arc::clone(&asks))),
-        pass_on((from_server, to_client), (way, false, asks)),
-    );
+    let said = Arc::new(Said::default());
+    let there = pass_on((from_client, to_server), (Arc::clone(&way), true, Arc::clone(&said)));
+    let back = pass_on((from_server, to_client), (way, false, said));
+    let (mut there, mut back) = (pin!(there), pin!(back));
+    tokio::select! {
+        way_back = &mut back => {
+            if way_back == End::Ended {
+                there.await;
+            }
+        }
+        _ = &mut there => drop(back.await),
+    }
 }
 
-/// One direction: `asks` says which one spoke last.
+/// What was said last on a connection.
+#[derive(Default)]
+struct Said {
+    by_client: AtomicBool,
+    is_script: AtomicBool,
+}
+
+/// How one direction ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    Ended,
+    /// A response was lost, and the connection is to be closed.
+    Lost,
+}
+
+/// One direction.
 async fn pass_on(
     (mut from, mut to): (OwnedReadHalf, OwnedWriteHalf),
-    (way, is_client, asks): (Arc<Way>, bool, Arc<AtomicBool>),
-) {
+    (way, is_client, said): (Arc<Way>, bool, Arc<Said>),
+) -> End {
     let (sender, mut pieces) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
     let reading = async {
         let mut piece = vec![0; LONGEST_PIECE];
         while let Ok(length @ 1..) = from.read(&mut piece).await {
-            if asks.swap(is_client, Ordering::SeqCst) != is_client && is_client {
+            if said.by_client.swap(is_client, Ordering::SeqCst) != is_client && is_client {
                 way.round_trips.fetch_add(1, Ordering::SeqCst);
+            }
+            let is_script = piece[..length].windows(SCRIPT.len()).any(|word| word == SCRIPT);
+            let asked_script = said.is_script.swap(is_client && is_script, Ordering::SeqCst);
+            if !is_client && asked_script && way.loses_next.swap(false, Ordering::SeqCst) {
+                way.lost.fetch_add(1, Ordering::SeqCst);
+                return End::Lost;
             }
             let arrives = Instant::now() + Duration::from_millis(way.millis.load(Ordering::SeqCst));
             if sender.send((arrives, piece[..length].to_vec())).await.is_err() {
@@ -98,6 +147,7 @@ async fn pass_on(
             }
         }
         drop(sender);
+        End::Ended
     };
     let writing = async {
         while let Some((arrives, piece)) = pieces.recv().await {
@@ -109,5 +159,14 @@ async fn pass_on(
         // The other side learns of the end this way; it may be gone already.
         let _ = to.shutdown().await;
     };
-    tokio::join!(reading, writing);
+    let (mut reading, mut writing) = (pin!(reading), pin!(writing));
+    tokio::select! {
+        end = &mut reading => {
+            if end == End::Ended {
+                writing.await;
+            }
+            end
+        }
+        () = &mut writing => End::Ended,
+    }
 }

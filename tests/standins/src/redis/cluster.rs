@@ -57,6 +57,18 @@ impl Cluster {
         dying.resume()
     }
 
+    /// Has the nodes name these ports to each other and to clients, in place of their own, and waits until all do.
+    pub fn announce(&self, ports: &[u16]) -> io::Result<()> {
+        for (node, port) in self.nodes.iter().zip(ports) {
+            node.command(&["CONFIG", "SET", "cluster-announce-port", &port.to_string()])?;
+        }
+        let names_all = |node: &Redis| {
+            let told = node.command(&["CLUSTER", "SLOTS"]).unwrap_or_default();
+            ports.iter().all(|port| told.contains(&format!(":{port}\r\n")))
+        };
+        wait_until("the nodes name the new ports", || self.nodes.iter().all(names_all))
+    }
+
     /// Some of them, as `KVS_ADDR` lists them.
     pub fn hosts(&self) -> String {
         let told = |node: &Redis| format!("127.0.0.1:{}", node.told_port());

@@ -1,0 +1,199 @@
+//! Calls that the client library sends again, because their connection broke after Redis had run them: a repeat changes
+//! nothing and gets the first result. Two stores that draw the same nonces stand for a call and its repeat.
+
+use super::kept::Kept;
+use super::{id, key};
+use gateway::entropy::Entropy;
+use gateway::settings::RedisAddress;
+use gateway::store::{CodeUse, Cursor, Format, Owner, Rotation, Sealed, Store, Unavailable};
+use gateway_standins::detour::Detour;
+use gateway_standins::redis::Cluster;
+use std::fmt::Debug;
+
+/// The stores of a call and of its repeat.
+struct Repeated {
+    call: Store,
+    repeat: Store,
+}
+
+impl Repeated {
+    fn on(kept: &Kept, seed: u64) -> Self {
+        let open = || {
+            let address = RedisAddress::parse(&kept.server().address(), None).unwrap();
+            Store::redis(address, kept.clock.clone(), Entropy::seeded(seed), Format::default()).unwrap()
+        };
+        Self { call: open(), repeat: open() }
+    }
+
+    /// Makes the call twice; both get the same.
+    async fn twice<T: PartialEq + Debug>(
+        &self,
+        verb: &str,
+        ask: impl AsyncFn(&Store) -> Result<T, Unavailable>,
+    ) -> T {
+        let first = ask(&self.call).await.unwrap();
+        assert_eq!(ask(&self.repeat).await.unwrap(), first, "{verb}");
+        first
+    }
+}
+
+fn generation(rotation: &Rotation) -> Option<u32> {
+    match rotation {
+        Rotation::Fresh { record } | Rotation::Same { record } => Some(record.generation),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_run_twice_gets_its_first_result_twice() {
+    for kept in [Some(Kept::redis()), Kept::valkey()].into_iter().flatten() {
+        let (calls, ends) = (Repeated::on(&kept, 1), kept.seconds(60));
+        calls.twice("put_login", async |store| store.put_login(key(1), b"login".to_vec(), ends).await).await;
+        let taken = calls.twice("take_login", async |store| store.take_login(key(1)).await).await;
+        assert_eq!(taken.as_deref(), Some(&b"login"[..]));
+        calls.twice("put_code", async |store| store.put_code(key(2), b"code".to_vec(), ends).await).await;
+        let used = calls.twice("use_code", async |store| store.use_code(key(2)).await).await;
+        assert_eq!(used, Some(CodeUse::First));
+        let made = calls.twice("create_grant", async |store| store.create_grant(kept.record(1)).await).await;
+        assert!(made);
+        for presented in [1, 1, 2] {
+            let rotate = kept.rotate(presented);
+            let rotation = calls.twice("rotate", async |store| store.rotate(id(1), rotate).await).await;
+            assert_eq!(generation(&rotation), Some(presented + 1));
+        }
+        let new = Sealed { sealed: b"new".to_vec(), owners: kept.record(1).owners };
+        let old = kept.record(1).sealed;
+        let swap = async |store: &Store| store.replace_sealed(id(1), &old, new.clone()).await;
+        assert!(calls.twice("replace_sealed", swap).await);
+        let reused = calls.twice("rotate", async |store| store.rotate(id(1), kept.rotate(1)).await).await;
+        assert_eq!(reused, Rotation::Reused);
+        assert!(calls.twice("create_grant", async |store| store.create_grant(kept.record(2)).await).await);
+        assert!(calls.twice("revoke", async |store| store.revoke(id(2)).await).await);
+        assert!(calls.twice("use_once", async |store| store.use_once(key(3), ends).await).await);
+        for count in 1..=20 {
+            assert_eq!(calls.twice("count", async |store| store.count(key(4), ends).await).await, count);
+        }
+        assert!(calls.twice("lease", async |store| store.lease(key(5), key(6), ends).await).await);
+        calls.twice("release", async |store| store.release(key(5), key(6)).await).await;
+        // Another call is another use.
+        let store = &kept.store;
+        assert_eq!(store.take_login(key(1)).await.unwrap(), None);
+        assert_eq!(store.use_code(key(2)).await.unwrap(), Some(CodeUse::Again));
+        assert!(!store.use_once(key(3), ends).await.unwrap());
+        assert_eq!(store.count(key(4), ends).await.unwrap(), 21);
+        assert!(!store.revoke(id(2)).await.unwrap());
+        assert_eq!(store.rotate(id(1), kept.rotate(3)).await.unwrap(), Rotation::Gone);
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_that_comes_late_undoes_nothing_that_has_happened_since() {
+    let kept = Kept::redis();
+    let (calls, store, ends) = (Repeated::on(&kept, 1), &kept.store, kept.seconds(60));
+    calls.call.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
+    assert!(store.take_login(key(1)).await.unwrap().is_some());
+    calls.repeat.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
+    assert_eq!(store.take_login(key(1)).await.unwrap(), None, "a login is given out once");
+    calls.call.put_code(key(2), b"code".to_vec(), ends).await.unwrap();
+    assert_eq!(store.use_code(key(2)).await.unwrap(), Some(CodeUse::First));
+    calls.repeat.put_code(key(2), b"code".to_vec(), ends).await.unwrap();
+    assert_eq!(store.use_code(key(2)).await.unwrap(), Some(CodeUse::Again), "a code works once");
+    assert!(calls.call.create_grant(kept.record(1)).await.unwrap());
+    assert_eq!(generation(&store.rotate(id(1), kept.rotate(1)).await.unwrap()), Some(2));
+    assert!(calls.repeat.create_grant(kept.record(1)).await.unwrap());
+    assert_eq!(store.grant(id(1)).await.unwrap().unwrap().generation, 2, "a grant is made once");
+    // The last token and the newest one, each of them again when it has become an older one.
+    for presented in [1, 2] {
+        let rotation = calls.call.rotate(id(1), kept.rotate(presented)).await.unwrap();
+        assert_eq!(generation(&rotation), Some(presented + 1));
+    }
+    store.rotate(id(1), kept.rotate(3)).await.unwrap();
+    for presented in [1, 2] {
+        let late = calls.repeat.rotate(id(1), kept.rotate(presented)).await.unwrap();
+        assert_eq!(generation(&late), Some(4), "a repeat is no reuse of an older token");
+    }
+    assert!(store.grant(id(1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_lease_that_was_given_back_is_not_taken_by_a_late_repeat() {
+    let kept = Kept::redis();
+    let (store, ends) = (&kept.store, kept.seconds(60));
+    assert!(store.lease(key(1), key(2), ends).await.unwrap());
+    store.release(key(1), key(2)).await.unwrap();
+    store.lease(key(1), key(2), ends).await.unwrap();
+    assert!(store.lease(key(1), key(3), ends).await.unwrap(), "it is free");
+    assert!(!store.lease(key(1), key(4), ends).await.unwrap());
+}
+
+/// A Cluster whose nodes are reached by detours alone.
+struct FarCluster {
+    _cluster: Cluster,
+    detours: Vec<Detour>,
+    kept: Kept,
+}
+
+impl FarCluster {
+    async fn start() -> Self {
+        let cluster = Cluster::start().unwrap();
+        let mut detours = Vec::new();
+        for node in &cluster.nodes {
+            detours.push(Detour::to(&node.address()).await.unwrap());
+        }
+        let ports: Vec<u16> = detours.iter().map(Detour::port).collect();
+        cluster.announce(&ports).unwrap();
+        let hosts: Vec<String> = detours.iter().map(Detour::address).collect();
+        let kept = Kept::in_redis_time(&format!("redis-cluster://{}", hosts.join(",")));
+        kept.store.ping().await.unwrap();
+        Self { _cluster: cluster, detours, kept }
+    }
+
+    /// The result of a call whose first response is lost on the way.
+    async fn loses<T>(&self, verb: &str, ask: impl Future<Output = Result<T, Unavailable>>) -> T {
+        let lost = || self.detours.iter().map(Detour::lost).sum::<u64>();
+        let before = lost();
+        self.detours.iter().for_each(|detour| detour.loses_next(true));
+        let result = ask.await;
+        self.detours.iter().for_each(|detour| detour.loses_next(false));
+        assert!(lost() > before, "{verb}: no response was lost");
+        result.unwrap_or_else(|error| panic!("{verb}: {error}"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_cluster_a_lost_response_costs_a_repeat_and_changes_no_result() {
+    let far = FarCluster::start().await;
+    let (store, ends) = (&far.kept.store, far.kept.seconds(60));
+    for round in 1..=3 {
+        let (login, code, jti, counter) = (key(round), key(round + 10), key(round + 20), key(round + 30));
+        far.loses("put_login", store.put_login(login, b"login".to_vec(), ends)).await;
+        let taken = far.loses("take_login", store.take_login(login)).await;
+        assert_eq!(taken.as_deref(), Some(&b"login"[..]));
+        assert_eq!(store.take_login(login).await.unwrap(), None);
+        far.loses("put_code", store.put_code(code, b"code".to_vec(), ends)).await;
+        assert_eq!(far.loses("use_code", store.use_code(code)).await, Some(CodeUse::First));
+        assert_eq!(store.use_code(code).await.unwrap(), Some(CodeUse::Again));
+        assert!(far.loses("create_grant", store.create_grant(far.kept.record(round))).await);
+        for presented in [1, 2] {
+            let rotation = far.loses("rotate", store.rotate(id(round), far.kept.rotate(presented))).await;
+            assert_eq!(generation(&rotation), Some(presented + 1));
+        }
+        let new = Sealed { sealed: vec![round, 1], owners: far.kept.record(round).owners };
+        let old = far.kept.record(round).sealed;
+        let swap = store.replace_sealed(id(round), &old, new);
+        assert!(far.loses("replace_sealed", swap).await);
+        assert!(far.loses("use_once", store.use_once(jti, ends)).await);
+        assert!(!store.use_once(jti, ends).await.unwrap());
+        assert_eq!(far.loses("count", store.count(counter, ends)).await, 1);
+        assert_eq!(store.count(counter, ends).await.unwrap(), 2);
+        assert!(far.loses("lease", store.lease(key(40), key(round), ends)).await);
+        far.loses("release", store.release(key(40), key(round))).await;
+        let reused = far.loses("rotate", store.rotate(id(round), far.kept.rotate(1))).await;
+        assert_eq!(reused, Rotation::Reused);
+        assert!(store.create_grant(far.kept.record(round + 100)).await.unwrap());
+        assert!(far.loses("revoke", store.revoke(id(round + 100))).await);
+        assert_eq!(store.grants_of(Owner::User, key(0), 10).await.unwrap(), []);
+    }
+    let told = store.revoked_since(Cursor(0)).await.unwrap().ids;
+    assert_eq!(told, [1, 101, 2, 102, 3, 103].map(id), "each of them once");
+}

@@ -1,0 +1,125 @@
+//! Replicas whose clocks differ on one Redis, whose own clock decides.
+
+use super::kept::Kept;
+use super::{id, key};
+use gateway::store::{CodeUse, Cursor, Rotation, Store};
+use std::time::Duration;
+
+/// Seconds by which a clock may be wrong.
+const SKEWS: [i64; 8] = [-119, -90, -60, -5, 5, 60, 90, 119];
+
+/// Stores that have compared their clocks with Redis', and the same before they did.
+async fn skewed(kept: &Kept) -> Vec<(String, Store)> {
+    let mut stores = Vec::new();
+    for seconds in SKEWS {
+        stores.push((format!("{seconds} s, not compared"), kept.skewed(seconds)));
+        let store = kept.skewed(seconds);
+        store.ping().await.unwrap();
+        stores.push((format!("{seconds} s, compared"), store));
+    }
+    stores
+}
+
+/// The time so many seconds from now, as this replica has it.
+fn seconds(store: &Store, seconds: u64) -> gateway::clock::Timestamp {
+    store.clock().now().after(Duration::from_secs(seconds))
+}
+
+#[tokio::test]
+async fn what_one_replica_keeps_for_a_minute_another_one_finds_for_a_minute() {
+    let kept = Kept::redis();
+    for (place, (who, store)) in (1..).zip(skewed(&kept).await) {
+        let (code, login, jti, counter) = (key(place), key(place + 50), key(place + 100), key(place + 150));
+        store.put_code(code, b"code".to_vec(), seconds(&store, 60)).await.unwrap();
+        store.put_login(login, b"login".to_vec(), seconds(&store, 60)).await.unwrap();
+        assert!(store.use_once(jti, seconds(&store, 60)).await.unwrap());
+        assert_eq!(store.count(counter, seconds(&store, 60)).await.unwrap(), 1);
+        let (other, there) = (kept.skewed(-119), kept.skewed(119));
+        kept.clock.advance(Duration::from_millis(59_999));
+        assert!(other.code(code).await.unwrap().is_some(), "{who}");
+        assert_eq!(there.use_code(code).await.unwrap(), Some(CodeUse::First), "{who}");
+        assert_eq!(other.use_code(code).await.unwrap(), Some(CodeUse::Again), "{who}");
+        assert_eq!(there.take_login(login).await.unwrap().as_deref(), Some(&b"login"[..]), "{who}");
+        assert!(!there.use_once(jti, seconds(&there, 60)).await.unwrap(), "{who}");
+        kept.clock.advance(Duration::from_millis(1));
+        assert_eq!(other.code(code).await.unwrap(), None, "{who}");
+        assert_eq!(other.use_code(code).await.unwrap(), None, "{who}");
+        assert!(other.use_once(jti, seconds(&other, 60)).await.unwrap(), "{who}");
+        assert_eq!(other.count(counter, seconds(&other, 60)).await.unwrap(), 1, "{who}");
+    }
+}
+
+#[tokio::test]
+async fn the_grace_of_a_refresh_is_a_minute_whichever_replicas_are_asked() {
+    let kept = Kept::redis();
+    let generation = |rotation: Rotation| match rotation {
+        Rotation::Fresh { record } | Rotation::Same { record } => record.generation,
+        other => panic!("{other:?}"),
+    };
+    for (fill, (who, store)) in (1..).zip(skewed(&kept).await) {
+        let (behind, ahead) = (kept.skewed(-119), kept.skewed(119));
+        assert!(store.create_grant(kept.record(fill)).await.unwrap(), "{who}");
+        assert_eq!(generation(store.rotate(id(fill), kept.rotate(1)).await.unwrap()), 2, "{who}");
+        for replica in [&behind, &ahead] {
+            let again = replica.rotate(id(fill), kept.rotate(1)).await.unwrap();
+            assert_eq!(generation(again), 2, "{who}");
+        }
+        kept.clock.advance(Duration::from_mins(1));
+        assert_eq!(generation(ahead.rotate(id(fill), kept.rotate(1)).await.unwrap()), 2, "{who}");
+        kept.clock.advance(Duration::from_millis(1));
+        assert_eq!(generation(behind.rotate(id(fill), kept.rotate(1)).await.unwrap()), 3, "{who}");
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_is_heard_whichever_clocks_have_told_of_those_before() {
+    let kept = Kept::redis();
+    let mut cursor = Cursor(0);
+    let mut order = SKEWS;
+    order.reverse();
+    for (fill, seconds) in (1..).zip(SKEWS.into_iter().chain(order)) {
+        let store = kept.skewed(seconds);
+        store.create_grant(kept.record(fill)).await.unwrap();
+        assert!(store.revoke(id(fill)).await.unwrap());
+        let heard = kept.skewed(-seconds).revoked_since(cursor).await.unwrap();
+        assert!(heard.ids.contains(&id(fill)), "{seconds} s: {heard:?}");
+        assert!(!store.create_grant(kept.record(fill)).await.unwrap(), "{seconds} s");
+        cursor = heard.cursor;
+        if fill == 8 {
+            // Numbers of a flushed feed are never given out again, by whatever clock they were made.
+            kept.server().command(&["FLUSHALL"]).unwrap();
+            kept.clock.advance(Duration::from_secs(1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replica_knows_how_far_its_clock_is_off_and_goes_by_that_of_redis() {
+    let kept = Kept::redis();
+    for seconds in SKEWS {
+        let store = kept.skewed(seconds);
+        assert_eq!(store.clock_skew_millis(), None);
+        store.ping().await.unwrap();
+        assert_eq!(store.clock_skew_millis(), Some(seconds * 1000));
+        assert_eq!(store.clock().now(), kept.clock.now());
+    }
+    let real = Kept::in_redis_time(&kept.server().address());
+    real.store.ping().await.unwrap();
+    assert!(real.store.clock_skew_millis().unwrap().abs() < 1000, "they are on one machine");
+}
+
+#[tokio::test]
+async fn a_lease_is_as_long_as_it_was_taken_for() {
+    let kept = Kept::redis();
+    for (place, (who, store)) in (1..).zip(skewed(&kept).await) {
+        let (behind, ahead) = (kept.skewed(-119), kept.skewed(119));
+        assert!(store.lease(key(place), key(200), seconds(&store, 60)).await.unwrap(), "{who}");
+        kept.clock.advance(Duration::from_millis(59_999));
+        for replica in [&behind, &ahead] {
+            let taken = replica.lease(key(place), key(201), seconds(replica, 60)).await.unwrap();
+            assert!(!taken, "{who}");
+        }
+        kept.clock.advance(Duration::from_millis(1));
+        assert!(behind.lease(key(place), key(201), seconds(&behind, 60)).await.unwrap(), "{who}");
+    }
+}
