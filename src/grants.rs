@@ -70,12 +70,7 @@ impl Grants {
     /// Makes the grant of a redeemed code, with the refresh token generation 1.
     ///
     /// Returns `false` when it was revoked before it existed: its code had been used twice.
-    pub async fn create(
-        &self,
-        id: [u8; 16],
-        grant: &Grant,
-        lives: Duration,
-    ) -> Result<bool, Unavailable> {
+    pub async fn create(&self, id: [u8; 16], grant: &Grant, lives: Duration) -> Result<bool, Unavailable> {
         let now = self.store.clock().now();
         let record = GrantRecord {
             id: GrantId(id),

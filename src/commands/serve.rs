@@ -178,7 +178,9 @@ fn open_store(settings: &Settings, outside: &Outside) -> Result<Store, Failed> {
         StoreSettings::Embedded { data_dir } => {
             Ok(Store::embedded(data_dir, (clock, &outside.entropy), format)?)
         }
-        StoreSettings::Redis(address) => Ok(Store::redis(address.clone(), clock, outside.entropy.clone(), format)?),
+        StoreSettings::Redis(address) => {
+            Ok(Store::redis(address.clone(), clock, outside.entropy.clone(), format)?)
+        }
     }
 }
 

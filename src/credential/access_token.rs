@@ -200,6 +200,25 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_known_for_ours_whatever_its_times_say_with_every_secret_and_until_its_key_is_gone() {
+        let (_, token, clock) = seen();
+        let ttl = Duration::from_mins(10);
+        let with = |secrets: &[u8], days: i64| {
+            let secrets = secrets.iter().map(|fill| SecretBytes::new(vec![*fill; 32])).collect();
+            let ambient = (clock.skewed(days * 24 * 60 * 60 * 1000), Entropy::seeded(1));
+            let credentials = Credentials::new(&Keys::new(secrets), "https://mcp.example.com", ttl, ambient);
+            credentials.signed_access_token(&token).map(|token| (token.grant, token.client_id))
+        };
+        let known = Some(([7; 16], "client".to_owned()));
+        // Its key counts in the period before its own, in its own and in the next one.
+        for days in [-30, -1, 0, 1, 30] {
+            assert_eq!(with(&[1], days), known, "{days} days");
+            assert_eq!(with(&[2, 1], days), known, "{days} days, by an older secret");
+        }
+        assert_eq!((with(&[1], 61), with(&[1], -61), with(&[2], 0)), (None, None, None));
+    }
+
+    #[test]
     fn a_connection_remembers_a_token_that_came_twice_in_a_row_and_no_other() {
         let (credentials, token, clock) = seen();
         let last = LastToken::default();

@@ -32,3 +32,33 @@ impl Credentials {
         (self.now() < opened.expires_at.after(MAX_CLOCK_SKEW)).then_some(opened.value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::entropy::Entropy;
+    use crate::seal::Keys;
+    use crate::secret::SecretBytes;
+
+    #[test]
+    fn a_consent_page_of_another_replica_counts_whichever_of_their_clocks_is_ahead() {
+        let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
+        let keys = Keys::new(vec![SecretBytes::new(vec![1; 32])]);
+        let replica = |seconds: i64| {
+            let ambient = (clock.skewed(seconds * 1000), Entropy::seeded(1));
+            Credentials::new(&keys, "https://mcp.example.com", Duration::from_mins(10), ambient)
+        };
+        let (right, ahead) = (replica(0), replica(119));
+        let opens = |replica: &Credentials, sealed: &str| replica.open_request::<String>(sealed).is_some();
+        let sealed = [&right, &ahead].map(|replica| replica.seal_request("page", Duration::from_mins(10)));
+        clock.advance(Duration::from_secs(599));
+        for sealed in sealed.iter().flatten() {
+            assert!(opens(&right, sealed) && opens(&ahead, sealed));
+        }
+        clock.advance(Duration::from_secs(2 * 120 + 1));
+        for sealed in sealed.iter().flatten() {
+            assert!(!opens(&right, sealed) && !opens(&ahead, sealed), "it has expired");
+        }
+    }
+}

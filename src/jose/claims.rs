@@ -77,7 +77,11 @@ impl Claims {
     /// It is not; by how much.
     pub fn check_expiry(&self, now: Timestamp, leeway: Duration) -> Result<Timestamp, JoseError> {
         let expires_at = self.timestamp("exp").ok_or(JoseError::Time)?;
-        if expires_at.after(leeway) <= now { Err(JoseError::Expired(now.since(expires_at))) } else { Ok(expires_at) }
+        if expires_at.after(leeway) <= now {
+            Err(JoseError::Expired(now.since(expires_at)))
+        } else {
+            Ok(expires_at)
+        }
     }
 
     /// Checks that a time, if it is there, is not further in the future than the leeway.

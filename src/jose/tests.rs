@@ -85,11 +85,7 @@ fn times_out_of_range_are_refused_and_never_panic() {
     for exp in [json!(i64::MAX), json!(u64::MAX), json!(1e300), json!(-1), json!("1000100")] {
         assert_eq!(with(|claims| claims["exp"] = exp.clone()), Err(JoseError::Time), "{exp}");
     }
-    assert_eq!(
-        with(|claims| claims["exp"] = json!(999_995.5)),
-        Ok(()),
-        "a NumericDate may have a fraction"
-    );
+    assert_eq!(with(|claims| claims["exp"] = json!(999_995.5)), Ok(()), "a NumericDate may have a fraction");
     for (exp, ago) in [(999_995, 5), (999_000, 1000)] {
         let expired = Err(JoseError::Expired(Duration::from_secs(ago)));
         assert_eq!(with(|claims| claims["exp"] = json!(exp)), expired, "{exp}");

@@ -31,7 +31,7 @@ async fn events_until(process: &Process, last: (&str, &str)) -> Vec<Value> {
 }
 
 /// What one decision is told by, in the order in which [`everything_once`] asks for them.
-const DECISIONS: [(&str, &str); 9] = [
+const DECISIONS: [(&str, &str); 10] = [
     ("registration", "allowed"),
     ("consent", "refused"),
     ("consent", "allowed"),
@@ -40,6 +40,7 @@ const DECISIONS: [(&str, &str); 9] = [
     ("call", "allowed"),
     ("call", "refused"),
     ("token", "refused"),
+    ("revocation", "refused"),
     ("revocation", "allowed"),
 ];
 
@@ -56,9 +57,11 @@ async fn everything_once(process: &Process) -> String {
         http().post(&endpoint).bearer_auth(token).json(&json!({})).send().await.unwrap();
     }
     client.refresh("no token of ours").await.unwrap_err();
-    let form = [("token", &*tokens.access_token), ("client_id", &client.id)];
-    let revoke = http().post(format!("{}/auth/revoke", process.base_url)).form(&form).send();
-    assert_eq!(revoke.await.unwrap().status(), 200);
+    for token in ["no token of ours", &tokens.access_token] {
+        let form = [("token", token), ("client_id", &client.id)];
+        let revoke = http().post(format!("{}/auth/revoke", process.base_url)).form(&form).send();
+        assert_eq!(revoke.await.unwrap().status(), 200);
+    }
     client.id
 }
 
@@ -75,7 +78,7 @@ async fn every_decision_leaves_one_line_with_who_what_and_through_whom() {
     let process = Process::start(Path::new(BINARY), &settings).await;
     okta.add_redirect_uri(&format!("{}/auth/callback", process.base_url));
     let client_id = everything_once(&process).await;
-    let events = events_until(&process, DECISIONS[8]).await;
+    let events = events_until(&process, DECISIONS[9]).await;
     assert_eq!(events.iter().map(decision).collect::<Vec<_>>(), DECISIONS);
     for event in &events {
         assert!(event["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{event}");
@@ -86,5 +89,6 @@ async fn every_decision_leaves_one_line_with_who_what_and_through_whom() {
     assert_eq!((&call["client"], &call["route"]), (&json!("Auditor"), &json!("/mcp/dice/")));
     assert_eq!((&call["client_id"], &call["method"]), (&json!(client_id[..12]), &json!("POST")));
     assert!(call["user"].as_str().is_some_and(|user| !user.is_empty()), "{call}");
+    assert!(events[8]["reason"].as_str().is_some_and(|reason| reason.contains("nothing was revoked")));
     assert!(events[6]["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
 }

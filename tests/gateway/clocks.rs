@@ -3,8 +3,10 @@
 mod revocation;
 
 use crate::harness::{Keep, Replica, World};
+use gateway_standins::Time;
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{Client, Code, Login};
+use gateway_standins::okta::OktaOptions;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -145,9 +147,23 @@ async fn replicas_whose_clocks_differ_count_in_the_same_minute() {
     world.clock.advance(Duration::from_mins(1));
     let mut statuses = Vec::new();
     for replica in balancer.replicas().into_iter().cycle().take(9) {
-        let metadata = json!({ "redirect_uris": [crate::harness::CALLBACK], "token_endpoint_auth_method": "none" });
+        let metadata =
+            json!({ "redirect_uris": [crate::harness::CALLBACK], "token_endpoint_auth_method": "none" });
         let asked = replica.request(Method::POST, "/auth/register").json(&metadata);
         statuses.push(asked.send().await.unwrap().status().as_u16());
     }
     assert_eq!(statuses, [201, 201, 201, 201, 201, 201, 429, 429, 429]);
+}
+
+#[tokio::test]
+async fn an_okta_whose_clock_differs_by_two_minutes_signs_people_in_and_by_more_does_not() {
+    for (seconds, signs_in) in [(-119, true), (119, true), (600, false)] {
+        let now = || gateway::clock::Clock::system().now().seconds();
+        let time = Time::from_source(move || now().saturating_add_signed(seconds));
+        let options = OktaOptions { time, ..OktaOptions::default() };
+        let world = World::with_okta(options, Keep::Embedded, |site| site).await;
+        let client = world.client(ECHO).await;
+        let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await;
+        assert_eq!(code.is_ok(), signs_in, "{seconds} s: {code:?}");
+    }
 }

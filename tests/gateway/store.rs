@@ -9,6 +9,7 @@ mod kept;
 mod model;
 mod outage;
 mod pace;
+mod previous;
 mod repeats;
 mod single_use;
 mod skew;

@@ -9,6 +9,8 @@ use gateway::store::{CodeUse, Cursor, Format, Owner, Rotation, Sealed, Store, Un
 use gateway_standins::detour::Detour;
 use gateway_standins::redis::Cluster;
 use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The stores of a call and of its repeat.
 struct Repeated {
@@ -129,33 +131,31 @@ async fn a_lease_that_was_given_back_is_not_taken_by_a_late_repeat() {
 /// A Cluster whose nodes are reached by detours alone.
 struct FarCluster {
     _cluster: Cluster,
-    detours: Vec<Detour>,
+    _detours: Vec<Detour>,
+    loss: Arc<AtomicBool>,
     kept: Kept,
 }
 
 impl FarCluster {
     async fn start() -> Self {
         let cluster = Cluster::start().unwrap();
-        let mut detours = Vec::new();
+        let (loss, mut detours) = (Arc::default(), Vec::new());
         for node in &cluster.nodes {
-            detours.push(Detour::to(&node.address()).await.unwrap());
+            detours.push(Detour::losing(&node.address(), &loss).await.unwrap());
         }
         let ports: Vec<u16> = detours.iter().map(Detour::port).collect();
         cluster.announce(&ports).unwrap();
         let hosts: Vec<String> = detours.iter().map(Detour::address).collect();
         let kept = Kept::in_redis_time(&format!("redis-cluster://{}", hosts.join(",")));
         kept.store.ping().await.unwrap();
-        Self { _cluster: cluster, detours, kept }
+        Self { _cluster: cluster, _detours: detours, loss, kept }
     }
 
     /// The result of a call whose first response is lost on the way.
     async fn loses<T>(&self, verb: &str, ask: impl Future<Output = Result<T, Unavailable>>) -> T {
-        let lost = || self.detours.iter().map(Detour::lost).sum::<u64>();
-        let before = lost();
-        self.detours.iter().for_each(|detour| detour.loses_next(true));
+        self.loss.store(true, Ordering::SeqCst);
         let result = ask.await;
-        self.detours.iter().for_each(|detour| detour.loses_next(false));
-        assert!(lost() > before, "{verb}: no response was lost");
+        assert!(!self.loss.load(Ordering::SeqCst), "{verb}: no response was lost");
         result.unwrap_or_else(|error| panic!("{verb}: {error}"))
     }
 }

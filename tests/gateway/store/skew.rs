@@ -2,7 +2,13 @@
 
 use super::kept::Kept;
 use super::{id, key};
+use gateway::clock::{MAX_CLOCK_SKEW, Timestamp};
+use gateway::entropy::Entropy;
+use gateway::grants::Grants;
+use gateway::seal::Keys;
+use gateway::secret::SecretBytes;
 use gateway::store::{CodeUse, Cursor, Rotation, Store};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Seconds by which a clock may be wrong.
@@ -21,7 +27,7 @@ async fn skewed(kept: &Kept) -> Vec<(String, Store)> {
 }
 
 /// The time so many seconds from now, as this replica has it.
-fn seconds(store: &Store, seconds: u64) -> gateway::clock::Timestamp {
+fn seconds(store: &Store, seconds: u64) -> Timestamp {
     store.clock().now().after(Duration::from_secs(seconds))
 }
 
@@ -121,5 +127,26 @@ async fn a_lease_is_as_long_as_it_was_taken_for() {
         }
         kept.clock.advance(Duration::from_millis(1));
         assert!(behind.lease(key(place), key(201), seconds(&behind, 60)).await.unwrap(), "{who}");
+    }
+}
+
+#[tokio::test]
+async fn what_works_once_is_remembered_for_as_long_as_any_replica_accepts_it() {
+    let kept = Kept::redis();
+    let keys = Keys::new(vec![SecretBytes::new(vec![7; 32])]);
+    let replica = |seconds: i64| {
+        let (store, clock) = (Arc::new(kept.skewed(seconds)), kept.clock.skewed(seconds * 1000));
+        (Grants::new(store, &keys, (clock.clone(), Entropy::seeded(1))), clock)
+    };
+    for seconds in SKEWS {
+        // What ends in a minute by the true time, and counts for the tolerated difference longer.
+        let ends = kept.seconds(60).after(MAX_CLOCK_SKEW);
+        let words = ["assertion", &format!("{seconds}")];
+        assert!(replica(seconds).0.first_use(&words, ends).await.unwrap());
+        let (behind, clock) = replica(-120);
+        while clock.now() < ends {
+            assert!(!behind.first_use(&words, ends).await.unwrap(), "{seconds} s");
+            kept.clock.advance(Duration::from_secs(20));
+        }
     }
 }

@@ -30,17 +30,20 @@ pub struct Detour {
 struct Way {
     millis: AtomicU64,
     round_trips: AtomicU64,
-    loses_next: AtomicBool,
-    lost: AtomicU64,
+    loss: Arc<AtomicBool>,
 }
 
 impl Detour {
     /// A way to this server, `host:port`, as quick as it gets at first.
     pub async fn to(server: &str) -> io::Result<Self> {
+        Self::start(server, Arc::default()).await
+    }
+
+    async fn start(server: &str, loss: Arc<AtomicBool>) -> io::Result<Self> {
         let server: SocketAddr = server.parse().map_err(io::Error::other)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let way = Arc::new(Way::default());
+        let way = Arc::new(Way { loss, ..Way::default() });
         let task = tokio::spawn(accept(listener, server, Arc::clone(&way)));
         Ok(Self { port, way, task })
     }
@@ -60,15 +63,10 @@ impl Detour {
         self.port
     }
 
-    /// Whether the next response of Redis to a script is lost, with the connection that it came on, after the script has
-    /// run. What replicas are told passes.
-    pub fn loses_next(&self, loses: bool) {
-        self.way.loses_next.store(loses, Ordering::SeqCst);
-    }
-
-    /// How many responses were lost.
-    pub fn lost(&self) -> u64 {
-        self.way.lost.load(Ordering::SeqCst)
+    /// A way that loses the next response of Redis to a script, with the connection that it came on, whenever `loss` is
+    /// set, which that clears: of several ways with the same one, one loses a response. What replicas are told passes.
+    pub async fn losing(server: &str, loss: &Arc<AtomicBool>) -> io::Result<Self> {
+        Self::start(server, Arc::clone(loss)).await
     }
 
     /// How often something was asked after the last answer, on all connections together.
@@ -137,8 +135,7 @@ async fn pass_on(
             }
             let is_script = piece[..length].windows(SCRIPT.len()).any(|word| word == SCRIPT);
             let asked_script = said.is_script.swap(is_client && is_script, Ordering::SeqCst);
-            if !is_client && asked_script && way.loses_next.swap(false, Ordering::SeqCst) {
-                way.lost.fetch_add(1, Ordering::SeqCst);
+            if !is_client && asked_script && way.loss.swap(false, Ordering::SeqCst) {
                 return End::Lost;
             }
             let arrives = Instant::now() + Duration::from_millis(way.millis.load(Ordering::SeqCst));
