@@ -1,10 +1,11 @@
 //! Who may call which MCP server: from the head of a request to a decision.
 
-use crate::credential::AccessToken;
+use crate::credential::{AccessToken, Rejected, Tag};
 use crate::decision::{Admitted, Decision, Head};
 use crate::events::Audit;
 use crate::gateway::Gateway;
 use crate::grants::{Alive, Grant, Living};
+use crate::limits::Sender;
 use crate::oauth::bearer::{self, Presented, Reason, Several};
 use crate::oauth::{metadata, resource, scope};
 use crate::proxy::{self, Forward, Identity};
@@ -125,10 +126,32 @@ fn token(gateway: &Gateway, head: &Head, route: &Route) -> Result<Arc<AccessToke
         Presented::Malformed => return Err(refuse(Reason::InvalidToken)),
     };
     let audience = resource::identifier(base_url, route);
-    gateway.credentials.verify_on_connection((token, last.0), &audience, last.1).map_err(|why| {
-        audit_refusal(head, route, why.0);
-        refuse(Reason::InvalidToken)
-    })
+    let may_verify = |tag: Option<&Tag>| gateway.forgeries.look(sender(head, tag)).is_ok();
+    let verified = gateway.credentials.verify_on_connection((token, last.0), &audience, last.1, may_verify);
+    verified.map_err(|why| rejected(gateway, head, route, why))
+}
+
+/// Refuses a token. One whose signature was not even looked at may be good: it gets no 401, at which clients throw
+/// their tokens away.
+fn rejected(gateway: &Gateway, head: &Head, route: &Route, why: Rejected) -> Response<Bytes> {
+    audit_refusal(head, route, why.reason());
+    match why {
+        Rejected::NotVerified => {
+            let message =
+                "too many tokens of this network have a wrong signature: Retry-After says when to try again";
+            let mut response = error(StatusCode::TOO_MANY_REQUESTS, message);
+            let seconds = gateway.forgeries.retry_after().as_secs();
+            reply::set(&mut response, RETRY_AFTER, &seconds.to_string());
+            return response;
+        }
+        Rejected::Forged(tag) => gateway.forgeries.count(sender(head, tag.as_ref())),
+        Rejected::NotOurs | Rejected::Elsewhere => {}
+    }
+    challenge(gateway, &head.parts, route, Reason::InvalidToken)
+}
+
+fn sender<'a>(head: &Head, tag: Option<&'a Tag>) -> Sender<'a> {
+    Sender { address: head.address, tag: tag.map(|tag| &tag[..]) }
 }
 
 /// What no server behind us should have to think about.

@@ -84,6 +84,11 @@ pub async fn authenticate(
     Ok(known)
 }
 
+/// Remembers that this client has got tokens for somebody, and is no stranger who has us fetch what he likes.
+pub fn got_tokens(gateway: &Gateway, known: &Known) {
+    documents::trust(gateway, known);
+}
+
 /// A client proves itself by the method that it registered, and by no other: a weaker one would be a way around it.
 /// A secret may stand in the header or in the body, whichever was registered.
 async fn prove(

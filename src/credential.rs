@@ -2,6 +2,7 @@
 //! here alone.
 
 mod access_token;
+mod claims_tag;
 mod client_id;
 mod consent;
 mod last_token;
@@ -10,6 +11,7 @@ mod signing;
 mod verified;
 
 pub use access_token::{AccessToken, Rejected, SignedToken};
+pub use claims_tag::Tag;
 pub use consent::Sealed;
 pub use last_token::LastToken;
 pub use refresh_token::RefreshToken;
@@ -34,6 +36,7 @@ pub struct Credentials {
     client_secrets: Mac,
     consent_requests: Sealer,
     refresh_tokens: Mac,
+    claims_tags: Mac,
     signing: SigningKeys,
     verified: VerifiedTokens,
 }
@@ -51,6 +54,7 @@ impl Credentials {
             client_secrets: keys.mac(Purpose::ClientSecret),
             consent_requests: keys.sealer(Purpose::ConsentRequest),
             refresh_tokens: keys.mac(Purpose::RefreshToken),
+            claims_tags: keys.mac(Purpose::AccessTokenClaims),
             signing: SigningKeys::new(keys.clone()),
             verified: VerifiedTokens::default(),
         }

@@ -15,6 +15,7 @@ pub use documents::Documents;
 pub use reach::Reach;
 
 use crate::clock::Clock;
+use crate::subnets::Subnets;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use reach::Guard;
@@ -106,8 +107,8 @@ impl Fetcher {
     }
 
     /// What a fetch of this subscriber needs.
-    fn share(&self, subscriber: [u8; 8]) -> Result<Arc<Share>, FetchError> {
-        self.shares.take(subscriber).map(Arc::new).ok_or(FetchError::TooMany)
+    fn share(&self, subscriber: Subnets) -> Result<Arc<Share>, FetchError> {
+        self.shares.take(subscriber).map(Arc::new)
     }
 
     /// The document at this URL, of at most `longest` bytes.

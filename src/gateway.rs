@@ -7,7 +7,7 @@ use crate::entropy::Entropy;
 use crate::fetch::{Documents, Fetcher, Reach};
 use crate::grants::Grants;
 use crate::jose::KeySet;
-use crate::limits::{self, Limits, TooMany};
+use crate::limits::{self, Forgeries, Limits, TooMany};
 use crate::oauth::client::Client;
 use crate::oauth::{client_keys, client_metadata};
 use crate::okta::{Issuer, Okta, OktaConfig};
@@ -48,6 +48,8 @@ pub struct Gateway {
     pub credentials: Credentials,
     /// Grants, codes and logins under way.
     pub grants: Grants,
+    /// How many access tokens with a wrong signature came, and from where.
+    pub forgeries: Forgeries,
     limits: Limits,
     okta_host: Option<String>,
     /// What clients publish of themselves, by their `client_id`.
@@ -102,6 +104,7 @@ impl Gateway {
             ),
             grants: Grants::new(Arc::clone(&store), keys, ambient()),
             okta_host: settings.okta.url.host_str().map(str::to_owned),
+            forgeries: Forgeries::new(keys, clock.clone()),
             limits: Limits::new(site.limits, keys, Arc::clone(&store)),
             client_documents: Documents::new(
                 Arc::clone(&fetcher),

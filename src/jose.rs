@@ -12,7 +12,7 @@ mod unverified;
 pub use claims::{Check, Claims};
 pub use keys::{KeySet, SigningKey};
 pub use public_jwk::{has_private_part, verifying_part};
-pub use unverified::{Expected, UnverifiedJwt};
+pub use unverified::{Expected, Unsigned, UnverifiedJwt};
 
 use biscuit::jwa::SignatureAlgorithm;
 use serde::{Deserialize, Serialize};

@@ -1,21 +1,29 @@
-//! How often who may ask for what, counted in windows of a minute.
+//! Rate limits: how often who may ask for what, counted in windows of a minute.
 //!
-//! Each process counts for itself first, in a table of a fixed size. Where replicas share a store, it counts for
-//! all of them, in the same windows, which go by its clock; when it does not answer, the process's own count decides alone.
+//! An address is counted in its [`Subnets`]: an IPv6 site has many addresses, and all of them together may use a
+//! multiple of what one may. A client is counted at its address: a `client_id` is no secret, and whoever knows one must
+//! not be able to use up what its owner may do. And many clients share an address (hosted ones, offices), so that one
+//! which runs wild meets its own limit long before that of all.
 //!
-//! A client is counted at its address: a `client_id` is no secret, and whoever knows one must not be able to use up
-//! what its owner may do. And many clients share an address (hosted ones, offices), so that one which runs wild
-//! meets its own limit long before that of all.
+//! A request is counted everywhere or, when one of its counters has reached its limit, nowhere: what is refused costs
+//! no memory, here or in the store. Subnets are looked at first, so that an address has no more counters of clients
+//! than it has requests. Each process counts for itself, in tables of a fixed size. Where replicas share a store, it
+//! counts for all of them; when it does not answer, the process's own count decides alone.
 
+mod counts;
+mod forgeries;
 mod table;
+
+pub use forgeries::{Forgeries, Sender};
 
 use crate::clock::Timestamp;
 use crate::seal::{Keys, Mac, Purpose};
 use crate::store::{Key, Store};
+use crate::subnets::{Subnet, Subnets};
+use counts::{Counter, Counts};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use table::Table;
 
 const WINDOW_SECONDS: u64 = 60;
 
@@ -64,14 +72,14 @@ pub struct TooMany {
 pub struct Limits {
     most: gateway_routes::Limits,
     keys: Mac,
-    here: Table,
+    counts: Mutex<Counts>,
     store: Arc<Store>,
 }
 
 impl Limits {
     /// Nothing is counted yet.
     pub fn new(most: gateway_routes::Limits, keys: &Keys, store: Arc<Store>) -> Self {
-        Self { most, keys: keys.mac(Purpose::Limit), here: Table::new(), store }
+        Self { most, keys: keys.mac(Purpose::Limit), counts: Mutex::default(), store }
     }
 
     /// Whether this process has counted so many of this address that the next one is refused: to be asked before a
@@ -81,42 +89,64 @@ impl Limits {
     /// The address has used up its share.
     pub fn look(&self, kind: Kind, address: IpAddr) -> Result<(), TooMany> {
         let now = self.store.clock().now();
-        let counted = self.here.read(&self.key(kind, address, ""), window(now));
-        if counted < self.of_address(kind) { Ok(()) } else { Err(too_many(now)) }
+        let counters = self.counters(kind, &Subnets::of(address), now);
+        if self.counts().is_below_limits(&counters, window(now)) { Ok(()) } else { Err(too_many(now)) }
     }
 
-    /// Counts one more request of this address, and of this client there. What a client's own limit refuses does
-    /// not use up its address's share.
+    /// Counts one more request of this address, and of this client there. What one limit refuses uses up nothing of
+    /// another.
     ///
     /// # Errors
     /// One of the two was asked for too often.
     pub async fn count(&self, kind: Kind, address: IpAddr, client_id: Option<&str>) -> Result<(), TooMany> {
-        if let (Some(client_id), Some(most)) = (client_id, self.of_client(kind)) {
-            self.count_one(self.key(kind, address, client_id), most).await?;
-        }
-        self.count_one(self.key(kind, address, ""), self.of_address(kind)).await
-    }
-
-    async fn count_one(&self, key: [u8; 32], most: u32) -> Result<(), TooMany> {
         let now = self.store.clock().now();
-        if self.here.add(&key, window(now)) > most {
+        let subnets = Subnets::of(address);
+        let mut counters = self.counters(kind, &subnets, now);
+        // The id may be long: it is not even read for an address that has used up its share.
+        if !self.counts().is_below_limits(&counters, window(now)) {
+            return Err(too_many(now));
+        }
+        let group = counters.last().map_or([0; 32], |widest| widest.key);
+        counters.extend(self.client_counter(kind, (&subnets, client_id), now));
+        if !self.counts().add(&counters, window(now)) {
             return Err(too_many(now));
         }
         if !self.store.is_shared() {
             return Ok(());
         }
-        match self.store.count(Key(key), window_ends(now)).await {
-            Ok(everywhere) if everywhere > u64::from(most) => {
+        let shared = counters.iter().map(|counter| (Key(counter.key), counter.limit)).collect();
+        match self.store.count(Key(group), shared, window_ends(now)).await {
+            Ok(None) => Ok(()),
+            Ok(Some(full)) => {
                 // The rest of the window needs no store.
-                self.here.raise(&key, window(now), most);
+                self.counts().refuse(&counters, full, window(now));
                 Err(too_many(now))
             }
-            Ok(_) => Ok(()),
             Err(error) => {
                 tracing::debug!(%error, "a request was counted by this process alone");
                 Ok(())
             }
         }
+    }
+
+    /// The counters of an address, narrowest subnet first.
+    fn counters(&self, kind: Kind, subnets: &Subnets, now: Timestamp) -> Vec<Counter> {
+        let counter = |subnet: &Subnet| {
+            let key = self.key(kind, (&subnet.id, None), now);
+            Counter { key, limit: self.of_address(kind).saturating_mul(subnet.multiple), of_client: false }
+        };
+        subnets.as_slice().iter().map(counter).collect()
+    }
+
+    fn client_counter(
+        &self,
+        kind: Kind,
+        (subnets, client_id): (&Subnets, Option<&str>),
+        now: Timestamp,
+    ) -> Option<Counter> {
+        let (client_id, limit) = (client_id?, self.of_client(kind)?);
+        let key = self.key(kind, (&subnets.as_slice()[0].id, Some(client_id)), now);
+        Some(Counter { key, limit, of_client: true })
     }
 
     const fn of_address(&self, kind: Kind) -> u32 {
@@ -139,29 +169,27 @@ impl Limits {
         }
     }
 
-    /// Neither an address nor a client's id stands in the store.
-    fn key(&self, kind: Kind, address: IpAddr, client_id: &str) -> [u8; 32] {
-        self.keys.tag(&[kind.as_str().as_bytes(), &subscriber(address), client_id.as_bytes()])
+    /// Neither an address nor a client's id stands in the store. Each window has keys of its own: replicas whose clocks
+    /// differ by less than a window never begin each other's counts anew.
+    fn key(&self, kind: Kind, (subnet, client_id): (&[u8], Option<&str>), now: Timestamp) -> [u8; 32] {
+        let (of, id) = client_id.map_or(("address", ""), |id| ("client", id));
+        let window = window(now).to_be_bytes();
+        self.keys.tag(&[kind.as_str().as_bytes(), of.as_bytes(), subnet, id.as_bytes(), &window])
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Who is at this address. An IPv6 subscriber has 64 bits to choose addresses from (RFC 6177), so those do not count.
-pub fn subscriber(address: IpAddr) -> [u8; 8] {
-    match address.to_canonical() {
-        IpAddr::V4(address) => (u64::from(u32::MAX) << 32 | u64::from(address.to_bits())).to_be_bytes(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments().map(u64::from);
-            (a << 48 | b << 32 | c << 16 | d).to_be_bytes()
-        }
-    }
-}
-
-const fn window(now: Timestamp) -> u64 {
-    now.seconds() / WINDOW_SECONDS
+/// The number of the minute; 32 bits are enough for eight thousand years.
+#[expect(clippy::cast_possible_truncation, reason = "minutes since 1970")]
+const fn window(now: Timestamp) -> u32 {
+    (now.seconds() / WINDOW_SECONDS) as u32
 }
 
 const fn window_ends(now: Timestamp) -> Timestamp {
-    Timestamp::from_seconds((window(now) + 1) * WINDOW_SECONDS)
+    Timestamp::from_seconds((now.seconds() / WINDOW_SECONDS + 1) * WINDOW_SECONDS)
 }
 
 fn too_many(now: Timestamp) -> TooMany {
@@ -172,16 +200,6 @@ fn too_many(now: Timestamp) -> TooMany {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_ipv6_subscriber_is_one_whichever_of_its_addresses_it_takes() {
-        let of = |address: &str| subscriber(address.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-        assert_ne!(of("192.0.2.1"), of("::192.0.2.1"));
-    }
 
     #[test]
     fn who_is_refused_learns_when_the_minute_ends() {

@@ -39,6 +39,8 @@ pub enum Purpose {
     Index,
     /// Addresses and clients, where their requests are counted.
     Limit,
+    /// The claims of an access token are authenticated, beside its signature.
+    AccessTokenClaims,
     /// Access tokens are signed with a key of this 30-day period since the epoch.
     AccessTokenSigning(u64),
 }
@@ -53,6 +55,7 @@ impl Purpose {
             Self::RefreshToken => "refresh-token",
             Self::Index => "index",
             Self::Limit => "limit",
+            Self::AccessTokenClaims => "access-token-claims",
             Self::AccessTokenSigning(period) => {
                 return format!("mcp-gateway/v1/access-token-signing/{period}");
             }
@@ -150,6 +153,11 @@ impl Mac {
     /// Whether `tag` is the tag of `parts` under any of the secrets, compared in constant time.
     pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         self.0.iter().any(|key| tagged(key, parts).verify_slice(tag).is_ok())
+    }
+
+    /// Whether `half` is the first half of the tag of `parts` under any of the secrets, compared in constant time.
+    pub fn verify_half(&self, parts: &[&[u8]], half: &[u8; 16]) -> bool {
+        self.0.iter().any(|key| tagged(key, parts).verify_truncated_left(half).is_ok())
     }
 }
 

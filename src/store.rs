@@ -79,8 +79,10 @@ verbs! {
     grants_of(owner: Owner, key: Key, limit: usize) -> Vec<GrantId>;
     /// Whether this is the first use of a single-use id.
     use_once(key: Key, expires_at: Timestamp) -> bool;
-    /// Counts one more, and returns how many there are until the window ends.
-    count(key: Key, window_ends: Timestamp) -> u64;
+    /// Counts one more in each of these counters; when one of them has reached its limit, in none of them, and returns
+    /// that one's index. The counters of a group are kept in one place; all are forgotten some time after the window, of
+    /// which each has counters of its own.
+    count(group: Key, counters: Vec<(Key, u32)>, window_ends: Timestamp) -> Option<usize>;
     /// Takes or extends a lease; `false` while another holder has it.
     lease(key: Key, holder: Key, expires_at: Timestamp) -> bool;
     /// Gives a lease back, if this holder has it.

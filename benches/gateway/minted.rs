@@ -19,7 +19,7 @@ pub(crate) fn tokens(gateway: &Gateway, original: &str, count: usize) -> Outcome
     let credentials = Credentials::new(&keys()?, &issuer, Duration::from_hours(24), ambient);
     let token = credentials
         .verify_access_token(original, &format!("{issuer}{MCP_PATH}"))
-        .map_err(|why| format!("the token of the login: {}", why.0))?;
+        .map_err(|why| format!("the token of the login: {}", why.reason()))?;
     fs::create_dir_all(site::folder())?;
     let path = site::folder().join("tokens");
     let mut file = BufWriter::new(File::create(&path)?);

@@ -99,7 +99,8 @@ impl Registration {
 }
 
 /// Connections at a time, and requests a minute. Each limit but the first counts one address, an IPv6 one by its first
-/// 64 bits; those of a client count one client at one address.
+/// 64 bits; a whole /56 may make four times as many requests, a whole /48 sixteen times. The limits of a client count one
+/// client at one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Client connections at a time, of all addresses together.

@@ -5,11 +5,13 @@ use crate::decision::Head;
 use crate::fetch::{Documents, FetchError};
 use crate::gateway::Gateway;
 use crate::jose::KeySet;
-use crate::limits::{self, Kind, TooMany};
+use crate::limits::{Kind, TooMany};
 use crate::oauth::client::Client;
+use crate::oauth::client_keys::{ClientKeys, KeySource};
 use crate::oauth::client_metadata::{self, BadDocument, DocumentUrl};
 use crate::oauth::error::Refused;
 use crate::reply::Failure;
+use crate::subnets::Subnets;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +73,16 @@ pub(super) async fn newer_keys(
     ask.fetch(&gateway.client_key_sets, read_keys).await.map(Some)
 }
 
+/// Keeps what this client publishes for longer than what strangers do: it has just got tokens for somebody.
+pub(super) fn trust(gateway: &Gateway, known: &Known) {
+    if let Some(url) = DocumentUrl::parse(&known.id).ok().filter(|_| client_metadata::is_url(&known.id)) {
+        gateway.client_documents.trust(url.url());
+    }
+    if let Some(ClientKeys { source: KeySource::At(url), .. }) = &known.client.keys {
+        gateway.client_key_sets.trust(url.url());
+    }
+}
+
 fn read_keys(document: &[u8]) -> Result<KeySet, FetchError> {
     KeySet::parse(document).map_err(|error| FetchError::Foreign(error.to_string()))
 }
@@ -114,7 +126,7 @@ impl Ask<'_> {
         let fetched = if self.gateway.calls(self.url.host()) {
             Err(FetchError::Unreachable("it may trust the address that this gateway calls it from".into()))
         } else {
-            documents.fetch(self.url.url(), limits::subscriber(self.head.address), read).await
+            documents.fetch(self.url.url(), Subnets::of(self.head.address), read).await
         };
         fetched.map_err(|error| self.failed(error))
     }

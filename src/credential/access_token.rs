@@ -1,6 +1,7 @@
 //! Access tokens: RFC 9068 JWTs, signed with ES256, verified only here.
 
-use super::{Credentials, LastToken};
+use super::claims_tag::Author;
+use super::{Credentials, LastToken, Tag};
 use crate::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::encoding;
 use crate::jose::{Algorithm, Check, Claims, Expected, UnverifiedJwt};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const TYPE: &str = "at+jwt";
+const EXPECTED: Expected<'static> = Expected { algorithms: &[Algorithm::Es256], typ: Some(TYPE) };
 
 /// What an access token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +47,28 @@ pub struct SignedToken {
 
 /// Why a token does not count. The client is told only that it does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rejected(pub &'static str);
+pub enum Rejected {
+    /// It is none that this gateway signs: malformed, or of another type, algorithm or key.
+    NotOurs,
+    /// It has expired, or is for another server or issuer.
+    Elsewhere,
+    /// Somebody else made it look like ours. Holds the tag of its claims, if those are ours and only the signature is
+    /// not.
+    Forged(Option<Tag>),
+    /// The caller does not let the signature be verified.
+    NotVerified,
+}
 
-const ELSEWHERE: Rejected = Rejected("expired or for another server");
+impl Rejected {
+    /// The reason, for the log.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NotOurs | Self::Forged(_) => "not a token of this gateway",
+            Self::Elsewhere => "expired or for another server",
+            Self::NotVerified => "too many tokens with a wrong signature",
+        }
+    }
+}
 
 impl Credentials {
     /// How long an access token lives from now.
@@ -58,7 +79,7 @@ impl Credentials {
     /// Signs a token (RFC 9068 §2); `None` when signing fails.
     pub fn sign_access_token(&self, token: &AccessToken) -> Option<String> {
         let now = self.clock.now();
-        let claims = json!({
+        let mut claims = json!({
             "iss": &*self.issuer,
             "sub": token.subject,
             "aud": &*token.audience,
@@ -66,27 +87,29 @@ impl Credentials {
             "scope": token.scopes.join(" "),
             "iat": now.seconds(),
             "exp": token.expires_at.seconds(),
-            "jti": encoding::encode(self.entropy.bytes::<16>()),
             "grant": encoding::encode(token.grant),
         });
+        claims["jti"] = self.token_id(claims.as_object()?).into();
         self.signing.at(now).signing.sign(TYPE, &claims).ok()
     }
 
     /// What a token says that we signed for `audience` and that has not expired (RFC 9068 §4). The signature of a
     /// token is checked once.
     pub fn verify_access_token(&self, token: &str, audience: &str) -> Result<Arc<AccessToken>, Rejected> {
-        self.verify(token, super::digest(token), audience)
+        self.verify(token, super::digest(token), audience, |_| true)
     }
 
-    /// The same for a token that came on this connection, as `credentials`: it remembers what comes twice in a row.
+    /// The same for a token that came on this connection, as `credentials`: it remembers what comes twice in a row. A
+    /// signature is verified if `may_verify` says so, which is told the tag of claims that are ours.
     pub fn verify_on_connection(
         &self,
         (token, credentials): (&str, &[u8]),
         audience: &str,
         last: &LastToken,
+        may_verify: impl FnOnce(Option<&Tag>) -> bool,
     ) -> Result<Arc<AccessToken>, Rejected> {
         let digest = super::digest(token);
-        let token = self.verify(token, digest, audience)?;
+        let token = self.verify(token, digest, audience, may_verify)?;
         last.keep(credentials, digest, &token);
         Ok(token)
     }
@@ -96,30 +119,57 @@ impl Credentials {
         last.get(credentials, self.clock.now())
     }
 
-    fn verify(&self, token: &str, digest: [u8; 32], audience: &str) -> Result<Arc<AccessToken>, Rejected> {
+    fn verify(
+        &self,
+        token: &str,
+        digest: [u8; 32],
+        audience: &str,
+        may_verify: impl FnOnce(Option<&Tag>) -> bool,
+    ) -> Result<Arc<AccessToken>, Rejected> {
         let now = self.clock.now();
         if let Some(known) = self.verified.get(&digest, now) {
-            return if *known.audience == *audience { Ok(known) } else { Err(ELSEWHERE) };
+            return if *known.audience == *audience { Ok(known) } else { Err(Rejected::Elsewhere) };
         }
-        let token = Arc::new(self.verify_at_first_sight(token, audience)?);
+        let token = Arc::new(self.verify_at_first_sight(token, audience, may_verify)?);
         self.verified.keep(digest, &token, now);
         Ok(token)
     }
 
-    fn verify_at_first_sight(&self, token: &str, audience: &str) -> Result<AccessToken, Rejected> {
+    fn verify_at_first_sight(
+        &self,
+        token: &str,
+        audience: &str,
+        may_verify: impl FnOnce(Option<&Tag>) -> bool,
+    ) -> Result<AccessToken, Rejected> {
         let now = self.clock.now();
-        let claims = self.signed_claims(token).ok_or(Rejected("not a token of this gateway"))?;
-        claims
-            .check(&Check { issuer: &self.issuer, audience, now, leeway: MAX_CLOCK_SKEW })
-            .map_err(|_| ELSEWHERE)?;
-        let text = |name| claims.str(name).map(str::to_owned).ok_or(Rejected("a claim is missing"));
-        Ok(AccessToken {
+        let keys = self.signing.at(now);
+        let against = Check { issuer: &self.issuer, audience, now, leeway: MAX_CLOCK_SKEW };
+        let unsigned = UnverifiedJwt::parse(token)
+            .and_then(|jwt| jwt.unsigned(&keys.verifying, EXPECTED))
+            .map_err(|_| Rejected::NotOurs)?;
+        unsigned.unverified_claims().check(&against).map_err(|_| Rejected::Elsewhere)?;
+        let author = self.author(unsigned.unverified_claims().all());
+        let tag = if let Author::Us(tag) = author { Some(tag) } else { None };
+        if !may_verify(tag.as_ref()) {
+            return Err(Rejected::NotVerified);
+        }
+        if author == Author::Another {
+            return Err(Rejected::Forged(None));
+        }
+        let claims = unsigned.verify().map_err(|_| Rejected::Forged(tag))?;
+        self.said(&claims, audience).ok_or(Rejected::NotOurs)
+    }
+
+    /// What verified claims say.
+    fn said(&self, claims: &Claims, audience: &str) -> Option<AccessToken> {
+        let text = |name| claims.str(name).map(str::to_owned);
+        Some(AccessToken {
             subject: text("sub")?,
             audience: self.verified.shared_audience(audience),
             client_id: text("client_id")?,
             scopes: self.verified.shared_scopes(text("scope")?.split(' ').map(str::to_owned).collect()),
-            grant: grant(&claims).ok_or(Rejected("a claim is missing"))?,
-            expires_at: claims.timestamp("exp").ok_or(Rejected("a claim is missing"))?,
+            grant: grant(claims)?,
+            expires_at: claims.timestamp("exp")?,
         })
     }
 
@@ -132,9 +182,11 @@ impl Credentials {
 
     /// The claims of a token that we signed, for whatever and whenever.
     fn signed_claims(&self, token: &str) -> Option<Claims> {
-        let expected = Expected { algorithms: &[Algorithm::Es256], typ: Some(TYPE) };
         let keys = self.signing.at(self.clock.now());
-        UnverifiedJwt::parse(token).and_then(|jwt| jwt.verify(&keys.verifying, expected)).ok()
+        let unsigned =
+            UnverifiedJwt::parse(token).and_then(|jwt| jwt.unsigned(&keys.verifying, EXPECTED)).ok()?;
+        let is_forged = self.author(unsigned.unverified_claims().all()) == Author::Another;
+        if is_forged { None } else { unsigned.verify().ok() }
     }
 
     /// The public keys that verify our tokens (RFC 7517 §5).
@@ -148,104 +200,4 @@ fn grant(claims: &Claims) -> Option<[u8; 16]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Clock;
-    use crate::entropy::Entropy;
-    use crate::seal::Keys;
-    use crate::secret::SecretBytes;
-
-    const DICE: &str = "https://mcp.example.com/mcp/dice";
-
-    /// Credentials, a token for [`DICE`] that they have seen, and their clock.
-    fn seen() -> (Credentials, String, Clock) {
-        let keys = Keys::new(vec![SecretBytes::new(vec![1; 32])]);
-        let (clock, ttl) = (Clock::manual(Timestamp::from_seconds(1_800_000_000)), Duration::from_mins(10));
-        let ambient = (clock.clone(), Entropy::seeded(1));
-        let credentials = Credentials::new(&keys, "https://mcp.example.com", ttl, ambient);
-        let token = credentials.sign_access_token(&AccessToken {
-            subject: "00u1".into(),
-            audience: DICE.into(),
-            client_id: "client".into(),
-            scopes: ["mcp:dice".to_owned()].into(),
-            grant: [7; 16],
-            expires_at: clock.now().after(ttl),
-        });
-        let token = token.unwrap();
-        credentials.verify_access_token(&token, DICE).unwrap();
-        (credentials, token, clock)
-    }
-
-    #[test]
-    fn a_token_seen_before_says_the_same_again() {
-        let (credentials, token, _) = seen();
-        let again = credentials.verify_access_token(&token, DICE).unwrap();
-        assert_eq!((&*again.subject, again.grant), ("00u1", [7; 16]));
-    }
-
-    #[test]
-    fn a_token_seen_before_still_counts_for_its_own_server_alone() {
-        let (credentials, token, _) = seen();
-        let elsewhere = credentials.verify_access_token(&token, "https://mcp.example.com/mcp/uuid");
-        assert_eq!(elsewhere.unwrap_err(), ELSEWHERE);
-    }
-
-    #[test]
-    fn a_token_seen_before_still_expires() {
-        let (credentials, token, clock) = seen();
-        clock.advance(Duration::from_mins(12).checked_sub(Duration::from_millis(1)).unwrap());
-        assert!(credentials.verify_access_token(&token, DICE).is_ok(), "another replica may be behind");
-        clock.advance(Duration::from_millis(1));
-        assert_eq!(credentials.verify_access_token(&token, DICE).unwrap_err(), ELSEWHERE);
-    }
-
-    #[test]
-    fn a_token_is_known_for_ours_whatever_its_times_say_with_every_secret_and_until_its_key_is_gone() {
-        let (_, token, clock) = seen();
-        let ttl = Duration::from_mins(10);
-        let with = |secrets: &[u8], days: i64| {
-            let secrets = secrets.iter().map(|fill| SecretBytes::new(vec![*fill; 32])).collect();
-            let ambient = (clock.skewed(days * 24 * 60 * 60 * 1000), Entropy::seeded(1));
-            let credentials = Credentials::new(&Keys::new(secrets), "https://mcp.example.com", ttl, ambient);
-            credentials.signed_access_token(&token).map(|token| (token.grant, token.client_id))
-        };
-        let known = Some(([7; 16], "client".to_owned()));
-        // Its key counts in the period before its own, in its own and in the next one.
-        for days in [-30, -1, 0, 1, 30] {
-            assert_eq!(with(&[1], days), known, "{days} days");
-            assert_eq!(with(&[2, 1], days), known, "{days} days, by an older secret");
-        }
-        assert_eq!((with(&[1], 61), with(&[1], -61), with(&[2], 0)), (None, None, None));
-    }
-
-    #[test]
-    fn a_connection_remembers_a_token_that_came_twice_in_a_row_and_no_other() {
-        let (credentials, token, clock) = seen();
-        let last = LastToken::default();
-        let other = credentials.sign_access_token(&credentials.verify_access_token(&token, DICE).unwrap());
-        let other = other.unwrap();
-        let remembered = |token: &str| {
-            let recalled = credentials.recall(token.as_bytes(), &last).is_some();
-            credentials.verify_on_connection((token, token.as_bytes()), DICE, &last).unwrap();
-            recalled
-        };
-        let order = [&token, &other, &token, &token, &token, &other, &token];
-        let recalled = order.map(|token| remembered(token));
-        assert_eq!(recalled, [false, false, false, false, true, false, false]);
-        remembered(&token);
-        assert!(credentials.recall(&token.as_bytes()[..token.len() - 1], &last).is_none());
-        clock.advance(Duration::from_mins(12));
-        assert!(credentials.recall(token.as_bytes(), &last).is_none(), "it has expired");
-    }
-
-    #[test]
-    fn an_altered_token_is_not_the_one_that_was_seen() {
-        let (credentials, token, _) = seen();
-        for at in 0..token.len() {
-            let mut altered = token.clone().into_bytes();
-            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
-            let altered = String::from_utf8(altered).unwrap();
-            assert!(credentials.verify_access_token(&altered, DICE).is_err(), "character {at}");
-        }
-    }
-}
+mod tests;

@@ -43,17 +43,19 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
 async fn issue(gateway: &Arc<Gateway>, head: &Head, body: &Bytes) -> Result<Response<Bytes>, Failure> {
     let form = std::str::from_utf8(body).map_err(|_| Refused::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
-    let client_id = clients::authenticate(gateway, (head, Kind::Token), &form).await?.id;
+    let client = clients::authenticate(gateway, (head, Kind::Token), &form).await?;
+    let client_id = &client.id;
     form.check()?;
     let tokens = match TokenRequest::parse(&form)? {
         TokenRequest::AuthorizationCode { code, verifier, redirect_uri } => {
-            let code = redeem(gateway, &client_id, &code, (&verifier, redirect_uri.as_deref())).await?;
+            let code = redeem(gateway, client_id, &code, (&verifier, redirect_uri.as_deref())).await?;
             first_tokens(gateway, &form, code).await?
         }
         TokenRequest::RefreshToken { token, scope } => {
-            next_tokens((gateway, head), &client_id, &form, (&token, scope.as_deref())).await?
+            next_tokens((gateway, head), client_id, &form, (&token, scope.as_deref())).await?
         }
     };
+    clients::got_tokens(gateway, &client);
     let Tokens { grant, access_token, scopes, refresh_token } = tokens;
     Audit {
         user: &grant.subject.user().sub,

@@ -3,13 +3,15 @@
 use super::shares::Share;
 use super::{FetchError, Fetcher};
 use crate::clock::{Clock, Monotonic};
+use crate::subnets::Subnets;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use url::Url;
 
-/// How many copies are kept, each of a bounded length; the one that was not used for longest goes first.
+/// How many copies are kept, each of a bounded length. Of those that nobody has logged in with, the one that was not used
+/// for longest goes first: strangers can have any number of documents fetched.
 const MOST: usize = 1024;
 /// Between two fetches of a copy that is fresh, for something that it lacks.
 const BETWEEN_SEARCHES: Duration = Duration::from_mins(1);
@@ -45,6 +47,8 @@ struct Copy<T> {
     searched_at: Monotonic,
     failed_at: Option<Monotonic>,
     used: u64,
+    /// Whether somebody has logged in with the client that published it.
+    trusted: bool,
 }
 
 impl<T> Documents<T> {
@@ -75,6 +79,13 @@ impl<T> Documents<T> {
         self.look(url, |copy| self.still_does(copy, now))
     }
 
+    /// Somebody has logged in with the client that published this: its copy is kept longer than those of strangers.
+    pub fn trust(&self, url: &Url) {
+        if let Some(copy) = lock(&self.kept).copies.get_mut(url.as_str()) {
+            copy.trusted = true;
+        }
+    }
+
     fn still_does(&self, copy: &Copy<T>, now: Monotonic) -> bool {
         self.stale.is_none_or(|stale| now.since(copy.fresh_until) < stale)
     }
@@ -99,7 +110,7 @@ impl<T> Documents<T> {
     pub async fn fetch(
         &self,
         url: &Url,
-        subscriber: [u8; 8],
+        subscriber: Subnets,
         read: impl FnOnce(&[u8]) -> Result<T, FetchError>,
     ) -> Result<Arc<T>, FetchError> {
         let flight = self.join(url, subscriber)?;
@@ -133,15 +144,18 @@ impl<T> Documents<T> {
         let now = self.clock.monotonic();
         let mut kept = lock(&self.kept);
         if kept.copies.len() >= MOST && !kept.copies.contains_key(url.as_str()) {
-            let oldest = kept.copies.iter().min_by_key(|(_, copy)| copy.used).map(|(url, _)| url.clone());
+            let least = kept.copies.iter().min_by_key(|(_, copy)| (copy.trusted, copy.used));
+            let oldest = least.map(|(url, _)| url.clone());
             oldest.and_then(|oldest| kept.copies.remove(&oldest));
         }
+        kept.looks += 1;
         let copy = Copy {
             value: Arc::clone(&value),
             fresh_until: now.after(lifetime),
             searched_at: now,
             failed_at: None,
             used: kept.looks,
+            trusted: kept.copies.get(url.as_str()).is_some_and(|copy| copy.trusted),
         };
         kept.copies.insert(url.as_str().to_owned(), copy);
         value
@@ -149,7 +163,7 @@ impl<T> Documents<T> {
 
     /// The fetch of this URL that is under way, else a new one, if the subscriber may have one more. One that nobody
     /// waits for any more is forgotten.
-    fn join(&self, url: &Url, subscriber: [u8; 8]) -> Result<Arc<Flight<T>>, FetchError> {
+    fn join(&self, url: &Url, subscriber: Subnets) -> Result<Arc<Flight<T>>, FetchError> {
         let mut flights = lock(&self.flights);
         flights.retain(|_, flight| flight.strong_count() > 0);
         if let Some(flight) = flights.get(url.as_str()).and_then(Weak::upgrade) {
@@ -163,4 +177,31 @@ impl<T> Documents<T> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::fetch::Reach;
+
+    #[test]
+    fn documents_of_strangers_take_the_place_of_none_that_somebody_has_logged_in_with() {
+        // Fails only when one is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
+        let fetcher = Fetcher::new(Reach::default(), clock.clone()).unwrap();
+        let documents = Documents::new(Arc::new(fetcher), 1024, None, clock);
+        let url = |number: usize| Url::parse(&format!("https://{number}.example.com/id")).unwrap();
+        let keep = |number| documents.keep(&url(number), Arc::new(number), Duration::from_mins(1));
+        keep(0);
+        documents.trust(&url(0));
+        (1..3 * MOST).for_each(|stranger| drop(keep(stranger)));
+        assert_eq!(documents.last_good(&url(0)).as_deref(), Some(&0));
+        assert!(documents.last_good(&url(1)).is_none());
+        keep(0);
+        (1..2 * MOST).for_each(|stranger| drop(keep(stranger)));
+        assert!(documents.last_good(&url(0)).is_some(), "also as it was fetched again");
+        assert_eq!(lock(&documents.kept).copies.len(), MOST);
+    }
 }

@@ -5,7 +5,14 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-const SOMEBODY: [u8; 8] = [1; 8];
+/// A subscriber at this address.
+fn at(text: &str) -> Subnets {
+    Subnets::of(address(text))
+}
+
+fn somebody() -> Subnets {
+    at("192.0.2.1")
+}
 
 fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -65,7 +72,7 @@ async fn nothing_is_asked_of_this_computer_however_it_is_written() {
         }
     });
     let fetcher = Fetcher::new(Reach::default(), Clock::system()).expect("a client");
-    let share = fetcher.share(SOMEBODY).expect("the first one");
+    let share = fetcher.share(somebody()).expect("the first one");
     for url in [
         "https://localhost:{port}/",
         "https://127.0.0.1:{port}/",
@@ -89,11 +96,35 @@ async fn nothing_is_asked_of_this_computer_however_it_is_written() {
 #[tokio::test]
 async fn a_subscriber_has_four_fetches_under_way_and_takes_nothing_from_others() {
     let shares = Shares::default();
-    let mut four: Vec<_> = (0..4).map(|_| shares.take(SOMEBODY).expect("one of four")).collect();
-    assert!(shares.take(SOMEBODY).is_none());
-    assert!(shares.take([2; 8]).is_some());
+    let mut four: Vec<_> = (0..4).map(|_| shares.take(somebody()).expect("one of four")).collect();
+    assert_eq!(shares.take(somebody()).err(), Some(FetchError::TooMany));
+    assert!(shares.take(at("192.0.2.2")).is_ok());
     four.pop();
-    assert!(shares.take(SOMEBODY).is_some());
+    assert!(shares.take(somebody()).is_ok());
+}
+
+#[test]
+fn a_site_of_many_subnets_has_a_quarter_of_the_fetches_that_run_and_no_more() {
+    let shares = Shares::default();
+    let from = |subnet: usize| at(&format!("2001:db8:1:{subnet:x}::1"));
+    let held: Vec<_> =
+        (0..0x1_0000).step_by(17).filter_map(|subnet| shares.take(from(subnet)).ok()).collect();
+    assert_eq!(held.len(), MOST / 4);
+    assert_eq!(shares.take(from(3)).err(), Some(FetchError::TooMany));
+    assert!(shares.take(at("2001:db8:2::1")).is_ok(), "another site");
+    drop(held);
+    assert!(shares.take(from(3)).is_ok());
+}
+
+#[test]
+fn those_that_wait_are_bounded_whoever_asks() {
+    let shares = Shares::default();
+    let from = |number: u32| Subnets::of(IpAddr::V4(number.into()));
+    let held: Vec<_> = (0..2_000).filter_map(|number| shares.take(from(number)).ok()).collect();
+    assert_eq!(held.len(), 1024);
+    assert!(matches!(shares.take(from(9_999)).err(), Some(FetchError::Unreachable(_))), "503, and not 429");
+    drop(held);
+    assert!(shares.take(from(9_999)).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +146,7 @@ async fn a_look_up_that_nobody_waits_for_counts_until_it_ends() {
     let url = Url::parse("https://client.example.com/").expect("a URL");
     let abandoned = (0..4).map(|_| {
         let (fetcher, url) = (Arc::clone(&fetcher), url.clone());
-        let share = fetcher.share(SOMEBODY).expect("one of four");
+        let share = fetcher.share(somebody()).expect("one of four");
         tokio::spawn(async move { fetcher.get(&url, 1024, &share).await.map(|_| ()) })
     });
     let abandoned: Vec<_> = abandoned.collect();
@@ -126,9 +157,9 @@ async fn a_look_up_that_nobody_waits_for_counts_until_it_ends() {
         fetch.abort();
         assert!(fetch.await.is_err(), "nobody waits for it any more");
     }
-    assert!(fetcher.share(SOMEBODY).is_err(), "its threads are still held");
+    assert!(fetcher.share(somebody()).is_err(), "its threads are still held");
     drop(answer);
-    while fetcher.share(SOMEBODY).is_err() {
+    while fetcher.share(somebody()).is_err() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

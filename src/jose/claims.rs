@@ -1,4 +1,4 @@
-//! Claims, after their signature has been found good.
+//! Claims of a token.
 
 use super::JoseError;
 use crate::clock::Timestamp;
@@ -33,6 +33,11 @@ impl Claims {
     /// A claim as it is.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
+    }
+
+    /// All claims by name.
+    pub const fn all(&self) -> &Map<String, Value> {
+        &self.0
     }
 
     /// A claim that is text.

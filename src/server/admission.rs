@@ -7,9 +7,10 @@
 use super::capacity::Capacity;
 use crate::clock::Clock;
 use crate::events::Throttle;
-use crate::limits::subscriber;
+use crate::subnets::Subnets;
 use gateway_routes::Network;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,11 +29,11 @@ pub(super) struct Admission {
 #[derive(Default)]
 struct Counts {
     all: usize,
-    of_address: HashMap<Subscriber, usize>,
+    of_subnet: HashMap<SubnetId, usize>,
 }
 
-/// An IPv4 address, or the network of an IPv6 one.
-pub(super) type Subscriber = [u8; 8];
+/// [`crate::subnets::Subnet::id`].
+pub(super) type SubnetId = [u8; 9];
 
 /// The limit that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub(super) enum Peer {
 pub(super) struct Permit {
     admission: Arc<Admission>,
     is_counted: bool,
-    subscriber: Option<Subscriber>,
+    subnets: Option<Subnets>,
 }
 
 impl Admission {
@@ -111,10 +112,10 @@ impl Admission {
     }
 
     fn take(self: &Arc<Self>, is_counted: bool, address: Option<IpAddr>) -> Result<Permit, Refusal> {
-        let subscriber = address.map(subscriber);
-        let taken = self.counts().take(self.capacity, is_counted, subscriber);
+        let subnets = address.map(Subnets::of);
+        let taken = self.counts().take(self.capacity, is_counted, subnets.as_ref());
         match (taken, address) {
-            (Ok(()), _) => Ok(Permit { admission: Arc::clone(self), is_counted, subscriber }),
+            (Ok(()), _) => Ok(Permit { admission: Arc::clone(self), is_counted, subnets }),
             (Err(Refusal::Address), Some(address)) => {
                 self.note_address_full(address);
                 Err(Refusal::Address)
@@ -136,29 +137,34 @@ impl Counts {
         &mut self,
         capacity: Capacity,
         is_counted: bool,
-        subscriber: Option<Subscriber>,
+        subnets: Option<&Subnets>,
     ) -> Result<(), Refusal> {
         if is_counted && self.all >= capacity.connections {
             return Err(Refusal::Full);
         }
-        if let Some(subscriber) = subscriber {
-            let count = self.of_address.entry(subscriber).or_default();
-            if *count >= capacity.per_address {
-                return Err(Refusal::Address);
-            }
-            *count += 1;
+        let subnets = subnets.map(Subnets::as_slice).unwrap_or_default();
+        let is_full = |id: &SubnetId, multiple: u32| {
+            let most = capacity.per_address.saturating_mul(multiple as usize);
+            self.of_subnet.get(id).is_some_and(|count| *count >= most)
+        };
+        if subnets.iter().any(|subnet| is_full(&subnet.id, subnet.multiple)) {
+            return Err(Refusal::Address);
+        }
+        for subnet in subnets {
+            *self.of_subnet.entry(subnet.id).or_default() += 1;
         }
         self.all += usize::from(is_counted);
         Ok(())
     }
 
-    fn give_back(&mut self, is_counted: bool, subscriber: Option<Subscriber>) {
+    fn give_back(&mut self, is_counted: bool, subnets: Option<&Subnets>) {
         self.all -= usize::from(is_counted);
-        let Some(subscriber) = subscriber else { return };
-        if let Some(count) = self.of_address.get_mut(&subscriber) {
-            *count -= 1;
-            if *count == 0 {
-                self.of_address.remove(&subscriber);
+        for subnet in subnets.map(Subnets::as_slice).unwrap_or_default() {
+            if let Entry::Occupied(mut count) = self.of_subnet.entry(subnet.id) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
             }
         }
     }
@@ -166,7 +172,7 @@ impl Counts {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.counts().give_back(self.is_counted, self.subscriber);
+        self.admission.counts().give_back(self.is_counted, self.subnets.as_ref());
     }
 }
 
@@ -212,77 +218,4 @@ impl Admission {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PROXIES: &[Network] = &[Network::v4([10, 0, 0, 0], 8)];
-
-    fn admission(connections: usize, per_address: usize) -> Arc<Admission> {
-        let capacity = Capacity { connections, per_address };
-        Arc::new(Admission::new(capacity, PROXIES, Clock::system()))
-    }
-
-    fn ip(address: &str) -> IpAddr {
-        address.parse().unwrap()
-    }
-
-    #[test]
-    fn an_address_has_its_share_of_the_connections_and_gets_it_back() {
-        let admission = admission(3, 2);
-        let connect = |address| admission.connection(ip(address));
-        let (first, second) = (connect("192.0.2.1"), connect("::ffff:192.0.2.1"));
-        assert_eq!((first.0, second.0), (Peer::Client, Peer::Client));
-        assert_eq!(connect("192.0.2.1").0, Peer::Refused(Refusal::Address));
-        let other = connect("192.0.2.2");
-        assert_eq!(other.0, Peer::Client);
-        assert_eq!(connect("192.0.2.3").0, Peer::Refused(Refusal::Full));
-        drop(first);
-        assert_eq!(connect("192.0.2.1").0, Peer::Client);
-    }
-
-    #[test]
-    fn an_ipv6_subscriber_is_one_address() {
-        let admission = admission(9, 1);
-        let _first = admission.connection(ip("2001:db8:1:2::1"));
-        assert_eq!(admission.connection(ip("2001:db8:1:2:ffff::9")).0, Peer::Refused(Refusal::Address));
-        assert_eq!(admission.connection(ip("2001:db8:1:3::1")).0, Peer::Client);
-    }
-
-    #[test]
-    fn a_request_beside_another_takes_a_place_and_a_lone_one_takes_none() {
-        let admission = admission(9, 2);
-        let client = ip("192.0.2.1");
-        let (peer, _connection) = admission.connection(client);
-        assert!(admission.request(peer, client, true).unwrap().is_none());
-        let beside = admission.request(peer, client, false).unwrap();
-        assert!(beside.is_some());
-        assert_eq!(admission.request(peer, client, false).err(), Some(Refusal::Address));
-        drop(beside);
-        assert!(admission.request(peer, client, false).is_ok());
-    }
-
-    #[test]
-    fn behind_a_trusted_proxy_requests_count_for_the_client_and_connections_for_nobody() {
-        let admission = admission(9, 2);
-        let (proxy, client) = (ip("10.0.0.1"), ip("192.0.2.1"));
-        let connections: Vec<_> = (0..4).map(|_| admission.connection(proxy)).collect();
-        assert!(connections.iter().all(|(peer, _)| *peer == Peer::TrustedProxy));
-        let requests: Vec<_> = (0..2).map(|_| admission.request(Peer::TrustedProxy, client, true)).collect();
-        assert!(requests.iter().all(Result::is_ok));
-        assert_eq!(admission.request(Peer::TrustedProxy, client, true).err(), Some(Refusal::Address));
-        assert!(admission.request(Peer::TrustedProxy, ip("192.0.2.2"), true).is_ok());
-        assert!(admission.request(Peer::TrustedProxy, proxy, true).unwrap().is_none(), "its own probes");
-        drop(requests);
-        assert!(admission.request(Peer::TrustedProxy, client, true).is_ok());
-    }
-
-    #[test]
-    fn what_was_given_back_leaves_nothing_behind() {
-        let admission = admission(9, 9);
-        for number in 0..9 {
-            drop(admission.connection(IpAddr::from([192, 0, 2, number])));
-        }
-        let counts = admission.counts();
-        assert_eq!((counts.all, counts.of_address.len()), (0, 0));
-    }
-}
+mod tests;

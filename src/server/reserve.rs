@@ -1,7 +1,7 @@
 //! Connections beyond the limits, one thread's own. They are few, and a new one takes the place of the oldest: whoever
 //! fills them keeps no probe out.
 
-use super::admission::Subscriber;
+use super::admission::SubnetId;
 use super::capacity::RESERVE_PER_THREAD;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,19 +15,19 @@ const MAX_PER_ADDRESS: usize = 4;
 pub(super) struct Reserve(RefCell<VecDeque<Held>>);
 
 struct Held {
-    subscriber: Subscriber,
+    subnet: SubnetId,
     task: AbortHandle,
 }
 
 impl Reserve {
     /// Adds a connection, and ends the oldest one if there are too many: of the same address, or of all.
-    pub(super) fn add(&self, subscriber: Subscriber, task: AbortHandle) {
+    pub(super) fn add(&self, subnet: SubnetId, task: AbortHandle) {
         let mut held = self.0.borrow_mut();
         held.retain(|held| !held.task.is_finished());
-        held.push_back(Held { subscriber, task });
-        let of_address = held.iter().filter(|held| held.subscriber == subscriber).count();
+        held.push_back(Held { subnet, task });
+        let of_address = held.iter().filter(|held| held.subnet == subnet).count();
         let oldest = if of_address > MAX_PER_ADDRESS {
-            held.iter().position(|held| held.subscriber == subscriber)
+            held.iter().position(|held| held.subnet == subnet)
         } else {
             (held.len() > RESERVE_PER_THREAD).then_some(0)
         };
@@ -49,7 +49,7 @@ mod tests {
         let mut tasks = Vec::new();
         let mut add = |address: u8| {
             let task = spawn_local(pending::<()>());
-            reserve.add([address; 8], task.abort_handle());
+            reserve.add([address; 9], task.abort_handle());
             tasks.push(task);
         };
         add(0);

@@ -7,8 +7,8 @@ use super::reserve::Reserve;
 use super::{DRAIN, connection, filters};
 use crate::decision::Caller;
 use crate::gateway::Gateway;
-use crate::limits::subscriber;
 use crate::proxy::Proxy;
+use crate::subnets::Subnets;
 use hyper::service::service_fn;
 use std::net::{IpAddr, TcpListener};
 use std::rc::Rc;
@@ -69,7 +69,7 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
             drop(permit);
         });
         if let Peer::Refused(_) = peer {
-            reserve.add(subscriber(address), task);
+            reserve.add(Subnets::of(address).widest().id, task);
         }
     }
     drop(listener);

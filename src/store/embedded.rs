@@ -231,13 +231,27 @@ impl Embedded {
         .await
     }
 
-    pub(super) async fn count(&self, key: Key, window_ends: Timestamp) -> Result<u64, Unavailable> {
+    pub(super) async fn count(
+        &self,
+        _group: Key,
+        counters: Vec<(Key, u32)>,
+        window_ends: Timestamp,
+    ) -> Result<Option<usize>, Unavailable> {
         self.write(Durable::No, move |tables| {
-            let counted = tables.get(Kind::Counter, &key.0)?;
-            let so_far = counted.and_then(|(_, value)| value.try_into().ok()).map_or(0, u64::from_be_bytes);
-            let count = so_far.saturating_add(1);
-            tables.put((Kind::Counter, &key.0), window_ends, &count.to_be_bytes())?;
-            Ok(count)
+            let mut counts = Vec::new();
+            for (index, (key, limit)) in counters.iter().enumerate() {
+                let counted = tables.get(Kind::Counter, &key.0)?;
+                let count =
+                    counted.and_then(|(_, value)| value.try_into().ok()).map_or(0, u64::from_be_bytes);
+                if count >= u64::from(*limit) {
+                    return Ok(Some(index));
+                }
+                counts.push((key.0, count + 1));
+            }
+            for (key, count) in counts {
+                tables.put((Kind::Counter, &key), window_ends, &count.to_be_bytes())?;
+            }
+            Ok(None)
         })
         .await
     }

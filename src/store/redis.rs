@@ -19,7 +19,7 @@ use crate::entropy::Entropy;
 use crate::settings::RedisAddress;
 use bb8_redis::redis::{Cmd, FromRedisValue, ToRedisArgs, cmd};
 use pool::Connections;
-use records::{FORMAT, Hash, key};
+use records::{FORMAT, Hash, counter_key, key};
 use skew::SkewMonitor;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -159,9 +159,19 @@ impl RedisStore {
         self.call_durably(call.with(self.lives(expires_at)).with(self.nonce())).await
     }
 
-    pub(super) async fn count(&self, counter: Key, window_ends: Timestamp) -> Result<u64, Unavailable> {
-        let call = self.script(scripts::COUNT, &[&key("count", counter)]);
-        self.call(call.with(self.lives(window_ends)).with(self.nonce())).await
+    pub(super) async fn count(
+        &self,
+        group: Key,
+        counters: Vec<(Key, u32)>,
+        window_ends: Timestamp,
+    ) -> Result<Option<usize>, Unavailable> {
+        let keys: Vec<String> = counters.iter().map(|(counter, _)| counter_key(group, *counter)).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let limits: Vec<u32> = counters.iter().map(|(_, limit)| *limit).collect();
+        let call =
+            self.script(scripts::COUNT, &keys).with(self.lives(window_ends)).with(self.nonce()).with(limits);
+        let full: usize = self.call(call).await?;
+        Ok(full.checked_sub(1))
     }
 
     pub(super) async fn lease(

@@ -4,6 +4,7 @@
 mod browser;
 mod code;
 mod fetches;
+mod forgeries;
 mod jwt;
 mod logs;
 mod oversized;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Lower layers first. A module may use those of the layers above it in this table, never its neighbours.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "encoding", "entropy", "events", "routes", "secret"],
+    &["clock", "encoding", "entropy", "events", "routes", "secret", "subnets"],
     &["jose", "seal"],
     &["oauth", "settings"],
     &["credential", "pages"],

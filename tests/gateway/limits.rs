@@ -1,5 +1,7 @@
 //! How often who may ask: `limits:` and `trusted_proxies:`.
 
+mod floods;
+
 use crate::harness::{CALLBACK, Keep, SiteOf, World, http};
 use gateway_routes::{Limits, Network};
 use reqwest::{Method, RequestBuilder, Response};
@@ -7,7 +9,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The test's own requests come through a proxy that the site trusts, so that they can come from anywhere.
-const LOOPBACK: &[Network] = &[Network::v4([127, 0, 0, 0], 8), Network::v6([0, 0, 0, 0, 0, 0, 0, 1], 128)];
+pub(crate) const LOOPBACK: &[Network] =
+    &[Network::v4([127, 0, 0, 0], 8), Network::v6([0, 0, 0, 0, 0, 0, 0, 1], 128)];
 const ANNA: &str = "203.0.113.1";
 const BERT: &str = "203.0.113.2";
 

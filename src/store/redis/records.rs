@@ -18,6 +18,12 @@ pub(super) fn key(kind: &str, key: Key) -> String {
     format!("mcp:{kind}:{{{}}}", encoding::encode(key.0))
 }
 
+/// The key of a counter, in the slot of its group. A flood makes many of them: half of each digest is enough.
+pub(super) fn counter_key(group: Key, counter: Key) -> String {
+    let half = |key: Key| encoding::encode(&key.0[..16]);
+    format!("mcp:count:{{{}}}:{}", half(group), half(counter))
+}
+
 /// The key of a grant.
 pub(super) fn grant_key(id: GrantId) -> String {
     format!("mcp:grant:{{{id}}}")

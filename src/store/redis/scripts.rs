@@ -247,20 +247,22 @@ return 1
 "
 );
 
-/// Counts one more: `KEYS[1]`; lives, nonce. Returns how many. The last eight calls are kept with their results.
+/// Counts one more in each of `KEYS`, if all are below their limits; lives, nonce, then the limits. Returns 0, or the
+/// position of a key that has reached its limit. The first key keeps the nonces of the last eight calls.
 pub(super) const COUNT: &str = script!(
     "
-local kept = redis.call('HMGET', KEYS[1], 'until', 'calls')
-local calls = kept[2] or ''
-local counted = string.match(calls, ARGV[3] .. '=(%d+) ')
-if counted then return tonumber(counted) end
-redis.call('HSET', KEYS[1], 'until', ends(ARGV[2]))
-if kept[1] and ended(kept[1]) then redis.call('HDEL', KEYS[1], 'count') end
-local count = redis.call('HINCRBY', KEYS[1], 'count', 1)
-local _, stop = string.find(calls, string.rep('%d+=%d+ ', 7))
-redis.call('HSET', KEYS[1], 'calls', ARGV[3] .. '=' .. count .. ' ' .. string.sub(calls, 1, stop))
-expire(ARGV[2])
-return count
+local calls = redis.call('HGET', KEYS[1], 'calls') or ''
+if string.find(calls, ARGV[3], 1, true) then return 0 end
+for i, key in ipairs(KEYS) do
+  if tonumber(redis.call('HGET', key, 'count') or 0) >= tonumber(ARGV[i + 3]) then return i end
+end
+for _, key in ipairs(KEYS) do
+  if redis.call('HINCRBY', key, 'count', 1) == 1 then
+    redis.call('PEXPIRE', key, math.max(1, tonumber(ARGV[2])))
+  end
+end
+redis.call('HSET', KEYS[1], 'calls', ARGV[3] .. string.sub(calls, 1, 7 * #ARGV[3]))
+return 0
 "
 );
 

@@ -59,6 +59,9 @@ fn each_purpose_has_the_key_it_always_had() {
     .map(|(name, purpose)| (name.to_owned(), json!(hex(&*keys.derive(purpose)[0]))))
     .collect();
     assert_eq!(Value::from(derived), vectors()["keys"]);
+    // Younger than the vectors.
+    let claims = "a36b0db32fbec492e23842c19160c1c92c2b0608473fa3d6eb04ef79fd330615";
+    assert_eq!(hex(&*keys.derive(Purpose::AccessTokenClaims)[0]), claims);
 }
 
 #[test]

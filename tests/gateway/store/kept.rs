@@ -184,7 +184,9 @@ pub(super) async fn once_around(kept: &Kept) -> Result<(), Unavailable> {
     assert_eq!(store.grants_of(Owner::User, key(0), 10).await?, [id(1)]);
     assert_eq!(store.grant(id(2)).await?, None);
     assert!(store.use_once(key(3), ends).await?);
-    assert_eq!(store.count(key(4), ends).await?, 1);
+    let counters = vec![(key(4), 1), (key(5), 2)];
+    assert_eq!(store.count(key(4), counters.clone(), ends).await?, None);
+    assert_eq!(store.count(key(4), counters, ends).await?, Some(0));
     assert!(store.lease(key(5), key(6), ends).await?);
     store.release(key(5), key(6)).await?;
     store.ping().await

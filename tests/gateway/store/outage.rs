@@ -89,7 +89,7 @@ async fn a_full_redis_still_answers_reads_and_revocations_and_takes_nothing_more
     assert!(store.put_code(key(1), b"code".to_vec(), ends).await.is_err());
     assert!(store.rotate(id(3), kept.rotate(1)).await.is_err());
     assert!(store.use_once(key(1), ends).await.is_err());
-    assert!(store.count(key(1), ends).await.is_err());
+    assert!(store.count(key(1), vec![(key(1), 9)], ends).await.is_err());
     assert!(store.lease(key(1), key(2), ends).await.is_err());
     assert_eq!(kept.server().command(&["DBSIZE"]).unwrap(), keys);
     assert!(store.grant(id(1)).await.unwrap().is_some());
@@ -112,7 +112,7 @@ async fn everything_in_redis_expires_by_itself() {
     store.create_grant(kept.record(2)).await.unwrap();
     store.revoke(id(2)).await.unwrap();
     store.use_once(key(1), ends).await.unwrap();
-    store.count(key(1), ends).await.unwrap();
+    store.count(key(1), vec![(key(1), 9)], ends).await.unwrap();
     store.lease(key(1), key(2), ends).await.unwrap();
     let keys = kept.server().command(&["KEYS", "*"]).unwrap();
     let keys: Vec<&str> = keys.lines().filter(|line| line.starts_with("mcp:")).collect();

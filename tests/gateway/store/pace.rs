@@ -52,7 +52,7 @@ async fn a_verb_takes_one_round_trip_unless_what_it_finds_names_what_to_change_n
     far.costs("grant", 1, store.grant(id(1))).await;
     far.costs("revoked_since", 1, store.revoked_since(Cursor(0))).await;
     far.costs("use_once", 1, store.use_once(key(1), ends)).await;
-    far.costs("count", 1, store.count(key(1), ends)).await;
+    far.costs("count", 1, store.count(key(1), vec![(key(1), 9)], ends)).await;
     far.costs("lease", 1, store.lease(key(1), key(2), ends)).await;
     far.costs("release", 1, store.release(key(1), key(2))).await;
     far.costs("ping", 1, store.ping()).await;

@@ -20,7 +20,6 @@ async fn what_the_release_before_has_written_is_read() {
     }
     redis(&kept, &["HSET", &named("code", 3), "used", "1"]);
     redis(&kept, &["SET", &named("once", 4), &ends, "PX", "60000"]);
-    redis(&kept, &["HSET", &named("count", 5), "until", &ends, "count", "7"]);
     redis(&kept, &["HSET", &named("lease", 6), "until", &ends, "holder", "other"]);
     redis(&kept, &["SET", &format!("mcp:ended:{{{}}}", id(1)), &ends, "PX", "60000"]);
     assert_eq!(store.take_login(key(1)).await.unwrap().as_deref(), Some(&b"sealed"[..]));
@@ -28,7 +27,6 @@ async fn what_the_release_before_has_written_is_read() {
     assert_eq!(store.use_code(key(2)).await.unwrap(), Some(CodeUse::First));
     assert_eq!(store.use_code(key(3)).await.unwrap(), Some(CodeUse::Again));
     assert!(!store.use_once(key(4), kept.seconds(60)).await.unwrap());
-    assert_eq!(store.count(key(5), kept.seconds(60)).await.unwrap(), 8);
     assert!(!store.lease(key(6), key(7), kept.seconds(60)).await.unwrap());
     assert!(!store.create_grant(kept.record(1)).await.unwrap());
     assert!(store.create_grant(kept.record(2)).await.unwrap());

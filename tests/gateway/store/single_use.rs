@@ -119,18 +119,37 @@ async fn a_single_use_id_counts_once_until_it_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_counter_counts_everyone_and_begins_anew_in_the_next_window() {
+async fn of_fifty_who_count_as_many_are_counted_as_the_limit_says() {
     on_both(async |kept| {
         let ends = kept.seconds(60);
-        let counts = by_fifty(|| {
+        let counted = by_fifty(|| {
             let store = Arc::clone(&kept.store);
-            async move { store.count(key(1), ends).await.unwrap() }
+            async move { store.count(key(1), vec![(key(1), 30)], ends).await.unwrap() }
         });
-        let mut counts = counts.await;
-        counts.sort_unstable();
-        assert_eq!(counts, (1..=50).collect::<Vec<_>>());
-        kept.clock.advance(Duration::from_mins(1));
-        assert_eq!(kept.store.count(key(1), kept.seconds(60)).await.unwrap(), 1);
+        let counted = counted.await;
+        assert_eq!(counted.iter().filter(|full| full.is_none()).count(), 30);
+        assert_eq!(counted.iter().filter(|full| **full == Some(0)).count(), 20);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_is_counted_in_all_of_its_counters_or_in_none() {
+    on_both(async |kept| {
+        let ends = kept.seconds(60);
+        let count = async |other: u8, limit: u32| {
+            let counters = vec![(key(1), 3), (key(other), limit)];
+            kept.store.count(key(9), counters, ends).await.unwrap()
+        };
+        assert_eq!((count(2, 1).await, count(2, 1).await, count(2, 1).await), (None, Some(1), Some(1)));
+        assert_eq!((count(3, 5).await, count(3, 5).await), (None, None), "what was refused used up nothing");
+        for other in 10..60 {
+            assert_eq!(count(other, 5).await, Some(0));
+        }
+        if let Some(redis) = &kept.redis {
+            let keys = redis.command(&["KEYS", "mcp:count:*"]).unwrap();
+            assert_eq!(keys.lines().filter(|line| line.contains("mcp:")).count(), 3, "{keys}");
+        }
     })
     .await;
 }

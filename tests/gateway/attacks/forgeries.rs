@@ -1,0 +1,150 @@
+//! Access tokens with a wrong signature: whoever sends many of them waits, and nobody is taken for him.
+
+use super::TARGET;
+use crate::harness::{World, http};
+use crate::limits::LOOPBACK;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Response;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How many a subscriber may send in a minute, and an IPv6 site.
+const SHARE: usize = 60;
+const SITE: usize = 16 * SHARE;
+/// The network that they come from, and somebody else.
+const ANNA: &str = "203.0.113.1";
+const BERT: &str = "203.0.113.2";
+
+/// A world that is asked from anywhere.
+struct Asked {
+    world: World,
+    http: reqwest::Client,
+}
+
+impl Asked {
+    async fn new() -> Self {
+        let world = World::in_standing_time(|site| site.set(|site| site.trusted_proxies = LOOPBACK)).await;
+        Self { world, http: http() }
+    }
+
+    async fn call(&self, address: &str, token: &str) -> Response {
+        let request = self.http.get(self.world.url(TARGET)).bearer_auth(token);
+        request.header("x-forwarded-for", address).send().await.unwrap()
+    }
+
+    async fn status(&self, address: &str, token: &str) -> u16 {
+        self.call(address, token).await.status().as_u16()
+    }
+}
+
+/// A token with the header of this one, these claims changed, and a signature that anybody could make.
+fn forged(token: &str, changes: &Value) -> String {
+    let parts: Vec<&str> = token.split('.').collect();
+    let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
+    format!("{}.{claims}.{}", parts[0], URL_SAFE_NO_PAD.encode([7; 64]))
+}
+
+/// Forgeries that pass every check but that of the signature: with a tag that does not fit, and with none, as tokens of
+/// older releases had none.
+fn forgeries(token: &str) -> [String; 2] {
+    let untagged = URL_SAFE_NO_PAD.encode([7; 16]);
+    [
+        forged(token, &json!({ "sub": "mallory" })),
+        forged(token, &json!({ "sub": "mallory", "jti": untagged })),
+    ]
+}
+
+#[tokio::test]
+async fn who_sends_forged_tokens_gets_429_in_the_end_and_never_another_401() {
+    let asked = Asked::new().await;
+    let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
+    for (forgery, address) in forgeries(&tokens.access_token).iter().zip([ANNA, BERT]) {
+        for _ in 0..SHARE {
+            assert_eq!(asked.status(address, forgery).await, 401);
+        }
+        let refused = asked.call(address, forgery).await;
+        assert_eq!(refused.status(), 429);
+        let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=60).contains(&seconds), "{seconds}");
+        assert!(!refused.headers().contains_key("www-authenticate"), "no client signs in again at that");
+        let body: Value = refused.json().await.unwrap();
+        assert_eq!((&body["jsonrpc"], &body["error"]["code"]), (&json!("2.0"), &json!(-32_000)));
+        for _ in 0..20 {
+            assert_eq!(asked.status(address, forgery).await, 429);
+        }
+        assert_eq!(asked.status("203.0.113.9", forgery).await, 401, "another network");
+    }
+    let seconds =
+        asked.call(ANNA, &forgeries(&tokens.access_token)[0]).await.headers()["retry-after"].clone();
+    asked.world.clock.advance(Duration::from_secs(seconds.to_str().unwrap().parse().unwrap()));
+    assert_eq!(asked.status(ANNA, &forgeries(&tokens.access_token)[0]).await, 401, "Retry-After is kept");
+}
+
+#[tokio::test]
+async fn people_who_share_an_address_with_a_forger_sign_in_and_call_as_ever() {
+    let asked = Asked::new().await;
+    let (client, known) = asked.world.sign_in(TARGET, "alice").await;
+    assert_eq!(asked.status(ANNA, &known.access_token).await, 200);
+    let (_, unseen) = asked.world.sign_in(TARGET, "alice").await;
+    for forgery in forgeries(&known.access_token) {
+        for _ in 0..2 * SHARE {
+            assert!([401, 429].contains(&asked.status(ANNA, &forgery).await));
+        }
+        assert_eq!(asked.status(ANNA, &forgery).await, 429);
+    }
+    assert_eq!(asked.status(ANNA, &known.access_token).await, 200, "it was verified before");
+    assert_eq!(asked.status(ANNA, &unseen.access_token).await, 200, "its claims are ours");
+    let refreshed = client.refresh(&known.refresh_token.unwrap()).await.unwrap();
+    assert_eq!(asked.status(ANNA, &refreshed.access_token).await, 200);
+}
+
+#[tokio::test]
+async fn a_client_whose_token_has_expired_hears_401_also_beside_a_forger() {
+    let asked = Asked::new().await;
+    let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
+    let [forgery, _] = forgeries(&tokens.access_token);
+    asked.world.clock.advance(Duration::from_mins(9));
+    for _ in 0..=SHARE {
+        asked.status(ANNA, &forgery).await;
+    }
+    assert_eq!(asked.status(ANNA, &forgery).await, 429);
+    for nothing_to_verify in ["x", "a.b.c", &forged(&tokens.access_token, &json!({ "exp": 1 }))] {
+        assert_eq!(asked.status(ANNA, nothing_to_verify).await, 401, "{nothing_to_verify}");
+    }
+    asked.world.clock.advance(Duration::from_mins(1));
+    assert_eq!(asked.status(ANNA, &tokens.access_token).await, 401);
+}
+
+#[tokio::test]
+async fn the_claims_of_a_genuine_token_do_not_buy_more_signatures_than_others() {
+    let asked = Asked::new().await;
+    let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
+    let (_, others) = asked.world.sign_in(TARGET, "alice").await;
+    let copied = forged(&tokens.access_token, &json!({}));
+    for number in 0..SHARE {
+        let from = format!("198.51.100.{number}");
+        assert_eq!(asked.status(&from, &copied).await, 401, "from wherever they come");
+    }
+    assert_eq!(asked.status("198.51.100.200", &copied).await, 429);
+    assert_eq!(asked.status("198.51.100.200", &others.access_token).await, 200, "another token");
+}
+
+#[tokio::test]
+async fn an_ipv6_site_that_forges_is_limited_as_a_whole_and_no_other() {
+    let asked = Asked::new().await;
+    let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
+    let [forgery, _] = forgeries(&tokens.access_token);
+    let mut looked_at = 0;
+    for number in 0..SITE + 100 {
+        let address = format!("2001:db8:1:{:x}::1", number * 59);
+        looked_at += usize::from(asked.status(&address, &forgery).await == 401);
+    }
+    assert_eq!(looked_at, SITE);
+    assert_eq!(asked.status("2001:db8:2::1", &forgery).await, 401);
+    assert_eq!(asked.status("2001:db8:1::1", &tokens.access_token).await, 200);
+}

@@ -1,0 +1,215 @@
+//! Floods from one address or one IPv6 site: what they leave behind is bounded, and nobody else notices.
+
+use super::{ANNA, BERT, limited, register};
+use crate::harness::{Keep, World, http};
+use gateway::clock::{Clock, Timestamp};
+use gateway::entropy::Entropy;
+use gateway::limits::{Kind, Limits};
+use gateway::seal::Keys;
+use gateway::secret::SecretBytes;
+use gateway::settings::RedisAddress;
+use gateway::store::{Format, Store};
+use gateway_routes::Limits as Most;
+use gateway_standins::redis::Redis;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// Requests of a flood. Each of the counters that it would have made is one in thousands of a small table.
+const FLOOD: u32 = 20_000;
+const MOST: Most = Most {
+    authorizations: 40,
+    client_authorizations: 30,
+    tokens: 50,
+    client_tokens: 40,
+    client_metadata_fetches: 1,
+    metadata_fetches: 1,
+    ..Most::DEFAULT
+};
+/// Counters of one request from an IPv6 address: three subnets and a client.
+const COUNTERS: u32 = 4;
+/// What an IPv6 site may do, in shares of a subscriber.
+const SITE: u32 = 16;
+
+/// The limiter of a gateway, with what it counts in.
+struct Limiter {
+    limits: Limits,
+    redis: Option<Redis>,
+    _folder: TempDir,
+}
+
+impl Limiter {
+    fn new(redis: Option<Redis>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = match redis.as_ref().map(Redis::address) {
+            Some(address) => limits_on(&address),
+            None => limits(|clock| {
+                Store::embedded(folder.path(), (clock, &Entropy::system()), Format::default()).unwrap()
+            }),
+        };
+        Self { limits, redis, _folder: folder }
+    }
+
+    fn both() -> [Self; 2] {
+        [Self::new(None), Self::new(Some(Redis::start().unwrap()))]
+    }
+
+    async fn is_allowed(&self, kind: Kind, address: &str, client_id: &str) -> bool {
+        self.limits.count(kind, address.parse().unwrap(), Some(client_id)).await.is_ok()
+    }
+
+    /// The number of counters in Redis.
+    fn counters(&self) -> u32 {
+        let Some(redis) = &self.redis else { return 0 };
+        let keys = redis.command(&["KEYS", "mcp:count:*"]).unwrap();
+        u32::try_from(keys.lines().filter(|line| line.contains("mcp:count:")).count()).unwrap()
+    }
+
+    #[expect(clippy::print_stdout, reason = "measured, and not promised")]
+    fn measured(&self, when: &str) {
+        let of_redis = self.redis.as_ref().map(|redis| redis.command(&["INFO", "memory"]).unwrap());
+        let of_redis = of_redis.unwrap_or_default();
+        let memory = of_redis.lines().find(|line| line.starts_with("used_memory:")).unwrap_or("no Redis");
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let resident = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let ticks: Vec<&str> = stat.rsplit(')').next().unwrap().split(' ').skip(12).take(2).collect();
+        println!("{when}: {} counters, {memory}, {resident}, CPU ticks {ticks:?}", self.counters());
+    }
+
+    /// Nobody else is refused anything, however little they may do.
+    async fn others_are_served(&self) {
+        for number in 0..500_u32 {
+            let address = IpAddr::V4(number.into()).to_string();
+            for kind in [Kind::Token, Kind::Authorization, Kind::Metadata] {
+                assert!(self.is_allowed(kind, &address, "https://client.example.com/id").await, "{address}");
+            }
+        }
+        assert!(self.is_allowed(Kind::Metadata, "2001:db8:2::1", "https://client.example.com/id").await);
+    }
+}
+
+/// What counts in this store, at the beginning of a minute.
+fn limits(store: impl FnOnce(Clock) -> Store) -> Limits {
+    let clock = Clock::manual(Timestamp::from_seconds(Clock::system().now().seconds() / 60 * 60));
+    let keys = Keys::new(vec![SecretBytes::new(vec![7; 32])]);
+    Limits::new(MOST, &keys, Arc::new(store(clock)))
+}
+
+fn limits_on(redis: &str) -> Limits {
+    let address = RedisAddress::parse(redis, None).unwrap();
+    limits(|clock| Store::redis(address, clock, Entropy::system(), Format::default()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invented_clients_leave_no_more_counters_than_their_address_has_requests() {
+    for limiter in Limiter::both() {
+        limiter.measured("before");
+        for kind in [Kind::Token, Kind::Authorization, Kind::Metadata] {
+            let most = match kind {
+                Kind::Token => MOST.tokens,
+                Kind::Authorization => MOST.authorizations,
+                _ => MOST.metadata_fetches,
+            };
+            let before = limiter.counters();
+            let mut allowed = 0;
+            for number in 0..FLOOD {
+                allowed += u32::from(limiter.is_allowed(kind, ANNA, &format!("client {number}")).await);
+            }
+            assert_eq!(allowed, most);
+            assert!(limiter.counters() - before <= 1 + most, "{}", limiter.counters());
+        }
+        limiter.measured("after");
+        limiter.others_are_served().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ipv6_site_has_sixteen_shares_however_many_subnets_it_takes() {
+    for limiter in Limiter::both() {
+        limiter.measured("before");
+        let mut allowed = 0;
+        for number in 0..FLOOD {
+            let address = format!("2001:db8:1:{:x}::{number:x}", number.wrapping_mul(31) & 0xffff);
+            allowed +=
+                u32::from(limiter.is_allowed(Kind::Token, &address, &format!("client {number}")).await);
+        }
+        assert_eq!(allowed, SITE * MOST.tokens);
+        assert!(limiter.counters() <= COUNTERS * allowed, "{}", limiter.counters());
+        limiter.measured("after");
+        limiter.others_are_served().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_replicas_have_counted_together_is_refused_without_asking_again() {
+    let limiter = Limiter::new(Some(Redis::start().unwrap()));
+    let replica = limits_on(&limiter.redis.as_ref().unwrap().address());
+    let (address, wild) = (ANNA.parse().unwrap(), Some("wild"));
+    for _ in 0..MOST.client_tokens / 2 {
+        assert!(limiter.is_allowed(Kind::Token, ANNA, "wild").await);
+        assert!(replica.count(Kind::Token, address, wild).await.is_ok());
+    }
+    let calls = || {
+        let stats = limiter.redis.as_ref().unwrap().command(&["INFO", "commandstats"]).unwrap();
+        stats.lines().find(|line| line.starts_with("cmdstat_eval:")).unwrap_or_default().to_owned()
+    };
+    assert!(!limiter.is_allowed(Kind::Token, ANNA, "wild").await);
+    let asked = calls();
+    for _ in 0..100 {
+        assert!(!limiter.is_allowed(Kind::Token, ANNA, "wild").await);
+    }
+    assert_eq!(calls(), asked, "a refusal needs no store");
+    for _ in 0..MOST.tokens - MOST.client_tokens {
+        assert!(limiter.is_allowed(Kind::Token, ANNA, "calm").await, "its share is not used up by refusals");
+    }
+    assert!(!limiter.is_allowed(Kind::Token, ANNA, "calm").await);
+}
+
+#[tokio::test]
+async fn registrations_of_an_ipv6_site_are_limited_as_a_whole_and_its_neighbours_go_on() {
+    let world = World::in_standing_time(limited(|limits| limits.registrations = 1)).await;
+    let mut of_half_a_56 = 0;
+    for subnet in 0..8 {
+        let status = register(&world, &format!("2001:db8:1:10{subnet:x}::1")).await.status();
+        of_half_a_56 += u32::from(status == 201);
+    }
+    assert_eq!(of_half_a_56, 4);
+    let mut of_site = of_half_a_56;
+    for subnet in (0x200..0x2_000).step_by(0x100) {
+        let status = register(&world, &format!("2001:db8:1:{subnet:x}::1")).await.status();
+        of_site += u32::from(status == 201);
+    }
+    assert_eq!(of_site, SITE);
+    assert_eq!(register(&world, "2001:db8:2::1").await.status(), 201, "another site");
+    assert_eq!(register(&world, BERT).await.status(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_requests_leaves_as_many_keys_in_redis_as_were_answered() {
+    let few = limited(|limits| (limits.tokens, limits.authorizations) = (10, 10));
+    let world = World::in_standing_time_on(Keep::Redis, few).await;
+    let http = http();
+    let ask = async |address: &str, number: u32| {
+        let id = format!("https://client.example.com/{number}");
+        let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", &*id)];
+        let token = http.post(world.url("/auth/token")).form(&form);
+        let revoke = http.post(world.url("/auth/revoke")).form(&form);
+        let authorize = http.get(world.url(&format!("/auth/authorize?client_id=x{number}")));
+        let mut refused = 0;
+        for request in [token, revoke, authorize] {
+            let response = request.header("x-forwarded-for", address).send().await.unwrap();
+            refused += u32::from(response.status() == 429);
+        }
+        refused
+    };
+    let mut refused = 0;
+    for number in 0..300 {
+        refused += ask(ANNA, number).await;
+    }
+    assert!(refused >= 3 * 290, "{refused}");
+    let keys = world.redis.as_ref().unwrap().command(&["KEYS", "*"]).unwrap();
+    let keys = keys.lines().filter(|line| line.contains("mcp:count:")).count();
+    assert!(keys <= 3 * 11 + 21, "an address and its clients for each, and fetches: {keys}");
+    assert_eq!(ask(BERT, 1).await, 0);
+}
