@@ -47,7 +47,8 @@ pub fn routes(site: &Site) -> String {
             route.target.path,
             route.scopes.join(" "),
         );
-        text.write_str(&lines).expect("writing to a String does not fail");
+        let ca_file = route.ca_file.map(|file| format!("  ca_file   {file}\n")).unwrap_or_default();
+        text.write_str(&(lines + &ca_file)).expect("writing to a String does not fail");
     }
     text
 }

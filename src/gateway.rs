@@ -11,6 +11,7 @@ use crate::limits::{self, Forgeries, Limits, TooMany};
 use crate::oauth::client::Client;
 use crate::oauth::{client_keys, client_metadata};
 use crate::okta::{Issuer, Okta, OktaConfig};
+use crate::proxy::UpstreamTls;
 use crate::seal::Keys;
 use crate::settings::{BaseUrl, Settings};
 use crate::store::{Formats, Store};
@@ -58,6 +59,8 @@ pub struct Gateway {
     pub client_key_sets: Documents<KeySet>,
     /// We as Okta's client.
     pub okta: Okta,
+    /// How TLS targets are trusted.
+    pub upstream_tls: UpstreamTls,
     /// State, as bytes; for its health alone, all else goes through `grants`.
     pub store: Arc<Store>,
     /// Tells the time.
@@ -119,6 +122,7 @@ impl Gateway {
                 clock.clone(),
             ),
             okta: Okta::new(okta, clock.clone(), entropy.clone()).map_err(|error| error.to_string())?,
+            upstream_tls: UpstreamTls::new(&settings.upstream_authorities),
             store,
             clock,
             entropy,

@@ -19,7 +19,9 @@ mod names;
 mod outgoing;
 mod path;
 mod pool;
+mod records;
 mod stream;
+mod tls;
 mod upload;
 mod upstream;
 
@@ -32,6 +34,7 @@ pub use http1::{Answer, Content, Read, read_answer};
 pub use lease::{Lease, LeaseHandle};
 pub use location::rewritten;
 pub use path::{is_normal, target};
+pub use tls::UpstreamTls;
 
 use gateway_routes::Route;
 use http::request::Parts;
@@ -67,26 +70,18 @@ pub struct ProxyConfig {
     /// After how much silence an event stream gets a comment frame.
     pub keep_alive: Duration,
     /// How TLS targets are trusted.
-    pub tls: Arc<rustls::ClientConfig>,
+    pub tls: UpstreamTls,
 }
 
 impl ProxyConfig {
-    /// The defaults, with the Web's public roots.
-    pub fn new() -> Self {
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    /// The defaults.
+    pub fn new(tls: UpstreamTls) -> Self {
         Self {
             most_idle: 512,
             idle_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
-            tls: Arc::new(tls),
+            tls,
         }
-    }
-}
-
-impl Default for ProxyConfig {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

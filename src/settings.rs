@@ -1,9 +1,11 @@
 //! The environment: secrets, the store, and what the compiled configuration leaves open. All problems are
 //! reported together; a value never appears in one.
 
+mod ca_files;
 pub mod data_dir;
 mod environment;
 pub mod key_file;
+mod pem;
 mod redis;
 mod urls;
 
@@ -14,6 +16,8 @@ pub use urls::BaseUrl;
 use crate::secret::{Secret, SecretBytes};
 use environment::Raw;
 use gateway_routes::{AuthorizationServer, Site};
+use rustls::RootCertStore;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use url::Url;
@@ -35,6 +39,8 @@ pub struct Settings {
     pub store_format: Option<u8>,
     /// How logs look.
     pub log_format: LogFormat,
+    /// The authorities that count for the routes which have a `ca_file`, by that file.
+    pub upstream_authorities: BTreeMap<&'static str, RootCertStore>,
 }
 
 /// How the gateway is known at Okta.
@@ -108,6 +114,7 @@ impl Reader<'_> {
         let secrets = self.secrets();
         let store_format = self.store_format();
         let log_format = self.log_format();
+        let upstream_authorities = ca_files::read(self.site, self.problems);
         Some(Settings {
             base_url: base_url?,
             port: port?,
@@ -116,6 +123,7 @@ impl Reader<'_> {
             secrets: secrets?,
             store_format: store_format?,
             log_format: log_format?,
+            upstream_authorities,
         })
     }
 

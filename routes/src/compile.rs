@@ -100,6 +100,9 @@ impl Compiler<'_> {
                 }
             }
         }
+        for route in drafts.iter_mut().filter_map(|(_, draft)| draft.route.as_mut()) {
+            route.ca_file = route.ca_file.or(site.ca_file.filter(|_| route.target.tls));
+        }
         drafts
     }
 

@@ -9,6 +9,9 @@ pub struct Route {
     pub pattern: &'static str,
     /// Where its requests go.
     pub target: Target,
+    /// The absolute path of a PEM file whose certificate authorities count for the target instead of the web's; none
+    /// where there is no TLS. Read when the gateway starts.
+    pub ca_file: Option<&'static str>,
     /// What people see.
     pub name: &'static str,
     /// One sentence for people; empty when the file has none.

@@ -51,7 +51,8 @@ fn every_mistake_is_reported_with_its_place_and_its_remedy() {
 #[test]
 fn the_files_and_the_folder_of_new_ones_are_watched_and_nothing_else() {
     let folder = folder("golden").join("site");
-    let expected = ["config.yaml", "routes", "routes/tickets-v2.yaml", "routes/tickets.yaml"];
+    let expected =
+        ["config.yaml", "routes", "routes/tickets-v2.yaml", "routes/tickets.yaml", "routes/wiki.yaml"];
     assert_eq!(golden("site").watched, expected.map(|path| folder.join(path)));
 }
 

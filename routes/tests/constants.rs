@@ -72,8 +72,8 @@ fn a_site_with_every_key_compiles_to_the_constants_it_names() {
     assert_eq!((site.limits.connections, site.limits.connections_per_address), (800, 200));
     assert_eq!((site.limits.registrations, site.limits.client_tokens), (30, 5_000));
     assert_eq!(site.limits.tokens, seed::SITE.limits.tokens, "what is not written keeps its default");
-    let [dice, v2, tickets] = site.table.routes() else {
-        panic!("three routes, own ones first, then by file")
+    let [dice, v2, tickets, wiki] = site.table.routes() else {
+        panic!("four routes, own ones first, then by file")
     };
     assert_eq!(dice.pattern, "/mcp/dice/");
     assert_eq!((v2.target.host, v2.target.port, v2.target.authority), ("::1", 80, "[::1]"));
@@ -83,4 +83,11 @@ fn a_site_with_every_key_compiles_to_the_constants_it_names() {
     assert_eq!(tickets.identity, Identity::None);
     assert_eq!(tickets.max_body, 64 * 1024);
     assert_eq!(tickets.connect_timeout, Duration::from_millis(1500));
+    assert_eq!(
+        wiki.ca_file,
+        Some("/etc/ssl/internal-ca.pem"),
+        "the site's, for a route that has none of its own"
+    );
+    assert_eq!(tickets.ca_file, Some("/run/secrets/tickets-ca.pem"));
+    assert_eq!((dice.ca_file, v2.ca_file), (None, None), "there is no TLS");
 }

@@ -76,6 +76,11 @@ impl ClientBody {
         };
         timeout(END_WAIT, ends).await.unwrap_or(false)
     }
+
+    /// The body of a request that has none.
+    pub fn empty() -> Self {
+        Self { incoming: None, lingers: Lingers::Never }
+    }
 }
 
 impl Body for ClientBody {

@@ -1,6 +1,8 @@
 //! New connections to a target.
 
+use super::UpstreamTls;
 use super::line::Line;
+use super::records::Records;
 use super::stream::Stream;
 use gateway_routes::Route;
 use rustls::pki_types::ServerName;
@@ -12,15 +14,19 @@ use tokio_rustls::TlsConnector;
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// Connects to the first address that answers, with TLS where the target has it.
-pub(super) async fn connect(route: &Route, tls: &Arc<rustls::ClientConfig>) -> Result<Box<Line>, Failure> {
+pub(super) async fn connect(route: &Route, tls: &UpstreamTls) -> Result<Box<Line>, Failure> {
     let target = &route.target;
     let stream = TcpStream::connect((target.host, target.port)).await?;
     stream.set_nodelay(true)?;
-    let stream = if target.tls {
+    let mut stream = if target.tls {
         let name = ServerName::try_from(target.host)?.to_owned();
-        Stream::Tls(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?))
+        let config = tls.config(route).ok_or("its ca_file was not read at the start")?;
+        let connecting = TlsConnector::from(Arc::clone(config)).connect(name, Records::new(stream));
+        Stream::Tls(Box::new(connecting.await?))
     } else {
         Stream::Plain(stream)
     };
+    // An answer to nobody must not become the answer to its first request.
+    stream.settle().await?;
     Ok(Box::new(Line::new(stream, route.response_timeout)))
 }

@@ -109,6 +109,9 @@ impl Line {
             if read.is_empty() {
                 return Poll::Ready(Err(Broken::Answer("it closed the connection without an answer")));
             }
+            if !self.outgoing.has_begun {
+                return Poll::Ready(Err(Broken::Answer("it answered before it was asked")));
+            }
             let goes_on = !self.part.is_empty();
             if goes_on {
                 self.part.extend_from_slice(read);
@@ -228,12 +231,14 @@ impl Line {
         self.persistent = false;
     }
 
-    /// Whether it can take another request, once all of the last one's body was sent.
-    pub(super) fn is_free(&self) -> bool {
-        self.persistent && self.content.is_at_end() && self.outgoing.is_done()
+    /// Whether it can take another request, once all of the last one's body was sent, and nothing beyond its answer
+    /// was read.
+    pub(super) fn is_free(&mut self) -> bool {
+        self.persistent && self.content.is_at_end() && self.outgoing.is_done() && self.stream.is_drained()
     }
 
-    /// Whether it can still take a request after a rest: the server may have closed it.
+    /// Whether it can still take a request after a rest: the server may have closed it, or said something that is
+    /// no answer to that request. To be asked right before the request.
     pub(super) fn is_alive(&mut self) -> bool {
         self.stream.is_quiet()
     }

@@ -25,12 +25,12 @@ pub(super) struct Outgoing {
     data: Bytes,
     /// What ends its chunk.
     end: &'static [u8],
+    /// Whether all of it has left: TLS may hold what it has taken.
+    is_flushed: bool,
     /// Whether the connection has taken any byte of this request.
     pub(super) has_begun: bool,
     /// Whether it takes no more.
     is_closed: bool,
-    /// Whether all is written, also what TLS had kept back.
-    is_flushed: bool,
 }
 
 impl Outgoing {
@@ -183,5 +183,22 @@ mod tests {
         outgoing.begin(b"head".to_vec());
         write(&mut outgoing, &mut near).await;
         assert!(outgoing.is_refused() && !outgoing.is_done());
+    }
+
+    #[tokio::test]
+    async fn a_request_of_which_tls_still_holds_a_part_is_not_done() {
+        let (mut near, _far) = crate::proxy::stream::tests::tls_pair().await;
+        let (mut outgoing, mut spare) = (Outgoing::default(), Vec::new());
+        outgoing.begin(b"head".to_vec());
+        // Until the kernel takes no more, and TLS still does.
+        loop {
+            let polled = poll_fn(|context| Poll::Ready(outgoing.poll_write(&mut near, context, &mut spare)));
+            if polled.await.is_pending() {
+                break;
+            }
+            assert!(outgoing.is_done());
+            outgoing.put(piece(&[b'x'; SMALL], false, false));
+        }
+        assert!(!outgoing.is_done());
     }
 }

@@ -101,6 +101,7 @@ mod tests {
                 path: target_path,
                 trailing_slash,
             },
+            ca_file: None,
             name: "",
             description: "",
             scopes: &[],

@@ -11,8 +11,14 @@ use std::rc::Rc;
 /// How often idle connections are looked at before they have been idle for too long.
 const LOOKS: u32 = 4;
 
-/// Scheme and authority of a target.
-type Target = (bool, &'static str);
+/// What connections have in common that may carry each other's requests.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    tls: bool,
+    authority: &'static str,
+    /// A server that one route trusts is not trusted by all.
+    ca_file: Option<&'static str>,
+}
 
 /// The connections of one thread.
 #[derive(Clone)]
@@ -21,7 +27,7 @@ pub(super) struct Pool(Rc<Inner>);
 struct Inner {
     config: ProxyConfig,
     /// Of each target, those that were given back last at the end.
-    idle: RefCell<HashMap<Target, VecDeque<Idle>, RandomState>>,
+    idle: RefCell<HashMap<Key, VecDeque<Idle>, RandomState>>,
     looks: Cell<u32>,
     scratch: RefCell<Scratch>,
 }
@@ -59,7 +65,7 @@ impl Pool {
     /// The connection that was given back last and still works.
     pub(super) fn lend(&self, route: &'static Route) -> Option<Lent> {
         let mut idle = self.0.idle.borrow_mut();
-        let idle = idle.get_mut(&target_of(route))?;
+        let idle = idle.get_mut(&Key::of(route))?;
         loop {
             let mut line = idle.pop_back()?.line;
             if line.is_alive() {
@@ -100,8 +106,10 @@ impl Pool {
     }
 }
 
-fn target_of(route: &Route) -> Target {
-    (route.target.tls, route.target.authority)
+impl Key {
+    fn of(route: &Route) -> Self {
+        Self { tls: route.target.tls, authority: route.target.authority, ca_file: route.ca_file }
+    }
 }
 
 impl Lent {
@@ -110,14 +118,15 @@ impl Lent {
         (&mut self.line, self.pool.scratch())
     }
 
-    /// Gives the connection back, if its last answer has been read to the end and the server takes another request.
-    pub(super) fn give_back(self) {
+    /// Gives the connection back, if its last answer has been read to the end, nothing beyond it, and the server takes
+    /// another request.
+    pub(super) fn give_back(mut self) {
         if !self.line.is_free() {
             return;
         }
         let most = self.pool.0.config.most_idle;
         let mut idle = self.pool.0.idle.borrow_mut();
-        let idle = idle.entry(target_of(self.route)).or_default();
+        let idle = idle.entry(Key::of(self.route)).or_default();
         if idle.len() >= most {
             idle.pop_front();
         }

@@ -43,7 +43,8 @@ pub(super) struct Dispatch<F> {
 impl<F: Filters> Dispatch<F> {
     /// These filters decide, and the gateway's routes are forwarded to.
     pub(super) fn new(filters: F, gateway: &Arc<Gateway>, admission: &Arc<Admission>) -> Self {
-        let proxy = Proxy::new(ProxyConfig::new(), gateway.base_url.shared());
+        let config = ProxyConfig::new(gateway.upstream_tls.clone());
+        let proxy = Proxy::new(config, gateway.base_url.shared());
         Self {
             proxy: Rc::new(proxy),
             filters,

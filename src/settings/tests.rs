@@ -1,5 +1,5 @@
 use super::*;
-use gateway_routes::{OktaSite, Table, Tokens};
+use gateway_routes::{OktaSite, Route, Table, Target, Tokens};
 use gateway_standins::redis::Certificates;
 use std::time::Duration;
 
@@ -202,6 +202,75 @@ fn the_files_of_tls_are_read_and_tried_at_the_start() {
         let problems = files_of_tls("rediss", files).unwrap_err();
         assert!(problems.contains(said), "{said} is missing in {problems}");
         assert_eq!(problems.matches("  - ").count(), 1, "{problems}");
+    }
+}
+
+/// A site with one route to an https target for each of these files.
+fn site_with(ca_files: &[&str]) -> &'static Site {
+    let route = |(number, file): (usize, &&str)| Route {
+        pattern: format!("/mcp/n{number}/").leak(),
+        target: Target {
+            tls: true,
+            host: "mcp.internal",
+            port: 443,
+            authority: "mcp.internal",
+            path: "",
+            trailing_slash: false,
+        },
+        ca_file: Some(file.to_string().leak()),
+        name: "n",
+        description: "",
+        scopes: &["mcp:n"],
+        groups: &[],
+        identity: gateway_routes::Identity::None,
+        max_body: 0,
+        connect_timeout: Duration::ZERO,
+        response_timeout: Duration::ZERO,
+    };
+    let routes: &'static [Route] = ca_files.iter().enumerate().map(route).collect::<Vec<_>>().leak();
+    assert!(routes.len() <= 3, "add a size here");
+    let slots = match routes.len() {
+        1 => Table::slots::<{ Table::size(1) }>(routes).to_vec(),
+        2 => Table::slots::<{ Table::size(2) }>(routes).to_vec(),
+        _ => Table::slots::<{ Table::size(3) }>(routes).to_vec(),
+    };
+    Box::leak(Box::new(Site { table: Table::new(routes, slots.leak()), ..SITE }))
+}
+
+#[test]
+fn a_ca_file_is_read_at_the_start_and_a_bad_one_is_told_with_its_routes_and_all_other_problems() {
+    let (certificates, folder) = (Certificates::make().unwrap(), tempfile::tempdir().unwrap());
+    let ca = certificates.path("ca.pem");
+    let settings = read(site_with(&[&ca, &ca]), &[]).unwrap();
+    assert_eq!(settings.upstream_authorities.keys().collect::<Vec<_>>(), [&ca]);
+    assert_eq!(settings.upstream_authorities[&*ca].len(), 1);
+    let pem = std::fs::read_to_string(&ca).unwrap();
+    let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (text, said) in [
+        (None, "cannot be read: check its path and its mode"),
+        (Some(&b""[..]), "holds no certificate in PEM"),
+        (Some(b"no PEM"), "holds no certificate in PEM"),
+        (Some(&[0xff; 80]), "cannot be read as text"),
+        (Some(std::fs::read(certificates.path("ca.key")).unwrap().as_slice()), "holds no certificate in PEM"),
+        (Some(&pem.as_bytes()[..pem.len() / 2]), "holds no certificate in PEM"),
+        (Some((pem.clone() + &pem[..pem.len() / 2]).as_bytes()), "holds no certificate in PEM"),
+        (Some(garbage.as_bytes()), "holds something else than X.509 certificates"),
+        (Some((pem.clone() + garbage).as_bytes()), "holds something else than X.509 certificates"),
+        (Some(pem.repeat(2000).as_bytes()), "is longer than 1 MiB"),
+    ] {
+        let file = folder.path().join("bad.pem");
+        let _ = std::fs::remove_file(&file);
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let file = file.to_str().unwrap();
+        let problems =
+            read(site_with(&[file, &ca, file]), &[("PORT", "none"), ("BASE_URL", "x")]).unwrap_err();
+        let expected = format!("  - routes /mcp/n0/, /mcp/n2/: the ca_file {file} {said}");
+        assert!(problems.contains(&expected), "{expected} is missing in {problems}");
+        assert_eq!(problems.matches("  - ").count(), 3, "{problems}");
+        let problems = read(site_with(&[file]), &[]).unwrap_err();
+        assert!(problems.contains(&format!("  - route /mcp/n0/: the ca_file {file} {said}")), "{problems}");
     }
 }
 

@@ -3,7 +3,9 @@
 mod answers;
 mod connections;
 mod content;
+mod servers;
 mod streams;
+mod trust;
 
 use crate::harness::{Keep, SiteOf, World, http};
 use gateway_standins::browser::Browser;

@@ -90,6 +90,7 @@ fn write_route(f: &mut fmt::Formatter<'_>, name: &str, route: &Route) -> fmt::Re
     writeln!(f, "const {name}: Route = Route {{")?;
     writeln!(f, "    pattern: {:?},", route.pattern)?;
     writeln!(f, "{}", target(&route.target))?;
+    writeln!(f, "    ca_file: {:?},", route.ca_file)?;
     writeln!(f, "    name: {:?},", route.name)?;
     writeln!(f, "    description: {:?},", route.description)?;
     writeln!(f, "{}", strings(4, "scopes", route.scopes))?;

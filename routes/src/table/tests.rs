@@ -13,6 +13,7 @@ const fn route(pattern: &'static str) -> Route {
             path: "",
             trailing_slash: false,
         },
+        ca_file: None,
         name: "",
         description: "",
         scopes: &["mcp:x"],

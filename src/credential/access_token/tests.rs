@@ -42,8 +42,29 @@ fn a_token_seen_before_still_counts_for_its_own_server_alone() {
 #[test]
 fn a_token_seen_before_still_expires() {
     let (credentials, token, clock) = seen();
-    clock.advance(Duration::from_mins(10));
+    clock.advance(Duration::from_mins(12).checked_sub(Duration::from_millis(1)).unwrap());
+    assert!(credentials.verify_access_token(&token, DICE).is_ok(), "another replica may be behind");
+    clock.advance(Duration::from_millis(1));
     assert_eq!(credentials.verify_access_token(&token, DICE).unwrap_err(), Rejected::Elsewhere);
+}
+
+#[test]
+fn a_token_is_known_for_ours_whatever_its_times_say_with_every_secret_and_until_its_key_is_gone() {
+    let (_, token, clock) = seen();
+    let ttl = Duration::from_mins(10);
+    let with = |secrets: &[u8], days: i64| {
+        let secrets = secrets.iter().map(|fill| SecretBytes::new(vec![*fill; 32])).collect();
+        let ambient = (clock.skewed(days * 24 * 60 * 60 * 1000), Entropy::seeded(1));
+        let credentials = Credentials::new(&Keys::new(secrets), "https://mcp.example.com", ttl, ambient);
+        credentials.signed_access_token(&token).map(|token| (token.grant, token.client_id))
+    };
+    let known = Some(([7; 16], "client".to_owned()));
+    // Its key counts in the period before its own, in its own and in the next one.
+    for days in [-30, -1, 0, 1, 30] {
+        assert_eq!(with(&[1], days), known, "{days} days");
+        assert_eq!(with(&[2, 1], days), known, "{days} days, by an older secret");
+    }
+    assert_eq!((with(&[1], 61), with(&[1], -61), with(&[2], 0)), (None, None, None));
 }
 
 #[test]
@@ -62,7 +83,7 @@ fn a_connection_remembers_a_token_that_came_twice_in_a_row_and_no_other() {
     assert_eq!(recalled, [false, false, false, false, true, false, false]);
     remembered(&token);
     assert!(credentials.recall(&token.as_bytes()[..token.len() - 1], &last).is_none());
-    clock.advance(Duration::from_mins(10));
+    clock.advance(Duration::from_mins(12));
     assert!(credentials.recall(token.as_bytes(), &last).is_none(), "it has expired");
 }
 
@@ -107,7 +128,7 @@ fn what_no_signature_can_save_is_refused_without_asking_for_one() {
     let (credentials, token, clock) = seen();
     assert_eq!(told(&credentials, "a.b.c", true), (Some(Rejected::NotOurs), None));
     assert_eq!(told(&credentials, &"a".repeat(20_000), true), (Some(Rejected::NotOurs), None));
-    clock.advance(Duration::from_mins(10));
+    clock.advance(Duration::from_mins(12));
     assert_eq!(told(&credentials, &token, true), (Some(Rejected::Elsewhere), None));
 }
 

@@ -54,13 +54,23 @@ pub fn read_answer(bytes: &[u8], method: &Method) -> Result<Read, &'static str> 
     };
     let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or("its answer has no status")?;
-    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(Read::Interim(length));
-    }
     let (headers, announced) = collect(answer.headers, &bytes[..length])?;
+    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+        // RFC 9110 §15.2: another reader could take what follows for its body.
+        return if announced.has_body() {
+            Err("its interim answer has a body")
+        } else {
+            Ok(Read::Interim(length))
+        };
+    }
     let is_old = answer.version != Some(1);
     let content = content(&announced, (status, method), is_old)?;
-    let persistent = !is_old && content != Content::UntilClose && !announced.closes;
+    let persistent = !is_old
+        && content != Content::UntilClose
+        && !announced.closes
+        && status != StatusCode::SWITCHING_PROTOCOLS
+        // A body that is announced and not read may come all the same, in front of the next answer.
+        && !(is_bodiless(status, method) && announced.has_body());
     Ok(Read::Whole(Box::new(Answer { status, headers, content, persistent }), length))
 }
 
@@ -92,6 +102,10 @@ fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(HeaderMap, A
 }
 
 impl Announced {
+    fn has_body(&self) -> bool {
+        self.is_chunked || self.length.is_some_and(|length| length > 0)
+    }
+
     fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), &'static str> {
         if name == CONTENT_LENGTH {
             let length = decimal(value).ok_or("its Content-Length is no number")?;
@@ -121,14 +135,17 @@ fn content(
         (true, None) if is_old => return Err("its HTTP/1.0 answer has Transfer-Encoding"),
         _ => {}
     }
-    let is_bodiless =
-        method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
     Ok(match announced.length {
-        _ if is_bodiless => Content::Length(0),
+        _ if is_bodiless(status, method) => Content::Length(0),
         Some(length) => Content::Length(length),
         None if announced.is_chunked => Content::Chunked(Chunks::START),
         None => Content::UntilClose,
     })
+}
+
+/// Whether an answer ends with its head, whatever that says (RFC 9112 §6.3).
+fn is_bodiless(status: StatusCode, method: &Method) -> bool {
+    method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
 /// Digits alone: `u64`'s own parser would take a sign.
@@ -169,10 +186,29 @@ mod tests {
             ("HTTP/1.1 200 OK\r\n\r\n", Content::UntilClose, false),
             ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Content::Length(5), false),
             ("HTTP/1.1 204 No Content\r\n\r\n", Content::Length(0), true),
-            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Content::Length(0), true),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n", Content::Length(0), true),
         ] {
             let answer = whole(head);
             assert_eq!((answer.content, answer.persistent), (content, persistent), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_on_which_an_unread_body_may_follow_carries_no_other_request() {
+        for (head, method) in [
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Method::GET),
+            ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", Method::GET),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Method::HEAD),
+            ("HTTP/1.1 101 Switching Protocols\r\nContent-Length: 0\r\n\r\n", Method::GET),
+        ] {
+            let Ok(Read::Whole(answer, _)) = read_answer(head.as_bytes(), &method) else {
+                panic!("{head:?}")
+            };
+            assert!(answer.content == Content::Length(0) && !answer.persistent, "{head:?}");
+        }
+        for fields in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
+            let interim = format!("HTTP/1.1 103 Early Hints\r\n{fields}\r\n\r\n");
+            assert!(read_answer(interim.as_bytes(), &Method::GET).is_err(), "{fields}");
         }
     }
 

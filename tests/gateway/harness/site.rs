@@ -67,6 +67,7 @@ impl SiteOf {
                 path: leak(url.path().trim_end_matches('/')),
                 trailing_slash: target_url.ends_with('/'),
             },
+            ca_file: None,
             name: segment,
             description: "",
             scopes: vec![leak(&format!("mcp:{segment}"))].leak(),

@@ -1,10 +1,15 @@
 //! What the servers behind the gateway say.
 
+mod exchange;
+mod server;
+
 use super::Target;
+use exchange::{Schedule, Transport, run};
 use gateway::proxy::{Read, read_answer};
 use http::Method;
 
-/// However what a server sends is cut into pieces, the same answer is read of it, and nothing behind it.
+/// However what a server sends is cut into pieces, the same answer is read of it, and nothing behind it. Whenever it
+/// sends it, and over TLS too, no later request reads a byte of it.
 pub(super) const ANSWER: Target = Target {
     name: "answer",
     run: answer,
@@ -14,10 +19,25 @@ pub(super) const ANSWER: Target = Target {
         "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.0 404 Not Found\r\nConnection: close\r\n\r\nno",
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 204 No Content\r\nContent-Length : 1\r\nX: a\r\n b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 101 Switching Protocols\r\nContent-Length: 0\r\nConnection: upgrade\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
     ],
 };
 
 fn answer(input: &[u8]) {
+    answer_is_read_alike_in_any_pieces(input);
+    // Connections take their time, those with TLS most of it: each input is tried in one way, which is its own.
+    let number =
+        input.iter().fold(input.len(), |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+    let schedule = Schedule::ALL[number % Schedule::ALL.len()];
+    run(input, schedule, Transport::Plain);
+    if number.is_multiple_of(4) {
+        run(input, schedule, Transport::Tls);
+    }
+}
+
+fn answer_is_read_alike_in_any_pieces(input: &[u8]) {
     let whole = Received::of(input, input.len().max(1));
     for size in 1..5 {
         assert_eq!(Received::of(input, size), whole, "in pieces of {size}");
@@ -43,6 +63,11 @@ struct Received {
 impl Received {
     /// Of bytes that come in pieces of that size; `None` while the head is not whole.
     fn of(input: &[u8], size: usize) -> Result<Option<Self>, &'static str> {
+        Self::to(&Method::GET, input, size)
+    }
+
+    /// Of the answer to a request of that method.
+    fn to(method: &Method, input: &[u8], size: usize) -> Result<Option<Self>, &'static str> {
         let (mut part, mut length, mut head) = (Vec::new(), 0, None);
         let mut data = Vec::new();
         for piece in input.chunks(size) {
@@ -50,7 +75,7 @@ impl Received {
             if head.is_none() {
                 part.append(&mut rest);
                 loop {
-                    match read_answer(&part, &Method::GET)? {
+                    match read_answer(&part, method)? {
                         Read::Part => break,
                         Read::Interim(interim) => {
                             part.drain(..interim);
@@ -77,5 +102,25 @@ impl Received {
             is_at_end: head.content.is_at_end(),
             length,
         }))
+    }
+}
+
+#[test]
+fn no_seed_reaches_a_later_request_whenever_it_is_sent_and_over_tls_too() {
+    for seed in ANSWER.seeds {
+        for schedule in Schedule::ALL {
+            for transport in [Transport::Plain, Transport::Tls] {
+                run(seed.as_bytes(), schedule, transport);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_connection_is_used_again_when_the_server_said_no_more_than_its_answer() {
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    for transport in [Transport::Plain, Transport::Tls] {
+        assert!(run(answer, Schedule::AtOnce, transport).is_reused, "{transport:?}");
+        assert!(run(b"", Schedule::BehindLarge, transport).is_reused, "{transport:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! One route: an entry of `proxies:` or an included file.
 
-use super::super::problem::{Fault, Read};
+use super::super::problem::{Fault, Read, Wrong};
 use super::super::section::{Keys, Section};
 use super::super::tree::Node;
 use super::super::value::{self, Parsed, keep, keep_all, list, some, text, within, written};
@@ -12,6 +12,7 @@ pub(super) const KEYS: Keys = Keys {
     known: &[
         "pattern",
         "target_url",
+        "ca_file",
         "name",
         "description",
         "scopes",
@@ -45,6 +46,7 @@ pub(crate) fn route(node: &Node) -> (Draft, Vec<Fault>) {
 fn read(mut section: Section<'_>) -> (Draft, Vec<Fault>) {
     let pattern = section.required("pattern", "\"/mcp/dice/\"", located(text(value::pattern)));
     let target = section.required("target_url", "\"http://localhost:3000\"", text(value::target));
+    let ca_file = section.optional("ca_file", located(text(value::absolute_file)));
     let name = section.optional("name", text(value::label));
     let description = section.optional("description", text(value::sentence));
     let every_scope =
@@ -61,6 +63,7 @@ fn read(mut section: Section<'_>) -> (Draft, Vec<Fault>) {
     let route = pattern.zip(target).map(|((_, pattern), target)| Route {
         pattern,
         target,
+        ca_file: ca_file.map(|(_, file)| file),
         name: name.unwrap_or_else(|| value::last_segment(pattern)),
         description: description.unwrap_or_default(),
         scopes: scopes.unwrap_or_else(|| own_scope(pattern)),
@@ -70,7 +73,12 @@ fn read(mut section: Section<'_>) -> (Draft, Vec<Fault>) {
         connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(5)),
         response_timeout: response_timeout.unwrap_or(Duration::from_mins(1)),
     });
-    (Draft { pattern, route }, section.close())
+    let mut faults = section.close();
+    if let (Some((line, _)), Some(false)) = (ca_file, target.map(|target| target.tls)) {
+        let wrong = Wrong::new("the target is not https", "remove the key, or write an https `target_url`");
+        faults.push(wrong.at(line).under("ca_file"));
+    }
+    (Draft { pattern, route }, faults)
 }
 
 fn located<T>(read: impl Fn(&Node) -> Read<T>) -> impl Fn(&Node) -> Read<(usize, T)> {

@@ -28,6 +28,7 @@ pub(super) const SITE: Keys = Keys {
         "registration",
         "trusted_proxies",
         "limits",
+        "ca_file",
         "include",
         "proxies",
     ],
@@ -86,6 +87,8 @@ pub(crate) struct Definition {
     pub(crate) registration: Registration,
     pub(crate) trusted_proxies: &'static [Network],
     pub(crate) limits: Limits,
+    /// Of every route to an https target that has none of its own.
+    pub(crate) ca_file: Option<&'static str>,
     /// Where the other routes are.
     pub(crate) include: Vec<Glob>,
     /// The routes of this file.
@@ -135,6 +138,7 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
         registration: section.optional("registration", registration).unwrap_or(Registration::DEFAULT),
         trusted_proxies: section.optional("trusted_proxies", list(text(value::network))).unwrap_or_default(),
         limits: section.optional("limits", limits).unwrap_or(Limits::DEFAULT),
+        ca_file: section.optional("ca_file", text(value::absolute_file)),
         include: Vec::new(),
         proxies: Vec::new(),
     };

@@ -72,7 +72,8 @@ pub(crate) fn host(text: &str) -> Parsed<&'static str> {
     Err(Wrong::new(wrong, "write it in lower case without scheme, port and path, such as claude.ai"))
 }
 
-fn line(text: &str, longest: usize) -> Parsed<&'static str> {
+/// One line of visible text.
+pub(super) fn line(text: &str, longest: usize) -> Parsed<&'static str> {
     if text.trim().is_empty() {
         return Err(Wrong::new("the text is empty", "write one, or remove the key"));
     }

@@ -61,12 +61,12 @@ pub const SITE: Site = Site {
         client_metadata_fetches: 5,
     },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "e96d15619dc53d8c04f981878db6b7a1097877d77e250d556ffa07e7b4ce58f7",
+    digest: "60f99e2b8dea2e8fc480ccdb06b2c4aa75910ed8906875a8ef56262a019ec6f7",
 };
 
-const ROUTES: [Route; 3] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS];
+const ROUTES: [Route; 4] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS, MCP_WIKI];
 
-const SLOTS: [u16; Table::size(3)] = Table::slots(&ROUTES);
+const SLOTS: [u16; Table::size(4)] = Table::slots(&ROUTES);
 
 /// From `config.yaml`.
 const MCP_DICE: Route = Route {
@@ -79,6 +79,7 @@ const MCP_DICE: Route = Route {
         path: "",
         trailing_slash: false,
     },
+    ca_file: None,
     name: "dice",
     description: "",
     scopes: &["mcp:dice"],
@@ -93,6 +94,7 @@ const MCP_DICE: Route = Route {
 const MCP_TICKETS_V2: Route = Route {
     pattern: "/mcp/tickets/v2/",
     target: Target { tls: false, host: "::1", port: 80, authority: "[::1]", path: "", trailing_slash: true },
+    ca_file: None,
     name: "v2",
     description: "",
     scopes: &["mcp:v2"],
@@ -114,6 +116,7 @@ const MCP_TICKETS: Route = Route {
         path: "/api/mcp",
         trailing_slash: true,
     },
+    ca_file: Some("/run/secrets/tickets-ca.pem"),
     name: "Tickets “EU”",
     description: "Reads and writes the support desk's \"tickets\", in Europe.",
     scopes: &["tickets:read", "tickets:write"],
@@ -122,4 +125,26 @@ const MCP_TICKETS: Route = Route {
     max_body: 65_536,
     connect_timeout: Duration::from_millis(1_500),
     response_timeout: Duration::from_hours(2),
+};
+
+/// From `routes/wiki.yaml`.
+const MCP_WIKI: Route = Route {
+    pattern: "/mcp/wiki/",
+    target: Target {
+        tls: true,
+        host: "wiki.internal.example.com",
+        port: 443,
+        authority: "wiki.internal.example.com",
+        path: "",
+        trailing_slash: false,
+    },
+    ca_file: Some("/etc/ssl/internal-ca.pem"),
+    name: "wiki",
+    description: "",
+    scopes: &["mcp:wiki"],
+    groups: &[],
+    identity: Identity::Headers,
+    max_body: 4_194_304,
+    connect_timeout: Duration::from_secs(5),
+    response_timeout: Duration::from_mins(1),
 };

@@ -3,9 +3,14 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
+use tokio_rustls::TlsAcceptor;
 
 /// What the servers' certificate names, and nothing else: not `localhost`.
 const SERVER: &str = "127.0.0.1";
@@ -47,6 +52,17 @@ impl Certificates {
     /// Where one of them is: `ca.pem`, or `.pem` and `.key` of `server` and `client`.
     pub fn path(&self, name: &str) -> String {
         self.file(name).display().to_string()
+    }
+
+    /// Speaks TLS as the server of the certificate; asks for none of the client.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let certificate = CertificateDer::from_pem_file(self.file("server.pem")).expect("it was written");
+        let key = PrivateKeyDer::from_pem_file(self.file("server.key")).expect("it was written");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.expect("ring knows them").with_no_client_auth();
+        let config = config.with_single_cert(vec![certificate], key).expect("they belong together");
+        TlsAcceptor::from(Arc::new(config))
     }
 
     fn file(&self, name: &str) -> PathBuf {

@@ -1,0 +1,148 @@
+//! The socket below a TLS session, with the boundaries of TLS records in what was read from it.
+
+use socket2::SockRef;
+use std::io::{self, IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The length of a record's header: type, version and length (RFC 8446 §5.1).
+const HEADER_BYTES: u8 = 5;
+
+/// A socket that carries TLS records. rustls does not tell whether it holds a part of one, so they are counted here.
+pub(super) struct Records {
+    pub(super) socket: TcpStream,
+    position: Position,
+}
+
+/// Where in the sequence of records the bytes end that were read so far.
+#[derive(Debug, Default)]
+struct Position {
+    /// Bytes of the header that were read; none while in the fragment behind it.
+    header: u8,
+    /// Bytes of the fragment that are to come.
+    left: u16,
+}
+
+impl Records {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        Self { socket, position: Position::default() }
+    }
+
+    /// Whether every record that has begun was read to its end.
+    pub(super) fn is_at_boundary(&self) -> bool {
+        self.position.header == 0 && self.position.left == 0
+    }
+
+    /// Reads what has arrived, also what the runtime has not been told of yet.
+    pub(super) fn arrived(&mut self) -> impl Read {
+        Arrived(self)
+    }
+}
+
+impl Position {
+    fn advance(&mut self, mut bytes: &[u8]) {
+        while let [first, rest @ ..] = bytes {
+            if self.header == 0 && self.left > 0 {
+                let here = bytes.len().min(usize::from(self.left));
+                self.left -= u16::try_from(here).unwrap_or(self.left);
+                bytes = &bytes[here..];
+                continue;
+            }
+            self.header += 1;
+            if self.header >= HEADER_BYTES - 1 {
+                self.left = self.left << 8 | u16::from(*first);
+            }
+            if self.header == HEADER_BYTES {
+                self.header = 0;
+            }
+            bytes = rest;
+        }
+    }
+}
+
+/// Whether the kernel holds nothing that the other side has sent, and no end of the connection either. Asks it: the
+/// runtime hears of what arrives only when it next polls, and a request may be sent before that.
+pub(super) fn has_nothing(socket: &TcpStream) -> bool {
+    let peeked = SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]);
+    matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+struct Arrived<'a>(&'a mut Records);
+
+impl Read for Arrived<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = (&*SockRef::from(&self.0.socket)).read(buffer)?;
+        self.0.position.advance(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+impl AsyncRead for Records {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { socket, position } = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(socket).poll_read(context, buffer))?;
+        position.advance(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Records {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().socket).poll_write(context, data)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().socket).poll_write_vectored(context, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_ends_where_its_header_says_however_its_bytes_come() {
+        let mut bytes = Vec::new();
+        let mut ends = vec![0];
+        for length in [0_u16, 1, 255, 256, 700] {
+            bytes.extend_from_slice(&[23, 3, 3]);
+            bytes.extend_from_slice(&length.to_be_bytes());
+            bytes.extend(std::iter::repeat_n(0xff, length.into()));
+            ends.push(bytes.len());
+        }
+        for size in [1, 2, 3, 4, 5, 6, 250, 4096] {
+            let mut position = Position::default();
+            let mut read = 0;
+            for piece in bytes.chunks(size) {
+                position.advance(piece);
+                read += piece.len();
+                let is_at_boundary = position.header == 0 && position.left == 0;
+                assert_eq!(is_at_boundary, ends.contains(&read), "{read} in pieces of {size}");
+            }
+        }
+    }
+}

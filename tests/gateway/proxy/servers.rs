@@ -1,0 +1,69 @@
+//! Servers of a test that speak for themselves, over plain TCP and over TLS.
+
+use super::Signed;
+use crate::harness::SiteOf;
+use gateway_routes::Route;
+use gateway_standins::redis::Certificates;
+use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    Plain,
+    Tls,
+}
+
+pub(super) const TRANSPORTS: [Transport; 2] = [Transport::Plain, Transport::Tls];
+
+/// A connection that was accepted.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// Listens on loopback; over TLS with a certificate of an authority of its own.
+pub(super) struct Listener {
+    tcp: TcpListener,
+    certificates: Option<Certificates>,
+}
+
+impl Listener {
+    pub(super) async fn bind(transport: Transport) -> Self {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let certificates = (transport == Transport::Tls).then(|| Certificates::make().unwrap());
+        Self { tcp, certificates }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.tcp.local_addr().unwrap()
+    }
+
+    /// The next connection; those that fail in their handshake are passed over.
+    pub(super) async fn accept(&self) -> Box<dyn Duplex> {
+        loop {
+            let (stream, _) = self.tcp.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let Some(certificates) = &self.certificates else { return Box::new(stream) };
+            if let Ok(stream) = certificates.acceptor().accept(stream).await {
+                return Box::new(stream);
+            }
+        }
+    }
+
+    /// The file of its authority, if it has one.
+    pub(super) fn ca_file(&self) -> Option<&'static str> {
+        self.certificates.as_ref().map(|certificates| &*certificates.path("ca.pem").leak())
+    }
+
+    pub(super) fn url(&self) -> String {
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address())
+    }
+
+    /// Alice, signed in to a gateway that routes `/mcp/raw/` here.
+    pub(super) async fn signed_in(&self) -> Signed {
+        let (url, ca_file) = (self.url(), self.ca_file());
+        let trusting = |route| Route { ca_file, ..route };
+        Signed::in_to(|site: SiteOf| site.route("/mcp/raw/", &url, trusting)).await
+    }
+}
