@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tolerated difference between two clocks: of replicas, of the store, of Okta and of clients that sign assertions.
-pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(120);
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(2);
 
 /// A point in time, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,16 +1,15 @@
 //! Log lines that a flood must not repeat.
 
-use crate::clock::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Seconds between two lines about the same fault.
 const INTERVAL_SECONDS: u64 = 60;
 
 /// Limits the log lines about one kind of fault: the first one is written at once, later ones are counted, and the
-/// count is written once a minute.
+/// count is written once a minute. The time is in seconds since the epoch.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    /// Seconds since the epoch of the last line; zero before the first.
+    /// Time of the last line; zero before the first.
     last_line: AtomicU64,
     /// Faults since the last line.
     counted: AtomicU64,
@@ -18,7 +17,7 @@ pub struct Throttle {
 
 impl Throttle {
     /// Registers a fault, and returns whether its line is to be written now; otherwise it is counted.
-    pub fn is_first(&self, now: Timestamp) -> bool {
+    pub fn is_first(&self, now: u64) -> bool {
         if self.counted.load(Ordering::Relaxed) == 0 && self.claim(now) {
             return true;
         }
@@ -28,7 +27,7 @@ impl Throttle {
 
     /// Takes the number of faults that were counted since the last line, a minute or more after that line. To be called
     /// again and again: nothing else writes the count once the flood has ended.
-    pub fn take_count(&self, now: Timestamp) -> Option<u64> {
+    pub fn take_count(&self, now: u64) -> Option<u64> {
         if self.counted.load(Ordering::Relaxed) == 0 || !self.claim(now) {
             return None;
         }
@@ -36,8 +35,8 @@ impl Throttle {
     }
 
     /// Takes the right to write a line at this moment, which one thread gets.
-    fn claim(&self, now: Timestamp) -> bool {
-        let (last, now) = (self.last_line.load(Ordering::Relaxed), now.seconds());
+    fn claim(&self, now: u64) -> bool {
+        let last = self.last_line.load(Ordering::Relaxed);
         // A clock that was set back does not silence the log.
         let is_due = last == 0 || now >= last + INTERVAL_SECONDS || now < last;
         is_due && self.last_line.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -50,23 +49,23 @@ mod tests {
 
     #[test]
     fn the_first_fault_is_written_at_once_and_a_flood_as_a_count_a_minute() {
-        let (throttle, at) = (Throttle::default(), Timestamp::from_seconds);
-        assert!(throttle.is_first(at(1_000)));
+        let throttle = Throttle::default();
+        assert!(throttle.is_first(1_000));
         for _ in 0..5_000 {
-            assert!(!throttle.is_first(at(1_030)));
+            assert!(!throttle.is_first(1_030));
         }
-        assert_eq!(throttle.take_count(at(1_059)), None);
-        assert_eq!(throttle.take_count(at(1_060)), Some(5_000));
-        assert_eq!(throttle.take_count(at(1_060)), None);
-        assert!(!throttle.is_first(at(1_061)), "a line a minute and no more");
-        assert_eq!(throttle.take_count(at(1_120)), Some(1));
-        assert!(throttle.is_first(at(1_180)), "the next flood");
+        assert_eq!(throttle.take_count(1_059), None);
+        assert_eq!(throttle.take_count(1_060), Some(5_000));
+        assert_eq!(throttle.take_count(1_060), None);
+        assert!(!throttle.is_first(1_061), "a line a minute and no more");
+        assert_eq!(throttle.take_count(1_120), Some(1));
+        assert!(throttle.is_first(1_180), "the next flood");
     }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_silence_the_log() {
-        let (throttle, at) = (Throttle::default(), Timestamp::from_seconds);
-        assert!(throttle.is_first(at(1_000_000)));
-        assert!(throttle.is_first(at(1_000)));
+        let throttle = Throttle::default();
+        assert!(throttle.is_first(1_000_000));
+        assert!(throttle.is_first(1_000));
     }
 }

@@ -186,7 +186,7 @@ mod tests {
         }
         assert_eq!(without("exp"), Err(JoseError::Time.into()));
         assert_eq!(checked(|claims| claims["exp"] = json!(1_000_800)), Err(Rejected::Life));
-        let (expired, early) = (Duration::from_secs(120), Duration::from_secs(121));
+        let (expired, early) = (Duration::from_mins(2), Duration::from_secs(121));
         assert_eq!(checked(|claims| claims["exp"] = json!(999_880)), Err(JoseError::Expired(expired).into()));
         for claim in ["iat", "nbf"] {
             let refused = checked(|claims| claims[claim] = json!(1_000_121)).unwrap_err();

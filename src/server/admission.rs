@@ -179,7 +179,7 @@ impl Drop for Permit {
 /// Log lines: the first of a kind at once, then a count a minute.
 impl Admission {
     fn note_full(&self) {
-        if self.full.is_first(self.clock.now()) {
+        if self.full.is_first(self.clock.now().seconds()) {
             let connections = self.capacity.connections;
             tracing::warn!(
                 connections,
@@ -189,7 +189,7 @@ impl Admission {
     }
 
     fn note_address_full(&self, address: IpAddr) {
-        if self.address_full.is_first(self.clock.now()) {
+        if self.address_full.is_first(self.clock.now().seconds()) {
             let (address, connections) = (address.to_canonical(), self.capacity.per_address);
             tracing::warn!(%address, connections, "an address has all its connections in use: further ones get 429");
         }
@@ -197,14 +197,14 @@ impl Admission {
 
     /// Notes that the system could not give us a connection.
     pub(super) fn note_not_accepted(&self, error: &io::Error) {
-        if self.not_accepted.is_first(self.clock.now()) {
+        if self.not_accepted.is_first(self.clock.now().seconds()) {
             tracing::warn!(%error, "a connection could not be accepted");
         }
     }
 
     /// Writes the counts that are due. To be called every second or so.
     pub(super) fn report(&self) {
-        let now = self.clock.now();
+        let now = self.clock.now().seconds();
         if let Some(count) = self.full.take_count(now) {
             tracing::warn!(count, "connections and requests got 503: all connections were in use");
         }

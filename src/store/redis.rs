@@ -22,9 +22,12 @@ use pool::Connections;
 use records::{FORMAT, Hash, counter_key, key};
 use skew::SkewMonitor;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 /// Redis refuses an expiry that is too far away; nothing of ours lives that long.
 const LONGEST_LIFE: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
+/// The longest round trip by which clocks are compared.
+const MAX_ROUND_TRIP: Duration = Duration::from_millis(500);
 
 /// State in Redis.
 pub struct RedisStore {
@@ -190,9 +193,9 @@ impl RedisStore {
 
     pub(super) async fn ping(&self) -> Result<(), Unavailable> {
         let Format { known, wanted, .. } = self.format;
+        let sent = (self.local.now(), self.local.monotonic());
         let call = self.script(scripts::AGREE, &[FORMAT]).with(known.oldest).with(known.usual);
         let call = call.with(known.newest).with(wanted.unwrap_or(0)).with(LONGEST_LIFE);
-        let sent = (self.local.now(), self.local.monotonic());
         // What the operator has switched on must not be forgotten after a failover.
         let (found, time): (u8, u64) =
             if wanted.is_some() { self.call_durably(call).await? } else { self.call(call).await? };
@@ -202,9 +205,14 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Compares this machine's clock with the time that Redis told halfway between a call and its response.
+    /// Compares this machine's clock with the time that Redis told halfway between a call and its response. One that took
+    /// long says little, since this process may have stood still meanwhile.
     fn observe_time(&self, theirs: Timestamp, (sent, started): (Timestamp, Monotonic)) {
-        let halfway = sent.after(self.local.monotonic().since(started) / 2);
+        let round_trip = self.local.monotonic().since(started);
+        if round_trip > MAX_ROUND_TRIP {
+            return;
+        }
+        let halfway = sent.after(round_trip / 2);
         let correction = self.skew.observe(halfway.millis_from(theirs), self.local.monotonic());
         self.clock.correct(correction);
     }

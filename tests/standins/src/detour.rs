@@ -102,7 +102,9 @@ async fn join(client: TcpStream, server: SocketAddr, way: Arc<Way>) {
                 there.await;
             }
         }
-        _ = &mut there => drop(back.await),
+        _ = &mut there => {
+            back.await;
+        }
     }
 }
 

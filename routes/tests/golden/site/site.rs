@@ -61,7 +61,7 @@ pub const SITE: Site = Site {
         client_metadata_fetches: 5,
     },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "60f99e2b8dea2e8fc480ccdb06b2c4aa75910ed8906875a8ef56262a019ec6f7",
+    digest: "edb8d83736684ca779d033dc7d4b2fa4e3623d7a67d6ad50bd49406b1977b4cf",
 };
 
 const ROUTES: [Route; 4] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS, MCP_WIKI];
