@@ -11,7 +11,7 @@ help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: ## Try it here: stand-in Okta, two MCP servers, the gateway (ARGS=--once: a client does it all)
-	cargo run --locked --release --example demo -- $(ARGS)
+	cargo run --locked --package gateway-demo -- $(ARGS)
 
 test: ## Run every test, on real Redis and with real clients; installs what is missing
 	tests/setup.sh tests
@@ -23,11 +23,11 @@ check: ## Formatting, and clippy's warnings as errors
 
 bench: ## Measure beside nginx, and write docs/benchmarks.md (forty minutes; a quiet machine)
 	tests/setup.sh bench
-	cargo bench --locked --bench gateway -- $(ARGS)
+	cargo run --locked --release --package gateway-bench -- $(ARGS)
 
 instructions: ## Count the instructions of a proxied request; fails above the ceiling
 	tests/setup.sh bench
-	cargo bench --locked --bench gateway --profile release -- instructions
+	cargo run --locked --release --package gateway-bench -- instructions
 
 fuzz: ## Every reader of foreign input under libFuzzer, 10 s each
 	tests/setup.sh fuzz

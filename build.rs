@@ -1,5 +1,5 @@
-//! Compiles `config.yaml`, or the file that `GATEWAY_CONFIG` names, into the constants that `src/routes.rs`
-//! includes.
+//! Compiles `config.yaml`, or the file that `GATEWAY_CONFIG` names, into the constants that `main.rs` includes: of the
+//! gateway, of the demo and of the benchmark.
 
 use gateway_routes::compile::compile;
 use std::error::Error;
@@ -8,10 +8,11 @@ use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=GATEWAY_CONFIG");
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?);
+    let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?);
+    let root = package.ancestors().find(|folder| folder.join("Cargo.lock").exists()).unwrap_or(&package);
     let config = env::var_os("GATEWAY_CONFIG").filter(|path| !path.is_empty());
     let config = config.map_or_else(|| PathBuf::from("config.yaml"), PathBuf::from);
-    match compile(&root, &config) {
+    match compile(root, &config) {
         Ok(site) => {
             site.watched.iter().try_for_each(|path| watch(path))?;
             let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);

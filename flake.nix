@@ -48,7 +48,7 @@
       formatter = eachSystem (pkgs: pkgs.nixfmt-tree);
 
       overlays.default = final: _: {
-        secure-mcp-okta-gateway = final.callPackage ./nix/package.nix { };
+        securemcp-okta-gateway = final.callPackage ./nix/package.nix { };
       };
 
       nixosModules.default = ./nix/module.nix;

@@ -7,8 +7,8 @@
 }:
 
 let
-  cfg = config.services.secure-mcp-okta-gateway;
-  name = "secure-mcp-okta-gateway";
+  cfg = config.services.securemcp-okta-gateway;
+  name = "securemcp-okta-gateway";
 
   # The variable X_FILE of each secret X, and where the file comes from.
   secretFiles = lib.filterAttrs (_: file: file != null) {
@@ -21,7 +21,7 @@ let
   holdsPassword = import ./module/holds-password.nix;
 in
 {
-  options.services.secure-mcp-okta-gateway = import ./module/options.nix { inherit lib pkgs; };
+  options.services.securemcp-okta-gateway = import ./module/options.nix { inherit lib pkgs; };
 
   config = lib.mkIf cfg.enable {
     assertions = [

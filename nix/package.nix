@@ -18,12 +18,15 @@ let
   inherit (manifest.workspace.package) version rust-version;
 
   # All that the build reads beside the site, and nothing else: a change to a document or to a test builds nothing
-  # anew. Of the stand-ins, which are never linked, cargo wants to see that they are there.
+  # anew. Of the packages that are never linked, cargo wants to see that they are there.
   code = fileset.unions [
     ../Cargo.lock
     ../Cargo.toml
-    ../askama.toml
+    ../benches/Cargo.toml
+    ../benches/src/main.rs
     ../build.rs
+    ../demo/Cargo.toml
+    ../demo/src/main.rs
     ../routes/Cargo.toml
     ../routes/src
     ../src

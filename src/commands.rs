@@ -22,7 +22,7 @@ impl<E: Display> From<E> for Failed {
 /// `--version`: which binary this is.
 pub fn version(site: &Site) -> String {
     format!(
-        "secure-mcp-okta-gateway {} ({}, configuration {})\n",
+        "securemcp-okta-gateway {} ({}, configuration {})\n",
         env!("CARGO_PKG_VERSION"),
         site.environment,
         site.digest

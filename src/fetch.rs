@@ -100,7 +100,7 @@ impl Fetcher {
             .timeout(WHOLE)
             // Each fetch looks its name up anew: none goes to where an earlier one was let.
             .pool_max_idle_per_host(0)
-            .user_agent(concat!("secure-mcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("securemcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(unbuilt)?;
         Ok(Self { client, guard, turns: Semaphore::new(MOST), shares: Shares::default(), clock })

@@ -4,8 +4,8 @@
 //! ordinary OIDC app; to the MCP server behind it its only caller. In reading order, lower layers first: a module
 //! knows only those above it in this list, never its neighbours (`tests/gateway/layers.rs` holds the table).
 //!
-//! 1. [`clock`], [`entropy`], [`secret`], [`encoding`], [`events`], [`subnets`] and [`routes`]: what everything stands
-//!    on. Time and chance are handed in; secrets do not print; the route table is compiled in.
+//! 1. [`clock`], [`entropy`], [`secret`], [`encoding`], [`events`] and [`subnets`]: what everything stands on. Time
+//!    and chance are handed in; secrets do not print.
 //! 2. [`jose`] and [`seal`]: signed tokens, and keys derived from `GATEWAY_SECRET`.
 //! 3. [`oauth`], the protocol's rules as pure functions, and [`settings`], the environment.
 //! 4. [`credential`], what we hand out, and [`pages`], what people see.
@@ -22,7 +22,6 @@ pub mod clock;
 pub mod encoding;
 pub mod entropy;
 pub mod events;
-pub mod routes;
 pub mod secret;
 pub mod subnets;
 

@@ -2,8 +2,14 @@
 
 use clap::{Parser, Subcommand};
 use gateway::commands::{self, Failed};
-use gateway::routes::SITE;
+use site::SITE;
 use std::process::ExitCode;
+
+/// The compiled site: `config.yaml` and `routes/` as constants, written by `build.rs`.
+#[expect(unreachable_pub, reason = "compiled sites are public where they are included")]
+mod site {
+    include!(concat!(env!("OUT_DIR"), "/site.rs"));
+}
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

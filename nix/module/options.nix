@@ -66,7 +66,7 @@ in
         BASE_URL = variable types.str "The gateway's own origin, such as `https://mcp.example.com`.";
         KVS_ADDR = variable types.str ''
           Redis or Valkey, as `host:port` or a URL without a password; unset: the embedded store, in
-          `/var/lib/secure-mcp-okta-gateway`.
+          `/var/lib/securemcp-okta-gateway`.
         '';
         KVS_CA_FILE = variable types.path ''
           PEM file of the certificate authority that Redis is checked against; those of the web when unset. Readable for

@@ -2,13 +2,13 @@
 { gateways, module }:
 
 {
-  name = "secure-mcp-okta-gateway";
+  name = "securemcp-okta-gateway";
 
   nodes.embedded = {
     imports = [ module ];
     # In the store, as no real secret would be: they open nothing.
     environment.etc."gateway/okta".text = "okta-secret-of-the-test";
-    services.secure-mcp-okta-gateway = {
+    services.securemcp-okta-gateway = {
       enable = true;
       package = gateways.development;
       oktaClientSecretFile = "/etc/gateway/okta";
@@ -31,7 +31,7 @@
       port = 6379;
       requirePassFile = "/etc/gateway/redis";
     };
-    services.secure-mcp-okta-gateway = {
+    services.securemcp-okta-gateway = {
       enable = true;
       package = gateways.example;
       oktaClientSecretFile = "/etc/gateway/okta";

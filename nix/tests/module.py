@@ -1,6 +1,6 @@
 import json
 
-UNIT = "secure-mcp-okta-gateway"
+UNIT = "securemcp-okta-gateway"
 STATE = f"/var/lib/private/{UNIT}"
 
 start_all()

@@ -52,7 +52,7 @@ impl Http {
             .connect_timeout(CONNECT)
             .timeout(WHOLE)
             .pool_idle_timeout(Duration::from_secs(20))
-            .user_agent(concat!("secure-mcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("securemcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| OktaError::Unavailable(format!("the HTTP client cannot be built: {error}")))?;
         Ok(Self { client, plain_allowed })

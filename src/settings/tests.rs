@@ -155,7 +155,7 @@ fn an_address_of_redis_that_means_nothing_is_told_with_all_other_problems() {
 
 #[test]
 fn the_readme_has_a_row_for_every_variable_and_no_other() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let table = readme.split("### Settings").nth(1).unwrap().split("###").next().unwrap();
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let mut known = environment::NAMES.to_vec();

@@ -1,14 +1,13 @@
 //! The audit log: who asked for what, through which client, and what was decided.
 
-use crate::harness::binary::{BINARY, Process};
-use crate::harness::ports::SeedServers;
+use crate::harness::binary::Process;
+use crate::harness::seed::Seed;
 use crate::harness::{CALLBACK, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Decision, Login};
 use gateway_standins::okta::{Okta, OktaOptions};
 use serde_json::{Value, json};
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn decision(event: &Value) -> (&str, &str) {
@@ -67,7 +66,7 @@ async fn everything_once(process: &Process) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_decision_leaves_one_line_with_who_what_and_through_whom() {
-    let _servers = SeedServers::start().await;
+    let seed = Seed::shared().await;
     let options = OktaOptions::default();
     let okta = Okta::start(options.clone()).await.unwrap();
     let settings = [
@@ -75,7 +74,7 @@ async fn every_decision_leaves_one_line_with_who_what_and_through_whom() {
         ("OKTA_CLIENT_ID", &options.client_id),
         ("OKTA_CLIENT_SECRET", &options.client_secret),
     ];
-    let process = Process::start(Path::new(BINARY), &settings).await;
+    let process = Process::start(&seed.binary, &settings).await;
     okta.add_redirect_uri(&format!("{}/auth/callback", process.base_url));
     let client_id = everything_once(&process).await;
     let events = events_until(&process, DECISIONS[9]).await;

@@ -2,6 +2,7 @@
 //! that it knows: neither in an MCP server seen through the gateway, nor in the gateway's authorization server.
 
 use crate::harness::{Keep, SiteOf, World, drivers};
+use crate::workspace;
 use gateway_standins::client;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -80,7 +81,7 @@ async fn the_authorization_server_passes_every_scenario_for_one() {
 
 /// The folder of the runner, and of the server that it looks at.
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance")
+    workspace().join("tests/conformance")
 }
 
 /// The Node.js that is installed beside the runner, which needs 22; elsewhere than on Linux the system's.

@@ -1,5 +1,6 @@
 //! The documents that say which test shows what are held to the tests that there are.
 
+use crate::workspace;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ const SOURCES: &[(&str, bool)] =
     &[("tests/gateway", false), ("routes/tests", false), ("src", true), ("routes/src", true)];
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    workspace()
 }
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {

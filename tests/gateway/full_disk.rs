@@ -1,6 +1,6 @@
 //! The binary on a file system of its own that fills up.
 
-use crate::harness::binary::{BINARY, Process};
+use crate::harness::binary::{Process, binary};
 use crate::harness::{CALLBACK, http};
 use gateway_standins::Trouble;
 use gateway_standins::browser::Browser;
@@ -28,7 +28,9 @@ async fn a_full_disk_is_503_and_passes_and_nobody_is_logged_out() {
     let okta = Okta::start(OktaOptions::default()).await.unwrap();
     let (folder, program) = small_disk();
     let path = std::env::var("PATH").unwrap();
-    let gateway = Process::with_okta(&program, &okta, &[("PATH", &path), ("GATEWAY", BINARY)]).await;
+    let gateway =
+        Process::with_okta(&program, &okta, &[("PATH", &path), ("GATEWAY", binary().to_str().unwrap())])
+            .await;
     let client = client::discover(&format!("{}/mcp/dice/mcp", gateway.base_url)).await.unwrap();
     let client = client.register("Test client", "none", CALLBACK).await.unwrap();
     let first = sign_in(&client, &mut Browser::new()).await.unwrap();

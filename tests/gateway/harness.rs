@@ -5,11 +5,11 @@ pub(crate) mod binary;
 pub(crate) mod chance;
 pub(crate) mod drivers;
 mod keep;
-pub(crate) mod ports;
 pub(crate) mod publishing;
 mod raw;
 mod rebuilt;
 mod replica;
+pub(crate) mod seed;
 mod site;
 
 pub(crate) use keep::Keep;

@@ -10,6 +10,11 @@ mod oauth;
 mod site;
 mod text;
 
+#[expect(unreachable_pub, reason = "compiled sites are public where they are included")]
+mod seed {
+    include!("../../routes/tests/golden/seed/site.rs");
+}
+
 /// One reader of foreign input.
 pub(crate) struct Target {
     /// Its name, and that of its folder in `fuzz/corpus/`.
@@ -130,7 +135,7 @@ fn no_seed_and_no_mutation_of_one_breaks_a_promise() {
 
 #[test]
 fn no_input_that_libfuzzer_found_breaks_a_promise_again() {
-    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let corpus = crate::workspace().join("fuzz/corpus");
     for target in TARGETS {
         for entry in std::fs::read_dir(corpus.join(target.name)).into_iter().flatten() {
             (target.run)(&std::fs::read(entry.unwrap().path()).unwrap());

@@ -4,12 +4,11 @@
 
 mod session;
 
-use crate::harness::binary::{BINARY, Process};
+use crate::harness::binary::{Process, binary};
 use crate::harness::chance::{Chance, number};
 use gateway_standins::client;
 use gateway_standins::okta::{Okta, OktaOptions};
 use session::{Done, Session};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,7 +31,7 @@ async fn nothing_acknowledged_is_lost_and_no_code_works_twice_whenever_it_is_kil
     let chance = Chance::new();
     let kills = number("GATEWAY_KILLS").unwrap_or(FEW);
     let okta = Okta::start(OktaOptions::default()).await.unwrap();
-    let mut gateway = Process::with_okta(Path::new(BINARY), &okta, &[("RUST_LOG", "warn")]).await;
+    let mut gateway = Process::with_okta(binary(), &okta, &[("RUST_LOG", "warn")]).await;
     let mut sessions = sessions(&gateway, &chance).await;
     for _ in 0..kills {
         let (mut asking, answers) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
@@ -80,7 +79,7 @@ async fn a_first_start_that_was_killed_can_be_made_again() {
     let okta =
         [("OKTA_URL", "http://127.0.0.1:9"), ("OKTA_CLIENT_ID", "0oa1"), ("OKTA_CLIENT_SECRET", "word")];
     for _ in 0..number("GATEWAY_KILLS").unwrap_or(FEW) / 4 {
-        let mut gateway = Process::spawned(Path::new(BINARY), &okta);
+        let mut gateway = Process::spawned(binary(), &okta);
         tokio::time::sleep(Duration::from_millis(chance.below(FIRST_MILLIS))).await;
         gateway.kill();
         gateway.start_again().await;

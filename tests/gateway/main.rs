@@ -44,3 +44,12 @@ mod token_endpoint;
 mod tokens;
 mod transport;
 mod upgrade;
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+/// The root of the workspace.
+fn workspace() -> &'static Path {
+    static ROOT: LazyLock<&Path> = LazyLock::new(|| Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
+    *ROOT
+}

@@ -1,6 +1,8 @@
 //! What can be said of the Nix files without Nix: they name all that a build reads, and what they build is sound.
 
-use crate::harness::binary::{BINARY, Site, built_for};
+use crate::harness::binary::{built_for, target_dir};
+use crate::harness::seed::SEED;
+use crate::workspace;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway_routes::compile::compile;
@@ -12,7 +14,7 @@ use std::process::Command;
 const ENVIRONMENTS: &str = "nix/environments";
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    workspace()
 }
 
 fn text(path: &str) -> String {
@@ -27,12 +29,12 @@ fn named_by_nix() -> Vec<PathBuf> {
 }
 
 /// The files of the workspace that went into the seed's binary, as cargo noted them, but for the site's own.
-async fn read_by_the_build() -> Vec<PathBuf> {
-    let noted = built_for(Site::Seed).await.with_extension("d");
+fn read_by_the_build() -> Vec<PathBuf> {
+    let noted = built_for(Path::new(SEED), "as-it-is").with_extension("d");
     let noted = fs::read_to_string(noted).unwrap().replace("\\ ", "\0");
-    let target = Path::new(BINARY).ancestors().nth(2).unwrap();
+    let target = target_dir();
     let paths = noted.split_once(": ").unwrap().1.split_whitespace().map(|path| path.replace('\0', " "));
-    let paths = paths.map(PathBuf::from).filter(|path| !path.starts_with(target));
+    let paths = paths.map(PathBuf::from).filter(|path| !path.starts_with(&target));
     let paths = paths.filter_map(|path| path.strip_prefix(root()).map(Path::to_owned).ok());
     paths.filter(|path| !path.ends_with("golden/seed/config.yaml")).collect()
 }
@@ -49,10 +51,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_file_that_the_build_reads_is_named() {
+#[test]
+fn every_file_that_the_build_reads_is_named() {
     let named = named_by_nix();
-    let read = read_by_the_build().await;
+    let read = read_by_the_build();
     assert!(read.len() > 100, "cargo's note is read wrongly: {read:?}");
     let missing: Vec<_> =
         read.iter().filter(|file| !named.iter().any(|name| file.starts_with(name))).collect();

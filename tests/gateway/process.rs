@@ -1,11 +1,11 @@
 //! The binary itself: what it prints, when it refuses to start, how it ends.
 
-use crate::harness::binary::{BINARY, Process, Site, built_for};
+use crate::harness::binary::{Process, binary, built_for};
 use std::path::Path;
 use std::process::{Command, Output};
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    run_binary(Path::new(BINARY), arguments, environment)
+    run_binary(binary(), arguments, environment)
 }
 
 fn run_binary(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
@@ -18,7 +18,7 @@ fn run_binary(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) 
 fn the_version_names_environment_and_configuration() {
     let output = run(&["--version"], &[]);
     let text = String::from_utf8(output.stdout).unwrap();
-    let expected = format!("secure-mcp-okta-gateway {} (", env!("CARGO_PKG_VERSION"));
+    let expected = format!("securemcp-okta-gateway {} (", env!("CARGO_PKG_VERSION"));
     assert!(output.status.success() && text.starts_with(&expected), "{text}");
 }
 
@@ -43,7 +43,7 @@ fn half_configured_it_does_not_start_and_names_all_that_is_missing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_binary_belongs_to_its_environment_and_refuses_another_base_url() {
-    let binary = built_for(Site::Pinned).await;
+    let binary = built_for(Path::new("tests/gateway/sites/pinned.yaml"), "pinned");
     let folder = tempfile::tempdir().unwrap();
     let environment =
         [("OKTA_CLIENT_SECRET", "secret-of-the-app"), ("DATA_DIR", folder.path().to_str().unwrap())];
@@ -68,7 +68,7 @@ async fn a_second_gateway_on_the_same_data_refuses_to_start_and_says_what_to_do(
         ("OKTA_CLIENT_ID", "0oa1"),
         ("OKTA_CLIENT_SECRET", "secret-of-the-app"),
     ];
-    let first = Process::start(Path::new(BINARY), &okta).await;
+    let first = Process::start(binary(), &okta).await;
     let data_dir = first.data_dir();
     let output = run(&[], &[&okta[..], &[("DATA_DIR", &data_dir), ("PORT", "0")]].concat());
     assert_eq!(output.status.code(), Some(1));

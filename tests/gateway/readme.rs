@@ -1,8 +1,8 @@
 //! What a newcomer reads first is true.
 
 use crate::harness::{World, http};
+use crate::workspace;
 use std::fs;
-use std::path::Path;
 
 const PAGES: &[&str] = &[
     "CHANGELOG.md",
@@ -19,14 +19,14 @@ const PAGES: &[&str] = &[
 ];
 
 fn read(page: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap()
+    fs::read_to_string(workspace().join(page)).unwrap()
 }
 
 #[test]
 fn every_link_to_a_file_leads_to_one() {
     let mut links = 0;
     for page in PAGES {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+        let folder = workspace().join(page);
         for link in read(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap();
             if file.is_empty() || file.contains("://") {

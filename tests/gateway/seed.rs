@@ -1,13 +1,13 @@
 //! Whoever comes from the Go program changes nothing: its `config.yaml`, its environment, its clients.
 
-use crate::harness::binary::{Process, Site, built_for};
+use crate::harness::binary::Process;
 use crate::harness::drivers::{self, MCP_REMOTE, Provider};
-use crate::harness::ports::SeedServers;
+use crate::harness::seed::Seed;
 use gateway_standins::okta::OktaOptions;
 use gateway_standins::redis::Redis;
 use std::path::Path;
 
-/// As the Go program's README has it; the port alone is the test's.
+/// As the Go program's README has it. What is started here has other ports, which are free.
 const SEED: &str = r#"proxies:
   - pattern: "/mcp/dice/"
     target_url: "http://localhost:3000"
@@ -22,7 +22,7 @@ fn the_seeds_config_is_compiled_byte_for_byte() {
 
 /// The binary of the seed's site, in the seed's environment and these variables, with a certified provider as Okta.
 async fn seed(more: &[(&str, &str)]) -> (Process, Provider) {
-    let binary = built_for(Site::Seed).await;
+    let binary = &Seed::shared().await.binary;
     let options = OktaOptions::default();
     let mut environment = vec![
         ("OAUTH_OKTA_URL", "http://127.0.0.1:9"),
@@ -32,7 +32,7 @@ async fn seed(more: &[(&str, &str)]) -> (Process, Provider) {
     ];
     environment.extend_from_slice(more);
     // Each must know where the other is: the gateway comes up first, without its Okta.
-    let mut process = Process::start(&binary, &environment).await;
+    let mut process = Process::start(binary, &environment).await;
     let provider = Provider::start(&format!("{}/auth/callback", process.base_url)).await;
     process.set("OAUTH_OKTA_URL", &provider.issuer);
     process.restart().await;
@@ -48,7 +48,6 @@ async fn signs_in(url: &str, folder: &Path, tool: &[(&str, &str)]) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_seeds_config_and_environment_serve_mcp_remote_with_a_certified_provider_as_okta() {
-    let _servers = SeedServers::start().await;
     let (mut process, _provider) = seed(&[]).await;
     let state = tempfile::tempdir().unwrap();
     let dice = format!("{}/mcp/dice/mcp", process.base_url);
@@ -64,7 +63,6 @@ async fn the_seeds_config_and_environment_serve_mcp_remote_with_a_certified_prov
 async fn the_seeds_redis_with_its_password_serves_it_too() {
     let redis = Redis::start().unwrap();
     redis.command(&["CONFIG", "SET", "requirepass", "the seed's password"]).unwrap();
-    let _servers = SeedServers::start().await;
     let address = redis.address();
     let (mut process, _provider) = seed(&[
         ("KVS_ADDR", &address),

@@ -1,14 +1,13 @@
 //! Logs: a whole login at the most talkative level, held against every secret that passed by.
 
-use crate::harness::binary::{BINARY, Process};
+use crate::harness::binary::Process;
 use crate::harness::http;
-use crate::harness::ports::SeedServers;
+use crate::harness::seed::Seed;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Login, Session};
 use gateway_standins::okta::{Okta, OktaOptions};
-use std::path::Path;
 
 const SECRET: &str = "5f0e8d7c6b5a49382716f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0";
 
@@ -42,11 +41,11 @@ impl Secrets {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_login_leaves_no_code_token_cookie_or_secret_in_the_log() {
-    let _servers = SeedServers::start().await;
+    let seed = Seed::shared().await;
     let options = OktaOptions::default();
     let okta = Okta::start(options.clone()).await.unwrap();
     let process = Process::start(
-        Path::new(BINARY),
+        &seed.binary,
         &[
             ("RUST_LOG", "trace"),
             ("OKTA_URL", okta.url()),

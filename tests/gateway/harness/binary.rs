@@ -1,54 +1,54 @@
 //! The gateway as it is shipped: a binary, built for a site, with nothing but its environment.
 
 use super::{http, reserve_port};
+use crate::workspace;
 use gateway_standins::okta::{Okta, OktaOptions};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The binary of this workspace's own `config.yaml`.
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_secure-mcp-okta-gateway");
 /// A loaded machine is slow, a stopped one is seen at once.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Builds the real binary for the site of `config` (below the workspace). All dependencies come from the folder
-/// that this test was built in; only the gateway itself is compiled once more for each site.
-pub(crate) async fn built_for(site: Site) -> PathBuf {
-    tokio::task::spawn_blocking(move || build(site)).await.unwrap()
+/// The executable's name.
+const NAME: &str = "securemcp-okta-gateway";
+
+/// The binary of this workspace's own `config.yaml`.
+pub(crate) fn binary() -> &'static Path {
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| build(&target_dir(), Path::new("config.yaml"), &[]));
+    &BINARY
 }
 
-/// A site that a test builds the binary for.
-#[derive(Clone, Copy)]
-pub(crate) enum Site {
-    /// The Go program's `config.yaml`, byte for byte.
-    Seed,
-    /// One that belongs to `https://mcp.example.com`.
-    Pinned,
+/// The binary of another site: of its `config`, below the workspace or absolute. Each `name` has a build of its own, of
+/// which all but the last step is shared with [`binary`].
+pub(crate) fn built_for(config: &Path, name: &str) -> PathBuf {
+    // The setting gives the site a place of its own among what cargo has built.
+    let units = 16 + name.bytes().map(usize::from).sum::<usize>();
+    let own = format!("profile.dev.package.{NAME}.codegen-units={units}");
+    let shared = format!("build.build-dir='{}'", target_dir().display());
+    build(&target_dir().join("sites").join(name), config, &["--config", &own, "--config", &shared])
 }
 
-fn build(site: Site) -> PathBuf {
-    // The setting is the default's neighbour: it only gives each site's build a place of its own in the cache.
-    let (config, name, codegen_units) = match site {
-        Site::Seed => ("routes/tests/golden/seed/config.yaml", "seed", 255),
-        Site::Pinned => ("tests/gateway/sites/pinned.yaml", "pinned", 254),
-    };
-    let build_dir = Path::new(BINARY).ancestors().nth(2).unwrap();
-    let target_dir = build_dir.join("sites").join(name);
-    let own = format!("profile.dev.package.secure-mcp-okta-gateway.codegen-units={codegen_units}");
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args(["build", "--locked", "--bin", "secure-mcp-okta-gateway", "--config", &own])
-        .args(["--config", &format!("build.build-dir='{}'", build_dir.display())])
-        .arg("--target-dir")
-        .arg(&target_dir)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+/// The folder that cargo built this test in.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
+}
+
+fn build(target_dir: &Path, config: &Path, options: &[&str]) -> PathBuf {
+    // All packages and features, so that the dependencies are those of the tests.
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--workspace", "--all-features", "--bin", NAME, "--target-dir"])
+        .arg(target_dir)
+        .args(options)
+        .current_dir(workspace())
         .env("GATEWAY_CONFIG", config)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{config}: {}", String::from_utf8_lossy(&output.stderr));
-    target_dir.join("debug/secure-mcp-okta-gateway")
+    assert!(output.status.success(), "{}: {}", config.display(), String::from_utf8_lossy(&output.stderr));
+    target_dir.join("debug").join(NAME)
 }
 
 /// A binary that serves on a port of its own; it is killed when this is dropped.

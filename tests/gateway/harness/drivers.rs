@@ -1,5 +1,6 @@
 //! The real clients and the certified `OpenID` provider of `tests/clients`, as processes of their own.
 
+use crate::workspace;
 use gateway_standins::okta::OktaOptions;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub(crate) const FASTMCP: &[&str] = &[".venv/bin/python", "python-fastmcp.py"];
 
 /// The folder of the drivers.
 pub(crate) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+    workspace().join("tests/clients")
 }
 
 /// Runs a driver against the MCP server at `url` and returns the line that it ends with, whatever that says.

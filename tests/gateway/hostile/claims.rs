@@ -1,11 +1,11 @@
 //! Claims that are rightly signed and may say anything: whoever signs is believed no further than the checks go.
 
+use super::seed::SITE;
 use super::{Target, text};
 use gateway::clock::Timestamp;
 use gateway::jose::{Algorithm, Check, Expected, KeySet, SigningKey, UnverifiedJwt};
 use gateway::oauth::resource::{self, Picked};
 use gateway::okta::{ExpectedIdToken, Metadata, verify_id_token};
-use gateway::routes::SITE;
 use serde_json::Value;
 use std::sync::LazyLock;
 use std::time::Duration;

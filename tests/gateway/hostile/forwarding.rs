@@ -1,10 +1,10 @@
 //! What goes through to a server and comes back, and who asked.
 
+use super::seed::SITE;
 use super::{Target, text};
 use gateway::cookies::{Cookie, Kind};
 use gateway::decision::address_of;
 use gateway::proxy::{self, Boundary, Entrance, Told, is_normal, rewritten, target, toward_server};
-use gateway::routes::SITE;
 use gateway_routes::{Network, Route};
 use http::header::COOKIE;
 use http::uri::PathAndQuery;

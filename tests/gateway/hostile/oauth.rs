@@ -1,5 +1,6 @@
 //! What clients send to the OAuth endpoints.
 
+use super::seed::SITE;
 use super::{Target, text};
 use gateway::clock::Timestamp;
 use gateway::oauth::authorization::AuthorizationRequest;
@@ -9,7 +10,6 @@ use gateway::oauth::parameters::Parameters;
 use gateway::oauth::redirect::{Destination, RedirectUri};
 use gateway::oauth::registration;
 use gateway::oauth::token::TokenRequest;
-use gateway::routes::SITE;
 use http::HeaderValue;
 use url::Url;
 

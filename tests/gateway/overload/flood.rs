@@ -2,10 +2,9 @@
 //! makes of the limits.
 
 use super::{ANNA, SOON, ask, connect, status};
-use crate::harness::binary::{BINARY, Process};
+use crate::harness::binary::{Process, binary};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,7 +25,11 @@ async fn limited(ulimit: &str) -> Process {
     let script = tempfile::NamedTempFile::new().unwrap();
     fs::write(script.path(), format!("#!/bin/sh\nulimit {ulimit} && exec \"$GATEWAY\"\n")).unwrap();
     let script = executable(script);
-    Process::start(&script, &[&OKTA[..], &[("PATH", &path), ("GATEWAY", BINARY)]].concat()).await
+    Process::start(
+        &script,
+        &[&OKTA[..], &[("PATH", &path), ("GATEWAY", binary().to_str().unwrap())]].concat(),
+    )
+    .await
 }
 
 /// A script that is open for writing nowhere cannot be "busy".
@@ -80,7 +83,7 @@ async fn flood(port: u16, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
 /// Opens connections, sends these bytes on each, and counts the CPU time of the silence after them.
 #[expect(clippy::print_stdout, reason = "a flood says what it cost")]
 async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
-    let process = Process::start(Path::new(BINARY), &OKTA).await;
+    let process = Process::start(binary(), &OKTA).await;
     let before = cost(&process);
     let held = flood(port(&process), count, bytes).await;
     assert_eq!(status(&ask(port(&process), ANNA, "/healthz").await), 200);
@@ -137,7 +140,7 @@ async fn where_files_are_few_there_are_fewer_connections_and_probes_are_answered
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_files_for_anything_stop_the_start_with_what_to_do() {
     let script = tempfile::NamedTempFile::new().unwrap();
-    fs::write(script.path(), format!("#!/bin/sh\nulimit -n 100 && exec {BINARY}\n")).unwrap();
+    fs::write(script.path(), format!("#!/bin/sh\nulimit -n 100 && exec {}\n", binary().display())).unwrap();
     let (script, folder) = (executable(script), tempfile::tempdir().unwrap());
     let mut command = std::process::Command::new(&*script);
     command.env_clear().envs(OKTA).env("PORT", "0").env("DATA_DIR", folder.path().join("data"));
@@ -148,7 +151,7 @@ async fn too_few_files_for_anything_stop_the_start_with_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn out_of_files_it_says_so_once_and_accepts_again_when_there_are_some() {
-    let process = Process::start(Path::new(BINARY), &OKTA).await;
+    let process = Process::start(binary(), &OKTA).await;
     let pid = Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
     let files = fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count() as u64;
     let none = Rlimit { current: Some(files), ..rustix::process::getrlimit(Resource::Nofile) };

@@ -1,9 +1,9 @@
 //! The gateway itself in this program, with as many routes as asked for, so that counting needs no further build.
 
+use crate::compiled::SITE;
 use crate::gateway::MCP_PATH;
 use crate::{Outcome, backend};
 use gateway::commands::{self, Failed};
-use gateway::routes::SITE;
 use gateway_routes::{Route, Site, Table, Target};
 
 /// Serves until SIGTERM, settings from the environment.

@@ -7,9 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The root of the workspace.
+pub(crate) fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
 /// Where the benchmark keeps what it makes.
 pub(crate) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench")
+    workspace().join("target/bench")
 }
 
 /// The gateway with one route.
@@ -26,7 +31,7 @@ pub(crate) fn thousand_routes(build: bool) -> Outcome<PathBuf> {
 }
 
 fn thousand() -> Outcome<String> {
-    let mut yaml = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/site.yaml"))?;
+    let mut yaml = fs::read_to_string(workspace().join("benches/site.yaml"))?;
     for number in 1..1000 {
         let target = format!("http://127.0.0.1:{}", backend::PORT);
         write!(yaml, "  - pattern: \"/mcp/route-{number:03}/\"\n    target_url: \"{target}\"\n")?;
@@ -41,9 +46,9 @@ fn binary(name: &str, site: &Path, build: bool) -> Outcome<PathBuf> {
         return Ok(kept);
     }
     say(&format!("building {name} with the profile dist"));
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = workspace();
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--profile", "dist", "--bin", "secure-mcp-okta-gateway"])
+        .args(["build", "--quiet", "--locked", "--profile", "dist", "--bin", "securemcp-okta-gateway"])
         .current_dir(root)
         .env("GATEWAY_CONFIG", site)
         .status()?;
@@ -51,6 +56,6 @@ fn binary(name: &str, site: &Path, build: bool) -> Outcome<PathBuf> {
         return Err("the gateway does not build".into());
     }
     fs::create_dir_all(folder())?;
-    fs::copy(root.join("target/dist/secure-mcp-okta-gateway"), &kept)?;
+    fs::copy(root.join("target/dist/securemcp-okta-gateway"), &kept)?;
     Ok(kept)
 }

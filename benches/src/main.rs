@@ -28,6 +28,12 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+/// The compiled site: `config.yaml` and `routes/` as constants, written by `build.rs`.
+#[expect(unreachable_pub, reason = "compiled sites are public where they are included")]
+mod compiled {
+    include!(concat!(env!("OUT_DIR"), "/site.rs"));
+}
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[global_allocator]

@@ -11,9 +11,6 @@ pub(crate) struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     options: Options,
-    /// What `cargo bench` adds by itself.
-    #[arg(long, hide = true, global = true)]
-    bench: bool,
 }
 
 #[derive(Subcommand)]

@@ -1,7 +1,7 @@
 //! Where everything listens: the usual ports, and others where those are taken.
 
 use crate::say;
-use gateway::routes::SITE;
+use crate::site::SITE;
 use gateway_routes::{Route, Site, Table, Target};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 

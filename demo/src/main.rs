@@ -16,6 +16,12 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 use world::World;
 
+/// The compiled site: `config.yaml` and `routes/` as constants, written by `build.rs`.
+#[expect(unreachable_pub, reason = "compiled sites are public where they are included")]
+mod site {
+    include!(concat!(env!("OUT_DIR"), "/site.rs"));
+}
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// The gateway with everything around it, on this machine.

@@ -1,9 +1,9 @@
 //! Okta, the MCP servers and the gateway.
 
+use crate::site::SITE;
 use crate::{Outcome, ports};
 use gateway::commands::serve::{Serving, assemble};
 use gateway::gateway::Outside;
-use gateway::routes::SITE;
 use gateway::settings::{Environment, Settings};
 use gateway_standins::mcp::McpServer;
 use gateway_standins::okta::{Okta, OktaOptions};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub(crate) const DICE: &str = "/mcp/dice/";
 const UUID: &str = "/mcp/uuid/";
 /// Across restarts of the demo, so that a client that registered yesterday is still known.
-const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/demo");
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/demo");
 
 /// Everything that the demo runs; it ends with [`World::end`].
 pub(crate) struct World {

@@ -4,10 +4,9 @@ use crate::arguments::Options;
 use crate::compare::Turn;
 use crate::scenarios::Candidate;
 use crate::statistics::Spread;
-use crate::{Outcome, say};
+use crate::{Outcome, say, site};
 use std::fmt;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 /// What the turns of all candidates gave.
@@ -61,7 +60,7 @@ const END: &str = "<!-- written by make bench: to here -->";
 
 /// Puts the results between the two marks in `docs/benchmarks.md`; what people wrote around them stays.
 pub(crate) fn write(options: &Options, results: &str) -> Outcome<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
+    let path = site::workspace().join("docs/benchmarks.md");
     let text = fs::read_to_string(&path)?;
     let (before, rest) = text.split_once(BEGIN).ok_or("docs/benchmarks.md has lost its first mark")?;
     let (_, after) = rest.split_once(END).ok_or("docs/benchmarks.md has lost its second mark")?;
@@ -81,7 +80,7 @@ fn setting(options: &Options) -> Outcome<String> {
     let rust = said("rustc", &["--version"])?;
     let commit = said("git", &["describe", "--always", "--dirty"])?;
     let (rounds, duration) = options.turns();
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     Ok(format!(
         "Measured on {date} at commit {commit}, on {cores} cores of {cpu}, {kernel}, nginx {nginx}, {rust}, by \
          `make bench{}`: {rounds} rounds of {} s a turn.\n",
