@@ -25,6 +25,8 @@ use tokio::time::timeout;
 /// How long a store may take to say again what it said within the last minute.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+const UNDEFINED_CONTENT: &str = "requests of this method have no content: send it without a body";
+
 /// Decides on a request below a route: at once, unless the store must be asked about its grant.
 pub fn decide(gateway: &Arc<Gateway>, head: Box<Head>, found: Found) -> Decision {
     let origin = head.parts.headers.get(ORIGIN).cloned();
@@ -272,6 +274,17 @@ pub fn error(status: StatusCode, message: &str) -> Response<Bytes> {
     reply::set(&mut response, CACHE_CONTROL, "no-store");
     reply::set(&mut response, HeaderName::from_static("x-content-type-options"), "nosniff");
     response
+}
+
+/// The refusal of content that a method does not define.
+pub fn undefined_content() -> Response<Bytes> {
+    error(StatusCode::BAD_REQUEST, UNDEFINED_CONTENT)
+}
+
+/// The same for a call of an MCP server.
+pub fn refuse_content(head: &Head, route: &Route) -> Response<Bytes> {
+    audit_refusal(head, route, UNDEFINED_CONTENT);
+    with_cors(undefined_content(), head.parts.headers.get(ORIGIN))
 }
 
 fn audit_refusal(head: &Head, route: &Route, reason: &str) {

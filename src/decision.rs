@@ -28,6 +28,8 @@ pub struct Head {
     pub caller: Arc<Caller>,
     /// Names the request in logs, pages and answers.
     pub request_id: HeaderText,
+    /// Whether the request has content that its method does not define.
+    pub undefined_content: bool,
 }
 
 /// Who is at the other end of a connection, and what its requests have in common.

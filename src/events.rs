@@ -9,7 +9,7 @@ pub use throttle::Throttle;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Audit<'a> {
     /// What was asked for: `registration`, `authorization`, `consent`, `login`, `token`, `revocation`,
-    /// `metadata` (what a client publishes), `call`, or `request` (one that no endpoint saw).
+    /// `metadata` (what a client publishes) or `call`.
     pub event: &'static str,
     /// Whether it was refused; else it was allowed.
     pub refused: bool,

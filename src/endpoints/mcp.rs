@@ -22,6 +22,9 @@ pub fn any(gateway: &Arc<Gateway>, head: Box<Head>, found: Found) -> Decision {
             "this origin may not call MCP servers here",
         ));
     }
+    if head.undefined_content {
+        return Decision::Answer(access::refuse_content(&head, found.route));
+    }
     if head.parts.method == Method::OPTIONS && head.parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
     {
         return Decision::Answer(preflight(&head, origin));

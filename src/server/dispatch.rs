@@ -10,7 +10,7 @@ use crate::decision::{Admitted, Caller, Decision, Head, Inspect, address_of};
 use crate::gateway::Gateway;
 use crate::proxy::{Body, ClientBody, Proxy, ProxyConfig, takes_content};
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, HOST, ORIGIN, RETRY_AFTER, STRICT_TRANSPORT_SECURITY};
+use http::header::{ALLOW, CONNECTION, HOST, RETRY_AFTER, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -68,7 +68,14 @@ impl<F: Filters> Dispatch<F> {
             let body = ClientBody::new(body, &parts);
             let address = address_of(caller.address, &parts.headers, self.gateway.site.trusted_proxies);
             let (from, request_id) = (caller.text_of(address), self.request_ids.next());
-            let head = Box::new(Head { parts, address, from, caller, request_id: request_id.clone() });
+            let head = Box::new(Head {
+                parts,
+                address,
+                from,
+                caller,
+                request_id: request_id.clone(),
+                undefined_content: false,
+            });
             let mut response = match self.admission.request(open.peer(), address, open.is_only) {
                 Err(refusal) if !is_probe(&head.parts) => refuse(refusal).map(Body::full),
                 admitted => {
@@ -88,7 +95,7 @@ impl<F: Filters> Dispatch<F> {
         })
     }
 
-    async fn answer(&self, head: Box<Head>, mut body: ClientBody) -> Response<Body> {
+    async fn answer(&self, mut head: Box<Head>, mut body: ClientBody) -> Response<Body> {
         if let Some(refusal) = refuse_target(&head.parts) {
             return refusal.map(Body::full);
         }
@@ -98,9 +105,7 @@ impl<F: Filters> Dispatch<F> {
         }
         if !takes_content(&head.parts.method) && !body.is_end_stream() {
             // In a box: it is seldom.
-            if Box::pin(body.has_content()).await {
-                return self.refuse_content(&head).map(Body::full);
-            }
+            head.undefined_content = Box::pin(body.has_content()).await;
         }
         let decided = exchange::decide(self.filters.clone(), head).await;
         let mut decision = decided.unwrap_or_else(|| broken("a filter answered without a decision"));
@@ -117,15 +122,6 @@ impl<F: Filters> Dispatch<F> {
                 Decision::Later(later) => later.await,
             }
         }
-    }
-
-    /// The response to content that the request's method does not define.
-    fn refuse_content(&self, head: &Head) -> Response<Bytes> {
-        let message = "requests of this method have no content: send it without a body";
-        head.refused("request", message).record();
-        let origin = head.parts.headers.get(ORIGIN);
-        let origin = origin.filter(|origin| access::is_allowed_origin(&self.gateway, origin));
-        access::with_cors(access::error(StatusCode::BAD_REQUEST, message), origin)
     }
 
     /// Whether the request names our own host, and no other: another name that leads here is DNS rebinding, and of

@@ -28,6 +28,7 @@ impl<S> Filters for S where
 struct Exchange {
     head: Cell<Option<Box<Head>>>,
     decision: Cell<Option<Decision>>,
+    undefined_content: bool,
 }
 
 tokio::task_local! {
@@ -39,7 +40,9 @@ pub(super) async fn decide(mut filters: impl Filters, head: Box<Head>) -> Option
     let mut request = Request::new(Empty::<Bytes>::new());
     request.method_mut().clone_from(&head.parts.method);
     request.uri_mut().clone_from(&head.parts.uri);
-    let exchange = Rc::new(Exchange { head: Cell::new(Some(head)), decision: Cell::new(None) });
+    let undefined_content = head.undefined_content;
+    let exchange = Exchange { head: Cell::new(Some(head)), decision: Cell::new(None), undefined_content };
+    let exchange = Rc::new(exchange);
     let mut deciding = pin!(filters.call(request));
     let Ok(_) =
         poll_fn(|context| EXCHANGE.sync_scope(Rc::clone(&exchange), || deciding.as_mut().poll(context)))
@@ -50,6 +53,11 @@ pub(super) async fn decide(mut filters: impl Filters, head: Box<Head>) -> Option
 /// The head of the request that is decided on, once.
 pub(super) fn take_head() -> Option<Box<Head>> {
     EXCHANGE.try_with(|exchange| exchange.head.take()).ok().flatten()
+}
+
+/// Whether the request that is decided on has content that its method does not define.
+pub(super) fn has_undefined_content() -> bool {
+    EXCHANGE.try_with(|exchange| exchange.undefined_content).unwrap_or_default()
 }
 
 impl Reply for Decision {

@@ -77,10 +77,12 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
         }));
     let authorize = warp::path!("auth" / "authorize")
         .and(warp::get())
+        .and(without_content())
         .and(head())
         .then(with(gateway, |g, head| Box::pin(on_control(Arc::clone(&g), authorize::get(g, head)))));
     let callback = warp::path!("auth" / "callback")
         .and(warp::get())
+        .and(without_content())
         .and(head())
         .then(with(gateway, |g, head| Box::pin(on_control(Arc::clone(&g), callback::get(g, head)))));
     register
@@ -110,13 +112,14 @@ fn registration(gateway: &Arc<Gateway>) -> BoxedFilter<()> {
 fn preflight(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     let register = registration(gateway);
     let tokens = warp::path!("auth" / "token").or(warp::path!("auth" / "revoke")).unify();
-    register.or(tokens).unify().and(warp::options()).map(preflight_answer).boxed()
+    register.or(tokens).unify().and(warp::options()).and(without_content()).map(preflight_answer).boxed()
 }
 
 fn well_known(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     // "Method not allowed" would outrank the 404 of a path that no document has.
     let preflight = warp::path!(".well-known" / ..)
         .and(warp::options().or_else(|_| ready(Err(warp::reject::not_found()))))
+        .and(without_content())
         .map(preflight_answer);
     let server = warp::path!(".well-known" / "oauth-authorization-server")
         .or(warp::path!(".well-known" / "openid-configuration"))
@@ -148,8 +151,23 @@ fn people_and_probes(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
 
 /// GET, or HEAD, whose body hyper leaves out.
 fn reading() -> impl Filter<Extract = (), Error = Rejection> + Copy {
-    warp::get().or(warp::head()).unify()
+    warp::get().or(warp::head()).unify().and(without_content())
 }
+
+/// Refuses content that the method does not define: no endpoint reads it.
+fn without_content() -> impl Filter<Extract = (), Error = Rejection> + Copy {
+    warp::any().and_then(undefined_content).untuple_one()
+}
+
+fn undefined_content() -> impl Future<Output = Result<(), Rejection>> {
+    let refused = exchange::has_undefined_content();
+    ready(if refused { Err(warp::reject::custom(UndefinedContent)) } else { Ok(()) })
+}
+
+#[derive(Debug)]
+struct UndefinedContent;
+
+impl warp::reject::Reject for UndefinedContent {}
 
 fn head() -> impl Filter<Extract = (Head,), Error = Rejection> + Clone {
     warp::any().and_then(|| ready(taken_head().map(|head| *head)))
@@ -218,7 +236,9 @@ fn preflight_answer() -> Decision {
 
 /// Words warp's own rejections: endpoints answer, they never reject.
 fn word(rejection: &Rejection) -> Decision {
-    Decision::Answer(if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+    Decision::Answer(if rejection.find::<UndefinedContent>().is_some() {
+        open_to_scripts(access::undefined_content())
+    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
         access::error(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not have that method")
     } else {
         // Scripts look for documents where there may be none, and go on at a status that they can read.

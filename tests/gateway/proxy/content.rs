@@ -141,7 +141,16 @@ async fn what_may_have_content_brings_it() {
 #[tokio::test]
 async fn refused_content_is_not_read_as_a_request_here_either() {
     let signed = Signed::in_to(|site| site).await;
-    for path in ["/mcp/raw/echo", "/healthz", "/auth/authorize?client_id=x", "/.well-known/jwks.json", "/"] {
+    for (path, status) in [
+        ("/mcp/raw/echo", 400),
+        ("/healthz", 400),
+        ("/auth/authorize?client_id=x", 400),
+        ("/auth/callback?state=x&code=y", 400),
+        ("/.well-known/jwks.json", 400),
+        ("/", 400),
+        ("/auth/token", 405),
+        ("/nothing", 404),
+    ] {
         for expect in ["", "Expect: 100-continue\r\n"] {
             let content = "GET /mcp/raw/smuggled HTTP/1.1\r\nHost: HOST\r\n\r\n";
             let host = signed.world.base_url.trim_start_matches("http://");
@@ -150,7 +159,7 @@ async fn refused_content_is_not_read_as_a_request_here_either() {
                 head(&signed, &format!("GET {path}"), &format!("{expect}Content-Length: {}", content.len()));
             let next = "GET /readyz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n";
             let answer = signed.world.raw(&[&*first, &content, next].concat()).await;
-            assert_eq!(answer.status, 400, "{path}: {}", answer.text);
+            assert_eq!(answer.status, status, "{path}: {}", answer.text);
             // A connection whose client was not asked to send its content may end instead.
             let others: Vec<_> = answer.text.match_indices("HTTP/1.1 ").skip(1).collect();
             assert!(others.len() <= 1, "{path}: {}", answer.text);
@@ -261,10 +270,12 @@ async fn a_connection_whose_request_was_sent_whole_carries_the_next_one() {
 #[tokio::test]
 async fn a_script_may_read_why_its_content_was_refused() {
     let signed = Signed::in_to(|site| site).await;
-    for (origin, may_read) in [("https://app.example.com", true), ("https://evil.example.com", false)] {
+    for (origin, status, may_read) in
+        [("https://app.example.com", 400, true), ("https://evil.example.com", 403, false)]
+    {
         let request = http().delete(signed.world.url("/mcp/raw/echo")).bearer_auth(&signed.token);
         let refused = request.header("origin", origin).body("{}").send().await.unwrap();
-        assert_eq!(refused.status(), 400, "{origin}");
+        assert_eq!(refused.status(), status, "{origin}");
         assert_eq!(refused.headers().contains_key("access-control-allow-origin"), may_read, "{origin}");
     }
 }
