@@ -8,6 +8,8 @@ use gateway::grants::Grants;
 use gateway::seal::Keys;
 use gateway::secret::SecretBytes;
 use gateway::store::{CodeUse, Cursor, Rotation, Store};
+use gateway_standins::detour::Detour;
+use gateway_standins::redis::Redis;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,4 +152,21 @@ async fn what_works_once_is_remembered_for_as_long_as_any_replica_accepts_it() {
             kept.clock.advance(Duration::from_secs(20));
         }
     }
+}
+
+#[tokio::test]
+async fn a_comparison_that_took_long_says_nothing_of_the_clocks() {
+    let redis = Redis::start().unwrap();
+    let detour = Detour::to(&redis.address()).await.unwrap();
+    let kept = Kept::at(&detour.address());
+    kept.store.ping().await.unwrap();
+    detour.takes(Duration::from_millis(150));
+    let stands_still = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        kept.clock.advance(Duration::from_mins(1));
+    };
+    let (compared, ()) = tokio::join!(kept.store.ping(), stands_still);
+    compared.unwrap();
+    assert_eq!(kept.store.clock_skew_millis(), Some(0));
+    assert_eq!(kept.store.clock().now(), kept.clock.now());
 }
