@@ -291,8 +291,7 @@ impl Embedded {
 fn end(tables: &mut Tables<'_>, id: GrantId) -> Result<bool, redb::Error> {
     let alive = !matches!(tables.grant(id)?, Ok(None));
     tables.delete_grant(id)?;
-    let until = tables.now().after(Duration::from_millis(TOMBSTONE_MILLIS));
-    tables.put((Kind::Tombstone, &id.0), until, &[])?;
+    tables.put((Kind::Tombstone, &id.0), tables.now().after(Duration::from_millis(TOMBSTONE_MILLIS)), &[])?;
     tables.append_to_feed(id)?;
     Ok(alive)
 }
