@@ -16,11 +16,11 @@ pub use consent::Sealed;
 pub use last_token::LastToken;
 pub use refresh_token::RefreshToken;
 
-use crate::clock::{Clock, Timestamp};
-use crate::encoding;
-use crate::entropy::Entropy;
-use crate::seal::{self, Keys, Mac, Purpose, Sealer};
-use crate::secret::Secret;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::encoding;
+use crate::base::entropy::Entropy;
+use crate::base::secret::Secret;
+use crate::crypto::seal::{self, Keys, Mac, Purpose, Sealer};
 use signing::SigningKeys;
 use std::sync::Arc;
 use std::time::Duration;

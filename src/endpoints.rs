@@ -1,8 +1,6 @@
-//! The endpoints: one a file. Each parses, validates, acts and answers; none of them knows another.
+//! The HTTP endpoints, one story a folder: each handler parses, validates, acts and responds.
 
-pub mod authorize;
-pub mod callback;
-pub mod consent;
+pub mod authorization;
 pub mod discovery;
 pub mod health;
 pub mod landing;

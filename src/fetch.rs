@@ -14,8 +14,8 @@ pub use address::is_public;
 pub use documents::Documents;
 pub use reach::Reach;
 
-use crate::clock::Clock;
-use crate::subnets::Subnets;
+use crate::base::clock::Clock;
+use crate::base::subnets::Subnets;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use reach::Guard;

@@ -13,10 +13,10 @@ pub use pending::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login};
 pub use records::{Grant, Subject, User};
 pub use streams::Streams;
 
-use crate::clock::{Clock, MAX_CLOCK_SKEW, Timestamp};
+use crate::base::clock::{Clock, MAX_CLOCK_SKEW, Timestamp};
+use crate::base::entropy::Entropy;
 use crate::credential;
-use crate::entropy::Entropy;
-use crate::seal::{Keys, Mac, Purpose};
+use crate::crypto::seal::{Keys, Mac, Purpose};
 use crate::store::{GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed, Store, Unavailable};
 use liveness::Liveness;
 use records::Records;

@@ -2,31 +2,22 @@
 //!
 //! To an MCP client it is an OAuth 2.1 authorization server and the protected server at once; to Okta one
 //! ordinary OIDC app; to the MCP server behind it its only caller. In reading order, lower layers first: a module
-//! knows only those above it in this list, never its neighbours (`tests/gateway/layers.rs` holds the table).
+//! uses only those above it in this list, never its siblings (`tests/gateway/layers.rs` holds the table).
 //!
-//! 1. [`clock`], [`entropy`], [`secret`], [`encoding`], [`events`] and [`subnets`]: what everything stands on. Time
-//!    and chance are handed in; secrets do not print.
-//! 2. [`jose`] and [`seal`]: signed tokens, and keys derived from `GATEWAY_SECRET`.
+//! 1. [`base`]: clock, randomness, secrets, encoding. Time and randomness are handed in; secrets do not print.
+//! 2. [`crypto`]: signed tokens, and sealing under keys derived from `GATEWAY_SECRET`.
 //! 3. [`oauth`], the protocol's rules as pure functions, and [`settings`], the environment.
-//! 4. [`credential`], what we hand out, and [`pages`], what people see.
-//! 5. [`store`], state that carries its guarantees in its verbs; [`okta`], we as Okta's client; [`fetch`], documents
-//!    from where strangers say; [`proxy`], the data plane.
-//! 6. [`grants`]: one user's approval of one client for one route, alive or not; [`limits`]: how often who may ask.
-//! 7. [`gateway`], all that a request may need; [`decision`], what can be done with one; [`reply`] and
-//!    [`cookies`], how answers look.
-//! 8. [`clients`], who a client is; [`access`], who may call what; [`login`], one login told once; [`recheck`],
-//!    whether Okta still lets the user in.
-//! 9. [`endpoints`], one a file; [`server`], which composes them with warp and serves; [`commands`].
+//! 4. [`credential`]: tokens, codes and client IDs that the gateway issues; [`pages`]: its HTML pages.
+//! 5. [`store`]: state behind verbs that carry their guarantees; [`okta`]: the OIDC client; [`fetch`]: documents from
+//!    URLs that strangers name; [`proxy`]: the data plane.
+//! 6. [`grants`]: one user's approval of one client for one route.
+//! 7. [`app`]: shared state, the request context, responses, cookies, the audit log, rate limits and client
+//!    authentication.
+//! 8. [`endpoints`]: one story a folder, one endpoint a file.
+//! 9. [`server`]: listener, connections and the warp filters; [`cli`]: the commands of the executable.
 
-pub mod clock;
-pub mod encoding;
-pub mod entropy;
-pub mod events;
-pub mod secret;
-pub mod subnets;
-
-pub mod jose;
-pub mod seal;
+pub mod base;
+pub mod crypto;
 
 pub mod oauth;
 pub mod settings;
@@ -40,19 +31,10 @@ pub mod proxy;
 pub mod store;
 
 pub mod grants;
-pub mod limits;
 
-pub mod cookies;
-pub mod decision;
-pub mod gateway;
-pub mod reply;
-
-pub mod access;
-pub mod clients;
-pub mod login;
-pub mod recheck;
+pub mod app;
 
 pub mod endpoints;
 
-pub mod commands;
+pub mod cli;
 pub mod server;

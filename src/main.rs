@@ -1,7 +1,7 @@
 //! Arguments and environment in, a serving gateway out; the only place that exits.
 
 use clap::{Parser, Subcommand};
-use gateway::commands::{self, Failed};
+use gateway::cli::{self, Failed};
 use site::SITE;
 use std::process::ExitCode;
 
@@ -36,14 +36,14 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        _ if arguments.version => commands::print(&commands::version(&SITE)),
-        Some(Command::Routes) => commands::print(&commands::routes(&SITE)),
-        Some(Command::Serve) | None => commands::serve(&SITE),
+        _ if arguments.version => cli::print(&cli::version(&SITE)),
+        Some(Command::Routes) => cli::print(&cli::routes(&SITE)),
+        Some(Command::Serve) | None => cli::serve(&SITE),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed(why)) => {
-            commands::complain(&why);
+            cli::complain(&why);
             ExitCode::FAILURE
         }
     }

@@ -11,10 +11,10 @@ pub use discovery::Metadata;
 pub use id_token::{Expected as ExpectedIdToken, verify as verify_id_token};
 pub use profile::Profile;
 
-use crate::clock::Clock;
-use crate::encoding;
-use crate::entropy::Entropy;
-use crate::secret::Secret;
+use crate::base::clock::Clock;
+use crate::base::encoding;
+use crate::base::entropy::Entropy;
+use crate::base::secret::Secret;
 use discovery::Discovery;
 use gateway_routes::AuthorizationServer;
 use http::Http;
@@ -252,7 +252,7 @@ impl Okta {
         metadata: &Metadata,
         id_token: &str,
         login: Option<(&str, &str)>,
-    ) -> Result<crate::jose::Claims, OktaError> {
+    ) -> Result<crate::crypto::jose::Claims, OktaError> {
         let inner = &self.0;
         let key_id = id_token::key_id(id_token)?;
         let keys = inner.discovery.keys(&inner.http, metadata, key_id.as_deref()).await?;

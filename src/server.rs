@@ -21,7 +21,7 @@ mod worker;
 
 pub use capacity::raise_open_files;
 
-use crate::gateway::Gateway;
+use crate::app::state::Gateway;
 use admission::Admission;
 use capacity::Capacity;
 use std::io;

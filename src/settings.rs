@@ -13,7 +13,7 @@ pub use environment::{Environment, LogFormat};
 pub use redis::{RedisAddress, RedisKind, RedisTls};
 pub use urls::BaseUrl;
 
-use crate::secret::{Secret, SecretBytes};
+use crate::base::secret::{Secret, SecretBytes};
 use environment::Raw;
 use gateway_routes::{AuthorizationServer, Site};
 use rustls::RootCertStore;

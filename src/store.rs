@@ -18,8 +18,8 @@ pub use types::{
     Unavailable,
 };
 
-use crate::clock::{Clock, Timestamp};
-use crate::entropy::Entropy;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::entropy::Entropy;
 use crate::settings::RedisAddress;
 use embedded::Embedded;
 use redis::RedisStore;

@@ -2,11 +2,11 @@
 
 use crate::gateway::{Gateway, MCP_PATH, SECRET};
 use crate::{Outcome, site};
-use gateway::clock::Clock;
+use gateway::base::clock::Clock;
+use gateway::base::entropy::Entropy;
+use gateway::base::secret::SecretBytes;
 use gateway::credential::Credentials;
-use gateway::entropy::Entropy;
-use gateway::seal::Keys;
-use gateway::secret::SecretBytes;
+use gateway::crypto::seal::Keys;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use crate::compiled::SITE;
 use crate::gateway::MCP_PATH;
 use crate::{Outcome, backend};
-use gateway::commands::{self, Failed};
+use gateway::cli::{self, Failed};
 use gateway_routes::{Route, Site, Table, Target};
 
 /// Serves until SIGTERM, settings from the environment.
@@ -15,7 +15,7 @@ pub(crate) fn run(routes: usize) -> Outcome<()> {
         _ => return Err("1 or 1000 routes".into()),
     };
     let site: &'static Site = Box::leak(Box::new(Site { table: Table::new(leaked, slots.leak()), ..SITE }));
-    commands::serve(site).map_err(|Failed(why)| why.into())
+    cli::serve(site).map_err(|Failed(why)| why.into())
 }
 
 /// The first is the one that is asked for; for the rest, it is as the compiled site has them.

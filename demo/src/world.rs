@@ -2,8 +2,8 @@
 
 use crate::site::SITE;
 use crate::{Outcome, ports};
-use gateway::commands::serve::{Serving, assemble};
-use gateway::gateway::Outside;
+use gateway::app::state::Outside;
+use gateway::cli::serve::{Serving, assemble};
 use gateway::settings::{Environment, Settings};
 use gateway_standins::mcp::McpServer;
 use gateway_standins::okta::{Okta, OktaOptions};

@@ -2,9 +2,9 @@
 
 use super::claims_tag::Author;
 use super::{Credentials, LastToken, Tag};
-use crate::clock::{MAX_CLOCK_SKEW, Timestamp};
-use crate::encoding;
-use crate::jose::{Algorithm, Check, Claims, Expected, UnverifiedJwt};
+use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
+use crate::base::encoding;
+use crate::crypto::jose::{Algorithm, Check, Claims, Expected, UnverifiedJwt};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,7 @@
 //! counts all the same.
 
 use super::Credentials;
-use crate::encoding;
+use crate::base::encoding;
 use serde_json::{Map, Value};
 
 /// The `jti`: random bytes, then the tag.

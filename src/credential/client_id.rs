@@ -2,9 +2,9 @@
 //! a flushed store, costs no storage and cannot be forged.
 
 use super::Credentials;
-use crate::encoding;
+use crate::base::encoding;
+use crate::base::secret::Secret;
 use crate::oauth::client::Client;
-use crate::secret::Secret;
 
 /// The longest id that is opened; the longest that is minted is shorter.
 const LONGEST: usize = 8 * 1024;

@@ -1,8 +1,8 @@
 //! The sealed authorization request that travels through the browser in the consent page.
 
 use super::Credentials;
-use crate::clock::Timestamp;
-use crate::encoding;
+use crate::base::clock::Timestamp;
+use crate::base::encoding;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -36,10 +36,10 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
-    use crate::entropy::Entropy;
-    use crate::seal::Keys;
-    use crate::secret::SecretBytes;
+    use crate::base::clock::Clock;
+    use crate::base::entropy::Entropy;
+    use crate::base::secret::SecretBytes;
+    use crate::crypto::seal::Keys;
 
     #[test]
     fn a_consent_page_of_another_replica_counts_whichever_of_their_clocks_is_ahead() {

@@ -2,8 +2,8 @@
 //! than read, digested and looked up.
 
 use super::AccessToken;
-use crate::clock::Timestamp;
-use crate::secret::SecretBytes;
+use crate::base::clock::Timestamp;
+use crate::base::secret::SecretBytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a connection remembers.

@@ -2,8 +2,8 @@
 //! response can be answered with the same token again.
 
 use super::Credentials;
-use crate::encoding;
-use crate::secret::Secret;
+use crate::base::encoding;
+use crate::base::secret::Secret;
 
 /// What a genuine refresh token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! The signing keys, derived from `GATEWAY_SECRET` and a 30-day period: all replicas have them without the
 //! store, and no flush loses them.
 
-use crate::clock::Timestamp;
-use crate::jose::{KeySet, SigningKey};
-use crate::seal::{Keys, Purpose};
+use crate::base::clock::Timestamp;
+use crate::crypto::jose::{KeySet, SigningKey};
+use crate::crypto::seal::{Keys, Purpose};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const PERIOD_SECONDS: u64 = 30 * 24 * 60 * 60;

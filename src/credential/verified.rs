@@ -5,7 +5,7 @@
 //! token itself counts. Whether its grant is alive is asked elsewhere, each time.
 
 use super::AccessToken;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -83,7 +83,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::MAX_CLOCK_SKEW;
+    use crate::base::clock::MAX_CLOCK_SKEW;
 
     const EXPIRY: Timestamp = Timestamp::from_seconds(600);
 

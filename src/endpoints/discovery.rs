@@ -1,9 +1,9 @@
 //! The well-known documents.
 
-use crate::gateway::Gateway;
+use crate::app::reply;
+use crate::app::state::Gateway;
 use crate::oauth::metadata;
 use crate::proxy;
-use crate::reply;
 use bytes::Bytes;
 use http::Response;
 

@@ -1,7 +1,7 @@
 //! `GET /healthz` and `GET /readyz`: for probes, whatever `Host` they send.
 
-use crate::gateway::Gateway;
-use crate::reply;
+use crate::app::reply;
+use crate::app::state::Gateway;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::json;

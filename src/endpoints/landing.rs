@@ -1,9 +1,9 @@
 //! `GET /`: what this is, and what to paste into a client.
 
-use crate::gateway::Gateway;
+use crate::app::reply;
+use crate::app::state::Gateway;
 use crate::oauth::resource;
 use crate::pages::{Landing, ServerCard};
-use crate::reply;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 

@@ -1,8 +1,9 @@
 //! The protected MCP servers: every method on every path below a route.
 
-use crate::access;
-use crate::decision::{Decision, Head};
-use crate::gateway::Gateway;
+pub mod access;
+
+use crate::app::request::{Decision, Head};
+use crate::app::state::Gateway;
 use bytes::Bytes;
 use gateway_routes::Found;
 use http::header::{

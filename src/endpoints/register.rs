@@ -1,14 +1,14 @@
 //! `POST /auth/register`: dynamic client registration (RFC 7591). Nothing is stored.
 
-use crate::decision::Head;
-use crate::encoding;
-use crate::events::Audit;
-use crate::gateway::Gateway;
-use crate::limits::Kind;
+use crate::app::audit::Audit;
+use crate::app::rate_limit::Kind;
+use crate::app::reply::{self, Failure};
+use crate::app::request::Head;
+use crate::app::state::Gateway;
+use crate::base::encoding;
+use crate::base::secret::Secret;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::{registration, registration_policy};
-use crate::reply::{self, Failure};
-use crate::secret::Secret;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::sync::Arc;

@@ -1,17 +1,17 @@
 //! `POST /auth/revoke`: token revocation (RFC 7009). Either token of a grant ends the whole grant: its other tokens
 //! stop to count and its open streams are cut, on every replica.
 
-use crate::clients::{self, Known};
+use crate::app::audit::Audit;
+use crate::app::clients::{self, Known};
+use crate::app::rate_limit::Kind;
+use crate::app::reply::{self, Failure};
+use crate::app::request::Head;
+use crate::app::state::Gateway;
+use crate::base::secret::Secret;
 use crate::credential::SignedToken;
-use crate::decision::Head;
-use crate::events::Audit;
-use crate::gateway::Gateway;
 use crate::grants::Grant;
-use crate::limits::Kind;
 use crate::oauth::error::Refused;
 use crate::oauth::parameters::Parameters;
-use crate::reply::{self, Failure};
-use crate::secret::Secret;
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response};

@@ -1,21 +1,22 @@
 //! `POST /auth/token`: the token endpoint (RFC 6749 §3.2). The client is checked before the grant, because clients
 //! drop their registration at `invalid_client` and only their tokens at `invalid_grant`.
 
-use crate::clients;
+mod revalidation;
+
+use crate::app::audit::Audit;
+use crate::app::clients;
+use crate::app::rate_limit::Kind;
+use crate::app::reply::{self, Failure};
+use crate::app::request::Head;
+use crate::app::state::Gateway;
+use crate::base::secret::Secret;
 use crate::credential::{self, AccessToken, RefreshToken};
-use crate::decision::Head;
-use crate::events::Audit;
-use crate::gateway::Gateway;
 use crate::grants::{Code as AuthorizationCode, Grant, Presented, Refreshed};
-use crate::limits::Kind;
 use crate::oauth::error::{Code, Refused};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::resource::{self, Picked};
 use crate::oauth::scope;
 use crate::oauth::token::TokenRequest;
-use crate::recheck;
-use crate::reply::{self, Failure};
-use crate::secret::Secret;
 use crate::store::{CodeUse, Reuse};
 use bytes::Bytes;
 use gateway_routes::{RefreshReuse, Route};
@@ -164,7 +165,7 @@ async fn next_tokens(
     })?;
     // A token that was used before ends the grant, whatever Okta says.
     if counts {
-        recheck::before_refresh(gateway, head, (token.grant, &grant)).await?;
+        revalidation::before_refresh(gateway, head, (token.grant, &grant)).await?;
     }
     let (ttl, on_reuse) = (gateway.site.tokens.refresh_ttl, on_reuse(gateway));
     match gateway.grants.refresh(token.grant, token.generation, (ttl, on_reuse)).await? {

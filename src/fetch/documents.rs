@@ -2,8 +2,8 @@
 
 use super::shares::Share;
 use super::{FetchError, Fetcher};
-use crate::clock::{Clock, Monotonic};
-use crate::subnets::Subnets;
+use crate::base::clock::{Clock, Monotonic};
+use crate::base::subnets::Subnets;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -182,7 +182,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::base::clock::Timestamp;
     use crate::fetch::Reach;
 
     #[test]

@@ -1,6 +1,6 @@
 //! How long a document may be kept: what its headers say (RFC 9111 §4.2), within bounds.
 
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES};
 use http::{HeaderMap, HeaderName};
 use std::time::{Duration, UNIX_EPOCH};

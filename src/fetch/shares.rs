@@ -1,7 +1,7 @@
 //! How many fetches one subscriber may have under way, so that no few of them hold up all.
 
 use super::FetchError;
-use crate::subnets::{Subnet, Subnets};
+use crate::base::subnets::{Subnet, Subnets};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

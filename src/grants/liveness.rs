@@ -4,7 +4,7 @@
 //! hit does not extend that. Ages are by the time of this process, so that a clock that is put back extends nothing.
 
 use super::{Grant, Grants};
-use crate::clock::Monotonic;
+use crate::base::clock::Monotonic;
 use crate::proxy::Identity;
 use crate::store::{Cursor, GrantId, GrantRecord, Unavailable};
 use foldhash::fast::RandomState;

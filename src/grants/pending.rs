@@ -2,8 +2,8 @@
 
 use super::records::long_ago;
 use super::{Grants, Subject};
-use crate::clock::Timestamp;
-use crate::encoding;
+use crate::base::clock::Timestamp;
+use crate::base::encoding;
 use crate::oauth::authorization::AuthorizationRequest;
 use crate::okta::PendingLogin;
 use crate::store::{CodeUse, Key, Unavailable};

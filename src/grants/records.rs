@@ -1,8 +1,8 @@
 //! What stands in the store: sealed, with the number of its format in front, and bound to its place there.
 
-use crate::clock::Timestamp;
-use crate::entropy::Entropy;
-use crate::seal::Sealer;
+use crate::base::clock::Timestamp;
+use crate::base::entropy::Entropy;
+use crate::crypto::seal::Sealer;
 use crate::store::{Store, Unavailable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -128,9 +128,9 @@ fn context(format: u8, place: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
-    use crate::seal::{Keys, Purpose};
-    use crate::secret::SecretBytes;
+    use crate::base::clock::Clock;
+    use crate::base::secret::SecretBytes;
+    use crate::crypto::seal::{Keys, Purpose};
     use crate::store::Format;
     use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Client assertions: `private_key_jwt` (RFC 7523 §2.2 and §3, `OpenID` Connect Core §9).
 
-use crate::clock::{MAX_CLOCK_SKEW, Timestamp};
-use crate::jose::{Algorithm, Claims, Expected as ExpectedJwt, JoseError, KeySet, UnverifiedJwt};
+use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
+use crate::crypto::jose::{Algorithm, Claims, Expected as ExpectedJwt, JoseError, KeySet, UnverifiedJwt};
 use std::fmt;
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ fn check(claims: &Claims, expected: &Expected<'_>) -> Result<Verified, Rejected>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jose::SigningKey;
+    use crate::crypto::jose::SigningKey;
     use serde_json::{Value, json};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);

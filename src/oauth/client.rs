@@ -3,7 +3,7 @@
 use super::client_keys::ClientKeys;
 use super::error::Refused;
 use super::redirect::RedirectUri;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A client that registered itself, or that publishes what it is. The first one's `client_id` carries this, sealed; the

@@ -4,7 +4,7 @@
 use super::assertion::ALGORITHMS;
 use super::client_metadata::DocumentUrl;
 use super::error::{Code, Refused};
-use crate::jose::{Algorithm, has_private_part, verifying_part};
+use crate::crypto::jose::{Algorithm, has_private_part, verifying_part};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -91,7 +91,7 @@ fn refuse(description: impl Into<std::borrow::Cow<'static, str>>) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jose::SigningKey;
+    use crate::crypto::jose::SigningKey;
     use serde_json::json;
 
     fn read(metadata: &Value) -> Result<ClientKeys, Refused> {

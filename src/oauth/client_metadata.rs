@@ -6,7 +6,7 @@ use super::client_keys::ClientKeys;
 use super::error::{Code, Refused};
 use super::redirect::{has_dot_segment, has_userinfo};
 use super::registration::{must_include, name, redirect_uris};
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;

@@ -4,8 +4,8 @@ use super::assertion;
 use super::client::AuthMethod;
 use super::error::Refused;
 use super::parameters::Parameters;
-use crate::jose::UnverifiedJwt;
-use crate::secret::Secret;
+use crate::base::secret::Secret;
+use crate::crypto::jose::UnverifiedJwt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
@@ -93,7 +93,7 @@ fn basic(header: &str) -> Option<(String, Secret)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jose::SigningKey;
+    use crate::crypto::jose::SigningKey;
     use serde_json::json;
 
     fn claimed(header: Option<&str>, body: &str) -> Result<(String, Option<AuthMethod>), Refused> {

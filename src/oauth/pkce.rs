@@ -1,7 +1,7 @@
 //! PKCE with S256 alone (RFC 7636; OAuth 2.1 §7.5.2).
 
 use super::error::Refused;
-use crate::encoding;
+use crate::base::encoding;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;

@@ -4,7 +4,7 @@ use super::client::{AuthMethod, Client};
 use super::client_keys::{ClientKeys, KeySource};
 use super::error::{Code, Refused};
 use super::redirect::RedirectUri;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 use serde_json::{Map, Value, json};
 
 const MOST_REDIRECTS: usize = 12;

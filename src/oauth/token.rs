@@ -2,7 +2,7 @@
 
 use super::error::{Code, Refused};
 use super::parameters::Parameters;
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 
 /// What a client asks for.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use super::OktaError;
 use super::http::Http;
-use crate::clock::{Clock, Monotonic};
-use crate::jose::KeySet;
+use crate::base::clock::{Clock, Monotonic};
+use crate::crypto::jose::KeySet;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! The ID token, checked in full (OIDC Core §3.1.3.7, §3.1.3.8).
 
 use super::OktaError;
-use crate::clock::{MAX_CLOCK_SKEW, Timestamp};
-use crate::encoding;
-use crate::jose::{Algorithm, Check, Claims, Expected as ExpectedJwt, KeySet, UnverifiedJwt};
+use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
+use crate::base::encoding;
+use crate::crypto::jose::{Algorithm, Check, Claims, Expected as ExpectedJwt, KeySet, UnverifiedJwt};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -69,6 +69,6 @@ pub fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<
     Ok(claims)
 }
 
-fn untrustworthy(error: crate::jose::JoseError) -> OktaError {
+fn untrustworthy(error: crate::crypto::jose::JoseError) -> OktaError {
     OktaError::Untrustworthy(format!("the ID token: {error}"))
 }

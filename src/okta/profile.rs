@@ -3,8 +3,8 @@
 use super::discovery::Metadata;
 use super::http::Http;
 use super::{OktaConfig, OktaError};
-use crate::jose::Claims;
-use crate::secret::Secret;
+use crate::base::secret::Secret;
+use crate::crypto::jose::Claims;
 use serde_json::{Map, Value};
 
 const MOST_GROUPS: usize = 500;

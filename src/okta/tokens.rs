@@ -3,7 +3,7 @@
 use super::discovery::Metadata;
 use super::http::{Http, Outage};
 use super::{OktaConfig, OktaError};
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };

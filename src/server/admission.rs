@@ -5,9 +5,9 @@
 //! proxy count for nobody; of what comes through one, each request counts for the address that the proxy names.
 
 use super::capacity::Capacity;
-use crate::clock::Clock;
-use crate::events::Throttle;
-use crate::subnets::Subnets;
+use crate::base::clock::Clock;
+use crate::base::subnets::Subnets;
+use crate::base::throttle::Throttle;
 use gateway_routes::Network;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -32,7 +32,7 @@ struct Counts {
     of_subnet: HashMap<SubnetId, usize>,
 }
 
-/// [`crate::subnets::Subnet::id`].
+/// [`crate::base::subnets::Subnet::id`].
 pub(super) type SubnetId = [u8; 9];
 
 /// The limit that is reached.

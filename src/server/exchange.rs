@@ -1,7 +1,7 @@
 //! What goes through warp beside it: the head of a request in, a decision out. Warp would copy the one, and box the
 //! body of the other.
 
-use crate::decision::{Decision, Head};
+use crate::app::request::{Decision, Head};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Empty;

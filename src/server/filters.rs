@@ -2,14 +2,13 @@
 //! table, so that a thousand routes cost what one costs.
 
 use super::exchange::{self, Filters};
-use crate::access;
-use crate::decision::{Decision, Head, Inspect};
-use crate::endpoints::{
-    authorize, callback, consent, discovery, health, landing, mcp, register, revoke, token,
-};
-use crate::gateway::Gateway;
-use crate::limits::Kind;
-use crate::reply::{self, open_to_scripts, set};
+use crate::app::rate_limit::Kind;
+use crate::app::reply::{self, open_to_scripts, set};
+use crate::app::request::{Decision, Head, Inspect};
+use crate::app::state::Gateway;
+use crate::endpoints::authorization::{authorize, callback, consent};
+use crate::endpoints::mcp::access;
+use crate::endpoints::{discovery, health, landing, mcp, register, revoke, token};
 use bytes::Bytes;
 use gateway_routes::Found;
 use http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE};

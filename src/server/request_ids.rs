@@ -1,8 +1,8 @@
 //! Ids of requests.
 
-use crate::decision::HeaderText;
-use crate::encoding;
-use crate::entropy::Entropy;
+use crate::app::request::HeaderText;
+use crate::base::encoding;
+use crate::base::entropy::Entropy;
 use bytes::Bytes;
 use std::cell::RefCell;
 

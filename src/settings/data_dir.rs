@@ -1,7 +1,7 @@
 //! `DATA_DIR`: a folder for its owner alone, and files that appear in it whole or not at all.
 
-use crate::encoding;
-use crate::entropy::Entropy;
+use crate::base::encoding;
+use crate::base::entropy::Entropy;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};

@@ -1,7 +1,7 @@
 //! The variables themselves, and the files that `X_FILE` names.
 
-use crate::encoding;
-use crate::secret::{Secret, SecretBytes};
+use crate::base::encoding;
+use crate::base::secret::{Secret, SecretBytes};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::fs;

@@ -1,8 +1,8 @@
 //! The gateway's own secret, beside the embedded store: made once and kept.
 
 use super::data_dir::{self, Beside};
-use crate::entropy::Entropy;
-use crate::secret::SecretBytes;
+use crate::base::entropy::Entropy;
+use crate::base::secret::SecretBytes;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;

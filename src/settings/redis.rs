@@ -5,7 +5,7 @@ mod tls;
 pub(super) use tls::Files;
 pub use tls::RedisTls;
 
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 use percent_encoding::percent_decode_str;
 use url::Url;
 

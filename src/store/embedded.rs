@@ -17,8 +17,8 @@ use super::{
     CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
     Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
-use crate::clock::{Clock, Timestamp};
-use crate::entropy::Entropy;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::entropy::Entropy;
 use slot::Slot;
 use std::path::Path;
 use std::sync::Arc;

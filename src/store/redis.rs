@@ -14,8 +14,8 @@ use super::{
     CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
     Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
-use crate::clock::{Clock, Monotonic, Timestamp};
-use crate::entropy::Entropy;
+use crate::base::clock::{Clock, Monotonic, Timestamp};
+use crate::base::entropy::Entropy;
 use crate::settings::RedisAddress;
 use bb8_redis::redis::{Cmd, FromRedisValue, ToRedisArgs, cmd};
 use pool::Connections;

@@ -2,7 +2,7 @@
 //! holds both to it.
 
 use super::{GrantRecord, Rotate};
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 
 /// What a presented token means.
 #[derive(Debug, PartialEq, Eq)]

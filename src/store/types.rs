@@ -1,7 +1,7 @@
 //! What goes into a store and comes out.
 
-use crate::clock::Timestamp;
-use crate::encoding;
+use crate::base::clock::Timestamp;
+use crate::base::encoding;
 use std::fmt;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 use crate::harness::drivers::{self, FASTMCP, MCP_REMOTE, PYTHON, Provider, TYPESCRIPT_V1, TYPESCRIPT_V2};
 use crate::harness::publishing::{PATH, publish};
 use crate::harness::{CALLBACK, Keep, SiteOf, World, http};
-use gateway::clock::MAX_CLOCK_SKEW;
+use gateway::base::clock::MAX_CLOCK_SKEW;
 use gateway_standins::okta::Outage;
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -158,7 +158,7 @@ async fn replicas_whose_clocks_differ_count_in_the_same_minute() {
 #[tokio::test]
 async fn an_okta_whose_clock_differs_by_two_minutes_signs_people_in_and_by_more_does_not() {
     for (seconds, signs_in) in [(-119, true), (119, true), (600, false)] {
-        let now = || gateway::clock::Clock::system().now().seconds();
+        let now = || gateway::base::clock::Clock::system().now().seconds();
         let time = Time::from_source(move || now().saturating_add_signed(seconds));
         let options = OktaOptions { time, ..OktaOptions::default() };
         let world = World::with_okta(options, Keep::Embedded, |site| site).await;

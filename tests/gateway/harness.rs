@@ -16,11 +16,11 @@ pub(crate) use keep::Keep;
 pub(crate) use replica::Replica;
 pub(crate) use site::SiteOf;
 
-use gateway::clock::Clock;
-use gateway::commands::Failed;
-use gateway::commands::serve::{Serving, assemble};
+use gateway::app::state::Outside;
+use gateway::base::clock::Clock;
+use gateway::cli::Failed;
+use gateway::cli::serve::{Serving, assemble};
 use gateway::fetch::Reach;
-use gateway::gateway::Outside;
 use gateway::settings::{Environment, Settings};
 use gateway::store::Formats;
 use gateway_routes::Site;

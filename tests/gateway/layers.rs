@@ -7,20 +7,19 @@ use std::path::{Path, PathBuf};
 
 /// Lower layers first. A module may use those of the layers above it in this table, never its neighbours.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "encoding", "entropy", "events", "secret", "subnets"],
-    &["jose", "seal"],
+    &["base"],
+    &["crypto"],
     &["oauth", "settings"],
     &["credential", "pages"],
     &["fetch", "okta", "proxy", "store"],
-    &["grants", "limits"],
-    &["cookies", "decision", "gateway", "reply"],
-    &["access", "clients", "login", "recheck"],
+    &["grants"],
+    &["app"],
     &["endpoints"],
-    &["commands", "server"],
+    &["cli", "server"],
     &["main"],
 ];
 /// Neighbours that one sentence would describe together, and which way they lean.
-const LEANINGS: &[(&str, &str)] = &[("reply", "decision"), ("gateway", "decision"), ("commands", "server")];
+const LEANINGS: &[(&str, &str)] = &[("cli", "server")];
 /// Layers that would fit, and still must not be used.
 const FORBIDDEN: &[(&str, &str)] = &[
     ("proxy", "oauth"),
@@ -32,7 +31,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
 /// Words that only these modules may use.
 const NAMED_ONLY_IN: &[(&str, &[&str])] = &[
     ("warp", &["server"]),
-    ("biscuit", &["jose"]),
+    ("biscuit", &["crypto"]),
     ("redb", &["store"]),
     ("bb8_redis", &["store"]),
     ("askama", &["pages"]),

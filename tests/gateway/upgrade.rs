@@ -2,8 +2,8 @@
 
 use crate::harness::{Keep, World, http};
 use crate::replicas::Sessions;
-use gateway::clock::Clock;
-use gateway::entropy::Entropy;
+use gateway::base::clock::Clock;
+use gateway::base::entropy::Entropy;
 use gateway::settings::RedisAddress;
 use gateway::store::{Format, Formats, Store};
 use gateway_standins::client::Tokens;

@@ -1,8 +1,8 @@
 use super::*;
-use crate::clock::Clock;
-use crate::entropy::Entropy;
-use crate::seal::Keys;
-use crate::secret::SecretBytes;
+use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
+use crate::base::secret::SecretBytes;
+use crate::crypto::seal::Keys;
 
 const DICE: &str = "https://mcp.example.com/mcp/dice";
 

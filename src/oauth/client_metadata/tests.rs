@@ -1,6 +1,6 @@
 use super::super::client_keys::KeySource;
 use super::*;
-use crate::jose::Algorithm;
+use crate::crypto::jose::Algorithm;
 use serde_json::json;
 
 const URL: &str = "https://client.example.com/oauth/client.json";

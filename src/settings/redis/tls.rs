@@ -1,7 +1,7 @@
 //! `KVS_CA_FILE`, `KVS_CERT_FILE` and `KVS_KEY_FILE`: whom we take for Redis, and how we show who we are. All are
 //! read and tried at the start, so that a wrong file is a problem of the environment and no outage of Redis.
 
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 use crate::settings::pem;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;

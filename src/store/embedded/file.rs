@@ -2,7 +2,7 @@
 
 use super::backend::Watched;
 use super::slot::Open;
-use crate::entropy::Entropy;
+use crate::base::entropy::Entropy;
 use crate::settings::data_dir::{self, Beside};
 use crate::store::OpenError;
 use redb::backends::FileBackend;

@@ -2,7 +2,7 @@
 
 use super::records;
 use super::tables::{FEED, Kind, OWNED, RECORDS, owned_key, place, split};
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 use crate::store::{Cursor, Feed, Format, GrantId, GrantRecord, Key, Owner, Unavailable};
 use redb::{ReadTransaction, ReadableTable as _};
 

@@ -1,6 +1,6 @@
 //! The bytes of a grant: what the store acts on, then what is sealed.
 
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 use crate::store::{Format, GrantId, GrantRecord, Unavailable, owners};
 
 /// The bytes, without id and expiry, which stand elsewhere.

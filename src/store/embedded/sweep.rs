@@ -1,7 +1,7 @@
 //! What has ended is taken out, a bite at a time, so that nobody waits for long.
 
 use super::tables::{EXPIRY, Kind, Tables, split};
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 use crate::store::GrantId;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The tables of the file, and what is done in one transaction.
 
 use super::records;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 use crate::store::owners::code;
 use crate::store::{Format, GrantId, GrantRecord, Key, Owner, Unavailable};
 use redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};

@@ -3,8 +3,8 @@
 
 use super::Embedded;
 use super::disk::{Disk, Event, apply};
-use crate::clock::{Clock, Timestamp};
-use crate::entropy::Entropy;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::entropy::Entropy;
 use crate::store::{
     CodeUse, Cursor, Format, GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed,
 };

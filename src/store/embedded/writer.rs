@@ -4,7 +4,7 @@
 use super::slot::Slot;
 use super::sweep;
 use super::tables::Tables;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::store::{Format, Unavailable};
 use redb::Durability;
 use std::io;

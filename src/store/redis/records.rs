@@ -1,7 +1,7 @@
 //! Keys, and the hash that a grant is. What stands between braces in a key picks its slot in a Cluster.
 
-use crate::clock::Timestamp;
-use crate::encoding;
+use crate::base::clock::Timestamp;
+use crate::base::encoding;
 use crate::store::{Format, GrantId, GrantRecord, Key, Owner, Unavailable, owners};
 use std::collections::HashMap;
 

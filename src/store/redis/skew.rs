@@ -1,7 +1,7 @@
 //! The difference between this machine's clock and that of Redis, which all replicas share: measured, told to the
 //! operator, and taken off where replicas must agree on a time.
 
-use crate::clock::Monotonic;
+use crate::base::clock::Monotonic;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 

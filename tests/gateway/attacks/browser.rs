@@ -206,7 +206,7 @@ async fn no_page_may_be_framed_and_none_runs_a_script() {
 
 #[tokio::test]
 async fn cookies_on_https_can_be_set_by_no_neighbour() {
-    use gateway::cookies::{Cookie, Kind};
+    use gateway::app::cookies::{Cookie, Kind};
     for kind in [Kind::Consent, Kind::Login] {
         let cookie = Cookie::new(kind, "id", true).set("value", std::time::Duration::from_mins(1));
         assert!(cookie.starts_with("__Host-") && cookie.ends_with("; Secure"), "{cookie}");

@@ -1,6 +1,6 @@
 //! Chance that can be repeated: whoever uses it prints its seed.
 
-use gateway::entropy::Entropy;
+use gateway::base::entropy::Entropy;
 
 /// Draws from a seed.
 #[derive(Clone)]

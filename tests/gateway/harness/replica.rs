@@ -1,7 +1,7 @@
 //! Another gateway on the same state, as behind a balancer: the same site and base URL, a port of its own.
 
 use super::{World, http};
-use gateway::commands::serve::Serving;
+use gateway::cli::serve::Serving;
 use reqwest::{Method, RequestBuilder};
 use std::time::{Duration, Instant};
 

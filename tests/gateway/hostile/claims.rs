@@ -2,8 +2,8 @@
 
 use super::seed::SITE;
 use super::{Target, text};
-use gateway::clock::Timestamp;
-use gateway::jose::{Algorithm, Check, Expected, KeySet, SigningKey, UnverifiedJwt};
+use gateway::base::clock::Timestamp;
+use gateway::crypto::jose::{Algorithm, Check, Expected, KeySet, SigningKey, UnverifiedJwt};
 use gateway::oauth::resource::{self, Picked};
 use gateway::okta::{ExpectedIdToken, Metadata, verify_id_token};
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! What clients publish of themselves and sign.
 
 use super::{Target, text};
-use gateway::clock::Timestamp;
-use gateway::jose::{KeySet, SigningKey};
+use gateway::base::clock::Timestamp;
+use gateway::crypto::jose::{KeySet, SigningKey};
 use gateway::oauth::assertion::{self, Expected};
 use gateway::oauth::client::AuthMethod;
 use gateway::oauth::client_keys::KeySource;

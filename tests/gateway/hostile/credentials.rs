@@ -1,12 +1,12 @@
 //! What only we can have made, and what Okta publishes.
 
 use super::{Target, text};
-use gateway::clock::{Clock, Timestamp};
+use gateway::base::clock::{Clock, Timestamp};
+use gateway::base::entropy::Entropy;
+use gateway::base::secret::{Secret, SecretBytes};
 use gateway::credential::Credentials;
-use gateway::entropy::Entropy;
-use gateway::jose::{Algorithm, Expected, KeySet, SigningKey, UnverifiedJwt};
-use gateway::seal::Keys;
-use gateway::secret::{Secret, SecretBytes};
+use gateway::crypto::jose::{Algorithm, Expected, KeySet, SigningKey, UnverifiedJwt};
+use gateway::crypto::seal::Keys;
 use serde_json::json;
 use std::sync::LazyLock;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use super::seed::SITE;
 use super::{Target, text};
-use gateway::cookies::{Cookie, Kind};
-use gateway::decision::address_of;
+use gateway::app::client_address::address_of;
+use gateway::app::cookies::{Cookie, Kind};
 use gateway::proxy::{self, Boundary, Entrance, Told, is_normal, rewritten, target, toward_server};
 use gateway_routes::{Network, Route};
 use http::header::COOKIE;

@@ -2,7 +2,7 @@
 
 use super::seed::SITE;
 use super::{Target, text};
-use gateway::clock::Timestamp;
+use gateway::base::clock::Timestamp;
 use gateway::oauth::authorization::AuthorizationRequest;
 use gateway::oauth::bearer::{self, Presented};
 use gateway::oauth::client_proof::ClaimedClient;

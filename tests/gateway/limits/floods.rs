@@ -2,11 +2,11 @@
 
 use super::{ANNA, BERT, limited, register};
 use crate::harness::{Keep, World, http};
-use gateway::clock::{Clock, Timestamp};
-use gateway::entropy::Entropy;
-use gateway::limits::{Kind, Limits};
-use gateway::seal::Keys;
-use gateway::secret::SecretBytes;
+use gateway::app::rate_limit::{Kind, Limits};
+use gateway::base::clock::{Clock, Timestamp};
+use gateway::base::entropy::Entropy;
+use gateway::base::secret::SecretBytes;
+use gateway::crypto::seal::Keys;
 use gateway::settings::RedisAddress;
 use gateway::store::{Format, Store};
 use gateway_routes::Limits as Most;

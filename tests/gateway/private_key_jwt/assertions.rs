@@ -138,7 +138,7 @@ async fn an_assertion_that_nobody_or_another_signed_is_an_invalid_client() {
         let input = signed(scene.key(), &[("alg", json!("HS256"))]).rsplit_once('.').unwrap().0.to_owned();
         let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).unwrap();
         mac.update(input.as_bytes());
-        let tag = gateway::encoding::encode(mac.finalize().into_bytes());
+        let tag = gateway::base::encoding::encode(mac.finalize().into_bytes());
         wrong.push(("by HMAC with the public key", format!("{input}.{tag}")));
     }
     for (what, assertion) in wrong {

@@ -3,7 +3,7 @@
 use super::servers::{Listener, Transport};
 use super::{SOON, Signed};
 use crate::harness::{SiteOf, http};
-use gateway::commands;
+use gateway::cli;
 use gateway_routes::Route;
 use gateway_standins::redis::Certificates;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ fn the_routes_command_prints_the_ca_file_of_a_route() {
         .route("/mcp/dice/", "http://localhost:3000", |route| route)
         .route("/mcp/tickets/", "https://tickets.internal.example.com", certified)
         .leak();
-    let text = commands::routes(site);
+    let text = cli::routes(site);
     let (dice, tickets) = text.split_once("/mcp/tickets/").unwrap();
     assert!(!dice.contains("ca_file"), "{text}");
     assert!(tickets.contains("\n  ca_file   /etc/ssl/internal-ca.pem\n"), "{text}");

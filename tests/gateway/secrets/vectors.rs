@@ -1,12 +1,12 @@
 //! The derivations as they are in the world already: keys, ids, tokens and records that must go on working.
 //! `tests/gateway/vectors/v1.json` is never made anew; a change that breaks it logs everybody out.
 
-use gateway::clock::{Clock, Timestamp};
+use gateway::base::clock::{Clock, Timestamp};
+use gateway::base::entropy::Entropy;
+use gateway::base::secret::SecretBytes;
 use gateway::credential::{Credentials, RefreshToken};
-use gateway::entropy::Entropy;
+use gateway::crypto::seal::{Keys, Purpose};
 use gateway::grants::Grants;
-use gateway::seal::{Keys, Purpose};
-use gateway::secret::SecretBytes;
 use gateway::store::{Format, GrantId, GrantRecord, Reuse, Store};
 use serde_json::{Value, json};
 use std::fmt::Write as _;

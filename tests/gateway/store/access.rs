@@ -2,9 +2,9 @@
 
 use super::kept::{Kept, once_around};
 use super::outage::NEVER_A_HANG;
-use gateway::clock::Clock;
-use gateway::entropy::Entropy;
-use gateway::secret::Secret;
+use gateway::base::clock::Clock;
+use gateway::base::entropy::Entropy;
+use gateway::base::secret::Secret;
 use gateway::settings::RedisAddress;
 use gateway::store::{Format, Store};
 use gateway_standins::redis::Redis;

@@ -2,8 +2,8 @@
 
 use super::id;
 use super::kept::Kept;
-use gateway::clock::Clock;
-use gateway::entropy::Entropy;
+use gateway::base::clock::Clock;
+use gateway::base::entropy::Entropy;
 use gateway::store::{Format, Store};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,7 +1,7 @@
 //! Stores under test, with a clock that stands still until it is moved.
 
-use gateway::clock::{Clock, Timestamp};
-use gateway::entropy::Entropy;
+use gateway::base::clock::{Clock, Timestamp};
+use gateway::base::entropy::Entropy;
 use gateway::settings::RedisAddress;
 use gateway::store::{
     Cursor, Format, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,

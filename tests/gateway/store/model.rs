@@ -3,7 +3,7 @@
 //! tried, `MODEL_SEED` which: a number that a failure names. Without it they are the same in every run.
 
 use super::kept::Kept;
-use gateway::clock::Timestamp;
+use gateway::base::clock::Timestamp;
 use gateway::store::{GrantId, GrantRecord, Reuse, Rotate, Rotation};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};

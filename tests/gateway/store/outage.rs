@@ -2,8 +2,8 @@
 
 use super::kept::Kept;
 use super::{id, key};
-use gateway::clock::Clock;
-use gateway::entropy::Entropy;
+use gateway::base::clock::Clock;
+use gateway::base::entropy::Entropy;
 use gateway::store::{Cursor, Format, Rotation, Store};
 use std::fs;
 use std::time::{Duration, Instant};

@@ -4,10 +4,10 @@
 use super::kept::{Kept, by_fifty};
 use super::outage::{NEVER_A_HANG, recovers};
 use super::{id, key};
-use gateway::entropy::Entropy;
+use gateway::base::entropy::Entropy;
+use gateway::base::secret::SecretBytes;
+use gateway::crypto::seal::Keys;
 use gateway::grants::Grants;
-use gateway::seal::Keys;
-use gateway::secret::SecretBytes;
 use gateway::store::{Cursor, Owner, Sealed, Unavailable};
 use gateway_standins::detour::Detour;
 use gateway_standins::redis::Redis;

@@ -2,7 +2,7 @@
 
 use super::kept::Kept;
 use super::{id, key};
-use gateway::encoding::encode;
+use gateway::base::encoding::encode;
 use gateway::store::{CodeUse, Rotation};
 
 fn redis(kept: &Kept, words: &[&str]) -> String {

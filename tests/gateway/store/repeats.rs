@@ -3,7 +3,7 @@
 
 use super::kept::Kept;
 use super::{id, key};
-use gateway::entropy::Entropy;
+use gateway::base::entropy::Entropy;
 use gateway::settings::RedisAddress;
 use gateway::store::{CodeUse, Cursor, Format, Owner, Rotation, Sealed, Store, Unavailable};
 use gateway_standins::detour::Detour;

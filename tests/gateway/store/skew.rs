@@ -2,11 +2,11 @@
 
 use super::kept::Kept;
 use super::{id, key};
-use gateway::clock::{MAX_CLOCK_SKEW, Timestamp};
-use gateway::entropy::Entropy;
+use gateway::base::clock::{MAX_CLOCK_SKEW, Timestamp};
+use gateway::base::entropy::Entropy;
+use gateway::base::secret::SecretBytes;
+use gateway::crypto::seal::Keys;
 use gateway::grants::Grants;
-use gateway::seal::Keys;
-use gateway::secret::SecretBytes;
 use gateway::store::{CodeUse, Cursor, Rotation, Store};
 use gateway_standins::detour::Detour;
 use gateway_standins::redis::Redis;

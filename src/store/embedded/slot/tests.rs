@@ -1,6 +1,6 @@
 //! Faults of the disk: nothing acknowledged is lost, and it goes on by itself when the disk does.
 
-use crate::clock::{Clock, Timestamp};
+use crate::base::clock::{Clock, Timestamp};
 use crate::store::embedded::Embedded;
 use crate::store::embedded::disk::Disk;
 use crate::store::{Format, GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Unavailable};

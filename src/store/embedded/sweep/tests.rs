@@ -1,7 +1,7 @@
 //! The file does not grow for ever, what has ended is gone, and nobody waits for that.
 
 use super::{BITE, has_ended};
-use crate::clock::{Clock, Timestamp};
+use crate::base::clock::{Clock, Timestamp};
 use crate::store::embedded::Embedded;
 use crate::store::embedded::disk::Disk;
 use crate::store::embedded::tables::{EXPIRY, FEED, OWNED, RECORDS, Tables};

@@ -1,0 +1,11 @@
+//! The application state and what every endpoint uses: the request context, responses, cookies, the audit log, rate
+//! limits and client authentication.
+
+pub mod audit;
+pub mod client_address;
+pub mod clients;
+pub mod cookies;
+pub mod rate_limit;
+pub mod reply;
+pub mod request;
+pub mod state;

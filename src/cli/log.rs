@@ -1,0 +1,27 @@
+//! The log: its lines, and their way to stderr.
+
+mod lines;
+mod queue;
+
+pub(super) use queue::Queue;
+
+use crate::base::clock::Clock;
+use crate::settings::LogFormat;
+use lines::{Lines, Time};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{Format, JsonFields};
+
+/// From now on everything is logged in this form, through that queue; `RUST_LOG` says what.
+pub(super) fn begin(format: LogFormat, queue: &Queue) {
+    let queue = queue.clone();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let time = Time(Clock::system());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || queue.clone());
+    match format {
+        LogFormat::Json => {
+            let other = Format::default().json().flatten_event(true).with_timer(time.clone());
+            builder.fmt_fields(JsonFields::new()).event_format(Lines { time, other }).init();
+        }
+        LogFormat::Pretty => builder.with_timer(time).init(),
+    }
+}

@@ -1,0 +1,179 @@
+//! How a line of the log looks. Every call leaves an audit line, so that one is put together by hand: what
+//! tracing-subscriber has for all events costs as much as half a call.
+
+use crate::base::clock::{Clock, Timestamp};
+use std::fmt::{self, Debug};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::registry::LookupSpan;
+
+/// JSON, with the members of an event beside time, level and target.
+pub(super) struct Lines<F> {
+    pub(super) time: Time,
+    /// What writes all but the audit lines.
+    pub(super) other: F,
+}
+
+impl<F, S, N> FormatEvent<S, N> for Lines<F>
+where
+    F: FormatEvent<S, N>,
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        if metadata.target() != "audit" {
+            return self.other.format_event(context, writer, event);
+        }
+        writer.write_str("{\"timestamp\":\"")?;
+        self.time.format_time(&mut writer)?;
+        writer.write_str("\",\"level\":\"")?;
+        writer.write_str(metadata.level().as_str())?;
+        let mut members = Members { writer, outcome: Ok(()) };
+        event.record(&mut members);
+        members.outcome?;
+        members.writer.write_str("\",\"target\":\"audit\"}\n")
+    }
+}
+
+/// Writes each member behind the open string of the one before.
+struct Members<'a> {
+    writer: Writer<'a>,
+    outcome: fmt::Result,
+}
+
+impl Members<'_> {
+    fn write(&mut self, name: &str, value: &str) -> fmt::Result {
+        self.writer.write_str("\",\"")?;
+        self.writer.write_str(name)?;
+        self.writer.write_str("\":\"")?;
+        if value.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            return self.writer.write_str(value);
+        }
+        let quoted = serde_json::to_string(value).map_err(|_| fmt::Error)?;
+        self.writer.write_str(&quoted[1..quoted.len() - 1])
+    }
+}
+
+impl Visit for Members<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.outcome = self.outcome.and_then(|()| self.write(field.name(), value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+/// The time as RFC 3339 has it, in UTC, to the millisecond.
+#[derive(Clone)]
+pub(super) struct Time(pub(super) Clock);
+
+impl FormatTime for Time {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let text = rfc_3339(self.0.now());
+        writer.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+fn rfc_3339(at: Timestamp) -> [u8; 24] {
+    let (days, second) = (at.seconds() / 86_400, at.seconds() % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    for (place, digits, mut number) in [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, hour),
+        (14, 2, minute),
+        (17, 2, second % 60),
+        (20, 3, at.millis() % 1000),
+    ] {
+        for digit in text[place..place + digits].iter_mut().rev() {
+            *digit += u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+    }
+    text
+}
+
+/// The year, month and day of a day since 1970. Counted in the 400 years after which the calendar repeats itself, and
+/// from March on, so that a leap day is the last one of its year.
+const fn date(days: u64) -> (u64, u64, u64) {
+    const SINCE_MARCH_OF_YEAR_0: u64 = 719_468;
+    let days = days + SINCE_MARCH_OF_YEAR_0;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let since_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * since_march + 2) / 5 + 1;
+    let year = 400 * era + year;
+    if since_march < 10 { (year, since_march + 3, day) } else { (year + 1, since_march - 9, day) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use tracing_subscriber::fmt::format::{Format, JsonFields};
+
+    #[test]
+    fn a_time_is_told_as_the_calendar_has_it() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (1_772_323_200, "2026-03-01T00:00:00.000Z"),
+            (1_798_761_599, "2026-12-31T23:59:59.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        ] {
+            let text = rfc_3339(Timestamp::from_seconds(seconds));
+            assert_eq!(std::str::from_utf8(&text).unwrap(), expected);
+        }
+        assert!(rfc_3339(Timestamp::from_millis(1_234_567)).ends_with(b":34.567Z"));
+    }
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_audit_line_looks_like_all_others_whatever_stands_in_it() {
+        let (written, time) = (Written::default(), Time(Clock::manual(Timestamp::from_seconds(0))));
+        let out = written.clone();
+        let other = Format::default().json().flatten_event(true).with_timer(time.clone());
+        let builder = tracing_subscriber::fmt().with_writer(move || out.clone());
+        let log = builder.fmt_fields(JsonFields::new()).event_format(Lines { time, other }).finish();
+        let name = "\"A\\\n\u{1}é";
+        tracing::subscriber::with_default(log, || {
+            tracing::info!(target: "audit", event = "call", client = name, count = 7);
+            tracing::info!(target: "other", event = "call", client = name, count = "7");
+        });
+        let lines = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let mut lines = lines.lines().map(|line| (line, serde_json::from_str::<Value>(line).unwrap()));
+        let ((audit, mut first), (other, second)) = (lines.next().unwrap(), lines.next().unwrap());
+        assert_eq!(audit.len(), other.len(), "{audit}\n{other}");
+        first["target"] = json!("other");
+        assert_eq!(first, second);
+    }
+}

@@ -1,0 +1,209 @@
+//! Keys: ours, which sign, and public ones, which verify.
+
+use super::{Algorithm, Family, JoseError};
+use crate::base::encoding;
+use biscuit::Empty;
+use biscuit::jwa::SignatureAlgorithm;
+use biscuit::jwk::{AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, JWK, RSAKeyParameters};
+use biscuit::jws::{Compact, Header, RegisteredHeader, Secret};
+use p256::elliptic_curve::sec1::ToSec1Point as _;
+use p256::pkcs8::EncodePrivateKey as _;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+
+const LARGEST_SET: usize = 64 * 1024;
+const MOST_KEYS: usize = 100;
+const LEAST_RSA_BITS: u64 = 2048;
+const MOST_RSA_BITS: u64 = 8192;
+
+/// An ES256 key of our own.
+#[derive(Clone)]
+pub struct SigningKey(Arc<Inner>);
+
+struct Inner {
+    id: String,
+    x: Vec<u8>,
+    y: Vec<u8>,
+    secret: Secret,
+}
+
+impl SigningKey {
+    /// The key of a seed, always the same one. The scalar is SHA-256(seed ‖ counter) for the first counter from 0
+    /// that gives one in the range of P-256; the second is needed once in 2³² seeds.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let scalar = |counter: u8| {
+            let digest = Sha256::new().chain_update(seed).chain_update([counter]).finalize();
+            p256::SecretKey::from_slice(&digest).ok()
+        };
+        let key = (0..=u8::MAX).find_map(scalar).expect("256 digests are not all out of range");
+        let point = key.public_key().to_sec1_point(false);
+        let (_, coordinates) = point.as_bytes().split_at(1);
+        let (x, y) = coordinates.split_at(32);
+        let pkcs8 = key.to_pkcs8_der().expect("a P-256 key has a PKCS #8 form");
+        let pair = ring::signature::EcdsaKeyPair::from_pkcs8(
+            &ring::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+            pkcs8.as_bytes(),
+            &ring::rand::SystemRandom::new(),
+        )
+        .expect("ring reads the PKCS #8 form of a P-256 key");
+        let secret = Secret::EcdsaKeyPair(Arc::new(pair));
+        Self(Arc::new(Inner { id: thumbprint(x, y), x: x.to_vec(), y: y.to_vec(), secret }))
+    }
+
+    /// The `kid`: the key's thumbprint (RFC 7638).
+    pub fn key_id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The public half as it stands in a JWKS.
+    pub fn public_jwk(&self) -> Value {
+        json!({
+            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.0.id,
+            "x": encoding::encode(&self.0.x), "y": encoding::encode(&self.0.y),
+        })
+    }
+
+    /// Signs claims as a compact JWS of this `typ`.
+    ///
+    /// # Errors
+    /// [`JoseError::Signing`] when the claims are no JSON or the signature fails.
+    pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
+        let header = RegisteredHeader {
+            algorithm: SignatureAlgorithm::ES256,
+            media_type: Some(typ.to_owned()),
+            key_id: Some(self.0.id.clone()),
+            ..RegisteredHeader::default()
+        };
+        let payload = serde_json::to_vec(claims).map_err(|_| JoseError::Signing)?;
+        let jws: Compact<Vec<u8>, Empty> = Compact::new_decoded(Header::from(header), payload);
+        let signed = jws.into_encoded(&self.0.secret).map_err(|_| JoseError::Signing)?;
+        Ok(signed.unwrap_encoded().encode())
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.0.id)
+    }
+}
+
+/// RFC 7638 §3: the required members in lexicographic order, without white space.
+fn thumbprint(x: &[u8], y: &[u8]) -> String {
+    let (x, y) = (encoding::encode(x), encoding::encode(y));
+    encoding::encode(Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#)))
+}
+
+/// Public keys that verify.
+#[derive(Default)]
+pub struct KeySet(Vec<PublicKey>);
+
+pub(super) struct PublicKey {
+    id: Option<String>,
+    family: Family,
+    /// The only algorithm that the key says it is for.
+    only: Option<Algorithm>,
+    pub(super) secret: Secret,
+}
+
+impl KeySet {
+    /// Reads a JWKS key by key. A key that does not fit (of an unknown kind or algorithm, for encryption, a short
+    /// RSA key) is left out, so that it cannot take the others with it.
+    ///
+    /// # Errors
+    /// [`JoseError::KeySet`] when it is no JSON object with `keys`, over 64 KiB, or has over 100 keys.
+    pub fn parse(jwks: &[u8]) -> Result<Self, JoseError> {
+        if jwks.len() > LARGEST_SET {
+            return Err(JoseError::KeySet);
+        }
+        let document: Value = serde_json::from_slice(jwks).map_err(|_| JoseError::KeySet)?;
+        let keys = document.get("keys").and_then(Value::as_array).ok_or(JoseError::KeySet)?;
+        if keys.len() > MOST_KEYS {
+            return Err(JoseError::KeySet);
+        }
+        Ok(Self::read(keys))
+    }
+
+    /// Reads keys one by one, and leaves those out that do not fit.
+    pub fn read(keys: &[Value]) -> Self {
+        Self(keys.iter().filter_map(PublicKey::parse).collect())
+    }
+
+    /// The public halves of our own keys.
+    pub fn of(keys: &[SigningKey]) -> Self {
+        let public = |key: &SigningKey| PublicKey {
+            id: Some(key.0.id.clone()),
+            family: Family::P256,
+            only: Some(Algorithm::Es256),
+            secret: Secret::PublicKey([&[4], &*key.0.x, &*key.0.y].concat()),
+        };
+        Self(keys.iter().map(public).collect())
+    }
+
+    /// Whether a key has this id.
+    pub fn has(&self, key_id: &str) -> bool {
+        self.0.iter().any(|key| key.id.as_deref() == Some(key_id))
+    }
+
+    /// The one key that a token of this algorithm must have been signed with: the one with its `kid`; without a
+    /// `kid`, the only one of the family.
+    pub(super) fn select(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
+        let fits = |key: &&PublicKey| {
+            key.family == algorithm.family()
+                && key.only.is_none_or(|only| only == algorithm)
+                && key_id.is_none_or(|id| key.id.as_deref() == Some(id))
+        };
+        let mut fitting = self.0.iter().filter(fits);
+        fitting.next().filter(|_| fitting.next().is_none())
+    }
+}
+
+impl PublicKey {
+    pub(super) fn parse(key: &Value) -> Option<Self> {
+        let text = |name: &str| key.get(name).and_then(Value::as_str);
+        if text("use").is_some_and(|purpose| purpose != "sig") {
+            return None;
+        }
+        let only = match key.get("alg") {
+            None => None,
+            Some(name) => Some(Algorithm::parse(name.as_str()?)?),
+        };
+        // Only these members reach biscuit: it rejects keys for members that it does not know.
+        let family = match (text("kty")?, text("crv")) {
+            ("EC", Some("P-256")) => Family::P256,
+            ("EC", Some("P-384")) => Family::P384,
+            ("RSA", _) => Family::Rsa,
+            _ => return None,
+        };
+        if only.is_some_and(|only| only.family() != family) {
+            return None;
+        }
+        let secret = match family {
+            Family::Rsa => rsa(text("n")?, text("e")?)?,
+            Family::P256 => elliptic((EllipticCurve::P256, 32), text("x")?, text("y")?)?,
+            Family::P384 => elliptic((EllipticCurve::P384, 48), text("x")?, text("y")?)?,
+        };
+        Some(Self { id: text("kid").map(str::to_owned), family, only, secret })
+    }
+}
+
+fn elliptic((curve, length): (EllipticCurve, usize), x: &str, y: &str) -> Option<Secret> {
+    let (x, y) = (encoding::decode(x)?, encoding::decode(y)?);
+    let fits = x.len() == length && y.len() == length;
+    let key = EllipticCurveKeyParameters { curve, x, y, ..EllipticCurveKeyParameters::default() };
+    fits.then(|| key.jws_public_key_secret())
+}
+
+fn rsa(n: &str, e: &str) -> Option<Secret> {
+    let jwk: JWK<Empty> = serde_json::from_value(json!({ "kty": "RSA", "n": n, "e": e })).ok()?;
+    match jwk.algorithm {
+        AlgorithmParameters::RSA(key) if strong(&key) => Some(key.jws_public_key_secret()),
+        _ => None,
+    }
+}
+
+fn strong(key: &RSAKeyParameters) -> bool {
+    (LEAST_RSA_BITS..=MOST_RSA_BITS).contains(&key.n.bits()) && key.e.bits() <= 33
+}
