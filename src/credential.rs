@@ -43,8 +43,8 @@ pub struct Credentials {
 
 impl Credentials {
     /// Derives every key that is needed; the issuer is `base_url`.
-    pub fn new(keys: &Keys, issuer: &str, access_ttl: Duration, ambient: (Clock, Entropy)) -> Self {
-        let (clock, entropy) = ambient;
+    pub fn new(keys: &Keys, issuer: &str, access_ttl: Duration, clock_and_rng: (Clock, Entropy)) -> Self {
+        let (clock, entropy) = clock_and_rng;
         Self {
             issuer: issuer.into(),
             access_ttl,

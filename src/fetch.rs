@@ -2,23 +2,23 @@
 //!
 //! https alone, by GET, without redirects, cookies or a proxy; five seconds for all of it, a bound on the length,
 //! JSON alone; and never from an address that is not on the public internet. That is checked on the address that is
-//! connected to ([`Reach`]): a name may mean another one a moment later.
+//! connected to ([`FetchPolicy`]): a name may mean another one a moment later.
 
 mod address;
 mod documents;
 mod lifetime;
-mod reach;
+mod policy;
 mod shares;
 
 pub use address::is_public;
 pub use documents::Documents;
-pub use reach::Reach;
+pub use policy::FetchPolicy;
 
 use crate::base::clock::Clock;
 use crate::base::subnets::Subnets;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use reach::Guard;
+use policy::Guard;
 use reqwest::StatusCode;
 use shares::{Share, Shares};
 use std::error::Error as _;
@@ -31,7 +31,7 @@ use url::{Host, Url};
 /// All that one fetch may take: waiting for its turn, the name, the connection, the answer.
 const WHOLE: Duration = Duration::from_secs(5);
 /// How many are under way at once.
-const MOST: usize = 64;
+const MAX_CONCURRENT_FETCHES: usize = 64;
 
 /// Why there is no document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,10 +86,10 @@ impl Fetcher {
     ///
     /// # Errors
     /// The HTTP client cannot be built, for want of TLS roots.
-    pub fn new(reach: Reach, clock: Clock) -> Result<Self, FetchError> {
+    pub fn new(policy: FetchPolicy, clock: Clock) -> Result<Self, FetchError> {
         let unbuilt = |error| FetchError::Unreachable(format!("the HTTP client cannot be built: {error}"));
-        let authorities = reach.authorities().map_err(unbuilt)?;
-        let guard = Guard::new(reach);
+        let authorities = policy.authorities().map_err(unbuilt)?;
+        let guard = Guard::new(policy);
         let client = reqwest::Client::builder()
             .https_only(true)
             .redirect(reqwest::redirect::Policy::none())
@@ -103,7 +103,13 @@ impl Fetcher {
             .user_agent(concat!("securemcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(unbuilt)?;
-        Ok(Self { client, guard, turns: Semaphore::new(MOST), shares: Shares::default(), clock })
+        Ok(Self {
+            client,
+            guard,
+            turns: Semaphore::new(MAX_CONCURRENT_FETCHES),
+            shares: Shares::default(),
+            clock,
+        })
     }
 
     /// What a fetch of this subscriber needs.

@@ -8,7 +8,7 @@ mod records;
 mod streams;
 
 pub use changes::Presented;
-pub use liveness::{Alive, Living};
+pub use liveness::{ActiveGrant, GrantStatus};
 pub use pending::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login};
 pub use records::{Grant, Subject, User};
 pub use streams::Streams;
@@ -17,7 +17,9 @@ use crate::base::clock::{Clock, MAX_CLOCK_SKEW, Timestamp};
 use crate::base::entropy::Entropy;
 use crate::credential;
 use crate::crypto::seal::{Keys, Mac, Purpose};
-use crate::store::{GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed, Store, Unavailable};
+use crate::store::{
+    GrantId, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
+};
 use liveness::Liveness;
 use records::Records;
 use std::sync::Arc;
@@ -55,8 +57,8 @@ pub enum Refreshed {
 
 impl Grants {
     /// Grants in this store, sealed under these keys.
-    pub fn new(store: Arc<Store>, keys: &Keys, ambient: (Clock, Entropy)) -> Self {
-        let (clock, entropy) = ambient;
+    pub fn new(store: Arc<Store>, keys: &Keys, clock_and_rng: (Clock, Entropy)) -> Self {
+        let (clock, entropy) = clock_and_rng;
         Self {
             records: Records::new(keys.sealer(Purpose::Record), entropy, Arc::clone(&store)),
             store,
@@ -74,7 +76,7 @@ impl Grants {
         let now = self.store.clock().now();
         let record = GrantRecord {
             id: GrantId(id),
-            sealed: self.records.seal(&place(GrantId(id)), grant),
+            sealed: self.records.seal(&aad(GrantId(id)), grant),
             generation: 1,
             previous: None,
             rotated_at: now,
@@ -121,11 +123,11 @@ impl Grants {
     /// Seals a grant under the first secret that an older one sealed, so that the older one can be dropped, and in
     /// the store's format.
     async fn seal_again(&self, record: &GrantRecord, grant: &Grant) {
-        let place = place(record.id);
-        if self.records.is_current(&place, &record.sealed) {
+        let aad = aad(record.id);
+        if self.records.is_current(&aad, &record.sealed) {
             return;
         }
-        let new = Sealed { sealed: self.records.seal(&place, grant), owners: self.owners(grant) };
+        let new = Sealed { sealed: self.records.seal(&aad, grant), owners: self.owners(grant) };
         // The next refresh tries again; this one has been made.
         if let Err(error) = self.store.replace_sealed(record.id, &record.sealed, new).await {
             tracing::warn!(%error, "a grant could not be sealed under the new secret");
@@ -153,19 +155,19 @@ impl Grants {
     }
 
     fn open(&self, record: &GrantRecord) -> Result<Option<Arc<Grant>>, Unavailable> {
-        Ok(self.records.open(&place(record.id), &record.sealed)?.map(Arc::new))
+        Ok(self.records.open(&aad(record.id), &record.sealed)?.map(Arc::new))
     }
 
     /// What the grant can be looked up by; digests alone, since an index is not sealed.
-    fn owners(&self, grant: &Grant) -> Vec<(Owner, Key)> {
+    fn owners(&self, grant: &Grant) -> Vec<(IndexKey, Key)> {
         let user = grant.subject.user();
         let mut owners = vec![
-            (Owner::User, self.key(b"user", &user.sub)),
-            (Owner::Client, self.key(b"client", &grant.client_id)),
-            (Owner::Route, self.key(b"route", &grant.route)),
+            (IndexKey::User, self.key(b"user", &user.sub)),
+            (IndexKey::Client, self.key(b"client", &grant.client_id)),
+            (IndexKey::Route, self.key(b"route", &grant.route)),
         ];
         if let Some(email) = &user.email {
-            owners.push((Owner::Email, self.key(b"email", &email.to_lowercase())));
+            owners.push((IndexKey::Email, self.key(b"email", &email.to_lowercase())));
         }
         owners
     }
@@ -176,6 +178,6 @@ impl Grants {
 }
 
 /// What binds a sealed grant to its place in the store.
-fn place(id: GrantId) -> String {
+fn aad(id: GrantId) -> String {
     format!("grant/{id}")
 }

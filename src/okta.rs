@@ -127,7 +127,7 @@ pub struct SignedIn {
 
 /// A user who may still use the app.
 #[derive(Debug)]
-pub struct Rechecked {
+pub struct Revalidated {
     /// The refresh token that counts from now on, when Okta rotates them; to be kept whatever became of the profile.
     pub refresh_token: Option<Secret>,
     /// What Okta tells of them now.
@@ -198,11 +198,11 @@ impl Okta {
     ///
     /// # Errors
     /// Okta did not answer, or said no: it has not rotated the token.
-    pub async fn recheck(&self, refresh_token: &Secret, sub: &str) -> Result<Rechecked, OktaError> {
+    pub async fn revalidate(&self, refresh_token: &Secret, sub: &str) -> Result<Revalidated, OktaError> {
         let metadata = self.metadata().await?;
         let tokens = tokens::refresh(&self.0.config, &metadata, &self.0.http, refresh_token).await?;
         let profile = within(CALL, self.profile_now(&metadata, &tokens, sub)).await;
-        Ok(Rechecked { refresh_token: tokens.refresh_token, profile })
+        Ok(Revalidated { refresh_token: tokens.refresh_token, profile })
     }
 
     /// The profile, told as at a login; the ID token must be about the same user (OIDC Core §12.2).

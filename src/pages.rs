@@ -2,7 +2,7 @@
 //!
 //! Every page works without JavaScript and asks for nothing from elsewhere: one constant stylesheet stands in each page,
 //! and [`content_security_policy`] allows that text alone. Whatever a client says of itself is hostile: it is escaped,
-//! goes through [`displayable`] before a person reads it, and never becomes a link.
+//! goes through [`sanitize_for_display`] before a person reads it, and never becomes a link.
 
 use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -10,21 +10,21 @@ use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
 mod consent;
-mod displayable;
 mod error_redirect;
 mod landing;
 mod leaving;
 mod problem;
+mod sanitize;
 mod snippets;
 #[cfg(test)]
 mod tests;
 
 pub use consent::{ClientOrigin, Consent, ServerChoice};
-pub use displayable::{displayable, displayable_host};
 pub use error_redirect::ErrorRedirect;
 pub use landing::{Landing, ServerCard};
 pub use leaving::{Leaving, Outcome};
 pub use problem::{Guidance, Problem};
+pub use sanitize::{sanitize_for_display, sanitize_host_for_display};
 pub use snippets::Snippets;
 
 /// The only style of every page.

@@ -4,7 +4,7 @@
 //! copied or held back.
 
 mod body;
-mod broken;
+mod cancel;
 mod client_body;
 mod connect;
 mod deadline;
@@ -12,29 +12,31 @@ mod endpoint_event;
 mod events;
 mod headers;
 mod http1;
-mod lease;
-mod line;
 mod location;
 mod names;
-mod outgoing;
 mod path;
 mod pool;
 mod records;
+mod request_body;
+mod request_writer;
 mod stream;
 mod tls;
-mod upload;
 mod upstream;
+mod upstream_connection;
+mod upstream_error;
 
-pub use body::{Body, Cut};
-pub use broken::Broken;
+pub use body::{Body, BodyError};
+pub use cancel::{CancelHandle, CancelSignal};
 pub use client_body::{ClientBody, takes_content};
 pub use events::Boundary;
-pub use headers::{Entrance, Identity, Told, address_value, repeats_mcp_header, toward_server};
-pub use http1::{Answer, Content, Read, read_answer};
-pub use lease::{Lease, LeaseHandle};
+pub use headers::{
+    ForwardedHeaders, Identity, PublicOrigin, address_value, repeats_mcp_header, toward_server,
+};
+pub use http1::{BodyFraming, ParsedHead, ResponseHead, parse_response_head};
 pub use location::rewritten;
 pub use path::{is_normal, target};
 pub use tls::UpstreamTls;
+pub use upstream_error::UpstreamError;
 
 use gateway_routes::Route;
 use http::request::Parts;
@@ -57,14 +59,14 @@ pub struct Forward {
     /// What the server behind learns of the user.
     pub identity: Option<Arc<Identity>>,
     /// Ends the answer when it is cancelled.
-    pub lease: Lease,
+    pub cancel: CancelSignal,
 }
 
 /// How a [`Proxy`] behaves.
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
     /// Idle connections kept for each target.
-    pub most_idle: usize,
+    pub max_idle: usize,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,
     /// After how much silence an event stream gets a comment frame.
@@ -77,7 +79,7 @@ impl ProxyConfig {
     /// The defaults.
     pub fn new(tls: UpstreamTls) -> Self {
         Self {
-            most_idle: 512,
+            max_idle: 512,
             idle_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
             tls,
@@ -90,12 +92,12 @@ pub struct Proxy {
     pool: Pool,
     keep_alive: Duration,
     base_url: Arc<str>,
-    entrance: Entrance,
+    public_origin: PublicOrigin,
 }
 
 /// Why a request did not reach its server or got no answer that may be passed on. Details go to the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failed {
+enum ProxyError {
     /// The path would leave the route.
     BadPath,
     /// The body is longer than the route takes.
@@ -115,13 +117,13 @@ enum Failed {
 impl Proxy {
     /// A proxy without connections, for a gateway whose own origin is such as `https://mcp.example.com`.
     pub fn new(config: ProxyConfig, base_url: Arc<str>) -> Self {
-        let (keep_alive, entrance) = (config.keep_alive, Entrance::new(&base_url));
-        Self { pool: Pool::new(config), keep_alive, base_url, entrance }
+        let (keep_alive, public_origin) = (config.keep_alive, PublicOrigin::new(&base_url));
+        Self { pool: Pool::new(config), keep_alive, base_url, public_origin }
     }
 
     /// Closes connections that have been idle for too long; never ends.
-    pub async fn tend(&self) {
-        self.pool.tend().await;
+    pub async fn reap_idle(&self) {
+        self.pool.reap_idle().await;
     }
 
     /// Forwards a request and its body; the answer's head is returned as soon as it is there. Dropping the
@@ -138,7 +140,7 @@ impl Proxy {
     }
 }
 
-impl Failed {
+impl ProxyError {
     fn response(self) -> Response<Body> {
         let (status, message) = match self {
             Self::BadPath => (StatusCode::BAD_REQUEST, "the path leaves its MCP server"),

@@ -4,20 +4,20 @@
 //! request never leaves its thread. Whatever waits for the store or Okta runs on the control runtime.
 
 mod admission;
-mod answer;
 mod capacity;
 mod connection;
 mod dispatch;
-mod exchange;
 mod filters;
+mod idle_timeout;
 mod listener;
-mod patience;
 mod preface;
 mod request_ids;
 mod reserve;
+mod response_body;
 mod stream_timeout;
-mod unstalled;
+mod warp_bridge;
 mod worker;
+mod write_timeout;
 
 pub use capacity::raise_open_files;
 
@@ -33,7 +33,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// How long requests and streams may take to end once the gateway is asked to.
-const DRAIN: Duration = Duration::from_secs(30);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A gateway that listens.
 pub struct Running {

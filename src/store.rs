@@ -14,7 +14,7 @@ mod types;
 
 pub use format::{Format, Formats};
 pub use types::{
-    CodeUse, Cursor, Feed, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation, Sealed,
+    CodeUse, Cursor, Feed, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate, Rotation, Sealed,
     Unavailable,
 };
 
@@ -76,7 +76,7 @@ verbs! {
     /// Grants revoked since the cursor, a page at a time.
     revoked_since(cursor: Cursor) -> Feed;
     /// At most `limit` living grants of this owner.
-    grants_of(owner: Owner, key: Key, limit: usize) -> Vec<GrantId>;
+    grants_of(owner: IndexKey, key: Key, limit: usize) -> Vec<GrantId>;
     /// Whether this is the first use of a single-use id.
     use_once(key: Key, expires_at: Timestamp) -> bool;
     /// Counts one more in each of these counters; when one of them has reached its limit, in none of them, and returns

@@ -35,7 +35,7 @@ struct Backend {
 }
 
 /// What of a request decides on its answer.
-struct Head {
+struct RequestHead {
     path: String,
     /// The length of the head, and what follows it.
     length: usize,
@@ -80,7 +80,7 @@ impl Backend {
         let mut read = Vec::with_capacity(64 * 1024);
         loop {
             let head = loop {
-                if let Some(head) = Head::parse(&read) {
+                if let Some(head) = RequestHead::parse(&read) {
                     break head;
                 }
                 if stream.read_buf(&mut read).await? == 0 {
@@ -129,7 +129,7 @@ fn event(number: u32) -> String {
     chunk
 }
 
-impl Head {
+impl RequestHead {
     /// The head at the start of `read`, once it is whole.
     fn parse(read: &[u8]) -> Option<Self> {
         let length = read.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;

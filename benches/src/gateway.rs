@@ -19,7 +19,7 @@ pub(crate) const SECRET: &str = "5d41c6e8b7f09a23415c6d7e8f90a1b2c3d4e5f60718293
 pub(crate) const MCP_PATH: &str = "/mcp/bench";
 /// Nothing listens there: the scripted browser stops before it.
 const CALLBACK: &str = "http://127.0.0.1:43110/callback";
-const PATIENCE: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A gateway that serves; it ends when this is dropped.
 pub(crate) struct Gateway {
@@ -92,7 +92,7 @@ pub(crate) fn free_port() -> Outcome<u16> {
 
 /// Waits until something listens there.
 pub(crate) async fn wait_for(address: &str) -> Outcome<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + START_TIMEOUT;
     while tokio::net::TcpStream::connect(address).await.is_err() {
         if Instant::now() > deadline {
             return Err(format!("nothing listens on {address}").into());

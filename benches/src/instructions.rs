@@ -75,7 +75,7 @@ async fn spent_on_one(server: &[&Path], log: &str, name: &str) -> Outcome<f64> {
     let setup = Setup { binary: Path::new("valgrind"), arguments: &before, log, redis: "" };
     let gateway = Gateway::start(setup, &okta).await?;
     let (_, tokens) = gateway.sign_in().await?;
-    let mut client = Caller::connect(&gateway, &tokens.access_token).await?;
+    let mut client = PeerConnection::connect(&gateway, &tokens.access_token).await?;
     let mut control = Control { process: gateway.process.id()?, profile, dumps: 0 };
     control.send("instrumentation on").await?;
     client.call(REQUESTS).await?;
@@ -123,14 +123,14 @@ impl Control {
 }
 
 /// One connection that asks for the same again and again.
-struct Caller {
+struct PeerConnection {
     stream: TcpStream,
     request: String,
     /// The length of an answer, head and body: always the same.
     answer: Vec<u8>,
 }
 
-impl Caller {
+impl PeerConnection {
     async fn connect(gateway: &Gateway, token: &str) -> Outcome<Self> {
         let stream = TcpStream::connect(&gateway.address).await?;
         let request = format!(

@@ -2,7 +2,7 @@
 
 use crate::site::SITE;
 use crate::{Outcome, ports};
-use gateway::app::state::Outside;
+use gateway::app::state::Dependencies;
 use gateway::cli::serve::{Serving, assemble};
 use gateway::settings::{Environment, Settings};
 use gateway_standins::mcp::McpServer;
@@ -51,7 +51,8 @@ impl World {
             folder.as_ref().map_or_else(|| PathBuf::from(KEPT), |folder| folder.path().join("data"));
         let settings = Settings::read(&environment(&base_url, &okta, &data_dir), site)?;
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let serving = assemble(site, &settings, Outside::default(), threads).map_err(|failed| failed.0)?;
+        let serving =
+            assemble(site, &settings, Dependencies::default(), threads).map_err(|failed| failed.0)?;
         Ok(Self { base_url, site, okta, serving, _servers: [dice, uuid], _folder: folder })
     }
 

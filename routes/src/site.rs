@@ -1,6 +1,6 @@
 //! What one environment is.
 
-use crate::{Moment, Network, Table};
+use crate::{Network, Table, UtcDateTime};
 use std::time::Duration;
 
 /// One compiled configuration. A value that the file pins is `Some`; the environment fills in the rest.
@@ -89,7 +89,7 @@ pub struct Registration {
     /// Registrations that do not count any more, by the beginning of their client ids.
     pub denied: &'static [&'static str],
     /// Registrations from before that do not count any more.
-    pub not_before: Option<Moment>,
+    pub not_before: Option<UtcDateTime>,
 }
 
 impl Registration {

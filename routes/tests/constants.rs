@@ -2,7 +2,7 @@
 #![cfg(feature = "compile")]
 
 use gateway_routes::compile::{Compiled, compile};
-use gateway_routes::{AuthorizationServer, Identity, Moment, Registration};
+use gateway_routes::{AuthorizationServer, Identity, Registration, UtcDateTime};
 use std::path::Path;
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ fn a_site_with_every_key_compiles_to_the_constants_it_names() {
     assert_eq!((site.limits.client_metadata_fetches, site.limits.consents), (5, 60));
     assert_eq!((site.okta_grace, seed::SITE.okta_grace), (Duration::from_mins(15), Duration::from_hours(1)));
     assert_eq!(site.registration.redirect_hosts, ["claude.ai", "claude.com"]);
-    assert_eq!(site.registration.not_before, Some(Moment::utc((2026, 11, 1), (6, 30, 0))));
+    assert_eq!(site.registration.not_before, Some(UtcDateTime::utc((2026, 11, 1), (6, 30, 0))));
     assert_eq!((site.registration.enabled, site.registration.local_clients), (true, false));
     assert_eq!(seed::SITE.registration, Registration::DEFAULT);
     let [private, single, documentation] = site.trusted_proxies else { panic!("three blocks") };

@@ -6,12 +6,12 @@ mod documents;
 
 use crate::app::rate_limit::Kind;
 use crate::app::reply::Failure;
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::oauth::client::{AuthMethod, Client};
 use crate::oauth::client_metadata;
 use crate::oauth::client_proof::{ClaimedClient, Proof};
-use crate::oauth::error::Refused;
+use crate::oauth::error::OAuthError;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::registration_policy;
 use http::header::AUTHORIZATION;
@@ -28,11 +28,11 @@ pub struct Known {
 
 /// What is wanted of a client that publishes what it is, when its document cannot be had now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Freshness {
     /// What it says today: a person is about to be shown it.
-    Anew,
+    Required,
     /// What it said last: somebody is logged in with it, and must not lose that.
-    AsItWas,
+    StaleAllowed,
 }
 
 /// The client of this id, not yet believed to be the one that asks.
@@ -42,22 +42,22 @@ pub enum Wanted {
 /// cannot be had.
 pub async fn resolve(
     gateway: &Gateway,
-    head: &Head,
-    (client_id, wanted): (&str, Wanted),
+    head: &RequestHead,
+    (client_id, freshness): (&str, Freshness),
 ) -> Result<Known, Failure> {
     let client = if client_metadata::is_url(client_id) {
-        documents::client(gateway, head, (client_id, wanted)).await?
+        documents::client(gateway, head, (client_id, freshness)).await?
     } else {
         Arc::new(registered(gateway, client_id)?)
     };
     Ok(Known { id: client_id.to_owned(), client })
 }
 
-fn registered(gateway: &Gateway, client_id: &str) -> Result<Client, Refused> {
+fn registered(gateway: &Gateway, client_id: &str) -> Result<Client, OAuthError> {
     let registration = &gateway.site.registration;
-    let counts = |client: &Client| registration_policy::counts(registration, (client_id, client));
-    gateway.credentials.open_client(client_id).filter(counts).ok_or_else(|| {
-        Refused::invalid_client(
+    let is_valid = |client: &Client| registration_policy::is_valid(registration, (client_id, client));
+    gateway.credentials.open_client(client_id).filter(is_valid).ok_or_else(|| {
+        OAuthError::invalid_client(
             "this gateway does not know the client: remove it in your MCP client and add it again",
         )
     })
@@ -70,7 +70,7 @@ fn registered(gateway: &Gateway, client_id: &str) -> Result<Client, Refused> {
 /// `invalid_client` when no client is named, it is unknown or does not prove itself.
 pub async fn authenticate(
     gateway: &Gateway,
-    (head, kind): (&Head, Kind),
+    (head, kind): (&RequestHead, Kind),
     form: &Parameters,
 ) -> Result<Known, Failure> {
     let header = head.parts.headers.get(AUTHORIZATION);
@@ -79,7 +79,7 @@ pub async fn authenticate(
     let client_id = claimed.as_ref().ok().map(|claimed| claimed.client_id.as_str());
     gateway.admit(kind, head, client_id).await?;
     let ClaimedClient { client_id, proof } = claimed?;
-    let known = resolve(gateway, head, (&client_id, Wanted::AsItWas)).await?;
+    let known = resolve(gateway, head, (&client_id, Freshness::StaleAllowed)).await?;
     prove(gateway, (head, kind), (&known, proof.as_ref())).await?;
     Ok(known)
 }
@@ -93,7 +93,7 @@ pub fn got_tokens(gateway: &Gateway, known: &Known) {
 /// A secret may stand in the header or in the body, whichever was registered.
 async fn prove(
     gateway: &Gateway,
-    (head, kind): (&Head, Kind),
+    (head, kind): (&RequestHead, Kind),
     (known, proof): (&Known, Option<&Proof>),
 ) -> Result<(), Failure> {
     let method = known.client.auth_method;
@@ -107,7 +107,7 @@ async fn prove(
         Some(Proof::Assertion(jwt)) if method == AuthMethod::PrivateKeyJwt => {
             assertion::check(gateway, (head, kind), (known, jwt)).await
         }
-        _ => Err(Refused::invalid_client(match method {
+        _ => Err(OAuthError::invalid_client(match method {
             AuthMethod::None => "the client has no secret and no key: it must send its client_id alone",
             AuthMethod::SecretPost | AuthMethod::SecretBasic => "the client secret is missing or wrong",
             AuthMethod::PrivateKeyJwt => "a client_assertion is missing: the client uses private_key_jwt",

@@ -87,7 +87,7 @@ impl Limits {
     ///
     /// # Errors
     /// The address has used up its share.
-    pub fn look(&self, kind: Kind, address: IpAddr) -> Result<(), TooMany> {
+    pub fn check(&self, kind: Kind, address: IpAddr) -> Result<(), TooMany> {
         let now = self.store.clock().now();
         let counters = self.counters(kind, &Subnets::of(address), now);
         if self.counts().is_below_limits(&counters, window(now)) { Ok(()) } else { Err(too_many(now)) }

@@ -1,8 +1,8 @@
 //! Answers in HTTP, and the one mapping from failures to them.
 
 use crate::app::rate_limit::TooMany;
-use crate::app::request::Head;
-use crate::oauth::error::{Code, Refused};
+use crate::app::request::RequestHead;
+use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::okta::OktaError;
 use crate::pages;
 use crate::store::Unavailable;
@@ -18,18 +18,18 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub enum Failure {
     /// Theirs: it goes out with its code.
-    Refused(Refused),
+    OAuth(OAuthError),
     /// Theirs, and passing: they asked too often.
     TooMany(TooMany),
     /// Ours, and passing: the store or Okta does not answer. Logged; says 503 and when to come back.
     Unavailable(String),
     /// Ours: logged, says nothing.
-    Broken(String),
+    Internal(String),
 }
 
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
+impl From<OAuthError> for Failure {
+    fn from(refused: OAuthError) -> Self {
+        Self::OAuth(refused)
     }
 }
 
@@ -49,12 +49,12 @@ impl From<OktaError> for Failure {
     fn from(error: OktaError) -> Self {
         match error {
             OktaError::Unavailable(cause) => Self::Unavailable(format!("Okta: {cause}")),
-            OktaError::Refused { error, description } => Self::Refused(Refused::new(
-                Code::AccessDenied,
+            OktaError::Refused { error, description } => Self::OAuth(OAuthError::new(
+                ErrorCode::AccessDenied,
                 format!("Okta refused: {error}: {description}"),
             )),
             OktaError::Untrustworthy(reason) => {
-                Self::Broken(format!("Okta's answer is not to be trusted: {reason}"))
+                Self::Internal(format!("Okta's answer is not to be trusted: {reason}"))
             }
         }
     }
@@ -62,25 +62,25 @@ impl From<OktaError> for Failure {
 
 impl Failure {
     /// What a client may know of it.
-    pub fn public(self) -> Refused {
+    pub fn public(self) -> OAuthError {
         match self {
-            Self::Refused(refused) => refused,
+            Self::OAuth(refused) => refused,
             // Clients keep their tokens and their registration at this code. At one that they do not know, such as
             // `slow_down`, the TypeScript SDK gives the refresh up and begins a new login: more requests still.
-            Self::TooMany(_) => Refused::new(
-                Code::TemporarilyUnavailable,
+            Self::TooMany(_) => OAuthError::new(
+                ErrorCode::TemporarilyUnavailable,
                 "too many requests from this address or client: Retry-After says when to try again",
             ),
             Self::Unavailable(cause) => {
                 tracing::warn!(cause, "unavailable");
-                Refused::new(
-                    Code::TemporarilyUnavailable,
+                OAuthError::new(
+                    ErrorCode::TemporarilyUnavailable,
                     "a service behind the gateway does not answer: try again",
                 )
             }
-            Self::Broken(cause) => {
+            Self::Internal(cause) => {
                 tracing::error!(cause, "broken");
-                Refused::new(Code::ServerError, "the gateway failed: its log says why")
+                OAuthError::new(ErrorCode::ServerError, "the gateway failed: its log says why")
             }
         }
     }
@@ -92,10 +92,10 @@ pub fn refused(failure: Failure) -> Response<Bytes> {
     let refused = failure.public();
     let body = json!({ "error": refused.code.as_str(), "error_description": refused.description });
     let status = match refused.code {
-        Code::InvalidClient => StatusCode::UNAUTHORIZED,
-        Code::TemporarilyUnavailable if too_many.is_some() => StatusCode::TOO_MANY_REQUESTS,
-        Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
+        ErrorCode::TemporarilyUnavailable if too_many.is_some() => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     };
     let mut response = json(status, &body);
@@ -111,12 +111,16 @@ pub fn refused(failure: Failure) -> Response<Bytes> {
 }
 
 /// 429 (RFC 6585 §4): a page for a browser, JSON for a program.
-pub fn too_many(head: &Head, too_many: TooMany) -> Response<Bytes> {
+pub fn too_many(head: &RequestHead, too_many: TooMany) -> Response<Bytes> {
     too_many_with(head, too_many, pages::Guidance::Text("Wait a minute, then reload this page."))
 }
 
 /// 429 with other words about what the person can do.
-pub fn too_many_with(head: &Head, too_many: TooMany, what_to_do: pages::Guidance<'_>) -> Response<Bytes> {
+pub fn too_many_with(
+    head: &RequestHead,
+    too_many: TooMany,
+    what_to_do: pages::Guidance<'_>,
+) -> Response<Bytes> {
     if !wants_page(head) {
         return refused(too_many.into());
     }
@@ -134,7 +138,7 @@ pub fn too_many_with(head: &Head, too_many: TooMany, what_to_do: pages::Guidance
 }
 
 /// Whether a browser asks: programs that look at an authorization URL first do not name HTML.
-pub fn wants_page(head: &Head) -> bool {
+pub fn wants_page(head: &RequestHead) -> bool {
     let accept = head.parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
@@ -154,11 +158,11 @@ pub fn document(body: &Value) -> Response<Bytes> {
     let mut response = json(StatusCode::OK, body);
     set(&mut response, CACHE_CONTROL, "public, max-age=60");
     response.headers_mut().remove(PRAGMA);
-    open_to_scripts(response)
+    cors_any_origin(response)
 }
 
 /// Lets scripts of any origin read the answer: what it says is public or comes with credentials of its own.
-pub fn open_to_scripts(mut response: Response<Bytes>) -> Response<Bytes> {
+pub fn cors_any_origin(mut response: Response<Bytes>) -> Response<Bytes> {
     set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     let exposed = HeaderName::from_static("access-control-expose-headers");
     set(&mut response, exposed, "WWW-Authenticate");

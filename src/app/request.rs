@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 /// The head of a request, and what the server knows of it.
-pub struct Head {
+pub struct RequestHead {
     /// Method, URI and headers.
     pub parts: Parts,
     /// Where it comes from: the peer, or whom a trusted proxy names.
@@ -21,7 +21,7 @@ pub struct Head {
     /// The same as text.
     pub from: HeaderText,
     /// The connection that it came on.
-    pub caller: Arc<Caller>,
+    pub connection: Arc<PeerConnection>,
     /// Names the request in logs, pages and answers.
     pub request_id: HeaderText,
     /// Whether the request has content that its method does not define.
@@ -29,7 +29,7 @@ pub struct Head {
 }
 
 /// Who is at the other end of a connection, and what its requests have in common.
-pub struct Caller {
+pub struct PeerConnection {
     /// The peer.
     pub address: IpAddr,
     /// The token of its last request.
@@ -41,7 +41,7 @@ pub struct Caller {
 #[derive(Clone)]
 pub struct HeaderText(HeaderValue);
 
-impl Caller {
+impl PeerConnection {
     /// Nothing has been asked for yet.
     pub fn new(address: IpAddr) -> Self {
         let address = address.to_canonical();
@@ -75,7 +75,7 @@ impl HeaderText {
     }
 }
 
-impl Head {
+impl RequestHead {
     /// An audit event of what was allowed, as far as the head tells.
     pub fn allowed(&self, event: &'static str) -> Audit<'_> {
         let method = self.parts.method.as_str();
@@ -92,11 +92,11 @@ impl Head {
 /// What to do with a request.
 pub enum Decision {
     /// Answer at once; the body is not read.
-    Answer(Response<Bytes>),
+    Respond(Response<Bytes>),
     /// Forward it, body and all.
-    Forward(Admitted),
+    Forward(AuthorizedRequest),
     /// Read the body first, then go on.
-    Inspect(Inspect),
+    ReadBody(ReadBody),
     /// Wait for whoever must be asked first.
     Later(Later),
 }
@@ -105,7 +105,7 @@ pub enum Decision {
 pub type Later = Pin<Box<dyn Future<Output = Decision> + Send>>;
 
 /// A request that may go to its MCP server.
-pub struct Admitted {
+pub struct AuthorizedRequest {
     /// What to forward.
     pub forward: Box<Forward>,
     /// The origin of the browser that asks; its answer gets CORS headers.
@@ -113,7 +113,7 @@ pub struct Admitted {
 }
 
 /// A body is needed before anything can be decided.
-pub struct Inspect {
+pub struct ReadBody {
     /// The longest body that is read, in bytes; a longer one is answered with 413.
     pub limit: usize,
     /// What to do with it.
@@ -123,12 +123,12 @@ pub struct Inspect {
 /// Goes on with the body. Answers are all that needs one so far.
 pub type Then = Box<dyn FnOnce(Bytes) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send>> + Send>;
 
-impl Inspect {
+impl ReadBody {
     /// Reads at most `limit` bytes and goes on with `then`.
     pub fn first<F>(limit: usize, then: impl FnOnce(Bytes) -> F + Send + 'static) -> Decision
     where
         F: Future<Output = Response<Bytes>> + Send + 'static,
     {
-        Decision::Inspect(Self { limit, then: Box::new(move |body| Box::pin(then(body))) })
+        Decision::ReadBody(Self { limit, then: Box::new(move |body| Box::pin(then(body))) })
     }
 }

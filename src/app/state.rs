@@ -1,13 +1,13 @@
 //! All that a request may need.
 
 use crate::app::rate_limit::{self, Forgeries, Limits, TooMany};
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::base::clock::Clock;
 use crate::base::entropy::Entropy;
 use crate::credential::Credentials;
 use crate::crypto::jose::KeySet;
 use crate::crypto::seal::Keys;
-use crate::fetch::{Documents, Fetcher, Reach};
+use crate::fetch::{Documents, FetchPolicy, Fetcher};
 use crate::grants::Grants;
 use crate::oauth::client::Client;
 use crate::oauth::{client_keys, client_metadata};
@@ -28,7 +28,7 @@ const STALE_KEYS: Duration = Duration::from_hours(24);
 
 /// What a gateway takes from the world around it, handed in so that every test is exact.
 #[derive(Debug, Clone, Default)]
-pub struct Outside {
+pub struct Dependencies {
     /// Tells the time.
     pub clock: Clock,
     /// Gives random bytes.
@@ -36,7 +36,7 @@ pub struct Outside {
     /// The formats of what is stored; a test may be another release.
     pub formats: Formats,
     /// Where documents may be fetched from that strangers name.
-    pub fetch: Reach,
+    pub fetch: FetchPolicy,
 }
 
 /// One gateway, shared by all its threads.
@@ -82,9 +82,9 @@ impl Gateway {
         site: &'static Site,
         settings: &Settings,
         (store, keys): (Store, &Keys),
-        (control, outside): (Handle, Outside),
+        (control, dependencies): (Handle, Dependencies),
     ) -> Result<Arc<Self>, String> {
-        let Outside { clock, entropy, fetch, .. } = outside;
+        let Dependencies { clock, entropy, fetch, .. } = dependencies;
         let fetcher = Arc::new(Fetcher::new(fetch, clock.clone()).map_err(|error| error.to_string())?);
         let okta = OktaConfig {
             issuer: Issuer::of(&settings.okta.url, settings.okta.authorization_server),
@@ -95,7 +95,7 @@ impl Gateway {
             trust_email: site.okta.trust_email,
         };
         let store = Arc::new(store);
-        let ambient = || (clock.clone(), entropy.clone());
+        let clock_and_rng = || (clock.clone(), entropy.clone());
         Ok(Arc::new(Self {
             site,
             base_url: settings.base_url.clone(),
@@ -105,19 +105,19 @@ impl Gateway {
                 site.tokens.access_ttl,
                 (store.clock().clone(), entropy.clone()),
             ),
-            grants: Grants::new(Arc::clone(&store), keys, ambient()),
+            grants: Grants::new(Arc::clone(&store), keys, clock_and_rng()),
             okta_host: settings.okta.url.host_str().map(str::to_owned),
             forgeries: Forgeries::new(keys, clock.clone()),
             limits: Limits::new(site.limits, keys, Arc::clone(&store)),
             client_documents: Documents::new(
                 Arc::clone(&fetcher),
-                client_metadata::LONGEST,
+                client_metadata::MAX_DOCUMENT_BYTES,
                 None,
                 clock.clone(),
             ),
             client_key_sets: Documents::new(
                 fetcher,
-                client_keys::LONGEST_SET,
+                client_keys::MAX_KEY_SET_BYTES,
                 Some(STALE_KEYS),
                 clock.clone(),
             ),
@@ -147,7 +147,7 @@ impl Gateway {
     pub async fn admit(
         &self,
         kind: rate_limit::Kind,
-        head: &Head,
+        head: &RequestHead,
         client_id: Option<&str>,
     ) -> Result<(), TooMany> {
         let counted = self.limits.count(kind, head.address, client_id).await;
@@ -158,8 +158,8 @@ impl Gateway {
     ///
     /// # Errors
     /// It asked too often; the audit log says so.
-    pub fn look(&self, kind: rate_limit::Kind, head: &Head) -> Result<(), TooMany> {
-        self.limits.look(kind, head.address).inspect_err(|_| too_many(kind, head))
+    pub fn check_rate_limit(&self, kind: rate_limit::Kind, head: &RequestHead) -> Result<(), TooMany> {
+        self.limits.check(kind, head.address).inspect_err(|_| too_many(kind, head))
     }
 
     /// Whether it is Okta or an MCP server that is at this host. Such a host may trust the address that we call it from:
@@ -191,6 +191,6 @@ impl Gateway {
     }
 }
 
-fn too_many(kind: rate_limit::Kind, head: &Head) {
+fn too_many(kind: rate_limit::Kind, head: &RequestHead) {
     head.refused(kind.as_str(), "too many requests").record();
 }

@@ -2,7 +2,7 @@
 
 use super::Failed;
 use super::log::{self, Queue};
-use crate::app::state::{Gateway, Outside};
+use crate::app::state::{Dependencies, Gateway};
 use crate::base::clock::MAX_CLOCK_SKEW;
 use crate::crypto::seal::Keys;
 use crate::endpoints::mcp::access;
@@ -19,11 +19,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 /// How often open streams are held against their grants.
-const SWEEP: Duration = Duration::from_secs(3);
+const STREAM_CHECK_INTERVAL: Duration = Duration::from_secs(3);
 /// How often the revocations of other replicas are heard.
-const HEAR: Duration = Duration::from_secs(1);
+const REVOCATION_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the store is asked before the gateway is ready.
-const KNOCK: Duration = Duration::from_millis(500);
+const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// How often this machine's clock is compared with the store's.
 const COMPARE_CLOCKS: Duration = Duration::from_secs(10);
 
@@ -43,7 +43,7 @@ pub fn serve(site: &'static Site) -> Result<(), Failed> {
 fn run(site: &'static Site, settings: &Settings) -> Result<(), Failed> {
     server::raise_open_files();
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let serving = assemble(site, settings, Outside::default(), threads)?;
+    let serving = assemble(site, settings, Dependencies::default(), threads)?;
     tracing::info!(
         address = %serving.address(),
         base_url = %settings.base_url,
@@ -85,19 +85,19 @@ impl Serving {
 pub fn assemble(
     site: &'static Site,
     settings: &Settings,
-    outside: Outside,
+    dependencies: Dependencies,
     threads: NonZeroUsize,
 ) -> Result<Serving, Failed> {
     install_crypto();
-    check_time(site, &outside)?;
+    check_time(site, &dependencies)?;
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")
         .enable_all()
         .build()?;
-    let keys = keys(settings, &outside)?;
-    let store = open_store(settings, &outside)?;
-    let gateway = Gateway::new(site, settings, (store, &keys), (control.handle().clone(), outside))?;
+    let keys = keys(settings, &dependencies)?;
+    let store = open_store(settings, &dependencies)?;
+    let gateway = Gateway::new(site, settings, (store, &keys), (control.handle().clone(), dependencies))?;
     let running = server::start(&gateway, settings.port, threads)
         .map_err(|error| format!("cannot serve on port {}: {error}", settings.port))?;
     tend(&control, &gateway);
@@ -105,8 +105,8 @@ pub fn assemble(
 }
 
 /// A date that is still to come would end every registration at once, and those that clients make instead.
-fn check_time(site: &Site, outside: &Outside) -> Result<(), Failed> {
-    let latest = outside.clock.now().after(MAX_CLOCK_SKEW).seconds();
+fn check_time(site: &Site, dependencies: &Dependencies) -> Result<(), Failed> {
+    let latest = dependencies.clock.now().after(MAX_CLOCK_SKEW).seconds();
     match site.registration.not_before {
         Some(at) if at.seconds() > latest => Err(Failed(
             "registration.not_before of the compiled configuration lies in the future: build with an earlier moment, \
@@ -130,7 +130,7 @@ fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
     control.spawn(async move {
         while let Err(error) = knocking.store.ping().await {
             tracing::warn!(%error, "waiting for the store");
-            tokio::time::sleep(KNOCK).await;
+            tokio::time::sleep(STORE_RETRY_DELAY).await;
         }
         knocking.set_ready();
         while knocking.store.is_shared() {
@@ -141,45 +141,46 @@ fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
     });
     let hearing = Arc::clone(gateway);
     control.spawn(async move {
-        let (mut ticks, mut cursor) = (tokio::time::interval(HEAR), Cursor(0));
+        let (mut ticks, mut cursor) = (tokio::time::interval(REVOCATION_POLL_INTERVAL), Cursor(0));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             // A store that does not answer is told of by those who need it.
-            cursor = hearing.grants.hear_revocations(cursor).await.unwrap_or(cursor);
+            cursor = hearing.grants.poll_revocations(cursor).await.unwrap_or(cursor);
         }
     });
     let sweeping = Arc::clone(gateway);
     control.spawn(async move {
-        let mut ticks = tokio::time::interval(SWEEP);
+        let mut ticks = tokio::time::interval(STREAM_CHECK_INTERVAL);
         loop {
             ticks.tick().await;
-            sweeping.grants.sweep_streams(|grant| access::may_go_on(&sweeping, grant)).await;
+            sweeping.grants.close_ended_streams(|grant| access::may_go_on(&sweeping, grant)).await;
         }
     });
 }
 
 /// The keys of `GATEWAY_SECRET`, or of the secret that lies beside the embedded store.
-fn keys(settings: &Settings, outside: &Outside) -> Result<Keys, Failed> {
+fn keys(settings: &Settings, dependencies: &Dependencies) -> Result<Keys, Failed> {
     if let Some(secrets) = &settings.secrets {
         return Ok(Keys::new(secrets.clone()));
     }
     match &settings.store {
         StoreSettings::Embedded { data_dir } => {
-            Ok(Keys::new(vec![key_file::load_or_create(data_dir, &outside.entropy)?]))
+            Ok(Keys::new(vec![key_file::load_or_create(data_dir, &dependencies.entropy)?]))
         }
         StoreSettings::Redis(_) => Err(Failed("GATEWAY_SECRET is not set".into())),
     }
 }
 
-fn open_store(settings: &Settings, outside: &Outside) -> Result<Store, Failed> {
-    let (clock, format) = (outside.clock.clone(), Format::new(outside.formats, settings.store_format)?);
+fn open_store(settings: &Settings, dependencies: &Dependencies) -> Result<Store, Failed> {
+    let (clock, format) =
+        (dependencies.clock.clone(), Format::new(dependencies.formats, settings.store_format)?);
     match &settings.store {
         StoreSettings::Embedded { data_dir } => {
-            Ok(Store::embedded(data_dir, (clock, &outside.entropy), format)?)
+            Ok(Store::embedded(data_dir, (clock, &dependencies.entropy), format)?)
         }
         StoreSettings::Redis(address) => {
-            Ok(Store::redis(address.clone(), clock, outside.entropy.clone(), format)?)
+            Ok(Store::redis(address.clone(), clock, dependencies.entropy.clone(), format)?)
         }
     }
 }

@@ -7,19 +7,19 @@ use crate::base::secret::Secret;
 use crate::oauth::client::Client;
 
 /// The longest id that is opened; the longest that is minted is shorter.
-const LONGEST: usize = 8 * 1024;
+const MAX_CLIENT_ID_BYTES: usize = 8 * 1024;
 
 impl Credentials {
     /// The id that carries this client; `None` when its metadata is too long for one.
     pub fn seal_client(&self, client: &Client) -> Option<String> {
         let metadata = serde_json::to_vec(client).ok()?;
         let id = encoding::encode(self.client_ids.seal(&self.entropy, &metadata, self.issuer.as_bytes()));
-        (id.len() <= LONGEST).then_some(id)
+        (id.len() <= MAX_CLIENT_ID_BYTES).then_some(id)
     }
 
     /// The client of an id that this issuer sealed; `None` for every other text.
     pub fn open_client(&self, client_id: &str) -> Option<Client> {
-        if client_id.len() > LONGEST {
+        if client_id.len() > MAX_CLIENT_ID_BYTES {
             return None;
         }
         let sealed = encoding::decode(client_id)?;

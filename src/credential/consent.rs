@@ -46,17 +46,17 @@ mod tests {
         let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
         let keys = Keys::new(vec![SecretBytes::new(vec![1; 32])]);
         let replica = |seconds: i64| {
-            let ambient = (clock.skewed(seconds * 1000), Entropy::seeded(1));
-            Credentials::new(&keys, "https://mcp.example.com", Duration::from_mins(10), ambient)
+            let clock_and_rng = (clock.skewed(seconds * 1000), Entropy::seeded(1));
+            Credentials::new(&keys, "https://mcp.example.com", Duration::from_mins(10), clock_and_rng)
         };
         let (right, ahead) = (replica(0), replica(119));
         let opens = |replica: &Credentials, sealed: &str| replica.open_request::<String>(sealed).is_some();
         let sealed = [&right, &ahead].map(|replica| replica.seal_request("page", Duration::from_mins(10)));
-        clock.advance(Duration::from_secs(480));
+        clock.advance(Duration::from_mins(8));
         for sealed in sealed.iter().flatten() {
             assert!(opens(&right, sealed) && opens(&ahead, sealed));
         }
-        clock.advance(Duration::from_secs(240));
+        clock.advance(Duration::from_mins(4));
         for sealed in sealed.iter().flatten() {
             assert!(!opens(&right, sealed) && !opens(&ahead, sealed), "it has expired");
         }

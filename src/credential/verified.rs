@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Locks of their own, so that threads seldom meet; none is held for longer than a look.
 const SHARDS: usize = 16;
 /// The bound of a shard: 131 072 tokens in all, of less than 1 KiB each.
-const MOST: usize = 8192;
+const MAX_TOKENS: usize = 8192;
 
 /// The bound of what tokens have in common: more than most sites have routes.
-const MOST_SHARED: usize = 256;
+const MAX_SHARED_STRINGS: usize = 256;
 
 type Shard = HashMap<[u8; 32], Arc<AccessToken>, RandomState>;
 
@@ -37,9 +37,9 @@ impl VerifiedTokens {
     /// each costs one more check of its signature.
     pub(super) fn keep(&self, digest: [u8; 32], token: &Arc<AccessToken>, now: Timestamp) {
         let mut shard = self.shard(&digest);
-        if shard.len() >= MOST {
+        if shard.len() >= MAX_TOKENS {
             shard.retain(|_, token| token.is_valid_at(now));
-            if shard.len() > MOST / 4 * 3 {
+            if shard.len() > MAX_TOKENS / 4 * 3 {
                 let mut place = 0;
                 shard.retain(|_, _| {
                     place += 1;
@@ -70,7 +70,7 @@ fn shared<T: ?Sized + PartialEq>(kept: &Mutex<Vec<Arc<T>>>, new: Arc<T>) -> Arc<
     if let Some(same) = kept.iter().find(|kept| **kept == new) {
         return Arc::clone(same);
     }
-    if kept.len() < MOST_SHARED {
+    if kept.len() < MAX_SHARED_STRINGS {
         kept.push(Arc::clone(&new));
     }
     new
@@ -112,22 +112,22 @@ mod tests {
         let kept = VerifiedTokens::default();
         let first = kept.shared_audience("https://mcp.example.com/mcp/dice");
         assert!(Arc::ptr_eq(&first, &kept.shared_audience("https://mcp.example.com/mcp/dice")));
-        for number in 0..2 * MOST_SHARED {
+        for number in 0..2 * MAX_SHARED_STRINGS {
             let scopes = kept.shared_scopes(vec![number.to_string()]);
             assert_eq!(*scopes, [number.to_string()]);
         }
-        assert_eq!(lock(&kept.scopes).len(), MOST_SHARED);
+        assert_eq!(lock(&kept.scopes).len(), MAX_SHARED_STRINGS);
     }
 
     #[test]
     fn the_number_of_kept_tokens_is_bounded() {
         let (kept, token) = (VerifiedTokens::default(), token());
-        for number in 0..3 * MOST as u64 {
+        for number in 0..3 * MAX_TOKENS as u64 {
             let mut digest = [0; 32];
             digest[24..].copy_from_slice(&number.to_be_bytes());
             kept.keep(digest, &token, Timestamp::from_seconds(0));
             assert!(kept.get(&digest, Timestamp::from_seconds(0)).is_some());
         }
-        assert!((MOST / 2..=MOST).contains(&kept.shard(&[0; 32]).len()));
+        assert!((MAX_TOKENS / 2..=MAX_TOKENS).contains(&kept.shard(&[0; 32]).len()));
     }
 }

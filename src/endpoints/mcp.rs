@@ -2,7 +2,7 @@
 
 pub mod access;
 
-use crate::app::request::{Decision, Head};
+use crate::app::request::{Decision, RequestHead};
 use crate::app::state::Gateway;
 use bytes::Bytes;
 use gateway_routes::Found;
@@ -15,27 +15,27 @@ use std::sync::Arc;
 
 /// Decides on one request. A browser's `Origin` is looked at before anything else (DNS rebinding, MCP transports
 /// "Security Warning"); a preflight needs no token.
-pub fn any(gateway: &Arc<Gateway>, head: Box<Head>, found: Found) -> Decision {
+pub fn any(gateway: &Arc<Gateway>, head: Box<RequestHead>, found: Found) -> Decision {
     let origin = head.parts.headers.get(ORIGIN);
     if origin.is_some_and(|origin| !access::is_allowed_origin(gateway, origin)) {
-        return Decision::Answer(access::error(
+        return Decision::Respond(access::error(
             StatusCode::FORBIDDEN,
             "this origin may not call MCP servers here",
         ));
     }
     if head.undefined_content {
-        return Decision::Answer(access::refuse_content(&head, found.route));
+        return Decision::Respond(access::refuse_content(&head, found.route));
     }
     if head.parts.method == Method::OPTIONS && head.parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
     {
-        return Decision::Answer(preflight(&head, origin));
+        return Decision::Respond(preflight(&head, origin));
     }
     access::decide(gateway, head, found)
 }
 
 /// An allowed origin may send what headers it likes: which ones a tool mirrors into `Mcp-Param-…` only its server
 /// knows.
-fn preflight(head: &Head, origin: Option<&HeaderValue>) -> Response<Bytes> {
+fn preflight(head: &RequestHead, origin: Option<&HeaderValue>) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();

@@ -5,12 +5,12 @@ use crate::app::audit::Audit;
 use crate::app::clients::{self, Known};
 use crate::app::rate_limit::Kind;
 use crate::app::reply::{self, Failure};
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::base::secret::Secret;
 use crate::credential::SignedToken;
 use crate::grants::Grant;
-use crate::oauth::error::Refused;
+use crate::oauth::error::OAuthError;
 use crate::oauth::parameters::Parameters;
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
@@ -18,10 +18,10 @@ use http::{HeaderValue, Response};
 use std::sync::Arc;
 
 /// The longest form that is read, in bytes.
-pub const LONGEST: usize = 32 * 1024;
+pub const MAX_FORM_BYTES: usize = 32 * 1024;
 
 /// Ends what the token was made from.
-pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<Bytes> {
+pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
     match revoke(&gateway, &head, &body).await {
         Ok(()) => {
             let mut response = Response::new(Bytes::new());
@@ -29,7 +29,7 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
             response
         }
         Err(failure) => {
-            if let Failure::Refused(refused) = &failure {
+            if let Failure::OAuth(refused) = &failure {
                 head.refused("revocation", &refused.to_string()).record();
             }
             reply::refused(failure)
@@ -37,12 +37,12 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
     }
 }
 
-async fn revoke(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<(), Failure> {
-    let form = std::str::from_utf8(body).map_err(|_| Refused::invalid_request("the body is not UTF-8"))?;
+async fn revoke(gateway: &Gateway, head: &RequestHead, body: &Bytes) -> Result<(), Failure> {
+    let form = std::str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
     let client = clients::authenticate(gateway, (head, Kind::Revocation), &form).await?;
     form.check()?;
-    let token = form.get("token").ok_or_else(|| Refused::invalid_request("token is missing"))?;
+    let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     // Both kinds are told apart by themselves: `token_type_hint` may say what it likes (RFC 7009 §2.1).
     let Some(token) = signed_token(gateway, token) else {
         let reason = "the token is none of this gateway's, or too old: nothing was revoked";
@@ -52,7 +52,7 @@ async fn revoke(gateway: &Gateway, head: &Head, body: &Bytes) -> Result<(), Fail
     let grant = gateway.grants.read(token.grant).await?;
     let owner = grant.as_ref().map(|grant| &grant.client_id).or(token.client_id.as_ref());
     if owner.is_some_and(|owner| *owner != client.id) {
-        return Err(Refused::invalid_grant("the token was issued to another client").into());
+        return Err(OAuthError::invalid_grant("the token was issued to another client").into());
     }
     // Also where nothing is found: a revocation that was stored and then failed is told to all replicas by its retry.
     gateway.grants.revoke(token.grant).await?;

@@ -7,12 +7,12 @@ use crate::app::audit::Audit;
 use crate::app::clients;
 use crate::app::rate_limit::Kind;
 use crate::app::reply::{self, Failure};
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::base::secret::Secret;
 use crate::credential::{self, AccessToken, RefreshToken};
 use crate::grants::{Code as AuthorizationCode, Grant, Presented, Refreshed};
-use crate::oauth::error::{Code, Refused};
+use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::resource::{self, Picked};
 use crate::oauth::scope;
@@ -25,14 +25,14 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The longest form that is read, in bytes.
-pub const LONGEST: usize = 32 * 1024;
+pub const MAX_FORM_BYTES: usize = 32 * 1024;
 
 /// Issues tokens.
-pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<Bytes> {
+pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
     match issue(&gateway, &head, &body).await {
         Ok(response) => response,
         Err(failure) => {
-            if let Failure::Refused(refused) = &failure {
+            if let Failure::OAuth(refused) = &failure {
                 let reason = refused.to_string();
                 head.refused("token", &reason).record();
             }
@@ -41,8 +41,8 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
     }
 }
 
-async fn issue(gateway: &Arc<Gateway>, head: &Head, body: &Bytes) -> Result<Response<Bytes>, Failure> {
-    let form = std::str::from_utf8(body).map_err(|_| Refused::invalid_request("the body is not UTF-8"))?;
+async fn issue(gateway: &Arc<Gateway>, head: &RequestHead, body: &Bytes) -> Result<Response<Bytes>, Failure> {
+    let form = std::str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
     let client = clients::authenticate(gateway, (head, Kind::Token), &form).await?;
     let client_id = &client.id;
@@ -93,23 +93,23 @@ async fn redeem(
     code: &Secret,
     (verifier, redirect_uri): (&Secret, Option<&str>),
 ) -> Result<AuthorizationCode, Failure> {
-    let unknown = || Refused::invalid_grant("the code is unknown or has expired");
+    let unknown = || OAuthError::invalid_grant("the code is unknown or has expired");
     let key = credential::digest(code.expose());
     let code = gateway.grants.code(key).await?.ok_or_else(unknown)?;
     if code.request.client_id != client_id {
-        return Err(Refused::invalid_grant("the code was issued to another client").into());
+        return Err(OAuthError::invalid_grant("the code was issued to another client").into());
     }
     if redirect_uri.is_some_and(|uri| uri != code.request.redirect_uri.as_str()) {
-        return Err(Refused::invalid_grant("redirect_uri is not the one of the authorization").into());
+        return Err(OAuthError::invalid_grant("redirect_uri is not the one of the authorization").into());
     }
     if !code.request.challenge.is_met_by(verifier.expose()) {
-        return Err(Refused::invalid_grant("code_verifier does not meet the code_challenge").into());
+        return Err(OAuthError::invalid_grant("code_verifier does not meet the code_challenge").into());
     }
     match gateway.grants.use_code(key).await?.ok_or_else(unknown)? {
         CodeUse::First => Ok(code),
         CodeUse::Again => {
             gateway.grants.revoke(code.grant).await?;
-            Err(Refused::invalid_grant("the code was used before: what it led to is revoked").into())
+            Err(OAuthError::invalid_grant("the code was used before: what it led to is revoked").into())
         }
     }
 }
@@ -137,7 +137,7 @@ async fn first_tokens(
     };
     let access_token = access_token(gateway, &grant, code.grant, &code.scopes)?;
     if !gateway.grants.create(code.grant, &grant, lives).await? {
-        return Err(Refused::invalid_grant("the code was used twice").into());
+        return Err(OAuthError::invalid_grant("the code was used twice").into());
     }
     let first = RefreshToken { grant: code.grant, generation: 1 };
     let refresh_token = grant.okta_refresh_token.is_some().then(|| gateway.credentials.refresh_token(first));
@@ -145,23 +145,23 @@ async fn first_tokens(
 }
 
 async fn next_tokens(
-    (gateway, head): (&Arc<Gateway>, &Head),
+    (gateway, head): (&Arc<Gateway>, &RequestHead),
     client_id: &str,
     form: &Parameters,
     (token, scope): (&Secret, Option<&str>),
 ) -> Result<Tokens, Failure> {
     let unknown =
-        || Refused::invalid_grant("the refresh token is unknown, expired or revoked: sign in again");
+        || OAuthError::invalid_grant("the refresh token is unknown, expired or revoked: sign in again");
     let token = gateway.credentials.open_refresh_token(token).ok_or_else(unknown)?;
     let presented = gateway.grants.presented(token.grant, token.generation).await?;
     let Presented { grant, counts } = presented.ok_or_else(unknown)?;
     if grant.client_id != client_id {
-        return Err(Refused::invalid_grant("the refresh token was issued to another client").into());
+        return Err(OAuthError::invalid_grant("the refresh token was issued to another client").into());
     }
     let route = route_of(gateway, Some(&grant.route))?;
     same_resource(gateway, form, route)?;
     let scopes = scope::shrink(scope, &grant.scopes, route).ok_or_else(|| {
-        Refused::new(Code::InvalidScope, "the grant does not have that scope: sign in again for it")
+        OAuthError::new(ErrorCode::InvalidScope, "the grant does not have that scope: sign in again for it")
     })?;
     // A token that was used before ends the grant, whatever Okta says.
     if counts {
@@ -176,7 +176,7 @@ async fn next_tokens(
             Ok(Tokens { grant, access_token, scopes, refresh_token })
         }
         Refreshed::No => Err(unknown().into()),
-        Refreshed::Reused => Err(Refused::invalid_grant(match on_reuse {
+        Refreshed::Reused => Err(OAuthError::invalid_grant(match on_reuse {
             Reuse::Revoke => "the refresh token was used before: the grant is revoked",
             Reuse::Refuse => "the refresh token was used before",
         })
@@ -191,18 +191,18 @@ const fn on_reuse(gateway: &Gateway) -> Reuse {
     }
 }
 
-fn route_of(gateway: &Gateway, pattern: Option<&str>) -> Result<&'static Route, Refused> {
+fn route_of(gateway: &Gateway, pattern: Option<&str>) -> Result<&'static Route, OAuthError> {
     let mut routes = gateway.site.table.routes().iter();
     routes
         .find(|route| Some(route.pattern) == pattern)
-        .ok_or_else(|| Refused::invalid_grant("this gateway does not have that MCP server any more"))
+        .ok_or_else(|| OAuthError::invalid_grant("this gateway does not have that MCP server any more"))
 }
 
 /// `resource` may be left out, and else must name the grant's route (RFC 8707 §2.2).
-fn same_resource(gateway: &Gateway, form: &Parameters, route: &'static Route) -> Result<(), Refused> {
+fn same_resource(gateway: &Gateway, form: &Parameters, route: &'static Route) -> Result<(), OAuthError> {
     match resource::pick(form.resources(), gateway.base_url.as_str(), &gateway.site.table)? {
         Picked::Route(asked) if asked.pattern != route.pattern => {
-            Err(Refused::new(Code::InvalidTarget, "the grant is for another resource"))
+            Err(OAuthError::new(ErrorCode::InvalidTarget, "the grant is for another resource"))
         }
         _ => Ok(()),
     }
@@ -226,5 +226,5 @@ fn access_token(
     gateway
         .credentials
         .sign_access_token(&token)
-        .ok_or_else(|| Failure::Broken("a token could not be signed".into()))
+        .ok_or_else(|| Failure::Internal("a token could not be signed".into()))
 }

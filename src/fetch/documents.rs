@@ -12,11 +12,11 @@ use url::Url;
 
 /// How many copies are kept, each of a bounded length. Of those that nobody has logged in with, the one that was not used
 /// for longest goes first: strangers can have any number of documents fetched.
-const MOST: usize = 1024;
+const MAX_DOCUMENTS: usize = 1024;
 /// Between two fetches of a copy that is fresh, for something that it lacks.
 const BETWEEN_SEARCHES: Duration = Duration::from_mins(1);
 /// After a failed fetch, for whoever can do with the copy that there is.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
+const RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// One kind of document, such as key sets. What cannot be fetched or read is not kept, and what was good before
 /// stays.
@@ -67,9 +67,9 @@ impl<T> Documents<T> {
 
     /// The copy that was good last, when a fetch has failed a moment ago: a server that is down holds nobody up who can
     /// do with an older one.
-    pub fn standing_in(&self, url: &Url) -> Option<Arc<T>> {
+    pub fn stale_after_failure(&self, url: &Url) -> Option<Arc<T>> {
         let now = self.clock.monotonic();
-        let failed = |copy: &Copy<T>| copy.failed_at.is_some_and(|at| now.since(at) < PAUSE_AFTER_FAILURE);
+        let failed = |copy: &Copy<T>| copy.failed_at.is_some_and(|at| now.since(at) < RETRY_DELAY);
         self.look(url, |copy| failed(copy) && self.still_does(copy, now))
     }
 
@@ -131,11 +131,11 @@ impl<T> Documents<T> {
         }
     }
 
-    fn look(&self, url: &Url, counts: impl FnOnce(&Copy<T>) -> bool) -> Option<Arc<T>> {
+    fn look(&self, url: &Url, is_valid: impl FnOnce(&Copy<T>) -> bool) -> Option<Arc<T>> {
         let mut kept = lock(&self.kept);
         kept.looks += 1;
         let looks = kept.looks;
-        let copy = kept.copies.get_mut(url.as_str()).filter(|copy| counts(copy))?;
+        let copy = kept.copies.get_mut(url.as_str()).filter(|copy| is_valid(copy))?;
         copy.used = looks;
         Some(Arc::clone(&copy.value))
     }
@@ -143,7 +143,7 @@ impl<T> Documents<T> {
     fn keep(&self, url: &Url, value: Arc<T>, lifetime: Duration) -> Arc<T> {
         let now = self.clock.monotonic();
         let mut kept = lock(&self.kept);
-        if kept.copies.len() >= MOST && !kept.copies.contains_key(url.as_str()) {
+        if kept.copies.len() >= MAX_DOCUMENTS && !kept.copies.contains_key(url.as_str()) {
             let least = kept.copies.iter().min_by_key(|(_, copy)| (copy.trusted, copy.used));
             let oldest = least.map(|(url, _)| url.clone());
             oldest.and_then(|oldest| kept.copies.remove(&oldest));
@@ -183,25 +183,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
-    use crate::fetch::Reach;
+    use crate::fetch::FetchPolicy;
 
     #[test]
     fn documents_of_strangers_take_the_place_of_none_that_somebody_has_logged_in_with() {
         // Fails only when one is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
-        let fetcher = Fetcher::new(Reach::default(), clock.clone()).unwrap();
+        let fetcher = Fetcher::new(FetchPolicy::default(), clock.clone()).unwrap();
         let documents = Documents::new(Arc::new(fetcher), 1024, None, clock);
         let url = |number: usize| Url::parse(&format!("https://{number}.example.com/id")).unwrap();
         let keep = |number| documents.keep(&url(number), Arc::new(number), Duration::from_mins(1));
         keep(0);
         documents.trust(&url(0));
-        (1..3 * MOST).for_each(|stranger| drop(keep(stranger)));
+        (1..3 * MAX_DOCUMENTS).for_each(|stranger| drop(keep(stranger)));
         assert_eq!(documents.last_good(&url(0)).as_deref(), Some(&0));
         assert!(documents.last_good(&url(1)).is_none());
         keep(0);
-        (1..2 * MOST).for_each(|stranger| drop(keep(stranger)));
+        (1..2 * MAX_DOCUMENTS).for_each(|stranger| drop(keep(stranger)));
         assert!(documents.last_good(&url(0)).is_some(), "also as it was fetched again");
-        assert_eq!(lock(&documents.kept).copies.len(), MOST);
+        assert_eq!(lock(&documents.kept).copies.len(), MAX_DOCUMENTS);
     }
 }

@@ -8,13 +8,13 @@ use std::time::{Duration, UNIX_EPOCH};
 /// However little a server allows: it is not asked more often than this.
 const LEAST: Duration = Duration::from_mins(1);
 /// However much it allows: a document that changed counts the next day.
-const MOST: Duration = Duration::from_hours(24);
+const MAX_LIFETIME: Duration = Duration::from_hours(24);
 /// Where it says nothing.
 const UNSAID: Duration = Duration::from_mins(10);
 
 /// The lifetime of an answer with these headers that came now.
 pub(super) fn of(headers: &HeaderMap, now: Timestamp) -> Duration {
-    said(headers, now).unwrap_or(UNSAID).clamp(LEAST, MOST)
+    said(headers, now).unwrap_or(UNSAID).clamp(LEAST, MAX_LIFETIME)
 }
 
 fn said(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {

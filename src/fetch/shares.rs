@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many one subscriber may have.
-const MOST_OF_ONE: usize = 4;
+const MAX_CONCURRENT_PER_ADDRESS: usize = 4;
 /// How many a whole IPv6 site may have, whatever subnets they come from: a quarter of those that run at once.
-const MOST_OF_SITE: usize = 16;
+const MAX_CONCURRENT_PER_SITE: usize = 16;
 /// How many there may be in all, with those that wait for their turn.
-const MOST: usize = 1024;
+const MAX_WAITING: usize = 1024;
 
 tokio::task_local! {
     static HELD: Arc<Share>;
@@ -41,13 +41,15 @@ impl Shares {
     pub(super) fn take(&self, subnets: Subnets) -> Result<Share, FetchError> {
         let mut counts = lock(&self.0);
         let is_full = |subnet: &Subnet| {
-            let most = MOST_OF_ONE.saturating_mul(subnet.multiple as usize).min(MOST_OF_SITE);
+            let most = MAX_CONCURRENT_PER_ADDRESS
+                .saturating_mul(subnet.multiple as usize)
+                .min(MAX_CONCURRENT_PER_SITE);
             counts.of_subnets.get(&subnet.id).is_some_and(|count| *count >= most)
         };
         if subnets.as_slice().iter().any(is_full) {
             return Err(FetchError::TooMany);
         }
-        if counts.in_all >= MOST {
+        if counts.in_all >= MAX_WAITING {
             return Err(FetchError::Unreachable("too many fetches are under way".into()));
         }
         counts.in_all += 1;

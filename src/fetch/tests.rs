@@ -25,7 +25,7 @@ fn guard(answers: &'static [&'static [&'static str]]) -> Guard {
         let answer = answers[asked.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)];
         answer.iter().map(|text| address(text)).collect()
     };
-    Guard::new(Reach::further(names, Vec::new(), Vec::new()))
+    Guard::new(FetchPolicy::for_tests(names, Vec::new(), Vec::new()))
 }
 
 async fn looked_up(guard: &Guard) -> io::Result<usize> {
@@ -52,7 +52,7 @@ async fn a_name_that_means_another_address_the_second_time_is_looked_at_the_seco
 
 #[tokio::test]
 async fn the_systems_own_names_for_this_computer_are_not_on_the_internet() {
-    let guard = Guard::new(Reach::default());
+    let guard = Guard::new(FetchPolicy::default());
     for name in ["localhost", "localhost."] {
         assert!(guard.addresses(name).await.is_err(), "{name}");
     }
@@ -71,7 +71,7 @@ async fn nothing_is_asked_of_this_computer_however_it_is_written() {
             counted.fetch_add(1, Ordering::SeqCst);
         }
     });
-    let fetcher = Fetcher::new(Reach::default(), Clock::system()).expect("a client");
+    let fetcher = Fetcher::new(FetchPolicy::default(), Clock::system()).expect("a client");
     let share = fetcher.share(somebody()).expect("the first one");
     for url in [
         "https://localhost:{port}/",
@@ -109,7 +109,7 @@ fn a_site_of_many_subnets_has_a_quarter_of_the_fetches_that_run_and_no_more() {
     let from = |subnet: usize| at(&format!("2001:db8:1:{subnet:x}::1"));
     let held: Vec<_> =
         (0..0x1_0000).step_by(17).filter_map(|subnet| shares.take(from(subnet)).ok()).collect();
-    assert_eq!(held.len(), MOST / 4);
+    assert_eq!(held.len(), MAX_CONCURRENT_FETCHES / 4);
     assert_eq!(shares.take(from(3)).err(), Some(FetchError::TooMany));
     assert!(shares.take(at("2001:db8:2::1")).is_ok(), "another site");
     drop(held);
@@ -141,8 +141,8 @@ async fn a_look_up_that_nobody_waits_for_counts_until_it_ends() {
         Vec::new()
     };
     let publisher = Publisher::start().await.expect("an authority");
-    let reach = Reach::further(names, Vec::new(), publisher.authority().to_vec());
-    let fetcher = Arc::new(Fetcher::new(reach, Clock::system()).expect("a client"));
+    let policy = FetchPolicy::for_tests(names, Vec::new(), publisher.authority().to_vec());
+    let fetcher = Arc::new(Fetcher::new(policy, Clock::system()).expect("a client"));
     let url = Url::parse("https://client.example.com/").expect("a URL");
     let abandoned = (0..4).map(|_| {
         let (fetcher, url) = (Arc::clone(&fetcher), url.clone());

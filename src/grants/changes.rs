@@ -1,6 +1,6 @@
 //! What changes in a living grant beside its refresh tokens, and who may be at it.
 
-use super::{Grant, Grants, place};
+use super::{Grant, Grants, aad};
 use crate::store::{GrantId, Key, Sealed, Unavailable};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Grants {
 
     /// Changes a grant as it is now, in one atomic step that loses no other change; returns it as it is then, or
     /// `None` when it has ended. This replica acts on it at once, the others within a few seconds.
-    pub async fn amend(
+    pub async fn update(
         &self,
         id: [u8; 16],
         change: impl Fn(&mut Grant),
@@ -38,7 +38,7 @@ impl Grants {
             let Some(grant) = self.open(&record)? else { return Ok(None) };
             let mut changed = Grant::clone(&grant);
             change(&mut changed);
-            let sealed = self.records.seal(&place(record.id), &changed);
+            let sealed = self.records.seal(&aad(record.id), &changed);
             let new = Sealed { sealed, owners: self.owners(&changed) };
             if self.store.replace_sealed(record.id, &record.sealed, new).await? {
                 let changed = Arc::new(changed);

@@ -17,29 +17,29 @@ use tokio::task::JoinSet;
 const FRESH: Duration = Duration::from_secs(3);
 const USABLE: Duration = Duration::from_mins(1);
 /// After this the store has answered, or will not.
-const ASKED: Duration = Duration::from_secs(2);
+const READ_INTERVAL: Duration = Duration::from_secs(2);
 /// The bound of the cache; a grant takes about half a KiB.
-const MOST: usize = 100_000;
+const MAX_CACHED_GRANTS: usize = 100_000;
 /// For how many grants a sweep asks the store at once.
 const SWEPT_AT_ONCE: usize = 32;
 
 /// What is known of a grant.
 #[derive(Clone)]
-pub enum Alive {
+pub enum GrantStatus {
     /// It counts.
-    Yes(Arc<Living>),
+    Active(Arc<ActiveGrant>),
     /// It is unknown, expired or revoked.
-    No,
+    Ended,
 }
 
 /// A grant that counts, and what is made of it once for many requests.
-pub struct Living {
+pub struct ActiveGrant {
     grant: Arc<Grant>,
     /// What servers learn of its user.
     pub identity: Arc<Identity>,
 }
 
-impl Living {
+impl ActiveGrant {
     fn new(grant: Arc<Grant>) -> Arc<Self> {
         let user = grant.subject.user();
         let identity = Identity::new(&user.sub, user.email.as_deref(), &user.groups);
@@ -47,7 +47,7 @@ impl Living {
     }
 }
 
-impl Deref for Living {
+impl Deref for ActiveGrant {
     type Target = Grant;
 
     fn deref(&self) -> &Grant {
@@ -56,8 +56,8 @@ impl Deref for Living {
 }
 
 #[derive(Clone)]
-struct Read {
-    grant: Arc<Living>,
+struct CachedGrant {
+    grant: Arc<ActiveGrant>,
     ends_at: Monotonic,
     at: Monotonic,
     /// When the store was asked again; its answer is still to come.
@@ -66,24 +66,24 @@ struct Read {
     doubted: bool,
 }
 
-impl Read {
+impl CachedGrant {
     /// Of a grant that lives for so long from then on.
     fn new(grant: Arc<Grant>, at: Monotonic, lives: Duration) -> Self {
-        Self { grant: Living::new(grant), ends_at: at.after(lives), at, asked: None, doubted: false }
+        Self { grant: ActiveGrant::new(grant), ends_at: at.after(lives), at, asked: None, doubted: false }
     }
 
     /// Whether it counts without waiting for the store.
     fn is_known(&self, now: Monotonic) -> bool {
-        let asked = self.asked.is_some_and(|asked| now.since(asked) < ASKED);
-        self.counts(now, if asked { USABLE } else { FRESH }) && (asked || !self.doubted)
+        let asked = self.asked.is_some_and(|asked| now.since(asked) < READ_INTERVAL);
+        self.is_valid(now, if asked { USABLE } else { FRESH }) && (asked || !self.doubted)
     }
 
-    fn counts(&self, now: Monotonic, age: Duration) -> bool {
+    fn is_valid(&self, now: Monotonic, age: Duration) -> bool {
         now.since(self.at) < age && now < self.ends_at
     }
 }
 
-type Reads = HashMap<[u8; 16], Read, RandomState>;
+type Reads = HashMap<[u8; 16], CachedGrant, RandomState>;
 
 pub(super) struct Liveness(Mutex<Reads>);
 
@@ -96,13 +96,13 @@ impl Liveness {
         self.lock().remove(&id);
     }
 
-    fn doubt_all(&self) {
+    fn invalidate_all(&self) {
         self.lock().values_mut().for_each(|read| read.doubted = true);
     }
 
-    fn get(&self, id: [u8; 16], counts: impl Fn(&Read) -> bool) -> Option<Arc<Living>> {
+    fn get(&self, id: [u8; 16], is_valid: impl Fn(&CachedGrant) -> bool) -> Option<Arc<ActiveGrant>> {
         let reads = self.lock();
-        reads.get(&id).filter(|read| counts(read)).map(|read| Arc::clone(&read.grant))
+        reads.get(&id).filter(|read| is_valid(read)).map(|read| Arc::clone(&read.grant))
     }
 
     /// From now on an answer of the store is to come; `None`: it is not.
@@ -112,12 +112,12 @@ impl Liveness {
         }
     }
 
-    fn keep(&self, id: [u8; 16], read: Read) {
+    fn keep(&self, id: [u8; 16], read: CachedGrant) {
         let mut reads = self.lock();
-        if reads.len() >= MOST && !reads.contains_key(&id) {
+        if reads.len() >= MAX_CACHED_GRANTS && !reads.contains_key(&id) {
             let now = read.at;
             reads.retain(|_, read| now.since(read.at) < FRESH);
-            if reads.len() >= MOST {
+            if reads.len() >= MAX_CACHED_GRANTS {
                 reads.clear();
             }
         }
@@ -131,31 +131,31 @@ impl Liveness {
 
 impl Grants {
     /// What counts without waiting for the store.
-    pub fn known_alive(&self, id: [u8; 16]) -> Option<Arc<Living>> {
+    pub fn cached_status(&self, id: [u8; 16]) -> Option<Arc<ActiveGrant>> {
         let now = self.clock.monotonic();
         self.liveness.get(id, |read| read.is_known(now))
     }
 
     /// What counts when the store does not answer, or not soon.
-    pub fn last_known_alive(&self, id: [u8; 16]) -> Option<Arc<Living>> {
+    pub fn stale_status(&self, id: [u8; 16]) -> Option<Arc<ActiveGrant>> {
         let now = self.clock.monotonic();
-        self.liveness.get(id, |read| read.counts(now, USABLE))
+        self.liveness.get(id, |read| read.is_valid(now, USABLE))
     }
 
     /// Whether the grant is alive, asking the store when that is not known.
     ///
     /// # Errors
     /// The store does not answer, and last did so for this grant more than a minute ago.
-    pub async fn alive(&self, id: [u8; 16]) -> Result<Alive, Unavailable> {
-        if let Some(grant) = self.known_alive(id) {
-            return Ok(Alive::Yes(grant));
+    pub async fn alive(&self, id: [u8; 16]) -> Result<GrantStatus, Unavailable> {
+        if let Some(grant) = self.cached_status(id) {
+            return Ok(GrantStatus::Active(grant));
         }
-        self.ask_store(id).await
+        self.read_from_store(id).await
     }
 
     /// What this replica has just written.
     pub(super) fn know(&self, record: &GrantRecord, grant: &Arc<Grant>) {
-        let read = Read::new(Arc::clone(grant), self.clock.monotonic(), self.lives(record));
+        let read = CachedGrant::new(Arc::clone(grant), self.clock.monotonic(), self.lives(record));
         self.liveness.keep(record.id.0, read);
     }
 
@@ -163,36 +163,36 @@ impl Grants {
         record.expires_at.since(self.store.clock().now())
     }
 
-    async fn ask_store(&self, id: [u8; 16]) -> Result<Alive, Unavailable> {
+    async fn read_from_store(&self, id: [u8; 16]) -> Result<GrantStatus, Unavailable> {
         let now = self.clock.monotonic();
         self.liveness.ask(id, Some(now));
         let found = self.store.grant(GrantId(id)).await;
-        self.told((id, now), found)
+        self.record_status((id, now), found)
     }
 
     /// Acts on what the store said of a grant, asked at this time.
-    fn told(
+    fn record_status(
         &self,
         (id, now): ([u8; 16], Monotonic),
         found: Result<Option<GrantRecord>, Unavailable>,
-    ) -> Result<Alive, Unavailable> {
+    ) -> Result<GrantStatus, Unavailable> {
         let found = found.and_then(|record| {
             let Some(record) = record else { return Ok(None) };
-            Ok(self.open(&record)?.map(|grant| Read::new(grant, now, self.lives(&record))))
+            Ok(self.open(&record)?.map(|grant| CachedGrant::new(grant, now, self.lives(&record))))
         });
         match found {
             Ok(Some(read)) => {
                 let grant = Arc::clone(&read.grant);
                 self.liveness.keep(id, read);
-                Ok(Alive::Yes(grant))
+                Ok(GrantStatus::Active(grant))
             }
             Ok(None) => {
                 self.forget(id);
-                Ok(Alive::No)
+                Ok(GrantStatus::Ended)
             }
             Err(unavailable) => {
                 self.liveness.ask(id, None);
-                self.last_known_alive(id).map(Alive::Yes).ok_or(unavailable)
+                self.stale_status(id).map(GrantStatus::Active).ok_or(unavailable)
             }
         }
     }
@@ -202,12 +202,12 @@ impl Grants {
     ///
     /// # Errors
     /// The store does not answer; what was heard before that has been acted on.
-    pub async fn hear_revocations(&self, mut cursor: Cursor) -> Result<Cursor, Unavailable> {
+    pub async fn poll_revocations(&self, mut cursor: Cursor) -> Result<Cursor, Unavailable> {
         loop {
             let feed = self.store.revoked_since(cursor).await?;
             if feed.reset {
-                self.liveness.doubt_all();
-                self.sweep_streams(|_| true).await;
+                self.liveness.invalidate_all();
+                self.close_ended_streams(|_| true).await;
             }
             for id in &feed.ids {
                 self.forget(id.0);
@@ -221,7 +221,7 @@ impl Grants {
 
     /// Cuts the streams of every grant that is not alive any more, or that may not do any more what its streams do.
     /// To be called every few seconds.
-    pub async fn sweep_streams(&self, may_go_on: impl Fn(&Grant) -> bool) {
+    pub async fn close_ended_streams(&self, may_go_on: impl Fn(&Grant) -> bool) {
         let mut left = self.streams.grants().into_iter();
         let mut asked = JoinSet::new();
         loop {
@@ -235,8 +235,8 @@ impl Grants {
             let Some(answer) = asked.join_next().await else { return };
             let Ok((asked_for, found)) = answer else { continue };
             // An unreachable store for longer than its last word counts ends streams as it ends requests.
-            match self.told(asked_for, found) {
-                Ok(Alive::Yes(grant)) if may_go_on(&grant) => {}
+            match self.record_status(asked_for, found) {
+                Ok(GrantStatus::Active(grant)) if may_go_on(&grant) => {}
                 _ => self.streams.cut(asked_for.0),
             }
         }

@@ -73,12 +73,12 @@ pub struct Code {
 impl Grants {
     /// Stores the login of a consent form that was allowed, for ten minutes, unless the form was answered before.
     pub async fn allow(&self, key: [u8; 32], login: &Login) -> Result<FormState, Unavailable> {
-        self.answer(key, self.records.seal(&place("login", key), login)).await
+        self.answer(key, self.records.seal(&aad("login", key), login)).await
     }
 
     /// Stores that a consent form was denied, for ten minutes. A login that it was allowed before ends.
     pub async fn deny(&self, key: [u8; 32]) -> Result<FormState, Unavailable> {
-        let before = self.answer(key, self.records.seal(&place("denied", key), &())).await?;
+        let before = self.answer(key, self.records.seal(&aad("denied", key), &())).await?;
         let too_late = matches!(before, FormState::Allowed { .. }) && self.take_login(key).await?.is_none();
         Ok(if too_late { FormState::Ended } else { before })
     }
@@ -86,29 +86,29 @@ impl Grants {
     async fn answer(&self, key: [u8; 32], sealed: Vec<u8>) -> Result<FormState, Unavailable> {
         let kept = self.store.put_login(Key(key), sealed, self.store.clock().now().after(LOGIN_TTL)).await?;
         let Some(kept) = kept else { return Ok(FormState::Fresh) };
-        if self.records.open::<()>(&place("denied", key), &kept)?.is_some() {
+        if self.records.open::<()>(&aad("denied", key), &kept)?.is_some() {
             return Ok(FormState::Denied);
         }
-        let login: Option<Login> = self.records.open(&place("login", key), &kept)?;
+        let login: Option<Login> = self.records.open(&aad("login", key), &kept)?;
         Ok(login.map_or(FormState::Ended, |login| FormState::Allowed { route: login.request.route }))
     }
 
     /// Gives out the login that [`Grants::allow`] stored, once.
     pub async fn take_login(&self, key: [u8; 32]) -> Result<Option<Login>, Unavailable> {
         let sealed = self.store.take_login(Key(key)).await?;
-        sealed.map_or(Ok(None), |sealed| self.records.open(&place("login", key), &sealed))
+        sealed.map_or(Ok(None), |sealed| self.records.open(&aad("login", key), &sealed))
     }
 
     /// Keeps a code.
     pub async fn put_code(&self, key: [u8; 32], code: &Code, ttl: Duration) -> Result<(), Unavailable> {
-        let sealed = self.records.seal(&place("code", key), code);
+        let sealed = self.records.seal(&aad("code", key), code);
         self.store.put_code(Key(key), sealed, self.store.clock().now().after(ttl)).await
     }
 
     /// The code, not used up: check who asks, then [`Grants::use_code`].
     pub async fn code(&self, key: [u8; 32]) -> Result<Option<Code>, Unavailable> {
         let sealed = self.store.code(Key(key)).await?;
-        sealed.map_or(Ok(None), |sealed| self.records.open(&place("code", key), &sealed))
+        sealed.map_or(Ok(None), |sealed| self.records.open(&aad("code", key), &sealed))
     }
 
     /// Uses the code: exactly one caller ever is the first.
@@ -117,6 +117,6 @@ impl Grants {
     }
 }
 
-fn place(kind: &str, key: [u8; 32]) -> String {
+fn aad(kind: &str, key: [u8; 32]) -> String {
     format!("{kind}/{}", encoding::encode(key))
 }

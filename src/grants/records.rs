@@ -88,41 +88,41 @@ impl Records {
         Self { sealer, entropy, store }
     }
 
-    /// Seals `record` for `place`, such as `code/<key>`.
-    pub(super) fn seal<T: Serialize>(&self, place: &str, record: &T) -> Vec<u8> {
+    /// Seals `record` for `aad`, such as `code/<key>`.
+    pub(super) fn seal<T: Serialize>(&self, aad: &str, record: &T) -> Vec<u8> {
         let json = serde_json::to_vec(record).expect("records are plain structs of text");
         let format = self.store.writes();
         let mut sealed = vec![format];
-        sealed.extend(self.sealer.seal(&self.entropy, &json, &context(format, place)));
+        sealed.extend(self.sealer.seal(&self.entropy, &json, &context(format, aad)));
         sealed
     }
 
-    /// Whether the first secret sealed this for `place`, in the format that is written now or a newer one.
-    pub(super) fn is_current(&self, place: &str, sealed: &[u8]) -> bool {
+    /// Whether the first secret sealed this for `aad`, in the format that is written now or a newer one.
+    pub(super) fn is_current(&self, aad: &str, sealed: &[u8]) -> bool {
         sealed.split_first().is_some_and(|(format, sealed)| {
-            *format >= self.store.writes() && self.sealer.is_current(sealed, &context(*format, place))
+            *format >= self.store.writes() && self.sealer.is_current(sealed, &context(*format, aad))
         })
     }
 
-    /// Opens what was sealed for `place`; `None` for a lost secret or an altered record.
+    /// Opens what was sealed for `aad`; `None` for a lost secret or an altered record.
     ///
     /// # Errors
     /// It was sealed by a release that says it in another way. Taken for absent, it would log somebody out.
     pub(super) fn open<T: DeserializeOwned>(
         &self,
-        place: &str,
+        aad: &str,
         sealed: &[u8],
     ) -> Result<Option<T>, Unavailable> {
         let Some((format, sealed)) = sealed.split_first() else { return Ok(None) };
         self.store.reads(*format)?;
-        let Some(json) = self.sealer.open(sealed, &context(*format, place)) else { return Ok(None) };
+        let Some(json) = self.sealer.open(sealed, &context(*format, aad)) else { return Ok(None) };
         let record = serde_json::from_slice(&json);
         record.map(Some).map_err(|_| Unavailable("a record holds what this release does not know".into()))
     }
 }
 
-fn context(format: u8, place: &str) -> Vec<u8> {
-    [&[format], place.as_bytes()].concat()
+fn context(format: u8, aad: &str) -> Vec<u8> {
+    [&[format], aad.as_bytes()].concat()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The open streams of each grant, so that they end when it does.
 
-use crate::proxy::{Lease, LeaseHandle};
+use crate::proxy::{CancelHandle, CancelSignal};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,12 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 pub struct Streams(Mutex<Open>);
 
-type Open = HashMap<[u8; 16], Vec<LeaseHandle>, RandomState>;
+type Open = HashMap<[u8; 16], Vec<CancelHandle>, RandomState>;
 
 impl Streams {
     /// A lease for one more request of this grant.
-    pub fn open(&self, grant: [u8; 16]) -> Lease {
-        let (lease, handle) = Lease::new();
+    pub fn open(&self, grant: [u8; 16]) -> CancelSignal {
+        let (lease, handle) = CancelSignal::new();
         let mut streams = self.lock();
         let handles = streams.entry(grant).or_default();
         // What has ended is forgotten whenever the list would grow, so that it stays as long as what is open.

@@ -11,8 +11,8 @@ pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 pub const ALGORITHMS: &[Algorithm] =
     &[Algorithm::Es256, Algorithm::Es384, Algorithm::Rs256, Algorithm::Ps256];
 /// How far ahead `exp` may be: for as long each `jti` must be remembered.
-const LONGEST_LIFE: Duration = Duration::from_mins(10);
-const LONGEST_ID: usize = 255;
+const MAX_LIFETIME: Duration = Duration::from_mins(10);
+const MAX_ID_BYTES: usize = 255;
 /// The types that an assertion may have; another one is of a token that was signed for something else (RFC 8725
 /// §3.11).
 const TYPES: [&str; 2] = ["JWT", "client-authentication+jwt"];
@@ -109,10 +109,10 @@ fn check(claims: &Claims, expected: &Expected<'_>) -> Result<Verified, Rejected>
     let expires_at = claims.check_expiry(now, leeway)?;
     claims.check_begun("nbf", now, leeway)?;
     claims.check_begun("iat", now, leeway)?;
-    if expires_at > now.after(LONGEST_LIFE + leeway) {
+    if expires_at > now.after(MAX_LIFETIME + leeway) {
         return Err(Rejected::Life);
     }
-    let id = claims.str("jti").filter(|id| (1..=LONGEST_ID).contains(&id.len())).ok_or(Rejected::Id)?;
+    let id = claims.str("jti").filter(|id| (1..=MAX_ID_BYTES).contains(&id.len())).ok_or(Rejected::Id)?;
     Ok(Verified { id: id.to_owned(), ends_at: expires_at.after(leeway) })
 }
 

@@ -1,6 +1,6 @@
 //! The authorization request (RFC 6749 §4.1.1, OAuth 2.1 §4.1.1), parsed once into a type.
 
-use super::error::{Code, Refused};
+use super::error::{ErrorCode, OAuthError};
 use super::parameters::Parameters;
 use super::pkce::Challenge;
 use super::redirect::RedirectUri;
@@ -41,7 +41,7 @@ pub struct ReturnAddress {
 
 impl ReturnAddress {
     /// The URL that carries a refusal to the client (RFC 6749 §4.1.2.1, RFC 9207 §2).
-    pub fn refusal(&self, refused: &Refused, iss: Option<&str>) -> String {
+    pub fn refusal(&self, refused: &OAuthError, iss: Option<&str>) -> String {
         self.redirect_uri.with(&[
             ("error", Some(refused.code.as_str())),
             ("error_description", Some(&refused.description)),
@@ -72,24 +72,31 @@ impl AuthorizationRequest {
         client: (&str, &str),
         redirect_uri: RedirectUri,
         site: (&str, &Table),
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, OAuthError> {
         let (base_url, table) = site;
         parameters.check()?;
         match parameters.require("response_type")? {
             "code" => {}
-            _ => return Err(Refused::new(Code::UnsupportedResponseType, "response_type must be code")),
+            _ => {
+                return Err(OAuthError::new(
+                    ErrorCode::UnsupportedResponseType,
+                    "response_type must be code",
+                ));
+            }
         }
         if parameters.get("response_mode").is_some_and(|mode| mode != "query") {
-            return Err(Refused::invalid_request("response_mode must be query"));
+            return Err(OAuthError::invalid_request("response_mode must be query"));
         }
         if parameters.get("request").is_some() || parameters.get("request_uri").is_some() {
-            return Err(Refused::invalid_request("request objects are not supported: send plain parameters"));
+            return Err(OAuthError::invalid_request(
+                "request objects are not supported: send plain parameters",
+            ));
         }
         let challenge =
             Challenge::parse(parameters.get("code_challenge"), parameters.get("code_challenge_method"))?;
         let state = parameters.get("state");
         if state.is_some_and(|state| state.len() > MAX_STATE_BYTES) {
-            return Err(Refused::invalid_request("state is longer than 2048 bytes: send a shorter one"));
+            return Err(OAuthError::invalid_request("state is longer than 2048 bytes: send a shorter one"));
         }
         let scope = parameters.get("scope");
         let route = match resource::pick(parameters.resources(), base_url, table)? {
@@ -109,7 +116,7 @@ impl AuthorizationRequest {
         if serde_json::to_vec(&request).is_ok_and(|json| json.len() <= MAX_REQUEST_BYTES) {
             return Ok(request);
         }
-        Err(Refused::invalid_request(
+        Err(OAuthError::invalid_request(
             "the request is too long: send a shorter state, or register fewer redirect URIs and keys",
         ))
     }

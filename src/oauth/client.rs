@@ -1,7 +1,7 @@
 //! A client: who it says it is, where its codes may go, how it proves itself at the token endpoint.
 
 use super::client_keys::ClientKeys;
-use super::error::Refused;
+use super::error::OAuthError;
 use super::redirect::RedirectUri;
 use crate::base::clock::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,19 +78,19 @@ impl Client {
     ///
     /// # Errors
     /// `invalid_request`, which must not be redirected anywhere.
-    pub fn redirect(&self, asked: Option<&str>, schemes: &[&str]) -> Result<RedirectUri, Refused> {
-        let refuse = |why| Refused::invalid_request(format!("redirect_uri is not allowed: {why}"));
+    pub fn redirect(&self, asked: Option<&str>, schemes: &[&str]) -> Result<RedirectUri, OAuthError> {
+        let refuse = |why| OAuthError::invalid_request(format!("redirect_uri is not allowed: {why}"));
         let Some(asked) = asked else {
             return match self.redirect_uris.as_slice() {
                 // The rules may have changed since it was registered.
                 [sole] => RedirectUri::parse(sole.as_str(), schemes).map_err(refuse),
-                _ => Err(Refused::invalid_request("redirect_uri is missing, and several are registered")),
+                _ => Err(OAuthError::invalid_request("redirect_uri is missing, and several are registered")),
             };
         };
         let asked = RedirectUri::parse(asked, schemes).map_err(refuse)?;
         if self.redirect_uris.iter().any(|registered| registered.admits(&asked)) {
             return Ok(asked);
         }
-        Err(Refused::invalid_request("redirect_uri is not one that this client registered"))
+        Err(OAuthError::invalid_request("redirect_uri is not one that this client registered"))
     }
 }

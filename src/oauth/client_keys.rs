@@ -3,15 +3,15 @@
 
 use super::assertion::ALGORITHMS;
 use super::client_metadata::DocumentUrl;
-use super::error::{Code, Refused};
+use super::error::{ErrorCode, OAuthError};
 use crate::crypto::jose::{Algorithm, has_private_part, verifying_part};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Keys that stand in the metadata itself travel in a registration's `client_id`.
-const MOST_INLINE: usize = 8;
+const MAX_INLINE_KEYS: usize = 8;
 /// The longest key set at a `jwks_uri` that is read, in bytes.
-pub const LONGEST_SET: usize = 32 * 1024;
+pub const MAX_KEY_SET_BYTES: usize = 32 * 1024;
 
 /// What a client registered for `private_key_jwt`. The short names keep its `client_id` short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl ClientKeys {
     ///
     /// # Errors
     /// `invalid_client_metadata`, naming the member.
-    pub fn read(metadata: &Map<String, Value>) -> Result<Self, Refused> {
+    pub fn read(metadata: &Map<String, Value>) -> Result<Self, OAuthError> {
         let member = |name: &str| metadata.get(name).filter(|value| !value.is_null());
         let source = match (member("jwks"), member("jwks_uri")) {
             (Some(_), Some(_)) => return Err(refuse("jwks and jwks_uri stand there both: leave one out")),
@@ -58,12 +58,12 @@ impl ClientKeys {
     }
 }
 
-fn inline(jwks: &Value) -> Result<Vec<Value>, Refused> {
+fn inline(jwks: &Value) -> Result<Vec<Value>, OAuthError> {
     let Some(keys) = jwks.get("keys").and_then(Value::as_array) else {
         return Err(refuse("jwks is not a JSON object with keys"));
     };
-    if keys.len() > MOST_INLINE {
-        return Err(refuse(format!("jwks has over {MOST_INLINE} keys: use jwks_uri")));
+    if keys.len() > MAX_INLINE_KEYS {
+        return Err(refuse(format!("jwks has over {MAX_INLINE_KEYS} keys: use jwks_uri")));
     }
     if keys.iter().any(has_private_part) {
         return Err(refuse("jwks has a private key: it is no secret any more, make another one"));
@@ -75,7 +75,7 @@ fn inline(jwks: &Value) -> Result<Vec<Value>, Refused> {
     Ok(usable)
 }
 
-fn algorithm(name: &Value) -> Result<Algorithm, Refused> {
+fn algorithm(name: &Value) -> Result<Algorithm, OAuthError> {
     let algorithm = name.as_str().and_then(Algorithm::parse).filter(|it| ALGORITHMS.contains(it));
     algorithm.ok_or_else(|| {
         refuse(
@@ -84,8 +84,8 @@ fn algorithm(name: &Value) -> Result<Algorithm, Refused> {
     })
 }
 
-fn refuse(description: impl Into<std::borrow::Cow<'static, str>>) -> Refused {
-    Refused::new(Code::InvalidClientMetadata, description)
+fn refuse(description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidClientMetadata, description)
 }
 
 #[cfg(test)]
@@ -94,7 +94,7 @@ mod tests {
     use crate::crypto::jose::SigningKey;
     use serde_json::json;
 
-    fn read(metadata: &Value) -> Result<ClientKeys, Refused> {
+    fn read(metadata: &Value) -> Result<ClientKeys, OAuthError> {
         ClientKeys::read(metadata.as_object().unwrap())
     }
 

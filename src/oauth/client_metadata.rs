@@ -3,7 +3,7 @@
 
 use super::client::{AuthMethod, Client};
 use super::client_keys::ClientKeys;
-use super::error::{Code, Refused};
+use super::error::{ErrorCode, OAuthError};
 use super::redirect::{has_dot_segment, has_userinfo};
 use super::registration::{must_include, name, redirect_uris};
 use crate::base::clock::Timestamp;
@@ -13,8 +13,8 @@ use std::fmt;
 use url::{Host, Url};
 
 /// The longest document that is read, in bytes (draft §8.7).
-pub const LONGEST: usize = 5 * 1024;
-const LONGEST_URL: usize = 1024;
+pub const MAX_DOCUMENT_BYTES: usize = 5 * 1024;
+const MAX_URL_BYTES: usize = 1024;
 
 /// A URL that a document may be fetched from, in the one spelling that all parsers read alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ impl DocumentUrl {
     /// # Errors
     /// One sentence that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        if text.len() > LONGEST_URL {
+        if text.len() > MAX_URL_BYTES {
             return Err("it is longer than 1024 characters");
         }
         let Some(rest) = text.strip_prefix("https://") else { return Err("it is not an https URL") };
@@ -147,7 +147,7 @@ pub fn read(
 fn client(
     metadata: &Map<String, Value>,
     (schemes, registered_at): (&[&str], Timestamp),
-) -> Result<Client, Refused> {
+) -> Result<Client, OAuthError> {
     if metadata.contains_key("client_secret") || metadata.contains_key("client_secret_expires_at") {
         return Err(refuse("client_secret has no place in what everybody can read"));
     }
@@ -171,7 +171,7 @@ fn client(
 /// The one method that the client must use: what it names, if we have it; else the strongest that it lists beside, as
 /// `OpenID` Connect RP Metadata Choices has it (`ChatGPT` lists two). Where nothing is said there is no authentication:
 /// there is no secret that the default could use.
-fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, Refused> {
+fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, OAuthError> {
     let named = match metadata.get("token_endpoint_auth_method") {
         None | Some(Value::Null) => None,
         Some(Value::String(name)) if name.starts_with("client_secret") => {
@@ -193,8 +193,8 @@ fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, Refused> {
     }
 }
 
-fn refuse(description: &'static str) -> Refused {
-    Refused::new(Code::InvalidClientMetadata, description)
+fn refuse(description: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidClientMetadata, description)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::assertion;
 use super::client::AuthMethod;
-use super::error::Refused;
+use super::error::OAuthError;
 use super::parameters::Parameters;
 use crate::base::secret::Secret;
 use crate::crypto::jose::UnverifiedJwt;
@@ -34,7 +34,7 @@ impl ClaimedClient {
     ///
     /// # Errors
     /// `invalid_client` when no client is named, the header cannot be read, or two ids or proofs are given.
-    pub fn parse(authorization: Option<&str>, body: &Parameters) -> Result<Self, Refused> {
+    pub fn parse(authorization: Option<&str>, body: &Parameters) -> Result<Self, OAuthError> {
         let in_body = body.get("client_id");
         let secret_in_body = body.get("client_secret");
         if let Some(jwt) = body.get("client_assertion") {
@@ -42,18 +42,18 @@ impl ClaimedClient {
         }
         let Some(header) = authorization else {
             let client_id =
-                in_body.ok_or_else(|| Refused::invalid_client("client_id is missing"))?.to_owned();
+                in_body.ok_or_else(|| OAuthError::invalid_client("client_id is missing"))?.to_owned();
             let proof =
                 secret_in_body.map(|secret| Proof::Secret(AuthMethod::SecretPost, Secret::new(secret)));
             return Ok(Self { client_id, proof });
         };
         let (client_id, secret) = basic(header)
-            .ok_or_else(|| Refused::invalid_client("the Authorization header is not HTTP Basic"))?;
+            .ok_or_else(|| OAuthError::invalid_client("the Authorization header is not HTTP Basic"))?;
         if in_body.is_some_and(|other| other != client_id) {
-            return Err(Refused::invalid_client("the Authorization header and the body name two clients"));
+            return Err(OAuthError::invalid_client("the Authorization header and the body name two clients"));
         }
         if secret_in_body.is_some_and(|other| !secret.matches(other)) {
-            return Err(Refused::invalid_client("the secret stands in the header and in the body"));
+            return Err(OAuthError::invalid_client("the secret stands in the header and in the body"));
         }
         let proof = (!secret.expose().is_empty()).then_some(Proof::Secret(AuthMethod::SecretBasic, secret));
         Ok(Self { client_id, proof })
@@ -62,19 +62,19 @@ impl ClaimedClient {
 
 /// `client_id` may be left out: the assertion names the client (RFC 7521 §4.2). That it names the same one as
 /// `client_id` is checked with the assertion.
-fn asserted(jwt: &str, also_a_secret: bool, body: &Parameters) -> Result<ClaimedClient, Refused> {
+fn asserted(jwt: &str, also_a_secret: bool, body: &Parameters) -> Result<ClaimedClient, OAuthError> {
     if body.get("client_assertion_type") != Some(assertion::TYPE) {
-        return Err(Refused::invalid_client(format!("client_assertion_type must be {}", assertion::TYPE)));
+        return Err(OAuthError::invalid_client(format!("client_assertion_type must be {}", assertion::TYPE)));
     }
     if also_a_secret {
-        return Err(Refused::invalid_client(
+        return Err(OAuthError::invalid_client(
             "there is a secret beside the client_assertion: send one of them",
         ));
     }
     let claimed = || UnverifiedJwt::parse(jwt).ok()?.claimed_subject();
     let client_id = body.get("client_id").map(str::to_owned).or_else(claimed);
     let client_id =
-        client_id.ok_or_else(|| Refused::invalid_client("the client_assertion names no client"))?;
+        client_id.ok_or_else(|| OAuthError::invalid_client("the client_assertion names no client"))?;
     Ok(ClaimedClient { client_id, proof: Some(Proof::Assertion(Secret::new(jwt))) })
 }
 
@@ -96,7 +96,7 @@ mod tests {
     use crate::crypto::jose::SigningKey;
     use serde_json::json;
 
-    fn claimed(header: Option<&str>, body: &str) -> Result<(String, Option<AuthMethod>), Refused> {
+    fn claimed(header: Option<&str>, body: &str) -> Result<(String, Option<AuthMethod>), OAuthError> {
         let header = header.map(|pair| format!("Basic {}", STANDARD.encode(pair)));
         let claimed = ClaimedClient::parse(header.as_deref(), &Parameters::parse(body))?;
         let method = claimed.proof.map(|proof| match proof {

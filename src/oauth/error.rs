@@ -5,7 +5,7 @@ use std::fmt;
 
 /// An OAuth error code and the status that it has outside of redirects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
+pub enum ErrorCode {
     /// RFC 6749 §4.1.2.1 and §5.2.
     InvalidRequest,
     /// RFC 6749 §5.2. Clients drop their registration when they see it.
@@ -34,7 +34,7 @@ pub enum Code {
     TemporarilyUnavailable,
 }
 
-impl Code {
+impl ErrorCode {
     /// The code on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,16 +57,16 @@ impl Code {
 
 /// A refusal that goes out: a code and a sentence that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct OAuthError {
     /// What the client's code acts on.
-    pub code: Code,
+    pub code: ErrorCode,
     /// What a developer reads: printable ASCII without quotes and backslashes (RFC 6749 §5.2).
     pub description: Cow<'static, str>,
 }
 
-impl Refused {
+impl OAuthError {
     /// A refusal; characters that RFC 6749 §5.2 forbids in a description become `'` or are dropped.
-    pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
         let description = description.into();
         if description.bytes().all(allowed) {
             return Self { code, description };
@@ -81,17 +81,17 @@ impl Refused {
 
     /// `invalid_request` with this description.
     pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Code::InvalidRequest, description)
+        Self::new(ErrorCode::InvalidRequest, description)
     }
 
     /// `invalid_grant` with this description.
     pub fn invalid_grant(description: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Code::InvalidGrant, description)
+        Self::new(ErrorCode::InvalidGrant, description)
     }
 
     /// `invalid_client` with this description.
     pub fn invalid_client(description: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Code::InvalidClient, description)
+        Self::new(ErrorCode::InvalidClient, description)
     }
 }
 
@@ -99,7 +99,7 @@ const fn allowed(byte: u8) -> bool {
     matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for OAuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code.as_str(), self.description)
     }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_description_never_breaks_out_of_a_header_or_json() {
-        let refused = Refused::invalid_request("bad \"scope\"\r\nSet-Cookie: a=b\\ é");
+        let refused = OAuthError::invalid_request("bad \"scope\"\r\nSet-Cookie: a=b\\ é");
         assert_eq!(refused.description, "bad 'scope'Set-Cookie: a=b' ");
     }
 }

@@ -1,28 +1,28 @@
 //! Form and query parameters: a repeated one is an error, an empty one counts as absent (RFC 6749 §3.1, §3.2).
 
-use super::error::Refused;
+use super::error::OAuthError;
 
 /// The parameters of one request. A repeated one reads as absent, and [`Parameters::check`] names it.
 #[derive(Clone)]
 pub struct Parameters(Vec<(String, String)>);
 
-const MOST: usize = 64;
+const MAX_PARAMETERS: usize = 64;
 
 impl Parameters {
     /// From `application/x-www-form-urlencoded` text; what is behind the 64th parameter is not read.
     pub fn parse(encoded: &str) -> Self {
-        Self(url::form_urlencoded::parse(encoded.as_bytes()).take(MOST).map(own).collect())
+        Self(url::form_urlencoded::parse(encoded.as_bytes()).take(MAX_PARAMETERS).map(own).collect())
     }
 
     /// Whether each parameter stands once (`resource` may repeat, RFC 8707 §2).
     ///
     /// # Errors
     /// `invalid_request` naming the repeated one.
-    pub fn check(&self) -> Result<(), Refused> {
+    pub fn check(&self) -> Result<(), OAuthError> {
         for (place, (name, _)) in self.0.iter().enumerate() {
             if name != "resource" && self.0[..place].iter().any(|(other, _)| other == name) {
                 let name: String = name.chars().take(40).collect();
-                return Err(Refused::invalid_request(format!("the parameter {name} is repeated")));
+                return Err(OAuthError::invalid_request(format!("the parameter {name} is repeated")));
             }
         }
         Ok(())
@@ -41,8 +41,8 @@ impl Parameters {
     }
 
     /// The parameter's value, or `invalid_request` naming it.
-    pub fn require(&self, name: &'static str) -> Result<&str, Refused> {
-        self.get(name).ok_or_else(|| Refused::invalid_request(format!("the parameter {name} is missing")))
+    pub fn require(&self, name: &'static str) -> Result<&str, OAuthError> {
+        self.get(name).ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
     }
 }
 

@@ -1,6 +1,6 @@
 //! PKCE with S256 alone (RFC 7636; OAuth 2.1 §7.5.2).
 
-use super::error::Refused;
+use super::error::OAuthError;
 use crate::base::encoding;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -17,14 +17,14 @@ impl Challenge {
     /// # Errors
     /// `invalid_request` when the challenge is missing, or its method is anything but `S256`: `plain` (also
     /// the default of RFC 7636 §4.3) would let whoever reads the request redeem the code.
-    pub fn parse(challenge: Option<&str>, method: Option<&str>) -> Result<Self, Refused> {
+    pub fn parse(challenge: Option<&str>, method: Option<&str>) -> Result<Self, OAuthError> {
         let challenge = challenge
-            .ok_or_else(|| Refused::invalid_request("PKCE is required: send code_challenge (S256)"))?;
+            .ok_or_else(|| OAuthError::invalid_request("PKCE is required: send code_challenge (S256)"))?;
         if method != Some("S256") {
-            return Err(Refused::invalid_request("code_challenge_method must be S256"));
+            return Err(OAuthError::invalid_request("code_challenge_method must be S256"));
         }
         if encoding::decode(challenge).is_none_or(|digest| digest.len() != 32) {
-            return Err(Refused::invalid_request("code_challenge is not the base64url of a SHA-256"));
+            return Err(OAuthError::invalid_request("code_challenge is not the base64url of a SHA-256"));
         }
         Ok(Self(challenge.to_owned()))
     }

@@ -34,7 +34,7 @@ const CLIENT_SCHEMES: [&str; 4] = ["cursor", "vscode", "vscode-insiders", "claud
 /// Schemes that run or read something, whatever a configuration says.
 const DANGEROUS_SCHEMES: [&str; 8] =
     ["javascript", "data", "file", "vbscript", "about", "blob", "filesystem", "view-source"];
-const LONGEST: usize = 1024;
+const MAX_URI_BYTES: usize = 1024;
 
 impl RedirectUri {
     /// Checks a URI against the rules; `schemes` are the site's private-use schemes beside the built-in ones.
@@ -42,7 +42,7 @@ impl RedirectUri {
     /// # Errors
     /// One sentence that says what is wrong with it.
     pub fn parse(uri: &str, schemes: &[&str]) -> Result<Self, &'static str> {
-        if uri.len() > LONGEST {
+        if uri.len() > MAX_URI_BYTES {
             return Err("it is longer than 1024 characters");
         }
         // Parsers disagree about what no URI may hold (RFC 3986 §2); the checks must see what a browser will see.

@@ -2,20 +2,20 @@
 
 use super::client::{AuthMethod, Client};
 use super::client_keys::{ClientKeys, KeySource};
-use super::error::{Code, Refused};
+use super::error::{ErrorCode, OAuthError};
 use super::redirect::RedirectUri;
 use crate::base::clock::Timestamp;
 use serde_json::{Map, Value, json};
 
-const MOST_REDIRECTS: usize = 12;
-const LONGEST_NAME: usize = 120;
+const MAX_REDIRECT_URIS: usize = 12;
+const MAX_NAME_CHARS: usize = 120;
 
 /// What a registration request means, before the client has an id.
 ///
 /// # Errors
 /// `invalid_redirect_uri` or `invalid_client_metadata`, naming the field. Unknown members and scopes are no
 /// error.
-pub fn accept(body: &[u8], schemes: &[&str], now: Timestamp, nonce: String) -> Result<Client, Refused> {
+pub fn accept(body: &[u8], schemes: &[&str], now: Timestamp, nonce: String) -> Result<Client, OAuthError> {
     let Ok(Value::Object(metadata)) = serde_json::from_slice(body) else {
         return Err(refuse("the body is not a JSON object"));
     };
@@ -61,17 +61,17 @@ pub fn response(client: &Client, client_id: &str, client_secret: Option<&str>) -
     answer
 }
 
-pub(super) fn name(metadata: &Map<String, Value>) -> Result<String, Refused> {
+pub(super) fn name(metadata: &Map<String, Value>) -> Result<String, OAuthError> {
     match metadata.get("client_name") {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(name)) => {
-            Ok(name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect())
+            Ok(name.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect())
         }
         Some(_) => Err(refuse("client_name is not a string")),
     }
 }
 
-fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, Refused> {
+fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, OAuthError> {
     match metadata.get("token_endpoint_auth_method") {
         None | Some(Value::Null) => Ok(AuthMethod::SecretBasic),
         Some(Value::String(name)) => AuthMethod::parse(name).ok_or_else(|| {
@@ -86,13 +86,13 @@ fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, Refused> {
 pub(super) fn redirect_uris(
     metadata: &Map<String, Value>,
     schemes: &[&str],
-) -> Result<Vec<RedirectUri>, Refused> {
-    let refuse = |what: String| Refused::new(Code::InvalidRedirectUri, what);
+) -> Result<Vec<RedirectUri>, OAuthError> {
+    let refuse = |what: String| OAuthError::new(ErrorCode::InvalidRedirectUri, what);
     let Some(Value::Array(uris)) = metadata.get("redirect_uris") else {
         return Err(refuse("redirect_uris is missing or not an array".into()));
     };
-    if uris.is_empty() || uris.len() > MOST_REDIRECTS {
-        return Err(refuse(format!("redirect_uris must hold 1 to {MOST_REDIRECTS} URIs")));
+    if uris.is_empty() || uris.len() > MAX_REDIRECT_URIS {
+        return Err(refuse(format!("redirect_uris must hold 1 to {MAX_REDIRECT_URIS} URIs")));
     }
     let parse = |(place, uri): (usize, &Value)| {
         let uri = uri.as_str().ok_or_else(|| refuse(format!("redirect_uris[{place}] is not a string")))?;
@@ -105,7 +105,7 @@ pub(super) fn must_include(
     metadata: &Map<String, Value>,
     field: &'static str,
     needed: &str,
-) -> Result<(), Refused> {
+) -> Result<(), OAuthError> {
     match metadata.get(field) {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Array(values)) if values.is_empty() || values.iter().any(|value| value == needed) => {
@@ -115,15 +115,15 @@ pub(super) fn must_include(
     }
 }
 
-fn refuse(description: impl Into<std::borrow::Cow<'static, str>>) -> Refused {
-    Refused::new(Code::InvalidClientMetadata, description)
+fn refuse(description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidClientMetadata, description)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn accept_json(metadata: &Value) -> Result<Client, Refused> {
+    fn accept_json(metadata: &Value) -> Result<Client, OAuthError> {
         accept(metadata.to_string().as_bytes(), &[], Timestamp::from_seconds(1), "nonce".into())
     }
 
@@ -153,27 +153,27 @@ mod tests {
     #[test]
     fn bad_metadata_names_the_field() {
         for (metadata, code, field) in [
-            (json!({}), Code::InvalidRedirectUri, "redirect_uris"),
-            (json!({ "redirect_uris": [] }), Code::InvalidRedirectUri, "redirect_uris"),
-            (json!({ "redirect_uris": ["javascript:1"] }), Code::InvalidRedirectUri, "redirect_uris[0]"),
+            (json!({}), ErrorCode::InvalidRedirectUri, "redirect_uris"),
+            (json!({ "redirect_uris": [] }), ErrorCode::InvalidRedirectUri, "redirect_uris"),
+            (json!({ "redirect_uris": ["javascript:1"] }), ErrorCode::InvalidRedirectUri, "redirect_uris[0]"),
             (
                 json!({ "redirect_uris": ["https://a.example/"], "grant_types": ["client_credentials"] }),
-                Code::InvalidClientMetadata,
+                ErrorCode::InvalidClientMetadata,
                 "grant_types",
             ),
             (
                 json!({ "redirect_uris": ["https://a.example/"], "token_endpoint_auth_method": "magic" }),
-                Code::InvalidClientMetadata,
+                ErrorCode::InvalidClientMetadata,
                 "token_endpoint_auth_method",
             ),
             (
                 json!({ "redirect_uris": ["https://a.example/"], "token_endpoint_auth_method": "private_key_jwt" }),
-                Code::InvalidClientMetadata,
+                ErrorCode::InvalidClientMetadata,
                 "jwks_uri",
             ),
             (
                 json!({ "redirect_uris": ["https://a.example/"], "client_name": 7 }),
-                Code::InvalidClientMetadata,
+                ErrorCode::InvalidClientMetadata,
                 "client_name",
             ),
         ] {

@@ -2,7 +2,7 @@
 //! may be older than the rules.
 
 use super::client::Client;
-use super::error::{Code, Refused};
+use super::error::{ErrorCode, OAuthError};
 use super::redirect::{Destination, RedirectUri};
 use gateway_routes::Registration;
 
@@ -26,15 +26,16 @@ pub fn admits(policy: &Registration, uri: &RedirectUri) -> Result<(), &'static s
 ///
 /// # Errors
 /// `invalid_redirect_uri`, naming the first that is not admitted.
-pub fn admits_all(policy: &Registration, client: &Client) -> Result<(), Refused> {
+pub fn admits_all(policy: &Registration, client: &Client) -> Result<(), OAuthError> {
     client.redirect_uris.iter().enumerate().try_for_each(|(place, uri)| {
-        let refuse = |why| Refused::new(Code::InvalidRedirectUri, format!("redirect_uris[{place}]: {why}"));
+        let refuse =
+            |why| OAuthError::new(ErrorCode::InvalidRedirectUri, format!("redirect_uris[{place}]: {why}"));
         admits(policy, uri).map_err(refuse)
     })
 }
 
 /// Whether a registration has been neither denied nor ended by its date.
-pub fn counts(policy: &Registration, (client_id, client): (&str, &Client)) -> bool {
+pub fn is_valid(policy: &Registration, (client_id, client): (&str, &Client)) -> bool {
     let denied = policy.denied.iter().any(|beginning| client_id.starts_with(beginning));
     let late_enough = policy.not_before.is_none_or(|at| at.seconds() <= client.registered_at.seconds());
     !denied && late_enough

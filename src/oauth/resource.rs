@@ -1,6 +1,6 @@
 //! Which route an authorization is for: the resource indicator of RFC 8707.
 
-use super::error::{Code, Refused};
+use super::error::{ErrorCode, OAuthError};
 use gateway_routes::{Route, Table};
 use url::Url;
 
@@ -32,7 +32,7 @@ pub fn pick<'a>(
     resources: impl Iterator<Item = &'a str>,
     base_url: &str,
     table: &Table,
-) -> Result<Picked, Refused> {
+) -> Result<Picked, OAuthError> {
     let mut picked = Picked::Any;
     for resource in resources {
         let Picked::Route(route) = pick_one(resource, base_url, table)? else { continue };
@@ -46,7 +46,7 @@ pub fn pick<'a>(
     Ok(picked)
 }
 
-fn pick_one(resource: &str, base_url: &str, table: &Table) -> Result<Picked, Refused> {
+fn pick_one(resource: &str, base_url: &str, table: &Table) -> Result<Picked, OAuthError> {
     let url = Url::parse(resource).map_err(|_| refuse("resource is not an absolute URI"))?;
     let ours = Url::parse(base_url).is_ok_and(|base| base.origin() == url.origin());
     if !ours || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
@@ -73,6 +73,6 @@ pub fn guess(scope: Option<&str>, table: &Table) -> Option<&'static Route> {
     owners.next().filter(|_| !asked.is_empty() && owners.next().is_none())
 }
 
-fn refuse(description: &'static str) -> Refused {
-    Refused::new(Code::InvalidTarget, description)
+fn refuse(description: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidTarget, description)
 }

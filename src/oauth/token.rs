@@ -1,6 +1,6 @@
 //! The token request (RFC 6749 §3.2): what a client asks for.
 
-use super::error::{Code, Refused};
+use super::error::{ErrorCode, OAuthError};
 use super::parameters::Parameters;
 use crate::base::secret::Secret;
 
@@ -30,7 +30,7 @@ impl TokenRequest {
     ///
     /// # Errors
     /// `invalid_request` or `unsupported_grant_type`.
-    pub fn parse(body: &Parameters) -> Result<Self, Refused> {
+    pub fn parse(body: &Parameters) -> Result<Self, OAuthError> {
         match body.require("grant_type")? {
             "authorization_code" => Ok(Self::AuthorizationCode {
                 code: Secret::new(body.require("code")?),
@@ -41,8 +41,8 @@ impl TokenRequest {
                 token: Secret::new(body.require("refresh_token")?),
                 scope: body.get("scope").map(str::to_owned),
             }),
-            _ => Err(Refused::new(
-                Code::UnsupportedGrantType,
+            _ => Err(OAuthError::new(
+                ErrorCode::UnsupportedGrantType,
                 "grant_type must be authorization_code or refresh_token",
             )),
         }

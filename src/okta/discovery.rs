@@ -13,8 +13,8 @@ use url::Url;
 /// How long a copy counts before it is fetched anew.
 const COUNTS: Duration = Duration::from_hours(1);
 /// After a failure, and between two searches for an unknown key.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
-const PAUSE_BETWEEN_SEARCHES: Duration = Duration::from_secs(10);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+const MIN_KEY_REFETCH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// OIDC discovery's members that we need (`OpenID` Connect Discovery §3).
 #[derive(Debug, Deserialize)]
@@ -57,7 +57,7 @@ impl<T> Kept<T> {
     /// The failure of a moment ago, so that many callers do not each wait for the next.
     fn just_failed(&self, now: Monotonic) -> Option<&OktaError> {
         let (at, error) = self.failed.as_ref()?;
-        (now.since(*at) < PAUSE_AFTER_FAILURE).then_some(error)
+        (now.since(*at) < RETRY_DELAY).then_some(error)
     }
 
     /// Keeps a fetched value, or falls back to the last good one.
@@ -127,7 +127,7 @@ impl Discovery {
         let now = self.clock.monotonic();
         if let Some(keys) = kept.fresh(now) {
             let known = key_id.is_none_or(|id| keys.has(id));
-            let searched = kept.searched_at.is_some_and(|at| now.since(at) < PAUSE_BETWEEN_SEARCHES);
+            let searched = kept.searched_at.is_some_and(|at| now.since(at) < MIN_KEY_REFETCH_INTERVAL);
             if known || searched {
                 return Ok(keys);
             }

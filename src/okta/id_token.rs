@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 const ALGORITHMS: &[Algorithm] =
     &[Algorithm::Rs256, Algorithm::Es256, Algorithm::Rs384, Algorithm::Rs512, Algorithm::Es384];
 /// OIDC Core §2.
-const LONGEST_SUB: usize = 255;
+const MAX_SUB_BYTES: usize = 255;
 
 /// What an ID token is held against.
 pub struct Expected<'a> {
@@ -51,7 +51,7 @@ pub fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<
         Some(azp) if azp.as_str() != Some(expected.client_id) => return fail("was issued to another client"),
         _ => {}
     }
-    if !claims.str("sub").is_some_and(|sub| (1..=LONGEST_SUB).contains(&sub.len())) {
+    if !claims.str("sub").is_some_and(|sub| (1..=MAX_SUB_BYTES).contains(&sub.len())) {
         return fail("has no sub");
     }
     let Some((nonce, access_token)) = expected.login else { return Ok(claims) };

@@ -7,9 +7,9 @@ use crate::base::secret::Secret;
 use crate::crypto::jose::Claims;
 use serde_json::{Map, Value};
 
-const MOST_GROUPS: usize = 500;
-const LONGEST_GROUP: usize = 256;
-const LONGEST_EMAIL: usize = 320;
+const MAX_GROUPS: usize = 500;
+const MAX_GROUP_CHARS: usize = 256;
+const MAX_EMAIL_BYTES: usize = 320;
 
 /// What Okta tells of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,13 +68,13 @@ async fn userinfo(
 
 /// A claim that lists groups; `None` when it is anything else.
 fn listed(claim: &Value) -> Option<Vec<String>> {
-    let fits = |group: &&str| !group.is_empty() && group.len() <= LONGEST_GROUP;
+    let fits = |group: &&str| !group.is_empty() && group.len() <= MAX_GROUP_CHARS;
     match claim {
         Value::String(group) => {
             Some(Some(group.as_str()).filter(fits).map(str::to_owned).into_iter().collect())
         }
         Value::Array(groups) => {
-            let groups = groups.iter().filter_map(Value::as_str).filter(fits).take(MOST_GROUPS);
+            let groups = groups.iter().filter_map(Value::as_str).filter(fits).take(MAX_GROUPS);
             Some(groups.map(str::to_owned).collect())
         }
         _ => None,
@@ -90,7 +90,7 @@ fn email<'a>(claim: impl Fn(&str) -> Option<&'a Value>, trusted: bool) -> Option
         Some(Value::String(verified)) => verified == "true",
         _ => false,
     };
-    let counts = |text: &&str| (1..=LONGEST_EMAIL).contains(&text.len()) && (trusted || is_verified());
+    let counts = |text: &&str| (1..=MAX_EMAIL_BYTES).contains(&text.len()) && (trusted || is_verified());
     claim("email").and_then(Value::as_str).filter(counts).map(str::to_owned)
 }
 

@@ -94,7 +94,7 @@ async fn an_address_counts_when_the_id_token_or_else_userinfo_calls_it_verified(
                 let expected = (counts || trust).then_some("alice@example.com");
                 assert_eq!(signed_in.profile.email.as_deref(), expected, "{case} {server:?} {trust}");
                 let token = signed_in.refresh_token.unwrap();
-                let rechecked = okta.recheck(&token, &signed_in.sub).await.unwrap().profile.unwrap();
+                let rechecked = okta.revalidate(&token, &signed_in.sub).await.unwrap().profile.unwrap();
                 assert_eq!(rechecked, signed_in.profile, "{case} {server:?} {trust}");
                 assert_eq!(rechecked.groups, ["Engineering"], "{case}");
             }
@@ -111,7 +111,7 @@ async fn the_address_is_read_anew_at_the_recheck() {
         let token = refresh_token.unwrap();
         for (email, verified) in [("new@example.com", true), ("carol@example.com", false)] {
             standin.set_email("alice", email, verified);
-            let profile = okta.recheck(&token, &sub).await.unwrap().profile.unwrap();
+            let profile = okta.revalidate(&token, &sub).await.unwrap().profile.unwrap();
             assert_eq!(profile.email.as_deref(), verified.then_some(email), "{claims_in:?}");
         }
     }
@@ -168,15 +168,15 @@ async fn a_suspended_user_is_refused_at_the_recheck_and_wrong_credentials_are_an
     let okta = client(&standin, AuthorizationServer::Org);
     let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "alice").await.unwrap();
     let token = refresh_token.unwrap();
-    assert!(okta.recheck(&token, &sub).await.is_ok());
+    assert!(okta.revalidate(&token, &sub).await.is_ok());
     standin.suspend("alice");
-    let refused = okta.recheck(&token, &sub).await;
+    let refused = okta.revalidate(&token, &sub).await;
     assert!(
         matches!(&refused, Err(OktaError::Refused { error, .. }) if error == "invalid_grant"),
         "{refused:?}"
     );
     standin.set_client_secret("another");
-    assert!(matches!(okta.recheck(&token, &sub).await, Err(OktaError::Unavailable(_))));
+    assert!(matches!(okta.revalidate(&token, &sub).await, Err(OktaError::Unavailable(_))));
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn groups_are_read_anew_at_the_recheck_wherever_okta_tells_them() {
             let okta = client(&standin, server);
             let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "carol").await.unwrap();
             standin.set_groups("carol", &["Support"]);
-            let rechecked = okta.recheck(&refresh_token.unwrap(), &sub).await.unwrap();
+            let rechecked = okta.revalidate(&refresh_token.unwrap(), &sub).await.unwrap();
             assert_eq!(rechecked.profile.unwrap().groups, ["Support"], "{claims_in:?} {server:?}");
         }
     }
@@ -201,12 +201,12 @@ async fn what_a_recheck_says_of_another_user_or_without_proof_counts_for_nothing
     let standin = StandIn::start(options).await.unwrap();
     let okta = client(&standin, AuthorizationServer::Org);
     let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "alice").await.unwrap();
-    let rechecked = okta.recheck(&refresh_token.unwrap(), "00u-somebody-else").await.unwrap();
+    let rechecked = okta.revalidate(&refresh_token.unwrap(), "00u-somebody-else").await.unwrap();
     assert!(matches!(rechecked.profile, Err(OktaError::Untrustworthy(_))), "{:?}", rechecked.profile);
     standin.id_token_fault(Some(IdTokenFault::BrokenSignature));
-    let rechecked = okta.recheck(&rechecked.refresh_token.unwrap(), &sub).await.unwrap();
+    let rechecked = okta.revalidate(&rechecked.refresh_token.unwrap(), &sub).await.unwrap();
     assert!(matches!(rechecked.profile, Err(OktaError::Untrustworthy(_))), "{:?}", rechecked.profile);
     standin.id_token_fault(None);
-    let rechecked = okta.recheck(&rechecked.refresh_token.unwrap(), &sub).await.unwrap();
+    let rechecked = okta.revalidate(&rechecked.refresh_token.unwrap(), &sub).await.unwrap();
     assert_eq!(rechecked.profile.unwrap().groups, ["Engineering"]);
 }

@@ -1,7 +1,7 @@
 //! The question that is asked before anybody signs in: may this client use this server as you?
 
-use super::displayable::NAME;
-use super::{Page, displayable, displayable_host};
+use super::sanitize::NAME;
+use super::{Page, sanitize_for_display, sanitize_host_for_display};
 use askama::Template;
 
 /// Where the client's name comes from.
@@ -59,12 +59,12 @@ impl<'a> Consent<'a> {
     }
 
     fn client(&self) -> String {
-        let name = displayable(self.client_name, NAME);
+        let name = sanitize_for_display(self.client_name, NAME);
         if name.is_empty() { "An unnamed program".to_owned() } else { name }
     }
 
     fn destination(&self) -> String {
-        displayable_host(self.redirect_host)
+        sanitize_host_for_display(self.redirect_host)
     }
 
     /// A private scheme belongs to an app, not to a host.

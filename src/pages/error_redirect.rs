@@ -1,7 +1,7 @@
 //! The page in front of an error that goes to a host nobody vouches for.
 
-use super::displayable::{NAME, SENTENCE};
-use super::{Page, displayable_host};
+use super::sanitize::{NAME, SENTENCE};
+use super::{Page, sanitize_host_for_display};
 use askama::Template;
 
 /// Names the host before the person goes on to it with an error (RFC 9700 §4.11): we are no open redirector.
@@ -25,6 +25,6 @@ impl ErrorRedirect<'_> {
     }
 
     fn shown_host(&self) -> String {
-        displayable_host(self.host)
+        sanitize_host_for_display(self.host)
     }
 }

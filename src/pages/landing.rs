@@ -1,8 +1,8 @@
 //! `GET /`: what this is, and what to paste where.
 
-use super::displayable::NAME;
+use super::sanitize::NAME;
 use super::snippets::Snippets;
-use super::{Page, displayable_host};
+use super::{Page, sanitize_host_for_display};
 use askama::Template;
 
 /// A server, as the landing page shows it.
@@ -44,6 +44,6 @@ impl Landing<'_> {
 
     fn host(&self) -> String {
         let after_scheme = self.base_url.split_once("://").map_or(self.base_url, |(_, rest)| rest);
-        displayable_host(after_scheme)
+        sanitize_host_for_display(after_scheme)
     }
 }

@@ -1,7 +1,7 @@
 //! The page between our form and the next site.
 
-use super::displayable::{NAME, SENTENCE};
-use super::{Page, displayable_host};
+use super::sanitize::{NAME, SENTENCE};
+use super::{Page, sanitize_host_for_display};
 use askama::Template;
 
 /// What the person has just done.
@@ -47,7 +47,7 @@ impl Leaving<'_> {
     }
 
     fn shown(&self) -> String {
-        displayable_host(self.destination)
+        sanitize_host_for_display(self.destination)
     }
 
     /// A private scheme belongs to an app, not to a host.

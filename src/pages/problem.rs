@@ -1,7 +1,7 @@
 //! The page for what cannot go on: it says in words what happened and what to do in which client.
 
 use super::Page;
-use super::displayable::{NAME, SENTENCE};
+use super::sanitize::{NAME, SENTENCE};
 use askama::Template;
 
 /// What the person can do about a problem.

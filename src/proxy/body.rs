@@ -1,11 +1,11 @@
 //! The body of every answer: whole, or streamed from a server with room for what a gateway adds and cuts.
 
-use super::Broken;
-use super::endpoint_event::Passed;
+use super::UpstreamError;
+use super::cancel::CancelSignal;
+use super::endpoint_event::Processed;
 use super::events::Events;
-use super::lease::Lease;
-use super::pool::Lent;
-use super::upload::Upload;
+use super::pool::PooledConnection;
+use super::request_body::RequestBody;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::fmt;
@@ -23,9 +23,9 @@ enum Kind {
 
 /// Why a body ended before its end; the connection to the client is cut, so that half an answer never looks whole.
 #[derive(Debug)]
-pub enum Cut {
+pub enum BodyError {
     /// The server broke off.
-    Upstream(Broken),
+    Upstream(UpstreamError),
     /// The rest of the request did not come, or was too long.
     Request,
     /// The lease was cancelled.
@@ -34,7 +34,7 @@ pub enum Cut {
     Misdirected,
 }
 
-impl fmt::Display for Cut {
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Upstream(error) => write!(f, "the MCP server broke off: {error}"),
@@ -45,17 +45,17 @@ impl fmt::Display for Cut {
     }
 }
 
-impl std::error::Error for Cut {}
+impl std::error::Error for BodyError {}
 
 /// What a server sends, as it comes.
 pub(super) struct Streamed {
     /// What came along with the head.
     first: Bytes,
     /// Goes back to the pool when the body has ended as it should; dropped before that, it ends the call.
-    lent: Option<Lent>,
+    pooled: Option<PooledConnection>,
     /// The rest of the request, when the server has answered before it had all of it.
-    upload: Option<Box<Upload>>,
-    lease: Lease,
+    request_body: Option<Box<RequestBody>>,
+    cancel: CancelSignal,
     /// For open event streams alone.
     events: Option<Box<Events>>,
 }
@@ -69,55 +69,55 @@ impl Body {
     /// A server's body that begins with these bytes; `events` is for open event streams alone.
     pub(super) fn streamed(
         first: Bytes,
-        (lent, upload): (Lent, Option<Box<Upload>>),
-        lease: Lease,
+        (pooled, request_body): (PooledConnection, Option<Box<RequestBody>>),
+        cancel: CancelSignal,
         events: Option<Box<Events>>,
     ) -> Self {
-        if events.is_none() && upload.is_none() && lent.line.content().is_at_end() {
-            lent.give_back();
+        if events.is_none() && request_body.is_none() && pooled.connection.framing().is_at_end() {
+            pooled.release();
             return Self::full(first);
         }
-        Self(Kind::Streamed(Box::new(Streamed { first, lent: Some(lent), upload, lease, events })))
+        Self(Kind::Streamed(Box::new(Streamed { first, pooled: Some(pooled), request_body, cancel, events })))
     }
 }
 
-type Polled = Poll<Option<Result<Frame<Bytes>, Cut>>>;
+type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Streamed {
     fn give_back_at_end(&mut self) {
-        if self.upload.is_none()
-            && let Some(lent) = self.lent.take_if(|lent| lent.line.content().is_at_end())
+        if self.request_body.is_none()
+            && let Some(pooled) = self.pooled.take_if(|pooled| pooled.connection.framing().is_at_end())
         {
-            lent.give_back();
+            pooled.release();
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        let is_at_end = self.lent.as_ref().is_none_or(|lent| lent.line.content().is_at_end());
+        let is_at_end = self.pooled.as_ref().is_none_or(|pooled| pooled.connection.framing().is_at_end());
         self.first.is_empty() && is_at_end && self.events.as_ref().is_none_or(|events| events.is_empty())
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Polled {
         loop {
             let polled = self.poll_data(context);
-            if self.lease.is_cancelled()
-                || polled.is_pending() && self.lease.poll_cancelled(context).is_ready()
+            if self.cancel.is_cancelled()
+                || polled.is_pending() && self.cancel.poll_cancelled(context).is_ready()
             {
-                return self.cut(Cut::Cancelled);
+                return self.cut(BodyError::Cancelled);
             }
             match polled {
                 Poll::Ready(Some(Ok(data))) => {
                     let passed = match &mut self.events {
-                        None => Passed::Done(data),
+                        None => Processed::Done(data),
                         Some(events) => events.pass(data),
                     };
                     match passed {
-                        Passed::Held => {}
-                        Passed::Done(data) => {
+                        Processed::Held => {}
+                        Processed::Done(data) => {
                             self.give_back_at_end();
                             return Poll::Ready(Some(Ok(Frame::data(data))));
                         }
-                        Passed::Refused => return self.cut(Cut::Misdirected),
+                        Processed::Refused => return self.cut(BodyError::Misdirected),
                     }
                 }
                 Poll::Ready(Some(Err(why))) => return self.cut(why),
@@ -134,20 +134,20 @@ impl Streamed {
         }
     }
 
-    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         if !self.first.is_empty() {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.first))));
         }
-        let Some(lent) = &mut self.lent else { return Poll::Ready(None) };
-        let (line, mut scratch) = lent.parts();
-        if line.poll_send(&mut self.upload, context, &mut scratch).is_err() {
-            return Poll::Ready(Some(Err(Cut::Request)));
+        let Some(pooled) = &mut self.pooled else { return Poll::Ready(None) };
+        let (connection, mut buffers) = pooled.parts();
+        if connection.poll_send(&mut self.request_body, context, &mut buffers).is_err() {
+            return Poll::Ready(Some(Err(BodyError::Request)));
         }
-        line.poll_data(context, &mut scratch).map_err(Cut::Upstream)
+        connection.poll_data(context, &mut buffers).map_err(BodyError::Upstream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let left = self.lent.as_ref().map_or(Some(0), |lent| lent.line.content().left());
+        let left = self.pooled.as_ref().map_or(Some(0), |pooled| pooled.connection.framing().left());
         match left {
             Some(left) if self.events.is_none() => SizeHint::with_exact(self.first.len() as u64 + left),
             _ => SizeHint::default(),
@@ -155,8 +155,8 @@ impl Streamed {
     }
 
     /// Ends the call, and its connection with it.
-    fn cut(&mut self, why: Cut) -> Polled {
-        self.lent = None;
+    fn cut(&mut self, why: BodyError) -> Polled {
+        self.pooled = None;
         tracing::debug!(%why, "an answer was cut");
         Poll::Ready(Some(Err(why)))
     }
@@ -164,7 +164,7 @@ impl Streamed {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
         match &mut self.get_mut().0 {

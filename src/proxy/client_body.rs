@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long the rest of a body is read away.
-const LINGER: Duration = Duration::from_secs(10);
+const MAX_LINGER: Duration = Duration::from_secs(10);
 /// How long a client may pause while it is.
-const PAUSE: Duration = Duration::from_secs(1);
+const LINGER_READ_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an HTTP/2 stream whose head did not end it may take to end without content.
 const END_WAIT: Duration = Duration::from_secs(10);
 
@@ -54,7 +54,7 @@ impl ClientBody {
         Self { incoming: Some(incoming), lingers }
     }
 
-    /// Whether the request has content. In HTTP/1 its head says so: `Transfer-Encoding`, or a `Content-Length` other
+    /// Whether the request has content. In HTTP/1 its head says so: `Transfer-Encoding`, or a `BodyFraming-Length` other
     /// than 0. In HTTP/2 only a frame with data does, so that the first frames are waited for.
     pub async fn has_content(&mut self) -> bool {
         match self.size_hint().exact() {
@@ -117,12 +117,12 @@ impl Drop for ClientBody {
         if let (Some(rest), Lingers::Yes) = (rest, self.lingers) {
             tokio::task::spawn_local(async move {
                 // However it ends: the answer had its time to arrive.
-                let _ = timeout(LINGER, read_away(rest)).await;
+                let _ = timeout(MAX_LINGER, read_away(rest)).await;
             });
         }
     }
 }
 
 async fn read_away(mut rest: Incoming) {
-    while let Ok(Some(Ok(_))) = timeout(PAUSE, rest.frame()).await {}
+    while let Ok(Some(Ok(_))) = timeout(LINGER_READ_TIMEOUT, rest.frame()).await {}
 }

@@ -1,9 +1,9 @@
 //! New connections to a target.
 
 use super::UpstreamTls;
-use super::line::Line;
 use super::records::Records;
 use super::stream::Stream;
+use super::upstream_connection::UpstreamConnection;
 use gateway_routes::Route;
 use rustls::pki_types::ServerName;
 use std::error::Error;
@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// Connects to the first address that answers, with TLS where the target has it.
-pub(super) async fn connect(route: &Route, tls: &UpstreamTls) -> Result<Box<Line>, Failure> {
+pub(super) async fn connect(route: &Route, tls: &UpstreamTls) -> Result<Box<UpstreamConnection>, Failure> {
     let target = &route.target;
     let stream = TcpStream::connect((target.host, target.port)).await?;
     stream.set_nodelay(true)?;
@@ -28,5 +28,5 @@ pub(super) async fn connect(route: &Route, tls: &UpstreamTls) -> Result<Box<Line
     };
     // An answer to nobody must not become the answer to its first request.
     stream.settle().await?;
-    Ok(Box::new(Line::new(stream, route.response_timeout)))
+    Ok(Box::new(UpstreamConnection::new(stream, route.response_timeout)))
 }

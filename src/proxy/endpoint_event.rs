@@ -1,23 +1,23 @@
 //! The first event of the old HTTP+SSE transport (MCP 2024-11-05) says where to post messages: a path of the
 //! server's, which must become one of the route.
 
-use super::location::Asked;
+use super::location::RedirectContext;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use std::ops::Range;
 
 /// A first event that is longer is none of ours.
-const LONGEST: usize = 8 * 1024;
+const MAX_EVENT_BYTES: usize = 8 * 1024;
 const NAME: &[u8] = b"endpoint";
 
 /// Holds back the beginning of an event stream, as long as it may become an `endpoint` event.
 pub(super) struct EndpointEvent {
     held: BytesMut,
-    asked: Asked,
+    asked: RedirectContext,
 }
 
 /// What became of the bytes so far.
-pub(super) enum Passed {
+pub(super) enum Processed {
     /// More is needed to tell.
     Held,
     /// These go to the client; all that follows goes unseen.
@@ -37,17 +37,17 @@ enum First {
 }
 
 impl EndpointEvent {
-    pub(super) fn new(asked: Asked) -> Self {
+    pub(super) fn new(asked: RedirectContext) -> Self {
         Self { held: BytesMut::new(), asked }
     }
 
     /// Takes more of the stream.
-    pub(super) fn pass(&mut self, data: &[u8]) -> Passed {
+    pub(super) fn pass(&mut self, data: &[u8]) -> Processed {
         self.held.extend_from_slice(data);
         match first(&self.held) {
-            First::Unknown if self.held.len() < LONGEST => Passed::Held,
-            First::Unknown | First::Other => Passed::Done(self.held.split().freeze()),
-            First::Endpoint(data) => self.rewritten(data).map_or(Passed::Refused, Passed::Done),
+            First::Unknown if self.held.len() < MAX_EVENT_BYTES => Processed::Held,
+            First::Unknown | First::Other => Processed::Done(self.held.split().freeze()),
+            First::Endpoint(data) => self.rewritten(data).map_or(Processed::Refused, Processed::Done),
         }
     }
 
@@ -92,10 +92,10 @@ fn first(stream: &[u8]) -> First {
 }
 
 /// A line's name and value; a comment has an empty name.
-fn field(line: &[u8]) -> (&[u8], &[u8]) {
-    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return (line, b"") };
-    let value = &line[colon + 1..];
-    (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+fn field(connection: &[u8]) -> (&[u8], &[u8]) {
+    let Some(colon) = connection.iter().position(|byte| *byte == b':') else { return (connection, b"") };
+    let value = &connection[colon + 1..];
+    (&connection[..colon], value.strip_prefix(b" ").unwrap_or(value))
 }
 
 #[cfg(test)]

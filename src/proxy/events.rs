@@ -1,8 +1,8 @@
 //! What an open event stream gets beside what its server sends.
 
 use super::deadline::Deadline;
-use super::endpoint_event::{EndpointEvent, Passed};
-use super::location::Asked;
+use super::endpoint_event::{EndpointEvent, Processed};
+use super::location::RedirectContext;
 use bytes::Bytes;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(super) struct Events {
 
 impl Events {
     /// A comment after so much silence.
-    pub(super) fn new(keep_alive: Duration, asked: Asked) -> Self {
+    pub(super) fn new(keep_alive: Duration, asked: RedirectContext) -> Self {
         Self {
             keep_alive,
             silence: Deadline::after(keep_alive),
@@ -32,15 +32,15 @@ impl Events {
     }
 
     /// What the client gets of what the server has sent.
-    pub(super) fn pass(&mut self, data: Bytes) -> Passed {
+    pub(super) fn pass(&mut self, data: Bytes) -> Processed {
         let passed = match &mut self.endpoint {
-            None => Passed::Done(data),
+            None => Processed::Done(data),
             Some(endpoint) => endpoint.pass(&data),
         };
-        if !matches!(passed, Passed::Held) {
+        if !matches!(passed, Processed::Held) {
             self.endpoint = None;
         }
-        if let Passed::Done(data) = &passed {
+        if let Processed::Done(data) = &passed {
             self.boundary.pass(data);
             self.silence.set(self.keep_alive);
         }

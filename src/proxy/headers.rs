@@ -20,13 +20,13 @@ pub struct Identity {
 
 /// What it learns of the way to us, by `X-Forwarded-Proto` and `-Host`: made once for a gateway.
 #[derive(Debug, Clone)]
-pub struct Entrance {
+pub struct PublicOrigin {
     proto: HeaderValue,
     host: HeaderValue,
 }
 
 /// What a server is told beside what the client sent.
-pub struct Told<'a> {
+pub struct ForwardedHeaders<'a> {
     /// Where the request goes.
     pub route: &'a Route,
     /// Who asks.
@@ -34,7 +34,7 @@ pub struct Told<'a> {
     /// From where, as [`address_value`] puts it.
     pub forwarded_for: &'a HeaderValue,
     /// By which way.
-    pub entrance: &'a Entrance,
+    pub public_origin: &'a PublicOrigin,
 }
 
 impl Identity {
@@ -50,7 +50,7 @@ impl Identity {
     }
 }
 
-impl Entrance {
+impl PublicOrigin {
     /// By our own origin, such as `https://mcp.example.com`.
     pub fn new(base_url: &str) -> Self {
         let (scheme, host) = base_url.split_once("://").unwrap_or(("http", base_url));
@@ -74,8 +74,8 @@ pub fn repeats_mcp_header(headers: &HeaderMap) -> bool {
 }
 
 /// Writes the header fields of a request that its server may see, each with its line's end.
-pub fn toward_server(headers: &HeaderMap, told: &Told<'_>, out: &mut Vec<u8>) {
-    field(out, HOST.as_str(), told.route.target.authority.as_bytes());
+pub fn toward_server(headers: &HeaderMap, forwarded: &ForwardedHeaders<'_>, out: &mut Vec<u8>) {
+    field(out, HOST.as_str(), forwarded.route.target.authority.as_bytes());
     let named = if headers.contains_key(CONNECTION) { named_by_connection(headers) } else { Vec::new() };
     for (name, value) in headers {
         if !KEPT_FROM_SERVERS.have(name.as_str()) && !named.contains(name) {
@@ -83,10 +83,10 @@ pub fn toward_server(headers: &HeaderMap, told: &Told<'_>, out: &mut Vec<u8>) {
         }
     }
     let mut ours = |name, value: &HeaderValue| field(out, name, value.as_bytes());
-    ours("x-forwarded-for", told.forwarded_for);
-    ours("x-forwarded-proto", &told.entrance.proto);
-    ours("x-forwarded-host", &told.entrance.host);
-    if let Some(identity) = told.identity {
+    ours("x-forwarded-for", forwarded.forwarded_for);
+    ours("x-forwarded-proto", &forwarded.public_origin.proto);
+    ours("x-forwarded-host", &forwarded.public_origin.host);
+    if let Some(identity) = forwarded.identity {
         ours("x-forwarded-user", &identity.user);
         ours("x-forwarded-groups", &identity.groups);
         if let Some(email) = &identity.email {

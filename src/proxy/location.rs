@@ -6,14 +6,14 @@ use std::sync::Arc;
 use url::Url;
 
 /// What was asked of a server: where its answer points to is read from there.
-pub(super) struct Asked {
+pub(super) struct RedirectContext {
     pub(super) route: &'static Route,
     /// Path and query.
     pub(super) path: String,
     pub(super) base_url: Arc<str>,
 }
 
-impl Asked {
+impl RedirectContext {
     /// Where the client finds what the server points to; `None` when that is out of the target.
     pub(super) fn rewritten(&self, location: &HeaderValue) -> Option<HeaderValue> {
         rewritten(location, &self.path, self.route, &self.base_url)

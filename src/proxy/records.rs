@@ -137,9 +137,9 @@ mod tests {
         for size in [1, 2, 3, 4, 5, 6, 250, 4096] {
             let mut position = Position::default();
             let mut read = 0;
-            for piece in bytes.chunks(size) {
-                position.advance(piece);
-                read += piece.len();
+            for chunk in bytes.chunks(size) {
+                position.advance(chunk);
+                read += chunk.len();
                 let is_at_boundary = position.header == 0 && position.left == 0;
                 assert_eq!(is_at_boundary, ends.contains(&read), "{read} in pieces of {size}");
             }

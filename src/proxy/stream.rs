@@ -25,7 +25,7 @@ pub(super) enum Stream {
 impl Stream {
     /// Whether the server has neither closed an idle connection nor begun to say anything on it, by now. Costs one
     /// system call: the runtime learns of what has arrived only when it next polls.
-    pub(super) fn is_quiet(&mut self) -> bool {
+    pub(super) fn is_idle(&mut self) -> bool {
         match self {
             Self::Plain(socket) => has_nothing(socket),
             Self::Tls(stream) => {
@@ -53,7 +53,7 @@ impl Stream {
     /// The server has closed it, or has sent data before it was asked for any.
     pub(super) async fn settle(&mut self) -> io::Result<()> {
         poll_fn(|context| {
-            while !self.is_quiet() {
+            while !self.is_idle() {
                 if self.is_at_boundary() || self.poll_byte(context).is_ready() {
                     return Poll::Ready(Err(io::Error::other("it closed, or answered before it was asked")));
                 }

@@ -2,12 +2,12 @@
 
 use super::body::Body;
 use super::events::Events;
-use super::headers::Told;
-use super::http1::Answer;
-use super::location::Asked;
-use super::pool::{Lent, Pool};
-use super::upload::{Framing, Piece, Upload};
-use super::{Broken, ClientBody, Failed, Forward, Proxy, headers, path, takes_content};
+use super::headers::ForwardedHeaders;
+use super::http1::ResponseHead;
+use super::location::RedirectContext;
+use super::pool::{Pool, PooledConnection};
+use super::request_body::{BodyChunk, RequestBody, RequestFraming};
+use super::{ClientBody, Forward, Proxy, ProxyError, UpstreamError, headers, path, takes_content};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -22,11 +22,11 @@ struct Request<'a> {
     forward: Box<Forward>,
     /// Path and query at the server.
     path: String,
-    framing: Framing,
+    framing: RequestFraming,
     /// What of the body goes along with the head.
-    first: Option<Piece>,
+    first: Option<BodyChunk>,
     /// What follows.
-    upload: Option<Box<Upload>>,
+    unsent_body: Option<Box<RequestBody>>,
 }
 
 /// Sends the request and waits for the answer's head.
@@ -34,83 +34,87 @@ pub(super) async fn call(
     proxy: &Proxy,
     forward: Box<Forward>,
     body: ClientBody,
-) -> Result<Response<Body>, Failed> {
-    let framing = Framing::of(&body);
-    if matches!(framing, Framing::Length(length) if length > forward.route.max_body) {
-        return Err(Failed::TooLong);
+) -> Result<Response<Body>, ProxyError> {
+    let framing = RequestFraming::of(&body);
+    if matches!(framing, RequestFraming::Length(length) if length > forward.route.max_body) {
+        return Err(ProxyError::TooLong);
     }
-    let asked = forward.head.uri.path_and_query().ok_or(Failed::BadPath)?;
-    let path = path::target(forward.route, forward.rest, asked).ok_or(Failed::BadPath)?;
-    let upload = Upload::new(body, forward.route.max_body);
-    let mut request = Request { proxy, forward, path, framing, first: None, upload };
+    let asked = forward.head.uri.path_and_query().ok_or(ProxyError::BadPath)?;
+    let path = path::target(forward.route, forward.rest, asked).ok_or(ProxyError::BadPath)?;
+    let unsent_body = RequestBody::new(body, forward.route.max_body);
+    let mut request = Request { proxy, forward, path, framing, first: None, unsent_body };
     request.begin().await?;
-    let (answer, first, lent) = request.send().await?;
-    request.answered(*answer, first, lent)
+    let (head, first, pooled) = request.send().await?;
+    request.answered(*head, first, pooled)
 }
 
 impl Request<'_> {
-    async fn begin(&mut self) -> Result<(), Failed> {
-        if let Some(upload) = &mut self.upload {
-            self.first = upload.first().await?;
+    async fn begin(&mut self) -> Result<(), ProxyError> {
+        if let Some(unsent_body) = &mut self.unsent_body {
+            self.first = unsent_body.first().await?;
         }
         if self.first.as_ref().is_some_and(|first| first.is_last) {
-            self.upload = None;
+            self.unsent_body = None;
         }
         Ok(())
     }
 
     /// Sends on an idle connection; when the server had closed that one, on a new one.
-    async fn send(&mut self) -> Result<(Box<Answer>, Bytes, Lent), Failed> {
+    async fn send(&mut self) -> Result<(Box<ResponseHead>, Bytes, PooledConnection), ProxyError> {
         let (route, pool) = (self.forward.route, &self.proxy.pool);
-        let mut lent = match pool.lend(route) {
-            Some(lent) => lent,
+        let mut pooled = match pool.acquire(route) {
+            Some(pooled) => pooled,
             None => pool.connect(route).await?,
         };
         loop {
-            let why = match self.exchange(&mut lent, pool).await? {
-                Ok((answer, first)) => return Ok((answer, first, lent)),
+            let why = match self.exchange(&mut pooled, pool).await? {
+                Ok((head, first)) => return Ok((head, first, pooled)),
                 Err(why) => why,
             };
-            let is_idempotent = self.framing == Framing::Nothing && self.forward.head.method.is_idempotent();
-            if !lent.used || !lent.line.can_be_repeated(is_idempotent) {
+            let is_idempotent =
+                self.framing == RequestFraming::Nothing && self.forward.head.method.is_idempotent();
+            if !pooled.used || !pooled.connection.can_be_repeated(is_idempotent) {
                 tracing::warn!(route = route.pattern, error = %why, "the MCP server broke off");
-                return Err(Failed::Unreachable);
+                return Err(ProxyError::Unreachable);
             }
-            lent = pool.connect(route).await?;
+            pooled = pool.connect(route).await?;
         }
     }
 
     async fn exchange(
         &mut self,
-        lent: &mut Lent,
+        pooled: &mut PooledConnection,
         pool: &Pool,
-    ) -> Result<Result<(Box<Answer>, Bytes), Broken>, Failed> {
-        let head = self.head(std::mem::take(&mut pool.scratch().write));
-        lent.line.begin(head, self.first.as_ref());
-        lent.line.patience.set(self.forward.route.response_timeout);
+    ) -> Result<Result<(Box<ResponseHead>, Bytes), UpstreamError>, ProxyError> {
+        let head = self.head(std::mem::take(&mut pool.buffers().write));
+        pooled.connection.begin(head, self.first.as_ref());
+        pooled.connection.response_deadline.set(self.forward.route.response_timeout);
         poll_fn(|context| {
-            let (line, mut scratch) = lent.parts();
-            let was_sent = self.upload.is_none() && line.is_sent();
-            line.poll_send(&mut self.upload, context, &mut scratch)?;
-            if let Poll::Ready(answer) = line.poll_answer(&self.forward.head.method, context, &mut scratch) {
+            let (connection, mut buffers) = pooled.parts();
+            let was_sent = self.unsent_body.is_none() && connection.is_sent();
+            connection.poll_send(&mut self.unsent_body, context, &mut buffers)?;
+            if let Poll::Ready(head) =
+                connection.poll_response_head(&self.forward.head.method, context, &mut buffers)
+            {
                 // A server that responds before it has the whole body may ignore the rest, and read it as a request.
                 if !was_sent {
-                    line.retire();
+                    connection.retire();
                 }
-                return Poll::Ready(Ok(answer));
+                return Poll::Ready(Ok(head));
             }
-            if self.forward.lease.poll_cancelled(context).is_ready() {
-                return Poll::Ready(Err(Failed::Unreachable));
+            if self.forward.cancel.poll_cancelled(context).is_ready() {
+                return Poll::Ready(Err(ProxyError::Unreachable));
             }
-            line.patience.poll(context).map(|()| Err(self.overdue()))
+            connection.response_deadline.poll(context).map(|()| Err(self.overdue()))
         })
         .await
     }
 
     /// Who is to blame when the time is up.
-    fn overdue(&self) -> Failed {
-        let waits_for_client = self.upload.as_ref().is_some_and(|upload| upload.waits_for_client());
-        if waits_for_client { Failed::TooSlow } else { Failed::TimedOut }
+    fn overdue(&self) -> ProxyError {
+        let waits_for_client =
+            self.unsent_body.as_ref().is_some_and(|unsent_body| unsent_body.waits_for_client());
+        if waits_for_client { ProxyError::TooSlow } else { ProxyError::TimedOut }
     }
 
     /// The head, written to an empty buffer.
@@ -119,25 +123,31 @@ impl Request<'_> {
         for part in [head.method.as_str(), " ", &self.path, " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
-        let entrance = &self.proxy.entrance;
-        let told = Told { route, identity: identity.as_deref(), forwarded_for, entrance };
-        headers::toward_server(&head.headers, &told, &mut out);
+        let public_origin = &self.proxy.public_origin;
+        let forwarded =
+            ForwardedHeaders { route, identity: identity.as_deref(), forwarded_for, public_origin };
+        headers::toward_server(&head.headers, &forwarded, &mut out);
         match self.framing {
-            Framing::Nothing if takes_content(&head.method) => {
+            RequestFraming::Nothing if takes_content(&head.method) => {
                 out.extend_from_slice(b"content-length: 0\r\n");
             }
-            Framing::Nothing => {}
+            RequestFraming::Nothing => {}
             // Writing to a vector does not fail.
-            Framing::Length(length) => drop(write!(out, "content-length: {length}\r\n")),
-            Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            RequestFraming::Length(length) => drop(write!(out, "content-length: {length}\r\n")),
+            RequestFraming::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
         out.extend_from_slice(b"\r\n");
         out
     }
 
-    fn answered(self, answer: Answer, first: Bytes, lent: Lent) -> Result<Response<Body>, Failed> {
-        let Forward { route, lease, .. } = *self.forward;
-        let Answer { status, mut headers, .. } = answer;
+    fn answered(
+        self,
+        head: ResponseHead,
+        first: Bytes,
+        pooled: PooledConnection,
+    ) -> Result<Response<Body>, ProxyError> {
+        let Forward { route, cancel, .. } = *self.forward;
+        let ResponseHead { status, mut headers, .. } = head;
         // The client cannot help a server that does not trust the gateway; it would throw its own token away.
         let hopeless = [
             StatusCode::UNAUTHORIZED,
@@ -146,18 +156,18 @@ impl Request<'_> {
         ];
         if hopeless.contains(&status) {
             tracing::warn!(route = route.pattern, %status, "an answer that cannot be passed on");
-            return Err(Failed::BadAnswer);
+            return Err(ProxyError::BadAnswer);
         }
         headers::toward_client(&mut headers);
-        let asked = || Asked { route, path: self.path, base_url: Arc::clone(&self.proxy.base_url) };
+        let asked = || RedirectContext { route, path: self.path, base_url: Arc::clone(&self.proxy.base_url) };
         let mut events = None;
         if let Some(to) = headers.get(LOCATION) {
-            let to = asked().rewritten(to).ok_or(Failed::BadAnswer)?;
+            let to = asked().rewritten(to).ok_or(ProxyError::BadAnswer)?;
             headers.insert(LOCATION, to);
         } else if is_open_event_stream(&headers) {
             events = Some(Box::new(Events::new(self.proxy.keep_alive, asked())));
         }
-        let mut response = Response::new(Body::streamed(first, (lent, self.upload), lease, events));
+        let mut response = Response::new(Body::streamed(first, (pooled, self.unsent_body), cancel, events));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)

@@ -1,7 +1,7 @@
 //! One connection, over HTTP/1.1 or over HTTP/2 without TLS, whichever its client begins to speak.
 
-use super::patience::Activity;
-use super::unstalled::{STALL, Unstalled};
+use super::idle_timeout::ConnectionState;
+use super::write_timeout::{WRITE_TIMEOUT, WriteTimeout};
 use super::{preface, stream_timeout};
 use hyper::body::{Body, Incoming};
 use hyper::rt::Executor;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
-const ASK: Duration = Duration::from_secs(30);
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Concurrent requests of an HTTP/2 connection.
 const MAX_STREAMS: u32 = 200;
 /// Requests that a client has reset before they were looked at; more of them end the connection (rapid reset,
@@ -29,7 +29,7 @@ const MAX_LOCAL_RESETS: usize = 256;
 /// Bytes of responses that wait in each HTTP/2 stream for the client to take them.
 const MAX_SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// All header fields of a request together, in bytes. There can be a hundred of them, as hyper has it.
-const LARGEST_HEAD: u32 = 32 * 1024;
+const MAX_HEAD_BYTES: u32 = 32 * 1024;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -46,9 +46,13 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
     }
 }
 
-/// Serves until the client or we close the connection; once `activity` says that we stop, with the last answer that
+/// Serves until the client or we close the connection; once `state` says that we stop, with the last answer that
 /// is under way.
-pub(super) async fn serve<S, B>(stream: TcpStream, service: S, activity: &Rc<Activity>) -> Result<(), Failure>
+pub(super) async fn serve<S, B>(
+    stream: TcpStream,
+    service: S,
+    state: &Rc<ConnectionState>,
+) -> Result<(), Failure>
 where
     S: HttpService<Incoming, ResBody = B> + 'static,
     S::Error: Into<Failure>,
@@ -61,29 +65,29 @@ where
         biased;
         begins = preface::begins_with_http_2(&stream) => begins?,
         // Nothing was asked for: there is no answer to wait for.
-        () = poll_fn(|context| if activity.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending }) => {
+        () = poll_fn(|context| if state.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending }) => {
             return Ok(());
         }
     };
-    let stream = TokioIo::new(Unstalled::new(stream, STALL));
+    let stream = TokioIo::new(WriteTimeout::new(stream, WRITE_TIMEOUT));
     // In boxes, since a task would hold both, and be as large as HTTP/2 needs.
     if is_http_2 {
-        activity.speaks_http_2();
-        let connection = Box::pin(http_2(STALL).serve_connection(stream, service));
-        Ok(until_stopped(connection, activity).await?)
+        state.speaks_http_2();
+        let connection = Box::pin(http_2(WRITE_TIMEOUT).serve_connection(stream, service));
+        Ok(until_stopped(connection, state).await?)
     } else {
         let connection = Box::pin(http_1().serve_connection(stream, service));
-        Ok(until_stopped(connection, activity).await?)
+        Ok(until_stopped(connection, state).await?)
     }
 }
 
 async fn until_stopped<C: GracefulConnection>(
     mut connection: Pin<Box<C>>,
-    activity: &Rc<Activity>,
+    state: &Rc<ConnectionState>,
 ) -> Result<(), C::Error> {
     let mut is_told = false;
     poll_fn(|context| {
-        if !is_told && activity.is_stopped(context) {
+        if !is_told && state.is_stopped(context) {
             is_told = true;
             connection.as_mut().graceful_shutdown();
         }
@@ -95,7 +99,7 @@ async fn until_stopped<C: GracefulConnection>(
 fn http_1() -> http1::Builder {
     let mut builder = http1::Builder::new();
     // Silent connections are looked after by `Connections`.
-    builder.header_read_timeout(None).max_buf_size(LARGEST_HEAD as usize);
+    builder.header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES as usize);
     builder
 }
 
@@ -103,19 +107,19 @@ fn http_2(timeout: Duration) -> http2::Builder<OnThisThread> {
     let mut builder = http2::Builder::new(OnThisThread { timeout });
     builder
         .timer(TokioTimer::new())
-        .max_header_list_size(LARGEST_HEAD)
+        .max_header_list_size(MAX_HEAD_BYTES)
         .max_concurrent_streams(MAX_STREAMS)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(MAX_LOCAL_RESETS)
         .max_send_buf_size(MAX_SEND_BUFFER_BYTES)
-        .keep_alive_interval(ASK)
-        .keep_alive_timeout(ASK);
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_INTERVAL);
     builder
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::Answer;
+    use super::super::response_body::ResponseBody;
     use super::*;
     use bytes::Bytes;
     use http::{Request, Response};
@@ -155,12 +159,12 @@ mod tests {
     }
 
     fn service(
-        activity: &Rc<Activity>,
-    ) -> impl HttpService<Incoming, ResBody = Answer, Error = Infallible, Future: 'static> + use<> {
-        let activity = Rc::clone(activity);
+        state: &Rc<ConnectionState>,
+    ) -> impl HttpService<Incoming, ResBody = ResponseBody, Error = Infallible, Future: 'static> + use<> {
+        let state = Rc::clone(state);
         service_fn(move |_: Request<Incoming>| {
             let body = crate::proxy::Body::full(Bytes::from_static(b"a response"));
-            let response = Response::new(Answer::new(body, activity.request()));
+            let response = Response::new(ResponseBody::new(body, state.request()));
             std::future::ready(Ok::<_, Infallible>(response))
         })
     }
@@ -168,13 +172,13 @@ mod tests {
     #[tokio::test(flavor = "local")]
     async fn http_2_on_which_nothing_is_asked_ends_with_goaway() {
         let (mut client, server) = connected().await;
-        let activity = Rc::new(Activity::default());
-        let serving = Rc::clone(&activity);
-        let service = service(&activity);
+        let state = Rc::new(ConnectionState::default());
+        let serving = Rc::clone(&state);
+        let service = service(&state);
         let task = tokio::task::spawn_local(async move { serve(server, service, &serving).await.is_ok() });
         client.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
         read_until(&mut client, 4).await;
-        activity.stop();
+        state.stop();
         read_until(&mut client, GOAWAY).await;
         drop(client);
         timeout(SOON, task).await.unwrap().unwrap();
@@ -183,9 +187,9 @@ mod tests {
     #[tokio::test(flavor = "local")]
     async fn an_http_2_stream_whose_window_stays_at_zero_is_reset_and_its_connection_goes_on() {
         let (mut client, server) = connected().await;
-        let activity = Rc::new(Activity::default());
+        let state = Rc::new(ConnectionState::default());
         let connection =
-            http_2(Duration::from_millis(50)).serve_connection(TokioIo::new(server), service(&activity));
+            http_2(Duration::from_millis(50)).serve_connection(TokioIo::new(server), service(&state));
         tokio::task::spawn_local(connection);
         client.write_all(&[PREFACE, NO_WINDOW, GET].concat()).await.unwrap();
         read_until(&mut client, RST_STREAM).await;

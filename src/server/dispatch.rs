@@ -1,12 +1,12 @@
 //! From a request to its answer: the filters decide on the head, the body goes where the decision says.
 
 use super::admission::{Admission, Peer, Refusal};
-use super::answer::Answer;
-use super::exchange::{self, Filters};
-use super::patience::Open;
+use super::idle_timeout::InFlight;
 use super::request_ids::RequestIds;
+use super::response_body::ResponseBody;
+use super::warp_bridge::{self, Filters};
 use crate::app::client_address::address_of;
-use crate::app::request::{Admitted, Caller, Decision, Head, Inspect};
+use crate::app::request::{AuthorizedRequest, Decision, PeerConnection, ReadBody, RequestHead};
 use crate::app::state::Gateway;
 use crate::endpoints::mcp::access;
 use crate::proxy::{Body, ClientBody, Proxy, ProxyConfig, takes_content};
@@ -61,19 +61,19 @@ impl<F: Filters> Dispatch<F> {
     pub(super) fn call(
         self: Rc<Self>,
         request: Request<Incoming>,
-        caller: Arc<Caller>,
-        mut open: Open,
-    ) -> Pin<Box<dyn Future<Output = Answered>>> {
+        connection: Arc<PeerConnection>,
+        mut open: InFlight,
+    ) -> Pin<Box<dyn Future<Output = Responded>>> {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let body = ClientBody::new(body, &parts);
-            let address = address_of(caller.address, &parts.headers, self.gateway.site.trusted_proxies);
-            let (from, request_id) = (caller.text_of(address), self.request_ids.next());
-            let head = Box::new(Head {
+            let address = address_of(connection.address, &parts.headers, self.gateway.site.trusted_proxies);
+            let (from, request_id) = (connection.text_of(address), self.request_ids.next());
+            let head = Box::new(RequestHead {
                 parts,
                 address,
                 from,
-                caller,
+                connection,
                 request_id: request_id.clone(),
                 undefined_content: false,
             });
@@ -92,11 +92,11 @@ impl<F: Filters> Dispatch<F> {
                 let year = HeaderValue::from_static("max-age=31536000");
                 response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, year);
             }
-            Ok(response.map(|body| Answer::new(body, open)))
+            Ok(response.map(|body| ResponseBody::new(body, open)))
         })
     }
 
-    async fn answer(&self, mut head: Box<Head>, mut body: ClientBody) -> Response<Body> {
+    async fn answer(&self, mut head: Box<RequestHead>, mut body: ClientBody) -> Response<Body> {
         if let Some(refusal) = refuse_target(&head.parts) {
             return refusal.map(Body::full);
         }
@@ -108,16 +108,16 @@ impl<F: Filters> Dispatch<F> {
             // In a box: it is seldom.
             head.undefined_content = Box::pin(body.has_content()).await;
         }
-        let decided = exchange::decide(self.filters.clone(), head).await;
+        let decided = warp_bridge::decide(self.filters.clone(), head).await;
         let mut decision = decided.unwrap_or_else(|| broken("a filter answered without a decision"));
         loop {
             decision = match decision {
-                Decision::Answer(response) => return response.map(Body::full),
-                Decision::Forward(Admitted { forward, origin }) => {
+                Decision::Respond(response) => return response.map(Body::full),
+                Decision::Forward(AuthorizedRequest { forward, origin }) => {
                     return access::with_cors(self.proxy.forward(forward, body).await, origin.as_ref());
                 }
                 // In a box: it is large, and seldom.
-                Decision::Inspect(inspect) => {
+                Decision::ReadBody(inspect) => {
                     return Box::pin(self.inspect(inspect, body)).await.map(Body::full);
                 }
                 Decision::Later(later) => later.await,
@@ -149,7 +149,7 @@ impl<F: Filters> Dispatch<F> {
     }
 
     /// Reads the body, bounded in size and time, and goes on where the store and Okta are.
-    async fn inspect(&self, inspect: Inspect, body: ClientBody) -> Response<Bytes> {
+    async fn inspect(&self, inspect: ReadBody, body: ClientBody) -> Response<Bytes> {
         let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, inspect.limit).collect());
         match read.await {
             Ok(Ok(body)) => {
@@ -188,7 +188,7 @@ fn refuse(refusal: Refusal) -> Response<Bytes> {
 }
 
 /// Ends the connection with its response: HTTP/1.1 says so in it, HTTP/2 by `GOAWAY`.
-fn close_after(response: &mut Response<Body>, open: &Open) {
+fn close_after(response: &mut Response<Body>, open: &InFlight) {
     if !open.is_http_2() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -209,9 +209,9 @@ fn refuse_target(head: &Parts) -> Option<Response<Bytes>> {
 }
 
 /// An answer always comes; a failure is one too.
-pub(super) type Answered = Result<Response<Answer>, Infallible>;
+pub(super) type Responded = Result<Response<ResponseBody>, Infallible>;
 
 fn broken(cause: &str) -> Decision {
     tracing::error!(cause, "broken");
-    Decision::Answer(access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed"))
+    Decision::Respond(access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed"))
 }

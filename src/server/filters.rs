@@ -1,10 +1,10 @@
 //! The warp filters, one for each endpoint, and one for all MCP servers: it looks the path up in the compiled
 //! table, so that a thousand routes cost what one costs.
 
-use super::exchange::{self, Filters};
+use super::warp_bridge::{self, Filters};
 use crate::app::rate_limit::Kind;
-use crate::app::reply::{self, open_to_scripts, set};
-use crate::app::request::{Decision, Head, Inspect};
+use crate::app::reply::{self, cors_any_origin, set};
+use crate::app::request::{Decision, ReadBody, RequestHead};
 use crate::app::state::Gateway;
 use crate::endpoints::authorization::{authorize, callback, consent};
 use crate::endpoints::mcp::access;
@@ -46,32 +46,32 @@ fn mcp_servers(
     };
     warp::path::full()
         .and_then(below_route)
-        .map(move |(head, found): (Box<Head>, Found)| mcp::any(&gateway, head, found))
+        .map(move |(head, found): (Box<RequestHead>, Found)| mcp::any(&gateway, head, found))
 }
 
 fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     let register = registration(gateway).and(warp::post()).and(head()).map(with(gateway, |g, head| {
         within(Kind::Registration, (g, head), |g, head| {
-            Inspect::first(register::LONGEST, move |body| open(register::post(g, head, body)))
+            ReadBody::first(register::MAX_BODY_BYTES, move |body| open(register::post(g, head, body)))
         })
     }));
     // `/token` is where MCP 2025-03-26 had it: the Python SDK looks there first when it refreshes a stored token.
     let token = warp::path!("auth" / "token").or(warp::path!("token")).unify();
     let token = token.and(warp::post()).and(head()).map(with(gateway, |g, head| {
         within(Kind::Token, (g, head), |g, head| {
-            Inspect::first(token::LONGEST, move |body| open(token::post(g, head, body)))
+            ReadBody::first(token::MAX_FORM_BYTES, move |body| open(token::post(g, head, body)))
         })
     }));
     let revoke = warp::path!("auth" / "revoke").and(warp::post()).and(head());
     let revoke = revoke.map(with(gateway, |g, head| {
         within(Kind::Revocation, (g, head), |g, head| {
-            Inspect::first(revoke::LONGEST, move |body| open(revoke::post(g, head, body)))
+            ReadBody::first(revoke::MAX_FORM_BYTES, move |body| open(revoke::post(g, head, body)))
         })
     }));
     let consent =
         warp::path!("auth" / "authorize").and(warp::post()).and(head()).map(with(gateway, |g, head| {
             within(Kind::Consent, (g, head), |g, head| {
-                Inspect::first(consent::LONGEST, move |body| consent::post(g, head, body))
+                ReadBody::first(consent::MAX_FORM_BYTES, move |body| consent::post(g, head, body))
             })
         }));
     let authorize = warp::path!("auth" / "authorize")
@@ -136,7 +136,7 @@ fn well_known(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
         .and_then(move |path: FullPath| {
             let path = path.as_str().trim_start_matches("/.well-known/oauth-protected-resource");
             let document = discovery::protected_resource(&of_path, path);
-            ready(document.map(Decision::Answer).ok_or_else(warp::reject::not_found))
+            ready(document.map(Decision::Respond).ok_or_else(warp::reject::not_found))
         });
     preflight.or(server).unify().or(jwks).unify().or(origin).unify().or(resource).unify().boxed()
 }
@@ -159,7 +159,7 @@ fn without_content() -> impl Filter<Extract = (), Error = Rejection> + Copy {
 }
 
 fn undefined_content() -> impl Future<Output = Result<(), Rejection>> {
-    let refused = exchange::has_undefined_content();
+    let refused = warp_bridge::has_undefined_content();
     ready(if refused { Err(warp::reject::custom(UndefinedContent)) } else { Ok(()) })
 }
 
@@ -168,17 +168,17 @@ struct UndefinedContent;
 
 impl warp::reject::Reject for UndefinedContent {}
 
-fn head() -> impl Filter<Extract = (Head,), Error = Rejection> + Clone {
+fn head() -> impl Filter<Extract = (RequestHead,), Error = Rejection> + Clone {
     warp::any().and_then(|| ready(taken_head().map(|head| *head)))
 }
 
-fn taken_head() -> Result<Box<Head>, Rejection> {
-    exchange::take_head().ok_or_else(warp::reject::reject)
+fn taken_head() -> Result<Box<RequestHead>, Rejection> {
+    warp_bridge::take_head().ok_or_else(warp::reject::reject)
 }
 
-fn with<T, F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn(Head) -> T + Clone + use<T, F>
+fn with<T, F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn(RequestHead) -> T + Clone + use<T, F>
 where
-    F: Fn(Arc<Gateway>, Head) -> T + Clone,
+    F: Fn(Arc<Gateway>, RequestHead) -> T + Clone,
 {
     let gateway = Arc::clone(gateway);
     move |head| endpoint(Arc::clone(&gateway), head)
@@ -189,20 +189,20 @@ where
     F: Fn(&Gateway) -> Response<Bytes> + Clone,
 {
     let gateway = Arc::clone(gateway);
-    move || Decision::Answer(endpoint(&gateway))
+    move || Decision::Respond(endpoint(&gateway))
 }
 
 /// Goes on, unless the address has used its share up already: then no body is read.
 fn within(
     kind: Kind,
-    (gateway, head): (Arc<Gateway>, Head),
-    go_on: impl FnOnce(Arc<Gateway>, Head) -> Decision,
+    (gateway, head): (Arc<Gateway>, RequestHead),
+    go_on: impl FnOnce(Arc<Gateway>, RequestHead) -> Decision,
 ) -> Decision {
-    match gateway.look(kind, &head) {
+    match gateway.check_rate_limit(kind, &head) {
         Ok(()) => go_on(gateway, head),
-        Err(too_many) => Decision::Answer(match kind {
+        Err(too_many) => Decision::Respond(match kind {
             Kind::Consent => consent::too_many(&gateway, &head, too_many),
-            _ => open_to_scripts(reply::too_many(&head, too_many)),
+            _ => cors_any_origin(reply::too_many(&head, too_many)),
         }),
     }
 }
@@ -213,11 +213,11 @@ async fn on_control(
 ) -> Decision {
     let answered = gateway.on_control(endpoint).await;
     let failed = || access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed");
-    Decision::Answer(answered.unwrap_or_else(failed))
+    Decision::Respond(answered.unwrap_or_else(failed))
 }
 
 async fn open(endpoint: impl Future<Output = Response<Bytes>>) -> Response<Bytes> {
-    open_to_scripts(endpoint.await)
+    cors_any_origin(endpoint.await)
 }
 
 fn preflight_answer() -> Decision {
@@ -230,18 +230,18 @@ fn preflight_answer() -> Decision {
         "Authorization, Content-Type, Accept, MCP-Protocol-Version",
     );
     set(&mut response, ACCESS_CONTROL_MAX_AGE, "600");
-    Decision::Answer(open_to_scripts(response))
+    Decision::Respond(cors_any_origin(response))
 }
 
 /// Words warp's own rejections: endpoints answer, they never reject.
 fn word(rejection: &Rejection) -> Decision {
-    Decision::Answer(if rejection.find::<UndefinedContent>().is_some() {
-        open_to_scripts(access::undefined_content())
+    Decision::Respond(if rejection.find::<UndefinedContent>().is_some() {
+        cors_any_origin(access::undefined_content())
     } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
         access::error(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not have that method")
     } else {
         // Scripts look for documents where there may be none, and go on at a status that they can read.
-        open_to_scripts(access::error(
+        cors_any_origin(access::error(
             StatusCode::NOT_FOUND,
             "there is nothing here: see the list of servers at /",
         ))

@@ -2,10 +2,10 @@
 
 use super::admission::{Admission, Peer};
 use super::dispatch::Dispatch;
-use super::patience::{Activity, Connections};
+use super::idle_timeout::{ConnectionState, Connections};
 use super::reserve::Reserve;
-use super::{DRAIN, connection, filters};
-use crate::app::request::Caller;
+use super::{DRAIN_TIMEOUT, connection, filters};
+use crate::app::request::PeerConnection;
 use crate::app::state::Gateway;
 use crate::base::subnets::Subnets;
 use crate::proxy::Proxy;
@@ -19,7 +19,7 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
 
 /// Between two tries to accept, when the process has run out of files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// What all threads share.
 pub(super) struct Shared {
@@ -57,13 +57,13 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
         let Some((stream, address)) = accepted else { continue };
         // After it is accepted: a limit that is reached holds nobody up in the backlog.
         let (peer, permit) = shared.admission.connection(address);
-        let (dispatch, activity) = (Rc::clone(&dispatch), Rc::new(Activity::new(peer)));
-        let (caller, asked) = (Arc::new(Caller::new(address)), Rc::clone(&activity));
+        let (dispatch, state) = (Rc::clone(&dispatch), Rc::new(ConnectionState::new(peer)));
+        let (connection, asked) = (Arc::new(PeerConnection::new(address)), Rc::clone(&state));
         let service = service_fn(move |request| {
-            Rc::clone(&dispatch).call(request, Arc::clone(&caller), asked.request())
+            Rc::clone(&dispatch).call(request, Arc::clone(&connection), asked.request())
         });
-        let task = connections.spawn(Rc::clone(&activity), async move {
-            if let Err(error) = connection::serve(stream, service, &activity).await {
+        let task = connections.spawn(Rc::clone(&state), async move {
+            if let Err(error) = connection::serve(stream, service, &state).await {
                 tracing::debug!(error, "a connection ended early");
             }
             drop(permit);
@@ -73,7 +73,7 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
         }
     }
     drop(listener);
-    if !connections.drain(DRAIN).await {
+    if !connections.drain(DRAIN_TIMEOUT).await {
         tracing::info!("connections that were still open after the drain are cut");
     }
 }
@@ -81,7 +81,7 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
 /// Looks after idle connections on both sides, and writes what the log owes.
 fn tend(proxy: &Rc<Proxy>, connections: &Rc<Connections>, admission: &Arc<Admission>) {
     let (proxy, connections, admission) = (Rc::clone(proxy), Rc::clone(connections), Arc::clone(admission));
-    tokio::task::spawn_local(async move { proxy.tend().await });
+    tokio::task::spawn_local(async move { proxy.reap_idle().await });
     tokio::task::spawn_local(async move { connections.tend(|| admission.report()).await });
 }
 
@@ -95,7 +95,7 @@ async fn next(listener: &tokio::net::TcpListener, admission: &Admission) -> Opti
         }
         Err(error) => {
             admission.note_not_accepted(&error);
-            tokio::time::sleep(ACCEPT_PAUSE).await;
+            tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             None
         }
     }

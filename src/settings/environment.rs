@@ -74,7 +74,7 @@ const SECRETS: [&str; 3] = ["GATEWAY_SECRET", "KVS_PASSWORD", "OKTA_CLIENT_SECRE
 /// Of the contract, but not of this version: setting one is an error, so that nobody believes it works.
 const NOT_YET: [&str; 1] = ["OKTA_CLIENT_PRIVATE_KEY"];
 /// A secret file is a line, not a disk image.
-const LONGEST_FILE: u64 = 64 * 1024;
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     Option::<String>::deserialize(deserializer).map(|text| text.map(Secret::new))
@@ -160,7 +160,7 @@ impl Variable<'_> {
 
 fn read_file(path: &OsString) -> Result<String, &'static str> {
     let size = fs::metadata(path).map_err(|_| "cannot be read: check its path and its mode")?.len();
-    if size > LONGEST_FILE {
+    if size > MAX_FILE_BYTES {
         return Err("is longer than 64 KiB: it should hold one secret");
     }
     let text = fs::read_to_string(path).map_err(|_| "cannot be read as text")?;

@@ -14,7 +14,7 @@ mod writer;
 
 use super::rotation::{self, Step};
 use super::{
-    CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
+    CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate, Rotation,
     Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::base::clock::{Clock, Timestamp};
@@ -212,7 +212,7 @@ impl Embedded {
     #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
     pub(super) async fn grants_of(
         &self,
-        owner: Owner,
+        owner: IndexKey,
         key: Key,
         limit: usize,
     ) -> Result<Vec<GrantId>, Unavailable> {

@@ -1,11 +1,11 @@
 //! The bytes of what a grant can be looked up by, the same in every backend.
 
-use super::{Key, Owner};
+use super::{IndexKey, Key};
 
-type Owners = Vec<(Owner, Key)>;
+type Owners = Vec<(IndexKey, Key)>;
 
 /// How many there are, then each.
-pub(super) fn encode(owners: &[(Owner, Key)]) -> Vec<u8> {
+pub(super) fn encode(owners: &[(IndexKey, Key)]) -> Vec<u8> {
     let mut bytes = vec![u8::try_from(owners.len()).unwrap_or(u8::MAX)];
     for (owner, key) in owners.iter().take(u8::MAX.into()) {
         bytes.push(code(*owner));
@@ -21,18 +21,18 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Owners, &[u8])> {
     for _ in 0..*count {
         let (owner, rest) = bytes.split_first()?;
         let (key, rest) = rest.split_first_chunk()?;
-        owners.push((Owner::ALL.into_iter().find(|known| code(*known) == *owner)?, Key(*key)));
+        owners.push((IndexKey::ALL.into_iter().find(|known| code(*known) == *owner)?, Key(*key)));
         bytes = rest;
     }
     Some((owners, bytes))
 }
 
 /// The byte of an owner in keys and records.
-pub(super) const fn code(owner: Owner) -> u8 {
+pub(super) const fn code(owner: IndexKey) -> u8 {
     match owner {
-        Owner::User => b'u',
-        Owner::Email => b'e',
-        Owner::Client => b'c',
-        Owner::Route => b'r',
+        IndexKey::User => b'u',
+        IndexKey::Email => b'e',
+        IndexKey::Client => b'c',
+        IndexKey::Route => b'r',
     }
 }

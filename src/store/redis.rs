@@ -11,7 +11,7 @@ mod scripts;
 mod skew;
 
 use super::{
-    CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, Key, OpenError, Owner, Reuse, Rotate, Rotation,
+    CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate, Rotation,
     Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::base::clock::{Clock, Monotonic, Timestamp};
@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// Redis refuses an expiry that is too far away; nothing of ours lives that long.
-const LONGEST_LIFE: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
+const MAX_LIFETIME_MILLIS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 /// The longest round trip by which clocks are compared.
 const MAX_ROUND_TRIP: Duration = Duration::from_millis(500);
 
@@ -109,7 +109,7 @@ impl RedisStore {
 
     /// Milliseconds for which something lives that ends then, by [`RedisStore::clock`].
     fn lives(&self, expires_at: Timestamp) -> u64 {
-        expires_at.millis().saturating_sub(self.now()).min(LONGEST_LIFE)
+        expires_at.millis().saturating_sub(self.now()).min(MAX_LIFETIME_MILLIS)
     }
 
     /// Whether what ends then has ended by a test's clock. By its own, Redis has removed it.
@@ -195,7 +195,7 @@ impl RedisStore {
         let Format { known, wanted, .. } = self.format;
         let sent = (self.local.now(), self.local.monotonic());
         let call = self.script(scripts::AGREE, &[FORMAT]).with(known.oldest).with(known.usual);
-        let call = call.with(known.newest).with(wanted.unwrap_or(0)).with(LONGEST_LIFE);
+        let call = call.with(known.newest).with(wanted.unwrap_or(0)).with(MAX_LIFETIME_MILLIS);
         // What the operator has switched on must not be forgotten after a failover.
         let (found, time): (u8, u64) =
             if wanted.is_some() { self.call_durably(call).await? } else { self.call(call).await? };

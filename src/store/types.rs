@@ -21,7 +21,7 @@ impl fmt::Display for GrantId {
 
 /// What a grant can be looked up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
+pub enum IndexKey {
     /// The user's `sub`.
     User,
     /// The user's e-mail address.
@@ -32,7 +32,7 @@ pub enum Owner {
     Route,
 }
 
-impl Owner {
+impl IndexKey {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::User, Self::Email, Self::Client, Self::Route];
 
@@ -65,7 +65,7 @@ pub struct GrantRecord {
     /// When it ends by itself.
     pub expires_at: Timestamp,
     /// What it can be looked up by.
-    pub owners: Vec<(Owner, Key)>,
+    pub owners: Vec<(IndexKey, Key)>,
 }
 
 /// What callers seal and digest of a grant.
@@ -74,7 +74,7 @@ pub struct Sealed {
     /// All that the store needs not see.
     pub sealed: Vec<u8>,
     /// What it can be looked up by.
-    pub owners: Vec<(Owner, Key)>,
+    pub owners: Vec<(IndexKey, Key)>,
 }
 
 /// A use of a refresh token.

@@ -16,11 +16,11 @@ pub(crate) use keep::Keep;
 pub(crate) use replica::Replica;
 pub(crate) use site::SiteOf;
 
-use gateway::app::state::Outside;
+use gateway::app::state::Dependencies;
 use gateway::base::clock::Clock;
 use gateway::cli::Failed;
 use gateway::cli::serve::{Serving, assemble};
-use gateway::fetch::Reach;
+use gateway::fetch::FetchPolicy;
 use gateway::settings::{Environment, Settings};
 use gateway::store::Formats;
 use gateway_routes::Site;
@@ -57,7 +57,7 @@ pub(crate) struct World {
     pub(crate) formats: Formats,
     /// Its `STORE_FORMAT`.
     pub(crate) store_format: &'static str,
-    fetch: Reach,
+    fetch: FetchPolicy,
     folder: TempDir,
     okta_url: String,
     site: &'static Site,
@@ -140,7 +140,7 @@ impl World {
             secrets: SECRET.to_owned(),
             formats: Formats::THIS,
             store_format: "",
-            fetch: Reach::default(),
+            fetch: FetchPolicy::default(),
             folder,
             okta_url,
             site,
@@ -212,8 +212,8 @@ impl World {
     fn try_to_assemble(&self, port: &str) -> Result<Serving, Failed> {
         let settings = Settings::read(&self.environment(port), self.site).unwrap();
         let (clock, fetch) = (self.clock.clone(), self.fetch.clone());
-        let outside = Outside { clock, fetch, formats: self.formats, ..Outside::default() };
-        assemble(self.site, &settings, outside, NonZeroUsize::MIN)
+        let dependencies = Dependencies { clock, fetch, formats: self.formats, ..Dependencies::default() };
+        assemble(self.site, &settings, dependencies, NonZeroUsize::MIN)
     }
 
     fn environment(&self, port: &str) -> Environment {

@@ -6,7 +6,7 @@ use super::source::Source;
 use std::collections::HashMap;
 
 /// With twice as many, the slots are more work than rustc does for a constant without a warning.
-const MOST_ROUTES: usize = 2_048;
+const MAX_ROUTES: usize = 2_048;
 
 /// A fault and the place of its file among the sources.
 pub(super) type Placed = (usize, Fault);
@@ -20,9 +20,9 @@ pub(super) fn check(sources: &[Source], drafts: &[(usize, Draft)]) -> Vec<Placed
         );
         return vec![(0, none.at(1))];
     }
-    if drafts.len() > MOST_ROUTES {
+    if drafts.len() > MAX_ROUTES {
         let wrong = format!("there are {} routes", drafts.len());
-        return vec![(0, Wrong::new(wrong, format!("build gateways of at most {MOST_ROUTES} each")).at(1))];
+        return vec![(0, Wrong::new(wrong, format!("build gateways of at most {MAX_ROUTES} each")).at(1))];
     }
     duplicates(sources, drafts)
 }

@@ -43,7 +43,7 @@ impl fmt::Display for Rust<'_> {
 impl Rust<'_> {
     fn imports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names = vec!["AuthorizationServer", "Identity", "Limits"];
-        names.extend(self.site.registration.not_before.map(|_| "Moment"));
+        names.extend(self.site.registration.not_before.map(|_| "UtcDateTime"));
         names.extend(self.site.trusted_proxies.first().map(|_| "Network"));
         names.extend([
             "OktaSite",
@@ -136,7 +136,7 @@ fn registration(registration: &Registration) -> String {
         || "None".to_owned(),
         |moment| {
             let (date, time) = moment.parts();
-            format!("Some(Moment::utc({date:?}, {time:?}))")
+            format!("Some(UtcDateTime::utc({date:?}, {time:?}))")
         },
     );
     let fields = [

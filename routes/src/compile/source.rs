@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 /// No honest file is longer.
-const LONGEST: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A file of the configuration: how problems and the output call it, and what is in it.
 pub(super) struct Source {
@@ -34,7 +34,7 @@ fn read(path: &Path) -> Result<String, Fault> {
         Wrong::new(format!("the file cannot be read ({})", error.kind()), "check its name and permissions")
             .at(1)
     })?;
-    if bytes.len() as u64 > LONGEST {
+    if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(Wrong::new("the file is longer than 1 MiB", "split it into files to include").at(1));
     }
     String::from_utf8(bytes).map_err(|error| {
@@ -46,7 +46,7 @@ fn read(path: &Path) -> Result<String, Fault> {
 
 fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -3,21 +3,21 @@
 mod address;
 mod duration;
 mod files;
-mod moment;
 mod network;
 mod origin;
 mod pattern;
 mod size;
+mod utc_date_time;
 mod word;
 
 pub(super) use address::{base_url, okta_url, redirect_uri, target};
 pub(super) use duration::within;
 pub(super) use files::{absolute_file, yaml_files};
-pub(super) use moment::moment;
 pub(super) use network::network;
 pub(super) use origin::{origin, redirect_scheme};
 pub(super) use pattern::pattern;
 pub(super) use size::size;
+pub(super) use utc_date_time::moment;
 pub(super) use word::{authorization_server, host, identifier, label, okta_id, scope, sentence};
 
 use super::problem::{Read, Wrong, quoted};

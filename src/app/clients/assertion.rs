@@ -3,25 +3,25 @@
 use super::{Known, documents};
 use crate::app::rate_limit::Kind;
 use crate::app::reply::Failure;
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::base::secret::Secret;
 use crate::crypto::jose::{JoseError, KeySet};
 use crate::oauth::assertion::{self, Expected, Rejected, Verified};
 use crate::oauth::client_keys::{ClientKeys, KeySource};
 use crate::oauth::client_metadata::DocumentUrl;
-use crate::oauth::error::Refused;
+use crate::oauth::error::OAuthError;
 
 /// Checks an assertion, and that it is used for the first time, on every replica. An endpoint's own URL counts at the
 /// token endpoint alone: another server's metadata may name our other endpoints as its own, and so have a client make an
 /// assertion that counts there.
 pub(super) async fn check(
     gateway: &Gateway,
-    (head, kind): (&Head, Kind),
+    (head, kind): (&RequestHead, Kind),
     (known, jwt): (&Known, &Secret),
 ) -> Result<(), Failure> {
     let Some(ClientKeys { source, algorithm }) = &known.client.keys else {
-        return Err(Failure::Broken("a client of private_key_jwt has no keys".into()));
+        return Err(Failure::Internal("a client of private_key_jwt has no keys".into()));
     };
     let token_endpoint = format!("{}/auth/token", gateway.base_url);
     let audiences = [gateway.base_url.as_str(), &token_endpoint];
@@ -35,7 +35,7 @@ pub(super) async fn check(
         KeySource::Inline(keys) => assertion::verify(jwt.expose(), &KeySet::read(keys), &expected),
         KeySource::At(url) => with_keys_at(gateway, head, (known, url), (jwt, &expected)).await?,
     };
-    let refuse = |why: &dyn std::fmt::Display| Refused::invalid_client(format!("client_assertion: {why}"));
+    let refuse = |why: &dyn std::fmt::Display| OAuthError::invalid_client(format!("client_assertion: {why}"));
     let Verified { id, ends_at } = verified.map_err(|rejected| refuse(&rejected))?;
     if !gateway.grants.first_use(&["assertion", &known.id, &id], ends_at).await? {
         return Err(refuse(&"it was used before").into());
@@ -46,7 +46,7 @@ pub(super) async fn check(
 /// A client that has just changed its keys signs with one that we have not seen.
 async fn with_keys_at(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     (known, url): (&Known, &DocumentUrl),
     (jwt, expected): (&Secret, &Expected<'_>),
 ) -> Result<Result<Verified, Rejected>, Failure> {

@@ -1,9 +1,9 @@
 //! What clients publish: their metadata documents and key sets, fetched under guard.
 
-use super::{Known, Wanted};
+use super::{Freshness, Known};
 use crate::app::rate_limit::{Kind, TooMany};
 use crate::app::reply::Failure;
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::base::subnets::Subnets;
 use crate::crypto::jose::KeySet;
@@ -11,7 +11,7 @@ use crate::fetch::{Documents, FetchError};
 use crate::oauth::client::Client;
 use crate::oauth::client_keys::{ClientKeys, KeySource};
 use crate::oauth::client_metadata::{self, BadDocument, DocumentUrl};
-use crate::oauth::error::Refused;
+use crate::oauth::error::OAuthError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,13 +27,14 @@ const UNTIL_A_FETCH_ENDS: Duration = Duration::from_secs(5);
 /// wanted anew; else that passes.
 pub(super) async fn client(
     gateway: &Gateway,
-    head: &Head,
-    (client_id, wanted): (&str, Wanted),
+    head: &RequestHead,
+    (client_id, freshness): (&str, Freshness),
 ) -> Result<Arc<Client>, Failure> {
-    let url = &DocumentUrl::parse(client_id)
-        .map_err(|why| Refused::invalid_client(format!("client_id is not the URL of a document: {why}")))?;
+    let url = &DocumentUrl::parse(client_id).map_err(|why| {
+        OAuthError::invalid_client(format!("client_id is not the URL of a document: {why}"))
+    })?;
     let rules = (gateway.site.redirect_schemes, gateway.clock.now());
-    let ask = Ask { gateway, head, client_id, url, wanted };
+    let ask = Ask { gateway, head, client_id, url, freshness };
     ask.get(&gateway.client_documents, |document| {
         client_metadata::read(document, url, rules).map_err(|bad| match bad {
             BadDocument::Foreign(what) => FetchError::Foreign(what.into()),
@@ -49,10 +50,10 @@ pub(super) async fn client(
 /// They cannot be had now: that says nothing about the client.
 pub(super) async fn keys(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     (known, url): (&Known, &DocumentUrl),
 ) -> Result<Arc<KeySet>, Failure> {
-    let ask = Ask { gateway, head, client_id: &known.id, url, wanted: Wanted::AsItWas };
+    let ask = Ask { gateway, head, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
     ask.get(&gateway.client_key_sets, read_keys).await
 }
 
@@ -63,13 +64,13 @@ pub(super) async fn keys(
 /// They cannot be had now: that says nothing about the client.
 pub(super) async fn newer_keys(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     (known, url): (&Known, &DocumentUrl),
 ) -> Result<Option<Arc<KeySet>>, Failure> {
     if !gateway.client_key_sets.may_search(url.url()) {
         return Ok(None);
     }
-    let ask = Ask { gateway, head, client_id: &known.id, url, wanted: Wanted::AsItWas };
+    let ask = Ask { gateway, head, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
     ask.fetch(&gateway.client_key_sets, read_keys).await.map(Some)
 }
 
@@ -90,10 +91,10 @@ fn read_keys(document: &[u8]) -> Result<KeySet, FetchError> {
 /// Who asks for a document of which client.
 struct Ask<'a> {
     gateway: &'a Gateway,
-    head: &'a Head,
+    head: &'a RequestHead,
     client_id: &'a str,
     url: &'a DocumentUrl,
-    wanted: Wanted,
+    freshness: Freshness,
 }
 
 impl Ask<'_> {
@@ -105,8 +106,8 @@ impl Ask<'_> {
     ) -> Result<Arc<T>, Failure> {
         self.is_allowed()?;
         let url = self.url.url();
-        let does = |kept: Option<Arc<T>>| kept.filter(|_| self.wanted == Wanted::AsItWas);
-        if let Some(kept) = documents.fresh(url).or_else(|| does(documents.standing_in(url))) {
+        let does = |kept: Option<Arc<T>>| kept.filter(|_| self.freshness == Freshness::StaleAllowed);
+        if let Some(kept) = documents.fresh(url).or_else(|| does(documents.stale_after_failure(url))) {
             return Ok(kept);
         }
         match self.fetch(documents, read).await {
@@ -136,18 +137,18 @@ impl Ask<'_> {
         tracing::info!(url, %error, "what a client publishes could not be fetched");
         match error {
             FetchError::TooMany => TooMany { retry_after: UNTIL_A_FETCH_ENDS }.into(),
-            FetchError::Unusable(why) if self.wanted == Wanted::Anew => {
-                Refused::invalid_client(format!("the document at client_id is no good: {why}")).into()
+            FetchError::Unusable(why) if self.freshness == Freshness::Required => {
+                OAuthError::invalid_client(format!("the document at client_id is no good: {why}")).into()
             }
-            FetchError::Gone | FetchError::Foreign(_) if self.wanted == Wanted::Anew => {
-                Refused::invalid_client(NO_DOCUMENT).into()
+            FetchError::Gone | FetchError::Foreign(_) if self.freshness == Freshness::Required => {
+                OAuthError::invalid_client(NO_DOCUMENT).into()
             }
             error => Failure::Unavailable(format!("what a client publishes at {url}: {error}")),
         }
     }
 
-    fn is_allowed(&self) -> Result<(), Refused> {
+    fn is_allowed(&self) -> Result<(), OAuthError> {
         let (own, hosts) = (self.gateway.base_url.authority(), self.gateway.site.client_metadata_hosts);
-        self.url.may_be_fetched(own, hosts).map_err(Refused::invalid_client)
+        self.url.may_be_fetched(own, hosts).map_err(OAuthError::invalid_client)
     }
 }

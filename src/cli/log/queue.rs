@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Bytes that may wait.
-const LONGEST: usize = 4 * 1024 * 1024;
+const MAX_QUEUED_BYTES: usize = 4 * 1024 * 1024;
 /// Between two writes: a busy gateway then writes many lines at once, and seldom has to wake the thread.
 const BREATH: Duration = Duration::from_millis(5);
 /// How long the last lines may take at the end.
@@ -97,7 +97,7 @@ impl Write for Queue {
     /// A line, whole: that is how they come from the formatter.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut waiting = self.waiting();
-        if waiting.lines.len() + line.len() > LONGEST {
+        if waiting.lines.len() + line.len() > MAX_QUEUED_BYTES {
             waiting.dropped += 1;
         } else {
             waiting.lines.extend_from_slice(line);
@@ -148,7 +148,7 @@ mod tests {
         let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
         log.write_all(&line).unwrap();
         has_begun.recv().unwrap();
-        let room = LONGEST / line.len();
+        let room = MAX_QUEUED_BYTES / line.len();
         for _ in 0..3 * room {
             log.write_all(&line).unwrap();
         }

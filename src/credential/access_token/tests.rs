@@ -10,8 +10,8 @@ const DICE: &str = "https://mcp.example.com/mcp/dice";
 fn seen() -> (Credentials, String, Clock) {
     let keys = Keys::new(vec![SecretBytes::new(vec![1; 32])]);
     let (clock, ttl) = (Clock::manual(Timestamp::from_seconds(1_800_000_000)), Duration::from_mins(10));
-    let ambient = (clock.clone(), Entropy::seeded(1));
-    let credentials = Credentials::new(&keys, "https://mcp.example.com", ttl, ambient);
+    let clock_and_rng = (clock.clone(), Entropy::seeded(1));
+    let credentials = Credentials::new(&keys, "https://mcp.example.com", ttl, clock_and_rng);
     let token = credentials.sign_access_token(&AccessToken {
         subject: "00u1".into(),
         audience: DICE.into(),
@@ -54,8 +54,9 @@ fn a_token_is_known_for_ours_whatever_its_times_say_with_every_secret_and_until_
     let ttl = Duration::from_mins(10);
     let with = |secrets: &[u8], days: i64| {
         let secrets = secrets.iter().map(|fill| SecretBytes::new(vec![*fill; 32])).collect();
-        let ambient = (clock.skewed(days * 24 * 60 * 60 * 1000), Entropy::seeded(1));
-        let credentials = Credentials::new(&Keys::new(secrets), "https://mcp.example.com", ttl, ambient);
+        let clock_and_rng = (clock.skewed(days * 24 * 60 * 60 * 1000), Entropy::seeded(1));
+        let credentials =
+            Credentials::new(&Keys::new(secrets), "https://mcp.example.com", ttl, clock_and_rng);
         credentials.signed_access_token(&token).map(|token| (token.grant, token.client_id))
     };
     let known = Some(([7; 16], "client".to_owned()));

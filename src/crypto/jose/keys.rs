@@ -15,9 +15,9 @@ use std::fmt;
 use std::sync::Arc;
 
 const LARGEST_SET: usize = 64 * 1024;
-const MOST_KEYS: usize = 100;
+const MAX_KEYS: usize = 100;
 const LEAST_RSA_BITS: u64 = 2048;
-const MOST_RSA_BITS: u64 = 8192;
+const MAX_RSA_BITS: u64 = 8192;
 
 /// An ES256 key of our own.
 #[derive(Clone)]
@@ -120,7 +120,7 @@ impl KeySet {
         }
         let document: Value = serde_json::from_slice(jwks).map_err(|_| JoseError::KeySet)?;
         let keys = document.get("keys").and_then(Value::as_array).ok_or(JoseError::KeySet)?;
-        if keys.len() > MOST_KEYS {
+        if keys.len() > MAX_KEYS {
             return Err(JoseError::KeySet);
         }
         Ok(Self::read(keys))
@@ -205,5 +205,5 @@ fn rsa(n: &str, e: &str) -> Option<Secret> {
 }
 
 fn strong(key: &RSAKeyParameters) -> bool {
-    (LEAST_RSA_BITS..=MOST_RSA_BITS).contains(&key.n.bits()) && key.e.bits() <= 33
+    (LEAST_RSA_BITS..=MAX_RSA_BITS).contains(&key.n.bits()) && key.e.bits() <= 33
 }

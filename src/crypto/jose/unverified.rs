@@ -8,7 +8,7 @@ use biscuit::Empty;
 use biscuit::jws::Compact;
 use serde_json::{Map, Value};
 
-const LONGEST: usize = 16 * 1024;
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// A JWT whose signature has not been looked at.
 pub struct UnverifiedJwt<'a> {
@@ -34,7 +34,7 @@ impl<'a> UnverifiedJwt<'a> {
     /// # Errors
     /// [`JoseError::Malformed`], or [`JoseError::Critical`] for any `crit`.
     pub fn parse(compact: &'a str) -> Result<Self, JoseError> {
-        if compact.len() > LONGEST {
+        if compact.len() > MAX_TOKEN_BYTES {
             return Err(JoseError::Malformed);
         }
         let mut parts = compact.split('.');

@@ -1,14 +1,14 @@
 //! `GET /auth/authorize`: the authorization endpoint (step 1 of `login`). It changes nothing and may come twice.
 
-use crate::app::clients::{self, Known, Wanted};
+use crate::app::clients::{self, Freshness, Known};
 use crate::app::rate_limit::Kind;
 use crate::app::reply::{self, Failure};
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::endpoints::authorization::login;
 use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
 use crate::oauth::client_metadata;
-use crate::oauth::error::Refused;
+use crate::oauth::error::OAuthError;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::registration_policy;
@@ -18,7 +18,7 @@ use http::{Response, StatusCode};
 use std::sync::Arc;
 
 /// Checks a request and asks the person.
-pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
+pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
     let parameters = Parameters::parse(head.parts.uri.query().unwrap_or_default());
     let client_id = parameters.get("client_id");
     if let Err(too_many) = gateway.admit(Kind::Authorization, &head, client_id).await {
@@ -49,24 +49,24 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
     }
 }
 
-async fn client(gateway: &Gateway, head: &Head, client_id: Option<&str>) -> Result<Known, Failure> {
-    let client_id = client_id.ok_or_else(|| Refused::invalid_client("client_id is missing"))?;
-    clients::resolve(gateway, head, (client_id, Wanted::Anew)).await
+async fn client(gateway: &Gateway, head: &RequestHead, client_id: Option<&str>) -> Result<Known, Failure> {
+    let client_id = client_id.ok_or_else(|| OAuthError::invalid_client("client_id is missing"))?;
+    clients::resolve(gateway, head, (client_id, Freshness::Required)).await
 }
 
 /// The redirect URI, by the rules of today: a registration may be older than they are.
-fn redirect_uri(gateway: &Gateway, known: &Known, asked: Option<&str>) -> Result<RedirectUri, Refused> {
+fn redirect_uri(gateway: &Gateway, known: &Known, asked: Option<&str>) -> Result<RedirectUri, OAuthError> {
     let redirect_uri = known.client.redirect(asked, gateway.site.redirect_schemes)?;
     if !client_metadata::is_url(&known.id) {
         registration_policy::admits(&gateway.site.registration, &redirect_uri)
-            .map_err(Refused::invalid_request)?;
+            .map_err(OAuthError::invalid_request)?;
     }
     Ok(redirect_uri)
 }
 
 /// Before the person consented, an error goes only to loopback and to hosts that the site trusts; elsewhere a
 /// page names the host first, or anyone could use us to send people to any site (RFC 9700 §4.11).
-fn send_back_unasked(gateway: &Gateway, to: &ReturnAddress, refused: &Refused) -> Response<Bytes> {
+fn send_back_unasked(gateway: &Gateway, to: &ReturnAddress, refused: &OAuthError) -> Response<Bytes> {
     let url = to.refusal(refused, gateway.iss());
     let destination = to.redirect_uri.destination();
     if login::is_trusted(gateway, &destination) {
@@ -85,18 +85,19 @@ fn send_back_unasked(gateway: &Gateway, to: &ReturnAddress, refused: &Refused) -
 /// maker.
 fn unknown_client(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     (client_id, failure): (Option<&str>, Failure),
 ) -> Response<Bytes> {
     if !client_id.is_some_and(client_metadata::is_url) {
         let enabled = gateway.site.registration.enabled;
         return never_redirected(head, failure.public(), if enabled { FORGOTTEN } else { NOT_KNOWN });
     }
-    if matches!(failure, Failure::Refused(_)) {
+    if matches!(failure, Failure::OAuth(_)) {
         return never_redirected(head, failure.public(), NOT_ADMITTED);
     }
     let code = failure.public().code;
-    let refused = Refused::new(code, "what the app publishes about itself could not be fetched: try again");
+    let refused =
+        OAuthError::new(code, "what the app publishes about itself could not be fetched: try again");
     let mut response = never_redirected(head, refused, NOT_FETCHED);
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response
@@ -154,11 +155,11 @@ const ELSEWHERE_FOR_GOOD: Words = Words {
 
 /// 400 for all clients: `FastMCP` takes anything else but a redirect for a broken server. A page for a browser,
 /// JSON for a program that looks before it opens one; never for a script (OAuth 2.1 §3.1 forbids CORS here).
-fn never_redirected(head: &Head, refused: Refused, words: Words) -> Response<Bytes> {
+fn never_redirected(head: &RequestHead, refused: OAuthError, words: Words) -> Response<Bytes> {
     let detail = refused.to_string();
     head.refused("authorization", &detail).record();
     if !reply::wants_page(head) {
-        let mut response = reply::refused(Failure::Refused(refused));
+        let mut response = reply::refused(Failure::OAuth(refused));
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;
     }

@@ -2,12 +2,12 @@
 
 use crate::app::rate_limit;
 use crate::app::reply::{self, Failure};
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::credential;
 use crate::endpoints::authorization::login;
 use crate::grants::Login;
-use crate::oauth::error::{Code, Refused};
+use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::parameters::Parameters;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -15,10 +15,10 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// As much of Okta's words as is passed on.
-const LONGEST_WORDS: usize = 120;
+const MAX_DESCRIPTION_CHARS: usize = 120;
 
 /// Takes the login of this state, once, and ends it.
-pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
+pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
     if let Err(too_many) = gateway.admit(rate_limit::Kind::Login, &head, None).await {
         return reply::too_many(&head, too_many);
     }
@@ -58,9 +58,9 @@ pub async fn get(gateway: Arc<Gateway>, head: Head) -> Response<Bytes> {
 /// Okta's answer: the state, and a code or why there is none (RFC 6749 §4.1.2).
 fn answer(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     parameters: &Parameters,
-) -> Option<(String, Result<String, Refused>)> {
+) -> Option<(String, Result<String, OAuthError>)> {
     parameters.check().ok()?;
     let state = parameters.get("state")?.to_owned();
     let code = match parameters.get("error") {
@@ -74,23 +74,23 @@ fn answer(
 }
 
 /// Okta's refusal, with whom to ask and what to tell them: many clients show these words and nothing else.
-fn oktas_refusal(gateway: &Gateway, head: &Head, (error, words): (&str, &str)) -> Refused {
-    let words: String = words.trim_end_matches('.').chars().take(LONGEST_WORDS).collect();
+fn oktas_refusal(gateway: &Gateway, head: &RequestHead, (error, words): (&str, &str)) -> OAuthError {
+    let words: String = words.trim_end_matches('.').chars().take(MAX_DESCRIPTION_CHARS).collect();
     let id = head.request_id.as_str();
     match error {
-        "server_error" | "temporarily_unavailable" => Refused::new(
-            Code::TemporarilyUnavailable,
+        "server_error" | "temporarily_unavailable" => OAuthError::new(
+            ErrorCode::TemporarilyUnavailable,
             format!("Okta could not sign you in: {words}. Try again later; request id {id}"),
         ),
-        "access_denied" => Refused::new(
-            Code::AccessDenied,
+        "access_denied" => OAuthError::new(
+            ErrorCode::AccessDenied,
             format!(
                 "Okta refused: {words}. Ask your Okta administrator for access to the app {}; request id {id}",
                 gateway.okta.client_id()
             ),
         ),
-        _ => Refused::new(
-            Code::AccessDenied,
+        _ => OAuthError::new(
+            ErrorCode::AccessDenied,
             format!("Okta refused: {words}. Tell the administrator of this gateway; request id {id}"),
         ),
     }
@@ -98,16 +98,16 @@ fn oktas_refusal(gateway: &Gateway, head: &Head, (error, words): (&str, &str)) -
 
 async fn end(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     login: Login,
-    code: Result<String, Refused>,
+    code: Result<String, OAuthError>,
 ) -> Result<Response<Bytes>, Failure> {
     let signed_in = gateway.okta.complete(&code?, &login.pending).await?;
     login::finish(gateway, head, login.request, signed_in).await
 }
 
-fn refusal(head: &Head, failure: &Failure) {
-    if let Failure::Refused(refused) = failure {
+fn refusal(head: &RequestHead, failure: &Failure) {
+    if let Failure::OAuth(refused) = failure {
         let reason = &refused.description;
         head.refused("login", reason).record();
     }

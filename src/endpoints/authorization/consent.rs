@@ -5,13 +5,13 @@ use crate::app::audit::Audit;
 use crate::app::cookies::{self, Cookie, Kind};
 use crate::app::rate_limit::{self, TooMany};
 use crate::app::reply;
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::credential;
 use crate::endpoints::authorization::login::{self, Asking};
 use crate::grants::FormState;
 use crate::oauth::authorization::AuthorizationRequest;
-use crate::oauth::error::{Code, Refused};
+use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::parameters::Parameters;
 use crate::pages::{Guidance, Outcome};
 use bytes::Bytes;
@@ -21,12 +21,12 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// The longest form that is read, in bytes: it holds the sealed request.
-pub const LONGEST: usize = 16 * 1024;
+pub const MAX_FORM_BYTES: usize = 16 * 1024;
 /// The response to a form that was answered before.
 const ANSWERED_BEFORE: &str = "This page was answered before.";
 
 /// Approves or denies.
-pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<Bytes> {
+pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
     if let Err(refused) = gateway.admit(rate_limit::Kind::Consent, &head, None).await {
         return too_many(&gateway, &head, refused);
     }
@@ -44,13 +44,13 @@ pub async fn post(gateway: Arc<Gateway>, head: Head, body: Bytes) -> Response<By
 }
 
 /// The response to an address that has answered too many pages; it may come before the body is read.
-pub fn too_many(gateway: &Gateway, head: &Head, too_many: TooMany) -> Response<Bytes> {
+pub fn too_many(gateway: &Gateway, head: &RequestHead, too_many: TooMany) -> Response<Bytes> {
     without_page_cookie(gateway, head, reply::too_many_with(head, too_many, Guidance::StartAgain))
 }
 
 /// Removes the cookie of the page, by the id in the form's `action`. A form without one is not from our page: then all
 /// cookies of pages go.
-fn without_page_cookie(gateway: &Gateway, head: &Head, response: Response<Bytes>) -> Response<Bytes> {
+fn without_page_cookie(gateway: &Gateway, head: &RequestHead, response: Response<Bytes>) -> Response<Bytes> {
     let secure = gateway.base_url.is_https();
     let query = Parameters::parse(head.parts.uri.query().unwrap_or_default());
     let cookies = match query.get("form") {
@@ -61,7 +61,7 @@ fn without_page_cookie(gateway: &Gateway, head: &Head, response: Response<Bytes>
     removed.fold(response, |response, cookie| reply::with_cookie(response, &cookie.clear()))
 }
 
-async fn answer(gateway: &Gateway, head: &Head, asking: Asking, form: &Parameters) -> Response<Bytes> {
+async fn answer(gateway: &Gateway, head: &RequestHead, asking: Asking, form: &Parameters) -> Response<Bytes> {
     if !is_same_browser(gateway, head, &asking) {
         return login::start_again(
             head,
@@ -78,7 +78,7 @@ async fn answer(gateway: &Gateway, head: &Head, asking: Asking, form: &Parameter
 /// Whether the cookie of this very page is there (another site cannot set or send it), and the browser does not say
 /// that another site posted the form. The cookie of the page's login will do: at a double click the response to the
 /// first one may have put it in the place of the other.
-fn is_same_browser(gateway: &Gateway, head: &Head, asking: &Asking) -> bool {
+fn is_same_browser(gateway: &Gateway, head: &RequestHead, asking: &Asking) -> bool {
     let headers = &head.parts.headers;
     if headers.get(ORIGIN).is_some_and(|origin| origin != gateway.base_url.as_str()) {
         return false;
@@ -93,7 +93,7 @@ fn is_same_browser(gateway: &Gateway, head: &Head, asking: &Asking) -> bool {
 
 async fn approve(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     mut asking: Asking,
     picked: Option<&str>,
 ) -> Response<Bytes> {
@@ -125,7 +125,7 @@ async fn approve(
 }
 
 /// The client is told also when the store does not answer: a "no" needs nobody else.
-async fn deny(gateway: &Gateway, head: &Head, asking: &Asking) -> Response<Bytes> {
+async fn deny(gateway: &Gateway, head: &RequestHead, asking: &Asking) -> Response<Bytes> {
     let reason = "the person denied the request";
     let denied = || audit(&asking.request, head.refused("consent", reason));
     match gateway.grants.deny(credential::digest(&asking.login.state)).await {
@@ -140,7 +140,7 @@ async fn deny(gateway: &Gateway, head: &Head, asking: &Asking) -> Response<Bytes
             denied();
         }
     }
-    let refused = Refused::new(Code::AccessDenied, reason);
+    let refused = OAuthError::new(ErrorCode::AccessDenied, reason);
     let to = asking.request.return_address();
     let page = login::leave_refused(gateway, &to, &refused, Outcome::Denied);
     reply::with_cookie(page, &asking.login_cookie(gateway).clear())

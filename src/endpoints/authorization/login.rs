@@ -18,14 +18,14 @@ pub(super) use responses::{is_trusted, leave, leave_refused, send_back, send_bac
 use crate::app::audit::Audit;
 use crate::app::cookies::{self, Cookie, Kind};
 use crate::app::reply::{self, Failure};
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::base::encoding;
 use crate::credential;
 use crate::grants::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login, Subject, User};
 use crate::oauth::authorization::AuthorizationRequest;
 use crate::oauth::client_metadata::DocumentUrl;
-use crate::oauth::error::Refused;
+use crate::oauth::error::OAuthError;
 use crate::oauth::redirect::Destination;
 use crate::oauth::{resource, scope};
 use crate::okta::{PendingLogin, Profile, SignedIn};
@@ -71,7 +71,7 @@ pub(super) fn login_cookie(gateway: &Gateway, state: &str) -> Cookie {
 /// Step 1: the page that asks.
 pub(super) fn ask(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     request: AuthorizationRequest,
     problem: Option<&str>,
 ) -> Response<Bytes> {
@@ -87,7 +87,7 @@ pub(super) fn ask(
         login_cookie: gateway.credentials.mint().expose().to_owned(),
     };
     let Some(sealed) = gateway.credentials.seal_request(&asking, FORM_TTL) else {
-        return reply::refused(Failure::Broken("a request could not be sealed".into()));
+        return reply::refused(Failure::Internal("a request could not be sealed".into()));
     };
     let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let page = consent_page(gateway, &asking, &sealed, problem);
@@ -104,7 +104,7 @@ struct NewCookie {
 
 impl NewCookie {
     /// Sets it, and removes the oldest of its kind where the browser would hold too many.
-    fn set(&self, response: Response<Bytes>, value: &str, head: &Head) -> Response<Bytes> {
+    fn set(&self, response: Response<Bytes>, value: &str, head: &RequestHead) -> Response<Bytes> {
         let response = reply::with_cookie(response, &self.cookie.set(value, self.lives));
         let surplus = cookies::surplus(self.kind, &self.cookie, &head.parts.headers);
         surplus.iter().fold(response, |response, cookie| reply::with_cookie(response, cookie))
@@ -164,7 +164,7 @@ pub(super) struct Begun {
 
 impl Begun {
     /// Binds the login to the browser that gets this response.
-    pub(super) fn bind(&self, response: Response<Bytes>, head: &Head) -> Response<Bytes> {
+    pub(super) fn bind(&self, response: Response<Bytes>, head: &RequestHead) -> Response<Bytes> {
         self.cookie.set(response, &self.value, head)
     }
 }
@@ -197,13 +197,13 @@ pub(super) async fn start(gateway: &Gateway, asking: Asking) -> Result<Option<Be
 /// The end of step 3: makes the code and sends the browser back to the client with it.
 pub(super) async fn finish(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     request: AuthorizationRequest,
     signed_in: SignedIn,
 ) -> Result<Response<Bytes>, Failure> {
     let route = request
         .route(&gateway.site.table)
-        .ok_or_else(|| Refused::invalid_request("this gateway does not have that MCP server any more"))?;
+        .ok_or_else(|| OAuthError::invalid_request("this gateway does not have that MCP server any more"))?;
     let scopes: Vec<String> =
         scope::narrow(request.scope.as_deref(), route).into_iter().map(str::to_owned).collect();
     let minted = gateway.credentials.mint();

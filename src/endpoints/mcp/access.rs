@@ -3,10 +3,10 @@
 use crate::app::audit::Audit;
 use crate::app::rate_limit::Sender;
 use crate::app::reply;
-use crate::app::request::{Admitted, Decision, Head};
+use crate::app::request::{AuthorizedRequest, Decision, RequestHead};
 use crate::app::state::Gateway;
 use crate::credential::{AccessToken, Rejected, Tag};
-use crate::grants::{Alive, Grant, Living};
+use crate::grants::{ActiveGrant, Grant, GrantStatus};
 use crate::oauth::bearer::{self, Presented, Reason, Several};
 use crate::oauth::{metadata, resource, scope};
 use crate::proxy::{self, Forward, Identity};
@@ -23,18 +23,18 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long a store may take to say again what it said within the last minute.
-const PATIENCE: Duration = Duration::from_millis(100);
+const STORE_WAIT: Duration = Duration::from_millis(100);
 
 const UNDEFINED_CONTENT: &str = "requests of this method have no content: send it without a body";
 
 /// Decides on a request below a route: at once, unless the store must be asked about its grant.
-pub fn decide(gateway: &Arc<Gateway>, head: Box<Head>, found: Found) -> Decision {
+pub fn decide(gateway: &Arc<Gateway>, head: Box<RequestHead>, found: Found) -> Decision {
     let origin = head.parts.headers.get(ORIGIN).cloned();
     let token = match check_shape(&head.parts).and_then(|()| token(gateway, &head, found.route)) {
         Ok(token) => token,
-        Err(refusal) => return Decision::Answer(with_cors(refusal, origin.as_ref())),
+        Err(refusal) => return Decision::Respond(with_cors(refusal, origin.as_ref())),
     };
-    if let Some(grant) = gateway.grants.known_alive(token.grant) {
+    if let Some(grant) = gateway.grants.cached_status(token.grant) {
         return decided(admit(gateway, head, found, (&token, &grant)), origin);
     }
     let gateway = Arc::clone(gateway);
@@ -49,8 +49,8 @@ pub fn decide(gateway: &Arc<Gateway>, head: Box<Head>, found: Found) -> Decision
 
 fn decided(admitted: Result<Box<Forward>, Response<Bytes>>, origin: Option<HeaderValue>) -> Decision {
     match admitted {
-        Ok(forward) => Decision::Forward(Admitted { forward, origin }),
-        Err(refusal) => Decision::Answer(with_cors(refusal, origin.as_ref())),
+        Ok(forward) => Decision::Forward(AuthorizedRequest { forward, origin }),
+        Err(refusal) => Decision::Respond(with_cors(refusal, origin.as_ref())),
     }
 }
 
@@ -82,13 +82,13 @@ pub fn with_cors<B>(mut response: Response<B>, origin: Option<&HeaderValue>) -> 
 
 fn admit(
     gateway: &Gateway,
-    head: Box<Head>,
+    head: Box<RequestHead>,
     found: Found,
-    (token, grant): (&AccessToken, &Living),
+    (token, grant): (&AccessToken, &ActiveGrant),
 ) -> Result<Box<Forward>, Response<Bytes>> {
     let route = found.route;
     check_policy(gateway, &head, route, (token, grant))?;
-    let lease = gateway.grants.streams.open(token.grant);
+    let cancel = gateway.grants.streams.open(token.grant);
     Audit {
         user: &token.subject,
         client: &grant.client_name,
@@ -103,12 +103,12 @@ fn admit(
         forwarded_for: head.from.into_value(),
         head: head.parts,
         identity: identity(route, grant),
-        lease,
+        cancel,
     }))
 }
 
 /// What the one token of the request says that counts for this route.
-fn token(gateway: &Gateway, head: &Head, route: &Route) -> Result<Arc<AccessToken>, Response<Bytes>> {
+fn token(gateway: &Gateway, head: &RequestHead, route: &Route) -> Result<Arc<AccessToken>, Response<Bytes>> {
     let refuse = |reason| challenge(gateway, &head.parts, route, reason);
     let credentials =
         bearer::credentials(&head.parts.headers).map_err(|Several| refuse(Reason::InvalidRequest))?;
@@ -117,7 +117,7 @@ fn token(gateway: &Gateway, head: &Head, route: &Route) -> Result<Arc<AccessToke
     }
     let Some(credentials) = credentials else { return Err(refuse(Reason::NoToken)) };
     let base_url = gateway.base_url.as_str();
-    let last = (credentials.as_bytes(), &head.caller.token);
+    let last = (credentials.as_bytes(), &head.connection.token);
     let recalled = gateway.credentials.recall(last.0, last.1);
     if let Some(token) = recalled.filter(|token| resource::identifies(&token.audience, base_url, route)) {
         return Ok(token);
@@ -135,7 +135,7 @@ fn token(gateway: &Gateway, head: &Head, route: &Route) -> Result<Arc<AccessToke
 
 /// Refuses a token. One whose signature was not even looked at may be good: it gets no 401, at which clients throw
 /// their tokens away.
-fn rejected(gateway: &Gateway, head: &Head, route: &Route, why: Rejected) -> Response<Bytes> {
+fn rejected(gateway: &Gateway, head: &RequestHead, route: &Route, why: Rejected) -> Response<Bytes> {
     audit_refusal(head, route, why.reason());
     match why {
         Rejected::NotVerified => {
@@ -152,7 +152,7 @@ fn rejected(gateway: &Gateway, head: &Head, route: &Route, why: Rejected) -> Res
     challenge(gateway, &head.parts, route, Reason::InvalidToken)
 }
 
-fn sender<'a>(head: &Head, tag: Option<&'a Tag>) -> Sender<'a> {
+fn sender<'a>(head: &RequestHead, tag: Option<&'a Tag>) -> Sender<'a> {
     Sender { address: head.address, tag: tag.map(|tag| &tag[..]) }
 }
 
@@ -176,13 +176,13 @@ fn has_token_in_query(head: &Parts) -> bool {
 
 async fn living_grant(
     gateway: &Arc<Gateway>,
-    head: &Head,
+    head: &RequestHead,
     route: &'static Route,
     token: &AccessToken,
-) -> Result<Arc<Living>, Response<Bytes>> {
+) -> Result<Arc<ActiveGrant>, Response<Bytes>> {
     match ask_store(gateway, token.grant).await {
-        Some(Ok(Alive::Yes(grant))) => Ok(grant),
-        Some(Ok(Alive::No)) => {
+        Some(Ok(GrantStatus::Active(grant))) => Ok(grant),
+        Some(Ok(GrantStatus::Ended)) => {
             audit_refusal(head, route, "the grant is revoked or has ended");
             Err(challenge(gateway, &head.parts, route, Reason::InvalidToken))
         }
@@ -197,22 +197,22 @@ async fn living_grant(
 }
 
 /// What the store says; or what it said last, when it takes too long to say it again.
-async fn ask_store(gateway: &Arc<Gateway>, id: [u8; 16]) -> Option<Result<Alive, Unavailable>> {
+async fn ask_store(gateway: &Arc<Gateway>, id: [u8; 16]) -> Option<Result<GrantStatus, Unavailable>> {
     let asked = Arc::clone(gateway);
     let mut answer = pin!(gateway.on_control(async move { asked.grants.alive(id).await }));
-    if let Ok(answer) = timeout(PATIENCE, &mut answer).await {
+    if let Ok(answer) = timeout(STORE_WAIT, &mut answer).await {
         return answer;
     }
     // The answer is waited for elsewhere, and counts from when it comes.
-    match gateway.grants.last_known_alive(id) {
-        Some(grant) => Some(Ok(Alive::Yes(grant))),
+    match gateway.grants.stale_status(id) {
+        Some(grant) => Some(Ok(GrantStatus::Active(grant))),
         None => answer.await,
     }
 }
 
 fn check_policy(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     route: &'static Route,
     (token, grant): (&AccessToken, &Grant),
 ) -> Result<(), Response<Bytes>> {
@@ -243,7 +243,7 @@ fn is_member(route: &Route, grant: &Grant) -> bool {
     route.groups.is_empty() || route.groups.iter().any(|group| groups.iter().any(|had| had == group))
 }
 
-fn identity(route: &Route, grant: &Living) -> Option<Arc<Identity>> {
+fn identity(route: &Route, grant: &ActiveGrant) -> Option<Arc<Identity>> {
     match route.identity {
         gateway_routes::Identity::None => None,
         gateway_routes::Identity::Headers => Some(Arc::clone(&grant.identity)),
@@ -282,11 +282,11 @@ pub fn undefined_content() -> Response<Bytes> {
 }
 
 /// The same for a call of an MCP server.
-pub fn refuse_content(head: &Head, route: &Route) -> Response<Bytes> {
+pub fn refuse_content(head: &RequestHead, route: &Route) -> Response<Bytes> {
     audit_refusal(head, route, UNDEFINED_CONTENT);
     with_cors(undefined_content(), head.parts.headers.get(ORIGIN))
 }
 
-fn audit_refusal(head: &Head, route: &Route, reason: &str) {
+fn audit_refusal(head: &RequestHead, route: &Route, reason: &str) {
     Audit { route: route.pattern, ..head.refused("call", reason) }.record();
 }

@@ -17,31 +17,31 @@
 
 use crate::app::audit::Audit;
 use crate::app::reply::Failure;
-use crate::app::request::{Head, HeaderText};
+use crate::app::request::{HeaderText, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::base::secret::Secret;
 use crate::grants::Grant;
-use crate::oauth::error::Refused;
-use crate::okta::{OktaError, Rechecked};
+use crate::oauth::error::OAuthError;
+use crate::okta::{OktaError, Revalidated};
 use crate::store::Unavailable;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// Between two questions about one grant.
-const PAUSE: Duration = Duration::from_mins(1);
+const MIN_INTERVAL: Duration = Duration::from_mins(1);
 /// How long a client waits for Okta.
-const PATIENCE: Duration = Duration::from_secs(3);
+const CLIENT_WAIT: Duration = Duration::from_secs(3);
 /// When those who wait first look whether the one who asks is done; each pause is twice as long as the one before.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+const MAX_POLL_DELAY: Duration = Duration::from_millis(400);
 /// The first pause before Okta's new token is written again; each one is twice as long.
 const WRITE_AGAIN: Duration = Duration::from_millis(200);
 const WRITES: u32 = 5;
 
 /// What is known of the user of a grant.
-enum Standing {
+enum UserStatus {
     /// Okta let them in within the last minute; or there is nothing to ask, since the grant has ended or has no token of
     /// Okta's.
     Good,
@@ -58,7 +58,7 @@ enum Standing {
 /// store does not.
 pub(super) async fn before_refresh(
     gateway: &Arc<Gateway>,
-    head: &Head,
+    head: &RequestHead,
     (id, grant): ([u8; 16], &Grant),
 ) -> Result<(), Failure> {
     let check = Arc::new(Check {
@@ -68,18 +68,18 @@ pub(super) async fn before_refresh(
         request_id: head.request_id.clone(),
         from: head.from.clone(),
     });
-    let standing = match timeout(PATIENCE, check.settle()).await {
+    let standing = match timeout(CLIENT_WAIT, check.settle()).await {
         Ok(standing) => standing?,
-        Err(_) => Standing::Unknown(grant.checked_at),
+        Err(_) => UserStatus::Unknown(grant.checked_at),
     };
     match standing {
-        Standing::Good => Ok(()),
-        Standing::Unknown(since) if is_within(gateway, since, gateway.site.okta_grace) => Ok(()),
-        Standing::Unknown(_) => Err(Failure::Unavailable(
+        UserStatus::Good => Ok(()),
+        UserStatus::Unknown(since) if is_within(gateway, since, gateway.site.okta_grace) => Ok(()),
+        UserStatus::Unknown(_) => Err(Failure::Unavailable(
             "Okta has not been able to say for too long whether a user is still in".into(),
         )),
-        Standing::Ended => {
-            Err(Refused::invalid_grant("Okta does not let this user in any more: sign in again").into())
+        UserStatus::Ended => {
+            Err(OAuthError::invalid_grant("Okta does not let this user in any more: sign in again").into())
         }
     }
 }
@@ -103,7 +103,7 @@ struct Check {
 
 impl Check {
     /// Step 2: asks, or waits for the one who does.
-    async fn settle(self: &Arc<Self>) -> Result<Standing, Unavailable> {
+    async fn settle(self: &Arc<Self>) -> Result<UserStatus, Unavailable> {
         let mut pause = LOOK_AGAIN;
         loop {
             let asking = Arc::clone(self);
@@ -114,12 +114,12 @@ impl Check {
                 return Ok(standing);
             }
             sleep(pause).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
+            pause = MAX_POLL_DELAY.min(pause * 2);
         }
     }
 
     /// Asks Okta, unless what it said last still counts; `None` while somebody else is asking.
-    async fn ask(&self) -> Result<Option<Standing>, Unavailable> {
+    async fn ask(&self) -> Result<Option<UserStatus>, Unavailable> {
         if let Some(standing) = self.known().await? {
             return Ok(Some(standing));
         }
@@ -140,22 +140,23 @@ impl Check {
     }
 
     /// Step 1. A grant that has ended needs no check: the rotation will say so.
-    async fn known(&self) -> Result<Option<Standing>, Unavailable> {
-        let Some(grant) = self.grant().await? else { return Ok(Some(Standing::Good)) };
-        Ok(if is_within(&self.gateway, grant.checked_at, PAUSE) {
-            Some(Standing::Good)
+    async fn known(&self) -> Result<Option<UserStatus>, Unavailable> {
+        let Some(grant) = self.grant().await? else { return Ok(Some(UserStatus::Good)) };
+        Ok(if is_within(&self.gateway, grant.checked_at, MIN_INTERVAL) {
+            Some(UserStatus::Good)
         } else {
-            is_within(&self.gateway, grant.asked_at, PAUSE).then_some(Standing::Unknown(grant.checked_at))
+            is_within(&self.gateway, grant.asked_at, MIN_INTERVAL)
+                .then_some(UserStatus::Unknown(grant.checked_at))
         })
     }
 
     /// Steps 3 and 4, by the one who has the lease.
-    async fn ask_okta(&self) -> Result<Standing, Unavailable> {
-        let Some(grant) = self.grant().await? else { return Ok(Standing::Good) };
-        let Some(token) = &grant.okta_refresh_token else { return Ok(Standing::Good) };
+    async fn ask_okta(&self) -> Result<UserStatus, Unavailable> {
+        let Some(grant) = self.grant().await? else { return Ok(UserStatus::Good) };
+        let Some(token) = &grant.okta_refresh_token else { return Ok(UserStatus::Good) };
         let asked_at = self.gateway.store.clock().now();
         let user = &grant.subject.user().sub;
-        match self.gateway.okta.recheck(&Secret::new(token.as_str()), user).await {
+        match self.gateway.okta.revalidate(&Secret::new(token.as_str()), user).await {
             Ok(rechecked) => self.keep(rechecked, asked_at).await,
             Err(OktaError::Refused { error, .. }) if error == "invalid_grant" => {
                 self.end(token, asked_at).await
@@ -165,8 +166,8 @@ impl Check {
     }
 
     /// Okta let the user in. Its new token is written again when the store fails, since there is no other copy.
-    async fn keep(&self, rechecked: Rechecked, asked_at: Timestamp) -> Result<Standing, Unavailable> {
-        let Rechecked { refresh_token, profile } = rechecked;
+    async fn keep(&self, rechecked: Revalidated, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
+        let Revalidated { refresh_token, profile } = rechecked;
         let change = |grant: &mut Grant| {
             grant.asked_at = asked_at;
             if let Some(token) = &refresh_token {
@@ -181,7 +182,7 @@ impl Check {
         };
         let mut tries = 0;
         let kept = loop {
-            match self.gateway.grants.amend(self.id, change).await {
+            match self.gateway.grants.update(self.id, change).await {
                 Ok(kept) => break kept,
                 Err(unavailable) if tries == WRITES => {
                     tracing::error!(%unavailable, "what Okta said could not be kept: a user may have to sign in again");
@@ -194,15 +195,15 @@ impl Check {
         Ok(match (profile, kept) {
             (Err(error), Some(grant)) => {
                 tracing::warn!(%error, "Okta lets a user in, but does not tell their groups or address");
-                Standing::Unknown(grant.checked_at)
+                UserStatus::Unknown(grant.checked_at)
             }
-            _ => Standing::Good,
+            _ => UserStatus::Good,
         })
     }
 
     /// Okta does not let the user in any more; or it spoke of a token that another replica has replaced meanwhile.
-    async fn end(&self, token: &str, asked_at: Timestamp) -> Result<Standing, Unavailable> {
-        let Some(grant) = self.grant().await? else { return Ok(Standing::Good) };
+    async fn end(&self, token: &str, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
+        let Some(grant) = self.grant().await? else { return Ok(UserStatus::Good) };
         if grant.okta_refresh_token.as_deref() != Some(token) {
             let error = OktaError::Untrustworthy("it refused a token that had been replaced".into());
             return self.unanswered(&error, asked_at).await;
@@ -220,13 +221,13 @@ impl Check {
             ..Audit::default()
         }
         .record();
-        Ok(Standing::Ended)
+        Ok(UserStatus::Ended)
     }
 
-    async fn unanswered(&self, error: &OktaError, asked_at: Timestamp) -> Result<Standing, Unavailable> {
+    async fn unanswered(&self, error: &OktaError, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
         tracing::warn!(%error, "a user could not be re-checked");
-        let grant = self.gateway.grants.amend(self.id, |grant| grant.asked_at = asked_at).await?;
-        Ok(grant.map_or(Standing::Good, |grant| Standing::Unknown(grant.checked_at)))
+        let grant = self.gateway.grants.update(self.id, |grant| grant.asked_at = asked_at).await?;
+        Ok(grant.map_or(UserStatus::Good, |grant| UserStatus::Unknown(grant.checked_at)))
     }
 
     async fn grant(&self) -> Result<Option<Arc<Grant>>, Unavailable> {

@@ -1,7 +1,7 @@
 //! The chunked transfer coding (RFC 9112 §7.1).
 
 /// The longest size line, and the longest trailer section, in bytes.
-const LONGEST_LINE: u16 = 4096;
+const MAX_LINE_BYTES: u16 = 4096;
 
 /// Where in a chunked body a reader stands; fed with pieces of any length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Chunks {
     /// What is left of the chunk, or what its size line says so far.
     left: u64,
     /// Bytes of the line that is being read: of a size line, or of all trailers.
-    line: u16,
+    connection: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ enum Place {
 
 impl Chunks {
     /// Before the first byte.
-    pub(super) const START: Self = Self { place: Place::Size, left: 0, line: 0 };
+    pub(super) const START: Self = Self { place: Place::Size, left: 0, connection: 0 };
 
     /// Whether the body is over.
     pub(super) fn is_at_end(&self) -> bool {
@@ -81,7 +81,7 @@ impl Chunks {
                 Place::Extension
             }
             (Place::SizeEnd, b'\n') => {
-                self.line = 0;
+                self.connection = 0;
                 if self.left == 0 { Place::Trailer } else { Place::Data }
             }
             (Place::DataReturn, b'\r') => Place::DataEnd,
@@ -110,8 +110,8 @@ impl Chunks {
     }
 
     fn count(&mut self) -> Result<(), &'static str> {
-        self.line += 1;
-        if self.line > LONGEST_LINE { Err("its chunks have too long lines") } else { Ok(()) }
+        self.connection += 1;
+        if self.connection > MAX_LINE_BYTES { Err("its chunks have too long lines") } else { Ok(()) }
     }
 }
 
@@ -120,10 +120,10 @@ mod tests {
     use super::*;
 
     /// What is read of these bytes, fed in pieces of that length, and whether it ends.
-    fn read(bytes: &str, piece: usize) -> Result<(String, bool), &'static str> {
+    fn read(bytes: &str, chunk: usize) -> Result<(String, bool), &'static str> {
         let (mut chunks, mut data, mut taken) = (Chunks::START, Vec::new(), 0);
-        for piece in bytes.as_bytes().chunks(piece) {
-            taken += chunks.take(piece, &mut data)?;
+        for chunk in bytes.as_bytes().chunks(chunk) {
+            taken += chunks.take(chunk, &mut data)?;
         }
         assert!(taken == bytes.len() || chunks.is_at_end());
         Ok((String::from_utf8(data).unwrap(), chunks.is_at_end()))
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn data_are_what_the_sizes_say_however_the_bytes_come() {
-        for piece in 1..40 {
+        for chunk in 1..40 {
             for (bytes, data, ends) in [
                 ("5\r\nhello\r\n0\r\n\r\n", "hello", true),
                 ("005\r\nhel\r\n\r\n1\r\n!\r\n0\r\n\r\n", "hel\r\n!", true),
@@ -140,7 +140,7 @@ mod tests {
                 ("0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "", true),
                 ("", "", false),
             ] {
-                assert_eq!(read(bytes, piece), Ok((data.to_owned(), ends)), "{bytes:?} by {piece}");
+                assert_eq!(read(bytes, chunk), Ok((data.to_owned(), ends)), "{bytes:?} by {chunk}");
             }
         }
     }

@@ -75,15 +75,15 @@ async fn plain_pair() -> (Stream, Socket) {
 #[tokio::test]
 async fn a_connection_is_not_quiet_once_a_byte_or_its_end_has_arrived_also_before_the_runtime_knows() {
     let (mut near, mut far) = plain_pair().await;
-    assert!(near.is_quiet());
+    assert!(near.is_idle());
     far.write_all(b"x").unwrap();
     // Loopback delivers soon, and nothing here lets the runtime hear of it.
-    while near.is_quiet() {
+    while near.is_idle() {
         std::thread::yield_now();
     }
     let (mut near, far) = plain_pair().await;
     drop(far);
-    while near.is_quiet() {
+    while near.is_idle() {
         std::thread::yield_now();
     }
 }
@@ -93,16 +93,16 @@ async fn what_tls_says_to_itself_leaves_a_connection_quiet_and_anything_else_doe
     let (mut near, mut server) = tls_pair().await;
     server.send(None);
     near.settle().await.unwrap();
-    assert!(near.is_quiet() && near.is_drained());
+    assert!(near.is_idle() && near.is_drained());
     server.send(Some(b"evil"));
-    while near.is_quiet() {
+    while near.is_idle() {
         std::thread::yield_now();
     }
     assert!(!near.is_drained() && near.settle().await.is_err());
     let (mut near, mut server) = tls_pair().await;
     server.session.send_close_notify();
     server.send(Some(b""));
-    while near.is_quiet() {
+    while near.is_idle() {
         std::thread::yield_now();
     }
     assert!(!near.is_drained());
@@ -113,9 +113,9 @@ async fn what_tls_has_read_and_nobody_has_read_from_it_leaves_a_connection_used_
     let (mut near, mut server) = tls_pair().await;
     server.send(Some(b"answerevil"));
     near.read_exact(&mut [0; 6]).await.unwrap();
-    assert!(!near.is_drained() && !near.is_quiet());
+    assert!(!near.is_drained() && !near.is_idle());
     near.read_exact(&mut [0; 4]).await.unwrap();
-    assert!(near.is_drained() && near.is_quiet());
+    assert!(near.is_drained() && near.is_idle());
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_part_of_a_record_leaves_a_connection_used_up_and_a_new_one_waits_for_
         let records = server.records(said);
         let (head, end) = records.split_at(3);
         server.socket.write_all(head).unwrap();
-        while near.is_quiet() {
+        while near.is_idle() {
             std::thread::yield_now();
         }
         assert!(!near.is_drained());
@@ -146,7 +146,7 @@ async fn a_server_that_goes_on_talking_to_tls_is_not_listened_to_for_ever() {
     }
     let is_given_up = (0..1_000).any(|_| {
         std::thread::yield_now();
-        !near.is_quiet()
+        !near.is_idle()
     });
     assert!(is_given_up);
 }

@@ -3,7 +3,7 @@
 use super::records;
 use super::tables::{FEED, Kind, OWNED, RECORDS, owned_key, place, split};
 use crate::base::clock::Timestamp;
-use crate::store::{Cursor, Feed, Format, GrantId, GrantRecord, Key, Owner, Unavailable};
+use crate::store::{Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, Unavailable};
 use redb::{ReadTransaction, ReadableTable as _};
 
 const PAGE: usize = 1000;
@@ -32,7 +32,7 @@ pub(super) fn read_grant(
 /// The living grants of an owner.
 pub(super) fn read_owned(
     transaction: &ReadTransaction,
-    (owner, key): (Owner, Key),
+    (owner, key): (IndexKey, Key),
     limit: usize,
     now: Timestamp,
 ) -> Result<Vec<GrantId>, redb::Error> {

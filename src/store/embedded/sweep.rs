@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How many records go in one transaction, and how many entries of the feed.
 pub(super) const BITE: usize = 200;
 /// The feed's bound: more revocations than this between two looks are a reset.
-const LONGEST_FEED: u64 = 100_000;
+const MAX_FEED_ENTRIES: u64 = 100_000;
 const FEED_LIVES: Duration = Duration::from_hours(1);
 
 /// Whether there is something to sweep.
@@ -53,7 +53,7 @@ impl Tables<'_> {
             let at = split(value.value()).map_or(self.now, |(at, _)| at);
             let number = number.value();
             // The newest stays: it says how far the numbers have come.
-            if number == newest || (newest - number < LONGEST_FEED && self.now.since(at) < FEED_LIVES) {
+            if number == newest || (newest - number < MAX_FEED_ENTRIES && self.now.since(at) < FEED_LIVES) {
                 break;
             }
             old.push(number);

@@ -3,7 +3,7 @@
 use super::records;
 use crate::base::clock::Timestamp;
 use crate::store::owners::code;
-use crate::store::{Format, GrantId, GrantRecord, Key, Owner, Unavailable};
+use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, Unavailable};
 use redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
 /// Kind and key → expiry and value.
@@ -56,7 +56,7 @@ pub(super) fn split(value: &[u8]) -> Option<(Timestamp, &[u8])> {
 }
 
 /// Where it says that this owner has this grant.
-pub(super) fn owned_key(owner: Owner, key: Key, id: GrantId) -> Vec<u8> {
+pub(super) fn owned_key(owner: IndexKey, key: Key, id: GrantId) -> Vec<u8> {
     [&[code(owner)], &key.0[..], &id.0].concat()
 }
 

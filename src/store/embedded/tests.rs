@@ -6,7 +6,7 @@ use super::disk::{Disk, Event, apply};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
 use crate::store::{
-    CodeUse, Cursor, Format, GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed,
+    CodeUse, Cursor, Format, GrantId, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Sealed,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ fn record(number: usize) -> GrantRecord {
         rotated_at: NOW,
         created_at: NOW,
         expires_at: ends(),
-        owners: vec![(Owner::User, key(0))],
+        owners: vec![(IndexKey::User, key(0))],
     }
 }
 
@@ -92,7 +92,7 @@ async fn take(store: &Embedded, step: Step) {
             assert!(matches!(rotation, Rotation::Fresh { .. }));
         }
         Step::Seal(n) => {
-            let new = Sealed { sealed: vec![8; 900], owners: vec![(Owner::Client, key(0))] };
+            let new = Sealed { sealed: vec![8; 900], owners: vec![(IndexKey::Client, key(0))] };
             assert!(store.replace_sealed(id(n), &[7; 900], new).await.unwrap());
         }
         Step::Revoke(n) => assert!(store.revoke(id(n)).await.unwrap()),
@@ -119,8 +119,8 @@ async fn holds(store: &Embedded, step: Step, later: &[Step]) {
         }
         Step::Seal(n) => {
             let record = store.grant(id(n)).await.unwrap().unwrap();
-            assert_eq!((record.sealed[0], record.owners[0].0), (8, Owner::Client));
-            assert!(!store.grants_of(Owner::User, key(0), 99).await.unwrap().contains(&id(n)));
+            assert_eq!((record.sealed[0], record.owners[0].0), (8, IndexKey::Client));
+            assert!(!store.grants_of(IndexKey::User, key(0), 99).await.unwrap().contains(&id(n)));
         }
         Step::Revoke(n) => {
             assert!(store.grant(id(n)).await.unwrap().is_none(), "grant {n} lives again");

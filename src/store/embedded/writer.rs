@@ -19,13 +19,13 @@ const QUEUE: usize = 1024;
 /// Work that shares one commit.
 const GROUP: usize = 256;
 /// How often it is looked whether something has ended.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// What need not be durable becomes so after this time: redb frees no page for good before that.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// A disk that takes longer than this is a failed one.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// After a fault of the disk callers are told at once for this long, then one group tries again.
-const PAUSE: Duration = Duration::from_millis(250);
+const RETRY_DELAY: Duration = Duration::from_millis(250);
 
 /// Whether a write must survive a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Run {
         let mut more = false;
         loop {
             // What has ended is swept at once as long as there is more of it, one bite between two groups.
-            let wait = if more { Duration::ZERO } else { SWEEP_EVERY };
+            let wait = if more { Duration::ZERO } else { SWEEP_INTERVAL };
             let first = match jobs.recv_timeout(wait) {
                 Ok(first) => Some(first),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -194,7 +194,7 @@ impl Run {
     fn reopen(&mut self) -> bool {
         let started = Instant::now();
         let open = self.slot.reopen();
-        self.try_at = Some(Instant::now() + PAUSE.max(started.elapsed() * 4));
+        self.try_at = Some(Instant::now() + RETRY_DELAY.max(started.elapsed() * 4));
         open
     }
 }

@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// How long the breaker stays open.
-const PAUSE: Duration = Duration::from_millis(250);
+const OPEN_TIME: Duration = Duration::from_millis(250);
 /// After an answer Redis counts as there for so long, whatever becomes of new connections.
-const HEARD: Duration = Duration::from_secs(1);
+const RECENT_SUCCESS: Duration = Duration::from_secs(1);
 
 /// Its causes never hold our password; Redis does not repeat it.
 pub(super) fn unavailable(error: &RedisError) -> Unavailable {
@@ -30,7 +30,7 @@ pub(super) struct Breaker {
 struct State {
     open: Option<Open>,
     answered: Option<Instant>,
-    era: Era,
+    epoch: Epoch,
 }
 
 struct Open {
@@ -41,7 +41,7 @@ struct Open {
 /// The time between two answers that did not come. Whatever made one connection fall silent (a frozen server, a
 /// network that loses every packet) has done so to all that were made before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Era(u64);
+pub(super) struct Epoch(u64);
 
 impl Breaker {
     /// One call after each pause may try.
@@ -50,7 +50,7 @@ impl Breaker {
         match &mut self.lock().open {
             Some(open) if now < open.until => Err(open.why.clone()),
             Some(open) => {
-                open.until = now + PAUSE;
+                open.until = now + OPEN_TIME;
                 Ok(())
             }
             None => Ok(()),
@@ -62,8 +62,8 @@ impl Breaker {
         why.unwrap_or_else(|| Unavailable("Redis was away for a moment".into()))
     }
 
-    pub(super) fn era(&self) -> Era {
-        self.lock().era
+    pub(super) fn epoch(&self) -> Epoch {
+        self.lock().epoch
     }
 
     /// Redis answers.
@@ -74,10 +74,10 @@ impl Breaker {
     }
 
     /// No answer came on a connection of that era; about an earlier one it says nothing new.
-    pub(super) fn fell_silent(&self, era: Era, error: &RedisError) {
+    pub(super) fn fell_silent(&self, epoch: Epoch, error: &RedisError) {
         let mut state = self.lock();
-        if state.era == era {
-            state.era = Era(era.0 + 1);
+        if state.epoch == epoch {
+            state.epoch = Epoch(epoch.0 + 1);
             self.trip(state, error);
         }
     }
@@ -90,14 +90,14 @@ impl Breaker {
     /// A new connection could not be made. While the others are answered, Redis only takes no more of them.
     pub(super) fn not_connected(&self, error: &RedisError) {
         let state = self.lock();
-        if state.answered.is_none_or(|answered| answered.elapsed() > HEARD) {
+        if state.answered.is_none_or(|answered| answered.elapsed() > RECENT_SUCCESS) {
             self.trip(state, error);
         }
     }
 
     fn trip(&self, mut state: MutexGuard<'_, State>, error: &RedisError) {
         state.answered = None;
-        state.open = Some(Open { until: Instant::now() + PAUSE, why: unavailable(error) });
+        state.open = Some(Open { until: Instant::now() + OPEN_TIME, why: unavailable(error) });
         drop(state);
         self.tripped.notify_waiters();
     }

@@ -3,7 +3,7 @@
 //! `bb8_redis` has a manager too, but its connections are never found broken, so that its pool stays dead after a
 //! restart of Redis, or asks PING before every call. Ours watch the task that reads from the socket.
 
-use super::breaker::Era;
+use super::breaker::Epoch;
 use super::dial::{ANSWER_WITHIN, Dialer};
 use crate::settings::{RedisAddress, RedisKind, RedisTls};
 use bb8_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -28,7 +28,7 @@ pub(super) struct Connection {
     redis: Redis,
     broken: bool,
     /// When it was made.
-    pub(super) era: Era,
+    pub(super) epoch: Epoch,
 }
 
 enum Redis {
@@ -51,7 +51,7 @@ impl Drop for Connection {
 impl Connection {
     /// To one server, whose answers this task reads.
     pub(super) fn to_one(redis: MultiplexedConnection, reader: JoinHandle<()>) -> Self {
-        Self { redis: Redis::One { redis, reader }, broken: false, era: Era::default() }
+        Self { redis: Redis::One { redis, reader }, broken: false, epoch: Epoch::default() }
     }
 
     /// Whether it must not be used again. Costs nothing: a closed socket has ended its reader.
@@ -137,7 +137,7 @@ impl Manager {
             Self::One(dialer) => dialer.dial().await,
             Self::Cluster(client) => {
                 let redis = Redis::Cluster(client.get_async_connection().await?);
-                Ok(Connection { redis, broken: false, era: Era::default() })
+                Ok(Connection { redis, broken: false, epoch: Epoch::default() })
             }
         }
     }

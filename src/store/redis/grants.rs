@@ -4,15 +4,15 @@
 
 use super::records::{FEED, decode, encode, grant_key, owner_key, tombstone_key};
 use super::{
-    Call, Cursor, Feed, GrantId, GrantRecord, Hash, Key, LONGEST_LIFE, Owner, RedisStore, Reuse, Rotate,
-    Rotation, Sealed, TOMBSTONE_MILLIS, Unavailable, scripts,
+    Call, Cursor, Feed, GrantId, GrantRecord, Hash, IndexKey, Key, MAX_LIFETIME_MILLIS, RedisStore, Reuse,
+    Rotate, Rotation, Sealed, TOMBSTONE_MILLIS, Unavailable, scripts,
 };
 use crate::store::owners;
 use bb8_redis::redis::{Cmd, Value, cmd};
 use std::time::Duration;
 
 /// The feed's bound: more revocations than this between two looks are a reset.
-const LONGEST_FEED: u64 = 10_000;
+const MAX_FEED_ENTRIES: u64 = 10_000;
 const FEED_LIVES: Duration = Duration::from_hours(1);
 const PAGE: usize = 1000;
 /// How many grants of an owner are looked at in one go.
@@ -62,7 +62,7 @@ impl RedisStore {
                 Ok(Rotation::Same { record })
             }
             ("revoked", record) => {
-                self.say_ended(id, record.as_ref()).await?;
+                self.publish_revocation(id, record.as_ref()).await?;
                 Ok(Rotation::Reused)
             }
             ("refused", _) => Ok(Rotation::Reused),
@@ -92,7 +92,7 @@ impl RedisStore {
         let (was_alive, hash): (bool, Hash) = self.call_durably(call).await?;
         // One that cannot be read has ended all the same; what it was looked up by leads to nothing then.
         let record = decode(id, hash, self.format).unwrap_or(None);
-        self.say_ended(id, record.as_ref()).await?;
+        self.publish_revocation(id, record.as_ref()).await?;
         Ok(was_alive)
     }
 
@@ -109,7 +109,7 @@ impl RedisStore {
 
     pub(in crate::store) async fn grants_of(
         &self,
-        owner: Owner,
+        owner: IndexKey,
         key: Key,
         limit: usize,
     ) -> Result<Vec<GrantId>, Unavailable> {
@@ -150,10 +150,10 @@ impl RedisStore {
 
     /// Writes what the grant can be looked up by, and forgets what has ended there.
     fn entries(&self, record: &GrantRecord) -> Vec<Vec<Cmd>> {
-        let write = |owner: &(Owner, Key)| {
+        let write = |owner: &(IndexKey, Key)| {
             let key = owner_key(*owner);
             let mut longer = cmd("PEXPIRE");
-            longer.arg(&key).arg(LONGEST_LIFE);
+            longer.arg(&key).arg(MAX_LIFETIME_MILLIS);
             let ended = Cmd::zrembyscore(&key, "-inf", self.now());
             vec![ended, Cmd::zadd(&key, &record.id.0[..], record.expires_at.millis()), longer]
         };
@@ -161,10 +161,10 @@ impl RedisStore {
     }
 
     /// Tells all replicas, and takes the grant out of what it was looked up by.
-    async fn say_ended(&self, id: GrantId, record: Option<&GrantRecord>) -> Result<(), Unavailable> {
+    async fn publish_revocation(&self, id: GrantId, record: Option<&GrantRecord>) -> Result<(), Unavailable> {
         let lives = u64::try_from(FEED_LIVES.as_millis()).unwrap_or(u64::MAX);
         let append = self.script(scripts::APPEND_TO_FEED, &FEED).with(lives);
-        let append = append.with(LONGEST_FEED).with(&id.0[..]);
+        let append = append.with(MAX_FEED_ENTRIES).with(&id.0[..]);
         let owners = record.iter().flat_map(|record| &record.owners);
         let forget = owners.map(|owner| vec![Cmd::zrem(owner_key(*owner), &id.0[..])]);
         let writes = std::iter::once(vec![append.0]).chain(forget).collect();

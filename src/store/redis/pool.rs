@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-const MOST_CONNECTIONS: u32 = 16;
+const MAX_CONNECTIONS: u32 = 16;
 /// How long a call waits for a connection.
 const CONNECTION_WITHIN: Duration = Duration::from_millis(500);
 /// How many calls may wait for one; the others are told at once.
-const MOST_WAITING: usize = 2048;
+const MAX_WAITING: usize = 2048;
 /// How long a replica may take to have what a call has changed.
 const REPLICA_WITHIN_MILLIS: u64 = 500;
 
@@ -33,14 +33,14 @@ impl Connections {
         let manager = Manager::new(address).map_err(|error| OpenError(format!("KVS_ADDR: {error}")))?;
         let breaker = Arc::new(Breaker::default());
         let pool = Pool::builder()
-            .max_size(MOST_CONNECTIONS)
+            .max_size(MAX_CONNECTIONS)
             .connection_timeout(CONNECTION_WITHIN)
             .retry_connection(false)
             // Without these two it needs no runtime to be made in.
             .max_lifetime(None)
             .idle_timeout(None)
             .build_unchecked(Guarded { manager, breaker: Arc::clone(&breaker) });
-        Ok(Self { pool, breaker, waiting: Semaphore::new(MOST_WAITING), kind })
+        Ok(Self { pool, breaker, waiting: Semaphore::new(MAX_WAITING), kind })
     }
 
     /// One command, one answer.
@@ -127,8 +127,9 @@ impl Connections {
             Err(error) => {
                 connection.judge(&error);
                 if error.is_timeout() {
-                    let era = if connection.is_to_cluster() { self.breaker.era() } else { connection.era };
-                    self.breaker.fell_silent(era, &error);
+                    let epoch =
+                        if connection.is_to_cluster() { self.breaker.epoch() } else { connection.epoch };
+                    self.breaker.fell_silent(epoch, &error);
                 }
                 Err(unavailable(&error))
             }
@@ -147,10 +148,10 @@ impl ManageConnection for Guarded {
     type Error = RedisError;
 
     async fn connect(&self) -> Result<Connection, RedisError> {
-        let era = self.breaker.era();
+        let epoch = self.breaker.epoch();
         let connected = self.manager.connect().await;
         let mut connection = connected.inspect_err(|error| self.breaker.not_connected(error))?;
-        connection.era = era;
+        connection.epoch = epoch;
         Ok(connection)
     }
 
@@ -166,7 +167,7 @@ impl ManageConnection for Guarded {
 
     /// One that was made before another fell silent is not asked again; those to a Cluster find another way.
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        let outlived = !connection.is_to_cluster() && connection.era != self.breaker.era();
+        let outlived = !connection.is_to_cluster() && connection.epoch != self.breaker.epoch();
         outlived || connection.is_broken()
     }
 }

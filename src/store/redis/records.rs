@@ -2,7 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::encoding;
-use crate::store::{Format, GrantId, GrantRecord, Key, Owner, Unavailable, owners};
+use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, Unavailable, owners};
 use std::collections::HashMap;
 
 /// Where Redis says which format it has.
@@ -35,7 +35,7 @@ pub(super) fn tombstone_key(id: GrantId) -> String {
 }
 
 /// The key of the grants of an owner.
-pub(super) fn owner_key((kind, owner): (Owner, Key)) -> String {
+pub(super) fn owner_key((kind, owner): (IndexKey, Key)) -> String {
     key(kind.as_str(), owner)
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A loaded machine is slow, a stopped one is seen at once.
-const PATIENCE: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The executable's name.
 const NAME: &str = "securemcp-okta-gateway";
@@ -151,7 +151,7 @@ impl Process {
     }
 
     async fn answers(&self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         while http().get(format!("{}/readyz", self.base_url)).send().await.is_err() {
             assert!(Instant::now() < deadline, "it does not answer: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -2,7 +2,7 @@
 //! computer, where that site is; some mean what no honest name does.
 
 use super::World;
-use gateway::fetch::Reach;
+use gateway::fetch::FetchPolicy;
 use gateway_standins::client::{self, Client, Key};
 use gateway_standins::publisher::{Answer, Publisher};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ impl World {
     /// The same world, and a publisher that its gateway can reach.
     pub(crate) async fn and_a_publisher(mut self) -> (Self, Publisher) {
         let publisher = Publisher::start().await.unwrap();
-        self.fetch = Reach::further(addresses, vec![SITE], publisher.authority().to_vec());
+        self.fetch = FetchPolicy::for_tests(addresses, vec![SITE], publisher.authority().to_vec());
         self.restart().await;
         (self, publisher)
     }

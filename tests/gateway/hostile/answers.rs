@@ -5,7 +5,7 @@ mod server;
 
 use super::Target;
 use exchange::{Schedule, Transport, run};
-use gateway::proxy::{Read, read_answer};
+use gateway::proxy::{ParsedHead, parse_response_head};
 use http::Method;
 
 /// However what a server sends is cut into pieces, the same answer is read of it, and nothing behind it. Whenever it
@@ -75,13 +75,13 @@ impl Received {
             if head.is_none() {
                 part.append(&mut rest);
                 loop {
-                    match read_answer(&part, method)? {
-                        Read::Part => break,
-                        Read::Interim(interim) => {
+                    match parse_response_head(&part, method)? {
+                        ParsedHead::Part => break,
+                        ParsedHead::Interim(interim) => {
                             part.drain(..interim);
                             length += interim;
                         }
-                        Read::Whole(answer, whole) => {
+                        ParsedHead::Whole(answer, whole) => {
                             rest = part.split_off(whole);
                             length += whole;
                             head = Some(answer);
@@ -91,7 +91,7 @@ impl Received {
                 }
             }
             if let Some(head) = &mut head {
-                let (more, taken) = head.content.take(&rest)?;
+                let (more, taken) = head.framing.take(&rest)?;
                 data.extend_from_slice(&more);
                 length += taken;
             }
@@ -99,7 +99,7 @@ impl Received {
         Ok(head.map(|head| Self {
             status: head.status.as_u16(),
             data,
-            is_at_end: head.content.is_at_end(),
+            is_at_end: head.framing.is_at_end(),
             length,
         }))
     }

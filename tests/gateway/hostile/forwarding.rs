@@ -4,7 +4,9 @@ use super::seed::SITE;
 use super::{Target, text};
 use gateway::app::client_address::address_of;
 use gateway::app::cookies::{Cookie, Kind};
-use gateway::proxy::{self, Boundary, Entrance, Told, is_normal, rewritten, target, toward_server};
+use gateway::proxy::{
+    self, Boundary, ForwardedHeaders, PublicOrigin, is_normal, rewritten, target, toward_server,
+};
 use gateway_routes::{Network, Route};
 use http::header::COOKIE;
 use http::uri::PathAndQuery;
@@ -87,8 +89,8 @@ fn headers(input: &[u8]) {
         }
     }
     let mut written = Vec::new();
-    let (forwarded_for, entrance) = (&proxy::address_value(PROXY), &Entrance::new(BASE_URL));
-    let told = Told { route: &route(), identity: None, forwarded_for, entrance };
+    let (forwarded_for, public_origin) = (&proxy::address_value(PROXY), &PublicOrigin::new(BASE_URL));
+    let told = ForwardedHeaders { route: &route(), identity: None, forwarded_for, public_origin };
     toward_server(&headers, &told, &mut written);
     let seen = fields(&written);
     let ours = ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];

@@ -78,7 +78,7 @@ fn authorization_request(input: &[u8]) {
     assert!(request.state.as_ref().is_none_or(|state| state.len() <= 4096));
     assert!(request.route.is_none() || request.route(&SITE.table).is_some());
     assert_eq!(parameters.get("code_challenge_method"), Some("S256"));
-    let refusal = gateway::oauth::error::Refused::invalid_request(input.to_owned());
+    let refusal = gateway::oauth::error::OAuthError::invalid_request(input.to_owned());
     let url = request.return_address().refusal(&refusal, Some(BASE_URL));
     assert!(url.starts_with("https://client.example.com/cb?error=invalid_request"), "{url}");
 }

@@ -1,7 +1,7 @@
 //! Paths that go on to a server, and names that people read.
 
 use super::{Target, text};
-use gateway::pages::{displayable, displayable_host};
+use gateway::pages::{sanitize_for_display, sanitize_host_for_display};
 use gateway::proxy;
 use percent_encoding::percent_decode;
 
@@ -57,7 +57,7 @@ pub(super) const NAME: Target = Target {
 
 fn name(input: &[u8]) {
     let Some(input) = text(input) else { return };
-    for shown in [displayable(input, 80), displayable_host(input)] {
+    for shown in [sanitize_for_display(input, 80), sanitize_host_for_display(input)] {
         assert!(shown.chars().count() <= 253);
         let hidden = |char: char| {
             char.is_control()

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 /// Requests of a flood. Each of the counters that it would have made is one in thousands of a small table.
 const FLOOD: u32 = 20_000;
-const MOST: Most = Most {
+const LIMITS: Most = Most {
     authorizations: 40,
     client_authorizations: 30,
     tokens: 50,
@@ -93,7 +93,7 @@ impl Limiter {
 fn limits(store: impl FnOnce(Clock) -> Store) -> Limits {
     let clock = Clock::manual(Timestamp::from_seconds(Clock::system().now().seconds() / 60 * 60));
     let keys = Keys::new(vec![SecretBytes::new(vec![7; 32])]);
-    Limits::new(MOST, &keys, Arc::new(store(clock)))
+    Limits::new(LIMITS, &keys, Arc::new(store(clock)))
 }
 
 fn limits_on(redis: &str) -> Limits {
@@ -107,9 +107,9 @@ async fn invented_clients_leave_no_more_counters_than_their_address_has_requests
         limiter.measured("before");
         for kind in [Kind::Token, Kind::Authorization, Kind::Metadata] {
             let most = match kind {
-                Kind::Token => MOST.tokens,
-                Kind::Authorization => MOST.authorizations,
-                _ => MOST.metadata_fetches,
+                Kind::Token => LIMITS.tokens,
+                Kind::Authorization => LIMITS.authorizations,
+                _ => LIMITS.metadata_fetches,
             };
             let before = limiter.counters();
             let mut allowed = 0;
@@ -134,7 +134,7 @@ async fn an_ipv6_site_has_sixteen_shares_however_many_subnets_it_takes() {
             allowed +=
                 u32::from(limiter.is_allowed(Kind::Token, &address, &format!("client {number}")).await);
         }
-        assert_eq!(allowed, SITE * MOST.tokens);
+        assert_eq!(allowed, SITE * LIMITS.tokens);
         assert!(limiter.counters() <= COUNTERS * allowed, "{}", limiter.counters());
         limiter.measured("after");
         limiter.others_are_served().await;
@@ -146,7 +146,7 @@ async fn what_replicas_have_counted_together_is_refused_without_asking_again() {
     let limiter = Limiter::new(Some(Redis::start().unwrap()));
     let replica = limits_on(&limiter.redis.as_ref().unwrap().address());
     let (address, wild) = (ANNA.parse().unwrap(), Some("wild"));
-    for _ in 0..MOST.client_tokens / 2 {
+    for _ in 0..LIMITS.client_tokens / 2 {
         assert!(limiter.is_allowed(Kind::Token, ANNA, "wild").await);
         assert!(replica.count(Kind::Token, address, wild).await.is_ok());
     }
@@ -160,7 +160,7 @@ async fn what_replicas_have_counted_together_is_refused_without_asking_again() {
         assert!(!limiter.is_allowed(Kind::Token, ANNA, "wild").await);
     }
     assert_eq!(calls(), asked, "a refusal needs no store");
-    for _ in 0..MOST.tokens - MOST.client_tokens {
+    for _ in 0..LIMITS.tokens - LIMITS.client_tokens {
         assert!(limiter.is_allowed(Kind::Token, ANNA, "calm").await, "its share is not used up by refusals");
     }
     assert!(!limiter.is_allowed(Kind::Token, ANNA, "calm").await);

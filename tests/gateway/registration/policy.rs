@@ -2,7 +2,7 @@
 
 use super::{register, token};
 use crate::harness::{SiteOf, World, http};
-use gateway_routes::{Moment, Registration};
+use gateway_routes::{Registration, UtcDateTime};
 use gateway_standins::client::Client;
 use reqwest::header::ACCEPT;
 use reqwest::{Method, StatusCode};
@@ -122,7 +122,7 @@ async fn a_registration_from_before_the_sites_date_is_an_unknown_client() {
     let midnight = world.clock.now().seconds() / 86_400 * 86_400;
     let at = (2026..2200)
         .flat_map(|year| (1..=12).flat_map(move |month| (1..=31).map(move |date| (year, month, date))))
-        .filter_map(|date| Moment::checked(date, (0, 0, 0)))
+        .filter_map(|date| UtcDateTime::checked(date, (0, 0, 0)))
         .find(|at| at.seconds() == midnight)
         .unwrap();
     world.rebuild(|site| site.registration.not_before = Some(at)).await;
@@ -135,7 +135,7 @@ async fn a_registration_from_before_the_sites_date_is_an_unknown_client() {
 #[tokio::test]
 async fn a_date_that_is_still_to_come_stops_the_start() {
     let mut world = World::start().await;
-    let late = Moment::utc((9999, 1, 1), (0, 0, 0));
+    let late = UtcDateTime::utc((9999, 1, 1), (0, 0, 0));
     let failed = world.does_not_start(|site| site.registration.not_before = Some(late)).await;
     assert!(failed.contains("registration.not_before") && failed.contains("future"), "{failed}");
 }

@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// Within this all is as before, once a replica has taken over and has one of its own.
 const RECOVERS: Duration = Duration::from_secs(20);
-const PAUSE: Duration = Duration::from_millis(20);
+const POLL_DELAY: Duration = Duration::from_millis(20);
 
 /// What goes on until it is told to stop.
 struct Load {
@@ -58,7 +58,7 @@ async fn calls_on(echo: String, token: String, stop: Arc<AtomicBool>) -> usize {
         let call = http.post(&echo).bearer_auth(&token).json(&json!({}));
         assert_eq!(call.send().await.unwrap().status(), 200, "after {count} calls");
         count += 1;
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_DELAY).await;
     }
     count
 }
@@ -80,7 +80,7 @@ async fn refreshes_on(client: Client, mut token: String, stop: Arc<AtomicBool>) 
             }
             _ => panic!("{status}: {body}"),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_DELAY).await;
     }
 }
 
@@ -97,7 +97,7 @@ async fn redeems(client: Client, code: Code, stop: Arc<AtomicBool>) {
             }
         }
         assert!(times <= 1, "a code worked twice");
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_DELAY).await;
     }
 }
 
@@ -119,7 +119,7 @@ async fn in_the_end<T>(world: &World, step: impl AsyncFn(&Client) -> Result<T, T
             Ok(got) => return (client, got),
             Err(trouble) => assert!(Instant::now() < deadline, "{trouble}"),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_DELAY).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::kept::{Kept, by_fifty};
 use super::{id, key};
-use gateway::store::{CodeUse, Cursor, Owner, Rotation, Unavailable};
+use gateway::store::{CodeUse, Cursor, IndexKey, Rotation, Unavailable};
 use gateway_standins::redis::{Cluster, Sentinels};
 use std::io;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ async fn keeps_its_promises(kept: &Kept) {
     assert!(matches!(store.rotate(id(1), kept.rotate(1)).await.unwrap(), Rotation::Same { .. }));
     assert!(store.revoke(id(2)).await.unwrap());
     assert_eq!(store.revoked_since(Cursor(0)).await.unwrap().ids, [id(2)]);
-    let mut found = store.grants_of(Owner::User, key(0), 10).await.unwrap();
+    let mut found = store.grants_of(IndexKey::User, key(0), 10).await.unwrap();
     found.sort_unstable();
     assert_eq!(found, [id(1), id(3)]);
     assert!(store.use_once(key(3), kept.seconds(60)).await.unwrap());

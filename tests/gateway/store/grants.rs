@@ -2,7 +2,7 @@
 
 use super::kept::{Kept, by_fifty, on_both};
 use super::{id, key};
-use gateway::store::{Cursor, GrantRecord, Owner, Reuse, Rotate, Rotation, Sealed};
+use gateway::store::{Cursor, GrantRecord, IndexKey, Reuse, Rotate, Rotation, Sealed};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn a_grant_ends_at_its_time() {
         assert_eq!(kept.store.rotate(id(1), kept.rotate(1)).await.unwrap(), Rotation::Gone);
         let new = Sealed { sealed: vec![1], owners: Vec::new() };
         assert!(!kept.store.replace_sealed(id(1), &kept.record(1).sealed, new).await.unwrap());
-        assert!(kept.store.grants_of(Owner::User, key(0), 10).await.unwrap().is_empty());
+        assert!(kept.store.grants_of(IndexKey::User, key(0), 10).await.unwrap().is_empty());
         assert!(!kept.store.revoke(id(1)).await.unwrap());
     })
     .await;
@@ -144,12 +144,12 @@ async fn the_sealed_part_is_swapped_only_by_who_knows_it() {
     on_both(async |kept| {
         let record = kept.record(1);
         kept.store.create_grant(record.clone()).await.unwrap();
-        let new = Sealed { sealed: b"new".to_vec(), owners: vec![(Owner::User, key(9))] };
+        let new = Sealed { sealed: b"new".to_vec(), owners: vec![(IndexKey::User, key(9))] };
         assert!(!kept.store.replace_sealed(id(1), b"other", new.clone()).await.unwrap());
         assert!(kept.store.replace_sealed(id(1), &record.sealed, new.clone()).await.unwrap());
         let expected = GrantRecord { sealed: new.sealed, owners: new.owners, ..record };
         assert_eq!(kept.store.grant(id(1)).await.unwrap(), Some(expected));
-        assert_eq!(kept.store.grants_of(Owner::User, key(9), 10).await.unwrap(), [id(1)]);
+        assert_eq!(kept.store.grants_of(IndexKey::User, key(9), 10).await.unwrap(), [id(1)]);
     })
     .await;
 }
@@ -186,12 +186,12 @@ async fn the_living_grants_of_an_owner_are_found() {
             found.sort_unstable();
             assert_eq!(found, [id(1), id(3), id(4)], "{owner:?}");
         }
-        assert_eq!(kept.store.grants_of(Owner::User, key(0), 2).await.unwrap().len(), 2);
-        assert!(kept.store.grants_of(Owner::User, key(9), 10).await.unwrap().is_empty());
+        assert_eq!(kept.store.grants_of(IndexKey::User, key(0), 2).await.unwrap().len(), 2);
+        assert!(kept.store.grants_of(IndexKey::User, key(9), 10).await.unwrap().is_empty());
         kept.clock.advance(Duration::from_mins(59));
         kept.store.rotate(id(3), kept.rotate(1)).await.unwrap();
         kept.clock.advance(Duration::from_mins(2));
-        let found = kept.store.grants_of(Owner::User, key(0), 10).await.unwrap();
+        let found = kept.store.grants_of(IndexKey::User, key(0), 10).await.unwrap();
         assert_eq!(found, [id(3)], "a rotated grant is found for as long as it lives");
     })
     .await;

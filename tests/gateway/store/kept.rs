@@ -4,7 +4,7 @@ use gateway::base::clock::{Clock, Timestamp};
 use gateway::base::entropy::Entropy;
 use gateway::settings::RedisAddress;
 use gateway::store::{
-    Cursor, Format, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
+    Cursor, Format, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
 };
 use gateway_standins::redis::Redis;
 use std::sync::Arc;
@@ -109,7 +109,7 @@ impl Kept {
             rotated_at: self.clock.now(),
             created_at: self.clock.now(),
             expires_at: self.seconds(3600),
-            owners: Owner::ALL.into_iter().zip((0..).map(|number| Key([number; 32]))).collect(),
+            owners: IndexKey::ALL.into_iter().zip((0..).map(|number| Key([number; 32]))).collect(),
         }
     }
 
@@ -181,7 +181,7 @@ pub(super) async fn once_around(kept: &Kept) -> Result<(), Unavailable> {
     }
     assert!(store.revoke(id(2)).await?);
     store.revoked_since(Cursor(0)).await?;
-    assert_eq!(store.grants_of(Owner::User, key(0), 10).await?, [id(1)]);
+    assert_eq!(store.grants_of(IndexKey::User, key(0), 10).await?, [id(1)]);
     assert_eq!(store.grant(id(2)).await?, None);
     assert!(store.use_once(key(3), ends).await?);
     let counters = vec![(key(4), 1), (key(5), 2)];

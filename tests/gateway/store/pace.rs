@@ -8,7 +8,7 @@ use gateway::base::entropy::Entropy;
 use gateway::base::secret::SecretBytes;
 use gateway::crypto::seal::Keys;
 use gateway::grants::Grants;
-use gateway::store::{Cursor, Owner, Sealed, Unavailable};
+use gateway::store::{Cursor, IndexKey, Sealed, Unavailable};
 use gateway_standins::detour::Detour;
 use gateway_standins::redis::Redis;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ async fn a_verb_takes_one_round_trip_unless_what_it_finds_names_what_to_change_n
     far.costs("rotate", 2, store.rotate(id(1), far.kept.rotate(1))).await;
     let new = Sealed { sealed: vec![1], owners: far.kept.record(1).owners };
     far.costs("replace_sealed", 2, store.replace_sealed(id(1), &far.kept.record(1).sealed, new)).await;
-    far.costs("grants_of", 2, store.grants_of(Owner::User, key(0), 10)).await;
+    far.costs("grants_of", 2, store.grants_of(IndexKey::User, key(0), 10)).await;
     far.costs("revoke", 2, store.revoke(id(1))).await;
 }
 
@@ -93,7 +93,7 @@ async fn a_sweep_of_many_streams_does_not_wait_for_one_grant_after_the_other() {
     let leases: Vec<_> = (0..200).map(|fill| grants.streams.open([fill; 16])).collect();
     far.detour.takes(Duration::from_millis(100));
     let started = Instant::now();
-    grants.sweep_streams(|_| true).await;
+    grants.close_ended_streams(|_| true).await;
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert!(grants.streams.grants().is_empty(), "the store knows none of {}", leases.len());
 }

@@ -5,7 +5,7 @@ use super::kept::Kept;
 use super::{id, key};
 use gateway::base::entropy::Entropy;
 use gateway::settings::RedisAddress;
-use gateway::store::{CodeUse, Cursor, Format, Owner, Rotation, Sealed, Store, Unavailable};
+use gateway::store::{CodeUse, Cursor, Format, IndexKey, Rotation, Sealed, Store, Unavailable};
 use gateway_standins::detour::Detour;
 use gateway_standins::redis::Cluster;
 use std::fmt::Debug;
@@ -196,7 +196,7 @@ async fn in_a_cluster_a_lost_response_costs_a_repeat_and_changes_no_result() {
         assert_eq!(reused, Rotation::Reused);
         assert!(store.create_grant(far.kept.record(round + 100)).await.unwrap());
         assert!(far.loses("revoke", store.revoke(id(round + 100))).await);
-        assert_eq!(store.grants_of(Owner::User, key(0), 10).await.unwrap(), []);
+        assert_eq!(store.grants_of(IndexKey::User, key(0), 10).await.unwrap(), []);
     }
     let told = store.revoked_since(Cursor(0)).await.unwrap().ids;
     assert_eq!(told, [1, 101, 2, 102, 3, 103].map(id), "each of them once");

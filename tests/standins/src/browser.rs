@@ -21,7 +21,7 @@ use cookies::{Jar, Navigation};
 use csp::FormAction;
 use source::Source;
 
-const MOST_HOPS: usize = 20;
+const MAX_REDIRECTS: usize = 20;
 
 /// One person's browser with one cookie jar.
 #[derive(Debug)]
@@ -127,9 +127,9 @@ impl Browser {
             if self.stops_before(&request.url) {
                 return Ok(Landing::Stopped { url: request.url, trail });
             }
-            if trail.len() == MOST_HOPS {
+            if trail.len() == MAX_REDIRECTS {
                 return Err(Trouble::new(format!(
-                    "more than {MOST_HOPS} redirects, the last to {}",
+                    "more than {MAX_REDIRECTS} redirects, the last to {}",
                     request.url
                 )));
             }

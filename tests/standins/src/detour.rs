@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// How many pieces may be on the way in one direction.
 const ON_THE_WAY: usize = 1024;
-const LONGEST_PIECE: usize = 16 * 1024;
+const MAX_READ_BYTES: usize = 16 * 1024;
 /// How a client of Redis asks for a script to be run.
 const SCRIPT: &[u8] = b"\r\nEVAL\r\n";
 
@@ -130,7 +130,7 @@ async fn pass_on(
 ) -> End {
     let (sender, mut pieces) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
     let reading = async {
-        let mut piece = vec![0; LONGEST_PIECE];
+        let mut piece = vec![0; MAX_READ_BYTES];
         while let Ok(length @ 1..) = from.read(&mut piece).await {
             if said.by_client.swap(is_client, Ordering::SeqCst) != is_client && is_client {
                 way.round_trips.fetch_add(1, Ordering::SeqCst);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-const MOST_ENTRIES: usize = 1000;
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const MAX_ENTRIES: usize = 1000;
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// The last thousand entries.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl<T: Clone> Log<T> {
 
     pub(crate) fn push(&self, entry: T) {
         let mut entries = lock(&self.entries);
-        if entries.len() == MOST_ENTRIES {
+        if entries.len() == MAX_ENTRIES {
             entries.pop_front();
         }
         entries.push_back(entry);
@@ -59,7 +59,7 @@ pub(crate) async fn wait_until<R>(changed: &Notify, look: impl Fn() -> Option<R>
             next.await;
         }
     };
-    tokio::time::timeout(LONGEST_WAIT, search).await.ok()
+    tokio::time::timeout(MAX_WAIT, search).await.ok()
 }
 
 /// A lock that survives the panic of another test thread.

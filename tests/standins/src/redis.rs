@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// What `make test` installs where the system has a package of it.
@@ -143,7 +143,7 @@ impl Redis {
             io::Error::new(error.kind(), format!("{program}: {error}: apt-get install {program}"))
         })?;
         *self.child() = Some(child);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
             match self.command(&["PING"]) {
                 Ok(_) => return Ok(()),
@@ -200,7 +200,7 @@ fn free_port() -> io::Result<u16> {
 
 /// Asks until it is so.
 fn wait_until(what: &str, is_so: impl Fn() -> bool) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + START_TIMEOUT;
     while !is_so() {
         if Instant::now() > deadline {
             return Err(io::Error::new(io::ErrorKind::TimedOut, what.to_owned()));

@@ -4,7 +4,7 @@ use super::super::problem::{Wrong, quoted};
 use super::{Parsed, keep};
 use crate::RESERVED;
 
-const LONGEST: usize = 200;
+const MAX_PATTERN_BYTES: usize = 200;
 
 /// A pattern in the one form that no client, proxy or URL library rewrites: segments of RFC 3986 §2.3's
 /// unreserved characters, so that two patterns are the same route only if they are the same string.
@@ -13,8 +13,8 @@ pub(crate) fn pattern(text: &str) -> Parsed<&'static str> {
         let wrong = format!("{} has the character {stranger:?}", quoted(text));
         return Err(Wrong::new(wrong, "use letters, digits, `-`, `.`, `_` and `~` between the slashes"));
     }
-    if text.len() > LONGEST {
-        let wrong = format!("{} is longer than {LONGEST} characters", quoted(text));
+    if text.len() > MAX_PATTERN_BYTES {
+        let wrong = format!("{} is longer than {MAX_PATTERN_BYTES} characters", quoted(text));
         return Err(Wrong::new(wrong, "write a shorter one"));
     }
     let canonical = canonical(text);

@@ -1,10 +1,10 @@
 //! Where a login sends the browser, and the pages in between.
 
 use crate::app::reply::{self, Failure};
-use crate::app::request::Head;
+use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::oauth::authorization::ReturnAddress;
-use crate::oauth::error::Refused;
+use crate::oauth::error::OAuthError;
 use crate::oauth::redirect::Destination;
 use crate::pages::{Guidance, Leaving, Outcome, Problem};
 use bytes::Bytes;
@@ -33,7 +33,7 @@ pub(in crate::endpoints::authorization) fn leave(
 pub(in crate::endpoints::authorization) fn leave_refused(
     gateway: &Gateway,
     to: &ReturnAddress,
-    refused: &Refused,
+    refused: &OAuthError,
     outcome: Outcome<'_>,
 ) -> Response<Bytes> {
     let url = to.refusal(refused, gateway.iss());
@@ -46,7 +46,7 @@ pub(in crate::endpoints::authorization) fn leave_refused(
 /// Sends a failure back to the client, to a browser that came by a link or a redirect.
 pub(in crate::endpoints::authorization) fn send_back(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     (to, failure): (&ReturnAddress, Failure),
 ) -> Response<Bytes> {
     let refused = failure.public();
@@ -59,20 +59,20 @@ pub(in crate::endpoints::authorization) fn send_back(
 /// Sends a failure back to the client, to a browser that came by our form.
 pub(in crate::endpoints::authorization) fn send_back_by_page(
     gateway: &Gateway,
-    head: &Head,
+    head: &RequestHead,
     (to, failure): (&ReturnAddress, Failure),
 ) -> Response<Bytes> {
     let refused = failure.public();
     leave_refused(gateway, to, &refused, failed(head, &refused))
 }
 
-fn failed<'a>(head: &'a Head, refused: &'a Refused) -> Outcome<'a> {
+fn failed<'a>(head: &'a RequestHead, refused: &'a OAuthError) -> Outcome<'a> {
     Outcome::Failed { why: &refused.description, request_id: head.request_id.as_str() }
 }
 
 /// A dead end that ends well: what happened, and that connecting once more helps.
 pub(in crate::endpoints::authorization) fn start_again(
-    head: &Head,
+    head: &RequestHead,
     status: StatusCode,
     what_happened: &str,
 ) -> Response<Bytes> {

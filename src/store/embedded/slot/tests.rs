@@ -3,7 +3,7 @@
 use crate::base::clock::{Clock, Timestamp};
 use crate::store::embedded::Embedded;
 use crate::store::embedded::disk::Disk;
-use crate::store::{Format, GrantId, GrantRecord, Key, Owner, Reuse, Rotate, Rotation, Unavailable};
+use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Unavailable};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ fn record(number: usize) -> GrantRecord {
         rotated_at: NOW,
         created_at: NOW,
         expires_at: NOW.after(Duration::from_hours(1)),
-        owners: vec![(Owner::User, Key([1; 32]))],
+        owners: vec![(IndexKey::User, Key([1; 32]))],
     }
 }
 

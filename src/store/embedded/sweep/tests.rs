@@ -5,7 +5,7 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::store::embedded::Embedded;
 use crate::store::embedded::disk::Disk;
 use crate::store::embedded::tables::{EXPIRY, FEED, OWNED, RECORDS, Tables};
-use crate::store::{Format, GrantId, GrantRecord, Key, Owner};
+use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key};
 use redb::{Builder, Database, ReadableDatabase as _, ReadableTableMetadata as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ fn record(number: u128, now: Timestamp) -> GrantRecord {
         rotated_at: now,
         created_at: now,
         expires_at: now.after(LIVES),
-        owners: Owner::ALL.into_iter().map(|owner| (owner, key(number % 7))).collect(),
+        owners: IndexKey::ALL.into_iter().map(|owner| (owner, key(number % 7))).collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Received;
 use super::server::{Barrier, Certified, Connection};
 use bytes::Bytes;
-use gateway::proxy::{ClientBody, Cut, Forward, Lease, Proxy, ProxyConfig, UpstreamTls};
+use gateway::proxy::{BodyError, CancelSignal, ClientBody, Forward, Proxy, ProxyConfig, UpstreamTls};
 use gateway_routes::{Identity, Route, Target};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -117,7 +117,7 @@ fn route(port: u16, ca_file: Option<&'static str>) -> &'static Route {
     }))
 }
 
-type Got = Response<Result<Bytes, Cut>>;
+type Got = Response<Result<Bytes, BodyError>>;
 
 /// A request under way, until its response was taken.
 struct Call<'a>(Option<Pin<Box<dyn Future<Output = Got> + 'a>>>);
@@ -259,7 +259,7 @@ impl<'a> Exchange<'a> {
             head: request.into_parts().0,
             forwarded_for: HeaderValue::from_static("192.0.2.1"),
             identity: None,
-            lease: Lease::new().0,
+            cancel: CancelSignal::new().0,
         };
         Call(Some(Box::pin(async move {
             let (head, body) = self.proxy.forward(Box::new(forward), ClientBody::empty()).await.into_parts();

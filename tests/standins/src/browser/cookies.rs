@@ -7,8 +7,8 @@ use url::{Host, Origin, Url};
 
 use crate::Time;
 
-const MOST_COOKIES: usize = 300;
-const LONGEST_COOKIE: usize = 4096;
+const MAX_COOKIES: usize = 300;
+const MAX_COOKIE_BYTES: usize = 4096;
 
 /// Cookies of one browser profile.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Jar {
         for value in headers.get_all(header::SET_COOKIE) {
             let Some(cookie) = value.to_str().ok().and_then(|text| parse(text, url, now)) else { continue };
             self.cookies.retain(|old| !old.replaced_by(&cookie));
-            if cookie.live(now) && self.cookies.len() < MOST_COOKIES {
+            if cookie.live(now) && self.cookies.len() < MAX_COOKIES {
                 self.cookies.push(cookie);
             }
         }
@@ -136,7 +136,7 @@ fn parse(text: &str, url: &Url, now: u64) -> Option<Cookie> {
         }
     }
     cookie.expires_at = cookie.expires_at.or(expires);
-    let short = cookie.name.len() + cookie.value.len() <= LONGEST_COOKIE;
+    let short = cookie.name.len() + cookie.value.len() <= MAX_COOKIE_BYTES;
     (short && allowed(&cookie, url, has_domain)).then_some(cookie)
 }
 

@@ -13,7 +13,7 @@ use crate::browser::{Browser, Form, Landing, Page};
 use crate::{Trouble, random};
 
 /// More pages than consent, login and a confirmation are a loop.
-const MOST_PAGES: usize = 6;
+const MAX_PAGES: usize = 6;
 const YES: [&str; 6] = ["approve", "allow", "continue", "authorize", "accept", "yes"];
 const NO: [&str; 5] = ["deny", "cancel", "decline", "refuse", "no"];
 
@@ -69,14 +69,14 @@ impl Client {
         let url = self.authorize_url((&state, &verifier), login.extra)?;
         browser.stop_at(&self.redirect_uri);
         let mut landing = browser.open(url.as_str()).await?;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let page = match landing {
                 Landing::Stopped { url, .. } => return self.read_answer(&url, &state, verifier),
                 Landing::Page(page) => page,
             };
             landing = step(browser, &page, login).await?;
         }
-        Err(Trouble::new(format!("still no code after {MOST_PAGES} pages")))
+        Err(Trouble::new(format!("still no code after {MAX_PAGES} pages")))
     }
 
     /// The authorization request for this state and verifier; `extra` is added at the end.

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use crate::random;
 
-const MOST_DICE: u32 = 100;
-const MOST_SIDES: u32 = 1000;
+const MAX_DICE: u32 = 100;
+const MAX_SIDES: u32 = 1000;
 
 /// Rolls dice.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Dice {
     #[tool(description = "Rolls dice and returns the numbers they show", annotations(read_only_hint = true))]
     fn roll(Parameters(Roll { sides, count }): Parameters<Roll>) -> Result<String, ErrorData> {
         let (sides, count) = (sides.unwrap_or(6), count.unwrap_or(1));
-        if !(2..=MOST_SIDES).contains(&sides) || !(1..=MOST_DICE).contains(&count) {
+        if !(2..=MAX_SIDES).contains(&sides) || !(1..=MAX_DICE).contains(&count) {
             return Err(ErrorData::invalid_params("sides must be 2 to 1000, count 1 to 100", None));
         }
         let shown: Vec<String> = (0..count).map(|_| (random::below(sides) + 1).to_string()).collect();

@@ -6,7 +6,7 @@ use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
 use rmcp::{ErrorData, ServerHandler, schemars, tool, tool_handler, tool_router};
 use serde::Deserialize;
 
-const MOST: u32 = 100;
+const MAX_UUIDS: u32 = 100;
 
 /// Makes random UUIDs.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl Uuids {
     #[tool(description = "Makes random (version 4) UUIDs, one a line")]
     fn generate(Parameters(Generate { count }): Parameters<Generate>) -> Result<String, ErrorData> {
         let count = count.unwrap_or(1);
-        if !(1..=MOST).contains(&count) {
+        if !(1..=MAX_UUIDS).contains(&count) {
             return Err(ErrorData::invalid_params("count must be 1 to 100", None));
         }
         let made: Vec<String> = (0..count).map(|_| Uuid::new_v4().to_string()).collect();

@@ -13,7 +13,7 @@ use crate::params::Params;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// Okta refuses assertions that live longer than an hour.
-const LONGEST_ASSERTION: u64 = 3600;
+const MAX_ASSERTION_SECONDS: u64 = 3600;
 
 /// What came with a request to a protected endpoint.
 pub(super) struct Presented<'a> {
@@ -71,7 +71,7 @@ fn by_assertion(org: &Org, memory: &mut Memory, presented: &Presented<'_>) -> Op
     let ours = claims["iss"] == org.options.client_id && claims["sub"] == org.options.client_id;
     let at_us = claims["aud"] == *presented.endpoint;
     let expires_at = claims["exp"].as_u64()?;
-    let timely = expires_at > now && expires_at <= now + LONGEST_ASSERTION;
+    let timely = expires_at > now && expires_at <= now + MAX_ASSERTION_SECONDS;
     let jti = claims["jti"].as_str()?;
     let fresh = memory.assertions.get(jti).is_none();
     memory.assertions.insert(jti.to_owned(), ());

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-const MOST_ENTRIES: usize = 10_000;
+const MAX_ENTRIES: usize = 10_000;
 
 /// String keys to values, the last ten thousand of them.
 pub(super) struct Bounded<V> {
@@ -16,7 +16,7 @@ impl<V> Bounded<V> {
     }
 
     pub(super) fn insert(&mut self, key: String, value: V) {
-        if self.order.len() == MOST_ENTRIES
+        if self.order.len() == MAX_ENTRIES
             && let Some(oldest) = self.order.pop_front()
         {
             self.entries.remove(&oldest);

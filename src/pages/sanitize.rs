@@ -11,7 +11,7 @@ const HOST: usize = 253;
 
 /// `text` as one line of at most `limit` characters: without control, direction, zero-width and other invisible
 /// characters, with single spaces; a longer text is cut and ends in `…`. May be empty.
-pub fn displayable(text: &str, limit: usize) -> String {
+pub fn sanitize_for_display(text: &str, limit: usize) -> String {
     let mut shown = visible(text).take(limit.saturating_add(1)).collect::<Vec<_>>();
     if shown.len() > limit {
         shown.truncate(limit.saturating_sub(1));
@@ -20,9 +20,9 @@ pub fn displayable(text: &str, limit: usize) -> String {
     shown.into_iter().collect::<String>().trim_end().to_owned()
 }
 
-/// A host or scheme, cleaned as by [`displayable`]. A longer one loses its *beginning*: the end of a host name says
+/// A host or scheme, cleaned as by [`sanitize_for_display`]. A longer one loses its *beginning*: the end of a host name says
 /// whose it is.
-pub fn displayable_host(host: &str) -> String {
+pub fn sanitize_host_for_display(host: &str) -> String {
     let mut shown = VecDeque::with_capacity(HOST);
     for char in visible(host) {
         if shown.len() == HOST {
@@ -88,22 +88,23 @@ mod tests {
             ("\u{3164}\u{2800}", ""),
             ("עברית 日本語 é", "עברית 日本語 é"),
         ] {
-            assert_eq!(displayable(text, NAME), shown, "{text:?}");
+            assert_eq!(sanitize_for_display(text, NAME), shown, "{text:?}");
         }
     }
 
     #[test]
     fn a_long_name_is_cut_at_its_end() {
-        assert_eq!(displayable(&"é".repeat(80), NAME), "é".repeat(80));
-        assert_eq!(displayable(&"é".repeat(81), NAME), format!("{}…", "é".repeat(79)));
-        assert_eq!(displayable("abc", 0), "…");
+        assert_eq!(sanitize_for_display(&"é".repeat(80), NAME), "é".repeat(80));
+        assert_eq!(sanitize_for_display(&"é".repeat(81), NAME), format!("{}…", "é".repeat(79)));
+        assert_eq!(sanitize_for_display("abc", 0), "…");
     }
 
     #[test]
     fn a_long_host_keeps_its_end() {
-        let shown = displayable_host(&format!("accounts.google.com.{}evil.example", "a.".repeat(200)));
+        let shown =
+            sanitize_host_for_display(&format!("accounts.google.com.{}evil.example", "a.".repeat(200)));
         assert!(shown.starts_with('…') && shown.ends_with(".evil.example"), "{shown}");
         assert_eq!(shown.chars().count(), HOST);
-        assert_eq!(displayable_host("claude.ai"), "claude.ai");
+        assert_eq!(sanitize_host_for_display("claude.ai"), "claude.ai");
     }
 }

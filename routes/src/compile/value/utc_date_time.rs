@@ -2,10 +2,10 @@
 
 use super::super::problem::{Wrong, quoted};
 use super::Parsed;
-use crate::Moment;
+use crate::UtcDateTime;
 
 /// A second of UTC (RFC 3339, with `Z`), or a day, which means its first second.
-pub(crate) fn moment(text: &str) -> Parsed<Moment> {
+pub(crate) fn moment(text: &str) -> Parsed<UtcDateTime> {
     let (date, time) = match text.split_once('T') {
         Some((date, time)) => (Some(date), time.strip_suffix('Z')),
         None => (Some(text), Some("00:00:00")),
@@ -14,7 +14,10 @@ pub(crate) fn moment(text: &str) -> Parsed<Moment> {
     let time = time.and_then(|time| numbers(time, ":", [2, 2, 2]));
     let small = |number: u16| u8::try_from(number).ok();
     let parsed = date.zip(time).and_then(|([year, month, day], [hour, minute, second])| {
-        Moment::checked((year, small(month)?, small(day)?), (small(hour)?, small(minute)?, small(second)?))
+        UtcDateTime::checked(
+            (year, small(month)?, small(day)?),
+            (small(hour)?, small(minute)?, small(second)?),
+        )
     });
     parsed.ok_or_else(|| {
         let wrong = format!("{} is not a moment", quoted(text));

@@ -2,12 +2,12 @@
 
 /// A second of UTC, since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct UtcDateTime {
     date: (u16, u8, u8),
     time: (u8, u8, u8),
 }
 
-impl Moment {
+impl UtcDateTime {
     /// Year, month and day; hour, minute and second.
     ///
     /// # Panics
@@ -77,7 +77,7 @@ mod tests {
             ((2026, 11, 1), (0, 0, 0), 1_793_491_200),
             ((2100, 3, 1), (0, 0, 0), 4_107_542_400),
         ] {
-            assert_eq!(Moment::utc(date, time).seconds(), seconds, "{date:?} {time:?}");
+            assert_eq!(UtcDateTime::utc(date, time).seconds(), seconds, "{date:?} {time:?}");
         }
     }
 
@@ -85,8 +85,8 @@ mod tests {
     fn a_day_that_no_calendar_has_is_none() {
         for date in [(2026, 2, 29), (2100, 2, 29), (2026, 13, 1), (2026, 0, 1), (2026, 6, 31), (1969, 12, 31)]
         {
-            assert_eq!(Moment::checked(date, (0, 0, 0)), None, "{date:?}");
+            assert_eq!(UtcDateTime::checked(date, (0, 0, 0)), None, "{date:?}");
         }
-        assert_eq!(Moment::checked((2026, 1, 1), (24, 0, 0)), None);
+        assert_eq!(UtcDateTime::checked((2026, 1, 1), (24, 0, 0)), None);
     }
 }

@@ -2,11 +2,11 @@
 //! that uses it polls it, and reads through what its thread has.
 
 use super::deadline::Deadline;
-use super::http1::{Answer, Content, Read, read_answer};
-use super::outgoing::Outgoing;
+use super::http1::{BodyFraming, ParsedHead, ResponseHead, parse_response_head};
+use super::request_body::{BodyChunk, RequestBody};
+use super::request_writer::RequestWriter;
 use super::stream::Stream;
-use super::upload::{Piece, Upload};
-use super::{Broken, Failed};
+use super::{ProxyError, UpstreamError};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::Method;
 use std::io;
@@ -16,14 +16,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 /// The largest head of an answer, in bytes; of interim answers as many, and no more.
-const LARGEST_HEAD: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How much is read at once until it is known how long the answer is.
-const FIRST_READ: usize = 16 * 1024;
+const FIRST_READ_BYTES: usize = 16 * 1024;
 /// Later; and the most that a slow client keeps of what was read.
-const READ: usize = 64 * 1024;
+const READ_BYTES: usize = 64 * 1024;
 
 /// What all connections of a thread read and write through.
-pub(super) struct Scratch {
+pub(super) struct IoBuffers {
     read: Box<[u8]>,
     /// For what is not copied; given away piece by piece.
     large: BytesMut,
@@ -31,86 +31,88 @@ pub(super) struct Scratch {
     pub(super) write: Vec<u8>,
 }
 
-impl Scratch {
+impl IoBuffers {
     pub(super) fn new() -> Self {
-        Self { read: vec![0; READ].into(), large: BytesMut::new(), write: Vec::new() }
+        Self { read: vec![0; READ_BYTES].into(), large: BytesMut::new(), write: Vec::new() }
     }
 }
 
-pub(super) struct Line {
+pub(super) struct UpstreamConnection {
     stream: Stream,
-    outgoing: Outgoing,
+    writer: RequestWriter,
     /// What was read of a head that is not whole.
     part: Vec<u8>,
     /// How far the answer has come.
-    content: Content,
+    framing: BodyFraming,
     persistent: bool,
     /// How long the server may take for the head of its answer.
-    pub(super) patience: Deadline,
+    pub(super) response_deadline: Deadline,
 }
 
-impl Line {
-    pub(super) fn new(stream: Stream, patience: Duration) -> Self {
+impl UpstreamConnection {
+    pub(super) fn new(stream: Stream, response_deadline: Duration) -> Self {
         Self {
             stream,
-            outgoing: Outgoing::default(),
+            writer: RequestWriter::default(),
             part: Vec::new(),
-            content: Content::Length(0),
+            framing: BodyFraming::Length(0),
             persistent: true,
-            patience: Deadline::after(patience),
+            response_deadline: Deadline::after(response_deadline),
         }
     }
 
     /// Begins a request with this head, and with the first piece of its body if that is there; they are written
     /// while the line is polled.
-    pub(super) fn begin(&mut self, head: Vec<u8>, first: Option<&Piece>) {
-        self.outgoing.begin(head);
+    pub(super) fn begin(&mut self, head: Vec<u8>, first: Option<&BodyChunk>) {
+        self.writer.begin(head);
         if let Some(first) = first {
-            self.outgoing.put(first.clone());
+            self.writer.put(first.clone());
         }
         // Where its answer ends is known once its head is read.
-        (self.content, self.persistent) = (Content::UntilClose, false);
+        (self.framing, self.persistent) = (BodyFraming::UntilClose, false);
     }
 
-    /// Sends on as far as client and server let it; `upload` is nothing once all of it is on its way.
+    /// Sends on as far as client and server let it; `request_body` is nothing once all of it is on its way.
     pub(super) fn poll_send(
         &mut self,
-        upload: &mut Option<Box<Upload>>,
+        request_body: &mut Option<Box<RequestBody>>,
         context: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<(), Failed> {
+        buffers: &mut IoBuffers,
+    ) -> Result<(), ProxyError> {
         loop {
-            if self.outgoing.poll_write(&mut self.stream, context, &mut scratch.write).is_pending() {
+            if self.writer.poll_write(&mut self.stream, context, &mut buffers.write).is_pending() {
                 return Ok(());
             }
             // Another connection may still get all of it: then no more of the body must be gone.
-            if self.outgoing.is_refused() {
+            if self.writer.is_refused() {
                 return Ok(());
             }
-            let Some(sending) = upload else { return Ok(()) };
-            let Poll::Ready(piece) = sending.poll_piece(context) else { return Ok(()) };
-            let piece = piece?;
-            if piece.is_last {
-                *upload = None;
+            let Some(sending) = request_body else { return Ok(()) };
+            let Poll::Ready(chunk) = sending.poll_chunk(context) else { return Ok(()) };
+            let chunk = chunk?;
+            if chunk.is_last {
+                *request_body = None;
             }
-            self.outgoing.put(piece);
+            self.writer.put(chunk);
         }
     }
 
     /// Ready with the head of the answer to a request of that method, and with what came of its body along with it.
-    pub(super) fn poll_answer(
+    pub(super) fn poll_response_head(
         &mut self,
         method: &Method,
         context: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Poll<Result<(Box<Answer>, Bytes), Broken>> {
+        buffers: &mut IoBuffers,
+    ) -> Poll<Result<(Box<ResponseHead>, Bytes), UpstreamError>> {
         loop {
-            let read = ready!(self.poll_read(FIRST_READ, context, scratch))?;
+            let read = ready!(self.poll_read(FIRST_READ_BYTES, context, buffers))?;
             if read.is_empty() {
-                return Poll::Ready(Err(Broken::Answer("it closed the connection without an answer")));
+                return Poll::Ready(Err(UpstreamError::ResponseHead(
+                    "it closed the connection without an answer",
+                )));
             }
-            if !self.outgoing.has_begun {
-                return Poll::Ready(Err(Broken::Answer("it answered before it was asked")));
+            if !self.writer.has_begun {
+                return Poll::Ready(Err(UpstreamError::ResponseHead("it answered before it was asked")));
             }
             let goes_on = !self.part.is_empty();
             if goes_on {
@@ -121,22 +123,22 @@ impl Line {
             // A server that sends byte by byte is not to cost us a look at all of them for each.
             let mut may_be_whole = read.contains(&b'\n');
             while may_be_whole {
-                match read_answer(&bytes[passed..], method)? {
-                    Read::Interim(length) => passed += length,
-                    Read::Whole(answer, length) => {
+                match parse_response_head(&bytes[passed..], method)? {
+                    ParsedHead::Interim(length) => passed += length,
+                    ParsedHead::Whole(head, length) => {
                         let rest = &bytes[passed + length..];
-                        self.content = answer.content;
-                        let (data, taken) = self.content.take(rest)?;
+                        self.framing = head.framing;
+                        let (data, taken) = self.framing.take(rest)?;
                         // Who speaks unasked could answer somebody else's request.
-                        self.persistent = answer.persistent && taken == rest.len();
+                        self.persistent = head.persistent && taken == rest.len();
                         self.part = Vec::new();
-                        return Poll::Ready(Ok((answer, data)));
+                        return Poll::Ready(Ok((head, data)));
                     }
-                    Read::Part => may_be_whole = false,
+                    ParsedHead::Part => may_be_whole = false,
                 }
             }
-            if bytes.len() > LARGEST_HEAD {
-                return Poll::Ready(Err(Broken::Answer("the head of its answer is too large")));
+            if bytes.len() > MAX_HEAD_BYTES {
+                return Poll::Ready(Err(UpstreamError::ResponseHead("the head of its answer is too large")));
             }
             if !goes_on {
                 self.part.extend_from_slice(read);
@@ -148,14 +150,14 @@ impl Line {
     pub(super) fn poll_data(
         &mut self,
         context: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Poll<Option<Result<Bytes, Broken>>> {
-        while !self.content.is_at_end() {
-            let data = match self.content {
-                Content::Length(left) if left >= FIRST_READ as u64 => {
-                    ready!(self.poll_large(left, context, scratch))
+        buffers: &mut IoBuffers,
+    ) -> Poll<Option<Result<Bytes, UpstreamError>>> {
+        while !self.framing.is_at_end() {
+            let data = match self.framing {
+                BodyFraming::Length(left) if left >= FIRST_READ_BYTES as u64 => {
+                    ready!(self.poll_large(left, context, buffers))
                 }
-                _ => ready!(self.poll_small(context, scratch)),
+                _ => ready!(self.poll_small(context, buffers)),
             };
             if !matches!(&data, Ok(data) if data.is_empty()) {
                 return Poll::Ready(Some(data));
@@ -168,14 +170,14 @@ impl Line {
     fn poll_small(
         &mut self,
         context: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Poll<Result<Bytes, Broken>> {
-        let bytes = ready!(self.poll_read(READ, context, scratch))?;
+        buffers: &mut IoBuffers,
+    ) -> Poll<Result<Bytes, UpstreamError>> {
+        let bytes = ready!(self.poll_read(READ_BYTES, context, buffers))?;
         if bytes.is_empty() {
-            self.content.close()?;
+            self.framing.close()?;
             return Poll::Ready(Ok(Bytes::new()));
         }
-        let (data, taken) = self.content.take(bytes)?;
+        let (data, taken) = self.framing.take(bytes)?;
         self.persistent &= taken == bytes.len();
         Poll::Ready(Ok(data))
     }
@@ -185,16 +187,16 @@ impl Line {
         &mut self,
         left: u64,
         context: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Poll<Result<Bytes, Broken>> {
-        let most = usize::try_from(left).unwrap_or(READ).min(READ);
-        scratch.large.reserve(most);
-        let mut buffer = (&mut scratch.large).limit(most);
+        buffers: &mut IoBuffers,
+    ) -> Poll<Result<Bytes, UpstreamError>> {
+        let most = usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES);
+        buffers.large.reserve(most);
+        let mut buffer = (&mut buffers.large).limit(most);
         if ready!(pin!(self.stream.read_buf(&mut buffer)).poll(context))? == 0 {
-            self.content.close()?;
+            self.framing.close()?;
         }
-        let data = scratch.large.split().freeze();
-        self.content.pass(data.len());
+        let data = buffers.large.split().freeze();
+        self.framing.pass(data.len());
         Poll::Ready(Ok(data))
     }
 
@@ -202,28 +204,28 @@ impl Line {
         &mut self,
         most: usize,
         context: &mut Context<'_>,
-        scratch: &'a mut Scratch,
+        buffers: &'a mut IoBuffers,
     ) -> Poll<io::Result<&'a [u8]>> {
-        let mut buffer = ReadBuf::new(&mut scratch.read[..most]);
+        let mut buffer = ReadBuf::new(&mut buffers.read[..most]);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
         let length = buffer.filled().len();
-        Poll::Ready(Ok(&scratch.read[..length]))
+        Poll::Ready(Ok(&buffers.read[..length]))
     }
 
     /// How far the body of the answer has come.
-    pub(super) fn content(&self) -> &Content {
-        &self.content
+    pub(super) fn framing(&self) -> &BodyFraming {
+        &self.framing
     }
 
     /// Whether the request can be made again on another connection: the server said nothing, and has either got
     /// nothing of it or may be asked twice.
     pub(super) fn can_be_repeated(&self, is_idempotent: bool) -> bool {
-        self.part.is_empty() && (is_idempotent || !self.outgoing.has_begun)
+        self.part.is_empty() && (is_idempotent || !self.writer.has_begun)
     }
 
     /// Whether all that was put into it is written.
     pub(super) fn is_sent(&self) -> bool {
-        self.outgoing.is_done()
+        self.writer.is_done()
     }
 
     /// Closes the connection after this response.
@@ -234,12 +236,12 @@ impl Line {
     /// Whether it can take another request, once all of the last one's body was sent, and nothing beyond its answer
     /// was read.
     pub(super) fn is_free(&mut self) -> bool {
-        self.persistent && self.content.is_at_end() && self.outgoing.is_done() && self.stream.is_drained()
+        self.persistent && self.framing.is_at_end() && self.writer.is_done() && self.stream.is_drained()
     }
 
     /// Whether it can still take a request after a rest: the server may have closed it, or said something that is
     /// no answer to that request. To be asked right before the request.
-    pub(super) fn is_alive(&mut self) -> bool {
-        self.stream.is_quiet()
+    pub(super) fn is_reusable(&mut self) -> bool {
+        self.stream.is_idle()
     }
 }

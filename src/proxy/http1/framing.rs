@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 /// How a body ends, and how far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
+pub enum BodyFraming {
     /// After so many more bytes.
     Length(u64),
     /// With its last chunk.
@@ -14,7 +14,7 @@ pub enum Content {
     UntilClose,
 }
 
-impl Content {
+impl BodyFraming {
     /// Whether nothing more belongs to it.
     pub fn is_at_end(&self) -> bool {
         match self {

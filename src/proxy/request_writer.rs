@@ -1,8 +1,8 @@
 //! What is on its way to a server: at most a head and one piece of the body, so that a server that takes nothing
 //! holds its client back.
 
+use super::request_body::BodyChunk;
 use super::stream::Stream;
-use super::upload::Piece;
 use bytes::{Buf, Bytes};
 use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
@@ -16,7 +16,7 @@ const KEPT: usize = 64 * 1024;
 
 /// Bytes that wait to be written.
 #[derive(Default)]
-pub(super) struct Outgoing {
+pub(super) struct RequestWriter {
     /// A head, a chunk's size, a small piece.
     front: Vec<u8>,
     /// How much of it is written.
@@ -33,14 +33,14 @@ pub(super) struct Outgoing {
     is_closed: bool,
 }
 
-impl Outgoing {
+impl RequestWriter {
     /// A request begins with these bytes.
     pub(super) fn begin(&mut self, head: Vec<u8>) {
         *self = Self { front: head, ..Self::default() };
     }
 
     /// The next piece of a body, after all before it was written.
-    pub(super) fn put(&mut self, Piece { data, is_chunk, is_last }: Piece) {
+    pub(super) fn put(&mut self, BodyChunk { data, is_chunk, is_last }: BodyChunk) {
         self.is_flushed = false;
         self.end = match (is_chunk, is_last) {
             (false, _) => b"",
@@ -132,8 +132,8 @@ mod tests {
     use tokio::io::AsyncReadExt;
     use tokio::net::{TcpListener, TcpStream};
 
-    fn piece(data: &'static [u8], is_chunk: bool, is_last: bool) -> Piece {
-        Piece { data: Bytes::from_static(data), is_chunk, is_last }
+    fn chunk(data: &'static [u8], is_chunk: bool, is_last: bool) -> BodyChunk {
+        BodyChunk { data: Bytes::from_static(data), is_chunk, is_last }
     }
 
     async fn pair() -> (Stream, TcpStream) {
@@ -142,27 +142,27 @@ mod tests {
         (Stream::Plain(near), listener.accept().await.unwrap().0)
     }
 
-    async fn write(outgoing: &mut Outgoing, stream: &mut Stream) {
+    async fn write(writer: &mut RequestWriter, stream: &mut Stream) {
         let mut spare = Vec::new();
-        poll_fn(|context| outgoing.poll_write(stream, context, &mut spare)).await;
+        poll_fn(|context| writer.poll_write(stream, context, &mut spare)).await;
     }
 
     #[tokio::test]
     async fn pieces_go_out_in_their_framing_however_long_they_are() {
         const LONG: [u8; 2 * SMALL] = [b'x'; 2 * SMALL];
         let (mut near, mut far) = pair().await;
-        let mut outgoing = Outgoing::default();
-        outgoing.begin(b"head ".to_vec());
-        outgoing.put(piece(b"hello", true, false));
-        write(&mut outgoing, &mut near).await;
-        outgoing.put(piece(&LONG, true, false));
-        write(&mut outgoing, &mut near).await;
-        outgoing.put(piece(b"", true, true));
-        write(&mut outgoing, &mut near).await;
-        outgoing.begin(b" head ".to_vec());
-        outgoing.put(piece(&LONG, false, false));
-        write(&mut outgoing, &mut near).await;
-        assert!(outgoing.is_done());
+        let mut writer = RequestWriter::default();
+        writer.begin(b"head ".to_vec());
+        writer.put(chunk(b"hello", true, false));
+        write(&mut writer, &mut near).await;
+        writer.put(chunk(&LONG, true, false));
+        write(&mut writer, &mut near).await;
+        writer.put(chunk(b"", true, true));
+        write(&mut writer, &mut near).await;
+        writer.begin(b" head ".to_vec());
+        writer.put(chunk(&LONG, false, false));
+        write(&mut writer, &mut near).await;
+        assert!(writer.is_done());
         drop(near);
         let mut seen = Vec::new();
         far.read_to_end(&mut seen).await.unwrap();
@@ -176,29 +176,29 @@ mod tests {
         let (mut near, far) = pair().await;
         far.set_zero_linger().unwrap();
         drop(far);
-        while near.is_quiet() {
+        while near.is_idle() {
             tokio::task::yield_now().await;
         }
-        let mut outgoing = Outgoing::default();
-        outgoing.begin(b"head".to_vec());
-        write(&mut outgoing, &mut near).await;
-        assert!(outgoing.is_refused() && !outgoing.is_done());
+        let mut writer = RequestWriter::default();
+        writer.begin(b"head".to_vec());
+        write(&mut writer, &mut near).await;
+        assert!(writer.is_refused() && !writer.is_done());
     }
 
     #[tokio::test]
     async fn a_request_of_which_tls_still_holds_a_part_is_not_done() {
         let (mut near, _far) = crate::proxy::stream::tests::tls_pair().await;
-        let (mut outgoing, mut spare) = (Outgoing::default(), Vec::new());
-        outgoing.begin(b"head".to_vec());
+        let (mut writer, mut spare) = (RequestWriter::default(), Vec::new());
+        writer.begin(b"head".to_vec());
         // Until the kernel takes no more, and TLS still does.
         loop {
-            let polled = poll_fn(|context| Poll::Ready(outgoing.poll_write(&mut near, context, &mut spare)));
+            let polled = poll_fn(|context| Poll::Ready(writer.poll_write(&mut near, context, &mut spare)));
             if polled.await.is_pending() {
                 break;
             }
-            assert!(outgoing.is_done());
-            outgoing.put(piece(&[b'x'; SMALL], false, false));
+            assert!(writer.is_done());
+            writer.put(chunk(&[b'x'; SMALL], false, false));
         }
-        assert!(!outgoing.is_done());
+        assert!(!writer.is_done());
     }
 }

@@ -1,7 +1,7 @@
 //! What goes through warp beside it: the head of a request in, a decision out. Warp would copy the one, and box the
 //! body of the other.
 
-use crate::app::request::{Decision, Head};
+use crate::app::request::{Decision, RequestHead};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Empty;
@@ -26,7 +26,7 @@ impl<S> Filters for S where
 
 /// One request that the filters decide on.
 struct Exchange {
-    head: Cell<Option<Box<Head>>>,
+    head: Cell<Option<Box<RequestHead>>>,
     decision: Cell<Option<Decision>>,
     undefined_content: bool,
 }
@@ -36,7 +36,7 @@ tokio::task_local! {
 }
 
 /// Has the filters decide on a request; `None` when one answered without a decision.
-pub(super) async fn decide(mut filters: impl Filters, head: Box<Head>) -> Option<Decision> {
+pub(super) async fn decide(mut filters: impl Filters, head: Box<RequestHead>) -> Option<Decision> {
     let mut request = Request::new(Empty::<Bytes>::new());
     request.method_mut().clone_from(&head.parts.method);
     request.uri_mut().clone_from(&head.parts.uri);
@@ -51,7 +51,7 @@ pub(super) async fn decide(mut filters: impl Filters, head: Box<Head>) -> Option
 }
 
 /// The head of the request that is decided on, once.
-pub(super) fn take_head() -> Option<Box<Head>> {
+pub(super) fn take_head() -> Option<Box<RequestHead>> {
     EXCHANGE.try_with(|exchange| exchange.head.take()).ok().flatten()
 }
 

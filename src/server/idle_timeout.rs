@@ -13,63 +13,63 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// The head of a connection's first request comes within this many looks, a second apart.
-const FIRST_REQUEST: u32 = 10;
+const MAX_CHECKS_BEFORE_FIRST_REQUEST: u32 = 10;
 /// A client that is slower than this to send the next one is attacking us, or gone.
-const NEXT_REQUEST: u32 = 30;
+const MAX_CHECKS_BETWEEN_REQUESTS: u32 = 30;
 /// Looks that a connection beyond the limits lives for, whatever happens on it.
 const REFUSED: u32 = 3;
 /// Looks that an HTTP/2 client has to take its `GOAWAY` and close the connection.
 const GOODBYE: u32 = 5;
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The connections of one thread.
 #[derive(Default)]
 pub(super) struct Connections {
     tasks: RefCell<JoinSet<()>>,
-    watched: RefCell<Vec<(Rc<Activity>, AbortHandle)>>,
+    watched: RefCell<Vec<(Rc<ConnectionState>, AbortHandle)>>,
 }
 
 impl Connections {
     /// Runs a connection, and ends it when nothing is asked for on it.
     pub(super) fn spawn(
         &self,
-        activity: Rc<Activity>,
+        state: Rc<ConnectionState>,
         connection: impl Future<Output = ()> + 'static,
     ) -> AbortHandle {
         let task = self.tasks.borrow_mut().spawn_local(connection);
-        self.watched.borrow_mut().push((activity, task.clone()));
+        self.watched.borrow_mut().push((state, task.clone()));
         task
     }
 
     /// Tells all of them to stop, and waits until they have; after `limit` they are cut. Says whether that was not
     /// needed.
     pub(super) async fn drain(&self, limit: Duration) -> bool {
-        self.watched.borrow().iter().for_each(|(activity, _)| activity.stop());
+        self.watched.borrow().iter().for_each(|(state, _)| state.stop());
         let mut tasks = self.tasks.take();
         timeout(limit, async { while tasks.join_next().await.is_some() {} }).await.is_ok()
     }
 
     /// Looks at all of them, again and again, and calls `also` each time.
     pub(super) async fn tend(&self, also: impl Fn()) {
-        let mut ticks = interval(BETWEEN_LOOKS);
+        let mut ticks = interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.look();
+            self.reap_idle();
             also();
         }
     }
 
-    fn look(&self) {
+    fn reap_idle(&self) {
         while self.tasks.borrow_mut().try_join_next().is_some() {}
-        self.watched.borrow_mut().retain(|(activity, task)| {
+        self.watched.borrow_mut().retain(|(state, task)| {
             if task.is_finished() {
                 return false;
             }
-            match activity.look() {
+            match state.reap_idle() {
                 Verdict::Keep => {}
-                Verdict::Stop => activity.stop(),
-                Verdict::Cut => {
+                Verdict::Stop => state.stop(),
+                Verdict::BodyError => {
                     tracing::debug!("a connection was cut: nothing was asked for on it");
                     task.abort();
                 }
@@ -81,7 +81,7 @@ impl Connections {
 
 /// State of a connection.
 #[derive(Default)]
-pub(super) struct Activity {
+pub(super) struct ConnectionState {
     peer: Peer,
     /// Requests whose response has not been sent.
     open: Cell<u32>,
@@ -103,21 +103,21 @@ enum Verdict {
     /// Ends it in order.
     Stop,
     /// Ends it at once.
-    Cut,
+    BodyError,
 }
 
-impl Activity {
+impl ConnectionState {
     /// Of a connection on which nothing has happened.
     pub(super) fn new(peer: Peer) -> Self {
         Self { peer, ..Self::default() }
     }
 
     /// A request has come.
-    pub(super) fn request(self: &Rc<Self>) -> Open {
+    pub(super) fn request(self: &Rc<Self>) -> InFlight {
         self.heard.set(true);
         let before = self.open.get();
         self.open.set(before + 1);
-        Open { activity: Rc::clone(self), is_only: before == 0, permit: None }
+        InFlight { state: Rc::clone(self), is_only: before == 0, permit: None }
     }
 
     /// The client speaks HTTP/2.
@@ -141,7 +141,7 @@ impl Activity {
     }
 
     /// Notes one look. HTTP/2 clients that answer pings and ask for nothing are silent too.
-    fn look(&self) -> Verdict {
+    fn reap_idle(&self) -> Verdict {
         let is_refused = matches!(self.peer, Peer::Refused(_));
         if self.open.get() > 0 && !is_refused {
             self.silent.set(0);
@@ -151,36 +151,36 @@ impl Activity {
         self.silent.set(silent);
         let most = match (is_refused, self.heard.get()) {
             (true, _) => REFUSED,
-            (false, true) => NEXT_REQUEST,
-            (false, false) => FIRST_REQUEST,
+            (false, true) => MAX_CHECKS_BETWEEN_REQUESTS,
+            (false, false) => MAX_CHECKS_BEFORE_FIRST_REQUEST,
         };
         if silent <= most {
             Verdict::Keep
         } else if self.is_http_2.get() && silent <= most + GOODBYE {
             Verdict::Stop
         } else {
-            Verdict::Cut
+            Verdict::BodyError
         }
     }
 }
 
 /// A request whose response has not been sent; goes with the response.
-pub(super) struct Open {
-    activity: Rc<Activity>,
+pub(super) struct InFlight {
+    state: Rc<ConnectionState>,
     /// No other request was under way on its connection when it came.
     pub(super) is_only: bool,
     permit: Option<Box<Permit>>,
 }
 
-impl Open {
+impl InFlight {
     /// The standing of its connection.
     pub(super) fn peer(&self) -> Peer {
-        self.activity.peer
+        self.state.peer
     }
 
     /// Whether its connection speaks HTTP/2.
     pub(super) fn is_http_2(&self) -> bool {
-        self.activity.is_http_2.get()
+        self.state.is_http_2.get()
     }
 
     /// Keeps the permit until the response is sent.
@@ -190,15 +190,15 @@ impl Open {
 
     /// Ends the connection with this response.
     pub(super) fn is_last(&self) {
-        self.activity.stop();
+        self.state.stop();
     }
 }
 
-impl Drop for Open {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.activity.open.set(self.activity.open.get() - 1);
-        if !matches!(self.activity.peer, Peer::Refused(_)) {
-            self.activity.silent.set(0);
+        self.state.open.set(self.state.open.get() - 1);
+        if !matches!(self.state.peer, Peer::Refused(_)) {
+            self.state.silent.set(0);
         }
     }
 }
@@ -212,63 +212,69 @@ mod tests {
     use tokio::sync::oneshot;
 
     /// Looks that a connection survives, and looks until it is told to stop.
-    fn looks(activity: &Rc<Activity>) -> (Option<u32>, Option<u32>) {
-        let verdicts: Vec<Verdict> = (0..100).map(|_| activity.look()).collect();
+    fn checks(state: &Rc<ConnectionState>) -> (Option<u32>, Option<u32>) {
+        let verdicts: Vec<Verdict> = (0..100).map(|_| state.reap_idle()).collect();
         let first = |wanted| {
             let at = verdicts.iter().position(|verdict| *verdict == wanted);
             at.map(|at| u32::try_from(at).unwrap())
         };
-        (first(Verdict::Cut), first(Verdict::Stop))
+        (first(Verdict::BodyError), first(Verdict::Stop))
     }
 
     #[test]
     fn a_connection_on_which_nothing_is_asked_for_is_given_up() {
-        assert_eq!(looks(&Rc::default()), (Some(FIRST_REQUEST), None));
+        assert_eq!(checks(&Rc::default()), (Some(MAX_CHECKS_BEFORE_FIRST_REQUEST), None));
     }
 
     #[test]
     fn a_request_may_take_its_time_and_the_next_one_may_be_a_while_off() {
-        let activity = Rc::new(Activity::default());
-        let open = activity.request();
-        assert_eq!(looks(&activity), (None, None));
+        let state = Rc::new(ConnectionState::default());
+        let open = state.request();
+        assert_eq!(checks(&state), (None, None));
         drop(open);
-        assert_eq!(looks(&activity), (Some(NEXT_REQUEST), None));
+        assert_eq!(checks(&state), (Some(MAX_CHECKS_BETWEEN_REQUESTS), None));
     }
 
     #[test]
     fn an_http_2_client_that_asks_for_nothing_is_told_and_then_cut() {
-        let activity = Rc::new(Activity::default());
-        activity.speaks_http_2();
-        assert_eq!(looks(&activity), (Some(FIRST_REQUEST + GOODBYE), Some(FIRST_REQUEST)));
-        let open = activity.request();
-        assert_eq!(looks(&activity), (None, None));
+        let state = Rc::new(ConnectionState::default());
+        state.speaks_http_2();
+        assert_eq!(
+            checks(&state),
+            (Some(MAX_CHECKS_BEFORE_FIRST_REQUEST + GOODBYE), Some(MAX_CHECKS_BEFORE_FIRST_REQUEST))
+        );
+        let open = state.request();
+        assert_eq!(checks(&state), (None, None));
         drop(open);
-        assert_eq!(looks(&activity), (Some(NEXT_REQUEST + GOODBYE), Some(NEXT_REQUEST)));
+        assert_eq!(
+            checks(&state),
+            (Some(MAX_CHECKS_BETWEEN_REQUESTS + GOODBYE), Some(MAX_CHECKS_BETWEEN_REQUESTS))
+        );
     }
 
     #[test]
     fn a_connection_beyond_the_limits_is_short_whatever_is_asked_on_it() {
-        let activity = Rc::new(Activity::new(Peer::Refused(Refusal::Full)));
-        let _open = activity.request();
-        assert_eq!(looks(&activity), (Some(REFUSED), None));
+        let state = Rc::new(ConnectionState::new(Peer::Refused(Refusal::Full)));
+        let _in_flight = state.request();
+        assert_eq!(checks(&state), (Some(REFUSED), None));
     }
 
     #[tokio::test(flavor = "local")]
     async fn what_is_given_up_is_cut_and_forgotten() {
         let connections = Connections::default();
-        let (silent, busy) = (Rc::default(), Rc::new(Activity::default()));
-        let _open = busy.request();
+        let (silent, busy) = (Rc::default(), Rc::new(ConnectionState::default()));
+        let _in_flight = busy.request();
         let (cut, was_cut) = oneshot::channel::<()>();
         connections.spawn(silent, async move {
             let _cut = cut;
             pending::<()>().await;
         });
         connections.spawn(busy, pending::<()>());
-        for _ in 0..=FIRST_REQUEST {
-            connections.look();
+        for _ in 0..=MAX_CHECKS_BEFORE_FIRST_REQUEST {
+            connections.reap_idle();
         }
         assert!(was_cut.await.is_err());
-        connections.look();
+        connections.reap_idle();
         assert_eq!(connections.watched.borrow().len(), 1);
         assert_eq!(connections.tasks.borrow().len(), 1);
     }
@@ -276,10 +282,10 @@ mod tests {
     #[tokio::test(flavor = "local")]
     async fn a_drain_wakes_each_connection_waits_for_it_and_cuts_it_when_it_takes_too_long() {
         let connections = Connections::default();
-        let activity = Rc::new(Activity::default());
-        let asked = Rc::clone(&activity);
+        let state = Rc::new(ConnectionState::default());
+        let asked = Rc::clone(&state);
         connections.spawn(
-            activity,
+            state,
             poll_fn(move |context| if asked.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending }),
         );
         tokio::task::yield_now().await;

@@ -6,16 +6,16 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 /// Goes with a call; the call ends when it is cancelled.
-pub struct Lease(oneshot::Receiver<()>);
+pub struct CancelSignal(oneshot::Receiver<()>);
 
 /// Ends the call that its lease went with, from any thread.
-pub struct LeaseHandle(oneshot::Sender<()>);
+pub struct CancelHandle(oneshot::Sender<()>);
 
-impl Lease {
+impl CancelSignal {
     /// A lease and its handle.
-    pub fn new() -> (Self, LeaseHandle) {
+    pub fn new() -> (Self, CancelHandle) {
         let (sender, receiver) = oneshot::channel();
-        (Self(receiver), LeaseHandle(sender))
+        (Self(receiver), CancelHandle(sender))
     }
 
     /// Whether it is cancelled by now.
@@ -35,7 +35,7 @@ impl Lease {
     }
 }
 
-impl LeaseHandle {
+impl CancelHandle {
     /// Ends the call, if it has not ended.
     pub fn cancel(self) {
         // Fails only when the call is over.

@@ -1,33 +1,33 @@
 //! An answer on its way to the client.
 
-use super::patience::Open;
+use super::idle_timeout::InFlight;
 use super::stream_timeout::{chunk_awaited, chunk_sent};
-use crate::proxy::{Body, Cut};
+use crate::proxy::{Body, BodyError};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// The body of an answer; the connection counts as busy until it is sent.
-pub(super) struct Answer {
+pub(super) struct ResponseBody {
     body: Body,
-    _open: Open,
+    _in_flight: InFlight,
 }
 
-impl Answer {
-    pub(super) fn new(body: Body, open: Open) -> Self {
-        Self { body, _open: open }
+impl ResponseBody {
+    pub(super) fn new(body: Body, open: InFlight) -> Self {
+        Self { body, _in_flight: open }
     }
 }
 
-impl http_body::Body for Answer {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_ready() {
             chunk_sent();

@@ -1,6 +1,6 @@
 //! The head of an answer.
 
-use super::Content;
+use super::BodyFraming;
 use super::chunks::Chunks;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -9,32 +9,32 @@ use httparse::ParserConfig;
 use std::mem::MaybeUninit;
 
 /// How many header fields an answer may have.
-const MOST_FIELDS: usize = 100;
+const MAX_FIELDS: usize = 100;
 /// Room for those that we add on the way to the client.
-const OURS: usize = 6;
+const ADDED_FIELDS: usize = 6;
 
 /// The head of an answer, and how its body ends.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ResponseHead {
     /// Its status; never an interim one, save 101.
     pub status: StatusCode,
     /// Its header fields, those that frame the message among them.
     pub headers: HeaderMap,
     /// What follows it.
-    pub content: Content,
+    pub framing: BodyFraming,
     /// Whether the server would take another request on the connection.
     pub persistent: bool,
 }
 
 /// What there is to read.
 #[derive(Debug)]
-pub enum Read {
+pub enum ParsedHead {
     /// More is needed to tell.
     Part,
     /// An interim answer (RFC 9110 §15.2) of that many bytes; another answer follows.
     Interim(usize),
     /// The head, and its length in bytes.
-    Whole(Box<Answer>, usize),
+    Whole(Box<ResponseHead>, usize),
 }
 
 /// Reads the head of the answer to a request of that method at the beginning of `bytes`.
@@ -42,36 +42,37 @@ pub enum Read {
 /// # Errors
 ///
 /// Says what is wrong, when it is none or when its body could be read in two ways (RFC 9112 §6.3).
-pub fn read_answer(bytes: &[u8], method: &Method) -> Result<Read, &'static str> {
-    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
-    let mut answer = httparse::Response::new(&mut []);
-    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut answer, bytes, &mut fields);
+pub fn parse_response_head(bytes: &[u8], method: &Method) -> Result<ParsedHead, &'static str> {
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed =
+        ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut fields);
     let length = match parsed {
         Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(Read::Part),
+        Ok(httparse::Status::Partial) => return Ok(ParsedHead::Part),
         Err(httparse::Error::TooManyHeaders) => return Err("its answer has too many header fields"),
         Err(_) => return Err("its answer is no HTTP/1 message"),
     };
-    let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or("its answer has no status")?;
-    let (headers, announced) = collect(answer.headers, &bytes[..length])?;
+    let (headers, announced) = collect(response.headers, &bytes[..length])?;
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         // RFC 9110 §15.2: another reader could take what follows for its body.
         return if announced.has_body() {
             Err("its interim answer has a body")
         } else {
-            Ok(Read::Interim(length))
+            Ok(ParsedHead::Interim(length))
         };
     }
-    let is_old = answer.version != Some(1);
-    let content = content(&announced, (status, method), is_old)?;
+    let is_old = response.version != Some(1);
+    let framing = framing(&announced, (status, method), is_old)?;
     let persistent = !is_old
-        && content != Content::UntilClose
+        && framing != BodyFraming::UntilClose
         && !announced.closes
         && status != StatusCode::SWITCHING_PROTOCOLS
         // A body that is announced and not read may come all the same, in front of the next answer.
         && !(is_bodiless(status, method) && announced.has_body());
-    Ok(Read::Whole(Box::new(Answer { status, headers, content, persistent }), length))
+    Ok(ParsedHead::Whole(Box::new(ResponseHead { status, headers, framing, persistent }), length))
 }
 
 /// What the header fields say of where the message ends.
@@ -85,7 +86,7 @@ struct Announced {
 
 /// All values share one copy of the head.
 fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(HeaderMap, Announced), &'static str> {
-    let mut headers = HeaderMap::with_capacity(fields.len() + OURS);
+    let mut headers = HeaderMap::with_capacity(fields.len() + ADDED_FIELDS);
     let mut announced = Announced::default();
     let copy = Bytes::copy_from_slice(head);
     for field in fields {
@@ -125,21 +126,21 @@ impl Announced {
 }
 
 /// How the body ends (RFC 9112 §6.3).
-fn content(
+fn framing(
     announced: &Announced,
     (status, method): (StatusCode, &Method),
     is_old: bool,
-) -> Result<Content, &'static str> {
+) -> Result<BodyFraming, &'static str> {
     match (announced.is_chunked, announced.length) {
         (true, Some(_)) => return Err("its answer has Transfer-Encoding and Content-Length"),
         (true, None) if is_old => return Err("its HTTP/1.0 answer has Transfer-Encoding"),
         _ => {}
     }
     Ok(match announced.length {
-        _ if is_bodiless(status, method) => Content::Length(0),
-        Some(length) => Content::Length(length),
-        None if announced.is_chunked => Content::Chunked(Chunks::START),
-        None => Content::UntilClose,
+        _ if is_bodiless(status, method) => BodyFraming::Length(0),
+        Some(length) => BodyFraming::Length(length),
+        None if announced.is_chunked => BodyFraming::Chunked(Chunks::START),
+        None => BodyFraming::UntilClose,
     })
 }
 
@@ -162,34 +163,38 @@ fn is_close(option: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn read(head: &'static str) -> Result<Read, &'static str> {
-        read_answer(head.as_bytes(), &Method::POST)
+    fn read(head: &'static str) -> Result<ParsedHead, &'static str> {
+        parse_response_head(head.as_bytes(), &Method::POST)
     }
 
-    fn whole(head: &'static str) -> Answer {
+    fn whole(head: &'static str) -> ResponseHead {
         match read(head) {
-            Ok(Read::Whole(answer, length)) if length == head.len() => *answer,
+            Ok(ParsedHead::Whole(response, length)) if length == head.len() => *response,
             other => panic!("{head:?}: {other:?}"),
         }
     }
 
     #[test]
     fn a_body_ends_where_its_head_says() {
-        for (head, content, persistent) in [
-            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Content::Length(5), true),
+        for (head, framing, persistent) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", BodyFraming::Length(5), true),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: x, Close\r\n\r\n",
-                Content::Length(5),
+                BodyFraming::Length(5),
                 false,
             ),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", Content::Chunked(Chunks::START), true),
-            ("HTTP/1.1 200 OK\r\n\r\n", Content::UntilClose, false),
-            ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Content::Length(5), false),
-            ("HTTP/1.1 204 No Content\r\n\r\n", Content::Length(0), true),
-            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n", Content::Length(0), true),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n",
+                BodyFraming::Chunked(Chunks::START),
+                true,
+            ),
+            ("HTTP/1.1 200 OK\r\n\r\n", BodyFraming::UntilClose, false),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", BodyFraming::Length(5), false),
+            ("HTTP/1.1 204 No Content\r\n\r\n", BodyFraming::Length(0), true),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n", BodyFraming::Length(0), true),
         ] {
-            let answer = whole(head);
-            assert_eq!((answer.content, answer.persistent), (content, persistent), "{head:?}");
+            let response = whole(head);
+            assert_eq!((response.framing, response.persistent), (framing, persistent), "{head:?}");
         }
     }
 
@@ -201,24 +206,26 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Method::HEAD),
             ("HTTP/1.1 101 Switching Protocols\r\nContent-Length: 0\r\n\r\n", Method::GET),
         ] {
-            let Ok(Read::Whole(answer, _)) = read_answer(head.as_bytes(), &method) else {
+            let Ok(ParsedHead::Whole(response, _)) = parse_response_head(head.as_bytes(), &method) else {
                 panic!("{head:?}")
             };
-            assert!(answer.content == Content::Length(0) && !answer.persistent, "{head:?}");
+            assert!(response.framing == BodyFraming::Length(0) && !response.persistent, "{head:?}");
         }
         for fields in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
             let interim = format!("HTTP/1.1 103 Early Hints\r\n{fields}\r\n\r\n");
-            assert!(read_answer(interim.as_bytes(), &Method::GET).is_err(), "{fields}");
+            assert!(parse_response_head(interim.as_bytes(), &Method::GET).is_err(), "{fields}");
         }
     }
 
     #[test]
     fn an_answer_to_head_has_the_length_of_what_it_does_not_bring() {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
-        let Ok(Read::Whole(answer, _)) = read_answer(head, &Method::HEAD) else { panic!("it is whole") };
+        let Ok(ParsedHead::Whole(response, _)) = parse_response_head(head, &Method::HEAD) else {
+            panic!("it is whole")
+        };
         assert_eq!(
-            (answer.content, &answer.headers[CONTENT_LENGTH]),
-            (Content::Length(0), &"5".parse().unwrap())
+            (response.framing, &response.headers[CONTENT_LENGTH]),
+            (BodyFraming::Length(0), &"5".parse().unwrap())
         );
     }
 
@@ -242,7 +249,7 @@ mod tests {
             "X: a\0b",
         ] {
             let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n");
-            assert!(read_answer(head.as_bytes(), &Method::GET).is_err(), "{fields:?}");
+            assert!(parse_response_head(head.as_bytes(), &Method::GET).is_err(), "{fields:?}");
         }
         assert!(read("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
         assert!(read("SSH-2.0-OpenSSH_9.2\r\n\r\n").is_err());
@@ -252,10 +259,10 @@ mod tests {
     #[test]
     fn interim_answers_are_passed_over_and_parts_waited_for() {
         let early = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
-        assert!(matches!(read(early), Ok(Read::Interim(length)) if length == early.len()));
+        assert!(matches!(read(early), Ok(ParsedHead::Interim(length)) if length == early.len()));
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
         for length in 0..head.len() {
-            assert!(matches!(read(&head[..length]), Ok(Read::Part)), "{length}");
+            assert!(matches!(read(&head[..length]), Ok(ParsedHead::Part)), "{length}");
         }
         assert_eq!(whole("HTTP/1.1 101 Switching Protocols\r\n\r\n").status, StatusCode::SWITCHING_PROTOCOLS);
     }

@@ -10,21 +10,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// A client that takes nothing of what waits for it for this long is cut.
-pub(super) const STALL: Duration = Duration::from_mins(1);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Slices up to so many bytes together are joined: one `send` costs the kernel less than a `writev`, more than the copy.
 const JOINED: usize = 4096;
 
 /// A connection whose writes fail once nothing has been taken for a while. It costs nothing while they go through.
-pub(super) struct Unstalled<S> {
+pub(super) struct WriteTimeout<S> {
     stream: S,
-    patience: Duration,
+    timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Unstalled<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, stalled: None }
+impl<S> WriteTimeout<S> {
+    pub(super) fn new(stream: S, timeout: Duration) -> Self {
+        Self { stream, timeout, stalled: None }
     }
 
     fn written(
@@ -36,13 +36,13 @@ impl<S> Unstalled<S> {
             self.stalled = None;
             return polled;
         }
-        let patience = self.patience;
-        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(context));
+        let timeout = self.timeout;
+        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout))).as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -52,7 +52,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -104,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_cut_and_one_that_takes_a_little_is_not() {
         let (server, mut client) = duplex(16);
-        let mut server = Unstalled::new(server, SHORT);
+        let mut server = WriteTimeout::new(server, SHORT);
         server.write_all(&[0; 16]).await.unwrap();
         client.read_exact(&mut [0; 16]).await.unwrap();
         server.write_all(&[0; 16]).await.unwrap();

@@ -16,7 +16,7 @@ const LOOKUPS: usize = 64;
 /// How far fetches reach. The default is what the gateway is: names as the system resolves them, addresses of the
 /// public internet, certificates of the system's authorities. Tests, which have no internet, go further.
 #[derive(Clone, Default)]
-pub struct Reach(Option<Arc<Further>>);
+pub struct FetchPolicy(Option<Arc<Further>>);
 
 type Names = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
 
@@ -26,10 +26,10 @@ struct Further {
     authority: Vec<u8>,
 }
 
-impl Reach {
+impl FetchPolicy {
     /// For tests: names mean what `names` says, `admitted` addresses are as good as public ones, and the certificates
     /// of this authority (DER) count too.
-    pub fn further(
+    pub fn for_tests(
         names: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static,
         admitted: Vec<IpAddr>,
         authority: Vec<u8>,
@@ -38,23 +38,23 @@ impl Reach {
     }
 
     pub(super) fn authorities(&self) -> Result<Vec<Certificate>, reqwest::Error> {
-        self.0.iter().map(|further| Certificate::from_der(&further.authority)).collect()
+        self.0.iter().map(|for_tests| Certificate::from_der(&for_tests.authority)).collect()
     }
 
     /// Takes as long as the system takes.
     fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         match &self.0 {
-            Some(further) => Ok((further.names)(name)),
+            Some(for_tests) => Ok((for_tests.names)(name)),
             None => Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect()),
         }
     }
 
     fn admits(&self, address: IpAddr) -> bool {
-        is_public(address) || self.0.as_ref().is_some_and(|further| further.admitted.contains(&address))
+        is_public(address) || self.0.as_ref().is_some_and(|for_tests| for_tests.admitted.contains(&address))
     }
 }
 
-impl fmt::Debug for Reach {
+impl fmt::Debug for FetchPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Reach(further)" } else { "Reach" })
     }
@@ -63,17 +63,17 @@ impl fmt::Debug for Reach {
 /// Resolves names for connections that are made at once, to the very addresses that it found good.
 #[derive(Clone)]
 pub(super) struct Guard {
-    reach: Reach,
+    policy: FetchPolicy,
     lookups: Arc<Semaphore>,
 }
 
 impl Guard {
-    pub(super) fn new(reach: Reach) -> Self {
-        Self { reach, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+    pub(super) fn new(policy: FetchPolicy) -> Self {
+        Self { policy, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
     }
 
     pub(super) fn admits(&self, address: IpAddr) -> bool {
-        self.reach.admits(address)
+        self.policy.admits(address)
     }
 
     /// The addresses of a name, when every one of them is good: a name with one foot within is no honest one.
@@ -87,9 +87,9 @@ impl Guard {
 
     async fn look_up(&self, name: String) -> io::Result<Vec<IpAddr>> {
         let turn = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
-        let (reach, share) = (self.reach.clone(), Share::held());
+        let (policy, share) = (self.policy.clone(), Share::held());
         let lookup = tokio::task::spawn_blocking(move || {
-            let found = reach.addresses(&name);
+            let found = policy.addresses(&name);
             drop((turn, share));
             found
         });
