@@ -117,10 +117,17 @@ fn lower_layers_never_know_higher_ones_and_neighbours_do_not_know_each_other() {
 }
 
 #[test]
-fn endpoints_never_know_each_other() {
+fn stories_never_know_each_other() {
     for (path, text) in sources("src/endpoints") {
+        let story =
+            path.strip_prefix(workspace().join("src/endpoints")).unwrap().components().next().unwrap();
+        let story = story.as_os_str().to_str().unwrap().trim_end_matches(".rs");
         let code = code(&text);
-        assert!(!code.contains("crate::endpoints") && !code.contains("super::"), "{}", path.display());
+        let others =
+            code.match_indices("crate::endpoints::").map(|(at, found)| first_word(&code[at + found.len()..]));
+        for other in others {
+            assert_eq!(other, story, "{} uses another story", path.display());
+        }
     }
 }
 
