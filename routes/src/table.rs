@@ -48,12 +48,12 @@ impl Table {
         Self { routes, slots, longest }
     }
 
-    /// How many slots a table of this many routes needs: a power of two, at most half full.
+    /// How many slots a table of this many routes needs: a power of two, at most a quarter full.
     pub const fn size(routes: usize) -> usize {
-        (routes * 2 + 1).next_power_of_two()
+        (routes * 4 + 1).next_power_of_two()
     }
 
-    /// The index over `routes`: open addressing with linear probing, half empty, so that a look-up ends soon.
+    /// The index over `routes`: open addressing with linear probing, three quarters empty, so that a look-up ends soon.
     ///
     /// # Panics
     /// In the compiler, when two routes have the same pattern, or one does not start and end with a slash.
