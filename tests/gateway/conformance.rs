@@ -4,6 +4,7 @@
 use crate::harness::{Keep, SiteOf, World, drivers};
 use crate::workspace;
 use gateway_standins::client;
+use gateway_standins::port::ReservedPort;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -66,11 +67,18 @@ async fn the_authorization_server_passes_every_scenario_for_one() {
     let client = discovered.register("Conformance", "none", "http://127.0.0.1/callback").await.unwrap();
     for revision in REVISIONS {
         let results = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let port = ReservedPort::reserve().unwrap();
         let mut command = node();
         command
             .args([RUNNER, "authorization", "--spec-version", revision, "--url", &world.base_url])
-            .args(["--resource", &world.dice_url(), "--client-id", &client.id, "--port", &port.to_string()])
+            .args([
+                "--resource",
+                &world.dice_url(),
+                "--client-id",
+                &client.id,
+                "--port",
+                &port.number().to_string(),
+            ])
             .arg("--output-dir")
             .arg(results.path());
         let said = signed_in(&mut command).await;
@@ -172,9 +180,4 @@ async fn no_objection(folder: &Path, (command, kind, revision): (&str, &str, &st
     let excepted = exceptions("objections", "checks");
     let excepted = excepted.iter().filter_map(|check| check.strip_prefix(&start).map(str::to_owned));
     assert_eq!(objections, excepted.collect(), "{revision}: {said}");
-}
-
-/// A port of this machine on which nothing listens now.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

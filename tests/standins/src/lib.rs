@@ -11,6 +11,7 @@ pub mod mcp;
 mod net;
 pub mod okta;
 mod params;
+pub mod port;
 pub mod publisher;
 mod random;
 pub mod redis;

@@ -9,15 +9,17 @@ pub use certificates::Certificates;
 pub use cluster::Cluster;
 pub use sentinels::Sentinels;
 
+use crate::port::ReservedPort;
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// A loaded machine is slow; a server that ended by itself is not waited for.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// What `make test` installs where the system has a package of it.
@@ -26,8 +28,8 @@ const VALKEY: &str = "valkey-server";
 /// A running Redis on 127.0.0.1; it ends when this is dropped.
 pub struct Redis {
     program: String,
-    port: u16,
-    tls_port: Option<u16>,
+    port: ReservedPort,
+    tls_port: Option<ReservedPort>,
     folder: TempDir,
     arguments: Vec<String>,
     child: Mutex<Option<Child>>,
@@ -56,8 +58,8 @@ impl Redis {
     }
 
     fn launch(program: String, tls: Option<&Certificates>, settings: &[&str]) -> io::Result<Self> {
-        let port = free_port()?;
-        let number = port.to_string();
+        let port = ReservedPort::reserve()?;
+        let number = port.number().to_string();
         let usual = [
             "--port",
             &number,
@@ -72,9 +74,9 @@ impl Redis {
         ];
         let mut arguments: Vec<String> =
             usual.iter().chain(settings).map(|word| (*word).to_owned()).collect();
-        let tls_port = tls.map(|_| free_port()).transpose()?;
-        if let (Some(tls), Some(port)) = (tls, tls_port) {
-            arguments.extend(tls.settings(port));
+        let tls_port = tls.map(|_| ReservedPort::reserve()).transpose()?;
+        if let (Some(tls), Some(port)) = (tls, &tls_port) {
+            arguments.extend(tls.settings(port.number()));
         }
         let (folder, child) = (tempfile::tempdir()?, Mutex::new(None));
         let redis = Self { program, port, tls_port, folder, arguments, child };
@@ -84,7 +86,7 @@ impl Redis {
 
     /// The port to be told to others: the one of TLS, where it is spoken.
     fn told_port(&self) -> u16 {
-        self.tls_port.unwrap_or(self.port)
+        self.tls_port.as_ref().unwrap_or(&self.port).number()
     }
 
     /// Host and port of TLS.
@@ -92,12 +94,12 @@ impl Redis {
     /// # Panics
     /// If it does not speak TLS.
     pub fn tls_address(&self) -> String {
-        format!("127.0.0.1:{}", self.tls_port.expect("it was started with TLS"))
+        format!("127.0.0.1:{}", self.tls_port.as_ref().expect("it was started with TLS").number())
     }
 
     /// Host and port.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port.number())
     }
 
     /// Kills the server; the port stays known.
@@ -148,9 +150,16 @@ impl Redis {
             match self.command(&["PING"]) {
                 Ok(_) => return Ok(()),
                 Err(error) if Instant::now() > deadline => return Err(error),
-                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+                Err(_) => self.is_running()?,
             }
+            std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Fails when the server has ended by itself.
+    fn is_running(&self) -> io::Result<()> {
+        let ended = self.child().as_mut().map(Child::try_wait).transpose()?.flatten();
+        ended.map_or(Ok(()), |status| Err(io::Error::other(format!("{} ended: {status}", self.program))))
     }
 
     /// All that it holds, as it would lie on a disk.
@@ -161,7 +170,7 @@ impl Redis {
 
     /// One command; the raw answer.
     pub fn command(&self, words: &[&str]) -> io::Result<String> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port.number()))?;
         stream.set_read_timeout(Some(ANSWER))?;
         let arguments: Vec<String> =
             words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
@@ -192,10 +201,6 @@ impl Redis {
 
 fn program() -> String {
     std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// Asks until it is so.

@@ -1,6 +1,7 @@
 //! A Cluster: three primaries with a replica each.
 
-use super::{Certificates, Redis, free_port, wait_until};
+use super::{Certificates, Redis, wait_until};
+use crate::port::ReservedPort;
 use std::io;
 use std::process::{Command, Stdio};
 
@@ -8,6 +9,7 @@ use std::process::{Command, Stdio};
 pub struct Cluster {
     /// The first three are primaries at the start.
     pub nodes: Vec<Redis>,
+    _bus_ports: Vec<ReservedPort>,
 }
 
 impl Cluster {
@@ -22,23 +24,24 @@ impl Cluster {
     }
 
     fn start_with(tls: Option<&Certificates>) -> io::Result<Self> {
-        let node = || {
-            let bus = free_port()?.to_string();
+        let bus_ports = (0..6).map(|_| ReservedPort::reserve()).collect::<io::Result<Vec<_>>>()?;
+        let node = |bus: &ReservedPort| {
+            let bus = bus.number().to_string();
             let settings =
                 ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus];
             Redis::start_with(tls, &settings)
         };
-        let nodes = (0..6).map(|_| node()).collect::<io::Result<Vec<_>>>()?;
+        let nodes = bus_ports.iter().map(node).collect::<io::Result<Vec<_>>>()?;
         // It would wait for ever for nodes that do not find each other.
         let made = Command::new("timeout")
-            .args(["30", "redis-cli", "--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"])
+            .args(["60", "redis-cli", "--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"])
             .args(nodes.iter().map(Redis::address))
             .stdin(Stdio::null())
             .output()?;
         if !made.status.success() {
             return Err(io::Error::other(String::from_utf8_lossy(&made.stdout).into_owned()));
         }
-        let cluster = Self { nodes };
+        let cluster = Self { nodes, _bus_ports: bus_ports };
         let is_up = |node: &Redis| node.says(&["CLUSTER", "INFO"], "cluster_state:ok");
         wait_until("the Cluster takes commands", || cluster.nodes.iter().all(is_up))?;
         let follows = |node: &Redis| node.says(&["INFO", "replication"], "master_link_status:up");

@@ -1,6 +1,7 @@
 //! A primary, its replica and three Sentinels who watch over them.
 
-use super::{Certificates, Redis, free_port, program, wait_until};
+use super::{Certificates, Redis, program, wait_until};
+use crate::port::ReservedPort;
 use std::fs;
 use std::io;
 use std::sync::Mutex;
@@ -78,16 +79,17 @@ impl Sentinels {
 }
 
 fn sentinel(tls: Option<&Certificates>, primary: &str) -> io::Result<Redis> {
-    let (port, folder) = (free_port()?, tempfile::tempdir()?);
+    let (port, folder) = (ReservedPort::reserve()?, tempfile::tempdir()?);
     let file = folder.path().join("sentinel.conf");
     let mut settings = format!(
-        "bind 127.0.0.1\nport {port}\nsentinel monitor {NAME} 127.0.0.1 {primary} 2\n\
-         sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 2000\n"
+        "bind 127.0.0.1\nport {}\nsentinel monitor {NAME} 127.0.0.1 {primary} 2\n\
+         sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 2000\n",
+        port.number()
     );
-    let tls_port = tls.map(|_| free_port()).transpose()?;
-    if let (Some(tls), Some(port)) = (tls, tls_port) {
+    let tls_port = tls.map(|_| ReservedPort::reserve()).transpose()?;
+    if let (Some(tls), Some(port)) = (tls, &tls_port) {
         // In a file a setting is a line, without the dashes.
-        let lines = tls.settings(port);
+        let lines = tls.settings(port.number());
         let lines = lines.chunks(2).map(|setting| setting.join(" ").replacen("--", "", 1));
         settings.extend(lines.flat_map(|line| [line, "\n".to_owned()]));
     }

@@ -1,0 +1,57 @@
+//! TCP ports of this machine for servers that are still to start.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// A port of 127.0.0.1 that nobody else gets while this lives. Its socket is bound and does not listen: the system
+/// gives the port to no client and no other server, and whoever names it can listen on it, since all set
+/// `SO_REUSEADDR`.
+#[derive(Debug)]
+pub struct ReservedPort {
+    number: u16,
+    _socket: Socket,
+}
+
+impl ReservedPort {
+    /// Reserves a free port.
+    ///
+    /// # Errors
+    /// The system has none.
+    pub fn reserve() -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        let address = socket.local_addr()?.as_socket();
+        let number = address.ok_or_else(|| io::Error::other("no address"))?.port();
+        Ok(Self { number, _socket: socket })
+    }
+
+    /// Its number.
+    pub const fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_server_can_listen_on_a_reserved_port_and_come_back_to_it() {
+        let port = ReservedPort::reserve().unwrap();
+        for _ in 0..2 {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).unwrap();
+        }
+    }
+
+    #[test]
+    fn nobody_is_given_a_reserved_port() {
+        let reserved: Vec<_> = (0..100).map(|_| ReservedPort::reserve().unwrap()).collect();
+        for _ in 0..2_000 {
+            let given = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+            assert!(reserved.iter().all(|port| port.number() != given));
+        }
+    }
+}
