@@ -17,9 +17,11 @@ test: ## Run every test, on real Redis and with real clients; installs what is m
 	tests/setup.sh tests
 	cargo test --locked --workspace --all-features
 
-check: ## Formatting, and clippy's warnings as errors
+check: ## Formatting, clippy's warnings as errors, licences and sources of the dependencies
+	tests/setup.sh check
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	cargo deny --all-features check bans licenses sources
 
 bench: ## Measure beside nginx, and write docs/benchmarks.md (forty minutes; a quiet machine)
 	tests/setup.sh bench

@@ -1,7 +1,8 @@
-# What `make test` and `make bench` need: tests/setup.sh finds all of it here, and installs nothing but the clients that
+# What `make check`, `make test` and `make bench` need: tests/setup.sh finds all of it here, and installs nothing but the clients that
 # their locks name.
 {
   cargo,
+  cargo-deny,
   chromium,
   clippy,
   deadnix,
@@ -23,6 +24,7 @@
 mkShell {
   packages = [
     cargo
+    cargo-deny
     chromium
     clippy
     deadnix

@@ -1,17 +1,20 @@
 #!/bin/sh
-# Installs what runs beside Rust: tests/setup.sh tests | bench | fuzz
+# Installs what runs beside Rust: tests/setup.sh tests | check | bench | fuzz
 # Quiet and quick when nothing has changed. System packages only as root on Debian and its like; elsewhere it says in
 # one line what is missing. The client drivers get their packages from their locks, into clients/ and conformance/.
 set -eu
 cd "$(dirname "$0")"
 
+CARGO_DENY_VERSION=0.20.2
+
 main() {
     one_at_a_time
     case "${1:-tests}" in
         tests) for_tests ;;
+        check) for_check ;;
         bench) for_bench ;;
         fuzz) need has_cxx "a C++ compiler (Debian: g++)" g++ ;;
-        *) stop "there is nothing to install for '$1': tests, bench or fuzz" ;;
+        *) stop "there is nothing to install for '$1': tests, check, bench or fuzz" ;;
     esac
 }
 
@@ -25,6 +28,12 @@ for_tests() {
     install_node_modules clients
     install_node_modules conformance
     install_venv
+}
+
+for_check() {
+    has_cargo_deny && return
+    quietly cargo install --quiet --locked cargo-deny --version "$CARGO_DENY_VERSION" ||
+        stop "missing: cargo-deny (cargo install --locked cargo-deny --version $CARGO_DENY_VERSION)"
 }
 
 for_bench() {
@@ -60,6 +69,8 @@ has_python() { python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_inf
 has_chromium() { [ -n "${CHROMIUM:-}" ] || on_path chromium || on_path chromium-browser || on_path google-chrome || on_path google-chrome-stable; }
 has_redis() { on_path redis-server; }
 is_packaged() { on_path apt-cache && apt-cache policy "$1" | grep -q 'Candidate: [0-9]'; }
+# Cargo also finds its subcommands in its own bin folder, which need not be in the path.
+has_cargo_deny() { cargo deny --version >/dev/null 2>&1; }
 has_cxx() { on_path c++; }
 has_venv() { clients/.venv/bin/python -c '' 2>/dev/null && cmp -s clients/requirements.txt clients/.venv/.installed-lock; }
 
