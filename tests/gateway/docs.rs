@@ -147,6 +147,29 @@ fn a_row_that_another_one_points_to_is_there() {
 }
 
 #[test]
+fn every_function_that_the_architecture_names_is_in_its_file() {
+    let (mut wrong, mut found) = (Vec::new(), 0);
+    for row in rows("docs/architecture.md") {
+        let cell = row.last().unwrap();
+        if !cell.starts_with("`src/") {
+            continue;
+        }
+        let mut file = ("", String::new());
+        for name in tests_named(cell) {
+            if name.starts_with("src/") {
+                file = (name, fs::read_to_string(root().join(name)).unwrap_or_default());
+            } else if file.1.contains(&format!("fn {name}(")) || file.1.contains(&format!("fn {name}<")) {
+                found += 1;
+            } else {
+                wrong.push(format!("{}: {name}", file.0));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "no such function:\n{}", wrong.join("\n"));
+    assert!(found > 50, "the tables are read wrongly: {found}");
+}
+
+#[test]
 fn a_test_that_is_ignored_or_gone_would_be_noticed() {
     let text = "#[test]\nfn runs() {}\n#[tokio::test(flavor = \"x\")]\nasync fn runs_too() {}\n\
                 #[test]\n#[ignore = \"slow\"]\nfn does_not() {}\n";

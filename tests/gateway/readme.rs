@@ -6,9 +6,12 @@ use std::fs;
 
 const PAGES: &[&str] = &[
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "README.md",
+    "SECURITY.md",
     "nix/README.md",
     "routes/README.md",
+    "docs/architecture.md",
     "docs/attacks.md",
     "docs/benchmarks.md",
     "docs/conformance.md",
