@@ -1,5 +1,5 @@
-# What `make check`, `make test` and `make bench` need: tests/setup.sh finds all of it here, and installs nothing but the clients that
-# their locks name.
+# The tools for `make check`, `make test` and `make bench`: tests/setup.sh finds all of them here, and installs only the
+# clients that are pinned by their lock files.
 {
   cargo,
   cargo-deny,
