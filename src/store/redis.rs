@@ -3,6 +3,7 @@
 
 mod breaker;
 mod connection;
+mod connector;
 mod dial;
 mod grants;
 mod pool;
@@ -95,12 +96,12 @@ impl RedisStore {
     }
 
     async fn call<T: FromRedisValue>(&self, call: Call) -> Result<T, Unavailable> {
-        self.connections.ask(&call.0).await
+        self.connections.query(&call.0).await
     }
 
     /// What must not be forgotten after a failover.
     async fn call_durably<T: FromRedisValue>(&self, call: Call) -> Result<T, Unavailable> {
-        self.connections.ask_durably(call.0).await
+        self.connections.query_durably(call.0).await
     }
 
     fn now(&self) -> u64 {
@@ -147,7 +148,7 @@ impl RedisStore {
     pub(super) async fn code(&self, code: Key) -> Result<Option<Vec<u8>>, Unavailable> {
         let mut read = cmd("HMGET");
         read.arg(key("code", code)).arg("until").arg("value");
-        let (until, value): (Option<u64>, Option<Vec<u8>>) = self.connections.ask(&read).await?;
+        let (until, value): (Option<u64>, Option<Vec<u8>>) = self.connections.query(&read).await?;
         Ok(value.filter(|_| until.is_some_and(|until| !self.has_ended(until))))
     }
 

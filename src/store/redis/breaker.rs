@@ -1,6 +1,10 @@
-//! A breaker in front of the connections: while Redis is away, only one call in a quarter of a second finds that out,
-//! and all others are told at once.
+//! Circuit breaker in front of the connection pool. While Redis is unavailable, one call per [`OPEN_TIME`] probes it
+//! and all others fail at once.
+//!
+//! Opening and closing each write one line at `warn`. When the breaker flaps, the first opening is logged with its
+//! closing; further ones are counted, and the count is logged once a minute.
 
+use crate::base::throttle::Throttle;
 use crate::store::Unavailable;
 use bb8_redis::redis::RedisError;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,101 +12,193 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How long the breaker stays open.
+#[cfg(test)]
+mod tests;
+
+/// Time for which an open breaker rejects calls before it lets one through as a probe.
 const OPEN_TIME: Duration = Duration::from_millis(250);
-/// After an answer Redis counts as there for so long, whatever becomes of new connections.
+/// Age up to which a successful call outweighs a failed attempt to connect.
 const RECENT_SUCCESS: Duration = Duration::from_secs(1);
 
-/// Its causes never hold our password; Redis does not repeat it.
+/// Converts an error of the Redis client. Its text never contains the password: Redis does not repeat it.
 pub(super) fn unavailable(error: &RedisError) -> Unavailable {
     Unavailable(format!("Redis: {error}"))
 }
 
-/// Lets calls through while Redis answers.
-#[derive(Default)]
+/// Circuit breaker: closed while Redis responds, open after a timeout or a failed connection.
 pub(super) struct Breaker {
     state: Mutex<State>,
-    /// Wakes those who wait for a connection when there will be none.
-    pub(super) tripped: Notify,
+    /// Wakes the calls that wait for a connection when the breaker opens.
+    pub(super) opened: Notify,
 }
 
-#[derive(Default)]
 struct State {
     open: Option<Open>,
-    answered: Option<Instant>,
+    last_success: Option<Instant>,
     epoch: Epoch,
+    /// Origin of the throttle's time.
+    created_at: Instant,
+    throttle: Throttle,
 }
 
+/// State of an open breaker.
 struct Open {
-    until: Instant,
-    why: Unavailable,
+    since: Instant,
+    /// Time at which the next call may probe Redis.
+    retry_at: Instant,
+    cause: Unavailable,
+    /// Whether its opening was logged; its closing is logged only then.
+    is_logged: bool,
 }
 
-/// The time between two answers that did not come. Whatever made one connection fall silent (a frozen server, a
-/// network that loses every packet) has done so to all that were made before.
+/// Log line that a change of the state leads to.
+#[derive(Debug, PartialEq, Eq)]
+enum Notice {
+    /// The breaker opened; holds the openings of the last minute that were not logged.
+    Opened { unlogged: u64 },
+    /// The breaker closed after this time.
+    Closed(Duration),
+    /// The breaker is closed; holds the openings of the last minute that were not logged.
+    Flapped { unlogged: u64 },
+}
+
+/// Number of timeouts so far. Whatever made one connection time out (a frozen server, a network that drops every
+/// packet) affects all connections of the same or an earlier epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Epoch(u64);
 
 impl Breaker {
-    /// One call after each pause may try.
-    pub(super) fn let_through(&self) -> Result<(), Unavailable> {
+    pub(super) fn new() -> Self {
+        Self { state: Mutex::new(State::new(Instant::now())), opened: Notify::new() }
+    }
+
+    /// Lets a call through; while the breaker is open, only one per [`OPEN_TIME`].
+    ///
+    /// # Errors
+    /// The breaker is open; returns its cause.
+    pub(super) fn check(&self) -> Result<(), Unavailable> {
         let now = Instant::now();
         match &mut self.lock().open {
-            Some(open) if now < open.until => Err(open.why.clone()),
+            Some(open) if now < open.retry_at => Err(open.cause.clone()),
             Some(open) => {
-                open.until = now + OPEN_TIME;
+                open.retry_at = now + OPEN_TIME;
                 Ok(())
             }
             None => Ok(()),
         }
     }
 
-    pub(super) fn why(&self) -> Unavailable {
-        let why = self.lock().open.as_ref().map(|open| open.why.clone());
-        why.unwrap_or_else(|| Unavailable("Redis was away for a moment".into()))
+    /// Returns why the breaker opened.
+    pub(super) fn cause(&self) -> Unavailable {
+        let cause = self.lock().open.as_ref().map(|open| open.cause.clone());
+        cause.unwrap_or_else(|| Unavailable("Redis was unavailable for a moment".into()))
     }
 
     pub(super) fn epoch(&self) -> Epoch {
         self.lock().epoch
     }
 
-    /// Redis answers.
-    pub(super) fn answered(&self) {
-        let mut state = self.lock();
-        state.open = None;
-        state.answered = Some(Instant::now());
+    /// Registers a response, and closes the breaker.
+    pub(super) fn record_success(&self) {
+        let notice = self.lock().close(Instant::now());
+        match notice {
+            Some(Notice::Closed(duration)) => tracing::warn!(
+                open_millis = millis(duration),
+                "the store is available again: circuit breaker closed"
+            ),
+            Some(Notice::Flapped { unlogged }) => tracing::warn!(
+                openings = unlogged,
+                "the store was unavailable repeatedly: circuit breaker opened and closed"
+            ),
+            Some(Notice::Opened { .. }) | None => {}
+        }
     }
 
-    /// No answer came on a connection of that era; about an earlier one it says nothing new.
-    pub(super) fn fell_silent(&self, epoch: Epoch, error: &RedisError) {
+    /// Registers a response timeout on a connection of this epoch, and opens the breaker. A timeout on an older
+    /// connection is no news.
+    pub(super) fn record_timeout(&self, epoch: Epoch, error: &RedisError) {
         let mut state = self.lock();
         if state.epoch == epoch {
             state.epoch = Epoch(epoch.0 + 1);
-            self.trip(state, error);
+            self.open(state, error);
         }
     }
 
-    /// Redis has closed a connection: that it answered before says nothing any more.
-    pub(super) fn was_closed(&self) {
-        self.lock().answered = None;
+    /// Registers that Redis closed a connection: an earlier success says nothing any more.
+    pub(super) fn record_disconnect(&self) {
+        self.lock().last_success = None;
     }
 
-    /// A new connection could not be made. While the others are answered, Redis only takes no more of them.
-    pub(super) fn not_connected(&self, error: &RedisError) {
+    /// Registers a failed attempt to connect, and opens the breaker. While other connections get responses, Redis
+    /// only accepts no further ones.
+    pub(super) fn record_connect_error(&self, error: &RedisError) {
         let state = self.lock();
-        if state.answered.is_none_or(|answered| answered.elapsed() > RECENT_SUCCESS) {
-            self.trip(state, error);
+        if state.last_success.is_none_or(|at| at.elapsed() > RECENT_SUCCESS) {
+            self.open(state, error);
         }
     }
 
-    fn trip(&self, mut state: MutexGuard<'_, State>, error: &RedisError) {
-        state.answered = None;
-        state.open = Some(Open { until: Instant::now() + OPEN_TIME, why: unavailable(error) });
+    fn open(&self, mut state: MutexGuard<'_, State>, error: &RedisError) {
+        let notice = state.open(unavailable(error), Instant::now());
         drop(state);
-        self.tripped.notify_waiters();
+        self.opened.notify_waiters();
+        if let Some(Notice::Opened { unlogged }) = notice {
+            tracing::warn!(
+                %error,
+                earlier_openings = unlogged,
+                "the store is unavailable: circuit breaker opened"
+            );
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl State {
+    fn new(now: Instant) -> Self {
+        Self {
+            open: None,
+            last_success: None,
+            epoch: Epoch::default(),
+            created_at: now,
+            throttle: Throttle::default(),
+        }
+    }
+
+    /// Opens the breaker, or keeps it open. An opening that was not logged is logged as soon as the throttle permits,
+    /// so that an outage that follows a flapping does not stay silent.
+    fn open(&mut self, cause: Unavailable, now: Instant) -> Option<Notice> {
+        self.last_success = None;
+        let seconds = self.throttle_seconds(now);
+        let (since, was_logged, unlogged) = match &self.open {
+            Some(open) if open.is_logged => (open.since, true, None),
+            Some(open) => (open.since, false, self.throttle.take_count(seconds)),
+            None => (now, false, self.throttle.is_first(seconds).then_some(0)),
+        };
+        let is_logged = was_logged || unlogged.is_some();
+        self.open = Some(Open { since, retry_at: now + OPEN_TIME, cause, is_logged });
+        unlogged.map(|unlogged| Notice::Opened { unlogged })
+    }
+
+    fn close(&mut self, now: Instant) -> Option<Notice> {
+        self.last_success = Some(now);
+        match self.open.take() {
+            Some(open) if open.is_logged => Some(Notice::Closed(now - open.since)),
+            _ => {
+                let unlogged = self.throttle.take_count(self.throttle_seconds(now))?;
+                Some(Notice::Flapped { unlogged })
+            }
+        }
+    }
+
+    /// The throttle's time in seconds; zero would mean that no line was written yet.
+    fn throttle_seconds(&self, now: Instant) -> u64 {
+        (now - self.created_at).as_secs() + 1
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! From an address to a connection that has been greeted: TCP, TLS, and the Sentinels who know the primary.
+//! Connection set-up: TCP, TLS, the handshake of the protocol, and the look-up of the primary at the Sentinels.
 
 use super::connection::Connection;
 use crate::settings::{RedisAddress, RedisKind, RedisTls};
@@ -12,12 +12,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// What takes longer counts as not answered.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(1);
-/// How long one Sentinel is listened to before the next is asked.
-const SENTINEL_WITHIN: Duration = Duration::from_millis(150);
+/// Timeout of a command's response.
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout of one Sentinel, after which the next one is tried.
+const SENTINEL_TIMEOUT: Duration = Duration::from_millis(150);
 
-/// Opens connections to one server: the only one, or the primary of the moment.
+/// Opener of connections to one server: the configured one, or the current primary.
 pub(super) struct Dialer {
     address: RedisAddress,
     tls: Option<TlsConnector>,
@@ -30,31 +30,32 @@ impl Dialer {
         Ok(Self { address, tls })
     }
 
+    /// Opens a connection, and authenticates.
     pub(super) async fn dial(&self) -> Result<Connection, RedisError> {
-        let mut who = RedisConnectionInfo::default()
+        let mut login = RedisConnectionInfo::default()
             .set_db(self.address.database.into())
             .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         if let Some(user) = &self.address.user {
-            who = who.set_username(user);
+            login = login.set_username(user);
         }
         if let Some(password) = &self.address.password {
-            who = who.set_password(password.expose());
+            login = login.set_password(password.expose());
         }
         match &self.address.kind {
             RedisKind::Sentinel(name) => {
-                let mut connection = self.open(&self.primary(name).await?, &who).await?;
-                is_primary(&mut connection).await?;
+                let mut connection = self.open(&self.primary(name).await?, &login).await?;
+                require_primary(&mut connection).await?;
                 Ok(connection)
             }
-            RedisKind::One | RedisKind::Cluster => self.open(&self.address.hosts[0], &who).await,
+            RedisKind::One | RedisKind::Cluster => self.open(&self.address.hosts[0], &login).await,
         }
     }
 
-    /// What the first Sentinel that knows says; Sentinels get no password.
+    /// Returns the address of the primary, from the first Sentinel that knows it. Sentinels get no password.
     async fn primary(&self, name: &str) -> Result<(String, u16), RedisError> {
-        let mut last = RedisError::from(io::Error::other("no Sentinel knows the primary of this name"));
+        let mut last = RedisError::from(io::Error::other("no Sentinel knows a primary of this name"));
         for sentinel in &self.address.hosts {
-            match tokio::time::timeout(SENTINEL_WITHIN, self.ask(sentinel, name)).await {
+            match tokio::time::timeout(SENTINEL_TIMEOUT, self.query_sentinel(sentinel, name)).await {
                 Ok(Ok(Some(primary))) => return Ok(primary),
                 Ok(Ok(None)) | Err(_) => {}
                 Ok(Err(error)) => last = error,
@@ -63,40 +64,44 @@ impl Dialer {
         Err(last)
     }
 
-    async fn ask(&self, sentinel: &(String, u16), name: &str) -> Result<Option<(String, u16)>, RedisError> {
+    async fn query_sentinel(
+        &self,
+        sentinel: &(String, u16),
+        name: &str,
+    ) -> Result<Option<(String, u16)>, RedisError> {
         let mut connection = self.open(sentinel, &RedisConnectionInfo::default()).await?;
-        let mut ask = cmd("SENTINEL");
-        ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-        ask.query_async(&mut connection).await
+        let mut query = cmd("SENTINEL");
+        query.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+        query.query_async(&mut connection).await
     }
 
-    async fn open(&self, host: &(String, u16), who: &RedisConnectionInfo) -> Result<Connection, RedisError> {
+    async fn open(&self, host: &(String, u16), login: &RedisConnectionInfo) -> Result<Connection, RedisError> {
         let stream = TcpStream::connect((&*host.0, host.1)).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
-            None => greet(stream, who).await,
+            None => handshake(stream, login).await,
             Some(tls) => {
                 let name = ServerName::try_from(host.0.clone()).map_err(io::Error::other)?;
-                greet(tls.connect(name, stream).await?, who).await
+                handshake(tls.connect(name, stream).await?, login).await
             }
         }
     }
 }
 
-async fn greet<S>(stream: S, who: &RedisConnectionInfo) -> Result<Connection, RedisError>
+async fn handshake<S>(stream: S, login: &RedisConnectionInfo) -> Result<Connection, RedisError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_WITHIN));
-    let (redis, reader) = MultiplexedConnection::new_with_config(who, stream, config).await?;
-    Ok(Connection::to_one(redis, tokio::spawn(reader)))
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
+    let (redis, reader) = MultiplexedConnection::new_with_config(login, stream, config).await?;
+    Ok(Connection::single(redis, tokio::spawn(reader)))
 }
 
-/// A replica that was a primary a moment ago would give old answers.
-async fn is_primary(connection: &mut impl ConnectionLike) -> Result<(), RedisError> {
+/// Checks that the server is a primary: one that was demoted a moment ago would return stale data.
+async fn require_primary(connection: &mut impl ConnectionLike) -> Result<(), RedisError> {
     let role: Vec<Value> = cmd("ROLE").query_async(connection).await?;
     match role.first() {
         Some(Value::BulkString(role)) if role == b"master" => Ok(()),
-        _ => Err(io::Error::other("what the Sentinels name is not the primary yet").into()),
+        _ => Err(io::Error::other("the server that the Sentinels name is not a primary").into()),
     }
 }

@@ -24,13 +24,13 @@ impl RedisStore {
         let call = self.script(scripts::CREATE_GRANT, &[&keys[0], &keys[1]]);
         let call = call.with(self.lives(record.expires_at));
         let call = encode(&record, self.format()).into_iter().fold(call, Call::with);
-        self.connections.ask_after(self.entries(&record), call.0).await
+        self.connections.query_after(self.entries(&record), call.0).await
     }
 
     pub(in crate::store) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
         let mut read = cmd("HGETALL");
         read.arg(grant_key(id));
-        let hash: Hash = self.connections.ask(&read).await?;
+        let hash: Hash = self.connections.query(&read).await?;
         let record = decode(id, hash, self.format)?;
         Ok(record.filter(|record| !self.has_ended(record.expires_at.millis())))
     }
@@ -118,7 +118,7 @@ impl RedisStore {
             let mut read = cmd("ZRANGEBYSCORE");
             read.arg(owner_key((owner, key))).arg(format!("({}", self.now())).arg("+inf");
             read.arg("LIMIT").arg(offset).arg(LOOKED_AT);
-            let page: Vec<Vec<u8>> = self.connections.ask(&read).await?;
+            let page: Vec<Vec<u8>> = self.connections.query(&read).await?;
             let is_last = page.len() < LOOKED_AT;
             offset += page.len();
             let ids: Vec<GrantId> =
@@ -138,14 +138,14 @@ impl RedisStore {
             read.arg(grant_key(*id)).arg("until");
             vec![read]
         };
-        let ends: Vec<Option<u64>> = self.connections.ask_all(ids.iter().map(read).collect()).await?;
+        let ends: Vec<Option<u64>> = self.connections.query_all(ids.iter().map(read).collect()).await?;
         let is_alive = |until: Option<u64>| until.is_some_and(|until| !self.has_ended(until));
         let alive = ids.iter().zip(ends).filter(|(_, until)| is_alive(*until));
         Ok(alive.map(|(id, _)| *id).collect())
     }
 
     async fn index(&self, record: &GrantRecord) -> Result<(), Unavailable> {
-        self.connections.ask_all::<Vec<Value>>(self.entries(record)).await.map(drop)
+        self.connections.query_all::<Vec<Value>>(self.entries(record)).await.map(drop)
     }
 
     /// Writes what the grant can be looked up by, and forgets what has ended there.
@@ -168,6 +168,6 @@ impl RedisStore {
         let owners = record.iter().flat_map(|record| &record.owners);
         let forget = owners.map(|owner| vec![Cmd::zrem(owner_key(*owner), &id.0[..])]);
         let writes = std::iter::once(vec![append.0]).chain(forget).collect();
-        self.connections.ask_all::<Vec<Value>>(writes).await.map(drop)
+        self.connections.query_all::<Vec<Value>>(writes).await.map(drop)
     }
 }

@@ -1,7 +1,8 @@
-//! The connections: as many as are needed at once, within bounds, and none that is known to be dead.
+//! Connection pool: bounded, grows on demand, and discards broken connections.
 
 use super::breaker::{Breaker, unavailable};
-use super::connection::{Connection, Manager};
+use super::connection::Connection;
+use super::connector::Connector;
 use crate::settings::{RedisAddress, RedisKind};
 use crate::store::{OpenError, Unavailable};
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
@@ -12,16 +13,16 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 const MAX_CONNECTIONS: u32 = 16;
-/// How long a call waits for a connection.
-const CONNECTION_WITHIN: Duration = Duration::from_millis(500);
-/// How many calls may wait for one; the others are told at once.
-const MAX_WAITING: usize = 2048;
-/// How long a replica may take to have what a call has changed.
-const REPLICA_WITHIN_MILLIS: u64 = 500;
+/// Time that a call waits for a connection from the pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Calls that may wait for a connection; further ones fail at once.
+const MAX_WAITING_CALLS: usize = 2048;
+/// Time within which a replica must acknowledge a change.
+const REPLICA_TIMEOUT_MILLIS: u64 = 500;
 
-/// Connections to Redis.
+/// Connections to Redis, behind a circuit breaker.
 pub(super) struct Connections {
-    pool: Pool<Guarded>,
+    pool: Pool<ConnectionManager>,
     breaker: Arc<Breaker>,
     waiting: Semaphore,
     kind: RedisKind,
@@ -30,39 +31,40 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(address: RedisAddress) -> Result<Self, OpenError> {
         let kind = address.kind.clone();
-        let manager = Manager::new(address).map_err(|error| OpenError(format!("KVS_ADDR: {error}")))?;
-        let breaker = Arc::new(Breaker::default());
+        let connector = Connector::new(address).map_err(|error| OpenError(format!("KVS_ADDR: {error}")))?;
+        let breaker = Arc::new(Breaker::new());
         let pool = Pool::builder()
             .max_size(MAX_CONNECTIONS)
-            .connection_timeout(CONNECTION_WITHIN)
+            .connection_timeout(ACQUIRE_TIMEOUT)
             .retry_connection(false)
-            // Without these two it needs no runtime to be made in.
+            // Without these two the pool can be built outside a Tokio runtime.
             .max_lifetime(None)
             .idle_timeout(None)
-            .build_unchecked(Guarded { manager, breaker: Arc::clone(&breaker) });
-        Ok(Self { pool, breaker, waiting: Semaphore::new(MAX_WAITING), kind })
+            .build_unchecked(ConnectionManager { connector, breaker: Arc::clone(&breaker) });
+        Ok(Self { pool, breaker, waiting: Semaphore::new(MAX_WAITING_CALLS), kind })
     }
 
-    /// One command, one answer.
-    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
+    /// Sends one command, and returns its response.
+    pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
         let mut connection = self.connection().await?;
-        let answer = command.query_async(&mut *connection).await;
-        self.heard(&mut connection, answer)
+        let response = command.query_async(&mut *connection).await;
+        self.record(&mut connection, response)
     }
 
-    /// One command whose effect survives a failover: where there are replicas, one of them has it too.
-    pub(super) async fn ask_durably<T: FromRedisValue>(&self, command: Cmd) -> Result<T, Unavailable> {
-        self.ask_after(Vec::new(), command).await
+    /// Sends one command whose effect survives a failover: where there are replicas, one of them has acknowledged it.
+    pub(super) async fn query_durably<T: FromRedisValue>(&self, command: Cmd) -> Result<T, Unavailable> {
+        self.query_after(Vec::new(), command).await
     }
 
-    /// The same, and before it others in groups, each about one slot. In one go, but for a Cluster.
-    pub(super) async fn ask_after<T: FromRedisValue>(
+    /// Sends a command durably after others, which come in groups of one slot each. One round trip, except in a
+    /// Cluster.
+    pub(super) async fn query_after<T: FromRedisValue>(
         &self,
         mut before: Vec<Vec<Cmd>>,
         command: Cmd,
     ) -> Result<T, Unavailable> {
         if self.kind == RedisKind::Cluster {
-            self.ask_all::<Vec<Value>>(std::mem::take(&mut before)).await?;
+            self.query_all::<Vec<Value>>(std::mem::take(&mut before)).await?;
         }
         let mut commands = pipe();
         for earlier in before.into_iter().flatten() {
@@ -70,66 +72,72 @@ impl Connections {
         }
         commands.add_command(command);
         if self.kind != RedisKind::One {
-            commands.cmd("WAIT").arg(1).arg(REPLICA_WITHIN_MILLIS);
+            commands.cmd("WAIT").arg(1).arg(REPLICA_TIMEOUT_MILLIS);
         }
         let mut connection = self.connection().await?;
-        let answer: Result<Vec<Value>, _> = commands.query_async(&mut *connection).await;
-        let answers = self.heard(&mut connection, answer)?;
-        self.acknowledged(answers)
+        let responses: Result<Vec<Value>, _> = commands.query_async(&mut *connection).await;
+        let responses = self.record(&mut connection, responses)?;
+        self.require_replica(responses)
     }
 
-    /// The command's answer, if a replica has what it changed.
-    fn acknowledged<T: FromRedisValue>(&self, answers: Vec<Value>) -> Result<T, Unavailable> {
-        let mut answers = answers.into_iter();
-        let answer = answers.next().unwrap_or(Value::Nil);
-        if self.kind != RedisKind::One && matches!(answers.next(), Some(Value::Int(0)) | None) {
-            return Err(Unavailable("no replica of Redis answers".into()));
+    /// Returns the command's response, if a replica has acknowledged its change.
+    fn require_replica<T: FromRedisValue>(&self, responses: Vec<Value>) -> Result<T, Unavailable> {
+        let mut responses = responses.into_iter();
+        let response = responses.next().unwrap_or(Value::Nil);
+        if self.kind != RedisKind::One && matches!(responses.next(), Some(Value::Int(0)) | None) {
+            return Err(Unavailable("no replica of Redis acknowledged the change".into()));
         }
-        from_redis_value(answer).map_err(|error| Unavailable(format!("Redis: {error}")))
+        from_redis_value(response).map_err(|error| Unavailable(format!("Redis: {error}")))
     }
 
-    /// Commands in groups, each about one slot; their answers in a row. In one go, but for a Cluster.
-    pub(super) async fn ask_all<T: FromRedisValue>(&self, groups: Vec<Vec<Cmd>>) -> Result<T, Unavailable> {
+    /// Sends commands in groups of one slot each, and returns their responses in order. One round trip, except in a
+    /// Cluster.
+    pub(super) async fn query_all<T: FromRedisValue>(&self, groups: Vec<Vec<Cmd>>) -> Result<T, Unavailable> {
         let mut connection = self.connection().await?;
         let groups = if self.kind == RedisKind::Cluster { groups } else { vec![groups.concat()] };
-        let mut answers: Vec<Value> = Vec::new();
+        let mut responses: Vec<Value> = Vec::new();
         for group in groups.into_iter().filter(|group| !group.is_empty()) {
             let mut commands = pipe();
             for command in group {
                 commands.add_command(command);
             }
-            let answer: Result<Vec<Value>, _> = commands.query_async(&mut *connection).await;
-            answers.extend(self.heard(&mut connection, answer)?);
+            let response: Result<Vec<Value>, _> = commands.query_async(&mut *connection).await;
+            responses.extend(self.record(&mut connection, response)?);
         }
-        from_redis_value(Value::Array(answers)).map_err(|error| Unavailable(format!("Redis: {error}")))
+        from_redis_value(Value::Array(responses)).map_err(|error| Unavailable(format!("Redis: {error}")))
     }
 
-    async fn connection(&self) -> Result<PooledConnection<'_, Guarded>, Unavailable> {
-        self.breaker.let_through()?;
-        let full = |_| Unavailable("too many calls wait for a connection to Redis".into());
+    async fn connection(&self) -> Result<PooledConnection<'_, ConnectionManager>, Unavailable> {
+        self.breaker.check()?;
+        let full = |_| Unavailable("too many calls are waiting for a connection to Redis".into());
         let _waiting = self.waiting.try_acquire().map_err(full)?;
-        let gotten = tokio::select! {
-            gotten = self.pool.get() => gotten,
-            () = self.breaker.tripped.notified() => return Err(self.breaker.why()),
+        let connection = tokio::select! {
+            connection = self.pool.get() => connection,
+            () = self.breaker.opened.notified() => return Err(self.breaker.cause()),
         };
-        gotten.map_err(|error| match error {
+        connection.map_err(|error| match error {
             RunError::User(error) => unavailable(&error),
-            RunError::TimedOut => Unavailable("no connection to Redis within half a second".into()),
+            RunError::TimedOut => Unavailable("no connection to Redis became free within 500 ms".into()),
         })
     }
 
-    fn heard<T>(&self, connection: &mut Connection, answer: Result<T, RedisError>) -> Result<T, Unavailable> {
-        match answer {
-            Ok(answer) => {
-                self.breaker.answered();
-                Ok(answer)
+    /// Registers the outcome of a call with the circuit breaker and the connection.
+    fn record<T>(
+        &self,
+        connection: &mut Connection,
+        response: Result<T, RedisError>,
+    ) -> Result<T, Unavailable> {
+        match response {
+            Ok(response) => {
+                self.breaker.record_success();
+                Ok(response)
             }
             Err(error) => {
-                connection.judge(&error);
+                connection.record_error(&error);
                 if error.is_timeout() {
                     let epoch =
-                        if connection.is_to_cluster() { self.breaker.epoch() } else { connection.epoch };
-                    self.breaker.fell_silent(epoch, &error);
+                        if connection.is_cluster() { self.breaker.epoch() } else { connection.epoch };
+                    self.breaker.record_timeout(epoch, &error);
                 }
                 Err(unavailable(&error))
             }
@@ -137,20 +145,20 @@ impl Connections {
     }
 }
 
-/// A manager that tells the breaker.
-struct Guarded {
-    manager: Manager,
+/// Connection manager of the pool; reports to the circuit breaker.
+struct ConnectionManager {
+    connector: Connector,
     breaker: Arc<Breaker>,
 }
 
-impl ManageConnection for Guarded {
+impl ManageConnection for ConnectionManager {
     type Connection = Connection;
     type Error = RedisError;
 
     async fn connect(&self) -> Result<Connection, RedisError> {
         let epoch = self.breaker.epoch();
-        let connected = self.manager.connect().await;
-        let mut connection = connected.inspect_err(|error| self.breaker.not_connected(error))?;
+        let connected = self.connector.connect().await;
+        let mut connection = connected.inspect_err(|error| self.breaker.record_connect_error(error))?;
         connection.epoch = epoch;
         Ok(connection)
     }
@@ -160,14 +168,15 @@ impl ManageConnection for Guarded {
             return Ok(());
         }
         if connection.is_broken() {
-            self.breaker.was_closed();
+            self.breaker.record_disconnect();
         }
         Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
     }
 
-    /// One that was made before another fell silent is not asked again; those to a Cluster find another way.
+    /// Returns whether the connection is broken, or older than the last timeout of another one. A Cluster connection
+    /// replaces its own sockets.
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        let outlived = !connection.is_to_cluster() && connection.epoch != self.breaker.epoch();
-        outlived || connection.is_broken()
+        let is_outdated = !connection.is_cluster() && connection.epoch != self.breaker.epoch();
+        is_outdated || connection.is_broken()
     }
 }

@@ -1,0 +1,100 @@
+//! Opens connections, to one server or to a Cluster, within a timeout.
+
+use super::connection::Connection;
+use super::dial::{Dialer, RESPONSE_TIMEOUT};
+use crate::settings::{RedisAddress, RedisKind, RedisTls};
+use bb8_redis::redis::cluster::{ClusterClient, ClusterClientBuilder};
+use bb8_redis::redis::{
+    ClientTlsConfig, ConnectionAddr, IntoConnectionInfo as _, RedisError, TlsCertificates,
+};
+use std::io;
+use std::time::Duration;
+
+/// Timeout of connecting to one server: from the DNS lookup to the end of the handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// Timeout of a call to a Cluster with its redirections and retries, and of connecting to all of its nodes, of which
+/// one may not respond.
+const CLUSTER_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Opener of connections.
+pub(super) enum Connector {
+    One(Dialer),
+    Cluster(Box<ClusterClient>),
+}
+
+impl Connector {
+    /// Connector for this address.
+    ///
+    /// # Errors
+    /// TLS or the client cannot be set up.
+    pub(super) fn new(address: RedisAddress) -> Result<Self, String> {
+        match address.kind {
+            RedisKind::One | RedisKind::Sentinel(_) => {
+                Dialer::new(address).map(Self::One).map_err(|error| error.to_string())
+            }
+            RedisKind::Cluster => {
+                let client = cluster(&address).map_err(|error| error.to_string())?;
+                Ok(Self::Cluster(Box::new(client)))
+            }
+        }
+    }
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// The connection fails, or takes longer than its timeout.
+    pub(super) async fn connect(&self) -> Result<Connection, RedisError> {
+        let limit = match self {
+            Self::One(_) => CONNECT_TIMEOUT,
+            Self::Cluster(_) => CLUSTER_TIMEOUT,
+        };
+        let opened = tokio::time::timeout(limit, self.open()).await;
+        opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+    }
+
+    async fn open(&self) -> Result<Connection, RedisError> {
+        match self {
+            Self::One(dialer) => dialer.dial().await,
+            Self::Cluster(client) => {
+                Ok(Connection::cluster(client.get_async_connection().await?))
+            }
+        }
+    }
+}
+
+fn cluster(address: &RedisAddress) -> Result<ClusterClient, RedisError> {
+    let mut nodes = Vec::new();
+    for (host, port) in address.hosts.iter().cloned() {
+        let node = if address.tls.is_some() {
+            ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+        } else {
+            ConnectionAddr::Tcp(host, port)
+        };
+        nodes.push(node.into_connection_info()?);
+    }
+    let mut builder = ClusterClientBuilder::new(nodes)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .response_timeout(RESPONSE_TIMEOUT)
+        .overall_response_timeout(Some(CLUSTER_TIMEOUT))
+        .retries(4)
+        .min_retry_wait(20)
+        .max_retry_wait(200);
+    if let Some(tls) = &address.tls {
+        builder = builder.certs(certificates(tls));
+    }
+    if let Some(user) = &address.user {
+        builder = builder.username(user);
+    }
+    if let Some(password) = &address.password {
+        builder = builder.password(password.expose());
+    }
+    builder.build()
+}
+
+fn certificates(tls: &RedisTls) -> TlsCertificates {
+    let client_tls = tls.client.as_ref().map(|client| ClientTlsConfig {
+        client_cert: client.chain.clone().into(),
+        client_key: client.key.expose().into(),
+    });
+    TlsCertificates { client_tls, root_cert: tls.authorities.clone().map(Into::into) }
+}
