@@ -1,8 +1,9 @@
-//! Clock, randomness, secrets, encoding, subnets and a throttle for log lines, on which all else stands.
+//! Foundation: clock, randomness, identifiers, secrets, encoding, subnets and a throttle for log lines.
 
 pub mod clock;
 pub mod encoding;
 pub mod entropy;
+pub mod ids;
 pub mod secret;
 pub mod subnets;
 pub mod throttle;

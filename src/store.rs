@@ -1,9 +1,9 @@
-//! State: what must be remembered, behind verbs that carry their guarantees.
+//! Persistent state, behind operations that document their guarantees.
 //!
-//! A closed set of backends with one conformance suite: an embedded file, and Redis. Callers seal what they put in
-//! and digest what they look up by: the store sees bytes.
+//! There are two backends with one conformance suite: an embedded file, and Redis. Callers encrypt the values and
+//! digest the keys, so that the store sees neither secrets nor names.
 //!
-//! All times here are by the store's own clock, [`Store::clock`]. Replicas have clocks that differ, and one store.
+//! All times here are by the store's own clock, [`Store::clock`], since the clocks of the replicas differ.
 
 mod embedded;
 mod format;
@@ -14,29 +14,29 @@ mod types;
 
 pub use format::{Format, Formats};
 pub use types::{
-    CodeUse, Cursor, Feed, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate, Rotation, Sealed,
-    Unavailable,
+    CodeUse, Cursor, Feed, GrantRecord, IndexKey, OpenError, Reuse, Rotate, Rotation, Sealed, Unavailable,
 };
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
+pub use crate::base::ids::{GrantId, Key};
 use crate::settings::RedisAddress;
 use embedded::Embedded;
 use redis::RedisStore;
 use std::path::Path;
 
-/// How long a revoked grant is remembered as such: longer than any code that could still make it.
+/// Lifetime of a revoked grant's tombstone: longer than that of any code that could still create the grant.
 const TOMBSTONE_MILLIS: u64 = 60 * 60 * 1000;
 
-/// Where state lives.
+/// Backend of the persistent state.
 pub enum Store {
-    /// One file, one process.
+    /// File, for one process.
     Embedded(Embedded),
-    /// Redis or Valkey, many replicas.
+    /// Redis or Valkey, for many replicas.
     Redis(RedisStore),
 }
 
-/// Says a verb once for all backends.
+/// Delegates each operation to the backend.
 macro_rules! verbs {
     ($($(#[$doc:meta])* $verb:ident($($name:ident: $type:ty),*) -> $result:ty;)*) => {
         impl Store {$(
@@ -52,53 +52,53 @@ macro_rules! verbs {
 }
 
 verbs! {
-    /// Keeps a login under way, unless there was one of this key; then returns what is kept, empty once it was taken.
-    /// It may be lost in a crash: the person starts again.
+    /// Stores a pending login, unless the key exists; then returns the stored value, which is empty once it was taken.
+    /// It may be lost in a crash: the user starts again.
     put_login(key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> Option<Vec<u8>>;
-    /// Gives a login out, at most once. Until its time none is kept in its place.
+    /// Takes a login, at most once. Its key stays occupied until its expiry.
     take_login(key: Key) -> Option<Vec<u8>>;
-    /// Keeps a code.
+    /// Stores an authorization code.
     put_code(key: Key, sealed: Vec<u8>, expires_at: Timestamp) -> ();
-    /// Reads a code without using it up, so that who asks can be checked first.
+    /// Reads a code without using it, so that the caller can validate the request first.
     code(key: Key) -> Option<Vec<u8>>;
-    /// Uses a code: exactly one caller ever is the first.
+    /// Marks a code as used: exactly one caller gets [`CodeUse::First`].
     use_code(key: Key) -> Option<CodeUse>;
-    /// Makes a grant; `false` when it was revoked before it existed.
+    /// Creates a grant; returns `false` when it was revoked before it existed.
     create_grant(record: GrantRecord) -> bool;
-    /// A living grant.
+    /// Reads an active grant.
     grant(id: GrantId) -> Option<GrantRecord>;
-    /// Rotates a grant's refresh token, in one atomic step (see [`Rotation`]).
+    /// Rotates a grant's refresh token atomically; see [`Rotation`].
     rotate(id: GrantId, rotate: Rotate) -> Rotation;
-    /// Swaps the sealed part of a living grant, if it is still `old`, and what it can be looked up by.
+    /// Replaces the sealed part and the index entries of an active grant, if the sealed part is still `old`.
     replace_sealed(id: GrantId, old: &[u8], new: Sealed) -> bool;
-    /// Ends a grant, and says so in the feed; whether it was alive.
+    /// Revokes a grant, and appends it to the revocation feed; returns whether it was active.
     revoke(id: GrantId) -> bool;
-    /// Grants revoked since the cursor, a page at a time.
+    /// Reads a page of the grants that were revoked since the cursor.
     revoked_since(cursor: Cursor) -> Feed;
-    /// At most `limit` living grants of this owner.
+    /// Reads the ids of at most `limit` active grants of this owner.
     grants_of(owner: IndexKey, key: Key, limit: usize) -> Vec<GrantId>;
-    /// Whether this is the first use of a single-use id.
+    /// Registers a single-use id; returns whether this is its first use.
     use_once(key: Key, expires_at: Timestamp) -> bool;
-    /// Counts one more in each of these counters; when one of them has reached its limit, in none of them, and returns
-    /// that one's index. The counters of a group are kept in one place; all are forgotten some time after the window, of
-    /// which each has counters of its own.
+    /// Increments all of these counters, given with their limits; when one has reached its limit, increments none and
+    /// returns its index. The counters of a group share a slot. They expire after the window; each window has its own
+    /// keys.
     count(group: Key, counters: Vec<(Key, u32)>, window_ends: Timestamp) -> Option<usize>;
-    /// Takes or extends a lease; `false` while another holder has it.
+    /// Acquires or extends a lease; returns `false` while another holder has it.
     lease(key: Key, holder: Key, expires_at: Timestamp) -> bool;
-    /// Gives a lease back, if this holder has it.
+    /// Releases a lease, if this holder has it.
     release(key: Key, holder: Key) -> ();
-    /// Whether the store answers, and has a format that this release knows. Compares its clock with ours, too.
+    /// Checks that the store is available and that this release knows its format. Also measures the clock skew.
     ping() -> ();
 }
 
 impl Store {
-    /// Whether other gateways may use the same store.
+    /// Returns whether other gateways may use the same store.
     pub const fn is_shared(&self) -> bool {
         matches!(self, Self::Redis(_))
     }
 
-    /// The clock by which what is stored ends: of the file, this process's; of Redis, this process's with the
-    /// difference taken off that the last [`Store::ping`] found.
+    /// Clock by which records expire: of the file, this process's; of Redis, this process's, corrected by the skew that
+    /// the last [`Store::ping`] measured.
     pub const fn clock(&self) -> &Clock {
         match self {
             Self::Embedded(store) => store.clock(),
@@ -106,8 +106,8 @@ impl Store {
         }
     }
 
-    /// How far this machine's clock is ahead of the store's, in milliseconds, or behind it (negative); `None` while
-    /// that is not known, or where they are one.
+    /// Milliseconds by which this machine's clock is ahead of the store's, or behind it (negative); `None` when not yet
+    /// measured, or when they are the same clock.
     pub fn clock_skew_millis(&self) -> Option<i64> {
         match self {
             Self::Embedded(_) => None,
@@ -115,7 +115,7 @@ impl Store {
         }
     }
 
-    /// The format that records are written in.
+    /// Format in which records are written.
     pub fn writes(&self) -> u8 {
         match self {
             Self::Embedded(store) => store.format().writes,
@@ -123,10 +123,10 @@ impl Store {
         }
     }
 
-    /// Whether records of this format can be read.
+    /// Checks that records of this format can be read.
     ///
     /// # Errors
-    /// They cannot, which says nothing of what is in them.
+    /// They cannot, so that their content is not known.
     pub fn reads(&self, format: u8) -> Result<(), Unavailable> {
         match self {
             Self::Embedded(store) => store.format().reads(format),
@@ -134,15 +134,20 @@ impl Store {
         }
     }
 
-    /// Opens the file `gateway.redb` in this folder, which is made if it is missing.
+    /// Opens the file `gateway.redb` in this folder; creates both if they are missing.
     ///
     /// # Errors
-    /// Another process has it open, it is damaged, or its format is none of those; it is never overwritten.
-    pub fn embedded(folder: &Path, ambient: (Clock, &Entropy), format: Format) -> Result<Self, OpenError> {
-        Embedded::open(folder, ambient, format).map(Self::Embedded)
+    /// Another process has it open, it is damaged, or its format is unknown; it is never overwritten.
+    pub fn embedded(
+        folder: &Path,
+        clock: Clock,
+        entropy: &Entropy,
+        format: Format,
+    ) -> Result<Self, OpenError> {
+        Embedded::open(folder, clock, entropy, format).map(Self::Embedded)
     }
 
-    /// A store in Redis or Valkey; does not connect yet, so that Redis may come later.
+    /// Store in Redis or Valkey. Does not connect yet, so that Redis may start later.
     ///
     /// # Errors
     /// TLS cannot be set up.

@@ -1,25 +1,25 @@
-//! Time is handed in, so that every test is exact.
+//! Clock that is passed as a dependency, so that tests are deterministic.
 
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Tolerated difference between two clocks: of replicas, of the store, of Okta and of clients that sign assertions.
+/// Tolerated difference between two clocks: those of replicas, of the store, of Okta and of clients that sign assertions.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(2);
 
-/// A point in time, in milliseconds since the Unix epoch.
+/// Point in time, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// From milliseconds since the epoch.
+    /// Time at these milliseconds since the epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// From seconds since the epoch (a JWT `NumericDate`); saturates.
+    /// Time at these seconds since the epoch (a JWT `NumericDate`); saturates.
     pub const fn from_seconds(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
@@ -34,36 +34,37 @@ impl Timestamp {
         self.0 / 1000
     }
 
-    /// This much later; saturates.
+    /// Adds a duration; saturates.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
 
-    /// How long ago `earlier` was; zero when it is not earlier.
+    /// Duration since `earlier`; zero when that is not earlier.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// Milliseconds from `other` to this; negative when `other` is later.
+    /// Milliseconds from `other` to this time; negative when `other` is later.
     pub fn millis_from(self, other: Self) -> i64 {
         let difference = i128::from(self.0) - i128::from(other.0);
         i64::try_from(difference).unwrap_or(if difference < 0 { i64::MIN } else { i64::MAX })
     }
 }
 
-/// A point on the timeline of this process, for ages and pauses: no correction of the system's clock moves it.
+/// Point in time on the monotonic clock of this process, for ages and delays: adjusting the system's clock has no effect
+/// on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Monotonic(u64);
 
 impl Monotonic {
-    /// This much later; saturates.
+    /// Adds a duration; saturates.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
 
-    /// How long ago `earlier` was; zero when it is not earlier.
+    /// Duration since `earlier`; zero when that is not earlier.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -73,54 +74,54 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Tells the time: the system's, or one that a test sets.
+/// Clock: the system's, or one that a test sets.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    /// The time that a test sets, instead of the system's.
+    /// Time that a test sets, instead of the system's.
     manual: Option<Arc<AtomicU64>>,
-    /// Milliseconds by which a test has put this clock wrong.
+    /// Milliseconds of skew that a test adds.
     skew: Option<Arc<AtomicI64>>,
-    /// Milliseconds by which it is corrected, to agree with another machine.
+    /// Milliseconds of correction, towards the clock of another machine.
     correction: Option<Arc<AtomicI64>>,
 }
 
 impl Clock {
-    /// The system's clock.
+    /// Clock of the system.
     pub const fn system() -> Self {
         Self { manual: None, skew: None, correction: None }
     }
 
-    /// A clock that stands still until [`Clock::advance`]; its clones move together.
+    /// Clock that stands still until [`Clock::advance`]; its clones advance together.
     pub fn manual(start: Timestamp) -> Self {
         Self { manual: Some(Arc::new(AtomicU64::new(start.0))), ..Self::system() }
     }
 
-    /// The clock of another machine, which is ahead of this one by so many milliseconds, or behind. For tests.
+    /// Clock that is ahead of this one by these milliseconds, or behind (negative). For tests.
     #[must_use]
     pub fn skewed(&self, millis: i64) -> Self {
         Self { skew: Some(Arc::new(AtomicI64::new(millis))), ..self.clone() }
     }
 
-    /// The same clock, with a correction of its own, which is zero at first.
+    /// Same clock with a correction of its own, initially zero.
     #[must_use]
     pub fn corrected(&self) -> Self {
         Self { correction: Some(Arc::default()), ..self.clone() }
     }
 
-    /// Sets the correction of this clock and of its clones, in milliseconds; does nothing to one that has none.
+    /// Sets the correction of this clock and its clones, in milliseconds; no effect on a clock without one.
     pub fn correct(&self, millis: i64) {
         if let Some(correction) = &self.correction {
             correction.store(millis, Ordering::Relaxed);
         }
     }
 
-    /// The correction, in milliseconds.
+    /// Current correction, in milliseconds.
     pub fn correction(&self) -> i64 {
         self.correction.as_ref().map_or(0, |correction| correction.load(Ordering::Relaxed))
     }
 
-    /// The time now.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    /// Current time.
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the system's clock")]
     pub fn now(&self) -> Timestamp {
         let now = self.manual_time().unwrap_or_else(|| {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -130,12 +131,12 @@ impl Clock {
         Timestamp(now.0.saturating_add_signed(skew.saturating_add(self.correction())))
     }
 
-    /// The time that a test has set for all machines, without the error of this one; `None` for the system's clock.
+    /// Time that a test has set, without this clock's skew; `None` for the system's clock.
     pub fn manual_time(&self) -> Option<Timestamp> {
         self.manual.as_ref().map(|millis| Timestamp(millis.load(Ordering::SeqCst)))
     }
 
-    /// The time of this process now.
+    /// Current time of the monotonic clock.
     pub fn monotonic(&self) -> Monotonic {
         static START: OnceLock<Instant> = OnceLock::new();
         match &self.manual {
@@ -144,14 +145,14 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock forward; does nothing to the system's.
+    /// Advances a manual clock; no effect on the system's.
     pub fn advance(&self, duration: Duration) {
         if let Some(manual) = &self.manual {
             manual.fetch_add(millis(duration), Ordering::SeqCst);
         }
     }
 
-    /// Puts a skewed clock forward or back by so many milliseconds, as a correction of the system's clock does.
+    /// Moves a skewed clock forward or back by these milliseconds, as an adjustment of the system's clock does.
     pub fn jump(&self, millis: i64) {
         if let Some(skew) = &self.skew {
             skew.fetch_add(millis, Ordering::SeqCst);
@@ -164,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_skewed_clock_goes_with_the_others_and_its_correction_ends_the_difference() {
+    fn a_skewed_clock_advances_with_the_others_and_can_be_corrected() {
         let clock = Clock::manual(Timestamp::from_seconds(1000));
         let ahead = clock.skewed(90_000);
         let corrected = ahead.corrected();
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_put_back_makes_nothing_younger() {
+    fn setting_the_clock_back_does_not_affect_monotonic_time() {
         for base in [Clock::system(), Clock::manual(Timestamp::from_seconds(1000))] {
             let clock = base.skewed(0);
             let (before, seen) = (clock.now(), clock.monotonic());

@@ -1,10 +1,10 @@
-//! Randomness is handed in, so that every test is exact.
+//! Random number source that is passed as a dependency, so that tests are deterministic.
 
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Gives random bytes: the system's, or for tests a reproducible sequence.
+/// Source of random bytes: the operating system, or a reproducible sequence in tests.
 #[derive(Debug, Clone, Default)]
 pub struct Entropy(Option<Arc<Seeded>>);
 
@@ -15,25 +15,25 @@ struct Seeded {
 }
 
 impl Entropy {
-    /// The operating system's generator.
+    /// Random number generator of the operating system.
     pub const fn system() -> Self {
         Self(None)
     }
 
-    /// The same bytes at every run, for tests alone.
+    /// Generator that yields the same bytes in every run, for tests only.
     pub fn seeded(seed: u64) -> Self {
         Self(Some(Arc::new(Seeded { seed, drawn: AtomicU64::new(0) })))
     }
 
-    /// `N` fresh random bytes.
+    /// Returns `N` random bytes.
     ///
     /// # Panics
-    /// When the operating system has no randomness to give: nothing that we promise could then be kept.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    /// The operating system provides no randomness: no token would be secure then.
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the system's randomness")]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         match &self.0 {
-            None => getrandom::fill(&mut bytes).expect("the operating system gives randomness"),
+            None => getrandom::fill(&mut bytes).expect("the operating system provides randomness"),
             Some(seeded) => {
                 for block in bytes.chunks_mut(32) {
                     let drawn = seeded.drawn.fetch_add(1, Ordering::SeqCst);

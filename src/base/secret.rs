@@ -1,27 +1,27 @@
-//! What must never be printed.
+//! Secrets, which are never printed.
 
 use std::fmt;
 use std::hint::black_box;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A secret text: a password, a token, a client secret. Its `Debug` prints the type's name alone, it has no
-/// `Display`, its memory is wiped when it is dropped.
+/// Secret text: a password, a token, a client secret. `Debug` prints only the type's name, there is no `Display`, and
+/// the memory is zeroed on drop.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text over.
+    /// Wraps the text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself: only for the wire, a digest or a seal.
+    /// Returns the text: only for transmission, digests or encryption.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether `other` is the same text, in a time that does not depend on where they differ.
+    /// Compares with `other` in constant time.
     pub fn matches(&self, other: &str) -> bool {
         self.0.as_bytes().ct_eq(other.as_bytes()).into()
     }
@@ -33,23 +33,23 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Secret bytes, from which keys are derived. Prints and wipes like [`Secret`].
+/// Secret bytes, such as the input of a key derivation. Printed and zeroed like [`Secret`].
 #[derive(Clone)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
 impl SecretBytes {
-    /// Takes the bytes over.
+    /// Wraps the bytes.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes themselves: only for a derivation.
+    /// Returns the bytes: only for key derivation.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether `other` is the same, in a time that depends on their lengths alone. Folded to the end: the compiler
-    /// then looks at many bytes at once, and is kept from seeing that it could stop before.
+    /// Compares with `other` in a time that depends only on the lengths. The fold without early exit lets the compiler
+    /// vectorize it, and `black_box` keeps the compiler from adding such an exit.
     pub fn matches(&self, other: &[u8]) -> bool {
         let differing =
             self.0.iter().zip(other).fold(0, |differing, (ours, theirs)| differing | (ours ^ theirs));

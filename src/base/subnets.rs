@@ -1,58 +1,59 @@
-//! Subnets that an address is counted in, so that whoever owns many addresses is counted as one.
+//! Subnets for rate limits, so that the owner of many addresses counts as one client.
 
 use std::net::IpAddr;
 
-/// Prefix lengths of IPv6 that are counted, narrowest first, and how many times the limit of one subscriber each may
-/// use. A subscriber has a /64 at least (RFC 6177), many have a /56 or a /48, and so has whoever rents a server.
-const IPV6: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
+/// IPv6 prefix lengths that have limits, narrowest first, each with its multiple of one subscriber's limit. A subscriber
+/// has at least a /64 (RFC 6177); many subscribers and rented servers have a /56 or a /48.
+const IPV6_PREFIXES: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
-/// One subnet.
+/// Subnet with its share of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subnet {
-    /// The prefix length, then the bits of the prefix; an IPv4 address has the length 32 and stands in the last bytes.
+    /// Prefix length, then the bits of the prefix; an IPv4 address has the length 32 and is stored in the last bytes.
     pub id: [u8; 9],
-    /// How many times the limit of one subscriber it may use.
+    /// Multiple of one subscriber's limit that it may use.
     pub multiple: u32,
 }
 
-/// The subnets of one address, narrowest first: an IPv4 address alone, or the /64, the /56 and the /48 of an IPv6
+/// Subnets of one address, narrowest first: an IPv4 address alone, or the /64, the /56 and the /48 of an IPv6
 /// address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subnets {
-    subnets: [Subnet; IPV6.len()],
+    subnets: [Subnet; IPV6_PREFIXES.len()],
     count: usize,
 }
 
 impl Subnets {
-    /// The subnets of this address. An IPv4-mapped IPv6 address is the IPv4 address.
+    /// Computes the subnets of an address. An IPv4-mapped IPv6 address is the IPv4 address.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => {
-                let subnet = subnet((32, 1), u64::from(address.to_bits()));
-                Self { subnets: [subnet; IPV6.len()], count: 1 }
+                let subnet = subnet(32, 1, u64::from(address.to_bits()));
+                Self { subnets: [subnet; IPV6_PREFIXES.len()], count: 1 }
             }
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments().map(u64::from);
                 let bits = a << 48 | b << 32 | c << 16 | d;
                 let prefix = |length: u8| bits & u64::MAX << (64 - length);
-                let subnets = IPV6.map(|(length, multiple)| subnet((length, multiple), prefix(length)));
+                let subnets =
+                    IPV6_PREFIXES.map(|(length, multiple)| subnet(length, multiple, prefix(length)));
                 Self { subnets, count: subnets.len() }
             }
         }
     }
 
-    /// The subnets, narrowest first; there is at least one.
+    /// Returns the subnets, narrowest first; there is at least one.
     pub fn as_slice(&self) -> &[Subnet] {
         &self.subnets[..self.count]
     }
 
-    /// The widest of them.
+    /// Returns the widest subnet.
     pub const fn widest(&self) -> &Subnet {
         &self.subnets[self.count - 1]
     }
 }
 
-fn subnet((length, multiple): (u8, u32), bits: u64) -> Subnet {
+fn subnet(length: u8, multiple: u32, bits: u64) -> Subnet {
     let mut id = [length; 9];
     id[1..].copy_from_slice(&bits.to_be_bytes());
     Subnet { id, multiple }
@@ -62,7 +63,7 @@ fn subnet((length, multiple): (u8, u32), bits: u64) -> Subnet {
 mod tests {
     use super::*;
 
-    /// How many subnets two addresses share.
+    /// Number of subnets that two addresses share.
     fn shared(one: &str, other: &str) -> usize {
         let of = |address: &str| Subnets::of(address.parse().unwrap());
         let (one, other) = (of(one), of(other));
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_is_counted_by_itself_however_it_is_written() {
+    fn an_ipv4_address_is_counted_by_itself_in_every_notation() {
         assert_eq!(shared("192.0.2.1", "::ffff:192.0.2.1"), 1);
         assert_eq!(shared("192.0.2.1", "192.0.2.2"), 0);
         assert_eq!(shared("192.0.2.1", "::192.0.2.1"), 0);

@@ -1,4 +1,4 @@
-//! Log lines that a flood must not repeat.
+//! Throttle for repeated log lines.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +16,7 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Registers a fault, and returns whether its line is to be written now; otherwise it is counted.
+    /// Registers a fault, and returns whether to log it now; otherwise it is counted.
     pub fn is_first(&self, now: u64) -> bool {
         if self.counted.load(Ordering::Relaxed) == 0 && self.claim(now) {
             return true;
@@ -25,8 +25,8 @@ impl Throttle {
         false
     }
 
-    /// Takes the number of faults that were counted since the last line, a minute or more after that line. To be called
-    /// again and again: nothing else writes the count once the flood has ended.
+    /// Takes the number of faults that were counted since the last line, a minute or more after that line. Must be called
+    /// regularly: nothing else reports the count after the last fault.
     pub fn take_count(&self, now: u64) -> Option<u64> {
         if self.counted.load(Ordering::Relaxed) == 0 || !self.claim(now) {
             return None;
@@ -34,10 +34,10 @@ impl Throttle {
         Some(self.counted.swap(0, Ordering::Relaxed)).filter(|count| *count > 0)
     }
 
-    /// Takes the right to write a line at this moment, which one thread gets.
+    /// Claims the right to write a line now, for one thread only.
     fn claim(&self, now: u64) -> bool {
         let last = self.last_line.load(Ordering::Relaxed);
-        // A clock that was set back does not silence the log.
+        // The log goes on when the clock is set back.
         let is_due = last == 0 || now >= last + INTERVAL_SECONDS || now < last;
         is_due && self.last_line.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }

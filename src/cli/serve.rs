@@ -177,7 +177,7 @@ fn open_store(settings: &Settings, dependencies: &Dependencies) -> Result<Store,
         (dependencies.clock.clone(), Format::new(dependencies.formats, settings.store_format)?);
     match &settings.store {
         StoreSettings::Embedded { data_dir } => {
-            Ok(Store::embedded(data_dir, (clock, &dependencies.entropy), format)?)
+            Ok(Store::embedded(data_dir, clock, &dependencies.entropy, format)?)
         }
         StoreSettings::Redis(address) => {
             Ok(Store::redis(address.clone(), clock, dependencies.entropy.clone(), format)?)

@@ -137,7 +137,7 @@ mod tests {
     fn records() -> (tempfile::TempDir, Records) {
         let folder = tempfile::tempdir().unwrap();
         let store =
-            Store::embedded(folder.path(), (Clock::system(), &Entropy::system()), Format::default()).unwrap();
+            Store::embedded(folder.path(), Clock::system(), &Entropy::system(), Format::default()).unwrap();
         let sealer = Keys::new(vec![SecretBytes::new(vec![7; 32])]).sealer(Purpose::Record);
         (folder, Records::new(sealer, Entropy::seeded(1), Arc::new(store)))
     }

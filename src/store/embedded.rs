@@ -1,13 +1,13 @@
-//! The embedded store: one redb file, one writer thread that commits what has come in as a group.
+//! Embedded store: one redb file, and one writer thread that commits queued writes as a group.
 
 mod backend;
 mod compaction;
+mod database;
 #[cfg(test)]
 mod disk;
 mod file;
 mod reads;
 mod records;
-mod slot;
 mod sweep;
 mod tables;
 mod writer;
@@ -19,49 +19,50 @@ use super::{
 };
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
-use slot::Slot;
+use database::DatabaseHandle;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tables::{Kind, Tables};
 use writer::{Durable, Writer};
 
-/// State in one file.
+/// Store in one file.
 pub struct Embedded {
-    slot: Arc<Slot>,
+    database: Arc<DatabaseHandle>,
     writer: Writer,
     clock: Clock,
     format: Format,
 }
 
 impl Embedded {
-    /// Opens or makes the file.
+    /// Opens the file in this folder, or creates it.
     pub(super) fn open(
         folder: &Path,
-        (clock, entropy): (Clock, &Entropy),
+        clock: Clock,
+        entropy: &Entropy,
         format: Format,
     ) -> Result<Self, OpenError> {
-        let slot = Slot::new(file::in_folder(folder, entropy)?)?;
-        Self::on(slot, clock, format)
-            .map_err(|OpenError(why)| OpenError(format!("DATA_DIR: {}: {why}", folder.display())))
+        let database = DatabaseHandle::new(file::in_folder(folder, entropy)?)?;
+        Self::on(database, clock, format)
+            .map_err(|OpenError(cause)| OpenError(format!("DATA_DIR: {}: {cause}", folder.display())))
     }
 
-    /// The store in this database.
-    fn on(slot: Slot, clock: Clock, format: Format) -> Result<Self, OpenError> {
-        let slot = Arc::new(slot);
-        let agreed = slot.with(|database| tables::agree(database, format));
-        let format = agreed.map_err(|error| OpenError(error.to_string()))?.map_err(OpenError)?;
-        let writer = Writer::start(Arc::clone(&slot), (clock.clone(), format));
+    /// Store on an open database.
+    fn on(database: DatabaseHandle, clock: Clock, format: Format) -> Result<Self, OpenError> {
+        let database = Arc::new(database);
+        let negotiated = database.with(|database| tables::negotiate_format(database, format));
+        let format = negotiated.map_err(|error| OpenError(error.to_string()))?.map_err(OpenError)?;
+        let writer = Writer::start(Arc::clone(&database), clock.clone(), format);
         let writer = writer.map_err(|error| OpenError(error.to_string()))?;
-        Ok(Self { slot, writer, clock, format })
+        Ok(Self { database, writer, clock, format })
     }
 
-    /// This process's clock, which is the only one of the file.
+    /// Clock of this process, the only one that uses the file.
     pub(super) const fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// What is read and written.
+    /// Formats that are read and written.
     pub(super) const fn format(&self) -> Format {
         self.format
     }
@@ -83,7 +84,7 @@ impl Embedded {
         self.write(Durable::No, move |tables| {
             let kept = tables.get(Kind::Login, &key.0)?;
             if kept.is_none() {
-                tables.put((Kind::Login, &key.0), expires_at, &sealed)?;
+                tables.put(Kind::Login, &key.0, expires_at, &sealed)?;
             }
             Ok(kept.map(|(_, sealed)| sealed))
         })
@@ -96,7 +97,7 @@ impl Embedded {
             let Some((expires_at, sealed)) = kept.filter(|(_, sealed)| !sealed.is_empty()) else {
                 return Ok(None);
             };
-            tables.put((Kind::Login, &key.0), expires_at, &[])?;
+            tables.put(Kind::Login, &key.0, expires_at, &[])?;
             Ok(Some(sealed))
         })
         .await
@@ -109,7 +110,7 @@ impl Embedded {
         expires_at: Timestamp,
     ) -> Result<(), Unavailable> {
         self.write(Durable::Yes, move |tables| {
-            tables.put((Kind::Code, &key.0), expires_at, &[&[0], &*sealed].concat())
+            tables.put(Kind::Code, &key.0, expires_at, &[&[0], &*sealed].concat())
         })
         .await
     }
@@ -117,7 +118,7 @@ impl Embedded {
     #[expect(clippy::unused_async, reason = "a read takes a microsecond; the verb is async in every backend")]
     pub(super) async fn code(&self, key: Key) -> Result<Option<Vec<u8>>, Unavailable> {
         let now = self.clock.now();
-        let found = self.slot.read(|file| reads::read(file, (Kind::Code, &key.0), now))?;
+        let found = self.database.read(|file| reads::read(file, Kind::Code, &key.0, now))?;
         Ok(found.and_then(|(_, value)| value.split_first().map(|(_, sealed)| sealed.to_vec())))
     }
 
@@ -129,7 +130,7 @@ impl Embedded {
                 return Ok(Some(CodeUse::Again));
             }
             *used = 1;
-            tables.put((Kind::Code, &key.0), expires_at, &value)?;
+            tables.put(Kind::Code, &key.0, expires_at, &value)?;
             Ok(Some(CodeUse::First))
         })
         .await
@@ -150,7 +151,7 @@ impl Embedded {
 
     #[expect(clippy::unused_async, reason = "a read takes a microsecond; the verb is async in every backend")]
     pub(super) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
-        self.slot.read(|file| reads::read_grant(file, id, (self.clock.now(), self.format))).flatten()
+        self.database.read(|file| reads::read_grant(file, id, self.clock.now(), self.format)).flatten()
     }
 
     pub(super) async fn rotate(&self, id: GrantId, rotate: Rotate) -> Result<Rotation, Unavailable> {
@@ -170,7 +171,7 @@ impl Embedded {
                 Step::Unknown => Rotation::Unknown,
                 Step::Reused => {
                     if rotate.on_reuse == Reuse::Revoke {
-                        end(tables, id)?;
+                        revoke(tables, id)?;
                     }
                     Rotation::Reused
                 }
@@ -201,12 +202,12 @@ impl Embedded {
     }
 
     pub(super) async fn revoke(&self, id: GrantId) -> Result<bool, Unavailable> {
-        self.write(Durable::Yes, move |tables| end(tables, id)).await
+        self.write(Durable::Yes, move |tables| revoke(tables, id)).await
     }
 
     #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
     pub(super) async fn revoked_since(&self, cursor: Cursor) -> Result<Feed, Unavailable> {
-        self.slot.read(|file| reads::read_feed(file, cursor))
+        self.database.read(|file| reads::read_feed(file, cursor))
     }
 
     #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
@@ -217,16 +218,16 @@ impl Embedded {
         limit: usize,
     ) -> Result<Vec<GrantId>, Unavailable> {
         let now = self.clock.now();
-        self.slot.read(|file| reads::read_owned(file, (owner, key), limit, now))
+        self.database.read(|file| reads::read_grants_of(file, owner, key, limit, now))
     }
 
     pub(super) async fn use_once(&self, key: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
         self.write(Durable::Yes, move |tables| {
-            let first = tables.get(Kind::Once, &key.0)?.is_none();
-            if first {
-                tables.put((Kind::Once, &key.0), expires_at, &[])?;
+            let is_first = tables.get(Kind::Once, &key.0)?.is_none();
+            if is_first {
+                tables.put(Kind::Once, &key.0, expires_at, &[])?;
             }
-            Ok(first)
+            Ok(is_first)
         })
         .await
     }
@@ -249,7 +250,7 @@ impl Embedded {
                 counts.push((key.0, count + 1));
             }
             for (key, count) in counts {
-                tables.put((Kind::Counter, &key), window_ends, &count.to_be_bytes())?;
+                tables.put(Kind::Counter, &key, window_ends, &count.to_be_bytes())?;
             }
             Ok(None)
         })
@@ -263,18 +264,18 @@ impl Embedded {
         expires_at: Timestamp,
     ) -> Result<bool, Unavailable> {
         self.write(Durable::No, move |tables| {
-            let free = tables.get(Kind::Lease, &key.0)?.is_none_or(|(_, has)| has == holder.0);
-            if free {
-                tables.put((Kind::Lease, &key.0), expires_at, &holder.0)?;
+            let is_free = tables.get(Kind::Lease, &key.0)?.is_none_or(|(_, current)| current == holder.0);
+            if is_free {
+                tables.put(Kind::Lease, &key.0, expires_at, &holder.0)?;
             }
-            Ok(free)
+            Ok(is_free)
         })
         .await
     }
 
     pub(super) async fn release(&self, key: Key, holder: Key) -> Result<(), Unavailable> {
         self.write(Durable::No, move |tables| {
-            if tables.get(Kind::Lease, &key.0)?.is_some_and(|(_, has)| has == holder.0) {
+            if tables.get(Kind::Lease, &key.0)?.is_some_and(|(_, current)| current == holder.0) {
                 tables.delete(Kind::Lease, &key.0)?;
             }
             Ok(())
@@ -287,13 +288,14 @@ impl Embedded {
     }
 }
 
-/// Ends a grant and says so; whether it was alive.
-fn end(tables: &mut Tables<'_>, id: GrantId) -> Result<bool, redb::Error> {
-    let alive = !matches!(tables.grant(id)?, Ok(None));
+/// Revokes a grant, and appends it to the feed; returns whether it was active.
+fn revoke(tables: &mut Tables<'_>, id: GrantId) -> Result<bool, redb::Error> {
+    let was_active = !matches!(tables.grant(id)?, Ok(None));
     tables.delete_grant(id)?;
-    tables.put((Kind::Tombstone, &id.0), tables.now().after(Duration::from_millis(TOMBSTONE_MILLIS)), &[])?;
+    let tombstone_ends = tables.now().after(Duration::from_millis(TOMBSTONE_MILLIS));
+    tables.put(Kind::Tombstone, &id.0, tombstone_ends, &[])?;
     tables.append_to_feed(id)?;
-    Ok(alive)
+    Ok(was_active)
 }
 
 #[cfg(test)]

@@ -1,28 +1,30 @@
-//! The format of what is stored, which lets one release follow another on the same store, and go back.
+//! Versioned format of stored records, which permits upgrades and downgrades on the same store.
 //!
-//! Each record begins with the number of its format. A release reads several formats and writes the one that the
-//! store says it has: 1. a new release reads what the old one wrote, and goes on to write what the old one reads;
-//! 2. when all replicas are new, the operator switches its own format on, and the store says so from then on;
-//! 3. an older release that finds a store or a record of a format that it does not know refuses it: taken for
-//!    absent, it would log people out. Members that are added within a format are ignored by those who do not know
-//!    them.
+//! Each record begins with the number of its format. A release reads several formats, and writes the one that is
+//! recorded in the store:
+//!
+//! 1. A new release reads the records of the old one, and keeps writing the format that the old one reads.
+//! 2. When all replicas run the new release, the operator switches its format on, which is recorded in the store.
+//! 3. A release rejects a store or a record whose format it does not know: treating it as absent would log users out.
+//!
+//! Members that are added within a format are ignored by releases that do not know them.
 
 use super::{OpenError, Unavailable};
 
-/// The formats that a release knows.
+/// Formats that a release knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Formats {
-    /// The oldest that it reads.
+    /// Oldest format that it reads.
     pub oldest: u8,
-    /// What it makes of an empty store: the release before it reads this too.
-    pub usual: u8,
-    /// The newest that it reads. It is written once the operator has said so.
+    /// Default format of a new store: the previous release reads it too.
+    pub default: u8,
+    /// Newest format that it reads. It is written once the operator switches it on.
     pub newest: u8,
 }
 
 impl Formats {
-    /// Those of this release.
-    pub const THIS: Self = Self { oldest: 1, usual: 1, newest: 1 };
+    /// Formats of this release.
+    pub const THIS: Self = Self { oldest: 1, default: 1, newest: 1 };
 }
 
 impl Default for Formats {
@@ -31,24 +33,24 @@ impl Default for Formats {
     }
 }
 
-/// What a release reads and writes in its store.
+/// Formats that a release reads, and the one that it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
     pub(super) known: Formats,
-    /// `STORE_FORMAT`: the store has at least this one from now on.
+    /// `STORE_FORMAT`: the least format of the store from now on.
     pub(super) wanted: Option<u8>,
-    /// The usual one, until the store has said what it has.
+    /// Format that is written: the default one, until the store's own has been read.
     pub(super) writes: u8,
 }
 
 impl Default for Format {
     fn default() -> Self {
-        Self { known: Formats::THIS, wanted: None, writes: Formats::THIS.usual }
+        Self { known: Formats::THIS, wanted: None, writes: Formats::THIS.default }
     }
 }
 
 impl Format {
-    /// With `STORE_FORMAT`.
+    /// Formats with the value of `STORE_FORMAT`.
     ///
     /// # Errors
     /// This release does not know that format.
@@ -59,14 +61,17 @@ impl Format {
                 "STORE_FORMAT is {wanted}, and this release knows the formats {oldest} to {newest}: unset it, or run \
                  a release that knows {wanted}"
             ))),
-            _ => Ok(Self { known, wanted, writes: known.usual }),
+            _ => Ok(Self { known, wanted, writes: known.default }),
         }
     }
 
-    /// With a store that says that it has `found`: it has from now on what is written.
-    pub(super) fn agreed(self, found: Option<u8>) -> Result<Self, String> {
-        let Formats { oldest, usual, newest } = self.known;
-        let found = found.unwrap_or(usual);
+    /// Decides the format to write, given the one `found` in the store.
+    ///
+    /// # Errors
+    /// This release cannot read the store; says what the operator can do.
+    pub(super) fn negotiate(self, found: Option<u8>) -> Result<Self, String> {
+        let Formats { oldest, default, newest } = self.known;
+        let found = found.unwrap_or(default);
         if found > newest {
             return Err(format!(
                 "the store has format {found}, and this release reads up to {newest}: run the release that switched \
@@ -82,10 +87,10 @@ impl Format {
         Ok(Self { writes: self.wanted.map_or(found, |wanted| wanted.max(found)), ..self })
     }
 
-    /// Whether records of this format can be read.
+    /// Checks that records of this format can be read.
     ///
     /// # Errors
-    /// They cannot, which says nothing of what is in them.
+    /// They cannot, so that their content is not known.
     pub(super) fn reads(self, format: u8) -> Result<(), Unavailable> {
         let Formats { oldest, newest, .. } = self.known;
         if (oldest..=newest).contains(&format) {
@@ -101,25 +106,25 @@ impl Format {
 mod tests {
     use super::*;
 
-    const NEXT: Formats = Formats { oldest: 1, usual: 1, newest: 2 };
+    const NEXT: Formats = Formats { oldest: 1, default: 1, newest: 2 };
 
     #[test]
-    fn a_release_writes_what_the_store_has_until_the_operator_wants_more() {
-        let writes = |wanted, found| Format::new(NEXT, wanted).unwrap().agreed(found).unwrap().writes;
+    fn a_release_writes_the_format_of_the_store_until_the_operator_raises_it() {
+        let writes = |wanted, found| Format::new(NEXT, wanted).unwrap().negotiate(found).unwrap().writes;
         assert_eq!((writes(None, None), writes(None, Some(1))), (1, 1));
         assert_eq!((writes(Some(2), None), writes(Some(2), Some(1))), (2, 2));
         assert_eq!((writes(None, Some(2)), writes(Some(1), Some(2))), (2, 2), "no switch is undone");
     }
 
     #[test]
-    fn a_store_that_a_release_cannot_read_is_refused_with_what_to_do() {
-        let newer = Format::default().agreed(Some(2)).unwrap_err();
+    fn an_unreadable_store_is_rejected_with_a_remedy() {
+        let newer = Format::default().negotiate(Some(2)).unwrap_err();
         assert!(
             newer.contains("reads up to 1: run the release that switched it on (STORE_FORMAT=2)"),
             "{newer}"
         );
-        let later = Format::new(Formats { oldest: 2, usual: 2, newest: 3 }, None).unwrap();
-        let older = later.agreed(Some(1)).unwrap_err();
+        let later = Format::new(Formats { oldest: 2, default: 2, newest: 3 }, None).unwrap();
+        let older = later.negotiate(Some(1)).unwrap_err();
         assert!(older.contains("run the release before it with STORE_FORMAT=2 first"), "{older}");
     }
 

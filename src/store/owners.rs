@@ -1,10 +1,10 @@
-//! The bytes of what a grant can be looked up by, the same in every backend.
+//! Binary encoding of a grant's owners (the keys it is indexed by), the same in every backend.
 
 use super::{IndexKey, Key};
 
 type Owners = Vec<(IndexKey, Key)>;
 
-/// How many there are, then each.
+/// Encodes the number of owners, then each of them.
 pub(super) fn encode(owners: &[(IndexKey, Key)]) -> Vec<u8> {
     let mut bytes = vec![u8::try_from(owners.len()).unwrap_or(u8::MAX)];
     for (owner, key) in owners.iter().take(u8::MAX.into()) {
@@ -14,7 +14,7 @@ pub(super) fn encode(owners: &[(IndexKey, Key)]) -> Vec<u8> {
     bytes
 }
 
-/// The owners, and what follows them; `None` for other bytes.
+/// Decodes owners; also returns the bytes that follow them. `None` when the bytes are malformed.
 pub(super) fn decode(bytes: &[u8]) -> Option<(Owners, &[u8])> {
     let (count, mut bytes) = bytes.split_first()?;
     let mut owners = Owners::new();
@@ -27,7 +27,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Owners, &[u8])> {
     Some((owners, bytes))
 }
 
-/// The byte of an owner in keys and records.
+/// Byte of an owner's kind in keys and records.
 pub(super) const fn code(owner: IndexKey) -> u8 {
     match owner {
         IndexKey::User => b'u',

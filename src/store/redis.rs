@@ -1,5 +1,5 @@
-//! State in Redis or Valkey, for many replicas. A verb is one round trip, unless what it finds names what to change
-//! next; everything expires by itself.
+//! Redis or Valkey backend, for many replicas. An operation is one round trip, unless what it reads decides what it
+//! writes next. Every key has an expiry.
 
 mod breaker;
 mod connection;
@@ -25,26 +25,26 @@ use skew::SkewMonitor;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-/// Redis refuses an expiry that is too far away; nothing of ours lives that long.
+/// Upper limit of an expiry: Redis rejects one that is too far in the future.
 const MAX_LIFETIME_MILLIS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
-/// The longest round trip by which clocks are compared.
+/// Longest round trip whose timing is used to compare clocks.
 const MAX_ROUND_TRIP: Duration = Duration::from_millis(500);
 
-/// State in Redis.
+/// Store in Redis.
 pub struct RedisStore {
     connections: Connections,
-    /// This machine's clock.
+    /// Clock of this machine.
     local: Clock,
-    /// The same, corrected by what is known of Redis' clock.
+    /// The same, corrected by the measured difference from Redis' clock.
     pub(super) clock: Clock,
     skew: SkewMonitor,
     entropy: Entropy,
     format: Format,
-    /// What is written: the usual format, until Redis has said which one it has.
+    /// Format that is written: the default one, until the store's own has been read.
     writes: AtomicU8,
 }
 
-/// A script with its keys and arguments.
+/// Script call with its keys and arguments.
 struct Call(Cmd);
 
 impl Call {
@@ -72,25 +72,25 @@ impl RedisStore {
         })
     }
 
-    /// How far this machine's clock is ahead of Redis', in milliseconds.
+    /// Milliseconds by which this machine's clock is ahead of Redis'.
     pub(super) fn skew_millis(&self) -> Option<i64> {
         self.skew.millis()
     }
 
-    /// What is read and written.
+    /// Formats that are read and written.
     pub(super) fn format(&self) -> Format {
         Format { writes: self.writes.load(Ordering::Relaxed), ..self.format }
     }
 
-    /// A script about these keys. Its first argument is the time that stands in for Redis' own in tests.
+    /// Builds the call of a script with these keys. Its first argument is the time that replaces Redis' own in tests.
     fn script(&self, script: &str, keys: &[&str]) -> Call {
         let mut command = cmd("EVAL");
         command.arg(script).arg(keys.len()).arg(keys);
-        let given = self.clock.manual_time().map(|time| time.millis().to_string());
-        Call(command).with(given.unwrap_or_default())
+        let test_time = self.clock.manual_time().map(|time| time.millis().to_string());
+        Call(command).with(test_time.unwrap_or_default())
     }
 
-    /// Names a call, so that a repeat of it by the client library is known as one: 16 digits.
+    /// Returns the random id of a call, 16 digits, by which a script recognizes that the client library repeated it.
     fn nonce(&self) -> String {
         format!("{:016}", u64::from_be_bytes(self.entropy.bytes()) % 10_000_000_000_000_000)
     }
@@ -99,7 +99,7 @@ impl RedisStore {
         self.connections.query(&call.0).await
     }
 
-    /// What must not be forgotten after a failover.
+    /// Runs a script whose changes must survive a failover.
     async fn call_durably<T: FromRedisValue>(&self, call: Call) -> Result<T, Unavailable> {
         self.connections.query_durably(call.0).await
     }
@@ -108,18 +108,18 @@ impl RedisStore {
         self.clock.now().millis()
     }
 
-    /// Milliseconds for which something lives that ends then, by [`RedisStore::clock`].
-    fn lives(&self, expires_at: Timestamp) -> u64 {
+    /// Returns the milliseconds until `expires_at`, by [`RedisStore::clock`].
+    fn lifetime(&self, expires_at: Timestamp) -> u64 {
         expires_at.millis().saturating_sub(self.now()).min(MAX_LIFETIME_MILLIS)
     }
 
-    /// Whether what ends then has ended by a test's clock. By its own, Redis has removed it.
-    fn has_ended(&self, expires_at: u64) -> bool {
+    /// Returns whether this time has passed by a test's clock. By its own clock, Redis removes expired keys itself.
+    fn has_expired(&self, expires_at: u64) -> bool {
         self.clock.manual_time().is_some_and(|now| now.millis() >= expires_at)
     }
 
     async fn put(&self, key: &str, value: &[u8], expires_at: Timestamp) -> Result<(), Unavailable> {
-        self.call(self.script(scripts::PUT, &[key]).with(self.lives(expires_at)).with(value)).await
+        self.call(self.script(scripts::PUT, &[key]).with(self.lifetime(expires_at)).with(value)).await
     }
 
     pub(super) async fn put_login(
@@ -129,7 +129,7 @@ impl RedisStore {
         expires_at: Timestamp,
     ) -> Result<Option<Vec<u8>>, Unavailable> {
         let call = self.script(scripts::PUT_LOGIN, &[&key("login", login)]);
-        self.call(call.with(self.lives(expires_at)).with(self.nonce()).with(sealed)).await
+        self.call(call.with(self.lifetime(expires_at)).with(self.nonce()).with(sealed)).await
     }
 
     pub(super) async fn take_login(&self, login: Key) -> Result<Option<Vec<u8>>, Unavailable> {
@@ -149,7 +149,7 @@ impl RedisStore {
         let mut read = cmd("HMGET");
         read.arg(key("code", code)).arg("until").arg("value");
         let (until, value): (Option<u64>, Option<Vec<u8>>) = self.connections.query(&read).await?;
-        Ok(value.filter(|_| until.is_some_and(|until| !self.has_ended(until))))
+        Ok(value.filter(|_| until.is_some_and(|until| !self.has_expired(until))))
     }
 
     pub(super) async fn use_code(&self, code: Key) -> Result<Option<CodeUse>, Unavailable> {
@@ -160,7 +160,7 @@ impl RedisStore {
 
     pub(super) async fn use_once(&self, id: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
         let call = self.script(scripts::USE_ONCE, &[&key("once", id)]);
-        self.call_durably(call.with(self.lives(expires_at)).with(self.nonce())).await
+        self.call_durably(call.with(self.lifetime(expires_at)).with(self.nonce())).await
     }
 
     pub(super) async fn count(
@@ -172,8 +172,11 @@ impl RedisStore {
         let keys: Vec<String> = counters.iter().map(|(counter, _)| counter_key(group, *counter)).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let limits: Vec<u32> = counters.iter().map(|(_, limit)| *limit).collect();
-        let call =
-            self.script(scripts::COUNT, &keys).with(self.lives(window_ends)).with(self.nonce()).with(limits);
+        let call = self
+            .script(scripts::COUNT, &keys)
+            .with(self.lifetime(window_ends))
+            .with(self.nonce())
+            .with(limits);
         let full: usize = self.call(call).await?;
         Ok(full.checked_sub(1))
     }
@@ -185,7 +188,7 @@ impl RedisStore {
         expires_at: Timestamp,
     ) -> Result<bool, Unavailable> {
         let call = self.script(scripts::LEASE, &[&key("lease", lease)]);
-        self.call(call.with(self.lives(expires_at)).with(&holder.0[..])).await
+        self.call(call.with(self.lifetime(expires_at)).with(&holder.0[..])).await
     }
 
     pub(super) async fn release(&self, lease: Key, holder: Key) -> Result<(), Unavailable> {
@@ -194,27 +197,27 @@ impl RedisStore {
 
     pub(super) async fn ping(&self) -> Result<(), Unavailable> {
         let Format { known, wanted, .. } = self.format;
-        let sent = (self.local.now(), self.local.monotonic());
-        let call = self.script(scripts::AGREE, &[FORMAT]).with(known.oldest).with(known.usual);
+        let (sent_at, started_at) = (self.local.now(), self.local.monotonic());
+        let call = self.script(scripts::NEGOTIATE_FORMAT, &[FORMAT]).with(known.oldest).with(known.default);
         let call = call.with(known.newest).with(wanted.unwrap_or(0)).with(MAX_LIFETIME_MILLIS);
-        // What the operator has switched on must not be forgotten after a failover.
+        // A format that the operator has switched on must survive a failover.
         let (found, time): (u8, u64) =
             if wanted.is_some() { self.call_durably(call).await? } else { self.call(call).await? };
-        self.observe_time(Timestamp::from_millis(time), sent);
-        let agreed = self.format.agreed(Some(found)).map_err(Unavailable)?;
-        self.writes.store(agreed.writes, Ordering::Relaxed);
+        self.observe_time(Timestamp::from_millis(time), sent_at, started_at);
+        let negotiated = self.format.negotiate(Some(found)).map_err(Unavailable)?;
+        self.writes.store(negotiated.writes, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Compares this machine's clock with the time that Redis told halfway between a call and its response. One that took
-    /// long says little, since this process may have stood still meanwhile.
-    fn observe_time(&self, theirs: Timestamp, (sent, started): (Timestamp, Monotonic)) {
-        let round_trip = self.local.monotonic().since(started);
+    /// Compares this machine's clock with the time in a response, assuming that Redis took it halfway through the round
+    /// trip. A long round trip is ignored: this process may have been suspended.
+    fn observe_time(&self, redis_time: Timestamp, sent_at: Timestamp, started_at: Monotonic) {
+        let round_trip = self.local.monotonic().since(started_at);
         if round_trip > MAX_ROUND_TRIP {
             return;
         }
-        let halfway = sent.after(round_trip / 2);
-        let correction = self.skew.observe(halfway.millis_from(theirs), self.local.monotonic());
+        let halfway = sent_at.after(round_trip / 2);
+        let correction = self.skew.observe(halfway.millis_from(redis_time), self.local.monotonic());
         self.clock.correct(correction);
     }
 }

@@ -1,28 +1,14 @@
-//! What goes into a store and comes out.
+//! Parameters and results of the store's operations.
 
 use crate::base::clock::Timestamp;
-use crate::base::encoding;
+use crate::base::ids::{GrantId, Key};
 use std::fmt;
 use std::time::Duration;
 
-/// A key: a digest, a MAC or a random id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key(pub [u8; 32]);
-
-/// Names a grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GrantId(pub [u8; 16]);
-
-impl fmt::Display for GrantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&encoding::encode(self.0))
-    }
-}
-
-/// What a grant can be looked up by.
+/// Kind of owner that grants are indexed by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IndexKey {
-    /// The user's `sub`.
+    /// Okta's `sub` of the user.
     User,
     /// The user's e-mail address.
     Email,
@@ -33,10 +19,10 @@ pub enum IndexKey {
 }
 
 impl IndexKey {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::User, Self::Email, Self::Client, Self::Route];
 
-    /// A short name for keys.
+    /// Short name, used in keys of the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -47,116 +33,116 @@ impl IndexKey {
     }
 }
 
-/// A grant as the store sees it: what it must act on is open, the rest is sealed.
+/// Grant as the store sees it: the fields that the store needs are in the clear, the rest is sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantRecord {
-    /// Its name.
+    /// Id of the grant.
     pub id: GrantId,
-    /// All that the store needs not see.
+    /// Encrypted content.
     pub sealed: Vec<u8>,
-    /// The newest refresh token's generation.
+    /// Generation of the newest refresh token.
     pub generation: u32,
-    /// The generation whose use made the newest one.
+    /// Generation whose use created the newest one.
     pub previous: Option<u32>,
-    /// When that was.
+    /// Time of the last rotation.
     pub rotated_at: Timestamp,
-    /// When the grant was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it ends by itself.
+    /// Time of expiry.
     pub expires_at: Timestamp,
-    /// What it can be looked up by.
+    /// Index entries: the digest of each owner.
     pub owners: Vec<(IndexKey, Key)>,
 }
 
-/// What callers seal and digest of a grant.
+/// New sealed content of a grant, and its index entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// All that the store needs not see.
+    /// Encrypted content.
     pub sealed: Vec<u8>,
-    /// What it can be looked up by.
+    /// Index entries: the digest of each owner.
     pub owners: Vec<(IndexKey, Key)>,
 }
 
-/// A use of a refresh token.
+/// Use of a refresh token.
 #[derive(Debug, Clone, Copy)]
 pub struct Rotate {
-    /// The generation of the token.
+    /// Generation of the presented token.
     pub presented: u32,
-    /// For how long the last token is answered with the same successor.
+    /// Grace period: for this long the previous token leads to the same successor.
     pub grace: Duration,
-    /// The grant's new end.
+    /// New expiry of the grant.
     pub expires_at: Timestamp,
-    /// What a used token does.
+    /// Consequence of a reused token.
     pub on_reuse: Reuse,
 }
 
-/// What the use of an older token does.
+/// Consequence of the reuse of an older refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
-    /// Ends the grant: either the thief or the victim holds the newer one.
+    /// Revokes the grant: either a thief or the victim holds the newer token.
     Revoke,
-    /// Is refused, and nothing else.
+    /// Refuses the token, and leaves the grant as it is.
     Refuse,
 }
 
-/// What a use of a refresh token led to.
+/// Result of the use of a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotation {
-    /// A new generation was made.
+    /// A new generation was created.
     Fresh {
-        /// The grant, with it.
+        /// The grant with its new generation.
         record: GrantRecord,
     },
-    /// The last token came again, soon: its successor is the newest still.
+    /// The previous token was presented again within the grace period: its successor is still the newest.
     Same {
         /// The grant, unchanged.
         record: GrantRecord,
     },
-    /// A generation that this store never issued: it may have lost it. Nothing changed.
+    /// The store never issued that generation, or has lost it. Nothing changed.
     Unknown,
-    /// An older or skipped token.
+    /// An older or skipped token was presented.
     Reused,
-    /// There is no such living grant.
+    /// No such grant is active.
     Gone,
 }
 
-/// What the use of a code was.
+/// Result of the use of an authorization code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeUse {
-    /// Nobody used it before.
+    /// It was not used before.
     First,
-    /// Somebody did.
+    /// It was used before.
     Again,
 }
 
-/// A place in the revocation feed; 0 is its beginning.
+/// Position in the revocation feed; 0 is its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor(pub u64);
 
-/// A page of the revocation feed.
+/// Page of the revocation feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feed {
     /// Revoked grants, oldest first.
     pub ids: Vec<GrantId>,
-    /// Where the next page begins.
+    /// Start of the next page.
     pub cursor: Cursor,
-    /// Entries between the asked cursor and this page are gone: look every grant up.
+    /// Whether entries between the requested cursor and this page are missing: every cached grant must be read again.
     pub reset: bool,
 }
 
-/// The store does not answer. Holds the cause, for the log.
+/// Error of an unavailable store. Holds the cause, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable(pub String);
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store does not answer: {}", self.0)
+        write!(f, "the store is unavailable: {}", self.0)
     }
 }
 
 impl std::error::Error for Unavailable {}
 
-/// Why a store cannot be used, and what to do.
+/// Error of opening a store: the cause, and what the operator can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenError(pub String);
 

@@ -1,7 +1,7 @@
-//! The bytes below the database, and whether the system may show what the disk does not hold.
+//! Storage backend that handles a failed fsync.
 //!
-//! After a failed fsync the system takes what was to be written for written: it is read as if it were on the disk,
-//! and the next fsync says nothing of it. So the next one is made to mean all of the file.
+//! After a failed fsync, Linux marks the affected pages as clean: they are read as if they were on disk, and the next
+//! fsync succeeds without them. So the whole file is written again before the next fsync.
 
 use redb::{BackendError, StorageBackend};
 use std::io::Result;
@@ -9,29 +9,29 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const CHUNK: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 
 type Locked<T> = std::result::Result<T, BackendError>;
 
-/// A backend that remembers a failed fsync, also when the database is closed and opened again.
+/// Backend that remembers a failed fsync, also while the database is closed and opened again.
 #[derive(Debug)]
-pub(super) struct Watched<B> {
+pub(super) struct SyncGuard<B> {
     inner: B,
-    unsure: Arc<AtomicBool>,
+    sync_failed: Arc<AtomicBool>,
 }
 
-impl<B: StorageBackend> Watched<B> {
-    /// Watches `inner`; `unsure` belongs to all that ever stand for the same file.
-    pub(super) fn new(inner: B, unsure: &Arc<AtomicBool>) -> Self {
-        Self { inner, unsure: Arc::clone(unsure) }
+impl<B: StorageBackend> SyncGuard<B> {
+    /// Wraps `inner`; all backends of the same file share `sync_failed`.
+    pub(super) fn new(inner: B, sync_failed: &Arc<AtomicBool>) -> Self {
+        Self { inner, sync_failed: Arc::clone(sync_failed) }
     }
 
-    /// Writes all that is read, so that it is to be written again. After a failed fsync the database is closed, and
-    /// its first fsync comes before anybody else may write.
-    fn write_again(&self) -> Result<()> {
-        let (mut at, end, mut chunk) = (0, self.inner.len()?, vec![0; CHUNK]);
+    /// Reads and writes the whole file, so that all its pages are written by the next fsync. After a failed fsync the
+    /// database is closed, so that its first fsync comes before any other write.
+    fn rewrite(&self) -> Result<()> {
+        let (mut at, end, mut chunk) = (0, self.inner.len()?, vec![0; CHUNK_BYTES]);
         while at < end {
-            let size = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
+            let size = usize::try_from(end - at).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
             self.inner.read(at, &mut chunk[..size])?;
             self.inner.write(at, &chunk[..size])?;
             at += size as u64;
@@ -40,7 +40,7 @@ impl<B: StorageBackend> Watched<B> {
     }
 }
 
-impl<B: StorageBackend> StorageBackend for Watched<B> {
+impl<B: StorageBackend> StorageBackend for SyncGuard<B> {
     fn len(&self) -> Result<u64> {
         self.inner.len()
     }
@@ -54,12 +54,12 @@ impl<B: StorageBackend> StorageBackend for Watched<B> {
     }
 
     fn sync_data(&self) -> Result<()> {
-        if self.unsure.load(Ordering::Relaxed) {
-            tracing::warn!("the disk failed to sync: everything is written again");
-            self.write_again()?;
+        if self.sync_failed.load(Ordering::Relaxed) {
+            tracing::warn!("fsync failed before: writing the whole file again");
+            self.rewrite()?;
         }
         let synced = self.inner.sync_data();
-        self.unsure.store(synced.is_err(), Ordering::Relaxed);
+        self.sync_failed.store(synced.is_err(), Ordering::Relaxed);
         synced
     }
 

@@ -1,7 +1,7 @@
-//! The file: made for its owner alone, and never overwritten when it cannot be read.
+//! Database file: readable by its owner only, and never overwritten when it cannot be read.
 
-use super::backend::Watched;
-use super::slot::Open;
+use super::backend::SyncGuard;
+use super::database::OpenDatabase;
 use crate::base::entropy::Entropy;
 use crate::settings::data_dir::{self, Beside};
 use crate::store::OpenError;
@@ -15,24 +15,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-const NAME: &str = "gateway.redb";
-const HEAD: u64 = 4096;
-/// How much of the file is kept in memory, read or to be written.
-const CACHE: usize = 64 * 1024 * 1024;
+const FILE_NAME: &str = "gateway.redb";
+/// Size of redb's header.
+const HEADER_BYTES: u64 = 4096;
+/// Size of redb's page cache for reads and writes.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
-/// What opens the file in this folder, as often as it has to be; folder and file are made if they are missing.
-pub(super) fn in_folder(folder: &Path, entropy: &Entropy) -> Result<Open, OpenError> {
-    let path = folder.join(NAME);
+/// Returns the function that opens the file in this folder. Creates folder and file if they are missing.
+pub(super) fn in_folder(folder: &Path, entropy: &Entropy) -> Result<OpenDatabase, OpenError> {
+    let path = folder.join(FILE_NAME);
     data_dir::prepare(folder).map_err(OpenError)?;
     if !path.try_exists().map_err(|error| explain(&path, &error))? {
-        make(&path, entropy).map_err(|error| explain(&path, &error))?;
+        create(&path, entropy).map_err(|error| explain(&path, &error))?;
     }
-    let unsure = Arc::default();
-    Ok(Box::new(move || open(&path, &unsure)))
+    let sync_failed = Arc::default();
+    Ok(Box::new(move || open(&path, &sync_failed)))
 }
 
-/// Makes a database beside and puts it into place.
-fn make(path: &Path, entropy: &Entropy) -> Result<(), redb::Error> {
+/// Creates a database in a temporary file, and renames it.
+fn create(path: &Path, entropy: &Entropy) -> Result<(), redb::Error> {
     let beside = Beside::new(path, entropy)?;
     Database::create(&beside.path)?.close()?;
     beside.put(path)?;
@@ -42,14 +43,14 @@ fn make(path: &Path, entropy: &Entropy) -> Result<(), redb::Error> {
     Ok(())
 }
 
-fn open(path: &Path, unsure: &Arc<AtomicBool>) -> Result<Database, OpenError> {
-    let head = head(path).map_err(|error| explain(path, &error))?;
+fn open(path: &Path, sync_failed: &Arc<AtomicBool>) -> Result<Database, OpenError> {
+    let header = header(path).map_err(|error| explain(path, &error))?;
     let opened = || {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let mut builder = Builder::new();
-        // Every page is read and held against its checksum, at each start: a damaged one is found now or never.
-        builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-        builder.create_with_backend(Watched::new(FileBackend::new(file)?, unsure))
+        // The checksum of every page is verified at each start: damage is found now rather than in use.
+        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+        builder.create_with_backend(SyncGuard::new(FileBackend::new(file)?, sync_failed))
     };
     opened().map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => explain(
@@ -57,44 +58,45 @@ fn open(path: &Path, unsure: &Arc<AtomicBool>) -> Result<Database, OpenError> {
             &"another gateway has it open: stop that one, give this one another DATA_DIR, or share Redis (KVS_ADDR)",
         ),
         error => {
-            put_back(path, &head, &error);
+            restore_header(path, &header, &error);
             explain(path, &format!("it cannot be read and was left as it is: {} ({error})", remedy(&error)))
         }
     })
 }
 
-fn remedy(why: &DatabaseError) -> &'static str {
-    match why {
+/// What the operator can do about the error.
+fn remedy(error: &DatabaseError) -> &'static str {
+    match error {
         DatabaseError::UpgradeRequired(_) => "run the release that wrote it",
-        DatabaseError::Storage(StorageError::Corrupted(what)) if what.contains("file format version") => {
+        DatabaseError::Storage(StorageError::Corrupted(text)) if text.contains("file format version") => {
             "run the release that wrote it"
         }
         _ => "restore or move it away",
     }
 }
 
-/// The first block, in which redb notes what it is about to do.
-fn head(path: &Path) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    fs::File::open(path)?.take(HEAD).read_to_end(&mut head)?;
-    Ok(head)
+/// Reads the header, which redb changes when it opens a file.
+fn header(path: &Path) -> io::Result<Vec<u8>> {
+    let mut header = Vec::new();
+    fs::File::open(path)?.take(HEADER_BYTES).read_to_end(&mut header)?;
+    Ok(header)
 }
 
-/// Undoes what redb has noted in a file before it found that it can do nothing with it.
-fn put_back(path: &Path, head: &[u8], why: &DatabaseError) {
-    let unreadable = match why {
+/// Restores the header that redb changed before it found the file unreadable.
+fn restore_header(path: &Path, header: &[u8], error: &DatabaseError) {
+    let is_unreadable = match error {
         DatabaseError::Storage(StorageError::Corrupted(_)) => true,
         DatabaseError::Storage(StorageError::Io(error)) => error.kind() == ErrorKind::UnexpectedEof,
         _ => false,
     };
-    if unreadable && self::head(path).is_ok_and(|now| now != head) {
-        let written = OpenOptions::new().write(true).open(path).and_then(|file| file.write_all_at(head, 0));
+    if is_unreadable && self::header(path).is_ok_and(|current| current != header) {
+        let written = OpenOptions::new().write(true).open(path).and_then(|file| file.write_all_at(header, 0));
         if let Err(error) = written {
-            tracing::warn!(%error, "the damaged file now says that it needs a repair");
+            tracing::warn!(%error, "restoring the header of the damaged file failed: it is now marked for repair");
         }
     }
 }
 
-fn explain(path: &Path, why: &dyn Display) -> OpenError {
-    OpenError(format!("DATA_DIR: {}: {why}", path.display()))
+fn explain(path: &Path, cause: &dyn Display) -> OpenError {
+    OpenError(format!("DATA_DIR: {}: {cause}", path.display()))
 }

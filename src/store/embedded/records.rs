@@ -1,9 +1,9 @@
-//! The bytes of a grant: what the store acts on, then what is sealed.
+//! Binary encoding of a grant: the fields that the store uses, then the sealed content.
 
 use crate::base::clock::Timestamp;
 use crate::store::{Format, GrantId, GrantRecord, Unavailable, owners};
 
-/// The bytes, without id and expiry, which stand elsewhere.
+/// Encodes a grant without id and expiry, which are stored beside it.
 pub(super) fn encode(record: &GrantRecord, format: Format) -> Vec<u8> {
     let mut bytes = vec![format.writes];
     bytes.extend(record.generation.to_be_bytes());
@@ -16,10 +16,14 @@ pub(super) fn encode(record: &GrantRecord, format: Format) -> Vec<u8> {
     bytes
 }
 
-/// The grant of these bytes.
+/// Decodes a grant.
+///
+/// # Errors
+/// Its format is unknown, or it is damaged.
 pub(super) fn decode(
     id: GrantId,
-    (expires_at, bytes): (Timestamp, &[u8]),
+    expires_at: Timestamp,
+    bytes: &[u8],
     format: Format,
 ) -> Result<GrantRecord, Unavailable> {
     let unreadable = || Unavailable(format!("the record of the grant {id} is damaged"));

@@ -1,4 +1,4 @@
-//! What has ended is taken out, a bite at a time, so that nobody waits for long.
+//! Removal of expired records, in bounded transactions, so that no write waits for long.
 
 use super::tables::{EXPIRY, Kind, Tables, split};
 use crate::base::clock::Timestamp;
@@ -6,14 +6,15 @@ use crate::store::GrantId;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 use std::time::Duration;
 
-/// How many records go in one transaction, and how many entries of the feed.
-pub(super) const BITE: usize = 200;
-/// The feed's bound: more revocations than this between two looks are a reset.
+/// Expired records that are removed in one transaction, and as many entries of the feed.
+pub(super) const MAX_SWEPT_RECORDS: usize = 200;
+/// Entries of the revocation feed: a reader that polls after more revocations than this gets a reset.
 const MAX_FEED_ENTRIES: u64 = 100_000;
-const FEED_LIVES: Duration = Duration::from_hours(1);
+/// Lifetime of an entry of the revocation feed.
+const FEED_TTL: Duration = Duration::from_hours(1);
 
-/// Whether there is something to sweep.
-pub(super) fn has_ended(database: &Database, now: Timestamp) -> Result<bool, redb::Error> {
+/// Returns whether a record has expired.
+pub(super) fn has_expired(database: &Database, now: Timestamp) -> Result<bool, redb::Error> {
     let transaction = database.begin_read()?;
     let table = transaction.open_table(EXPIRY)?;
     let first = table.first()?;
@@ -21,25 +22,25 @@ pub(super) fn has_ended(database: &Database, now: Timestamp) -> Result<bool, red
 }
 
 impl Tables<'_> {
-    /// Deletes at most `limit` ended records and as many old feed entries.
+    /// Deletes at most `limit` expired records and as many old feed entries.
     pub(super) fn sweep(&mut self, limit: usize) -> Result<(), redb::Error> {
         let end = self.now.millis().saturating_add(1).to_be_bytes();
-        let mut ended: Vec<Vec<u8>> = Vec::new();
+        let mut expired: Vec<Vec<u8>> = Vec::new();
         for entry in self.expiry.iter()?.take(limit) {
             let (key, ()) = entry.map(|(key, _)| (key.value().to_vec(), ()))?;
             if key[..8] >= end[..] {
                 break;
             }
-            ended.push(key);
+            expired.push(key);
         }
-        for key in &ended {
-            let (place, key) = (&key[8..], &key[9..]);
+        for key in &expired {
+            let (record_key, key) = (&key[8..], &key[9..]);
             match <[u8; 16]>::try_from(key) {
-                Ok(id) if place[0] == Kind::Grant as u8 => self.delete_grant(GrantId(id))?,
-                _ => drop(self.records.remove(place)?),
+                Ok(id) if record_key[0] == Kind::Grant as u8 => self.delete_grant(GrantId(id))?,
+                _ => drop(self.records.remove(record_key)?),
             }
         }
-        for key in &ended {
+        for key in &expired {
             self.expiry.remove(&**key)?;
         }
         self.sweep_feed(limit)
@@ -52,8 +53,8 @@ impl Tables<'_> {
             let (number, value) = entry?;
             let at = split(value.value()).map_or(self.now, |(at, _)| at);
             let number = number.value();
-            // The newest stays: it says how far the numbers have come.
-            if number == newest || (newest - number < MAX_FEED_ENTRIES && self.now.since(at) < FEED_LIVES) {
+            // The newest entry stays: the next number follows from it.
+            if number == newest || (newest - number < MAX_FEED_ENTRIES && self.now.since(at) < FEED_TTL) {
                 break;
             }
             old.push(number);

@@ -1,5 +1,5 @@
-//! The power fails at any moment: what was synced is there, what was not may be, in any part; what was acknowledged
-//! is.
+//! Simulated power failures at any time: synced writes survive, any part of the unsynced ones may, and all acknowledged
+//! changes do.
 
 use super::Embedded;
 use super::disk::{Disk, Event, apply};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
-/// How many of the orders in which a disk may have kept what was not synced are tried at each sync.
+/// Number of random selections of surviving unsynced writes that are tried at each sync.
 const ORDERS: usize = 4;
 const SECTOR: usize = 512;
 
@@ -53,7 +53,7 @@ fn rotate(presented: u32) -> Rotate {
     Rotate { presented, grace, expires_at: ends(), on_reuse: Reuse::Revoke }
 }
 
-/// One acknowledged change of the script; each finds what those before it have left.
+/// Step of the script; each one builds on the earlier ones.
 #[derive(Clone, Copy)]
 enum Step {
     Code(usize),
@@ -99,8 +99,8 @@ async fn take(store: &Embedded, step: Step) {
     }
 }
 
-/// What an acknowledged step has promised, unless a later one may have changed it.
-async fn holds(store: &Embedded, step: Step, later: &[Step]) {
+/// Asserts the effect of an acknowledged step, unless a later one may have changed it.
+async fn assert_effect(store: &Embedded, step: Step, later: &[Step]) {
     let ends = |n| later.iter().any(|step| matches!(step, Step::Revoke(other) if *other == n));
     let used = |n| later.iter().any(|step| matches!(step, Step::UseCode(other) if *other == n));
     match step {
@@ -130,21 +130,21 @@ async fn holds(store: &Embedded, step: Step, later: &[Step]) {
     }
 }
 
-/// What happened on the disk while the script ran.
+/// Runs the script; returns the events on the disk.
 async fn run(script: &[Step]) -> Vec<Event> {
     let disk = Disk::default();
-    let store = Embedded::on(disk.slot(), clock(), Format::default()).unwrap();
+    let store = Embedded::on(disk.database(), clock(), Format::default()).unwrap();
     disk.acknowledged(0);
     for (number, step) in script.iter().enumerate() {
         take(&store, *step).await;
         disk.acknowledged(number + 1);
     }
-    // Not closed in order: the power fails.
+    // The database is not closed: the power fails.
     disk.log()
 }
 
-/// What is on the disk after the power has failed behind these events: all that was synced, and of what was not
-/// whatever `keeps` says. The length is written like all else.
+/// Returns the content of the disk after a power failure that follows these events: all synced writes, and the unsynced
+/// ones that `keeps` selects. A change of the length is treated as a write.
 fn after_power_cut(events: &[Event], mut keeps: impl FnMut() -> Kept) -> Vec<u8> {
     let (mut disk, mut unsynced) = (Vec::new(), Vec::new());
     for event in events {
@@ -163,7 +163,7 @@ fn after_power_cut(events: &[Event], mut keeps: impl FnMut() -> Kept) -> Vec<u8>
 fn put(disk: &mut Vec<u8>, event: &Event, kept: Kept) {
     match (event, kept) {
         (Event::Write { at, bytes }, Kept::Whole) => apply(disk, *at, bytes),
-        // A disk writes sectors whole, a page not always.
+        // A disk writes sectors atomically, but not pages.
         (Event::Write { at, bytes }, Kept::Torn) => {
             let half = bytes.len().div_ceil(2 * SECTOR) * SECTOR;
             apply(disk, *at, &bytes[..half.min(bytes.len())]);
@@ -181,11 +181,11 @@ enum Kept {
 }
 
 #[tokio::test]
-async fn a_power_cut_at_any_sync_loses_nothing_acknowledged_whatever_the_disk_had_kept_of_the_rest() {
+async fn a_power_failure_at_any_sync_loses_no_acknowledged_change() {
     let (script, chance) = (script(), Entropy::seeded(1));
     let events = run(&script).await;
     let syncs = events.iter().enumerate().filter(|(_, event)| matches!(event, Event::Sync));
-    let cuts: Vec<usize> = syncs.map(|(place, _)| place).collect();
+    let cuts: Vec<usize> = syncs.map(|(position, _)| position).collect();
     assert!(cuts.len() > script.len() / 2, "the script syncs: {}", cuts.len());
     for cut in cuts {
         // Just before the sync, and when it has returned.
@@ -197,36 +197,36 @@ async fn a_power_cut_at_any_sync_loses_nothing_acknowledged_whatever_the_disk_ha
                     (1, _) | (2.., 2) => Kept::Whole,
                     _ => Kept::Torn,
                 });
-                finds_all_acknowledged(disk, (&script, events)).await;
+                assert_acknowledged(disk, &script, events).await;
             }
         }
     }
 }
 
-async fn finds_all_acknowledged(disk: Vec<u8>, (script, events): (&[Step], &[Event])) {
+async fn assert_acknowledged(disk: Vec<u8>, script: &[Step], events: &[Event]) {
     let acknowledged = events.iter().rev().find_map(|event| match event {
         Event::Acknowledged(steps) => Some(*steps),
         _ => None,
     });
-    // Before the first start has ended there is nothing to be found.
+    // Until the first start is complete there is nothing to find.
     let Some(acknowledged) = acknowledged else { return };
-    let store = Embedded::on(Disk::of(disk).slot(), clock(), Format::default()).unwrap();
-    // The next step may have happened without an answer.
+    let store = Embedded::on(Disk::with_content(disk).database(), clock(), Format::default()).unwrap();
+    // The next step may have been committed without being acknowledged.
     let later = &script[..script.len().min(acknowledged + 1)];
-    for (place, step) in script[..acknowledged].iter().enumerate() {
-        holds(&store, *step, &later[place + 1..]).await;
+    for (position, step) in script[..acknowledged].iter().enumerate() {
+        assert_effect(&store, *step, &later[position + 1..]).await;
     }
 }
 
 #[tokio::test]
-async fn after_a_failed_sync_nothing_is_acknowledged_that_the_disk_does_not_hold() {
+async fn a_write_is_not_acknowledged_after_a_failed_sync() {
     let disk = Disk::default();
-    let store = Arc::new(Embedded::on(disk.slot(), clock(), Format::default()).unwrap());
+    let store = Arc::new(Embedded::on(disk.database(), clock(), Format::default()).unwrap());
     for number in 1..=40 {
         assert!(store.create_grant(record(2 * number)).await.unwrap());
     }
-    // Grants between those that are there, which move with them to pages that the disk then loses.
-    disk.fails_to_sync_once();
+    // These grants sort between the existing ones, so that both share pages that the disk then loses.
+    disk.fail_next_sync();
     let mut refused = JoinSet::new();
     for number in 1..=40 {
         let store = Arc::clone(&store);
@@ -237,7 +237,7 @@ async fn after_a_failed_sync_nothing_is_acknowledged_that_the_disk_does_not_hold
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let left = after_power_cut(&disk.log(), || Kept::Not);
-    let found = Embedded::on(Disk::of(left).slot(), clock(), Format::default()).unwrap();
+    let found = Embedded::on(Disk::with_content(left).database(), clock(), Format::default()).unwrap();
     for acknowledged in (1..=40).map(|number| 2 * number).chain([usize::MAX]) {
         assert!(found.grant(id(acknowledged)).await.unwrap().is_some(), "grant {acknowledged} is lost");
     }

@@ -1,7 +1,7 @@
-//! The one thread that writes: it commits whatever has come in as a group, so that many callers share one fsync,
-//! and sweeps what has ended in bites, between the groups and when it is idle.
+//! Writer thread: commits all queued writes as a group, so that many callers share one fsync, and removes expired records
+//! between the groups and when it is idle.
 
-use super::slot::Slot;
+use super::database::DatabaseHandle;
 use super::sweep;
 use super::tables::Tables;
 use crate::base::clock::Clock;
@@ -14,27 +14,27 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Work that waits; more is refused, so that a slow disk cannot fill memory.
-const QUEUE: usize = 1024;
-/// Work that shares one commit.
-const GROUP: usize = 256;
-/// How often it is looked whether something has ended.
+/// Writes that may be queued; further ones fail, so that a slow disk cannot fill the memory.
+const MAX_QUEUED_WRITES: usize = 1024;
+/// Writes that share one commit.
+const MAX_GROUP_WRITES: usize = 256;
+/// Interval at which expired records are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// What need not be durable becomes so after this time: redb frees no page for good before that.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
-/// A disk that takes longer than this is a failed one.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// After a fault of the disk callers are told at once for this long, then one group tries again.
+/// Interval of durable commits when no write requires one: redb frees no page before that.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// Time after which a write fails.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time after an I/O error for which writes fail at once; then one group tries again.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 
-/// Whether a write must survive a crash.
+/// Durability of a write: whether it must survive a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durable {
     Yes,
     No,
 }
 
-/// Tells the caller what came of the work, once the commit is known to be good.
+/// Sends the result to the caller after the commit.
 type Reply = Box<dyn FnOnce(Result<(), Unavailable>) + Send>;
 type Work = Box<dyn FnOnce(&mut Tables<'_>) -> Result<Reply, redb::Error> + Send>;
 
@@ -43,7 +43,7 @@ struct Job {
     work: Work,
 }
 
-/// The handle of the writer thread; it has ended when this is dropped, and the file is free.
+/// Handle of the writer thread. Dropping it waits for the thread to end, which closes the file.
 pub(super) struct Writer {
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -52,82 +52,83 @@ pub(super) struct Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
-        // A panic in it has been printed by its own hook.
+        // A panic of the thread has been logged by the panic hook.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(slot: Arc<Slot>, (clock, format): (Clock, Format)) -> io::Result<Self> {
-        let (sender, jobs) = sync_channel(QUEUE);
-        let run = Run { slot, clock, format, durable_at: Instant::now(), try_at: None };
+    pub(super) fn start(database: Arc<DatabaseHandle>, clock: Clock, format: Format) -> io::Result<Self> {
+        let (sender, jobs) = sync_channel(MAX_QUEUED_WRITES);
+        let run = WriterThread { database, clock, format, durable_at: Instant::now(), retry_at: None };
         let thread = thread::Builder::new().name("store".into()).spawn(move || run.run(&jobs))?;
         Ok(Self { jobs: Some(sender), thread: Some(thread) })
     }
 
-    /// Runs `work` in a transaction with whatever else waits, and returns when that is committed.
+    /// Runs `work` in a transaction with the other queued writes, and returns after the commit.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         durable: Durable,
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let (answer, answered) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let work: Work = Box::new(move |tables| {
             let result = work(tables)?;
-            // A caller that has gone away needs no answer.
-            Ok(Box::new(move |committed| drop(answer.send(committed.map(|()| result)))))
+            // The caller may have been cancelled.
+            Ok(Box::new(move |committed| drop(sender.send(committed.map(|()| result)))))
         });
-        let refused = |why: &str| Unavailable(why.to_owned());
+        let unavailable = |cause: &str| Unavailable(cause.to_owned());
         let sent = self.jobs.as_ref().map(|jobs| jobs.try_send(Job { durable, work }));
         if !matches!(sent, Some(Ok(()))) {
-            return Err(refused("its queue is full, or its thread has ended"));
+            return Err(unavailable("its write queue is full, or its thread has ended"));
         }
-        match tokio::time::timeout(ANSWER_WITHIN, answered).await {
+        match tokio::time::timeout(WRITE_TIMEOUT, receiver).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(refused("a write failed")),
-            Err(_) => Err(refused("the disk is too slow")),
+            Ok(Err(_)) => Err(unavailable("a write failed")),
+            Err(_) => Err(unavailable("a write timed out")),
         }
     }
 }
 
-/// What the thread knows.
-struct Run {
-    slot: Arc<Slot>,
+/// State of the writer thread.
+struct WriterThread {
+    database: Arc<DatabaseHandle>,
     clock: Clock,
     format: Format,
-    /// When a commit was durable last.
+    /// Time of the last durable commit.
     durable_at: Instant,
-    /// Since the disk failed: when the next group may try.
-    try_at: Option<Instant>,
+    /// Time of the next attempt after an I/O error.
+    retry_at: Option<Instant>,
 }
 
-impl Run {
+impl WriterThread {
     fn run(mut self, jobs: &Receiver<Job>) {
-        let mut more = false;
+        let mut has_expired = false;
         loop {
-            // What has ended is swept at once as long as there is more of it, one bite between two groups.
-            let wait = if more { Duration::ZERO } else { SWEEP_INTERVAL };
+            // Expired records are removed without a pause while there are more, one transaction between two groups.
+            let wait = if has_expired { Duration::ZERO } else { SWEEP_INTERVAL };
             let first = match jobs.recv_timeout(wait) {
                 Ok(first) => Some(first),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let group: Vec<Job> = first.into_iter().chain(jobs.try_iter().take(GROUP - 1)).collect();
-            more = self.may_try() && self.commit(group) && self.sweep();
+            let group: Vec<Job> =
+                first.into_iter().chain(jobs.try_iter().take(MAX_GROUP_WRITES - 1)).collect();
+            has_expired = self.is_ready() && self.commit(group) && self.sweep();
         }
     }
 
-    /// Whether the disk is believed to work; opens the database when it could not be opened before.
-    fn may_try(&mut self) -> bool {
-        match self.try_at {
+    /// Returns whether a write may be attempted; reopens the database if it is closed.
+    fn is_ready(&mut self) -> bool {
+        match self.retry_at {
             None => true,
             Some(at) if Instant::now() < at => false,
-            Some(_) => self.slot.with(|_| Ok(())).is_ok() || self.reopen(),
+            Some(_) => self.database.with(|_| Ok(())).is_ok() || self.reopen(),
         }
     }
 
-    /// Commits one group. When any of it fails, none of it is acknowledged: callers are told by their dropped channel.
+    /// Commits one group. When one write fails, none is acknowledged: callers see their channel closed.
     fn commit(&mut self, group: Vec<Job>) -> bool {
         if group.is_empty() {
             return true;
@@ -137,32 +138,32 @@ impl Run {
             group.into_iter().map(|job| (job.work)(tables)).collect::<Result<Vec<Reply>, _>>()
         });
         let Some(replies) = committed else { return false };
-        self.try_at = None;
+        self.retry_at = None;
         for reply in replies {
             reply(Ok(()));
         }
         true
     }
 
-    /// A bounded bite of what has ended; whether there is more.
+    /// Removes a bounded number of expired records; returns whether there may be more.
     fn sweep(&mut self) -> bool {
         let now = self.clock.now();
-        match self.slot.with(|database| sweep::has_ended(database, now)) {
+        match self.database.with(|database| sweep::has_expired(database, now)) {
             Ok(false) => false,
             Ok(true) => {
                 let durable = self.durability(false);
-                self.transaction(durable, |tables| tables.sweep(sweep::BITE)).is_some()
+                self.transaction(durable, |tables| tables.sweep(sweep::MAX_SWEPT_RECORDS)).is_some()
             }
             Err(error) => {
-                self.failed(&error);
+                self.recover(&error);
                 false
             }
         }
     }
 
-    fn durability(&self, wanted: bool) -> Durability {
-        let due = self.durable_at.elapsed() >= SYNC_EVERY;
-        if wanted || due { Durability::Immediate } else { Durability::None }
+    fn durability(&self, is_required: bool) -> Durability {
+        let is_due = self.durable_at.elapsed() >= SYNC_INTERVAL;
+        if is_required || is_due { Durability::Immediate } else { Durability::None }
     }
 
     fn transaction<T>(
@@ -170,31 +171,31 @@ impl Run {
         durability: Durability,
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, redb::Error>,
     ) -> Option<T> {
-        let ambient = (self.clock.now(), self.format);
-        let done = self.slot.with(|database| {
+        let (now, format) = (self.clock.now(), self.format);
+        let done = self.database.with(|database| {
             let mut transaction = database.begin_write()?;
             transaction.set_durability(durability)?;
-            let result = work(&mut Tables::open(&transaction, ambient)?)?;
+            let result = work(&mut Tables::open(&transaction, now, format)?)?;
             transaction.commit()?;
             Ok(result)
         });
         if matches!(durability, Durability::Immediate) {
             self.durable_at = Instant::now();
         }
-        done.map_err(|error| self.failed(&error)).ok()
+        done.map_err(|error| self.recover(&error)).ok()
     }
 
-    /// Opens the database again, so that what is in it can be read.
-    fn failed(&mut self, error: &redb::Error) {
-        tracing::error!(%error, "the embedded store could not write");
+    /// Logs an I/O error, and reopens the database.
+    fn recover(&mut self, error: &redb::Error) {
+        tracing::error!(%error, "writing to the embedded store failed");
         self.reopen();
     }
 
-    /// What takes long is not done often: most of the time the file can be read.
+    /// Reopens the database. The longer it takes, the later the next attempt, so that reads work most of the time.
     fn reopen(&mut self) -> bool {
         let started = Instant::now();
-        let open = self.slot.reopen();
-        self.try_at = Some(Instant::now() + RETRY_DELAY.max(started.elapsed() * 4));
-        open
+        let is_open = self.database.reopen();
+        self.retry_at = Some(Instant::now() + RETRY_DELAY.max(started.elapsed() * 4));
+        is_open
     }
 }

@@ -55,9 +55,7 @@ impl Connector {
     async fn open(&self) -> Result<Connection, RedisError> {
         match self {
             Self::One(dialer) => dialer.dial().await,
-            Self::Cluster(client) => {
-                Ok(Connection::cluster(client.get_async_connection().await?))
-            }
+            Self::Cluster(client) => Ok(Connection::cluster(client.get_async_connection().await?)),
         }
     }
 }

@@ -75,7 +75,11 @@ impl Dialer {
         query.query_async(&mut connection).await
     }
 
-    async fn open(&self, host: &(String, u16), login: &RedisConnectionInfo) -> Result<Connection, RedisError> {
+    async fn open(
+        &self,
+        host: &(String, u16),
+        login: &RedisConnectionInfo,
+    ) -> Result<Connection, RedisError> {
         let stream = TcpStream::connect((&*host.0, host.1)).await?;
         stream.set_nodelay(true)?;
         match &self.tls {

@@ -1,6 +1,6 @@
-//! Grants in Redis. A grant and its tombstone stand in one slot and change in one step; what it can be looked up by
-//! and the feed stand in slots of their own. The index is written before the grant and again at each rotation, so
-//! that a living grant is always found; an entry without a grant is passed over.
+//! Grants in Redis. A grant and its tombstone share one slot and change atomically; the index and the revocation feed
+//! have slots of their own. The index is written before the grant and again at each rotation, so that an active grant
+//! is always found; an index entry without a grant is skipped.
 
 use super::records::{FEED, decode, encode, grant_key, owner_key, tombstone_key};
 use super::{
@@ -11,20 +11,22 @@ use crate::store::owners;
 use bb8_redis::redis::{Cmd, Value, cmd};
 use std::time::Duration;
 
-/// The feed's bound: more revocations than this between two looks are a reset.
+/// Entries of the revocation feed: a replica that polls after more revocations than this gets a reset.
 const MAX_FEED_ENTRIES: u64 = 10_000;
-const FEED_LIVES: Duration = Duration::from_hours(1);
-const PAGE: usize = 1000;
-/// How many grants of an owner are looked at in one go.
-const LOOKED_AT: usize = 100;
+/// Lifetime of an entry of the revocation feed.
+const FEED_TTL: Duration = Duration::from_hours(1);
+/// Entries in one page of the revocation feed.
+const FEED_PAGE_ENTRIES: usize = 1000;
+/// Entries of the index that are read in one command.
+const INDEX_PAGE_ENTRIES: usize = 100;
 
 impl RedisStore {
     pub(in crate::store) async fn create_grant(&self, record: GrantRecord) -> Result<bool, Unavailable> {
         let keys = [grant_key(record.id), tombstone_key(record.id)];
         let call = self.script(scripts::CREATE_GRANT, &[&keys[0], &keys[1]]);
-        let call = call.with(self.lives(record.expires_at));
+        let call = call.with(self.lifetime(record.expires_at));
         let call = encode(&record, self.format()).into_iter().fold(call, Call::with);
-        self.connections.query_after(self.entries(&record), call.0).await
+        self.connections.query_after(self.index_commands(&record), call.0).await
     }
 
     pub(in crate::store) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
@@ -32,7 +34,7 @@ impl RedisStore {
         read.arg(grant_key(id));
         let hash: Hash = self.connections.query(&read).await?;
         let record = decode(id, hash, self.format)?;
-        Ok(record.filter(|record| !self.has_ended(record.expires_at.millis())))
+        Ok(record.filter(|record| !self.has_expired(record.expires_at.millis())))
     }
 
     pub(in crate::store) async fn rotate(
@@ -46,7 +48,7 @@ impl RedisStore {
             .with(self.format.known.newest)
             .with(rotate.presented)
             .with(u64::try_from(rotate.grace.as_millis()).unwrap_or(u64::MAX))
-            .with(self.lives(rotate.expires_at))
+            .with(self.lifetime(rotate.expires_at))
             .with(if rotate.on_reuse == Reuse::Revoke { "revoke" } else { "refuse" })
             .with(TOMBSTONE_MILLIS);
         let (step, hash): (String, Hash) = self.call_durably(call).await?;
@@ -56,7 +58,7 @@ impl RedisStore {
                 self.index(&record).await?;
                 Ok(Rotation::Fresh { record })
             }
-            // The one who rotated may have died before it wrote the index.
+            // The replica that rotated may have crashed before it wrote the index.
             ("same", Some(record)) => {
                 self.index(&record).await?;
                 Ok(Rotation::Same { record })
@@ -89,19 +91,19 @@ impl RedisStore {
     pub(in crate::store) async fn revoke(&self, id: GrantId) -> Result<bool, Unavailable> {
         let call = self.script(scripts::END_GRANT, &[&grant_key(id), &tombstone_key(id)]);
         let call = call.with(self.nonce()).with(TOMBSTONE_MILLIS);
-        let (was_alive, hash): (bool, Hash) = self.call_durably(call).await?;
-        // One that cannot be read has ended all the same; what it was looked up by leads to nothing then.
+        let (was_active, hash): (bool, Hash) = self.call_durably(call).await?;
+        // An unreadable record is deleted all the same; its index entries are skipped from then on.
         let record = decode(id, hash, self.format).unwrap_or(None);
         self.publish_revocation(id, record.as_ref()).await?;
-        Ok(was_alive)
+        Ok(was_active)
     }
 
     pub(in crate::store) async fn revoked_since(&self, cursor: Cursor) -> Result<Feed, Unavailable> {
-        let call = self.script(scripts::READ_FEED, &FEED).with(cursor.0).with(PAGE);
-        let (gone, newest, entries): (u64, u64, Vec<(Vec<u8>, u64)>) = self.call(call).await?;
-        // A cursor from before a flush, or from before the feed was cut, has missed something.
-        let reset = cursor.0 < gone || cursor.0 > newest;
-        let start = if reset { gone } else { cursor.0 };
+        let call = self.script(scripts::READ_FEED, &FEED).with(cursor.0).with(FEED_PAGE_ENTRIES);
+        let (dropped_until, newest, entries): (u64, u64, Vec<(Vec<u8>, u64)>) = self.call(call).await?;
+        // A cursor from before a flush, or before the oldest entry that is kept, has missed revocations.
+        let reset = cursor.0 < dropped_until || cursor.0 > newest;
+        let start = if reset { dropped_until } else { cursor.0 };
         let cursor = Cursor(entries.last().map_or(start, |(_, number)| *number));
         let ids = entries.into_iter().filter_map(|(id, _)| id.try_into().ok().map(GrantId)).collect();
         Ok(Feed { ids, cursor, reset })
@@ -116,14 +118,14 @@ impl RedisStore {
         let (mut found, mut offset) = (Vec::new(), 0);
         while found.len() < limit {
             let mut read = cmd("ZRANGEBYSCORE");
-            read.arg(owner_key((owner, key))).arg(format!("({}", self.now())).arg("+inf");
-            read.arg("LIMIT").arg(offset).arg(LOOKED_AT);
+            read.arg(owner_key(owner, key)).arg(format!("({}", self.now())).arg("+inf");
+            read.arg("LIMIT").arg(offset).arg(INDEX_PAGE_ENTRIES);
             let page: Vec<Vec<u8>> = self.connections.query(&read).await?;
-            let is_last = page.len() < LOOKED_AT;
+            let is_last = page.len() < INDEX_PAGE_ENTRIES;
             offset += page.len();
             let ids: Vec<GrantId> =
                 page.into_iter().filter_map(|id| id.try_into().ok().map(GrantId)).collect();
-            found.extend(self.living(&ids).await?);
+            found.extend(self.active(&ids).await?);
             if is_last {
                 break;
             }
@@ -132,42 +134,44 @@ impl RedisStore {
         Ok(found)
     }
 
-    async fn living(&self, ids: &[GrantId]) -> Result<Vec<GrantId>, Unavailable> {
+    /// Filters out the grants that have ended.
+    async fn active(&self, ids: &[GrantId]) -> Result<Vec<GrantId>, Unavailable> {
         let read = |id: &GrantId| {
             let mut read = cmd("HGET");
             read.arg(grant_key(*id)).arg("until");
             vec![read]
         };
         let ends: Vec<Option<u64>> = self.connections.query_all(ids.iter().map(read).collect()).await?;
-        let is_alive = |until: Option<u64>| until.is_some_and(|until| !self.has_ended(until));
-        let alive = ids.iter().zip(ends).filter(|(_, until)| is_alive(*until));
-        Ok(alive.map(|(id, _)| *id).collect())
+        let is_active = |until: Option<u64>| until.is_some_and(|until| !self.has_expired(until));
+        let active = ids.iter().zip(ends).filter(|(_, until)| is_active(*until));
+        Ok(active.map(|(id, _)| *id).collect())
     }
 
+    /// Writes the index entries of a grant.
     async fn index(&self, record: &GrantRecord) -> Result<(), Unavailable> {
-        self.connections.query_all::<Vec<Value>>(self.entries(record)).await.map(drop)
+        self.connections.query_all::<Vec<Value>>(self.index_commands(record)).await.map(drop)
     }
 
-    /// Writes what the grant can be looked up by, and forgets what has ended there.
-    fn entries(&self, record: &GrantRecord) -> Vec<Vec<Cmd>> {
-        let write = |owner: &(IndexKey, Key)| {
-            let key = owner_key(*owner);
-            let mut longer = cmd("PEXPIRE");
-            longer.arg(&key).arg(MAX_LIFETIME_MILLIS);
-            let ended = Cmd::zrembyscore(&key, "-inf", self.now());
-            vec![ended, Cmd::zadd(&key, &record.id.0[..], record.expires_at.millis()), longer]
+    /// Returns the commands that write the index entries of a grant, and remove expired ones beside them.
+    fn index_commands(&self, record: &GrantRecord) -> Vec<Vec<Cmd>> {
+        let write = |&(owner, key): &(IndexKey, Key)| {
+            let key = owner_key(owner, key);
+            let mut expiry = cmd("PEXPIRE");
+            expiry.arg(&key).arg(MAX_LIFETIME_MILLIS);
+            let expired = Cmd::zrembyscore(&key, "-inf", self.now());
+            vec![expired, Cmd::zadd(&key, &record.id.0[..], record.expires_at.millis()), expiry]
         };
         record.owners.iter().map(write).collect()
     }
 
-    /// Tells all replicas, and takes the grant out of what it was looked up by.
+    /// Appends the grant to the revocation feed, which all replicas poll, and removes its index entries.
     async fn publish_revocation(&self, id: GrantId, record: Option<&GrantRecord>) -> Result<(), Unavailable> {
-        let lives = u64::try_from(FEED_LIVES.as_millis()).unwrap_or(u64::MAX);
-        let append = self.script(scripts::APPEND_TO_FEED, &FEED).with(lives);
+        let ttl_millis = u64::try_from(FEED_TTL.as_millis()).unwrap_or(u64::MAX);
+        let append = self.script(scripts::APPEND_TO_FEED, &FEED).with(ttl_millis);
         let append = append.with(MAX_FEED_ENTRIES).with(&id.0[..]);
         let owners = record.iter().flat_map(|record| &record.owners);
-        let forget = owners.map(|owner| vec![Cmd::zrem(owner_key(*owner), &id.0[..])]);
-        let writes = std::iter::once(vec![append.0]).chain(forget).collect();
+        let remove = owners.map(|(owner, key)| vec![Cmd::zrem(owner_key(*owner, *key), &id.0[..])]);
+        let writes = std::iter::once(vec![append.0]).chain(remove).collect();
         self.connections.query_all::<Vec<Value>>(writes).await.map(drop)
     }
 }

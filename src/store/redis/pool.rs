@@ -135,8 +135,7 @@ impl Connections {
             Err(error) => {
                 connection.record_error(&error);
                 if error.is_timeout() {
-                    let epoch =
-                        if connection.is_cluster() { self.breaker.epoch() } else { connection.epoch };
+                    let epoch = if connection.is_cluster() { self.breaker.epoch() } else { connection.epoch };
                     self.breaker.record_timeout(epoch, &error);
                 }
                 Err(unavailable(&error))

@@ -1,45 +1,45 @@
-//! Keys, and the hash that a grant is. What stands between braces in a key picks its slot in a Cluster.
+//! Redis keys, and the hash of a grant. The part of a key in braces selects its slot in a Cluster.
 
 use crate::base::clock::Timestamp;
 use crate::base::encoding;
 use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, Unavailable, owners};
 use std::collections::HashMap;
 
-/// Where Redis says which format it has.
+/// Key of the store's format.
 pub(super) const FORMAT: &str = "mcp:format";
-/// The feed's entries and its ends.
+/// Keys of the revocation feed: its entries, and the numbers of its first and last one.
 pub(super) const FEED: [&str; 2] = ["mcp:{feed}:entries", "mcp:{feed}:ends"];
 
-/// A hash as it comes from Redis.
+/// Hash as Redis returns it: fields by name.
 pub(super) type Hash = HashMap<String, Vec<u8>>;
 
-/// The key of a record of this kind.
+/// Key of a record of this kind.
 pub(super) fn key(kind: &str, key: Key) -> String {
     format!("mcp:{kind}:{{{}}}", encoding::encode(key.0))
 }
 
-/// The key of a counter, in the slot of its group. A flood makes many of them: half of each digest is enough.
+/// Key of a counter, in the slot of its group. It holds half of each digest, since a flood creates many counters.
 pub(super) fn counter_key(group: Key, counter: Key) -> String {
     let half = |key: Key| encoding::encode(&key.0[..16]);
     format!("mcp:count:{{{}}}:{}", half(group), half(counter))
 }
 
-/// The key of a grant.
+/// Key of a grant.
 pub(super) fn grant_key(id: GrantId) -> String {
     format!("mcp:grant:{{{id}}}")
 }
 
-/// The key of what remembers that a grant was ended; in the grant's slot.
+/// Key of a grant's tombstone, in the slot of the grant.
 pub(super) fn tombstone_key(id: GrantId) -> String {
     format!("mcp:ended:{{{id}}}")
 }
 
-/// The key of the grants of an owner.
-pub(super) fn owner_key((kind, owner): (IndexKey, Key)) -> String {
-    key(kind.as_str(), owner)
+/// Key of an index entry: the grants of an owner.
+pub(super) fn owner_key(owner: IndexKey, owner_id: Key) -> String {
+    key(owner.as_str(), owner_id)
 }
 
-/// The names and values of a grant's hash, but for its times, which are Redis' own.
+/// Encodes a grant as the fields of its hash, except for the times, which the script takes from Redis' clock.
 pub(super) fn encode(record: &GrantRecord, format: Format) -> Vec<(&'static str, Vec<u8>)> {
     let number = |number: u64| number.to_string().into_bytes();
     vec![
@@ -51,7 +51,10 @@ pub(super) fn encode(record: &GrantRecord, format: Format) -> Vec<(&'static str,
     ]
 }
 
-/// The grant; `None` when there is none.
+/// Decodes a grant; `None` when the hash is empty.
+///
+/// # Errors
+/// Its format is unknown, or it is damaged.
 pub(super) fn decode(id: GrantId, hash: Hash, format: Format) -> Result<Option<GrantRecord>, Unavailable> {
     let Some(written) = hash.get("version") else { return Ok(None) };
     let written = std::str::from_utf8(written).ok().and_then(|written| written.parse().ok());

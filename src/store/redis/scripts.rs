@@ -1,21 +1,21 @@
-//! The verbs that look before they change, in Lua: Redis runs a script as one step. Each touches the keys of one
-//! slot alone.
+//! Lua scripts of the operations that read before they write: Redis runs a script atomically. Each script uses the keys
+//! of one slot only.
 //!
-//! - **Time.** Redis' own clock decides, since those of the replicas differ: what is stored expires by it, and `now()`
-//!   asks it. A test hands a time in instead, as the first argument, which is empty otherwise; expiries are then
-//!   compared with that, because Redis' clock goes on.
-//! - **Repeats.** The client library sends a call again when its connection breaks, also after Redis has run it. So a
-//!   script that must not run twice gets the nonce of its call, keeps it with what it changes, and gives a repeat the
-//!   first result. A repeat writes too, so that `WAIT` after it waits for the change that it tells of.
-//! - **Other releases.** What is stored is read by the release before: `until` is a time in milliseconds in every
-//!   record, and a nonce stands in its fraction where there is no other place.
+//! - **Time.** Redis' own clock decides, since the clocks of the replicas differ: keys expire by it, and `now()` reads
+//!   it. A test passes a time as the first argument, which is empty otherwise; expiries are then compared with that
+//!   time, because Redis' clock goes on.
+//! - **Repeats.** The client library sends a call again when its connection breaks, even if Redis has run it already.
+//!   So a script that must not run twice gets the nonce of its call, stores it with its change, and returns the first
+//!   result to a repeat. A repeat writes too, so that the `WAIT` after it waits for the reported change.
+//! - **Other releases.** The previous release reads the same records: `until` is a time in milliseconds in every
+//!   record, and a nonce is stored in its fraction where there is no other field.
 //!
-//! A script travels with each call, so that there is nothing to load after a restart or a failover.
+//! A script is sent with each call, so that nothing has to be loaded after a restart or a failover.
 //!
-//! A full Redis refuses the first write of a script if that may need memory, and none that come after: a script that
-//! makes something begins with that, one that ends something with the removal.
+//! When Redis is full, it rejects the first write of a script if that may need memory, and no later one: a script that
+//! creates a record begins with that write, one that ends a record with the removal.
 
-/// A script, after the functions that several of them use.
+/// Prepends the functions that several scripts share.
 macro_rules! script {
     ($script:literal) => {
         concat!(
@@ -38,9 +38,9 @@ local function marked(kept, mark) return kept and string.match(kept, '%.(%d+)$')
     };
 }
 
-/// Agrees on the format: where it is said; the oldest, the usual and the newest that are known, the wanted one, how
-/// long that is said. Returns what is found when it is not known, else what there is from now on, and Redis' time.
-pub(super) const AGREE: &str = script!(
+/// Negotiates the format. Key: the format; arguments: the oldest, default, newest and configured format, lifetime.
+/// Returns the stored format when it is unknown, otherwise the one to use from now on, and Redis' time.
+pub(super) const NEGOTIATE_FORMAT: &str = script!(
     "
 local kept = redis.call('GET', KEYS[1])
 local found = tonumber(kept or ARGV[3])
@@ -51,8 +51,8 @@ return {format, now()}
 "
 );
 
-/// Keeps a value for its life, unless something is there: keys are random, so that this is the same value, perhaps used
-/// since. `KEYS[1]`; lives, value.
+/// Stores a value until it expires, unless the key exists: keys are random, so that it then is the same value, perhaps
+/// used since. Key: the record; arguments: lifetime, value.
 pub(super) const PUT: &str = script!(
     "
 local kept = redis.call('HGET', KEYS[1], 'until')
@@ -63,8 +63,8 @@ expire(ARGV[2])
 "
 );
 
-/// Keeps a login for its life, unless there was one: `KEYS[1]`; lives, nonce, value. Returns nil, or the value that is
-/// there, which is empty once it was taken.
+/// Stores a login until it expires, unless the key exists. Key: the login; arguments: lifetime, nonce, value. Returns
+/// nil, or the existing value, which is empty once it was taken.
 pub(super) const PUT_LOGIN: &str = script!(
     "
 local kept = redis.call('HMGET', KEYS[1], 'until', 'value', 'put')
@@ -80,8 +80,8 @@ return false
 "
 );
 
-/// Gives a value out, once: `KEYS[1]`; nonce. What was given out stays for a repeat, under a name that the release before
-/// does not know.
+/// Takes a value, once. Key: the record; argument: nonce. The taken value stays for a repeat, in a field that the
+/// previous release does not read.
 pub(super) const TAKE: &str = script!(
     "
 local kept = redis.call('HMGET', KEYS[1], 'until', 'value', 'taken', 'was')
@@ -97,7 +97,7 @@ return kept[2]
 "
 );
 
-/// Marks a code as used: `KEYS[1]`; nonce. Returns `first`, `again` or nil.
+/// Marks a code as used. Key: the code; argument: nonce. Returns `first`, `again` or nil.
 pub(super) const USE_CODE: &str = script!(
     "
 local kept = redis.call('HMGET', KEYS[1], 'until', 'used')
@@ -112,8 +112,8 @@ return 'first'
 "
 );
 
-/// Makes a grant, unless it was ended before or is there: the grant, its tombstone; lives, then names and values. Returns
-/// 0 when it was ended, else 1.
+/// Creates a grant, unless it was revoked before or exists. Keys: the grant, its tombstone; arguments: lifetime, then
+/// field names and values. Returns 0 when it was revoked before, otherwise 1.
 pub(super) const CREATE_GRANT: &str = script!(
     "
 local tombstone = redis.call('GET', KEYS[2])
@@ -130,9 +130,10 @@ return 1
 "
 );
 
-/// `rotation::apply`, word for word: the grant, its tombstone; nonce, the newest format that is known, presented, grace,
-/// lives, what a used token does, how long a tombstone stays. Returns the step and the grant. The nonces of the last eight
-/// calls are kept with what they led to: a repeat that comes late presents an older token by then.
+/// Rotates a refresh token, by the same rule as `rotation::apply`. Keys: the grant, its tombstone; arguments: nonce, the
+/// newest known format, presented generation, grace period, lifetime, `revoke` or `refuse` on reuse, lifetime of the
+/// tombstone. Returns the step and the grant. The nonces of the last eight calls are stored with their results: a late
+/// repeat presents an older token by then.
 pub(super) const ROTATE: &str = script!(
     "
 local nonce, presented, grace = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -170,8 +171,9 @@ return {'fresh', redis.call('HGETALL', KEYS[1])}
 "
 );
 
-/// Swaps the sealed part of a living grant: the grant; old, new, new owners, format. Returns the grant, if it was old. No
-/// two calls seal to the same bytes, so that a repeat finds its own.
+/// Replaces the sealed part of an active grant. Key: the grant; arguments: old and new sealed part, new owners, format.
+/// Returns the grant if its sealed part was the old one. Sealed bytes are never equal, so that a repeat recognizes its
+/// own.
 pub(super) const REPLACE_SEALED: &str = script!(
     "
 local kept = redis.call('HMGET', KEYS[1], 'until', 'sealed')
@@ -186,8 +188,8 @@ return redis.call('HGETALL', KEYS[1])
 "
 );
 
-/// Ends a grant: the grant, its tombstone; nonce, how long the tombstone stays. Returns whether it was alive, and what it
-/// was.
+/// Revokes a grant. Keys: the grant, its tombstone; arguments: nonce, lifetime of the tombstone. Returns whether it was
+/// active, and its last content.
 pub(super) const END_GRANT: &str = script!(
     "
 local grant, kept = redis.call('HGETALL', KEYS[1]), redis.call('HGET', KEYS[1], 'until')
@@ -198,9 +200,9 @@ return {alive and 1 or 0, grant}
 "
 );
 
-/// Appends to the feed: its entries, its ends; lives, the most entries, the grant. Numbers follow Redis' time, so that
-/// those of a flushed feed are never given out again, and never go back. It begins with a removal, so that a full Redis
-/// takes it too. A repeat moves the grant to the end of the feed.
+/// Appends to the revocation feed. Keys: its entries, its ends; arguments: lifetime, maximum number of entries, the grant.
+/// Numbers follow Redis' time, so that they always grow, also after a flush. The script begins with a removal, so that a
+/// full Redis accepts it. A repeat moves the grant to the end of the feed.
 pub(super) const APPEND_TO_FEED: &str = script!(
     "
 local most = tonumber(ARGV[3])
@@ -224,8 +226,8 @@ redis.call('PEXPIRE', KEYS[2], ARGV[2])
 "
 );
 
-/// Reads the feed: its entries, its ends; after which number, how many. Returns up to where it is gone, its newest
-/// number, and entries with their numbers.
+/// Reads a page of the revocation feed. Keys: its entries, its ends; arguments: the number to start after, page size.
+/// Returns the number of the last dropped entry, that of the newest one, and entries with their numbers.
 pub(super) const READ_FEED: &str = "
 local ends = redis.call('HMGET', KEYS[2], 'gone', 'last')
 if not ends[1] then return {'0', '0', {}} end
@@ -233,7 +235,7 @@ local entries = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[2], '+inf', 'WI
 return {ends[1], ends[2], entries}
 ";
 
-/// Whether nobody came before: `KEYS[1]`; lives, nonce. Returns 1 or 0.
+/// Registers a single-use id. Key: the id; arguments: lifetime, nonce. Returns 1 at its first use, otherwise 0.
 pub(super) const USE_ONCE: &str = script!(
     "
 local kept = redis.call('GET', KEYS[1])
@@ -247,8 +249,9 @@ return 1
 "
 );
 
-/// Counts one more in each of `KEYS`, if all are below their limits; lives, nonce, then the limits. Returns 0, or the
-/// position of a key that has reached its limit. The first key keeps the nonces of the last eight calls.
+/// Increments all counters, if all are below their limits. Keys: the counters; arguments: lifetime, nonce, then the
+/// limits. Returns 0, or the position of a counter that has reached its limit. The first key holds the nonces of the
+/// last eight calls.
 pub(super) const COUNT: &str = script!(
     "
 local calls = redis.call('HGET', KEYS[1], 'calls') or ''
@@ -266,8 +269,8 @@ return 0
 "
 );
 
-/// Takes or extends a lease: `KEYS[1]`; lives, holder. Returns 1 or 0. A repeat that comes after the lease was given back
-/// takes nothing.
+/// Acquires or extends a lease. Key: the lease; arguments: lifetime, holder. Returns 1 or 0. A repeat after the release
+/// acquires nothing.
 pub(super) const LEASE: &str = script!(
     "
 local kept = redis.call('HMGET', KEYS[1], 'until', 'holder', 'returned')
@@ -280,7 +283,7 @@ return 1
 "
 );
 
-/// Gives a lease back: `KEYS[1]`; holder.
+/// Releases a lease. Key: the lease; argument: holder.
 pub(super) const RELEASE: &str = "
 if redis.call('HGET', KEYS[1], 'holder') == ARGV[2] then
   redis.call('HDEL', KEYS[1], 'holder')

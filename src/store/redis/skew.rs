@@ -1,20 +1,20 @@
-//! The difference between this machine's clock and that of Redis, which all replicas share: measured, told to the
-//! operator, and taken off where replicas must agree on a time.
+//! Clock skew between this machine and Redis, which all replicas share: measured, logged, and corrected where replicas
+//! must agree on a time.
 
 use crate::base::clock::Monotonic;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A difference beyond which the operator is told.
-const WARN_MILLIS: u64 = 5_000;
-/// How often the operator is told while it lasts.
-const WARN_AGAIN: Duration = Duration::from_mins(10);
-/// A change of the difference that is not corrected: what a slow response may feign, too.
-const UNCORRECTED_MILLIS: u64 = 1_000;
-/// A difference beyond which the clock of Redis is not followed: something else is wrong then.
-const FOLLOWED_MILLIS: u64 = 10 * 60 * 1000;
+/// Clock skew above which a warning is logged.
+const MAX_QUIET_SKEW_MILLIS: u64 = 5_000;
+/// Interval at which the warning is repeated.
+const WARN_INTERVAL: Duration = Duration::from_mins(10);
+/// Smallest change of the skew that is corrected: a slow response can look like a smaller one.
+const MIN_CORRECTION_MILLIS: u64 = 1_000;
+/// Largest skew that is corrected: above it, the clock of Redis itself is assumed to be wrong.
+const MAX_CORRECTION_MILLIS: u64 = 10 * 60 * 1000;
 
-/// What the last comparison has found.
+/// Measured clock skew, and the correction that it leads to.
 #[derive(Default)]
 pub(super) struct SkewMonitor(Mutex<State>);
 
@@ -25,7 +25,7 @@ struct State {
     warned_at: Option<Monotonic>,
 }
 
-/// What the operator is to be told.
+/// Log line that a measurement leads to.
 #[derive(Debug, PartialEq, Eq)]
 enum Notice {
     Skewed,
@@ -33,8 +33,8 @@ enum Notice {
 }
 
 impl SkewMonitor {
-    /// Takes in that this machine's clock is ahead by so much, or behind (negative); returns the correction that makes it
-    /// agree.
+    /// Registers by how many milliseconds this machine's clock is ahead, or behind (negative); returns the correction in
+    /// milliseconds.
     pub(super) fn observe(&self, ahead_millis: i64, now: Monotonic) -> i64 {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let notice = state.observe(ahead_millis, now);
@@ -44,17 +44,20 @@ impl SkewMonitor {
         match notice {
             Some(Notice::Skewed) => tracing::warn!(
                 ahead_seconds = seconds,
-                "this machine's clock and that of Redis differ: check NTP on both (120 s are tolerated)"
+                "the clocks of this machine and of Redis differ: check NTP on both (120 s are tolerated)"
             ),
             Some(Notice::Agreed) => {
-                tracing::info!(ahead_seconds = seconds, "this machine's clock and that of Redis agree again");
+                tracing::info!(
+                    ahead_seconds = seconds,
+                    "the clocks of this machine and of Redis agree again"
+                );
             }
             None => {}
         }
         correction
     }
 
-    /// How far this machine's clock is ahead, in milliseconds.
+    /// Milliseconds by which this machine's clock is ahead; `None` before the first measurement.
     pub(super) fn millis(&self) -> Option<i64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).millis
     }
@@ -63,15 +66,18 @@ impl SkewMonitor {
 impl State {
     fn observe(&mut self, ahead_millis: i64, now: Monotonic) -> Option<Notice> {
         self.millis = Some(ahead_millis);
-        let wanted =
-            if ahead_millis.unsigned_abs() > FOLLOWED_MILLIS { 0 } else { ahead_millis.saturating_neg() };
-        if wanted.abs_diff(self.correction) >= UNCORRECTED_MILLIS {
-            self.correction = wanted;
+        let correction = if ahead_millis.unsigned_abs() > MAX_CORRECTION_MILLIS {
+            0
+        } else {
+            ahead_millis.saturating_neg()
+        };
+        if correction.abs_diff(self.correction) >= MIN_CORRECTION_MILLIS {
+            self.correction = correction;
         }
-        if ahead_millis.unsigned_abs() <= WARN_MILLIS {
+        if ahead_millis.unsigned_abs() <= MAX_QUIET_SKEW_MILLIS {
             return self.warned_at.take().map(|_| Notice::Agreed);
         }
-        if self.warned_at.is_some_and(|at| now.since(at) < WARN_AGAIN) {
+        if self.warned_at.is_some_and(|at| now.since(at) < WARN_INTERVAL) {
             return None;
         }
         self.warned_at = Some(now);
@@ -88,20 +94,20 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_differs_is_told_of_once_in_ten_minutes_and_when_it_agrees_again() {
+    fn clock_skew_is_logged_once_in_ten_minutes_and_when_it_ends() {
         let mut state = State::default();
-        let mut told = |seconds, millis| state.observe(millis, at(seconds));
-        assert_eq!(told(0, 5_000), None);
-        assert_eq!(told(10, -5_001), Some(Notice::Skewed));
-        assert_eq!((told(20, 90_000), told(609, 90_000)), (None, None));
-        assert_eq!(told(610, 90_000), Some(Notice::Skewed));
-        assert_eq!(told(620, -4_000), Some(Notice::Agreed));
-        assert_eq!(told(630, 0), None);
-        assert_eq!(told(640, 6_000), Some(Notice::Skewed));
+        let mut notice = |seconds, millis| state.observe(millis, at(seconds));
+        assert_eq!(notice(0, 5_000), None);
+        assert_eq!(notice(10, -5_001), Some(Notice::Skewed));
+        assert_eq!((notice(20, 90_000), notice(609, 90_000)), (None, None));
+        assert_eq!(notice(610, 90_000), Some(Notice::Skewed));
+        assert_eq!(notice(620, -4_000), Some(Notice::Agreed));
+        assert_eq!(notice(630, 0), None);
+        assert_eq!(notice(640, 6_000), Some(Notice::Skewed));
     }
 
     #[test]
-    fn a_difference_is_corrected_unless_it_is_that_of_a_slow_response_or_absurd() {
+    fn clock_skew_is_corrected_unless_it_is_small_or_implausible() {
         let monitor = SkewMonitor::default();
         assert_eq!(monitor.millis(), None);
         let corrections = [400, 119_000, 119_400, -119_000, 3_600_000, i64::MIN, 0];

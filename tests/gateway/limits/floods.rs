@@ -44,7 +44,7 @@ impl Limiter {
         let limits = match redis.as_ref().map(Redis::address) {
             Some(address) => limits_on(&address),
             None => limits(|clock| {
-                Store::embedded(folder.path(), (clock, &Entropy::system()), Format::default()).unwrap()
+                Store::embedded(folder.path(), clock, &Entropy::system(), Format::default()).unwrap()
             }),
         };
         Self { limits, redis, _folder: folder }

@@ -94,7 +94,7 @@ async fn a_record_still_opens_and_is_sealed_anew_under_a_newer_secret() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(NOW);
     let store = Arc::new(
-        Store::embedded(folder.path(), (clock.clone(), &Entropy::system()), Format::default()).unwrap(),
+        Store::embedded(folder.path(), clock.clone(), &Entropy::system(), Format::default()).unwrap(),
     );
     let record = GrantRecord {
         id: GrantId(GRANT),

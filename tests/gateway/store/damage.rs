@@ -29,7 +29,7 @@ async fn open(kept: &Kept, bytes: &[u8]) -> Result<usize, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.redb");
     fs::write(&path, bytes).unwrap();
-    match Store::embedded(folder.path(), (kept.clock.clone(), &Entropy::system()), Format::default()) {
+    match Store::embedded(folder.path(), kept.clock.clone(), &Entropy::system(), Format::default()) {
         Err(refused) => {
             assert!(fs::read(&path).unwrap() == bytes, "changed, though {refused}");
             Err(refused.to_string())
@@ -92,7 +92,7 @@ async fn wherever_a_page_is_damaged_the_file_is_refused_or_nothing_is_missing() 
 async fn file_and_folder_are_for_their_owner_alone() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let _store = Store::embedded(&data, (Clock::system(), &Entropy::system()), Format::default()).unwrap();
+    let _store = Store::embedded(&data, Clock::system(), &Entropy::system(), Format::default()).unwrap();
     let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&data), mode(&data.join("gateway.redb"))), (0o700, 0o600));
 }

@@ -126,9 +126,7 @@ impl Kept {
 
 fn open(redis: Option<&Redis>, folder: &TempDir, clock: &Clock) -> Store {
     match redis {
-        None => {
-            Store::embedded(folder.path(), (clock.clone(), &Entropy::system()), Format::default()).unwrap()
-        }
+        None => Store::embedded(folder.path(), clock.clone(), &Entropy::system(), Format::default()).unwrap(),
         Some(redis) => {
             let address = RedisAddress::parse(&redis.address(), None).unwrap();
             in_redis(address, clock)

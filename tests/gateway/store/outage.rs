@@ -142,7 +142,7 @@ async fn a_flushed_redis_is_a_reset_of_the_feed() {
 #[tokio::test]
 async fn a_file_that_another_has_open_is_refused() {
     let kept = Kept::embedded();
-    let refused = Store::embedded(kept.folder(), (Clock::system(), &Entropy::system()), Format::default())
+    let refused = Store::embedded(kept.folder(), Clock::system(), &Entropy::system(), Format::default())
         .err()
         .unwrap()
         .to_string();
@@ -154,7 +154,7 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.redb");
     fs::write(&path, b"these are not the records of a gateway").unwrap();
-    let refused = Store::embedded(folder.path(), (Clock::system(), &Entropy::system()), Format::default())
+    let refused = Store::embedded(folder.path(), Clock::system(), &Entropy::system(), Format::default())
         .err()
         .unwrap()
         .to_string();

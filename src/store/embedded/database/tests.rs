@@ -1,4 +1,4 @@
-//! Faults of the disk: nothing acknowledged is lost, and it goes on by itself when the disk does.
+//! I/O errors of the disk: no acknowledged write is lost, and the store recovers when the disk does.
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::store::embedded::Embedded;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
 
 fn store(disk: &Disk) -> Embedded {
-    Embedded::on(disk.slot(), Clock::manual(NOW), Format::default()).unwrap()
+    Embedded::on(disk.database(), Clock::manual(NOW), Format::default()).unwrap()
 }
 
 fn id(number: usize) -> GrantId {
@@ -30,7 +30,7 @@ fn record(number: usize) -> GrantRecord {
     }
 }
 
-/// Makes grants until the disk takes no more; how many were acknowledged.
+/// Creates grants until the disk is full; returns how many were acknowledged.
 async fn fill(store: &Embedded, from: usize) -> usize {
     for number in from..10_000 {
         if store.create_grant(record(number)).await.is_err() {
@@ -40,45 +40,45 @@ async fn fill(store: &Embedded, from: usize) -> usize {
     panic!("the disk does not fill up");
 }
 
-/// Asks until it is answered, for ten seconds at most.
-async fn soon<T>(mut ask: impl AsyncFnMut() -> Result<T, Unavailable>) -> T {
+/// Retries an operation until it succeeds, for ten seconds at most.
+async fn retry<T>(mut operation: impl AsyncFnMut() -> Result<T, Unavailable>) -> T {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        match ask().await {
-            Ok(answer) => return answer,
+        match operation().await {
+            Ok(result) => return result,
             Err(error) => assert!(Instant::now() < deadline, "it does not recover: {error}"),
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-async fn all_are_there(store: &Embedded, acknowledged: usize) {
+async fn assert_all_found(store: &Embedded, acknowledged: usize) {
     for number in 0..acknowledged {
-        let found = soon(async || store.grant(id(number)).await).await;
+        let found = retry(async || store.grant(id(number)).await).await;
         assert!(found.is_some(), "grant {number} of {acknowledged} is lost");
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_what_is_new_and_loses_nothing_and_goes_on_when_there_is_room() {
+async fn a_full_disk_fails_new_writes_loses_nothing_and_recovers() {
     let disk = Disk::default();
     let store = store(&disk);
     let mut acknowledged = fill_some(&store).await;
     for more in [0, 1, 7, 40] {
-        disk.is_full_but_for(more);
+        disk.limit_space(more);
         acknowledged = fill(&store, acknowledged).await;
         let started = Instant::now();
         assert!(store.create_grant(record(acknowledged)).await.is_err());
         assert!(started.elapsed() < Duration::from_secs(2), "never a hang");
-        all_are_there(&store, acknowledged).await;
-        disk.has_room();
-        // What was refused was not done.
-        assert!(soon(async || store.create_grant(record(acknowledged)).await).await);
+        assert_all_found(&store, acknowledged).await;
+        disk.remove_limit();
+        // The failed write has had no effect.
+        assert!(retry(async || store.create_grant(record(acknowledged)).await).await);
         acknowledged += 1;
-        all_are_there(&store, acknowledged).await;
+        assert_all_found(&store, acknowledged).await;
     }
     drop(store);
-    all_are_there(&self::store(&disk), acknowledged).await;
+    assert_all_found(&self::store(&disk), acknowledged).await;
 }
 
 async fn fill_some(store: &Embedded) -> usize {
@@ -89,17 +89,17 @@ async fn fill_some(store: &Embedded) -> usize {
 }
 
 #[tokio::test]
-async fn after_a_fault_of_the_disk_the_database_is_opened_again() {
+async fn the_database_is_reopened_after_an_io_error() {
     let disk = Disk::default();
     let store = store(&disk);
     let acknowledged = fill_some(&store).await;
     for fault in [ErrorKind::Other, ErrorKind::TimedOut] {
-        disk.fails(Some(fault));
+        disk.set_error(Some(fault));
         assert!(store.revoke(id(0)).await.is_err());
         assert!(store.ping().await.is_err());
-        disk.fails(None);
-        soon(async || store.ping().await).await;
-        all_are_there(&store, acknowledged).await;
+        disk.set_error(None);
+        retry(async || store.ping().await).await;
+        assert_all_found(&store, acknowledged).await;
     }
     let rotate = Rotate {
         presented: 1,
@@ -111,11 +111,11 @@ async fn after_a_fault_of_the_disk_the_database_is_opened_again() {
 }
 
 #[tokio::test]
-async fn while_the_disk_is_away_everybody_is_told_at_once() {
+async fn calls_fail_at_once_while_the_disk_fails() {
     let disk = Disk::default();
     let store = store(&disk);
     fill_some(&store).await;
-    disk.fails(Some(ErrorKind::Other));
+    disk.set_error(Some(ErrorKind::Other));
     let started = Instant::now();
     for _ in 0..200 {
         assert!(store.revoke(id(0)).await.is_err());
