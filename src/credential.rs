@@ -1,5 +1,5 @@
-//! What the gateway hands out: sealed client ids, codes, access and refresh tokens. Minted, opened and digested
-//! here alone.
+//! Credentials that the gateway issues: client ids and secrets, codes, access tokens and refresh tokens. Only this module
+//! creates, verifies and digests them.
 
 mod access_token;
 mod claims_tag;
@@ -10,7 +10,7 @@ mod refresh_token;
 mod signing;
 mod verified;
 
-pub use access_token::{AccessToken, Rejected, SignedToken};
+pub use access_token::{AccessToken, SignedToken, TokenError};
 pub use claims_tag::Tag;
 pub use consent::Sealed;
 pub use last_token::LastToken;
@@ -19,6 +19,7 @@ pub use refresh_token::RefreshToken;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::encoding;
 use crate::base::entropy::Entropy;
+use crate::base::ids::Key;
 use crate::base::secret::Secret;
 use crate::crypto::seal::{self, Keys, Mac, Purpose, Sealer};
 use signing::SigningKeys;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use verified::VerifiedTokens;
 
-/// Mints and opens credentials for one issuer.
+/// Issuer and verifier of credentials.
 pub struct Credentials {
     issuer: Arc<str>,
     access_ttl: Duration,
@@ -42,9 +43,8 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Derives every key that is needed; the issuer is `base_url`.
-    pub fn new(keys: &Keys, issuer: &str, access_ttl: Duration, clock_and_rng: (Clock, Entropy)) -> Self {
-        let (clock, entropy) = clock_and_rng;
+    /// Derives the keys. The issuer is `base_url`; `access_ttl` is the lifetime of access tokens.
+    pub fn new(keys: &Keys, issuer: &str, access_ttl: Duration, clock: Clock, entropy: Entropy) -> Self {
         Self {
             issuer: issuer.into(),
             access_ttl,
@@ -60,23 +60,23 @@ impl Credentials {
         }
     }
 
-    /// The time now.
+    /// Current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// 256 random bits as text: a code, a nonce of a cookie, the id of a token.
+    /// Creates a random text of 256 bits, for a code, a cookie or a state parameter.
     pub fn mint(&self) -> Secret {
         Secret::new(encoding::encode(self.entropy.bytes::<32>()))
     }
 
-    /// Random bytes for an id.
+    /// Creates random bytes for an id.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         self.entropy.bytes()
     }
 }
 
-/// What the store may see of a minted text.
-pub fn digest(minted: &str) -> [u8; 32] {
-    seal::digest(minted.as_bytes())
+/// Digest of a random text, under which the store keeps its record.
+pub fn digest(minted: &str) -> Key {
+    Key(seal::digest(minted.as_bytes()))
 }

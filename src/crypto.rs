@@ -1,4 +1,4 @@
-//! JOSE, and authenticated encryption and MACs under keys derived from `GATEWAY_SECRET`.
+//! Cryptography: JOSE, and authenticated encryption and MACs with keys derived from `GATEWAY_SECRET`.
 
 pub mod jose;
 pub mod seal;

@@ -1,14 +1,14 @@
-//! Grants: one user's approval of one client for one route. What is made, kept alive, rotated and revoked, and
-//! the open streams that end with it.
+//! Grants: a user's approval of one client for one route. Their creation, refresh, revalidation and revocation, and the
+//! open streams, which end with their grant.
 
+mod cache;
 mod changes;
-mod liveness;
 mod pending;
 mod records;
 mod streams;
 
-pub use changes::Presented;
-pub use liveness::{ActiveGrant, GrantStatus};
+pub use cache::{ActiveGrant, GrantStatus};
+pub use changes::PresentedGrant;
 pub use pending::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login};
 pub use records::{Grant, Subject, User};
 pub use streams::Streams;
@@ -20,145 +20,148 @@ use crate::crypto::seal::{Keys, Mac, Purpose};
 use crate::store::{
     GrantId, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
 };
-use liveness::Liveness;
+use cache::GrantCache;
 use records::Records;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A lost response is answered with the same successor for this long.
-const GRACE: Duration = Duration::from_mins(1);
+/// Grace period in which a repeated refresh request gets the same new token, in case the response was lost.
+const REUSE_GRACE: Duration = Duration::from_mins(1);
 
-/// Makes, reads and ends grants in a store, sealed.
+/// Encrypted grants in a store, with a cache of their status.
 pub struct Grants {
     store: Arc<Store>,
     records: Records,
     index: Mac,
     clock: Clock,
-    liveness: Liveness,
-    /// The open streams of each grant.
+    cache: GrantCache,
+    /// Open streams of each grant.
     pub streams: Streams,
 }
 
-/// What a refresh led to.
+/// Result of a refresh.
 #[derive(Debug)]
 pub enum Refreshed {
-    /// The token of this generation is the one to hand out now.
-    Yes {
-        /// The grant.
+    /// The refresh token of this generation is to be issued.
+    Rotated {
+        /// Refreshed grant.
         grant: Arc<Grant>,
-        /// The generation of its newest refresh token.
+        /// Generation of its newest refresh token.
         generation: u32,
     },
-    /// The token does not count any more; nothing changed.
-    No,
-    /// The token had been used before: the grant is revoked now, unless reuse is only to be refused.
+    /// The token is unknown, or its grant has ended; nothing changed.
+    Invalid,
+    /// The token was used before. The grant is revoked now, unless [`Reuse::Refuse`] was given.
     Reused,
 }
 
 impl Grants {
-    /// Grants in this store, sealed under these keys.
-    pub fn new(store: Arc<Store>, keys: &Keys, clock_and_rng: (Clock, Entropy)) -> Self {
-        let (clock, entropy) = clock_and_rng;
+    /// Grants in this store, encrypted with these keys.
+    pub fn new(store: Arc<Store>, keys: &Keys, clock: Clock, entropy: Entropy) -> Self {
         Self {
             records: Records::new(keys.sealer(Purpose::Record), entropy, Arc::clone(&store)),
             store,
             index: keys.mac(Purpose::Index),
-            liveness: Liveness::new(),
+            cache: GrantCache::new(),
             streams: Streams::default(),
             clock,
         }
     }
 
-    /// Makes the grant of a redeemed code, with the refresh token generation 1.
+    /// Creates the grant of a redeemed code, with refresh token generation 1.
     ///
-    /// Returns `false` when it was revoked before it existed: its code had been used twice.
-    pub async fn create(&self, id: [u8; 16], grant: &Grant, lives: Duration) -> Result<bool, Unavailable> {
+    /// Returns `false` when it was revoked before it existed, because its code was used twice.
+    pub async fn create(&self, id: GrantId, grant: &Grant, lifetime: Duration) -> Result<bool, Unavailable> {
         let now = self.store.clock().now();
         let record = GrantRecord {
-            id: GrantId(id),
-            sealed: self.records.seal(&aad(GrantId(id)), grant),
+            id,
+            sealed: self.records.seal(&aad(id), grant),
             generation: 1,
             previous: None,
             rotated_at: now,
             created_at: now,
-            expires_at: now.after(lives),
+            expires_at: now.after(lifetime),
             owners: self.owners(grant),
         };
         self.store.create_grant(record).await
     }
 
-    /// The grant, straight from the store.
-    pub async fn read(&self, id: [u8; 16]) -> Result<Option<Arc<Grant>>, Unavailable> {
-        self.store.grant(GrantId(id)).await?.map_or(Ok(None), |record| self.open(&record))
+    /// Reads the grant from the store, not from the cache.
+    pub async fn read(&self, id: GrantId) -> Result<Option<Arc<Grant>>, Unavailable> {
+        self.store.grant(id).await?.map_or(Ok(None), |record| self.open(&record))
     }
 
-    /// Rotates the refresh token of this generation (contract: Refresh).
+    /// Rotates the refresh token of this generation (docs/contract.md, Refresh). `ttl` is the lifetime of the new token.
     pub async fn refresh(
         &self,
-        id: [u8; 16],
+        id: GrantId,
         presented: u32,
-        (ttl, on_reuse): (Duration, Reuse),
+        ttl: Duration,
+        on_reuse: Reuse,
     ) -> Result<Refreshed, Unavailable> {
         let expires_at = self.store.clock().now().after(ttl);
-        let rotate = Rotate { presented, grace: GRACE, expires_at, on_reuse };
-        let rotation = self.store.rotate(GrantId(id), rotate).await?;
+        let rotate = Rotate { presented, grace: REUSE_GRACE, expires_at, on_reuse };
+        let rotation = self.store.rotate(id, rotate).await?;
         Ok(match rotation {
             Rotation::Fresh { record } | Rotation::Same { record } => match self.open(&record)? {
                 Some(grant) => {
-                    self.seal_again(&record, &grant).await;
-                    Refreshed::Yes { grant, generation: record.generation }
+                    self.reseal(&record, &grant).await;
+                    Refreshed::Rotated { grant, generation: record.generation }
                 }
-                None => Refreshed::No,
+                None => Refreshed::Invalid,
             },
-            Rotation::Unknown | Rotation::Gone => Refreshed::No,
+            Rotation::Unknown | Rotation::Gone => Refreshed::Invalid,
             Rotation::Reused => {
                 if on_reuse == Reuse::Revoke {
-                    self.forget(id);
+                    self.drop_ended(id);
                 }
                 Refreshed::Reused
             }
         })
     }
 
-    /// Seals a grant under the first secret that an older one sealed, so that the older one can be dropped, and in
-    /// the store's format.
-    async fn seal_again(&self, record: &GrantRecord, grant: &Grant) {
+    /// Encrypts a grant with the first secret and in the store's format, if it is not, so that an older secret can be
+    /// removed.
+    async fn reseal(&self, record: &GrantRecord, grant: &Grant) {
         let aad = aad(record.id);
         if self.records.is_current(&aad, &record.sealed) {
             return;
         }
         let new = Sealed { sealed: self.records.seal(&aad, grant), owners: self.owners(grant) };
-        // The next refresh tries again; this one has been made.
+        // The refresh has succeeded; the next one tries again.
         if let Err(error) = self.store.replace_sealed(record.id, &record.sealed, new).await {
-            tracing::warn!(%error, "a grant could not be sealed under the new secret");
+            tracing::warn!(%error, "re-encrypting a grant with the new secret failed");
         }
     }
 
-    /// Ends a grant: its tokens stop to count and its streams are cut.
-    pub async fn revoke(&self, id: [u8; 16]) -> Result<(), Unavailable> {
-        self.store.revoke(GrantId(id)).await?;
-        self.forget(id);
+    /// Revokes a grant: its tokens become invalid, and its streams are closed.
+    pub async fn revoke(&self, id: GrantId) -> Result<(), Unavailable> {
+        self.store.revoke(id).await?;
+        self.drop_ended(id);
         Ok(())
     }
 
-    /// Whether these words are said together for the first time, on every replica. `until` is when this replica stops to
-    /// accept them, by its own clock; one that is behind accepts them longer, and it is remembered for that long.
-    pub async fn first_use(&self, words: &[&str], until: Timestamp) -> Result<bool, Unavailable> {
-        let accepted = until.since(self.clock.now()) + 2 * MAX_CLOCK_SKEW;
-        let remembered_until = self.store.clock().now().after(accepted);
-        self.store.use_once(Key(credential::digest(&words.join("\n"))), remembered_until).await
+    /// Registers a single-use id, given in parts, on all replicas; returns whether this is its first use. It is rejected
+    /// after `until` by this replica's clock. A replica whose clock is behind accepts it longer, so that it is stored for
+    /// twice the tolerated skew beyond that.
+    pub async fn first_use(&self, parts: &[&str], until: Timestamp) -> Result<bool, Unavailable> {
+        let accepted_for = until.since(self.clock.now()) + 2 * MAX_CLOCK_SKEW;
+        let stored_until = self.store.clock().now().after(accepted_for);
+        self.store.use_once(credential::digest(&parts.join("\n")), stored_until).await
     }
 
-    fn forget(&self, id: [u8; 16]) {
-        self.liveness.forget(id);
-        self.streams.cut(id);
+    /// Removes an ended grant from the cache, and closes its streams.
+    fn drop_ended(&self, id: GrantId) {
+        self.cache.remove(id);
+        self.streams.close(id);
     }
 
+    /// Decrypts a grant; `None` when its secret was removed or the record was altered.
     fn open(&self, record: &GrantRecord) -> Result<Option<Arc<Grant>>, Unavailable> {
         Ok(self.records.open(&aad(record.id), &record.sealed)?.map(Arc::new))
     }
 
-    /// What the grant can be looked up by; digests alone, since an index is not sealed.
+    /// Computes the index entries of a grant. They are digests, since the index is not encrypted.
     fn owners(&self, grant: &Grant) -> Vec<(IndexKey, Key)> {
         let user = grant.subject.user();
         let mut owners = vec![
@@ -177,7 +180,7 @@ impl Grants {
     }
 }
 
-/// What binds a sealed grant to its place in the store.
+/// Associated data that binds an encrypted grant to its id.
 fn aad(id: GrantId) -> String {
     format!("grant/{id}")
 }

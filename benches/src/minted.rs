@@ -15,8 +15,8 @@ use std::time::Duration;
 /// Writes `count` tokens that differ in their `jti` alone, a line each.
 pub(crate) fn tokens(gateway: &Gateway, original: &str, count: usize) -> Outcome<PathBuf> {
     let issuer = format!("http://{}", gateway.address);
-    let ambient = (Clock::system(), Entropy::system());
-    let credentials = Credentials::new(&keys()?, &issuer, Duration::from_hours(24), ambient);
+    let ttl = Duration::from_hours(24);
+    let credentials = Credentials::new(&keys()?, &issuer, ttl, Clock::system(), Entropy::system());
     let token = credentials
         .verify_access_token(original, &format!("{issuer}{MCP_PATH}"))
         .map_err(|why| format!("the token of the login: {}", why.reason()))?;

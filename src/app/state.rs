@@ -95,7 +95,6 @@ impl Gateway {
             trust_email: site.okta.trust_email,
         };
         let store = Arc::new(store);
-        let clock_and_rng = || (clock.clone(), entropy.clone());
         Ok(Arc::new(Self {
             site,
             base_url: settings.base_url.clone(),
@@ -103,9 +102,10 @@ impl Gateway {
                 keys,
                 settings.base_url.as_str(),
                 site.tokens.access_ttl,
-                (store.clock().clone(), entropy.clone()),
+                store.clock().clone(),
+                entropy.clone(),
             ),
-            grants: Grants::new(Arc::clone(&store), keys, clock_and_rng()),
+            grants: Grants::new(Arc::clone(&store), keys, clock.clone(), entropy.clone()),
             okta_host: settings.okta.url.host_str().map(str::to_owned),
             forgeries: Forgeries::new(keys, clock.clone()),
             limits: Limits::new(site.limits, keys, Arc::clone(&store)),

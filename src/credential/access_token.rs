@@ -1,9 +1,10 @@
-//! Access tokens: RFC 9068 JWTs, signed with ES256, verified only here.
+//! Access tokens: JWTs by RFC 9068, signed with ES256.
 
-use super::claims_tag::Author;
+use super::claims_tag::ClaimsOrigin;
 use super::{Credentials, LastToken, Tag};
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::base::encoding;
+use crate::base::ids::{GrantId, Key};
 use crate::crypto::jose::{Algorithm, Check, Claims, Expected, UnverifiedJwt};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -12,71 +13,70 @@ use std::time::Duration;
 const TYPE: &str = "at+jwt";
 const EXPECTED: Expected<'static> = Expected { algorithms: &[Algorithm::Es256], typ: Some(TYPE) };
 
-/// What an access token says.
+/// Content of a verified access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessToken {
-    /// The user, by Okta's `sub`.
+    /// User: Okta's `sub`.
     pub subject: String,
-    /// The resource that it is for.
+    /// Resource that it is valid for (`aud`).
     pub audience: Arc<str>,
-    /// The client that it was issued to.
+    /// Client that it was issued to.
     pub client_id: String,
-    /// The granted scopes.
+    /// Granted scopes.
     pub scopes: Arc<[String]>,
-    /// The grant that it was made from.
-    pub grant: [u8; 16],
-    /// When it ends: its `exp`.
+    /// Grant that it belongs to.
+    pub grant: GrantId,
+    /// Expiry (`exp`).
     pub expires_at: Timestamp,
 }
 
 impl AccessToken {
-    /// Whether it counts by this replica's clock; the one that issued it may have another.
+    /// Returns whether it has not expired; tolerates the clock skew of the replica that issued it.
     pub(super) fn is_valid_at(&self, now: Timestamp) -> bool {
         now < self.expires_at.after(MAX_CLOCK_SKEW)
     }
 }
 
-/// What a token says that this gateway signed, whenever that was and whenever it ends.
+/// Content of a token that this gateway signed, which may have expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedToken {
-    /// The grant that it was made from.
-    pub grant: [u8; 16],
-    /// The client that it was issued to.
+    /// Grant that it belongs to.
+    pub grant: GrantId,
+    /// Client that it was issued to.
     pub client_id: String,
 }
 
-/// Why a token does not count. The client is told only that it does not.
+/// Reason to reject an access token. The client learns only `invalid_token`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rejected {
-    /// It is none that this gateway signs: malformed, or of another type, algorithm or key.
-    NotOurs,
-    /// It has expired, or is for another server or issuer.
-    Elsewhere,
-    /// Somebody else made it look like ours. Holds the tag of its claims, if those are ours and only the signature is
-    /// not.
+pub enum TokenError {
+    /// It is malformed, or has a different type, algorithm or key than the tokens of this gateway.
+    Unrecognized,
+    /// It has expired, or has a different audience or issuer.
+    InvalidClaims,
+    /// Its signature or its tag is invalid. Holds the tag of its claims, if that is valid and only the signature is not.
     Forged(Option<Tag>),
-    /// The caller does not let the signature be verified.
-    NotVerified,
+    /// The caller did not permit the verification of the signature.
+    RateLimited,
 }
 
-impl Rejected {
-    /// The reason, for the log.
+impl TokenError {
+    /// Returns the reason, for the log.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::NotOurs | Self::Forged(_) => "not a token of this gateway",
-            Self::Elsewhere => "expired or for another server",
-            Self::NotVerified => "too many tokens with a wrong signature",
+            Self::Unrecognized | Self::Forged(_) => "not a token of this gateway",
+            Self::InvalidClaims => "expired, or for another audience or issuer",
+            Self::RateLimited => "too many tokens with an invalid signature",
         }
     }
 }
 
 impl Credentials {
-    /// How long an access token lives from now.
+    /// Lifetime of an access token.
     pub fn access_ttl(&self) -> Duration {
         self.access_ttl
     }
 
-    /// Signs a token (RFC 9068 §2); `None` when signing fails.
+    /// Signs an access token (RFC 9068 §2); `None` when signing fails.
     pub fn sign_access_token(&self, token: &AccessToken) -> Option<String> {
         let now = self.clock.now();
         let mut claims = json!({
@@ -87,34 +87,41 @@ impl Credentials {
             "scope": token.scopes.join(" "),
             "iat": now.seconds(),
             "exp": token.expires_at.seconds(),
-            "grant": encoding::encode(token.grant),
+            "grant": encoding::encode(token.grant.0),
         });
         claims["jti"] = self.token_id(claims.as_object()?).into();
         self.signing.at(now).signing.sign(TYPE, &claims).ok()
     }
 
-    /// What a token says that we signed for `audience` and that has not expired (RFC 9068 §4). The signature of a
-    /// token is checked once.
-    pub fn verify_access_token(&self, token: &str, audience: &str) -> Result<Arc<AccessToken>, Rejected> {
+    /// Verifies a token for this audience (RFC 9068 §4). The signature of a token is verified once; the result is cached.
+    ///
+    /// # Errors
+    /// The failed check.
+    pub fn verify_access_token(&self, token: &str, audience: &str) -> Result<Arc<AccessToken>, TokenError> {
         self.verify(token, super::digest(token), audience, |_| true)
     }
 
-    /// The same for a token that came on this connection, as `credentials`: it remembers what comes twice in a row. A
-    /// signature is verified if `may_verify` says so, which is told the tag of claims that are ours.
+    /// Verifies a token of a connection, which caches its last token under `credentials`, the value of the
+    /// `Authorization` header. `may_verify` decides whether the signature is verified; it gets the tag of the claims, if
+    /// that is valid.
+    ///
+    /// # Errors
+    /// The failed check.
     pub fn verify_on_connection(
         &self,
-        (token, credentials): (&str, &[u8]),
+        token: &str,
+        credentials: &[u8],
         audience: &str,
         last: &LastToken,
         may_verify: impl FnOnce(Option<&Tag>) -> bool,
-    ) -> Result<Arc<AccessToken>, Rejected> {
+    ) -> Result<Arc<AccessToken>, TokenError> {
         let digest = super::digest(token);
         let token = self.verify(token, digest, audience, may_verify)?;
-        last.keep(credentials, digest, &token);
+        last.insert(credentials, digest, &token);
         Ok(token)
     }
 
-    /// What credentials say that this connection remembers; for whichever resource they are.
+    /// Returns the token that this connection has cached for these credentials, whatever its audience.
     pub fn recall(&self, credentials: &[u8], last: &LastToken) -> Option<Arc<AccessToken>> {
         last.get(credentials, self.clock.now())
     }
@@ -122,81 +129,81 @@ impl Credentials {
     fn verify(
         &self,
         token: &str,
-        digest: [u8; 32],
+        digest: Key,
         audience: &str,
         may_verify: impl FnOnce(Option<&Tag>) -> bool,
-    ) -> Result<Arc<AccessToken>, Rejected> {
+    ) -> Result<Arc<AccessToken>, TokenError> {
         let now = self.clock.now();
-        if let Some(known) = self.verified.get(&digest, now) {
-            return if *known.audience == *audience { Ok(known) } else { Err(Rejected::Elsewhere) };
+        if let Some(cached) = self.verified.get(&digest, now) {
+            return if *cached.audience == *audience { Ok(cached) } else { Err(TokenError::InvalidClaims) };
         }
-        let token = Arc::new(self.verify_at_first_sight(token, audience, may_verify)?);
-        self.verified.keep(digest, &token, now);
+        let token = Arc::new(self.verify_uncached(token, audience, may_verify)?);
+        self.verified.insert(digest, &token, now);
         Ok(token)
     }
 
-    fn verify_at_first_sight(
+    fn verify_uncached(
         &self,
         token: &str,
         audience: &str,
         may_verify: impl FnOnce(Option<&Tag>) -> bool,
-    ) -> Result<AccessToken, Rejected> {
+    ) -> Result<AccessToken, TokenError> {
         let now = self.clock.now();
         let keys = self.signing.at(now);
-        let against = Check { issuer: &self.issuer, audience, now, leeway: MAX_CLOCK_SKEW };
-        let unsigned = UnverifiedJwt::parse(token)
-            .and_then(|jwt| jwt.unsigned(&keys.verifying, EXPECTED))
-            .map_err(|_| Rejected::NotOurs)?;
-        unsigned.unverified_claims().check(&against).map_err(|_| Rejected::Elsewhere)?;
-        let author = self.author(unsigned.unverified_claims().all());
-        let tag = if let Author::Us(tag) = author { Some(tag) } else { None };
+        let expected = Check { issuer: &self.issuer, audience, now, leeway: MAX_CLOCK_SKEW };
+        let jwt = UnverifiedJwt::parse(token)
+            .and_then(|jwt| jwt.select_key(&keys.verifying, EXPECTED))
+            .map_err(|_| TokenError::Unrecognized)?;
+        jwt.unverified_claims().check(&expected).map_err(|_| TokenError::InvalidClaims)?;
+        let origin = self.claims_origin(jwt.unverified_claims().all());
+        let tag = if let ClaimsOrigin::Gateway(tag) = origin { Some(tag) } else { None };
         if !may_verify(tag.as_ref()) {
-            return Err(Rejected::NotVerified);
+            return Err(TokenError::RateLimited);
         }
-        if author == Author::Another {
-            return Err(Rejected::Forged(None));
+        if origin == ClaimsOrigin::Foreign {
+            return Err(TokenError::Forged(None));
         }
-        let claims = unsigned.verify().map_err(|_| Rejected::Forged(tag))?;
-        self.said(&claims, audience).ok_or(Rejected::NotOurs)
+        let claims = jwt.verify().map_err(|_| TokenError::Forged(tag))?;
+        self.access_token(&claims, audience).ok_or(TokenError::Unrecognized)
     }
 
-    /// What verified claims say.
-    fn said(&self, claims: &Claims, audience: &str) -> Option<AccessToken> {
+    /// Converts verified claims.
+    fn access_token(&self, claims: &Claims, audience: &str) -> Option<AccessToken> {
         let text = |name| claims.str(name).map(str::to_owned);
         Some(AccessToken {
             subject: text("sub")?,
             audience: self.verified.shared_audience(audience),
             client_id: text("client_id")?,
             scopes: self.verified.shared_scopes(text("scope")?.split(' ').map(str::to_owned).collect()),
-            grant: grant(claims)?,
+            grant: grant_id(claims)?,
             expires_at: claims.timestamp("exp")?,
         })
     }
 
-    /// What a token says that we signed, whichever resource it is for and whatever its times are: to end its grant, they
-    /// do not count, since another replica's clock has set them.
+    /// Verifies a token's signature and issuer, but neither audience nor times, in order to revoke its grant: an expired
+    /// token may be revoked, and another replica's clock may have set its times.
     pub fn signed_access_token(&self, token: &str) -> Option<SignedToken> {
         let claims = self.signed_claims(token).filter(|claims| claims.str("iss") == Some(&self.issuer))?;
-        Some(SignedToken { grant: grant(&claims)?, client_id: claims.str("client_id")?.to_owned() })
+        Some(SignedToken { grant: grant_id(&claims)?, client_id: claims.str("client_id")?.to_owned() })
     }
 
-    /// The claims of a token that we signed, for whatever and whenever.
+    /// Returns the claims of a token if its signature is valid.
     fn signed_claims(&self, token: &str) -> Option<Claims> {
         let keys = self.signing.at(self.clock.now());
-        let unsigned =
-            UnverifiedJwt::parse(token).and_then(|jwt| jwt.unsigned(&keys.verifying, EXPECTED)).ok()?;
-        let is_forged = self.author(unsigned.unverified_claims().all()) == Author::Another;
-        if is_forged { None } else { unsigned.verify().ok() }
+        let jwt =
+            UnverifiedJwt::parse(token).and_then(|jwt| jwt.select_key(&keys.verifying, EXPECTED)).ok()?;
+        let is_forged = self.claims_origin(jwt.unverified_claims().all()) == ClaimsOrigin::Foreign;
+        if is_forged { None } else { jwt.verify().ok() }
     }
 
-    /// The public keys that verify our tokens (RFC 7517 §5).
+    /// Returns the JWKS of the gateway (RFC 7517 §5).
     pub fn jwks(&self) -> Value {
         json!({ "keys": self.signing.at(self.clock.now()).jwks })
     }
 }
 
-fn grant(claims: &Claims) -> Option<[u8; 16]> {
-    encoding::decode(claims.str("grant")?)?.try_into().ok()
+fn grant_id(claims: &Claims) -> Option<GrantId> {
+    encoding::decode(claims.str("grant")?)?.try_into().ok().map(GrantId)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The sealed authorization request that travels through the browser in the consent page.
+//! Encrypted authorization request in the form of the consent page.
 
 use super::Credentials;
 use crate::base::clock::Timestamp;
@@ -7,25 +7,25 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A value sealed with its expiry.
+/// Value that is encrypted together with its expiry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sealed<T> {
-    /// The value.
+    /// Value.
     pub value: T,
-    /// When it stops to count.
+    /// Expiry.
     pub expires_at: Timestamp,
 }
 
 impl Credentials {
-    /// Seals a value for the consent page; `None` when it cannot be written as JSON.
-    pub fn seal_request<T: Serialize>(&self, value: T, lives: Duration) -> Option<String> {
-        let sealed = Sealed { value, expires_at: self.now().after(lives) };
+    /// Encrypts a value for the consent page; `None` when it cannot be serialized.
+    pub fn seal_request<T: Serialize>(&self, value: T, ttl: Duration) -> Option<String> {
+        let sealed = Sealed { value, expires_at: self.now().after(ttl) };
         let json = serde_json::to_vec(&sealed).ok()?;
         Some(encoding::encode(self.consent_requests.seal(&self.entropy, &json, self.issuer.as_bytes())))
     }
 
-    /// Opens what [`Credentials::seal_request`] sealed; `None` when it is another text or has expired. Whoever seals it
-    /// allows for the difference of two replicas' clocks.
+    /// Decrypts the result of [`Credentials::seal_request`]; `None` when it is invalid or has expired. The caller chooses a
+    /// `ttl` that allows for clock skew between replicas.
     pub fn open_request<T: DeserializeOwned>(&self, sealed: &str) -> Option<T> {
         let json = self.consent_requests.open(&encoding::decode(sealed)?, self.issuer.as_bytes())?;
         let opened: Sealed<T> = serde_json::from_slice(&json).ok()?;
@@ -42,12 +42,12 @@ mod tests {
     use crate::crypto::seal::Keys;
 
     #[test]
-    fn a_consent_page_of_another_replica_counts_whichever_of_their_clocks_is_ahead() {
+    fn a_consent_page_of_another_replica_is_valid_despite_clock_skew() {
         let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
         let keys = Keys::new(vec![SecretBytes::new(vec![1; 32])]);
         let replica = |seconds: i64| {
-            let clock_and_rng = (clock.skewed(seconds * 1000), Entropy::seeded(1));
-            Credentials::new(&keys, "https://mcp.example.com", Duration::from_mins(10), clock_and_rng)
+            let (clock, ttl) = (clock.skewed(seconds * 1000), Duration::from_mins(10));
+            Credentials::new(&keys, "https://mcp.example.com", ttl, clock, Entropy::seeded(1))
         };
         let (right, ahead) = (replica(0), replica(119));
         let opens = |replica: &Credentials, sealed: &str| replica.open_request::<String>(sealed).is_some();

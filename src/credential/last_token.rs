@@ -1,41 +1,42 @@
-//! The token that a connection brought last. Clients bring the same one again and again: it is compared then, rather
-//! than read, digested and looked up.
+//! Access token cache of one connection. A client usually sends the same token with each request: comparing it is cheaper
+//! than parsing, digesting and looking it up.
 
 use super::AccessToken;
 use crate::base::clock::Timestamp;
+use crate::base::ids::Key;
 use crate::base::secret::SecretBytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a connection remembers.
+/// Cache for the last access token of a connection.
 #[derive(Default)]
-pub struct LastToken(Mutex<Memory>);
+pub struct LastToken(Mutex<State>);
 
 #[derive(Default)]
-struct Memory {
-    /// The digest of the last token that was looked up.
-    digest: [u8; 32],
-    /// Once it came twice in a row: how it was presented, and what it says.
-    known: Option<(SecretBytes, Arc<AccessToken>)>,
+struct State {
+    /// Digest of the last token.
+    digest: Option<Key>,
+    /// `Authorization` header and content of the token, once it was sent twice in a row.
+    cached: Option<(SecretBytes, Arc<AccessToken>)>,
 }
 
 impl LastToken {
-    /// What these credentials say, if they are the same once more and have not expired.
+    /// Returns the token if the credentials are the cached ones and have not expired.
     pub(super) fn get(&self, credentials: &[u8], now: Timestamp) -> Option<Arc<AccessToken>> {
-        let memory = self.memory();
-        let (known, token) = memory.known.as_ref()?;
-        (token.is_valid_at(now) && known.matches(credentials)).then(|| Arc::clone(token))
+        let state = self.lock();
+        let (cached, token) = state.cached.as_ref()?;
+        (token.is_valid_at(now) && cached.matches(credentials)).then(|| Arc::clone(token))
     }
 
-    /// Remembers them if they came twice in a row: a connection with a single request, such as one for a stream,
-    /// and one that many users share, such as a proxy's, keep nothing.
-    pub(super) fn keep(&self, credentials: &[u8], digest: [u8; 32], token: &Arc<AccessToken>) {
-        let mut memory = self.memory();
-        let again = memory.digest == digest;
-        memory.digest = digest;
-        memory.known = again.then(|| (SecretBytes::new(credentials.to_vec()), Arc::clone(token)));
+    /// Caches a token that is sent twice in a row. A connection with a single request, such as one for a stream, and one
+    /// that many users share, such as a proxy's, cache nothing.
+    pub(super) fn insert(&self, credentials: &[u8], digest: Key, token: &Arc<AccessToken>) {
+        let mut state = self.lock();
+        let is_repeated = state.digest == Some(digest);
+        state.digest = Some(digest);
+        state.cached = is_repeated.then(|| (SecretBytes::new(credentials.to_vec()), Arc::clone(token)));
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,34 +1,35 @@
-//! A refresh token is computed from (key, grant, generation): the store knows the generation alone, and a lost
-//! response can be answered with the same token again.
+//! Refresh tokens, derived from key, grant and generation: the store contains only the generation, and a repeated request
+//! gets the same token again.
 
 use super::Credentials;
 use crate::base::encoding;
+use crate::base::ids::GrantId;
 use crate::base::secret::Secret;
 
-/// What a genuine refresh token says.
+/// Content of a genuine refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshToken {
-    /// The grant's id.
-    pub grant: [u8; 16],
-    /// Which of the grant's tokens it is.
+    /// Grant that it belongs to.
+    pub grant: GrantId,
+    /// Number of the token among those of its grant, from 1.
     pub generation: u32,
 }
 
 impl Credentials {
-    /// The token of a grant and generation; always the same text.
+    /// Derives the token of a grant and generation; always the same text.
     pub fn refresh_token(&self, token: RefreshToken) -> Secret {
         let generation = token.generation.to_be_bytes();
-        let tag = self.refresh_tokens.tag(&[&token.grant, &generation]);
-        Secret::new(encoding::encode([&token.grant[..], &generation, &tag].concat()))
+        let tag = self.refresh_tokens.tag(&[&token.grant.0, &generation]);
+        Secret::new(encoding::encode([&token.grant.0[..], &generation, &tag].concat()))
     }
 
-    /// What a token says that we made; `None` for every other text.
+    /// Verifies a refresh token; `None` when this gateway did not issue it.
     pub fn open_refresh_token(&self, token: &Secret) -> Option<RefreshToken> {
         let bytes = encoding::decode(token.expose())?;
         let (grant, rest) = bytes.split_first_chunk::<16>()?;
         let (generation, tag) = rest.split_first_chunk::<4>()?;
         self.refresh_tokens
             .verify(&[grant, generation], tag)
-            .then(|| RefreshToken { grant: *grant, generation: u32::from_be_bytes(*generation) })
+            .then(|| RefreshToken { grant: GrantId(*grant), generation: u32::from_be_bytes(*generation) })
     }
 }

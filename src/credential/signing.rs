@@ -1,5 +1,5 @@
-//! The signing keys, derived from `GATEWAY_SECRET` and a 30-day period: all replicas have them without the
-//! store, and no flush loses them.
+//! Signing keys, derived from `GATEWAY_SECRET` and a 30-day period, so that all replicas have the same ones without a
+//! store.
 
 use crate::base::clock::Timestamp;
 use crate::crypto::jose::{KeySet, SigningKey};
@@ -8,20 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 const PERIOD_SECONDS: u64 = 30 * 24 * 60 * 60;
 
-/// The keys of the last, this and the next period of every secret.
+/// Signing keys of the current period, and verification keys of the previous, current and next one.
 pub(super) struct SigningKeys {
     keys: Keys,
     current: Mutex<Option<Arc<Period>>>,
 }
 
-/// What is signed and verified with in one period.
+/// Keys of one period.
 pub(super) struct Period {
     number: u64,
-    /// Of this period and the first secret.
+    /// Signing key: that of this period and the first secret.
     pub(super) signing: SigningKey,
-    /// Of all that still or already counts.
+    /// Verification keys: those of three periods and all secrets.
     pub(super) verifying: KeySet,
-    /// The public halves, as they stand in the JWKS.
+    /// Public keys as JWKs, for the JWKS.
     pub(super) jwks: Vec<serde_json::Value>,
 }
 
@@ -30,7 +30,7 @@ impl SigningKeys {
         Self { keys, current: Mutex::new(None) }
     }
 
-    /// The period of this moment; derived once a period.
+    /// Returns the keys of the period that contains `now`; derives them once a period.
     pub(super) fn at(&self, now: Timestamp) -> Arc<Period> {
         let number = now.seconds() / PERIOD_SECONDS;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,13 +42,13 @@ impl SigningKeys {
 
     fn derive(&self, number: u64) -> Period {
         let of = |period: u64| self.keys.derive(Purpose::AccessTokenSigning(period));
-        let this: Vec<SigningKey> = of(number).iter().map(|seed| SigningKey::from_seed(seed)).collect();
+        let current: Vec<SigningKey> = of(number).iter().map(|seed| SigningKey::from_seed(seed)).collect();
         let others = [number.saturating_sub(1), number + 1].map(of);
         let others = others.iter().flatten().map(|seed| SigningKey::from_seed(seed));
-        let all: Vec<SigningKey> = this.iter().cloned().chain(others).collect();
+        let all: Vec<SigningKey> = current.iter().cloned().chain(others).collect();
         Period {
             number,
-            signing: this[0].clone(),
+            signing: current[0].clone(),
             verifying: KeySet::of(&all),
             jwks: all.iter().map(SigningKey::public_jwk).collect(),
         }

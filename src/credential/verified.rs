@@ -1,25 +1,26 @@
-//! Access tokens whose signature was found good: it is checked at first sight and not at every request, since it
-//! costs several times what all the rest of a proxied request does.
+//! Cache of verified access tokens. Verifying a signature costs several times as much as the rest of a proxied request.
 //!
-//! Kept by the digest of the whole token, so that nothing but the very same token is found; never longer than the
-//! token itself counts. Whether its grant is alive is asked elsewhere, each time.
+//! The key is the digest of the whole token, so that only the identical token is found. An entry is never used after the
+//! token's expiry. The status of its grant is checked separately for each request.
 
 use super::AccessToken;
 use crate::base::clock::Timestamp;
+use crate::base::ids::Key;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Locks of their own, so that threads seldom meet; none is held for longer than a look.
+/// Number of shards, each with its own lock, to reduce contention.
 const SHARDS: usize = 16;
-/// The bound of a shard: 131 072 tokens in all, of less than 1 KiB each.
-const MAX_TOKENS: usize = 8192;
+/// Tokens in one shard: 131 072 in all, of less than 1 KiB each.
+const MAX_SHARD_TOKENS: usize = 8192;
 
-/// The bound of what tokens have in common: more than most sites have routes.
-const MAX_SHARED_STRINGS: usize = 256;
+/// Interned audiences, and interned lists of scopes; most sites have fewer routes.
+const MAX_INTERNED: usize = 256;
 
-type Shard = HashMap<[u8; 32], Arc<AccessToken>, RandomState>;
+type Shard = HashMap<Key, Arc<AccessToken>, RandomState>;
 
+/// Cache of verified access tokens, by the digest of the token.
 #[derive(Default)]
 pub(super) struct VerifiedTokens {
     shards: [Mutex<Shard>; SHARDS],
@@ -28,50 +29,51 @@ pub(super) struct VerifiedTokens {
 }
 
 impl VerifiedTokens {
-    /// The token of this digest, if it was kept and has not expired.
-    pub(super) fn get(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<AccessToken>> {
+    /// Returns the cached token with this digest, if it has not expired.
+    pub(super) fn get(&self, digest: &Key, now: Timestamp) -> Option<Arc<AccessToken>> {
         self.shard(digest).get(digest).filter(|token| token.is_valid_at(now)).map(Arc::clone)
     }
 
-    /// Keeps a token. A full shard first forgets what has expired; when that is little, every other token too:
-    /// each costs one more check of its signature.
-    pub(super) fn keep(&self, digest: [u8; 32], token: &Arc<AccessToken>, now: Timestamp) {
+    /// Caches a token. A full shard first evicts expired tokens; if few have expired, every other token, whose signature
+    /// is then verified again at its next use.
+    pub(super) fn insert(&self, digest: Key, token: &Arc<AccessToken>, now: Timestamp) {
         let mut shard = self.shard(&digest);
-        if shard.len() >= MAX_TOKENS {
+        if shard.len() >= MAX_SHARD_TOKENS {
             shard.retain(|_, token| token.is_valid_at(now));
-            if shard.len() > MAX_TOKENS / 4 * 3 {
-                let mut place = 0;
+            if shard.len() > MAX_SHARD_TOKENS / 4 * 3 {
+                let mut index = 0;
                 shard.retain(|_, _| {
-                    place += 1;
-                    place % 2 == 0
+                    index += 1;
+                    index % 2 == 0
                 });
             }
         }
         shard.insert(digest, Arc::clone(token));
     }
 
-    /// An audience as other tokens have it: with very many tokens each look at memory counts, and this one is near.
+    /// Interns an audience, so that many tokens share one allocation and its cache line.
     pub(super) fn shared_audience(&self, audience: &str) -> Arc<str> {
-        shared(&self.audiences, audience.into())
+        intern(&self.audiences, audience.into())
     }
 
-    /// Scopes as other tokens have them.
+    /// Interns a list of scopes.
     pub(super) fn shared_scopes(&self, scopes: Vec<String>) -> Arc<[String]> {
-        shared(&self.scopes, scopes.into())
+        intern(&self.scopes, scopes.into())
     }
 
-    fn shard(&self, digest: &[u8; 32]) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[usize::from(digest[0]) % SHARDS])
+    fn shard(&self, digest: &Key) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[usize::from(digest.0[0]) % SHARDS])
     }
 }
 
-fn shared<T: ?Sized + PartialEq>(kept: &Mutex<Vec<Arc<T>>>, new: Arc<T>) -> Arc<T> {
-    let mut kept = lock(kept);
-    if let Some(same) = kept.iter().find(|kept| **kept == new) {
+/// Returns the interned value that equals `new`, or interns it while there is space.
+fn intern<T: ?Sized + PartialEq>(interned: &Mutex<Vec<Arc<T>>>, new: Arc<T>) -> Arc<T> {
+    let mut interned = lock(interned);
+    if let Some(same) = interned.iter().find(|known| **known == new) {
         return Arc::clone(same);
     }
-    if kept.len() < MAX_SHARED_STRINGS {
-        kept.push(Arc::clone(&new));
+    if interned.len() < MAX_INTERNED {
+        interned.push(Arc::clone(&new));
     }
     new
 }
@@ -84,6 +86,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::base::clock::MAX_CLOCK_SKEW;
+    use crate::base::ids::GrantId;
 
     const EXPIRY: Timestamp = Timestamp::from_seconds(600);
 
@@ -93,41 +96,42 @@ mod tests {
             audience: "https://mcp.example.com/mcp/dice".into(),
             client_id: "client".into(),
             scopes: ["mcp:dice".to_owned()].into(),
-            grant: [7; 16],
+            grant: GrantId([7; 16]),
             expires_at: EXPIRY,
         })
     }
 
     #[test]
-    fn a_token_is_kept_no_longer_than_it_counts() {
-        let kept = VerifiedTokens::default();
-        kept.keep([1; 32], &token(), Timestamp::from_seconds(0));
-        assert!(kept.get(&[1; 32], Timestamp::from_millis(719_999)).is_some());
-        assert!(kept.get(&[1; 32], EXPIRY.after(MAX_CLOCK_SKEW)).is_none());
-        assert!(kept.get(&[2; 32], Timestamp::from_seconds(0)).is_none());
+    fn a_token_is_not_returned_after_its_expiry() {
+        let cache = VerifiedTokens::default();
+        cache.insert(Key([1; 32]), &token(), Timestamp::from_seconds(0));
+        assert!(cache.get(&Key([1; 32]), Timestamp::from_millis(719_999)).is_some());
+        assert!(cache.get(&Key([1; 32]), EXPIRY.after(MAX_CLOCK_SKEW)).is_none());
+        assert!(cache.get(&Key([2; 32]), Timestamp::from_seconds(0)).is_none());
     }
 
     #[test]
-    fn what_tokens_have_in_common_is_kept_once_and_bounded() {
-        let kept = VerifiedTokens::default();
-        let first = kept.shared_audience("https://mcp.example.com/mcp/dice");
-        assert!(Arc::ptr_eq(&first, &kept.shared_audience("https://mcp.example.com/mcp/dice")));
-        for number in 0..2 * MAX_SHARED_STRINGS {
-            let scopes = kept.shared_scopes(vec![number.to_string()]);
+    fn interned_values_are_shared_and_bounded() {
+        let cache = VerifiedTokens::default();
+        let first = cache.shared_audience("https://mcp.example.com/mcp/dice");
+        assert!(Arc::ptr_eq(&first, &cache.shared_audience("https://mcp.example.com/mcp/dice")));
+        for number in 0..2 * MAX_INTERNED {
+            let scopes = cache.shared_scopes(vec![number.to_string()]);
             assert_eq!(*scopes, [number.to_string()]);
         }
-        assert_eq!(lock(&kept.scopes).len(), MAX_SHARED_STRINGS);
+        assert_eq!(lock(&cache.scopes).len(), MAX_INTERNED);
     }
 
     #[test]
-    fn the_number_of_kept_tokens_is_bounded() {
-        let (kept, token) = (VerifiedTokens::default(), token());
-        for number in 0..3 * MAX_TOKENS as u64 {
+    fn the_number_of_cached_tokens_is_bounded() {
+        let (cache, token) = (VerifiedTokens::default(), token());
+        for number in 0..3 * MAX_SHARD_TOKENS as u64 {
             let mut digest = [0; 32];
             digest[24..].copy_from_slice(&number.to_be_bytes());
-            kept.keep(digest, &token, Timestamp::from_seconds(0));
-            assert!(kept.get(&digest, Timestamp::from_seconds(0)).is_some());
+            let digest = Key(digest);
+            cache.insert(digest, &token, Timestamp::from_seconds(0));
+            assert!(cache.get(&digest, Timestamp::from_seconds(0)).is_some());
         }
-        assert!((MAX_TOKENS / 2..=MAX_TOKENS).contains(&kept.shard(&[0; 32]).len()));
+        assert!((MAX_SHARD_TOKENS / 2..=MAX_SHARD_TOKENS).contains(&cache.shard(&Key([0; 32])).len()));
     }
 }

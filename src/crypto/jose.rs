@@ -1,8 +1,7 @@
-//! Signed tokens (RFC 7515, 7517, 7519), and the only module that speaks biscuit.
+//! JWS, JWK and JWT (RFC 7515, 7517, 7519). The only module that uses the `biscuit` crate.
 //!
-//! biscuit is never trusted with raw input: the key and the algorithm are selected here, the header is read by a
-//! struct of our own, and every claim is checked here. `tests` shows what biscuit alone would let through, or
-//! panic at.
+//! biscuit never processes unvalidated input: this module parses the header, selects key and algorithm, and checks every
+//! claim. `tests` shows input that biscuit alone would accept or panic at.
 
 mod claims;
 mod keys;
@@ -12,14 +11,14 @@ mod unverified;
 pub use claims::{Check, Claims};
 pub use keys::{KeySet, SigningKey};
 pub use public_jwk::{has_private_part, verifying_part};
-pub use unverified::{Expected, Unsigned, UnverifiedJwt};
+pub use unverified::{Expected, JwtWithKey, UnverifiedJwt};
 
 use biscuit::jwa::SignatureAlgorithm;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// Signature algorithms that a token may be signed with: asymmetric ones alone.
+/// Signature algorithms of tokens: only asymmetric ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Algorithm {
@@ -37,7 +36,7 @@ pub enum Algorithm {
     Ps256,
 }
 
-/// What kind of key an algorithm needs.
+/// Type of key that an algorithm needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     P256,
@@ -46,7 +45,7 @@ enum Family {
 }
 
 impl Algorithm {
-    /// By the name in a header; `None` for `none`, `HS256` and everything unknown.
+    /// Parses the `alg` of a header; `None` for `none`, `HS256` and unknown algorithms.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "ES256" => Self::Es256,
@@ -67,7 +66,7 @@ impl Algorithm {
         }
     }
 
-    const fn of_biscuit(self) -> SignatureAlgorithm {
+    const fn as_biscuit(self) -> SignatureAlgorithm {
         match self {
             Self::Es256 => SignatureAlgorithm::ES256,
             Self::Es384 => SignatureAlgorithm::ES384,
@@ -79,32 +78,32 @@ impl Algorithm {
     }
 }
 
-/// Which check failed. Says nothing of the token itself.
+/// Failed check of a token or a key set. Contains nothing of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoseError {
-    /// Not three parts of canonical base64url, too long, or no JSON where there must be some.
+    /// The token is not three parts of canonical base64url, is too long, or contains invalid JSON.
     Malformed,
-    /// The header's algorithm is not one that may be used here.
+    /// `alg` is not allowed here.
     Algorithm,
-    /// The header's `typ` is another one.
+    /// `typ` is a different one.
     Type,
-    /// The header has a `crit`, and nothing critical is understood (RFC 7515 §4.1.11).
+    /// The header has `crit`, and no extension is supported (RFC 7515 §4.1.11).
     Critical,
-    /// No key of the set fits.
+    /// No key of the set matches.
     UnknownKey,
-    /// The signature is not this key's.
+    /// The signature is invalid.
     Signature,
-    /// `iss` is missing or another one.
+    /// `iss` is missing or a different one.
     Issuer,
-    /// `aud` is missing or another one.
+    /// `aud` is missing or a different one.
     Audience,
-    /// `exp` is missing, or `exp`, `iat`, `nbf` or `auth_time` is no date.
+    /// `exp` is missing, or `exp`, `iat`, `nbf` or `auth_time` is no valid `NumericDate`.
     Time,
     /// `exp` passed this long ago.
     Expired(Duration),
     /// `iat`, `nbf` or `auth_time` is this far in the future.
     Early(Duration),
-    /// A key set that is no JSON object with `keys`, or is too large.
+    /// The key set is not a JSON object with `keys`, or is too large.
     KeySet,
     /// Signing failed.
     Signing,
@@ -118,17 +117,17 @@ impl fmt::Display for JoseError {
                 return write!(f, "the token expired {} s ago by this server's clock", seconds(by));
             }
             Self::Early(by) => {
-                return write!(f, "the token is valid only in {} s by this server's clock", seconds(by));
+                return write!(f, "the token becomes valid in {} s by this server's clock", seconds(by));
             }
             Self::Malformed => "the token is malformed",
             Self::Algorithm => "the token's algorithm is not allowed",
-            Self::Type => "the token is of another type",
-            Self::Critical => "the token has a critical header that is not understood",
+            Self::Type => "the token has a different typ",
+            Self::Critical => "the token has a critical header that is not supported",
             Self::UnknownKey => "the token's key is unknown",
-            Self::Signature => "the token's signature is wrong",
-            Self::Issuer => "the token has another issuer",
-            Self::Audience => "the token is for another audience",
-            Self::Time => "exp is missing, or a time in the token is no date",
+            Self::Signature => "the token's signature is invalid",
+            Self::Issuer => "the token has a different issuer",
+            Self::Audience => "the token is for a different audience",
+            Self::Time => "exp is missing, or a time in the token is not a valid NumericDate",
             Self::KeySet => "the key set cannot be read",
             Self::Signing => "the token could not be signed",
         })

@@ -1,7 +1,7 @@
-//! Every key is derived from `GATEWAY_SECRET`, one for each purpose; here they seal and authenticate.
+//! Authenticated encryption and MACs, with one key for each purpose, derived from `GATEWAY_SECRET`.
 //!
-//! The first secret seals and signs, all of them open and verify, so that a secret can be rotated without
-//! logging anyone out.
+//! The first secret encrypts and signs; all of them decrypt and verify, so that a secret can be rotated without logging
+//! anyone out.
 
 use crate::base::entropy::Entropy;
 use crate::base::secret::SecretBytes;
@@ -13,35 +13,36 @@ use sha2::{Digest as _, Sha256};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A derived key of 256 bits.
+/// Derived key of 256 bits.
 type Key = Zeroizing<[u8; 32]>;
 
-const NONCE: usize = 24;
+/// Length of the nonce of XChaCha20-Poly1305.
+const NONCE_BYTES: usize = 24;
 
-/// The secrets of this gateway, first the one that seals and signs.
+/// Secrets of this gateway; the first one encrypts and signs.
 #[derive(Debug, Clone)]
 pub struct Keys(Vec<SecretBytes>);
 
-/// The purposes that keys are derived for; the label separates them (RFC 5869 §3.2).
+/// Purposes that keys are derived for; their labels separate the keys (RFC 5869 §3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Registered clients travel sealed in their `client_id`.
+    /// Encrypts the metadata of a registered client in its `client_id`.
     ClientId,
-    /// The secret of a registered client is computed from its `client_id`.
+    /// Derives the secret of a registered client from its `client_id`.
     ClientSecret,
-    /// An authorization request travels sealed through the consent page.
+    /// Encrypts the authorization request in the consent page.
     ConsentRequest,
-    /// Records in the store.
+    /// Encrypts records in the store.
     Record,
-    /// Refresh tokens are computed from grant and generation.
+    /// Derives refresh tokens from grant and generation.
     RefreshToken,
-    /// Look-ups by user, client and route.
+    /// Digests users, clients and routes for the index of grants.
     Index,
-    /// Addresses and clients, where their requests are counted.
+    /// Digests addresses and clients for rate limits.
     Limit,
-    /// The claims of an access token are authenticated, beside its signature.
+    /// Authenticates the claims of an access token, in addition to its signature.
     AccessTokenClaims,
-    /// Access tokens are signed with a key of this 30-day period since the epoch.
+    /// Signs access tokens in this 30-day period since the epoch.
     AccessTokenSigning(u64),
 }
 
@@ -65,13 +66,13 @@ impl Purpose {
 }
 
 impl Keys {
-    /// From at least one secret of at least 32 bytes; the settings check that.
+    /// Keys from at least one secret of at least 32 bytes, which the settings validate.
     pub fn new(secrets: Vec<SecretBytes>) -> Self {
         assert!(!secrets.is_empty(), "a gateway has at least one secret");
         Self(secrets)
     }
 
-    /// One key for each secret, in their order.
+    /// Derives one key from each secret, in order.
     pub fn derive(&self, purpose: Purpose) -> Vec<Key> {
         let label = purpose.label();
         self.0
@@ -86,47 +87,47 @@ impl Keys {
             .collect()
     }
 
-    /// What seals for this purpose.
+    /// Creates the cipher for this purpose.
     pub fn sealer(&self, purpose: Purpose) -> Sealer {
         Sealer(self.derive(purpose).iter().map(|key| XChaCha20Poly1305::new((&**key).into())).collect())
     }
 
-    /// What authenticates for this purpose.
+    /// Creates the MAC for this purpose.
     pub fn mac(&self, purpose: Purpose) -> Mac {
         Mac(self.derive(purpose))
     }
 }
 
-/// Seals with XChaCha20-Poly1305 under a random nonce.
+/// Authenticated encryption with XChaCha20-Poly1305 and random nonces.
 #[derive(Clone)]
 pub struct Sealer(Vec<XChaCha20Poly1305>);
 
 impl Sealer {
-    /// Nonce and ciphertext; `context` must be the same at [`Sealer::open`].
-    pub fn seal(&self, entropy: &Entropy, plaintext: &[u8], context: &[u8]) -> Vec<u8> {
-        let nonce: [u8; NONCE] = entropy.bytes();
-        let payload = Payload { msg: plaintext, aad: context };
+    /// Encrypts to nonce and ciphertext. `aad` is the associated data, which [`Sealer::open`] needs as well.
+    pub fn seal(&self, entropy: &Entropy, plaintext: &[u8], aad: &[u8]) -> Vec<u8> {
+        let nonce: [u8; NONCE_BYTES] = entropy.bytes();
+        let payload = Payload { msg: plaintext, aad };
         let ciphertext = self.0[0]
             .encrypt(&XNonce::from(nonce), payload)
-            .expect("what the gateway seals is far below the cipher's limit of 256 GiB");
+            .expect("plaintexts are far below the cipher's limit of 256 GiB");
         [nonce.as_slice(), &ciphertext].concat()
     }
 
-    /// What was sealed in this context under any of the secrets; `None` for everything else.
-    pub fn open(&self, sealed: &[u8], context: &[u8]) -> Option<Vec<u8>> {
-        self.0.iter().find_map(|key| opened(key, sealed, context))
+    /// Decrypts with any of the secrets; `None` when the ciphertext or the associated data does not match.
+    pub fn open(&self, sealed: &[u8], aad: &[u8]) -> Option<Vec<u8>> {
+        self.0.iter().find_map(|key| decrypt(key, sealed, aad))
     }
 
-    /// Whether the first secret sealed this. What an older one sealed is to be sealed again when it is written, so
-    /// that the older one can be dropped.
-    pub fn is_current(&self, sealed: &[u8], context: &[u8]) -> bool {
-        opened(&self.0[0], sealed, context).is_some()
+    /// Returns whether the first secret encrypted this. Records under an older secret are encrypted again when they are
+    /// written, so that the older secret can be removed.
+    pub fn is_current(&self, sealed: &[u8], aad: &[u8]) -> bool {
+        decrypt(&self.0[0], sealed, aad).is_some()
     }
 }
 
-fn opened(key: &XChaCha20Poly1305, sealed: &[u8], context: &[u8]) -> Option<Vec<u8>> {
-    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>()?;
-    key.decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad: context }).ok()
+fn decrypt(key: &XChaCha20Poly1305, sealed: &[u8], aad: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+    key.decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad }).ok()
 }
 
 impl fmt::Debug for Sealer {
@@ -135,29 +136,30 @@ impl fmt::Debug for Sealer {
     }
 }
 
-/// Authenticates with HMAC-SHA-256.
+/// MAC with HMAC-SHA-256.
 #[derive(Clone)]
 pub struct Mac(Vec<Key>);
 
 impl Mac {
-    /// The tag under the first secret. The parts are length-prefixed, so that they cannot run into each other.
+    /// Computes the tag with the first secret. The parts are length-prefixed, so that different parts never yield the same
+    /// input.
     pub fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
-        tagged(&self.0[0], parts).finalize().into_bytes().into()
+        hmac(&self.0[0], parts).finalize().into_bytes().into()
     }
 
-    /// The tags under all secrets, the sealing one first: for look-ups that must find older entries.
+    /// Computes the tags with all secrets, the first one first: for lookups that must find older entries.
     pub fn tags(&self, parts: &[&[u8]]) -> Vec<[u8; 32]> {
-        self.0.iter().map(|key| tagged(key, parts).finalize().into_bytes().into()).collect()
+        self.0.iter().map(|key| hmac(key, parts).finalize().into_bytes().into()).collect()
     }
 
-    /// Whether `tag` is the tag of `parts` under any of the secrets, compared in constant time.
+    /// Verifies the tag of `parts` with any of the secrets, in constant time.
     pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
-        self.0.iter().any(|key| tagged(key, parts).verify_slice(tag).is_ok())
+        self.0.iter().any(|key| hmac(key, parts).verify_slice(tag).is_ok())
     }
 
-    /// Whether `half` is the first half of the tag of `parts` under any of the secrets, compared in constant time.
+    /// Verifies the first half of the tag of `parts` with any of the secrets, in constant time.
     pub fn verify_half(&self, parts: &[&[u8]], half: &[u8; 16]) -> bool {
-        self.0.iter().any(|key| tagged(key, parts).verify_truncated_left(half).is_ok())
+        self.0.iter().any(|key| hmac(key, parts).verify_truncated_left(half).is_ok())
     }
 }
 
@@ -167,7 +169,7 @@ impl fmt::Debug for Mac {
     }
 }
 
-fn tagged(key: &Key, parts: &[&[u8]]) -> Hmac<Sha256> {
+fn hmac(key: &Key, parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&**key).expect("HMAC takes a key of any length");
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
@@ -176,7 +178,7 @@ fn tagged(key: &Key, parts: &[&[u8]]) -> Hmac<Sha256> {
     mac
 }
 
-/// The SHA-256 of a high-entropy secret: what a store may see of it.
+/// SHA-256 of a high-entropy secret, by which the store looks it up.
 pub fn digest(secret: &[u8]) -> [u8; 32] {
     Sha256::digest(secret).into()
 }
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_in_its_context_and_purpose_alone() {
+    fn a_ciphertext_decrypts_only_with_its_associated_data_and_purpose() {
         let entropy = Entropy::seeded(1);
         let key = keys(&[1]).sealer(Purpose::ClientId);
         let sealed = key.seal(&entropy, b"metadata", b"https://mcp.example.com");
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn one_altered_bit_does_not_open() {
+    fn one_altered_bit_does_not_decrypt() {
         let key = keys(&[1]).sealer(Purpose::ClientId);
         let sealed = key.seal(&Entropy::seeded(1), b"metadata", b"");
         for bit in 0..sealed.len() * 8 {
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_secret_still_opens_and_verifies() {
+    fn a_rotated_secret_still_decrypts_and_verifies() {
         let old = keys(&[1]);
         let sealed = old.sealer(Purpose::Record).seal(&Entropy::seeded(1), b"grant", b"");
         let tag = old.mac(Purpose::RefreshToken).tag(&[b"grant"]);
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_cannot_run_into_each_other() {
+    fn different_parts_have_different_tags() {
         let mac = keys(&[1]).mac(Purpose::Index);
         assert_ne!(mac.tag(&[b"ab", b"c"]), mac.tag(&[b"a", b"bc"]));
     }

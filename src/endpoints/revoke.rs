@@ -7,6 +7,7 @@ use crate::app::rate_limit::Kind;
 use crate::app::reply::{self, Failure};
 use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
+use crate::base::ids::GrantId;
 use crate::base::secret::Secret;
 use crate::credential::SignedToken;
 use crate::grants::Grant;
@@ -75,7 +76,7 @@ fn audit(client: &Known, grant: Option<&Grant>, event: Audit<'_>) {
 
 /// A token of ours: its grant, and the client that it was issued to, where the token says that.
 struct OwnToken {
-    grant: [u8; 16],
+    grant: GrantId,
     client_id: Option<String>,
 }
 

@@ -11,13 +11,13 @@ use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::base::secret::Secret;
 use crate::credential::{self, AccessToken, RefreshToken};
-use crate::grants::{Code as AuthorizationCode, Grant, Presented, Refreshed};
+use crate::grants::{Code as AuthorizationCode, Grant, PresentedGrant, Refreshed};
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::resource::{self, Picked};
 use crate::oauth::scope;
 use crate::oauth::token::TokenRequest;
-use crate::store::{CodeUse, Reuse};
+use crate::store::{CodeUse, GrantId, Reuse};
 use bytes::Bytes;
 use gateway_routes::{RefreshReuse, Route};
 use http::{Response, StatusCode};
@@ -154,7 +154,7 @@ async fn next_tokens(
         || OAuthError::invalid_grant("the refresh token is unknown, expired or revoked: sign in again");
     let token = gateway.credentials.open_refresh_token(token).ok_or_else(unknown)?;
     let presented = gateway.grants.presented(token.grant, token.generation).await?;
-    let Presented { grant, counts } = presented.ok_or_else(unknown)?;
+    let PresentedGrant { grant, is_refreshable } = presented.ok_or_else(unknown)?;
     if grant.client_id != client_id {
         return Err(OAuthError::invalid_grant("the refresh token was issued to another client").into());
     }
@@ -164,18 +164,18 @@ async fn next_tokens(
         OAuthError::new(ErrorCode::InvalidScope, "the grant does not have that scope: sign in again for it")
     })?;
     // A token that was used before ends the grant, whatever Okta says.
-    if counts {
+    if is_refreshable {
         revalidation::before_refresh(gateway, head, (token.grant, &grant)).await?;
     }
     let (ttl, on_reuse) = (gateway.site.tokens.refresh_ttl, on_reuse(gateway));
-    match gateway.grants.refresh(token.grant, token.generation, (ttl, on_reuse)).await? {
-        Refreshed::Yes { grant, generation } => {
+    match gateway.grants.refresh(token.grant, token.generation, ttl, on_reuse).await? {
+        Refreshed::Rotated { grant, generation } => {
             let access_token = access_token(gateway, &grant, token.grant, &scopes)?;
             let next = RefreshToken { grant: token.grant, generation };
             let refresh_token = Some(gateway.credentials.refresh_token(next));
             Ok(Tokens { grant, access_token, scopes, refresh_token })
         }
-        Refreshed::No => Err(unknown().into()),
+        Refreshed::Invalid => Err(unknown().into()),
         Refreshed::Reused => Err(OAuthError::invalid_grant(match on_reuse {
             Reuse::Revoke => "the refresh token was used before: the grant is revoked",
             Reuse::Refuse => "the refresh token was used before",
@@ -208,12 +208,7 @@ fn same_resource(gateway: &Gateway, form: &Parameters, route: &'static Route) ->
     }
 }
 
-fn access_token(
-    gateway: &Gateway,
-    grant: &Grant,
-    id: [u8; 16],
-    scopes: &[String],
-) -> Result<String, Failure> {
+fn access_token(gateway: &Gateway, grant: &Grant, id: GrantId, scopes: &[String]) -> Result<String, Failure> {
     let route = route_of(gateway, Some(&grant.route))?;
     let token = AccessToken {
         subject: grant.subject.user().sub.clone(),

@@ -1,40 +1,47 @@
-//! What changes in a living grant beside its refresh tokens, and who may be at it.
+//! Changes of an active grant other than refreshes, and the lease of its revalidation.
 
 use super::{Grant, Grants, aad};
 use crate::store::{GrantId, Key, Sealed, Unavailable};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longer than a whole re-check at Okta may take, with all its calls and with the writing of what it led to.
-const CHECK_LEASE: Duration = Duration::from_mins(1);
-/// Others change a grant rarely: one who loses this often has met something else.
-const TRIES: usize = 5;
+/// Lifetime of the lease of a revalidation: longer than all its calls to Okta and its writes may take.
+const CHECK_LEASE_TTL: Duration = Duration::from_mins(1);
+/// Attempts of a change: concurrent changes of one grant are rare.
+const MAX_UPDATE_ATTEMPTS: usize = 5;
 
-/// A grant, and a refresh token of it that was presented.
-pub struct Presented {
-    /// The grant.
+/// Grant of a presented refresh token.
+pub struct PresentedGrant {
+    /// Content of the grant.
     pub grant: Arc<Grant>,
-    /// Whether the token is one of those that may lead to another: the newest, or the one before it.
-    pub counts: bool,
+    /// Whether the token may be refreshed: it is the newest, or the one before it.
+    pub is_refreshable: bool,
 }
 
 impl Grants {
-    /// The grant of a presented refresh token, straight from the store.
-    pub async fn presented(&self, id: [u8; 16], generation: u32) -> Result<Option<Presented>, Unavailable> {
-        let Some(record) = self.store.grant(GrantId(id)).await? else { return Ok(None) };
-        let counts = record.generation == generation || record.previous == Some(generation);
-        Ok(self.open(&record)?.map(|grant| Presented { grant, counts }))
+    /// Reads the grant of a presented refresh token from the store.
+    pub async fn presented(
+        &self,
+        id: GrantId,
+        generation: u32,
+    ) -> Result<Option<PresentedGrant>, Unavailable> {
+        let Some(record) = self.store.grant(id).await? else { return Ok(None) };
+        let is_refreshable = record.generation == generation || record.previous == Some(generation);
+        Ok(self.open(&record)?.map(|grant| PresentedGrant { grant, is_refreshable }))
     }
 
-    /// Changes a grant as it is now, in one atomic step that loses no other change; returns it as it is then, or
-    /// `None` when it has ended. This replica acts on it at once, the others within a few seconds.
+    /// Applies a change to a grant atomically (compare-and-swap with retries); returns the changed grant, or `None` when
+    /// it has ended. It takes effect on this replica at once, on the others within a few seconds.
+    ///
+    /// # Errors
+    /// The store is unavailable, or other changes won every attempt.
     pub async fn update(
         &self,
-        id: [u8; 16],
+        id: GrantId,
         change: impl Fn(&mut Grant),
     ) -> Result<Option<Arc<Grant>>, Unavailable> {
-        for _ in 0..TRIES {
-            let Some(record) = self.store.grant(GrantId(id)).await? else { return Ok(None) };
+        for _ in 0..MAX_UPDATE_ATTEMPTS {
+            let Some(record) = self.store.grant(id).await? else { return Ok(None) };
             let Some(grant) = self.open(&record)? else { return Ok(None) };
             let mut changed = Grant::clone(&grant);
             change(&mut changed);
@@ -42,25 +49,25 @@ impl Grants {
             let new = Sealed { sealed, owners: self.owners(&changed) };
             if self.store.replace_sealed(record.id, &record.sealed, new).await? {
                 let changed = Arc::new(changed);
-                self.know(&record, &changed);
+                self.cache_written(&record, &changed);
                 return Ok(Some(changed));
             }
         }
-        Err(Unavailable("a grant is changed by somebody else all the time".into()))
+        Err(Unavailable("concurrent changes of the same grant won every attempt".into()))
     }
 
-    /// Takes the right to ask Okta about this grant, on whatever replica; `false` while another one has it.
-    pub async fn begin_check(&self, id: [u8; 16], holder: [u8; 32]) -> Result<bool, Unavailable> {
-        let ends = self.store.clock().now().after(CHECK_LEASE);
-        self.store.lease(self.check(id), Key(holder), ends).await
+    /// Acquires the lease to revalidate this grant at Okta, across replicas; returns `false` while another holder has it.
+    pub async fn begin_check(&self, id: GrantId, holder: Key) -> Result<bool, Unavailable> {
+        let expires_at = self.store.clock().now().after(CHECK_LEASE_TTL);
+        self.store.lease(self.check_key(id), holder, expires_at).await
     }
 
-    /// Gives that right back.
-    pub async fn end_check(&self, id: [u8; 16], holder: [u8; 32]) -> Result<(), Unavailable> {
-        self.store.release(self.check(id), Key(holder)).await
+    /// Releases that lease.
+    pub async fn end_check(&self, id: GrantId, holder: Key) -> Result<(), Unavailable> {
+        self.store.release(self.check_key(id), holder).await
     }
 
-    fn check(&self, id: [u8; 16]) -> Key {
-        self.key(b"okta-check", &GrantId(id).to_string())
+    fn check_key(&self, id: GrantId) -> Key {
+        self.key(b"okta-check", &id.to_string())
     }
 }

@@ -1,122 +1,125 @@
-//! What leads to a grant: logins under way at Okta, and codes. Both count once.
+//! Pending logins at Okta, and authorization codes. Both are single-use.
 
-use super::records::long_ago;
+use super::records::epoch;
 use super::{Grants, Subject};
 use crate::base::clock::Timestamp;
 use crate::base::encoding;
 use crate::oauth::authorization::AuthorizationRequest;
 use crate::okta::PendingLogin;
-use crate::store::{CodeUse, Key, Unavailable};
+use crate::store::{CodeUse, GrantId, Key, Unavailable};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long a person may take at Okta, and how long it is known that a consent form was answered.
+/// Lifetime of a pending login, and of the record of a submitted consent form.
 pub const LOGIN_TTL: Duration = Duration::from_mins(10);
-/// How long a consent form can be answered. The clocks of two replicas may differ by two minutes, and on none of them
-/// may a form outlive the record that it was answered.
+/// Lifetime of a consent form: two minutes of clock skew shorter than [`LOGIN_TTL`], so that on no replica a form outlives
+/// the record of its submission.
 pub const FORM_TTL: Duration = Duration::from_mins(8);
 
-/// A login under way at Okta, found again by its state.
+/// Pending login at Okta, stored under its `state`.
 #[derive(Serialize, Deserialize)]
 pub struct Login {
-    /// What the client asked for.
+    /// Authorization request of the client.
     pub request: AuthorizationRequest,
-    /// What we hold against Okta's answer.
+    /// Values that Okta's response is verified against.
     pub pending: PendingLogin,
-    /// The digest of the cookie that binds it to the browser.
-    pub browser: [u8; 32],
-    /// Who consented.
+    /// Digest of the cookie that binds it to the browser.
+    pub browser: Key,
+    /// Form of the consent.
     pub consented: Consented,
 }
 
-/// Who consented to a request. Format 1 of the store names it; the other value that it once had is refused.
+/// Form of the consent to a request. Format 1 of the store contains it; its other, historic value is rejected.
 #[derive(Serialize, Deserialize)]
 pub enum Consented {
-    /// Whoever sits at the browser, just now.
+    /// The user submitted the consent form in this browser session.
     Now,
 }
 
-/// State of a consent form when it is answered, before that answer.
+/// State of a consent form before a submission.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FormState {
-    /// It was not answered before.
+    /// It was not submitted before.
     Fresh,
-    /// It was allowed, for this route, and its login is still under way.
+    /// It was allowed for this route, and its login is pending.
     Allowed {
-        /// The pattern of the route.
+        /// Pattern of the route.
         route: Option<String>,
     },
     /// It was denied.
     Denied,
-    /// It was allowed, and its login has ended.
+    /// It was allowed, and its login is complete.
     Ended,
 }
 
-/// An authorization code, found again by its digest.
+/// Authorization code, stored under its digest.
 #[derive(Serialize, Deserialize)]
 pub struct Code {
-    /// What the client asked for, with the route picked.
+    /// Authorization request of the client, with the selected route.
     pub request: AuthorizationRequest,
-    /// The scopes that were consented to.
+    /// Scopes that the user consented to.
     pub scopes: Vec<String>,
-    /// Who consented.
+    /// User who consented.
     pub subject: Subject,
-    /// When they signed in.
-    #[serde(default = "long_ago")]
+    /// Time of the login.
+    #[serde(default = "epoch")]
     pub signed_in_at: Timestamp,
     /// Okta's refresh token.
     pub okta_refresh_token: Option<String>,
-    /// The id that the grant will have.
-    pub grant: [u8; 16],
+    /// Id of the future grant.
+    pub grant: GrantId,
 }
 
 impl Grants {
-    /// Stores the login of a consent form that was allowed, for ten minutes, unless the form was answered before.
-    pub async fn allow(&self, key: [u8; 32], login: &Login) -> Result<FormState, Unavailable> {
-        self.answer(key, self.records.seal(&aad("login", key), login)).await
+    /// Stores the login of a consent form that the user allowed, unless the form was submitted before.
+    pub async fn allow(&self, key: Key, login: &Login) -> Result<FormState, Unavailable> {
+        self.submit(key, self.records.seal(&aad("login", key), login)).await
     }
 
-    /// Stores that a consent form was denied, for ten minutes. A login that it was allowed before ends.
-    pub async fn deny(&self, key: [u8; 32]) -> Result<FormState, Unavailable> {
-        let before = self.answer(key, self.records.seal(&aad("denied", key), &())).await?;
-        let too_late = matches!(before, FormState::Allowed { .. }) && self.take_login(key).await?.is_none();
-        Ok(if too_late { FormState::Ended } else { before })
+    /// Stores that the user denied a consent form. Ends the pending login of an earlier submission.
+    pub async fn deny(&self, key: Key) -> Result<FormState, Unavailable> {
+        let before = self.submit(key, self.records.seal(&aad("denied", key), &())).await?;
+        let is_complete =
+            matches!(before, FormState::Allowed { .. }) && self.take_login(key).await?.is_none();
+        Ok(if is_complete { FormState::Ended } else { before })
     }
 
-    async fn answer(&self, key: [u8; 32], sealed: Vec<u8>) -> Result<FormState, Unavailable> {
-        let kept = self.store.put_login(Key(key), sealed, self.store.clock().now().after(LOGIN_TTL)).await?;
-        let Some(kept) = kept else { return Ok(FormState::Fresh) };
-        if self.records.open::<()>(&aad("denied", key), &kept)?.is_some() {
+    /// Stores the submission of a consent form, unless there was one; returns the state before.
+    async fn submit(&self, key: Key, sealed: Vec<u8>) -> Result<FormState, Unavailable> {
+        let existing = self.store.put_login(key, sealed, self.store.clock().now().after(LOGIN_TTL)).await?;
+        let Some(existing) = existing else { return Ok(FormState::Fresh) };
+        if self.records.open::<()>(&aad("denied", key), &existing)?.is_some() {
             return Ok(FormState::Denied);
         }
-        let login: Option<Login> = self.records.open(&aad("login", key), &kept)?;
+        let login: Option<Login> = self.records.open(&aad("login", key), &existing)?;
         Ok(login.map_or(FormState::Ended, |login| FormState::Allowed { route: login.request.route }))
     }
 
-    /// Gives out the login that [`Grants::allow`] stored, once.
-    pub async fn take_login(&self, key: [u8; 32]) -> Result<Option<Login>, Unavailable> {
-        let sealed = self.store.take_login(Key(key)).await?;
+    /// Takes the login that [`Grants::allow`] stored, at most once.
+    pub async fn take_login(&self, key: Key) -> Result<Option<Login>, Unavailable> {
+        let sealed = self.store.take_login(key).await?;
         sealed.map_or(Ok(None), |sealed| self.records.open(&aad("login", key), &sealed))
     }
 
-    /// Keeps a code.
-    pub async fn put_code(&self, key: [u8; 32], code: &Code, ttl: Duration) -> Result<(), Unavailable> {
+    /// Stores a code.
+    pub async fn put_code(&self, key: Key, code: &Code, ttl: Duration) -> Result<(), Unavailable> {
         let sealed = self.records.seal(&aad("code", key), code);
-        self.store.put_code(Key(key), sealed, self.store.clock().now().after(ttl)).await
+        self.store.put_code(key, sealed, self.store.clock().now().after(ttl)).await
     }
 
-    /// The code, not used up: check who asks, then [`Grants::use_code`].
-    pub async fn code(&self, key: [u8; 32]) -> Result<Option<Code>, Unavailable> {
-        let sealed = self.store.code(Key(key)).await?;
+    /// Reads a code without using it: validate the request, then call [`Grants::use_code`].
+    pub async fn code(&self, key: Key) -> Result<Option<Code>, Unavailable> {
+        let sealed = self.store.code(key).await?;
         sealed.map_or(Ok(None), |sealed| self.records.open(&aad("code", key), &sealed))
     }
 
-    /// Uses the code: exactly one caller ever is the first.
-    pub async fn use_code(&self, key: [u8; 32]) -> Result<Option<CodeUse>, Unavailable> {
-        self.store.use_code(Key(key)).await
+    /// Marks a code as used: exactly one caller gets [`CodeUse::First`].
+    pub async fn use_code(&self, key: Key) -> Result<Option<CodeUse>, Unavailable> {
+        self.store.use_code(key).await
     }
 }
 
-fn aad(kind: &str, key: [u8; 32]) -> String {
-    format!("{kind}/{}", encoding::encode(key))
+/// Associated data that binds an encrypted record to its key.
+fn aad(kind: &str, key: Key) -> String {
+    format!("{kind}/{}", encoding::encode(key.0))
 }

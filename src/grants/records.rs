@@ -1,4 +1,4 @@
-//! What stands in the store: sealed, with the number of its format in front, and bound to its place there.
+//! Encryption of records in the store. A record begins with the number of its format, and is bound to its key.
 
 use crate::base::clock::Timestamp;
 use crate::base::entropy::Entropy;
@@ -9,61 +9,61 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// A grant, as it is sealed.
+/// Content of a grant.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Grant {
-    /// Who approved.
+    /// User who approved the client.
     pub subject: Subject,
-    /// What was approved to ask.
+    /// Approved client.
     pub client_id: String,
-    /// The client's name at that time.
+    /// Name of the client at that time.
     pub client_name: String,
-    /// The pattern of the one route that it is for.
+    /// Pattern of the route that it is valid for.
     pub route: String,
-    /// The granted scopes.
+    /// Granted scopes.
     pub scopes: Vec<String>,
-    /// Okta's refresh token, the one copy of it; without one, we issue none either.
+    /// Okta's refresh token, stored only here; without one, the gateway issues none either.
     pub okta_refresh_token: Option<String>,
-    /// When Okta last let the user in: at the login, then at each re-check.
-    #[serde(default = "long_ago")]
+    /// Time of the last successful validation at Okta: the login, then each revalidation.
+    #[serde(default = "epoch")]
     pub checked_at: Timestamp,
-    /// When Okta was last asked, whatever came of it.
-    #[serde(default = "long_ago")]
+    /// Time of the last request to Okta, whatever its result.
+    #[serde(default = "epoch")]
     pub asked_at: Timestamp,
 }
 
-/// What a record says that is older than the question.
-pub(super) const fn long_ago() -> Timestamp {
+/// Default of times that older records do not contain.
+pub(super) const fn epoch() -> Timestamp {
     Timestamp::from_millis(0)
 }
 
-/// Who a grant acts for.
+/// Subject of a grant.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
-    /// A person who signed in with Okta.
+    /// User who signed in with Okta.
     User(User),
 }
 
-/// A person, as Okta named them.
+/// User profile from Okta.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct User {
     /// Okta's `sub`.
     pub sub: String,
-    /// The e-mail address, when Okta told it.
+    /// E-mail address, if Okta provided it.
     pub email: Option<String>,
-    /// Okta groups.
+    /// Groups in Okta.
     pub groups: Vec<String>,
 }
 
 impl Subject {
-    /// The person.
+    /// Returns the user.
     pub fn user(&self) -> &User {
         let Self::User(user) = self;
         user
     }
 
-    /// The person, to be changed.
+    /// Returns the user, mutably.
     pub fn user_mut(&mut self) -> &mut User {
         let Self::User(user) = self;
         user
@@ -76,7 +76,7 @@ impl fmt::Debug for Grant {
     }
 }
 
-/// Seals records, and opens them in the same place alone.
+/// Encryption of records, bound to their keys.
 pub(super) struct Records {
     sealer: Sealer,
     entropy: Entropy,
@@ -88,26 +88,26 @@ impl Records {
         Self { sealer, entropy, store }
     }
 
-    /// Seals `record` for `aad`, such as `code/<key>`.
+    /// Encrypts a record with the associated data `aad`, such as `code/<key>`.
     pub(super) fn seal<T: Serialize>(&self, aad: &str, record: &T) -> Vec<u8> {
         let json = serde_json::to_vec(record).expect("records are plain structs of text");
         let format = self.store.writes();
         let mut sealed = vec![format];
-        sealed.extend(self.sealer.seal(&self.entropy, &json, &context(format, aad)));
+        sealed.extend(self.sealer.seal(&self.entropy, &json, &associated_data(format, aad)));
         sealed
     }
 
-    /// Whether the first secret sealed this for `aad`, in the format that is written now or a newer one.
+    /// Returns whether a record is encrypted with the first secret, in the current format or a newer one.
     pub(super) fn is_current(&self, aad: &str, sealed: &[u8]) -> bool {
         sealed.split_first().is_some_and(|(format, sealed)| {
-            *format >= self.store.writes() && self.sealer.is_current(sealed, &context(*format, aad))
+            *format >= self.store.writes() && self.sealer.is_current(sealed, &associated_data(*format, aad))
         })
     }
 
-    /// Opens what was sealed for `aad`; `None` for a lost secret or an altered record.
+    /// Decrypts a record; `None` when its secret was removed or it was altered.
     ///
     /// # Errors
-    /// It was sealed by a release that says it in another way. Taken for absent, it would log somebody out.
+    /// Another release wrote it in an unknown format. Treating it as absent would log a user out.
     pub(super) fn open<T: DeserializeOwned>(
         &self,
         aad: &str,
@@ -115,13 +115,16 @@ impl Records {
     ) -> Result<Option<T>, Unavailable> {
         let Some((format, sealed)) = sealed.split_first() else { return Ok(None) };
         self.store.reads(*format)?;
-        let Some(json) = self.sealer.open(sealed, &context(*format, aad)) else { return Ok(None) };
+        let Some(json) = self.sealer.open(sealed, &associated_data(*format, aad)) else { return Ok(None) };
         let record = serde_json::from_slice(&json);
-        record.map(Some).map_err(|_| Unavailable("a record holds what this release does not know".into()))
+        record
+            .map(Some)
+            .map_err(|_| Unavailable("a record has content that this release does not know".into()))
     }
 }
 
-fn context(format: u8, aad: &str) -> Vec<u8> {
+/// Associated data: the format and `aad`.
+fn associated_data(format: u8, aad: &str) -> Vec<u8> {
     [&[format], aad.as_bytes()].concat()
 }
 
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_release_cannot_read_is_not_taken_for_absent() {
+    fn an_unreadable_record_is_an_error_and_not_absent() {
         let (_folder, records) = records();
         let mut newer = records.seal("grant/1", &grant());
         newer[0] = 2;
@@ -172,6 +175,6 @@ mod tests {
         other["subject"] = json!({ "machine": {} });
         let other = records.seal("grant/1", &other);
         assert!(records.open::<Grant>("grant/1", &other).is_err());
-        assert!(records.open::<Grant>("grant/2", &other).unwrap().is_none(), "of another place");
+        assert!(records.open::<Grant>("grant/2", &other).unwrap().is_none(), "bound to another key");
     }
 }

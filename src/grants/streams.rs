@@ -1,39 +1,40 @@
-//! The open streams of each grant, so that they end when it does.
+//! Open streams of each grant, which are closed when the grant ends.
 
 use crate::proxy::{CancelHandle, CancelSignal};
+use crate::store::GrantId;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The leases of requests under way, by grant.
+/// Cancel handles of open requests, by grant.
 #[derive(Default)]
-pub struct Streams(Mutex<Open>);
+pub struct Streams(Mutex<Handles>);
 
-type Open = HashMap<[u8; 16], Vec<CancelHandle>, RandomState>;
+type Handles = HashMap<GrantId, Vec<CancelHandle>, RandomState>;
 
 impl Streams {
-    /// A lease for one more request of this grant.
-    pub fn open(&self, grant: [u8; 16]) -> CancelSignal {
-        let (lease, handle) = CancelSignal::new();
+    /// Registers a request of this grant; returns the signal that cancels it.
+    pub fn open(&self, grant: GrantId) -> CancelSignal {
+        let (signal, handle) = CancelSignal::new();
         let mut streams = self.lock();
         let handles = streams.entry(grant).or_default();
-        // What has ended is forgotten whenever the list would grow, so that it stays as long as what is open.
+        // Handles of ended requests are removed before the list grows, so that its length follows the open ones.
         if handles.len() == handles.capacity() {
             handles.retain(|handle| !handle.is_over());
         }
         handles.push(handle);
-        lease
+        signal
     }
 
-    /// Cuts all that this grant has open.
-    pub fn cut(&self, grant: [u8; 16]) {
+    /// Cancels all requests of this grant.
+    pub fn close(&self, grant: GrantId) {
         for handle in self.lock().remove(&grant).unwrap_or_default() {
             handle.cancel();
         }
     }
 
-    /// The grants that have something open; forgets all that has ended.
-    pub fn grants(&self) -> Vec<[u8; 16]> {
+    /// Returns the grants with open requests; removes the handles of ended ones.
+    pub fn grants(&self) -> Vec<GrantId> {
         let mut streams = self.lock();
         streams.retain(|_, handles| {
             handles.retain(|handle| !handle.is_over());
@@ -42,7 +43,7 @@ impl Streams {
         streams.keys().copied().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, Handles> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

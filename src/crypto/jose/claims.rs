@@ -1,27 +1,27 @@
-//! Claims of a token.
+//! Claims of a token, and their checks.
 
 use super::JoseError;
 use crate::base::clock::Timestamp;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// The last second that a `NumericDate` may name here: the year 9999.
-const LAST_SECOND: f64 = 253_402_300_799.0;
+/// Largest accepted `NumericDate`: the end of the year 9999.
+const MAX_NUMERIC_DATE: f64 = 253_402_300_799.0;
 
-/// A JWT claims set (RFC 7519 §4).
+/// JWT claims set (RFC 7519 §4).
 #[derive(Debug, Clone)]
 pub struct Claims(Map<String, Value>);
 
-/// What every set of claims is held against.
+/// Expected values of the registered claims.
 #[derive(Debug, Clone, Copy)]
 pub struct Check<'a> {
-    /// What `iss` must be.
+    /// Expected `iss`.
     pub issuer: &'a str,
-    /// What `aud` must be or contain.
+    /// Value that `aud` must be or contain.
     pub audience: &'a str,
-    /// The time.
+    /// Current time.
     pub now: Timestamp,
-    /// How far `exp` may be past, and `iat` and `nbf` in the future, for clocks that differ.
+    /// Tolerated clock skew: `exp` may be this far in the past, `iat` and `nbf` this far in the future.
     pub leeway: Duration,
 }
 
@@ -30,22 +30,22 @@ impl Claims {
         serde_json::from_slice(payload).map(Self).map_err(|_| JoseError::Malformed)
     }
 
-    /// A claim as it is.
+    /// Returns a claim as JSON.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
-    /// All claims by name.
+    /// Returns all claims by name.
     pub const fn all(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// A claim that is text.
+    /// Returns a claim that is a string.
     pub fn str(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()
     }
 
-    /// A claim that is one text or a list of them; `None` when it is absent or anything else.
+    /// Returns a claim that is a string or an array of strings; `None` when it is absent or of another type.
     pub fn strings(&self, name: &str) -> Option<Vec<&str>> {
         match self.0.get(name)? {
             Value::String(text) => Some(vec![text]),
@@ -54,32 +54,32 @@ impl Claims {
         }
     }
 
-    /// A `NumericDate` (RFC 7519 §2), which may have a fraction; `None` when it is absent, negative or absurd.
+    /// Returns a `NumericDate` (RFC 7519 §2), which may have a fraction; `None` when it is absent or out of range.
     pub fn timestamp(&self, name: &str) -> Option<Timestamp> {
         let seconds = self.0.get(name)?.as_f64()?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
-        (0.0..=LAST_SECOND).contains(&seconds).then(|| Timestamp::from_millis((seconds * 1000.0) as u64))
+        (0.0..=MAX_NUMERIC_DATE).contains(&seconds).then(|| Timestamp::from_millis((seconds * 1000.0) as u64))
     }
 
-    /// Checks `iss`, `aud`, `exp`, `nbf` and `iat`. All but `nbf` and `iat` must be there.
+    /// Checks `iss`, `aud`, `exp`, `nbf` and `iat`; `nbf` and `iat` are optional.
     ///
     /// # Errors
-    /// Which one failed.
-    pub fn check(&self, against: &Check<'_>) -> Result<(), JoseError> {
-        if self.str("iss") != Some(against.issuer) {
+    /// The first failed check.
+    pub fn check(&self, expected: &Check<'_>) -> Result<(), JoseError> {
+        if self.str("iss") != Some(expected.issuer) {
             return Err(JoseError::Issuer);
         }
-        if !self.strings("aud").is_some_and(|audiences| audiences.contains(&against.audience)) {
+        if !self.strings("aud").is_some_and(|audiences| audiences.contains(&expected.audience)) {
             return Err(JoseError::Audience);
         }
-        self.check_expiry(against.now, against.leeway)?;
-        ["nbf", "iat"].into_iter().try_for_each(|name| self.check_begun(name, against.now, against.leeway))
+        self.check_expiry(expected.now, expected.leeway)?;
+        ["nbf", "iat"].into_iter().try_for_each(|name| self.check_begun(name, expected.now, expected.leeway))
     }
 
-    /// Checks that `exp` is there and not further in the past than the leeway; returns it.
+    /// Checks that `exp` is present and not further in the past than the leeway; returns it.
     ///
     /// # Errors
-    /// It is not; by how much.
+    /// `exp` is missing, or has passed; then by how much.
     pub fn check_expiry(&self, now: Timestamp, leeway: Duration) -> Result<Timestamp, JoseError> {
         let expires_at = self.timestamp("exp").ok_or(JoseError::Time)?;
         if expires_at.after(leeway) <= now {
@@ -89,10 +89,10 @@ impl Claims {
         }
     }
 
-    /// Checks that a time, if it is there, is not further in the future than the leeway.
+    /// Checks that a time, if present, is not further in the future than the leeway.
     ///
     /// # Errors
-    /// It is, and by how much; or it is no time.
+    /// It is, then by how much; or it is no valid time.
     pub fn check_begun(&self, name: &str, now: Timestamp, leeway: Duration) -> Result<(), JoseError> {
         if self.get(name).is_none() {
             return Ok(());

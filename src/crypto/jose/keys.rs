@@ -1,4 +1,4 @@
-//! Keys: ours, which sign, and public ones, which verify.
+//! Signing keys of the gateway, and public keys for verification.
 
 use super::{Algorithm, Family, JoseError};
 use crate::base::encoding;
@@ -14,12 +14,12 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
 
-const LARGEST_SET: usize = 64 * 1024;
+const MAX_KEY_SET_BYTES: usize = 64 * 1024;
 const MAX_KEYS: usize = 100;
-const LEAST_RSA_BITS: u64 = 2048;
+const MIN_RSA_BITS: u64 = 2048;
 const MAX_RSA_BITS: u64 = 8192;
 
-/// An ES256 key of our own.
+/// ES256 signing key.
 #[derive(Clone)]
 pub struct SigningKey(Arc<Inner>);
 
@@ -31,8 +31,8 @@ struct Inner {
 }
 
 impl SigningKey {
-    /// The key of a seed, always the same one. The scalar is SHA-256(seed ‖ counter) for the first counter from 0
-    /// that gives one in the range of P-256; the second is needed once in 2³² seeds.
+    /// Derives the key of a seed deterministically. The scalar is SHA-256(seed ‖ counter) for the first counter from 0
+    /// whose digest is in the range of P-256; a second one is needed for one in 2³² seeds.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let scalar = |counter: u8| {
             let digest = Sha256::new().chain_update(seed).chain_update([counter]).finalize();
@@ -53,12 +53,12 @@ impl SigningKey {
         Self(Arc::new(Inner { id: thumbprint(x, y), x: x.to_vec(), y: y.to_vec(), secret }))
     }
 
-    /// The `kid`: the key's thumbprint (RFC 7638).
+    /// Returns the `kid`: the key's thumbprint (RFC 7638).
     pub fn key_id(&self) -> &str {
         &self.0.id
     }
 
-    /// The public half as it stands in a JWKS.
+    /// Returns the public key as a JWK (RFC 7517).
     pub fn public_jwk(&self) -> Value {
         json!({
             "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.0.id,
@@ -66,10 +66,10 @@ impl SigningKey {
         })
     }
 
-    /// Signs claims as a compact JWS of this `typ`.
+    /// Signs claims as a compact JWS with this `typ`.
     ///
     /// # Errors
-    /// [`JoseError::Signing`] when the claims are no JSON or the signature fails.
+    /// [`JoseError::Signing`] when the claims cannot be serialized or signing fails.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
         let header = RegisteredHeader {
             algorithm: SignatureAlgorithm::ES256,
@@ -90,32 +90,32 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// RFC 7638 §3: the required members in lexicographic order, without white space.
+/// Computes the thumbprint of a key (RFC 7638 §3): the required members in lexicographic order, without white space.
 fn thumbprint(x: &[u8], y: &[u8]) -> String {
     let (x, y) = (encoding::encode(x), encoding::encode(y));
     encoding::encode(Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#)))
 }
 
-/// Public keys that verify.
+/// Set of public keys for verification (RFC 7517 §5).
 #[derive(Default)]
 pub struct KeySet(Vec<PublicKey>);
 
 pub(super) struct PublicKey {
     id: Option<String>,
     family: Family,
-    /// The only algorithm that the key says it is for.
+    /// Algorithm that the key is restricted to (`alg`).
     only: Option<Algorithm>,
     pub(super) secret: Secret,
 }
 
 impl KeySet {
-    /// Reads a JWKS key by key. A key that does not fit (of an unknown kind or algorithm, for encryption, a short
-    /// RSA key) is left out, so that it cannot take the others with it.
+    /// Parses a JWKS. Skips unusable keys (unknown type or algorithm, for encryption, short RSA key), so that they do not
+    /// make the others unusable.
     ///
     /// # Errors
-    /// [`JoseError::KeySet`] when it is no JSON object with `keys`, over 64 KiB, or has over 100 keys.
+    /// [`JoseError::KeySet`] when it is no JSON object with `keys`, larger than 64 KiB, or has more than 100 keys.
     pub fn parse(jwks: &[u8]) -> Result<Self, JoseError> {
-        if jwks.len() > LARGEST_SET {
+        if jwks.len() > MAX_KEY_SET_BYTES {
             return Err(JoseError::KeySet);
         }
         let document: Value = serde_json::from_slice(jwks).map_err(|_| JoseError::KeySet)?;
@@ -126,12 +126,12 @@ impl KeySet {
         Ok(Self::read(keys))
     }
 
-    /// Reads keys one by one, and leaves those out that do not fit.
+    /// Parses keys, and skips unusable ones.
     pub fn read(keys: &[Value]) -> Self {
         Self(keys.iter().filter_map(PublicKey::parse).collect())
     }
 
-    /// The public halves of our own keys.
+    /// Key set of the public keys of these signing keys.
     pub fn of(keys: &[SigningKey]) -> Self {
         let public = |key: &SigningKey| PublicKey {
             id: Some(key.0.id.clone()),
@@ -142,21 +142,20 @@ impl KeySet {
         Self(keys.iter().map(public).collect())
     }
 
-    /// Whether a key has this id.
+    /// Returns whether a key has this `kid`.
     pub fn has(&self, key_id: &str) -> bool {
         self.0.iter().any(|key| key.id.as_deref() == Some(key_id))
     }
 
-    /// The one key that a token of this algorithm must have been signed with: the one with its `kid`; without a
-    /// `kid`, the only one of the family.
+    /// Selects the key to verify a token with: the one with its `kid`; without a `kid`, the only one of the matching type.
     pub(super) fn select(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
-        let fits = |key: &&PublicKey| {
+        let matches = |key: &&PublicKey| {
             key.family == algorithm.family()
                 && key.only.is_none_or(|only| only == algorithm)
                 && key_id.is_none_or(|id| key.id.as_deref() == Some(id))
         };
-        let mut fitting = self.0.iter().filter(fits);
-        fitting.next().filter(|_| fitting.next().is_none())
+        let mut candidates = self.0.iter().filter(matches);
+        candidates.next().filter(|_| candidates.next().is_none())
     }
 }
 
@@ -170,7 +169,7 @@ impl PublicKey {
             None => None,
             Some(name) => Some(Algorithm::parse(name.as_str()?)?),
         };
-        // Only these members reach biscuit: it rejects keys for members that it does not know.
+        // biscuit gets only these members, since it rejects keys with unknown ones.
         let family = match (text("kty")?, text("crv")) {
             ("EC", Some("P-256")) => Family::P256,
             ("EC", Some("P-384")) => Family::P384,
@@ -182,28 +181,28 @@ impl PublicKey {
         }
         let secret = match family {
             Family::Rsa => rsa(text("n")?, text("e")?)?,
-            Family::P256 => elliptic((EllipticCurve::P256, 32), text("x")?, text("y")?)?,
-            Family::P384 => elliptic((EllipticCurve::P384, 48), text("x")?, text("y")?)?,
+            Family::P256 => elliptic(EllipticCurve::P256, 32, text("x")?, text("y")?)?,
+            Family::P384 => elliptic(EllipticCurve::P384, 48, text("x")?, text("y")?)?,
         };
         Some(Self { id: text("kid").map(str::to_owned), family, only, secret })
     }
 }
 
-fn elliptic((curve, length): (EllipticCurve, usize), x: &str, y: &str) -> Option<Secret> {
+fn elliptic(curve: EllipticCurve, coordinate_bytes: usize, x: &str, y: &str) -> Option<Secret> {
     let (x, y) = (encoding::decode(x)?, encoding::decode(y)?);
-    let fits = x.len() == length && y.len() == length;
+    let is_valid = x.len() == coordinate_bytes && y.len() == coordinate_bytes;
     let key = EllipticCurveKeyParameters { curve, x, y, ..EllipticCurveKeyParameters::default() };
-    fits.then(|| key.jws_public_key_secret())
+    is_valid.then(|| key.jws_public_key_secret())
 }
 
 fn rsa(n: &str, e: &str) -> Option<Secret> {
     let jwk: JWK<Empty> = serde_json::from_value(json!({ "kty": "RSA", "n": n, "e": e })).ok()?;
     match jwk.algorithm {
-        AlgorithmParameters::RSA(key) if strong(&key) => Some(key.jws_public_key_secret()),
+        AlgorithmParameters::RSA(key) if is_strong(&key) => Some(key.jws_public_key_secret()),
         _ => None,
     }
 }
 
-fn strong(key: &RSAKeyParameters) -> bool {
-    (LEAST_RSA_BITS..=MAX_RSA_BITS).contains(&key.n.bits()) && key.e.bits() <= 33
+fn is_strong(key: &RSAKeyParameters) -> bool {
+    (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&key.n.bits()) && key.e.bits() <= 33
 }

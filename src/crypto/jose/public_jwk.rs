@@ -1,21 +1,21 @@
-//! Keys that others hand over, before they are kept.
+//! Public keys (JWK) that clients publish, before they are stored.
 
 use super::keys::PublicKey;
 use serde_json::{Map, Value};
 
-/// What a key is verified with, and what it is for.
-const NEEDED: [&str; 9] = ["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"];
-/// What only its owner may know (RFC 7518 §6), and symmetric keys altogether.
-const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/// Members of a JWK that verification needs.
+const PUBLIC_MEMBERS: [&str; 9] = ["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"];
+/// Private members of a JWK (RFC 7518 §6), and the member of symmetric keys.
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// The members of a key that verifying needs; `None` when it is no key that can verify here.
+/// Returns the members of a key that verification needs; `None` when the key is unusable.
 pub fn verifying_part(key: &Value) -> Option<Value> {
     PublicKey::parse(key)?;
     let member = |name: &&str| Some(((*name).to_owned(), key.get(name)?.clone()));
-    Some(Value::Object(NEEDED.iter().filter_map(member).collect::<Map<_, _>>()))
+    Some(Value::Object(PUBLIC_MEMBERS.iter().filter_map(member).collect::<Map<_, _>>()))
 }
 
-/// Whether the key has a part that was not to be shown to anybody.
+/// Returns whether the JWK contains a private or symmetric key.
 pub fn has_private_part(key: &Value) -> bool {
-    PRIVATE.iter().any(|name| key.get(name).is_some())
+    PRIVATE_MEMBERS.iter().any(|name| key.get(name).is_some())
 }

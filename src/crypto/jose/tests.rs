@@ -39,7 +39,7 @@ fn with_header(header: &Value) -> String {
 }
 
 #[test]
-fn what_is_signed_verifies_and_its_claims_are_there() {
+fn a_signed_token_verifies_with_its_claims() {
     assert_eq!(check(&good()), Ok(()));
     let token = key().sign("at+jwt", &good()).unwrap();
     let claims = verify(&token, &KeySet::of(&[key()])).unwrap();
@@ -47,14 +47,14 @@ fn what_is_signed_verifies_and_its_claims_are_there() {
 }
 
 #[test]
-fn the_key_of_a_seed_is_always_the_same() {
+fn a_seed_always_yields_the_same_key() {
     assert_eq!(key().public_jwk(), key().public_jwk());
     assert_eq!(key().key_id(), "PwAtwtz6NiB0uzkucSNgAA-ar6oSPowhNnAdAVs5X6c");
     assert_ne!(SigningKey::from_seed(&[8; 32]).key_id(), key().key_id());
 }
 
 #[test]
-fn no_altered_byte_verifies_and_none_panics() {
+fn an_altered_byte_is_rejected_without_a_panic() {
     let token = key().sign("at+jwt", &good()).unwrap();
     let keys = KeySet::of(&[key()]);
     for place in 0..token.len() {
@@ -71,7 +71,7 @@ fn no_altered_byte_verifies_and_none_panics() {
 }
 
 #[test]
-fn exp_aud_and_iss_must_be_there_and_right() {
+fn exp_aud_and_iss_are_required_and_checked() {
     assert_eq!(with(|claims| claims["iss"] = json!("other")), Err(JoseError::Issuer));
     assert_eq!(with(|claims| claims["iss"] = json!(null)), Err(JoseError::Issuer));
     assert_eq!(with(|claims| claims["aud"] = json!(["b"])), Err(JoseError::Audience));
@@ -81,7 +81,7 @@ fn exp_aud_and_iss_must_be_there_and_right() {
 }
 
 #[test]
-fn times_out_of_range_are_refused_and_never_panic() {
+fn times_out_of_range_are_rejected_without_a_panic() {
     for exp in [json!(i64::MAX), json!(u64::MAX), json!(1e300), json!(-1), json!("1000100")] {
         assert_eq!(with(|claims| claims["exp"] = exp.clone()), Err(JoseError::Time), "{exp}");
     }
@@ -98,7 +98,7 @@ fn times_out_of_range_are_refused_and_never_panic() {
 }
 
 #[test]
-fn a_foreign_key_another_type_and_another_algorithm_are_refused() {
+fn a_wrong_key_type_or_algorithm_is_rejected() {
     let token = SigningKey::from_seed(&[8; 32]).sign("at+jwt", &good()).unwrap();
     assert_eq!(verify(&token, &KeySet::of(&[key()])).unwrap_err(), JoseError::UnknownKey);
     let typed = key().sign("JWT", &good()).unwrap();
@@ -141,7 +141,7 @@ fn an_rsa_key_without_alg_does_not_panic_at_a_token_that_says_es256() {
 }
 
 #[test]
-fn a_key_that_does_not_fit_does_not_take_the_others_with_it() {
+fn an_unusable_key_is_skipped() {
     let strange = [
         json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "1" }),
         json!({ "kty": "EC", "crv": "P-521", "x": "AA", "y": "AA", "kid": "2" }),

@@ -1,4 +1,4 @@
-//! A token before it is believed.
+//! JWT before and during verification.
 
 use super::claims::Claims;
 use super::keys::PublicKey;
@@ -8,9 +8,10 @@ use biscuit::Empty;
 use biscuit::jws::Compact;
 use serde_json::{Map, Value};
 
+/// Largest accepted token.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// A JWT whose signature has not been looked at.
+/// JWT whose signature has not been verified.
 pub struct UnverifiedJwt<'a> {
     compact: &'a str,
     algorithm: Option<Algorithm>,
@@ -18,18 +19,18 @@ pub struct UnverifiedJwt<'a> {
     typ: Option<String>,
 }
 
-/// What a caller accepts.
+/// Accepted header values.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// The algorithms.
+    /// Accepted `alg` values.
     pub algorithms: &'a [Algorithm],
-    /// The `typ`, compared without case and without `application/` (RFC 9068 §4, RFC 7515 §4.1.9); `None` takes
-    /// any.
+    /// Accepted `typ`, compared case-insensitively and without `application/` (RFC 9068 §4, RFC 7515 §4.1.9); `None`
+    /// accepts any.
     pub typ: Option<&'a str>,
 }
 
 impl<'a> UnverifiedJwt<'a> {
-    /// Reads the header.
+    /// Parses the header.
     ///
     /// # Errors
     /// [`JoseError::Malformed`], or [`JoseError::Critical`] for any `crit`.
@@ -60,49 +61,48 @@ impl<'a> UnverifiedJwt<'a> {
         Ok(Self { compact, algorithm: Algorithm::parse(&algorithm), key_id: text("kid")?, typ: text("typ")? })
     }
 
-    /// The `kid`, to fetch keys by.
+    /// Returns the `kid`, to select keys by.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
-    /// The `typ` without `application/`, to refuse what is another kind of token.
+    /// Returns the `typ` without `application/`, to reject other types of tokens.
     pub fn typ(&self) -> Option<&str> {
-        self.typ.as_deref().map(bare)
+        self.typ.as_deref().map(without_prefix)
     }
 
-    /// Who the token says it is of, to find out whose keys it must be signed with. A claim, and no more: nothing else
-    /// of an unverified token is to be acted on.
+    /// Returns the unverified `sub`, only to find the keys that the token must be verified with.
     pub fn claimed_subject(&self) -> Option<String> {
         let payload = encoding::decode(self.compact.split('.').nth(1)?)?;
         let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
         claims.get("sub")?.as_str().map(str::to_owned)
     }
 
-    /// The claims, when the signature is by the fitting key of the set.
+    /// Verifies the signature with the matching key of the set; returns the claims.
     ///
     /// # Errors
-    /// Which check failed. The claims themselves are not checked here: [`Claims::check`].
+    /// The failed check. The claims themselves are checked by [`Claims::check`].
     pub fn verify(self, keys: &KeySet, expected: Expected<'_>) -> Result<Claims, JoseError> {
-        Claims::parse(&self.verified_payload(self.key(keys, expected)?)?)
+        let (key, algorithm) = self.key(keys, expected)?;
+        Claims::parse(&self.verified_payload(key, algorithm)?)
     }
 
-    /// The token after all checks but those of its claims and of its signature, which costs fifty times what they cost
-    /// together.
+    /// Selects the key, and parses the claims, without verifying the signature, which takes fifty times as long.
     ///
     /// # Errors
-    /// Which check failed.
-    pub fn unsigned<'k>(
+    /// The failed check.
+    pub fn select_key<'k>(
         self,
         keys: &'k KeySet,
         expected: Expected<'_>,
-    ) -> Result<Unsigned<'a, 'k>, JoseError> {
-        let key = self.key(keys, expected)?;
+    ) -> Result<JwtWithKey<'a, 'k>, JoseError> {
+        let (key, algorithm) = self.key(keys, expected)?;
         let payload = self.compact.split('.').nth(1).and_then(encoding::decode);
         let claims = Claims::parse(&payload.ok_or(JoseError::Malformed)?)?;
-        Ok(Unsigned { jwt: self, key, claims })
+        Ok(JwtWithKey { jwt: self, key, algorithm, claims })
     }
 
-    /// The one key that the token must have been signed with.
+    /// Selects the key to verify the token with.
     fn key<'k>(
         &self,
         keys: &'k KeySet,
@@ -111,7 +111,7 @@ impl<'a> UnverifiedJwt<'a> {
         let algorithm =
             self.algorithm.filter(|a| expected.algorithms.contains(a)).ok_or(JoseError::Algorithm)?;
         if let Some(typ) = expected.typ
-            && !self.typ.as_deref().is_some_and(|given| bare(given).eq_ignore_ascii_case(typ))
+            && !self.typ.as_deref().is_some_and(|given| without_prefix(given).eq_ignore_ascii_case(typ))
         {
             return Err(JoseError::Type);
         }
@@ -119,38 +119,40 @@ impl<'a> UnverifiedJwt<'a> {
         Ok((key, algorithm))
     }
 
-    fn verified_payload(&self, (key, algorithm): (&PublicKey, Algorithm)) -> Result<Vec<u8>, JoseError> {
+    fn verified_payload(&self, key: &PublicKey, algorithm: Algorithm) -> Result<Vec<u8>, JoseError> {
         let jws: Compact<Vec<u8>, Empty> = Compact::new_encoded(self.compact);
         let verified =
-            jws.into_decoded(&key.secret, algorithm.of_biscuit()).map_err(|_| JoseError::Signature)?;
+            jws.into_decoded(&key.secret, algorithm.as_biscuit()).map_err(|_| JoseError::Signature)?;
         verified.payload().cloned().map_err(|_| JoseError::Malformed)
     }
 }
 
-/// A token that is signed with a key of ours, if its signature is good.
-pub struct Unsigned<'a, 'k> {
+/// JWT with the key that it must be verified with.
+pub struct JwtWithKey<'a, 'k> {
     jwt: UnverifiedJwt<'a>,
-    key: (&'k PublicKey, Algorithm),
+    key: &'k PublicKey,
+    algorithm: Algorithm,
     claims: Claims,
 }
 
-impl Unsigned<'_, '_> {
-    /// The claims, which anybody may have written: good to refuse the token by, and for nothing else.
+impl JwtWithKey<'_, '_> {
+    /// Returns the unverified claims: a reason to reject the token, never to accept it.
     pub const fn unverified_claims(&self) -> &Claims {
         &self.claims
     }
 
-    /// The claims, when the signature is good.
+    /// Verifies the signature; returns the claims.
     ///
     /// # Errors
     /// [`JoseError::Signature`].
     pub fn verify(self) -> Result<Claims, JoseError> {
-        self.jwt.verified_payload(self.key)?;
+        self.jwt.verified_payload(self.key, self.algorithm)?;
         Ok(self.claims)
     }
 }
 
-fn bare(typ: &str) -> &str {
+/// Removes the prefix `application/` of a media type.
+fn without_prefix(typ: &str) -> &str {
     const PREFIX: usize = "application/".len();
     match typ.get(..PREFIX) {
         Some(prefix) if prefix.eq_ignore_ascii_case("application/") => &typ[PREFIX..],

@@ -7,6 +7,7 @@ use crate::app::rate_limit::{self, TooMany};
 use crate::app::reply;
 use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
+use crate::base::ids::Key;
 use crate::credential;
 use crate::endpoints::authorization::login::{self, Asking};
 use crate::grants::FormState;
@@ -83,7 +84,7 @@ fn is_same_browser(gateway: &Gateway, head: &RequestHead, asking: &Asking) -> bo
     if headers.get(ORIGIN).is_some_and(|origin| origin != gateway.base_url.as_str()) {
         return false;
     }
-    let has = |cookie: Cookie, expected: &[u8; 32]| {
+    let has = |cookie: Cookie, expected: &Key| {
         let digest = cookie.read(headers).map(credential::digest);
         digest.is_some_and(|digest| digest.ct_eq(expected).into())
     };

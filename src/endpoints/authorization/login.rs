@@ -21,6 +21,7 @@ use crate::app::reply::{self, Failure};
 use crate::app::request::RequestHead;
 use crate::app::state::Gateway;
 use crate::base::encoding;
+use crate::base::ids::{GrantId, Key};
 use crate::credential;
 use crate::grants::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login, Subject, User};
 use crate::oauth::authorization::AuthorizationRequest;
@@ -42,7 +43,7 @@ pub(super) struct Asking {
     /// Names the page's cookie.
     pub id: String,
     /// The digest of the cookie's value.
-    pub browser: [u8; 32],
+    pub browser: Key,
     /// What the client asked for.
     pub request: AuthorizationRequest,
     /// The login that "allow" begins: the same one, however often the form is posted. Its state begins with the id.
@@ -224,7 +225,7 @@ pub(super) async fn finish(
         subject: Subject::User(user),
         signed_in_at: gateway.store.clock().now(),
         okta_refresh_token: signed_in.refresh_token.map(|token| token.expose().to_owned()),
-        grant: gateway.credentials.random(),
+        grant: GrantId(gateway.credentials.random()),
     };
     gateway.grants.put_code(credential::digest(minted.expose()), &code, gateway.site.tokens.code_ttl).await?;
     let url = to.approval(minted.expose(), gateway.iss());

@@ -5,12 +5,12 @@ use crate::app::rate_limit::Sender;
 use crate::app::reply;
 use crate::app::request::{AuthorizedRequest, Decision, RequestHead};
 use crate::app::state::Gateway;
-use crate::credential::{AccessToken, Rejected, Tag};
+use crate::credential::{AccessToken, Tag, TokenError};
 use crate::grants::{ActiveGrant, Grant, GrantStatus};
 use crate::oauth::bearer::{self, Presented, Reason, Several};
 use crate::oauth::{metadata, resource, scope};
 use crate::proxy::{self, Forward, Identity};
-use crate::store::Unavailable;
+use crate::store::{GrantId, Unavailable};
 use bytes::Bytes;
 use gateway_routes::{Found, Route};
 use http::header::{CACHE_CONTROL, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
@@ -129,16 +129,16 @@ fn token(gateway: &Gateway, head: &RequestHead, route: &Route) -> Result<Arc<Acc
     };
     let audience = resource::identifier(base_url, route);
     let may_verify = |tag: Option<&Tag>| gateway.forgeries.look(sender(head, tag)).is_ok();
-    let verified = gateway.credentials.verify_on_connection((token, last.0), &audience, last.1, may_verify);
+    let verified = gateway.credentials.verify_on_connection(token, last.0, &audience, last.1, may_verify);
     verified.map_err(|why| rejected(gateway, head, route, why))
 }
 
 /// Refuses a token. One whose signature was not even looked at may be good: it gets no 401, at which clients throw
 /// their tokens away.
-fn rejected(gateway: &Gateway, head: &RequestHead, route: &Route, why: Rejected) -> Response<Bytes> {
+fn rejected(gateway: &Gateway, head: &RequestHead, route: &Route, why: TokenError) -> Response<Bytes> {
     audit_refusal(head, route, why.reason());
     match why {
-        Rejected::NotVerified => {
+        TokenError::RateLimited => {
             let message =
                 "too many tokens of this network have a wrong signature: Retry-After says when to try again";
             let mut response = error(StatusCode::TOO_MANY_REQUESTS, message);
@@ -146,8 +146,8 @@ fn rejected(gateway: &Gateway, head: &RequestHead, route: &Route, why: Rejected)
             reply::set(&mut response, RETRY_AFTER, &seconds.to_string());
             return response;
         }
-        Rejected::Forged(tag) => gateway.forgeries.count(sender(head, tag.as_ref())),
-        Rejected::NotOurs | Rejected::Elsewhere => {}
+        TokenError::Forged(tag) => gateway.forgeries.count(sender(head, tag.as_ref())),
+        TokenError::Unrecognized | TokenError::InvalidClaims => {}
     }
     challenge(gateway, &head.parts, route, Reason::InvalidToken)
 }
@@ -197,9 +197,9 @@ async fn living_grant(
 }
 
 /// What the store says; or what it said last, when it takes too long to say it again.
-async fn ask_store(gateway: &Arc<Gateway>, id: [u8; 16]) -> Option<Result<GrantStatus, Unavailable>> {
+async fn ask_store(gateway: &Arc<Gateway>, id: GrantId) -> Option<Result<GrantStatus, Unavailable>> {
     let asked = Arc::clone(gateway);
-    let mut answer = pin!(gateway.on_control(async move { asked.grants.alive(id).await }));
+    let mut answer = pin!(gateway.on_control(async move { asked.grants.status(id).await }));
     if let Ok(answer) = timeout(STORE_WAIT, &mut answer).await {
         return answer;
     }

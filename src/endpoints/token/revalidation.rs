@@ -24,7 +24,7 @@ use crate::base::secret::Secret;
 use crate::grants::Grant;
 use crate::oauth::error::OAuthError;
 use crate::okta::{OktaError, Revalidated};
-use crate::store::Unavailable;
+use crate::store::{GrantId, Key, Unavailable};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -59,12 +59,12 @@ enum UserStatus {
 pub(super) async fn before_refresh(
     gateway: &Arc<Gateway>,
     head: &RequestHead,
-    (id, grant): ([u8; 16], &Grant),
+    (id, grant): (GrantId, &Grant),
 ) -> Result<(), Failure> {
     let check = Arc::new(Check {
         gateway: Arc::clone(gateway),
         id,
-        holder: gateway.credentials.random(),
+        holder: Key(gateway.credentials.random()),
         request_id: head.request_id.clone(),
         from: head.from.clone(),
     });
@@ -94,9 +94,9 @@ fn is_within(gateway: &Gateway, at: Timestamp, span: Duration) -> bool {
 /// One refresh that waits, and all that its question needs when it goes on without it.
 struct Check {
     gateway: Arc<Gateway>,
-    id: [u8; 16],
+    id: GrantId,
     /// Names this one among those who want the lease.
-    holder: [u8; 32],
+    holder: Key,
     request_id: HeaderText,
     from: HeaderText,
 }

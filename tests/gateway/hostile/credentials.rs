@@ -16,7 +16,7 @@ const ISSUER: &str = "https://mcp.example.com";
 static CREDENTIALS: LazyLock<Credentials> = LazyLock::new(|| {
     let keys = Keys::new(vec![SecretBytes::new(vec![7; 32])]);
     let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
-    Credentials::new(&keys, ISSUER, Duration::from_mins(10), (clock, Entropy::seeded(1)))
+    Credentials::new(&keys, ISSUER, Duration::from_mins(10), clock, Entropy::seeded(1))
 });
 
 /// No text that we did not sign verifies, with our keys or with those of an RSA and EC set.

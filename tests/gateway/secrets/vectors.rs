@@ -16,7 +16,7 @@ use std::time::Duration;
 const ISSUER: &str = "https://mcp.example.com";
 /// A moment of the 30-day period 688.
 const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
-const GRANT: [u8; 16] = *b"grant of vectors";
+const GRANT: GrantId = GrantId(*b"grant of vectors");
 
 fn vectors() -> Value {
     serde_json::from_str(include_str!("../vectors/v1.json")).unwrap()
@@ -39,8 +39,8 @@ fn secret() -> SecretBytes {
 }
 
 fn credentials(secrets: Vec<SecretBytes>) -> Credentials {
-    let ambient = (Clock::manual(NOW), Entropy::seeded(1));
-    Credentials::new(&Keys::new(secrets), ISSUER, Duration::from_mins(10), ambient)
+    let (clock, ttl) = (Clock::manual(NOW), Duration::from_mins(10));
+    Credentials::new(&Keys::new(secrets), ISSUER, ttl, clock, Entropy::seeded(1))
 }
 
 #[test]
@@ -97,7 +97,7 @@ async fn a_record_still_opens_and_is_sealed_anew_under_a_newer_secret() {
         Store::embedded(folder.path(), clock.clone(), &Entropy::system(), Format::default()).unwrap(),
     );
     let record = GrantRecord {
-        id: GrantId(GRANT),
+        id: GRANT,
         sealed: unhex(vectors()["record"].as_str().unwrap()),
         generation: 1,
         previous: None,
@@ -109,13 +109,13 @@ async fn a_record_still_opens_and_is_sealed_anew_under_a_newer_secret() {
     store.create_grant(record).await.unwrap();
     let newer = || SecretBytes::new(vec![9; 33]);
     let grants =
-        |secrets| Grants::new(Arc::clone(&store), &Keys::new(secrets), (clock.clone(), Entropy::seeded(1)));
+        |secrets| Grants::new(Arc::clone(&store), &Keys::new(secrets), clock.clone(), Entropy::seeded(1));
     let opened = grants(vec![secret()]).read(GRANT).await.unwrap().unwrap();
     assert_eq!((&*opened.client_name, &*opened.route), ("Vector client", "/mcp/dice/"));
     assert_eq!(opened.subject.user().email.as_deref(), Some("alice@example.com"));
     assert!(grants(vec![newer()]).read(GRANT).await.unwrap().is_none());
     let both = grants(vec![newer(), secret()]);
-    both.refresh(GRANT, 1, (Duration::from_hours(1), Reuse::Revoke)).await.unwrap();
+    both.refresh(GRANT, 1, Duration::from_hours(1), Reuse::Revoke).await.unwrap();
     let anew = grants(vec![newer()]).read(GRANT).await.unwrap().expect("the older secret may go");
     assert_eq!(anew.subject.user().sub, "00u1");
 }

@@ -87,10 +87,9 @@ async fn a_slow_redis_is_waited_for_and_one_that_is_too_slow_is_given_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_of_many_streams_does_not_wait_for_one_grant_after_the_other() {
     let far = Far::start().await;
-    let ambient = (far.kept.clock.clone(), Entropy::seeded(1));
     let keys = Keys::new(vec![SecretBytes::new(vec![7; 32])]);
-    let grants = Grants::new(Arc::clone(&far.kept.store), &keys, ambient);
-    let leases: Vec<_> = (0..200).map(|fill| grants.streams.open([fill; 16])).collect();
+    let grants = Grants::new(Arc::clone(&far.kept.store), &keys, far.kept.clock.clone(), Entropy::seeded(1));
+    let leases: Vec<_> = (0..200).map(|fill| grants.streams.open(id(fill))).collect();
     far.detour.takes(Duration::from_millis(100));
     let started = Instant::now();
     grants.close_ended_streams(|_| true).await;

@@ -139,7 +139,7 @@ async fn what_works_once_is_remembered_for_as_long_as_any_replica_accepts_it() {
     let keys = Keys::new(vec![SecretBytes::new(vec![7; 32])]);
     let replica = |seconds: i64| {
         let (store, clock) = (Arc::new(kept.skewed(seconds)), kept.clock.skewed(seconds * 1000));
-        (Grants::new(store, &keys, (clock.clone(), Entropy::seeded(1))), clock)
+        (Grants::new(store, &keys, clock.clone(), Entropy::seeded(1)), clock)
     };
     for seconds in SKEWS {
         // What ends in a minute by the true time, and counts for the tolerated difference longer.
