@@ -1,4 +1,4 @@
-//! The HTTP endpoints, one story a folder: each handler parses, validates, acts and responds.
+//! HTTP endpoints, one folder per flow. Each handler parses, validates, acts and responds.
 
 pub mod authorization;
 pub mod discovery;

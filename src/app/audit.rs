@@ -1,34 +1,33 @@
-//! What happened, for people who must know later: one audit line for each decision. Never a token, a code, a
-//! secret or a cookie.
+//! The audit log: one line for each decision. It never holds a token, a code, a secret or a cookie.
 
-/// One audit event. Members that are not known are left empty.
+/// An audit event. Unknown fields are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Audit<'a> {
-    /// What was asked for: `registration`, `authorization`, `consent`, `login`, `token`, `revocation`,
-    /// `metadata` (what a client publishes) or `call`.
+    /// The kind of event: `registration`, `authorization`, `consent`, `login`, `token`, `revocation`, `metadata`
+    /// (a fetch of a client's metadata document or key set) or `call`.
     pub event: &'static str,
-    /// Whether it was refused; else it was allowed.
+    /// `true` when the request was refused, `false` when it was allowed.
     pub refused: bool,
-    /// The id of the request, as in its `x-request-id`.
+    /// The request id, as in the response's `x-request-id`.
     pub request_id: &'a str,
-    /// Where the request comes from.
+    /// The client's IP address.
     pub address: &'a str,
-    /// The user, by Okta's `sub`.
+    /// The user's `sub` at Okta.
     pub user: &'a str,
-    /// What the client calls itself.
+    /// The `client_name` of the OAuth client.
     pub client: &'a str,
-    /// Its `client_id`, of which the log gets no more than is needed to tell clients apart.
+    /// The `client_id`; the log holds only a prefix of an opaque one.
     pub client_id: &'a str,
-    /// The route's pattern.
+    /// The pattern of the route.
     pub route: &'a str,
     /// The HTTP method.
     pub method: &'a str,
-    /// Why, in words.
+    /// The reason of the decision.
     pub reason: &'a str,
 }
 
 impl Audit<'_> {
-    /// Writes the line.
+    /// Writes the event to the audit log.
     pub fn record(self) {
         tracing::info!(
             target: "audit",
@@ -46,7 +45,8 @@ impl Audit<'_> {
     }
 }
 
-/// The beginning of a sealed id, which is random; an id that is a URL is short and public already.
+/// Shortens a `client_id` for the log: 12 characters of a sealed id, which is random, identify the client. An id that is
+/// a URL is public and stays as it is.
 fn short(client_id: &str) -> &str {
     if client_id.starts_with("https://") { client_id } else { client_id.get(..12).unwrap_or(client_id) }
 }

@@ -1,4 +1,4 @@
-//! From which address a request comes, when proxies stand in front of us.
+//! The client's IP address behind trusted reverse proxies.
 
 use gateway_routes::Network;
 use http::{HeaderMap, HeaderName};
@@ -6,31 +6,31 @@ use std::net::{IpAddr, SocketAddr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The peer's address; or, when the peer is a trusted proxy, the right-most address of `X-Forwarded-For` that is
-/// none: each proxy writes behind what it was sent, so that further to the left anyone may have written.
+/// Returns the peer's address, or, when the peer is a trusted proxy, the right-most address in `X-Forwarded-For` that is
+/// not a trusted proxy. Each proxy appends to the header, so the client controls everything further to the left.
 ///
-/// The list ends at an entry that is no address. `Forwarded` (RFC 7239) is not read: of two headers that say the
-/// same, a proxy may set one and let the other through.
+/// An entry that is not an IP address ends the search. `Forwarded` (RFC 7239) is ignored: a proxy that sets one of the
+/// two headers may pass the other one through unchecked.
 pub fn address_of(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_proxy = |address: &IpAddr| trusted.iter().any(|network| network.contains(*address));
-    let mut nearest = peer.to_canonical();
-    if !is_proxy(&nearest) {
-        return nearest;
+    let mut client = peer.to_canonical();
+    if !is_proxy(&client) {
+        return client;
     }
     let lists = headers.get_all(X_FORWARDED_FOR).iter().map(|list| list.to_str().unwrap_or("not text"));
     let entries: Vec<&str> = lists.flat_map(|list| list.split(',')).collect();
     for entry in entries.into_iter().rev() {
-        let Some(address) = entry_address(entry.trim()) else { break };
-        nearest = address;
-        if !is_proxy(&nearest) {
+        let Some(address) = parse_entry(entry.trim()) else { break };
+        client = address;
+        if !is_proxy(&client) {
             break;
         }
     }
-    nearest
+    client
 }
 
-/// Some proxies add the port, or write IPv6 in brackets.
-fn entry_address(entry: &str) -> Option<IpAddr> {
+/// Parses one entry: some proxies append the port or write IPv6 addresses in brackets.
+fn parse_entry(entry: &str) -> Option<IpAddr> {
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
     let address = bare.parse().ok().or_else(|| Some(entry.parse::<SocketAddr>().ok()?.ip()))?;
     Some(address.to_canonical())
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_but_a_trusted_proxy_is_believed() {
+    fn x_forwarded_for_counts_only_from_a_trusted_proxy() {
         assert_eq!(address("192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
         assert_eq!(address("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(
@@ -64,14 +64,18 @@ mod tests {
     }
 
     #[test]
-    fn the_right_most_address_that_is_no_proxy_asks_whatever_stands_left_of_it() {
+    fn the_right_most_address_that_is_not_a_proxy_is_the_client() {
         assert_eq!(address("10.0.0.1", &["1.1.1.1, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
         assert_eq!(address("10.0.0.1", &["1.1.1.1", "203.0.113.9", "fd00::2"]), "203.0.113.9");
-        assert_eq!(address("10.0.0.1", &["10.0.0.3,10.0.0.2"]), "10.0.0.3", "a proxy itself may ask");
+        assert_eq!(
+            address("10.0.0.1", &["10.0.0.3,10.0.0.2"]),
+            "10.0.0.3",
+            "a proxy may itself be the client"
+        );
     }
 
     #[test]
-    fn an_entry_that_is_no_address_ends_the_list() {
+    fn an_entry_that_is_not_an_address_ends_the_list() {
         for list in ["", "unknown", "203.0.113.9, unknown", "203.0.113.9,,", "203.0.113.9; 10.0.0.2"] {
             assert_eq!(address("10.0.0.1", &[list]), "10.0.0.1", "{list}");
         }
@@ -79,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_and_brackets_are_understood() {
+    fn ports_and_brackets_are_parsed() {
         for (list, expected) in [
             ("203.0.113.9:51000", "203.0.113.9"),
             ("[2001:db8::1]", "2001:db8::1"),

@@ -1,12 +1,11 @@
-//! Who a client is: from a `client_id` to what it registered or publishes, and from a request to a client that proved
-//! itself.
+//! OAuth client resolution and authentication (RFC 6749 §2.3).
 
 mod assertion;
 mod documents;
 
 use crate::app::rate_limit::Kind;
 use crate::app::reply::Failure;
-use crate::app::request::RequestHead;
+use crate::app::request::Request;
 use crate::app::state::Gateway;
 use crate::oauth::client::{AuthMethod, Client};
 use crate::oauth::client_metadata;
@@ -17,43 +16,42 @@ use crate::oauth::registration_policy;
 use http::header::AUTHORIZATION;
 use std::sync::Arc;
 
-/// A client that this gateway knows.
+/// A registered client, or one with a valid metadata document.
 #[derive(Debug)]
-pub struct Known {
-    /// Its `client_id`, as it sent it.
+pub struct KnownClient {
+    /// The `client_id` as the client sent it.
     pub id: String,
-    /// What it registered or publishes.
+    /// The client's metadata.
     pub client: Arc<Client>,
 }
 
-/// What is wanted of a client that publishes what it is, when its document cannot be had now.
+/// Freshness requirement for a client metadata document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// What it says today: a person is about to be shown it.
+    /// The document must be valid now: the user is about to see its contents.
     Required,
-    /// What it said last: somebody is logged in with it, and must not lose that.
+    /// The last valid copy is enough while the document is unavailable: users with this client stay signed in.
     StaleAllowed,
 }
 
-/// The client of this id, not yet believed to be the one that asks.
+/// Resolves a `client_id` to a client, without authenticating it.
 ///
 /// # Errors
-/// `invalid_client`: clients register anew when they see it. Of one that publishes what it is, also that its document
-/// cannot be had.
+/// `invalid_client`, at which clients register again; 429 or 503 when the metadata document cannot be fetched.
 pub async fn resolve(
-    gateway: &Gateway,
-    head: &RequestHead,
-    (client_id, freshness): (&str, Freshness),
-) -> Result<Known, Failure> {
+    request: Request<'_>,
+    client_id: &str,
+    freshness: Freshness,
+) -> Result<KnownClient, Failure> {
     let client = if client_metadata::is_url(client_id) {
-        documents::client(gateway, head, (client_id, freshness)).await?
+        documents::client(request, client_id, freshness).await?
     } else {
-        Arc::new(registered(gateway, client_id)?)
+        Arc::new(open_registered(request.gateway, client_id)?)
     };
-    Ok(Known { id: client_id.to_owned(), client })
+    Ok(KnownClient { id: client_id.to_owned(), client })
 }
 
-fn registered(gateway: &Gateway, client_id: &str) -> Result<Client, OAuthError> {
+fn open_registered(gateway: &Gateway, client_id: &str) -> Result<Client, OAuthError> {
     let registration = &gateway.site.registration;
     let is_valid = |client: &Client| registration_policy::is_valid(registration, (client_id, client));
     gateway.credentials.open_client(client_id).filter(is_valid).ok_or_else(|| {
@@ -63,49 +61,51 @@ fn registered(gateway: &Gateway, client_id: &str) -> Result<Client, OAuthError> 
     })
 }
 
-/// The client that sent this form, proved (RFC 6749 §2.3). It comes before everything else in the form, because
-/// clients drop their registration at `invalid_client` and only their tokens at `invalid_grant`.
+/// Authenticates the client of a form (RFC 6749 §2.3) before the rest of the form is validated: clients drop their
+/// registration at `invalid_client`, and only their tokens at `invalid_grant`.
 ///
 /// # Errors
-/// `invalid_client` when no client is named, it is unknown or does not prove itself.
+/// `invalid_client` when `client_id` is missing or unknown, or the authentication fails; 429 over the rate limit.
 pub async fn authenticate(
-    gateway: &Gateway,
-    (head, kind): (&RequestHead, Kind),
+    request: Request<'_>,
+    kind: Kind,
     form: &Parameters,
-) -> Result<Known, Failure> {
-    let header = head.parts.headers.get(AUTHORIZATION);
+) -> Result<KnownClient, Failure> {
+    let header = request.headers().get(AUTHORIZATION);
     let header = header.map(|value| value.to_str().unwrap_or_default());
     let claimed = ClaimedClient::parse(header, form);
     let client_id = claimed.as_ref().ok().map(|claimed| claimed.client_id.as_str());
-    gateway.admit(kind, head, client_id).await?;
+    request.rate_limit(kind, client_id).await?;
     let ClaimedClient { client_id, proof } = claimed?;
-    let known = resolve(gateway, head, (&client_id, Freshness::StaleAllowed)).await?;
-    prove(gateway, (head, kind), (&known, proof.as_ref())).await?;
+    let known = resolve(request, &client_id, Freshness::StaleAllowed).await?;
+    verify_proof(request, kind, &known, proof.as_ref()).await?;
     Ok(known)
 }
 
-/// Remembers that this client has got tokens for somebody, and is no stranger who has us fetch what he likes.
-pub fn got_tokens(gateway: &Gateway, known: &Known) {
+/// Marks the client's cached documents as trusted once it has received tokens: unauthenticated requests for other
+/// clients cannot evict them.
+pub fn mark_trusted(gateway: &Gateway, known: &KnownClient) {
     documents::trust(gateway, known);
 }
 
-/// A client proves itself by the method that it registered, and by no other: a weaker one would be a way around it.
-/// A secret may stand in the header or in the body, whichever was registered.
-async fn prove(
-    gateway: &Gateway,
-    (head, kind): (&RequestHead, Kind),
-    (known, proof): (&Known, Option<&Proof>),
+/// Verifies the client's proof by its registered authentication method only: accepting a weaker one would bypass it.
+/// A secret is accepted in the header or in the body, whichever was registered.
+async fn verify_proof(
+    request: Request<'_>,
+    kind: Kind,
+    known: &KnownClient,
+    proof: Option<&Proof>,
 ) -> Result<(), Failure> {
     let method = known.client.auth_method;
     match proof {
         None if method == AuthMethod::None => Ok(()),
         Some(Proof::Secret(_, secret))
-            if method.has_secret() && gateway.credentials.is_client_secret(&known.id, secret) =>
+            if method.has_secret() && request.gateway.credentials.is_client_secret(&known.id, secret) =>
         {
             Ok(())
         }
         Some(Proof::Assertion(jwt)) if method == AuthMethod::PrivateKeyJwt => {
-            assertion::check(gateway, (head, kind), (known, jwt)).await
+            assertion::verify(request, kind, known, jwt).await
         }
         _ => Err(OAuthError::invalid_client(match method {
             AuthMethod::None => "the client has no secret and no key: it must send its client_id alone",

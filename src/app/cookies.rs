@@ -1,6 +1,5 @@
-//! The gateway's cookies: one for each request under way, so that two logins in one browser do not disturb each
-//! other. A browser holds a bounded number of them, so that no front refuses its requests for the length of its
-//! `Cookie` header.
+//! The gateway's cookies: one for each pending authorization request, so that parallel logins in one browser do not
+//! interfere. Their number per browser is bounded, because reverse proxies limit the length of the `Cookie` header.
 
 use crate::base::clock::Timestamp;
 use crate::base::encoding;
@@ -8,24 +7,24 @@ use http::HeaderMap;
 use http::header::COOKIE;
 use std::time::Duration;
 
-/// The most cookies of one kind that a browser is left with. One takes about 80 bytes of a `Cookie` header.
+/// Maximum number of cookies of one kind per browser. Each takes about 80 bytes of the `Cookie` header.
 pub const MAX_COOKIES_PER_KIND: usize = 8;
-/// The most cookies that one response removes: fronts bound the head of a response, too.
-const MAX_REMOVALS: usize = 8;
-/// The length of an id: milliseconds, then random bytes. Its text has [`ID_CHARS`] characters.
+/// Maximum number of cookies that one response removes: reverse proxies limit the length of response headers, too.
+const MAX_REMOVED_COOKIES: usize = 8;
+/// Length of a cookie id: a timestamp in milliseconds, then random bytes. Its text has [`ID_CHARS`] characters.
 pub const ID_BYTES: usize = 12;
-const TIME_BYTES: usize = 6;
+const TIMESTAMP_BYTES: usize = 6;
 const ID_CHARS: usize = 16;
-const MAX_TIME: u64 = (1 << (8 * TIME_BYTES)) - 1;
-/// Cookies of this purpose were set by earlier releases and have no meaning any more.
+const MAX_TIMESTAMP: u64 = (1 << (8 * TIMESTAMP_BYTES)) - 1;
+/// Purpose of cookies that earlier releases set and this one ignores.
 const OBSOLETE_PURPOSE: &str = "remembered";
 
-/// What a cookie is for.
+/// The purpose of a cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Binds a consent page to the browser that it was shown in.
+    /// Binds a consent page to the browser that displays it.
     Consent,
-    /// Binds a login at Okta to the browser that consented.
+    /// Binds a login at Okta to the browser of the user who consented.
     Login,
 }
 
@@ -38,7 +37,7 @@ impl Kind {
     }
 }
 
-/// One cookie's name.
+/// A cookie's name and attributes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cookie {
     name: String,
@@ -46,8 +45,8 @@ pub struct Cookie {
 }
 
 impl Cookie {
-    /// The cookie of this kind for `id`, of which only letters, digits, `-` and `_` count. On https it gets the
-    /// `__Host-` prefix: no other host and no plain http can set it.
+    /// Returns the cookie of this kind for `id`, of which only letters, digits, `-` and `_` are used. On https the name
+    /// has the `__Host-` prefix: neither another host nor plain http can set it.
     pub fn new(kind: Kind, id: &str, secure: bool) -> Self {
         Self::named(kind.as_str(), id, secure)
     }
@@ -58,74 +57,79 @@ impl Cookie {
         Self { name: format!("{}{id}", prefix(purpose, secure)), secure }
     }
 
-    /// The `Set-Cookie` value: not for scripts, not sent by other sites' forms, for the whole host.
-    pub fn set(&self, value: &str, lives: Duration) -> String {
+    /// Returns the `Set-Cookie` value: `HttpOnly`, `SameSite=Lax`, for the whole host.
+    pub fn set(&self, value: &str, max_age: Duration) -> String {
         let secure = if self.secure { "; Secure" } else { "" };
-        format!("{}={value}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}", self.name, lives.as_secs())
+        format!(
+            "{}={value}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
+            self.name,
+            max_age.as_secs()
+        )
     }
 
-    /// The `Set-Cookie` value that removes it.
+    /// Returns the `Set-Cookie` value that deletes the cookie.
     pub fn clear(&self) -> String {
         self.set("", Duration::ZERO)
     }
 
-    /// Its value in a request.
+    /// Returns the cookie's value in a request.
     pub fn read<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         pairs(headers).find(|(name, _)| *name == self.name).map(|(_, value)| value)
     }
 }
 
-/// The cookies of this kind in a request, each once, the oldest first.
-pub fn held(kind: Kind, headers: &HeaderMap, secure: bool) -> Vec<Cookie> {
-    let mut held = held_for(kind.as_str(), headers, secure);
-    held.sort_by_cached_key(|cookie| encoding::decode(id_in(&cookie.name)));
-    held
+/// Returns the distinct cookies of this kind in a request, oldest first.
+pub fn in_request(kind: Kind, headers: &HeaderMap, secure: bool) -> Vec<Cookie> {
+    let mut cookies = with_purpose(kind.as_str(), headers, secure);
+    cookies.sort_by_cached_key(|cookie| encoding::decode(id_of(&cookie.name)));
+    cookies
 }
 
-/// The `Set-Cookie` values that remove what is too much when a cookie of this kind is about to be set: the oldest
-/// ones of its kind, and those of earlier releases. Bounded; the next response removes more.
-pub fn surplus(kind: Kind, new: &Cookie, headers: &HeaderMap) -> Vec<String> {
-    let mut others = held(kind, headers, new.secure);
+/// Returns the `Set-Cookie` values that delete excess cookies when `new` is set: the oldest ones of its kind, and those
+/// of earlier releases. Their number is bounded; the next response deletes more.
+pub fn delete_excess(kind: Kind, new: &Cookie, headers: &HeaderMap) -> Vec<String> {
+    let mut others = in_request(kind, headers, new.secure);
     others.retain(|other| other != new);
-    let too_many = others.len().saturating_sub(MAX_COOKIES_PER_KIND - 1);
-    let obsolete = held_for(OBSOLETE_PURPOSE, headers, new.secure);
-    let removed = others.into_iter().take(too_many).chain(obsolete);
-    removed.take(MAX_REMOVALS).map(|cookie| cookie.clear()).collect()
+    let excess = others.len().saturating_sub(MAX_COOKIES_PER_KIND - 1);
+    let obsolete = with_purpose(OBSOLETE_PURPOSE, headers, new.secure);
+    let removed = others.into_iter().take(excess).chain(obsolete);
+    removed.take(MAX_REMOVED_COOKIES).map(|cookie| cookie.clear()).collect()
 }
 
-/// An id for a new cookie: newer than those of all cookies in the request, also when another replica, whose clock
-/// is ahead, made those.
-pub fn new_id(headers: &HeaderMap, secure: bool, (now, random): (Timestamp, [u8; 6])) -> [u8; ID_BYTES] {
-    let held = [Kind::Consent, Kind::Login].into_iter().flat_map(|kind| held(kind, headers, secure));
-    let newest = held.filter_map(|cookie| made_at(id_in(&cookie.name))).max();
-    let time = newest.map_or(0, |newest| newest + 1).max(now.millis()).min(MAX_TIME);
+/// Returns the id of a new cookie. It sorts after the ids of all cookies in the request, even if another replica whose
+/// clock is ahead set those.
+pub fn new_id(headers: &HeaderMap, secure: bool, now: Timestamp, random: [u8; 6]) -> [u8; ID_BYTES] {
+    let existing =
+        [Kind::Consent, Kind::Login].into_iter().flat_map(|kind| in_request(kind, headers, secure));
+    let newest = existing.filter_map(|cookie| timestamp_of(id_of(&cookie.name))).max();
+    let time = newest.map_or(0, |newest| newest + 1).max(now.millis()).min(MAX_TIMESTAMP);
     let mut id = [0; ID_BYTES];
-    id[..TIME_BYTES].copy_from_slice(&time.to_be_bytes()[8 - TIME_BYTES..]);
-    id[TIME_BYTES..].copy_from_slice(&random);
+    id[..TIMESTAMP_BYTES].copy_from_slice(&time.to_be_bytes()[8 - TIMESTAMP_BYTES..]);
+    id[TIMESTAMP_BYTES..].copy_from_slice(&random);
     id
 }
 
-fn held_for(purpose: &str, headers: &HeaderMap, secure: bool) -> Vec<Cookie> {
+fn with_purpose(purpose: &str, headers: &HeaderMap, secure: bool) -> Vec<Cookie> {
     let prefix = prefix(purpose, secure);
-    let mut held: Vec<Cookie> = pairs(headers)
+    let mut cookies: Vec<Cookie> = pairs(headers)
         .filter_map(|(name, _)| {
             let id = name.strip_prefix(&*prefix)?;
             Some(Cookie::named(purpose, id, secure)).filter(|cookie| cookie.name == name)
         })
         .collect();
-    held.sort_unstable();
-    held.dedup();
-    held
+    cookies.sort_unstable();
+    cookies.dedup();
+    cookies
 }
 
-/// The milliseconds that an id begins with.
-fn made_at(id: &str) -> Option<u64> {
+/// Returns the timestamp in milliseconds at the beginning of an id.
+fn timestamp_of(id: &str) -> Option<u64> {
     let id = encoding::decode(id).filter(|id| id.len() == ID_BYTES)?;
-    Some(id[..TIME_BYTES].iter().fold(0, |time, byte| time << 8 | u64::from(*byte)))
+    Some(id[..TIMESTAMP_BYTES].iter().fold(0, |time, byte| time << 8 | u64::from(*byte)))
 }
 
-/// The id in a cookie's name, which may hold dashes itself.
-fn id_in(name: &str) -> &str {
+/// Returns the id in a cookie's name; an id may itself contain dashes.
+fn id_of(name: &str) -> &str {
     name.split_once("mcp-").and_then(|(_, rest)| rest.split_once('-')).map_or("", |(_, id)| id)
 }
 
@@ -149,7 +153,7 @@ mod tests {
     }
 
     fn id(millis: u64, headers: &HeaderMap) -> String {
-        encoding::encode(new_id(headers, true, (Timestamp::from_millis(millis), [0xfe; 6])))
+        encoding::encode(new_id(headers, true, Timestamp::from_millis(millis), [0xfe; 6]))
     }
 
     fn name(kind: Kind, id: &str) -> String {
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn two_requests_have_two_cookies() {
+    fn parallel_requests_have_separate_cookies() {
         let headers: HeaderMap =
             [(COOKIE, HeaderValue::from_static("mcp-login-a=1; mcp-login-b=2"))].into_iter().collect();
         assert_eq!(Cookie::new(Kind::Login, "a", false).read(&headers), Some("1"));
@@ -175,51 +179,51 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_cookies_of_a_kind_go_when_there_are_too_many() {
+    fn excess_cookies_of_a_kind_are_deleted_oldest_first() {
         let none = HeaderMap::new();
-        // 130 consent pages, in an order that is not that of their texts; and two logins, which stay.
+        // 130 consent cookies, not in the order of their names, and a login cookie, which is kept.
         let mut names: Vec<String> =
             (0..130).rev().map(|n| name(Kind::Consent, &id(1_784_000_000_000 + n * 977, &none))).collect();
         names.push(name(Kind::Login, &id(1, &none)));
         let headers = request(&names);
         let new = Cookie::new(Kind::Consent, &id(1, &headers), true);
-        let removed = surplus(Kind::Consent, &new, &headers);
-        assert_eq!(removed.len(), MAX_REMOVALS);
+        let removed = delete_excess(Kind::Consent, &new, &headers);
+        assert_eq!(removed.len(), MAX_REMOVED_COOKIES);
         for (removed, oldest) in removed.iter().zip(names[..130].iter().rev()) {
             assert!(removed.starts_with(&format!("{oldest}=; Path=/; Max-Age=0;")), "{removed}");
         }
         let few = request(&names[..MAX_COOKIES_PER_KIND - 1]);
-        assert!(surplus(Kind::Consent, &new, &few).is_empty());
-        assert_eq!(surplus(Kind::Consent, &new, &request(&names[..MAX_COOKIES_PER_KIND])).len(), 1);
+        assert!(delete_excess(Kind::Consent, &new, &few).is_empty());
+        assert_eq!(delete_excess(Kind::Consent, &new, &request(&names[..MAX_COOKIES_PER_KIND])).len(), 1);
     }
 
     #[test]
-    fn a_cookie_that_is_set_again_takes_no_others_place() {
+    fn a_cookie_that_is_set_again_evicts_no_other() {
         let none = HeaderMap::new();
         let ids: Vec<String> = (0..8).map(|n| id(n, &none)).collect();
         let names: Vec<String> = ids.iter().map(|id| name(Kind::Login, id)).collect();
         let again = Cookie::new(Kind::Login, &ids[3], true);
-        assert!(surplus(Kind::Login, &again, &request(&names)).is_empty());
+        assert!(delete_excess(Kind::Login, &again, &request(&names)).is_empty());
     }
 
     #[test]
-    fn a_new_id_is_newer_than_all_that_the_browser_holds_whatever_the_clock_says() {
+    fn a_new_id_is_newer_than_all_ids_in_the_request_despite_clock_skew() {
         let ahead = id(1_784_000_120_000, &HeaderMap::new());
         let headers = request(&[name(Kind::Login, &ahead)]);
-        assert_eq!(made_at(&id(1_784_000_000_000, &headers)), Some(1_784_000_120_001));
+        assert_eq!(timestamp_of(&id(1_784_000_000_000, &headers)), Some(1_784_000_120_001));
         let endless = request(&[name(Kind::Consent, &encoding::encode([0xff; ID_BYTES]))]);
-        assert_eq!(made_at(&id(1, &endless)), Some(MAX_TIME));
+        assert_eq!(timestamp_of(&id(1, &endless)), Some(MAX_TIMESTAMP));
     }
 
     #[test]
-    fn cookies_of_earlier_releases_are_removed_and_those_of_others_are_not() {
+    fn cookies_of_earlier_releases_are_deleted_and_foreign_ones_are_kept() {
         let others =
             ["__Host-mcp-consent-way-too-long-for-an-id-of-ours", "session", "mcp-consent-a", "mcp-"];
         let mut names: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
         let new = Cookie::new(Kind::Consent, "new", true);
-        assert!(surplus(Kind::Consent, &new, &request(&names)).is_empty());
+        assert!(delete_excess(Kind::Consent, &new, &request(&names)).is_empty());
         names.push("__Host-mcp-remembered-AbC".to_owned());
-        let removed = surplus(Kind::Consent, &new, &request(&names));
+        let removed = delete_excess(Kind::Consent, &new, &request(&names));
         assert_eq!(removed.len(), 1);
         assert!(removed[0].starts_with("__Host-mcp-remembered-AbC=; Path=/; Max-Age=0;"), "{removed:?}");
     }

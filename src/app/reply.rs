@@ -1,4 +1,4 @@
-//! Answers in HTTP, and the one mapping from failures to them.
+//! HTTP responses, and the mapping of failures to them.
 
 use crate::app::rate_limit::TooMany;
 use crate::app::request::RequestHead;
@@ -14,22 +14,22 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
-/// A request that failed: theirs or ours.
+/// The failure of a request, the client's or the gateway's.
 #[derive(Debug)]
 pub enum Failure {
-    /// Theirs: it goes out with its code.
+    /// An OAuth error of the client, sent with its error code.
     OAuth(OAuthError),
-    /// Theirs, and passing: they asked too often.
+    /// The client exceeded a rate limit: 429 with `Retry-After`.
     TooMany(TooMany),
-    /// Ours, and passing: the store or Okta does not answer. Logged; says 503 and when to come back.
+    /// The store or Okta is unavailable: 503 with `Retry-After`; the cause is logged only.
     Unavailable(String),
-    /// Ours: logged, says nothing.
+    /// An internal error: 500; the cause is logged only.
     Internal(String),
 }
 
 impl From<OAuthError> for Failure {
-    fn from(refused: OAuthError) -> Self {
-        Self::OAuth(refused)
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
     }
 }
 
@@ -54,44 +54,44 @@ impl From<OktaError> for Failure {
                 format!("Okta refused: {error}: {description}"),
             )),
             OktaError::Untrustworthy(reason) => {
-                Self::Internal(format!("Okta's answer is not to be trusted: {reason}"))
+                Self::Internal(format!("invalid response from Okta: {reason}"))
             }
         }
     }
 }
 
 impl Failure {
-    /// What a client may know of it.
-    pub fn public(self) -> OAuthError {
+    /// Converts into the OAuth error that the client receives, and logs the cause of the gateway's own failures.
+    pub fn into_oauth_error(self) -> OAuthError {
         match self {
-            Self::OAuth(refused) => refused,
-            // Clients keep their tokens and their registration at this code. At one that they do not know, such as
-            // `slow_down`, the TypeScript SDK gives the refresh up and begins a new login: more requests still.
+            Self::OAuth(error) => error,
+            // Clients keep their tokens and registration at this code. At an unknown code, such as `slow_down`, the
+            // TypeScript SDK aborts the refresh and starts a new login, which causes more requests.
             Self::TooMany(_) => OAuthError::new(
                 ErrorCode::TemporarilyUnavailable,
                 "too many requests from this address or client: Retry-After says when to try again",
             ),
             Self::Unavailable(cause) => {
-                tracing::warn!(cause, "unavailable");
+                tracing::warn!(cause, "service unavailable");
                 OAuthError::new(
                     ErrorCode::TemporarilyUnavailable,
                     "a service behind the gateway does not answer: try again",
                 )
             }
             Self::Internal(cause) => {
-                tracing::error!(cause, "broken");
+                tracing::error!(cause, "internal error");
                 OAuthError::new(ErrorCode::ServerError, "the gateway failed: its log says why")
             }
         }
     }
 }
 
-/// The JSON of a refusal at an endpoint that answers JSON (RFC 6749 §5.2, RFC 7591 §3.2.2).
-pub fn refused(failure: Failure) -> Response<Bytes> {
+/// Returns the JSON error response of an OAuth endpoint (RFC 6749 §5.2, RFC 7591 §3.2.2).
+pub fn oauth_error(failure: Failure) -> Response<Bytes> {
     let too_many = if let Failure::TooMany(too_many) = &failure { Some(*too_many) } else { None };
-    let refused = failure.public();
-    let body = json!({ "error": refused.code.as_str(), "error_description": refused.description });
-    let status = match refused.code {
+    let error = failure.into_oauth_error();
+    let body = json!({ "error": error.code.as_str(), "error_description": error.description });
+    let status = match error.code {
         ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
         ErrorCode::TemporarilyUnavailable if too_many.is_some() => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -110,19 +110,19 @@ pub fn refused(failure: Failure) -> Response<Bytes> {
     response
 }
 
-/// 429 (RFC 6585 §4): a page for a browser, JSON for a program.
+/// Returns 429 (RFC 6585 §4): a page for a browser, JSON for other clients.
 pub fn too_many(head: &RequestHead, too_many: TooMany) -> Response<Bytes> {
     too_many_with(head, too_many, pages::Guidance::Text("Wait a minute, then reload this page."))
 }
 
-/// 429 with other words about what the person can do.
+/// Returns 429 with the given guidance for the user.
 pub fn too_many_with(
     head: &RequestHead,
     too_many: TooMany,
     what_to_do: pages::Guidance<'_>,
 ) -> Response<Bytes> {
     if !wants_page(head) {
-        return refused(too_many.into());
+        return oauth_error(too_many.into());
     }
     let seconds = too_many.retry_after.as_secs();
     let page = pages::Problem {
@@ -137,13 +137,13 @@ pub fn too_many_with(
     response
 }
 
-/// Whether a browser asks: programs that look at an authorization URL first do not name HTML.
+/// Returns `true` if the client is a browser: clients that probe an authorization URL do not accept HTML.
 pub fn wants_page(head: &RequestHead) -> bool {
     let accept = head.parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// A JSON answer that is never cached (RFC 6749 §5.1 wants both headers).
+/// Returns a JSON response that is never cached (RFC 6749 §5.1 requires both headers).
 pub fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     let mut response = Response::new(body.to_string().into());
     *response.status_mut() = status;
@@ -153,7 +153,7 @@ pub fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     response
 }
 
-/// A JSON document that any browser script may read, and caches for a while.
+/// Returns a public JSON document that scripts of any origin may read and caches keep for a minute.
 pub fn document(body: &Value) -> Response<Bytes> {
     let mut response = json(StatusCode::OK, body);
     set(&mut response, CACHE_CONTROL, "public, max-age=60");
@@ -161,7 +161,7 @@ pub fn document(body: &Value) -> Response<Bytes> {
     cors_any_origin(response)
 }
 
-/// Lets scripts of any origin read the answer: what it says is public or comes with credentials of its own.
+/// Adds CORS headers for any origin: the response is public, or the request carried its own credentials.
 pub fn cors_any_origin(mut response: Response<Bytes>) -> Response<Bytes> {
     set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     let exposed = HeaderName::from_static("access-control-expose-headers");
@@ -169,7 +169,7 @@ pub fn cors_any_origin(mut response: Response<Bytes>) -> Response<Bytes> {
     response
 }
 
-/// A page.
+/// Returns an HTML page.
 pub fn html(status: StatusCode, page: pages::Page) -> Response<Bytes> {
     let mut response = Response::new(page.html.into());
     *response.status_mut() = status;
@@ -179,7 +179,7 @@ pub fn html(status: StatusCode, page: pages::Page) -> Response<Bytes> {
     response
 }
 
-/// Sends the browser on by GET.
+/// Redirects the browser with 302.
 pub fn redirect(to: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::FOUND;
@@ -189,7 +189,7 @@ pub fn redirect(to: &str) -> Response<Bytes> {
     response
 }
 
-/// Adds a cookie.
+/// Adds a `Set-Cookie` header.
 pub fn with_cookie(mut response: Response<Bytes>, cookie: &str) -> Response<Bytes> {
     if let Ok(value) = HeaderValue::from_str(cookie) {
         response.headers_mut().append(SET_COOKIE, value);
@@ -197,11 +197,11 @@ pub fn with_cookie(mut response: Response<Bytes>, cookie: &str) -> Response<Byte
     response
 }
 
-/// Sets a header whose value we made.
+/// Sets a header. A value that is not a valid header value is logged and left out.
 pub fn set(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     } else {
-        tracing::error!(header = %name, "a value that no header can hold was left out");
+        tracing::error!(header = %name, "invalid header value omitted");
     }
 }

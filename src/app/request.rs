@@ -1,54 +1,120 @@
-//! What the filters decide from the head of a request alone. The body never goes through them: it is answered,
-//! forwarded or read first by the server that asked.
+//! The request context: the head of a request, and the decision that is made from it alone. The body does not pass
+//! through the endpoints' filters: the server forwards, reads or discards it according to the decision.
 
 use crate::app::audit::Audit;
+use crate::app::rate_limit::{Kind, TooMany};
+use crate::app::state::Gateway;
 use crate::credential::LastToken;
+use crate::oauth::parameters::Parameters;
 use crate::proxy::{self, Forward};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// The head of a request, and what the server knows of it.
+/// A request and the gateway that serves it.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The application state.
+    pub gateway: &'a Arc<Gateway>,
+    /// The request's head.
+    pub head: &'a RequestHead,
+}
+
+impl<'a> Request<'a> {
+    /// Returns the request headers.
+    pub fn headers(self) -> &'a HeaderMap {
+        &self.head.parts.headers
+    }
+
+    /// Parses the query string.
+    pub fn query(self) -> Parameters {
+        Parameters::parse(self.head.parts.uri.query().unwrap_or_default())
+    }
+
+    /// Returns the request id.
+    pub fn id(self) -> &'a str {
+        self.head.request_id.as_str()
+    }
+
+    /// Returns an audit event of an allowed request, with the fields that the head provides.
+    pub fn allowed(self, event: &'static str) -> Audit<'a> {
+        Audit {
+            event,
+            request_id: self.id(),
+            address: self.head.address_text.as_str(),
+            method: self.head.parts.method.as_str(),
+            ..Audit::default()
+        }
+    }
+
+    /// Returns an audit event of a refused request.
+    pub fn refused(self, event: &'static str, reason: &'a str) -> Audit<'a> {
+        Audit { refused: true, reason, ..self.allowed(event) }
+    }
+
+    /// Counts the request against the rate limits of its address and its client.
+    ///
+    /// # Errors
+    /// A rate limit is exceeded; the refusal is in the audit log.
+    pub async fn rate_limit(self, kind: Kind, client_id: Option<&str>) -> Result<(), TooMany> {
+        let counted = self.gateway.limits.count(kind, self.head.address, client_id).await;
+        counted.inspect_err(|_| self.audit_too_many(kind))
+    }
+
+    /// Checks the rate limit of the address without counting the request, before its body is read.
+    ///
+    /// # Errors
+    /// The rate limit is exceeded; the refusal is in the audit log.
+    pub fn check_rate_limit(self, kind: Kind) -> Result<(), TooMany> {
+        self.gateway.limits.check(kind, self.head.address).inspect_err(|_| self.audit_too_many(kind))
+    }
+
+    fn audit_too_many(self, kind: Kind) {
+        self.refused(kind.as_str(), "too many requests").record();
+    }
+}
+
+/// The head of a request with its connection metadata.
 pub struct RequestHead {
     /// Method, URI and headers.
     pub parts: Parts,
-    /// Where it comes from: the peer, or whom a trusted proxy names.
+    /// The client's IP address: the peer's, or the one that a trusted proxy reports.
     pub address: IpAddr,
-    /// The same as text.
-    pub from: HeaderText,
-    /// The connection that it came on.
+    /// The IP address as text.
+    pub address_text: HeaderText,
+    /// The connection of the request.
     pub connection: Arc<PeerConnection>,
-    /// Names the request in logs, pages and answers.
+    /// The request id in logs, pages and responses.
     pub request_id: HeaderText,
-    /// Whether the request has content that its method does not define.
+    /// `true` if the request has content although its method defines none.
     pub undefined_content: bool,
 }
 
-/// Who is at the other end of a connection, and what its requests have in common.
+/// A client connection, with the state that its requests share.
 pub struct PeerConnection {
-    /// The peer.
+    /// The peer's IP address.
     pub address: IpAddr,
-    /// The token of its last request.
+    /// The last access token that was verified on this connection.
     pub token: LastToken,
     address_text: HeaderText,
 }
 
-/// What is needed as text and as a header's value.
+/// Text that is also a valid header value.
 #[derive(Clone)]
 pub struct HeaderText(HeaderValue);
 
 impl PeerConnection {
-    /// Nothing has been asked for yet.
+    /// Creates the state of a new connection.
     pub fn new(address: IpAddr) -> Self {
         let address = address.to_canonical();
         Self { address, token: LastToken::default(), address_text: HeaderText(proxy::address_value(address)) }
     }
 
-    /// The address as text, made once for what comes from the peer itself.
+    /// Returns an address as text; the peer's own text is cached.
     pub fn text_of(&self, address: IpAddr) -> HeaderText {
         if address == self.address {
             self.address_text.clone()
@@ -59,72 +125,58 @@ impl PeerConnection {
 }
 
 impl HeaderText {
-    /// From visible ASCII; whatever else it were would be left out.
+    /// Creates a value from visible ASCII; any other text becomes an empty value.
     pub fn new(text: Bytes) -> Self {
         Self(HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static("")))
     }
 
-    /// As text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 
-    /// As a header's value.
+    /// Converts into a header value.
     pub fn into_value(self) -> HeaderValue {
         self.0
     }
 }
 
-impl RequestHead {
-    /// An audit event of what was allowed, as far as the head tells.
-    pub fn allowed(&self, event: &'static str) -> Audit<'_> {
-        let method = self.parts.method.as_str();
-        let address = self.from.as_str();
-        Audit { event, request_id: self.request_id.as_str(), address, method, ..Audit::default() }
-    }
-
-    /// An audit event of what was refused.
-    pub fn refused<'a>(&'a self, event: &'static str, reason: &'a str) -> Audit<'a> {
-        Audit { refused: true, reason, ..self.allowed(event) }
-    }
-}
-
-/// What to do with a request.
+/// The decision about a request.
 pub enum Decision {
-    /// Answer at once; the body is not read.
+    /// Respond at once; the body is not read.
     Respond(Response<Bytes>),
-    /// Forward it, body and all.
+    /// Forward the request with its body to the MCP server.
     Forward(AuthorizedRequest),
-    /// Read the body first, then go on.
+    /// Read the body, then call a handler.
     ReadBody(ReadBody),
-    /// Wait for whoever must be asked first.
+    /// Await a decision that needs the store.
     Later(Later),
 }
 
-/// Decides, after it has waited.
+/// A future decision.
 pub type Later = Pin<Box<dyn Future<Output = Decision> + Send>>;
 
-/// A request that may go to its MCP server.
+/// A request that may be forwarded to its MCP server.
 pub struct AuthorizedRequest {
-    /// What to forward.
+    /// The request to forward.
     pub forward: Box<Forward>,
-    /// The origin of the browser that asks; its answer gets CORS headers.
+    /// The `Origin` of a browser request; its response gets CORS headers.
     pub origin: Option<HeaderValue>,
 }
 
-/// A body is needed before anything can be decided.
+/// A request whose handler needs the body.
 pub struct ReadBody {
-    /// The longest body that is read, in bytes; a longer one is answered with 413.
+    /// Maximum length of the body in bytes; a longer one gets 413.
     pub limit: usize,
-    /// What to do with it.
+    /// The handler of the body.
     pub then: Then,
 }
 
-/// Goes on with the body. Answers are all that needs one so far.
+/// A handler that responds to a request body.
 pub type Then = Box<dyn FnOnce(Bytes) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send>> + Send>;
 
 impl ReadBody {
-    /// Reads at most `limit` bytes and goes on with `then`.
+    /// Returns the decision to read at most `limit` bytes and call `then`.
     pub fn first<F>(limit: usize, then: impl FnOnce(Bytes) -> F + Send + 'static) -> Decision
     where
         F: Future<Output = Response<Bytes>> + Send + 'static,

@@ -1,7 +1,6 @@
-//! All that a request may need.
+//! The application state, shared by all requests.
 
-use crate::app::rate_limit::{self, Forgeries, Limits, TooMany};
-use crate::app::request::RequestHead;
+use crate::app::rate_limit::{Forgeries, Limits};
 use crate::base::clock::Clock;
 use crate::base::entropy::Entropy;
 use crate::credential::Credentials;
@@ -22,67 +21,70 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// How long the keys of a client do after they were fresh, while its server does not answer. A key that a client has
-/// taken out because it was stolen counts no longer than that.
-const STALE_KEYS: Duration = Duration::from_hours(24);
+/// Maximum time that a client's cached keys are used after they expired, while its `jwks_uri` is unreachable. It bounds
+/// how long a compromised key that the client has removed is still accepted.
+const MAX_STALE_KEYS: Duration = Duration::from_hours(24);
 
-/// What a gateway takes from the world around it, handed in so that every test is exact.
+/// External dependencies of a gateway, injected so that tests are deterministic.
 #[derive(Debug, Clone, Default)]
 pub struct Dependencies {
-    /// Tells the time.
+    /// The clock.
     pub clock: Clock,
-    /// Gives random bytes.
+    /// The random number generator.
     pub entropy: Entropy,
-    /// The formats of what is stored; a test may be another release.
+    /// The formats of stored records; a test may use those of another release.
     pub formats: Formats,
-    /// Where documents may be fetched from that strangers name.
+    /// The addresses that client-supplied URLs may be fetched from.
     pub fetch: FetchPolicy,
 }
 
-/// One gateway, shared by all its threads.
+/// The gateway, shared by all its threads.
 pub struct Gateway {
     /// The compiled configuration.
     pub site: &'static Site,
-    /// Our own origin and issuer.
+    /// The gateway's own origin and OAuth issuer.
     pub base_url: BaseUrl,
-    /// Mints and opens what we hand out.
+    /// Issues and verifies tokens, codes and client ids.
     pub credentials: Credentials,
-    /// Grants, codes and logins under way.
+    /// Grants, authorization codes and pending logins.
     pub grants: Grants,
-    /// How many access tokens with a wrong signature came, and from where.
+    /// Rate limits of access tokens with an invalid signature.
     pub forgeries: Forgeries,
-    limits: Limits,
+    /// Rate limits of the OAuth endpoints.
+    pub limits: Limits,
     okta_host: Option<String>,
-    /// What clients publish of themselves, by their `client_id`.
+    /// Cache of client metadata documents, by `client_id`.
     pub client_documents: Documents<Client>,
-    /// The keys of clients, by their `jwks_uri`.
+    /// Cache of client key sets, by `jwks_uri`.
     pub client_key_sets: Documents<KeySet>,
-    /// We as Okta's client.
+    /// The OIDC client of Okta.
     pub okta: Okta,
-    /// How TLS targets are trusted.
+    /// TLS configuration of upstream connections.
     pub upstream_tls: UpstreamTls,
-    /// State, as bytes; for its health alone, all else goes through `grants`.
+    /// The store, for health checks and its clock only; records are accessed through `grants`.
     pub store: Arc<Store>,
-    /// Tells the time.
+    /// The clock.
     pub clock: Clock,
-    /// Gives random bytes.
+    /// The random number generator.
     pub entropy: Entropy,
-    /// Where calls to the store and to Okta run, so that none of them holds up a proxy thread.
+    /// The runtime of store and Okta requests, so that none of them blocks a proxy thread.
     control: Handle,
     ready: AtomicBool,
     draining: AtomicBool,
 }
 
 impl Gateway {
-    /// Puts the parts together; nothing is connected to yet, so that Okta and the store may come later.
+    /// Creates a gateway. No connection is opened yet: Okta and the store may become available later.
     ///
     /// # Errors
-    /// An HTTP client cannot be built, for want of TLS roots.
+    /// An HTTP client cannot be built because TLS root certificates are missing.
     pub fn new(
         site: &'static Site,
         settings: &Settings,
-        (store, keys): (Store, &Keys),
-        (control, dependencies): (Handle, Dependencies),
+        store: Store,
+        keys: &Keys,
+        control: Handle,
+        dependencies: Dependencies,
     ) -> Result<Arc<Self>, String> {
         let Dependencies { clock, entropy, fetch, .. } = dependencies;
         let fetcher = Arc::new(Fetcher::new(fetch, clock.clone()).map_err(|error| error.to_string())?);
@@ -118,7 +120,7 @@ impl Gateway {
             client_key_sets: Documents::new(
                 fetcher,
                 client_keys::MAX_KEY_SET_BYTES,
-                Some(STALE_KEYS),
+                Some(MAX_STALE_KEYS),
                 clock.clone(),
             ),
             okta: Okta::new(okta, clock.clone(), entropy.clone()).map_err(|error| error.to_string())?,
@@ -132,7 +134,7 @@ impl Gateway {
         }))
     }
 
-    /// Runs a future where the store and Okta live; `None` when it panicked or the gateway is going down.
+    /// Runs a future on the control runtime. Returns `None` when it panicked or the runtime is shutting down.
     pub async fn on_control<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -140,57 +142,31 @@ impl Gateway {
         self.control.spawn(work).await.ok()
     }
 
-    /// Counts a request of this client, before anything is done for it.
-    ///
-    /// # Errors
-    /// Its client or its address asked too often; the audit log says so.
-    pub async fn admit(
-        &self,
-        kind: rate_limit::Kind,
-        head: &RequestHead,
-        client_id: Option<&str>,
-    ) -> Result<(), TooMany> {
-        let counted = self.limits.count(kind, head.address, client_id).await;
-        counted.inspect_err(|_| too_many(kind, head))
-    }
-
-    /// Whether the address may still ask, before its request's body is read.
-    ///
-    /// # Errors
-    /// It asked too often; the audit log says so.
-    pub fn check_rate_limit(&self, kind: rate_limit::Kind, head: &RequestHead) -> Result<(), TooMany> {
-        self.limits.check(kind, head.address).inspect_err(|_| too_many(kind, head))
-    }
-
-    /// Whether it is Okta or an MCP server that is at this host. Such a host may trust the address that we call it from:
-    /// nothing is asked of it because a stranger names it.
-    pub fn calls(&self, host: &str) -> bool {
+    /// Returns `true` if this is the host of Okta or of an MCP server. Such a host may trust the gateway's IP address, so
+    /// documents at client-supplied URLs are never fetched from it (server-side request forgery).
+    pub fn is_backend_host(&self, host: &str) -> bool {
         let is = |known: &str| known.trim_end_matches('.').eq_ignore_ascii_case(host);
         self.okta_host.as_deref().is_some_and(is)
             || self.site.table.routes().iter().any(|route| is(route.target.host))
     }
 
-    /// Our `iss` parameter for authorization responses (RFC 9207), unless the site switched it off.
+    /// Returns the `iss` parameter of authorization responses (RFC 9207), unless the site disables it.
     pub fn iss(&self) -> Option<&str> {
         self.site.advertise_iss.then(|| self.base_url.as_str())
     }
 
-    /// Whether requests should be sent here: from the first contact with the store on, until it drains.
+    /// Returns `true` from the first successful store request until the gateway drains.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed) && !self.draining.load(Ordering::Relaxed)
     }
 
-    /// From now on [`Gateway::is_ready`].
+    /// Marks the gateway ready.
     pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
     }
 
-    /// From now on no longer [`Gateway::is_ready`].
+    /// Marks the gateway as draining: it is no longer ready.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
-}
-
-fn too_many(kind: rate_limit::Kind, head: &RequestHead) {
-    head.refused(kind.as_str(), "too many requests").record();
 }

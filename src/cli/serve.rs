@@ -97,7 +97,7 @@ pub fn assemble(
         .build()?;
     let keys = keys(settings, &dependencies)?;
     let store = open_store(settings, &dependencies)?;
-    let gateway = Gateway::new(site, settings, (store, &keys), (control.handle().clone(), dependencies))?;
+    let gateway = Gateway::new(site, settings, store, &keys, control.handle().clone(), dependencies)?;
     let running = server::start(&gateway, settings.port, threads)
         .map_err(|error| format!("cannot serve on port {}: {error}", settings.port))?;
     tend(&control, &gateway);
@@ -154,7 +154,7 @@ fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
         let mut ticks = tokio::time::interval(STREAM_CHECK_INTERVAL);
         loop {
             ticks.tick().await;
-            sweeping.grants.close_ended_streams(|grant| access::may_go_on(&sweeping, grant)).await;
+            sweeping.grants.close_ended_streams(|grant| access::is_still_authorized(&sweeping, grant)).await;
         }
     });
 }

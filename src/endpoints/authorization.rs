@@ -1,5 +1,4 @@
-//! The authorization endpoint and the login behind it, from the client's request to its code; [`login`] tells the
-//! steps.
+//! The authorization code flow, from the authorization request to the code; [`login`] lists its steps.
 
 pub mod authorize;
 pub mod callback;

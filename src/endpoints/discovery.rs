@@ -1,4 +1,4 @@
-//! The well-known documents.
+//! Metadata documents below `/.well-known`.
 
 use crate::app::reply;
 use crate::app::state::Gateway;
@@ -7,8 +7,8 @@ use crate::proxy;
 use bytes::Bytes;
 use http::Response;
 
-/// `/.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`. With a path suffix there is
-/// nothing (RFC 8414 §3.3: our issuer has no path), and clients fall back to the root.
+/// `/.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`. URLs with a path suffix are 404,
+/// since the issuer has no path (RFC 8414 §3.3); clients then fall back to the root.
 pub fn authorization_server(gateway: &Gateway) -> Response<Bytes> {
     reply::document(&metadata::authorization_server(gateway.base_url.as_str(), gateway.site))
 }
@@ -18,18 +18,19 @@ pub fn jwks(gateway: &Gateway) -> Response<Bytes> {
     reply::document(&gateway.credentials.jwks())
 }
 
-/// `/.well-known/oauth-protected-resource` of the origin: the sole route's, else the origin's own.
+/// `/.well-known/oauth-protected-resource` without a path: the document of the only route, or of the origin if there are
+/// several.
 pub fn origin_resource(gateway: &Gateway) -> Response<Bytes> {
     let base_url = gateway.base_url.as_str();
     let document = match gateway.site.table.routes() {
-        [sole] => metadata::protected_resource(base_url, sole, sole.path()),
+        [only] => metadata::protected_resource(base_url, only, only.path()),
         _ => metadata::origin_resource(base_url, &gateway.site.table),
     };
     reply::document(&document)
 }
 
-/// `/.well-known/oauth-protected-resource/<path>` for every path below a route that normalisation leaves
-/// unchanged (RFC 9728 §3.1); `None` for all others.
+/// `/.well-known/oauth-protected-resource/<path>` (RFC 9728 §3.1) for every normalized path below a route; `None` for
+/// other paths.
 pub fn protected_resource(gateway: &Gateway, path: &str) -> Option<Response<Bytes>> {
     let found = gateway.site.table.find(path)?;
     proxy::is_normal(path)

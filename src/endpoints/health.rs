@@ -1,4 +1,4 @@
-//! `GET /healthz` and `GET /readyz`: for probes, whatever `Host` they send.
+//! `GET /healthz` and `GET /readyz`: liveness and readiness probes, exempt from the `Host` check.
 
 use crate::app::reply;
 use crate::app::state::Gateway;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::json;
 
-/// The process is alive.
+/// Liveness: the process responds.
 pub fn healthz(gateway: &Gateway) -> Response<Bytes> {
     let body = json!({
         "status": "ok",
@@ -17,13 +17,13 @@ pub fn healthz(gateway: &Gateway) -> Response<Bytes> {
     reply::json(StatusCode::OK, &body)
 }
 
-/// Requests may come: 503 only before the first contact with the store, and while draining. An outage later does
-/// not evict every replica at once.
+/// Readiness: 503 only before the first successful store request and while draining. A later store outage does not
+/// make all replicas unready at once.
 pub fn readyz(gateway: &Gateway) -> Response<Bytes> {
-    let (status, word) = if gateway.is_ready() {
+    let (status, text) = if gateway.is_ready() {
         (StatusCode::OK, "ready")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
-    reply::json(status, &json!({ "status": word }))
+    reply::json(status, &json!({ "status": text }))
 }

@@ -1,4 +1,4 @@
-//! `GET /`: what this is, and what to paste into a client.
+//! `GET /`: the landing page with the URLs of the MCP servers.
 
 use crate::app::reply;
 use crate::app::state::Gateway;
@@ -7,7 +7,7 @@ use crate::pages::{Landing, ServerCard};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-/// The page with a card for each server.
+/// Returns the landing page with a card for each MCP server.
 pub fn get(gateway: &Gateway) -> Response<Bytes> {
     let routes = gateway.site.table.routes();
     let urls: Vec<String> = routes

@@ -1,9 +1,10 @@
-//! `POST /auth/register`: dynamic client registration (RFC 7591). Nothing is stored.
+//! `POST /auth/register`: dynamic client registration (RFC 7591). Nothing is stored: the `client_id` contains the
+//! sealed metadata.
 
 use crate::app::audit::Audit;
 use crate::app::rate_limit::Kind;
 use crate::app::reply::{self, Failure};
-use crate::app::request::RequestHead;
+use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::encoding;
 use crate::base::secret::Secret;
@@ -13,24 +14,26 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::sync::Arc;
 
-/// The longest registration that is read, in bytes.
+/// Maximum length of a registration request.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Registers a client.
 pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
-    if let Err(too_many) = gateway.admit(Kind::Registration, &head, None).await {
-        return reply::refused(too_many.into());
+    let request = Request { gateway: &gateway, head: &head };
+    if let Err(too_many) = request.rate_limit(Kind::Registration, None).await {
+        return reply::oauth_error(too_many.into());
     }
-    match register(&gateway, &head, &body) {
+    match register(request, &body) {
         Ok(response) => response,
-        Err(refused) => {
-            head.refused("registration", &refused.to_string()).record();
-            reply::refused(Failure::OAuth(refused))
+        Err(error) => {
+            request.refused("registration", &error.to_string()).record();
+            reply::oauth_error(Failure::OAuth(error))
         }
     }
 }
 
-fn register(gateway: &Gateway, head: &RequestHead, body: &[u8]) -> Result<Response<Bytes>, OAuthError> {
+fn register(request: Request<'_>, body: &[u8]) -> Result<Response<Bytes>, OAuthError> {
+    let gateway = request.gateway;
     let credentials = &gateway.credentials;
     let nonce = encoding::encode(credentials.random::<8>());
     let client = registration::accept(body, gateway.site.redirect_schemes, credentials.now(), nonce)?;
@@ -42,7 +45,7 @@ fn register(gateway: &Gateway, head: &RequestHead, body: &[u8]) -> Result<Respon
         )
     })?;
     let secret = client.auth_method.has_secret().then(|| credentials.client_secret(&client_id));
-    let answer = registration::response(&client, &client_id, secret.as_ref().map(Secret::expose));
-    Audit { client: &client.name, client_id: &client_id, ..head.allowed("registration") }.record();
-    Ok(reply::json(StatusCode::CREATED, &answer))
+    let response = registration::response(&client, &client_id, secret.as_ref().map(Secret::expose));
+    Audit { client: &client.name, client_id: &client_id, ..request.allowed("registration") }.record();
+    Ok(reply::json(StatusCode::CREATED, &response))
 }

@@ -1,11 +1,11 @@
-//! `POST /auth/revoke`: token revocation (RFC 7009). Either token of a grant ends the whole grant: its other tokens
-//! stop to count and its open streams are cut, on every replica.
+//! `POST /auth/revoke`: token revocation (RFC 7009). Revoking either token revokes the whole grant: its other tokens
+//! become invalid and its open streams are closed, on every replica.
 
 use crate::app::audit::Audit;
-use crate::app::clients::{self, Known};
+use crate::app::clients::{self, KnownClient};
 use crate::app::rate_limit::Kind;
 use crate::app::reply::{self, Failure};
-use crate::app::request::RequestHead;
+use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::ids::GrantId;
 use crate::base::secret::Secret;
@@ -18,36 +18,38 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response};
 use std::sync::Arc;
 
-/// The longest form that is read, in bytes.
+/// Maximum length of the form.
 pub const MAX_FORM_BYTES: usize = 32 * 1024;
 
-/// Ends what the token was made from.
+/// Revokes the grant of a token.
 pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
-    match revoke(&gateway, &head, &body).await {
+    let request = Request { gateway: &gateway, head: &head };
+    match revoke(request, &body).await {
         Ok(()) => {
             let mut response = Response::new(Bytes::new());
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
         Err(failure) => {
-            if let Failure::OAuth(refused) = &failure {
-                head.refused("revocation", &refused.to_string()).record();
+            if let Failure::OAuth(error) = &failure {
+                request.refused("revocation", &error.to_string()).record();
             }
-            reply::refused(failure)
+            reply::oauth_error(failure)
         }
     }
 }
 
-async fn revoke(gateway: &Gateway, head: &RequestHead, body: &Bytes) -> Result<(), Failure> {
+async fn revoke(request: Request<'_>, body: &Bytes) -> Result<(), Failure> {
+    let gateway = request.gateway;
     let form = std::str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
-    let client = clients::authenticate(gateway, (head, Kind::Revocation), &form).await?;
+    let client = clients::authenticate(request, Kind::Revocation, &form).await?;
     form.check()?;
     let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
-    // Both kinds are told apart by themselves: `token_type_hint` may say what it likes (RFC 7009 §2.1).
-    let Some(token) = signed_token(gateway, token) else {
+    // The token itself shows its type: `token_type_hint` is ignored (RFC 7009 §2.1).
+    let Some(token) = own_token(gateway, token) else {
         let reason = "the token is none of this gateway's, or too old: nothing was revoked";
-        audit(&client, None, head.refused("revocation", reason));
+        audit(&client, None, request.refused("revocation", reason));
         return Ok(());
     };
     let grant = gateway.grants.read(token.grant).await?;
@@ -55,15 +57,15 @@ async fn revoke(gateway: &Gateway, head: &RequestHead, body: &Bytes) -> Result<(
     if owner.is_some_and(|owner| *owner != client.id) {
         return Err(OAuthError::invalid_grant("the token was issued to another client").into());
     }
-    // Also where nothing is found: a revocation that was stored and then failed is told to all replicas by its retry.
+    // Also without a grant: the retry of a revocation that failed after deleting the grant notifies all replicas.
     gateway.grants.revoke(token.grant).await?;
     let reason =
         if grant.is_some() { "the client asked for it" } else { "the grant of the token had ended before" };
-    audit(&client, grant.as_deref(), Audit { reason, ..head.allowed("revocation") });
+    audit(&client, grant.as_deref(), Audit { reason, ..request.allowed("revocation") });
     Ok(())
 }
 
-fn audit(client: &Known, grant: Option<&Grant>, event: Audit<'_>) {
+fn audit(client: &KnownClient, grant: Option<&Grant>, event: Audit<'_>) {
     Audit {
         user: grant.map_or("", |grant| &grant.subject.user().sub),
         client: &client.client.name,
@@ -74,15 +76,15 @@ fn audit(client: &Known, grant: Option<&Grant>, event: Audit<'_>) {
     .record();
 }
 
-/// A token of ours: its grant, and the client that it was issued to, where the token says that.
+/// A token issued by this gateway: its grant, and its client if the token contains it.
 struct OwnToken {
     grant: GrantId,
     client_id: Option<String>,
 }
 
-/// What a token says that this gateway made; `None` for every other text. Its times do not count: another replica's clock
-/// has set them, and an access token that has expired revokes its grant, too.
-fn signed_token(gateway: &Gateway, token: &str) -> Option<OwnToken> {
+/// Opens a refresh or access token of this gateway; `None` for any other text. Its times are not checked: an expired access
+/// token still revokes its grant, and another replica's clock may have set them.
+fn own_token(gateway: &Gateway, token: &str) -> Option<OwnToken> {
     if let Some(refresh) = gateway.credentials.open_refresh_token(&Secret::new(token)) {
         return Some(OwnToken { grant: refresh.grant, client_id: None });
     }

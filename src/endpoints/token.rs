@@ -1,5 +1,5 @@
-//! `POST /auth/token`: the token endpoint (RFC 6749 §3.2). The client is checked before the grant, because clients
-//! drop their registration at `invalid_client` and only their tokens at `invalid_grant`.
+//! `POST /auth/token`: the token endpoint (RFC 6749 §3.2). The client is authenticated before the grant is validated,
+//! because clients drop their registration at `invalid_client` and only their tokens at `invalid_grant`.
 
 mod revalidation;
 
@@ -7,7 +7,7 @@ use crate::app::audit::Audit;
 use crate::app::clients;
 use crate::app::rate_limit::Kind;
 use crate::app::reply::{self, Failure};
-use crate::app::request::RequestHead;
+use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::secret::Secret;
 use crate::credential::{self, AccessToken, RefreshToken};
@@ -24,60 +24,62 @@ use http::{Response, StatusCode};
 use serde_json::json;
 use std::sync::Arc;
 
-/// The longest form that is read, in bytes.
+/// Maximum length of the form.
 pub const MAX_FORM_BYTES: usize = 32 * 1024;
 
 /// Issues tokens.
 pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
-    match issue(&gateway, &head, &body).await {
+    let request = Request { gateway: &gateway, head: &head };
+    match issue(request, &body).await {
         Ok(response) => response,
         Err(failure) => {
-            if let Failure::OAuth(refused) = &failure {
-                let reason = refused.to_string();
-                head.refused("token", &reason).record();
+            if let Failure::OAuth(error) = &failure {
+                request.refused("token", &error.to_string()).record();
             }
-            reply::refused(failure)
+            reply::oauth_error(failure)
         }
     }
 }
 
-async fn issue(gateway: &Arc<Gateway>, head: &RequestHead, body: &Bytes) -> Result<Response<Bytes>, Failure> {
+async fn issue(request: Request<'_>, body: &Bytes) -> Result<Response<Bytes>, Failure> {
+    let gateway = request.gateway;
     let form = std::str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
-    let client = clients::authenticate(gateway, (head, Kind::Token), &form).await?;
+    let client = clients::authenticate(request, Kind::Token, &form).await?;
     let client_id = &client.id;
     form.check()?;
     let tokens = match TokenRequest::parse(&form)? {
         TokenRequest::AuthorizationCode { code, verifier, redirect_uri } => {
-            let code = redeem(gateway, client_id, &code, (&verifier, redirect_uri.as_deref())).await?;
-            first_tokens(gateway, &form, code).await?
+            let code = redeem_code(gateway, client_id, &code, &verifier, redirect_uri.as_deref()).await?;
+            tokens_for_code(gateway, &form, code).await?
         }
         TokenRequest::RefreshToken { token, scope } => {
-            next_tokens((gateway, head), client_id, &form, (&token, scope.as_deref())).await?
+            refresh(request, client_id, &form, &token, scope.as_deref()).await?
         }
     };
-    clients::got_tokens(gateway, &client);
+    clients::mark_trusted(gateway, &client);
     let Tokens { grant, access_token, scopes, refresh_token } = tokens;
     Audit {
         user: &grant.subject.user().sub,
         client: &grant.client_name,
         client_id: &grant.client_id,
         route: &grant.route,
-        ..head.allowed("token")
+        ..request.allowed("token")
     }
     .record();
-    let mut answer = json!({
+    let mut response = json!({
         "access_token": access_token,
         "token_type": "Bearer",
         "expires_in": gateway.credentials.access_ttl().as_secs(),
         "scope": scopes.join(" "),
     });
     if let Some(refresh_token) = refresh_token {
-        answer["refresh_token"] = json!(refresh_token.expose());
+        response["refresh_token"] = json!(refresh_token.expose());
     }
-    Ok(reply::json(StatusCode::OK, &answer))
+    Ok(reply::json(StatusCode::OK, &response))
 }
 
+/// The tokens of a successful token request.
 struct Tokens {
     grant: Arc<Grant>,
     access_token: String,
@@ -85,13 +87,14 @@ struct Tokens {
     refresh_token: Option<Secret>,
 }
 
-/// Uses a code, once all that it is bound to was shown: whoever lacks the verifier can neither use it up nor end
-/// what it led to. A second use that passes the same checks revokes that (RFC 6749 §4.1.2).
-async fn redeem(
+/// Redeems a code after its client, redirect URI and PKCE verifier are validated: without the verifier, nobody can use up
+/// the code or revoke its grant. A second redemption that passes the same checks revokes the grant (RFC 6749 §4.1.2).
+async fn redeem_code(
     gateway: &Gateway,
     client_id: &str,
     code: &Secret,
-    (verifier, redirect_uri): (&Secret, Option<&str>),
+    verifier: &Secret,
+    redirect_uri: Option<&str>,
 ) -> Result<AuthorizationCode, Failure> {
     let unknown = || OAuthError::invalid_grant("the code is unknown or has expired");
     let key = credential::digest(code.expose());
@@ -114,13 +117,14 @@ async fn redeem(
     }
 }
 
-async fn first_tokens(
+/// Creates the grant of a redeemed code and issues its tokens.
+async fn tokens_for_code(
     gateway: &Gateway,
     form: &Parameters,
     code: AuthorizationCode,
 ) -> Result<Tokens, Failure> {
     let route = route_of(gateway, code.request.route.as_deref())?;
-    same_resource(gateway, form, route)?;
+    check_resource(gateway, form, route)?;
     let grant = Grant {
         subject: code.subject,
         client_id: code.request.client_id,
@@ -144,12 +148,15 @@ async fn first_tokens(
     Ok(Tokens { grant: Arc::new(grant), access_token, scopes: code.scopes, refresh_token })
 }
 
-async fn next_tokens(
-    (gateway, head): (&Arc<Gateway>, &RequestHead),
+/// Refreshes an access token and rotates the refresh token (RFC 6749 §6, OAuth 2.1 §4.3.1).
+async fn refresh(
+    request: Request<'_>,
     client_id: &str,
     form: &Parameters,
-    (token, scope): (&Secret, Option<&str>),
+    token: &Secret,
+    scope: Option<&str>,
 ) -> Result<Tokens, Failure> {
+    let gateway = request.gateway;
     let unknown =
         || OAuthError::invalid_grant("the refresh token is unknown, expired or revoked: sign in again");
     let token = gateway.credentials.open_refresh_token(token).ok_or_else(unknown)?;
@@ -159,13 +166,13 @@ async fn next_tokens(
         return Err(OAuthError::invalid_grant("the refresh token was issued to another client").into());
     }
     let route = route_of(gateway, Some(&grant.route))?;
-    same_resource(gateway, form, route)?;
+    check_resource(gateway, form, route)?;
     let scopes = scope::shrink(scope, &grant.scopes, route).ok_or_else(|| {
         OAuthError::new(ErrorCode::InvalidScope, "the grant does not have that scope: sign in again for it")
     })?;
-    // A token that was used before ends the grant, whatever Okta says.
+    // A reused token is refused without a revalidation.
     if is_refreshable {
-        revalidation::before_refresh(gateway, head, (token.grant, &grant)).await?;
+        revalidation::before_refresh(request, token.grant, &grant).await?;
     }
     let (ttl, on_reuse) = (gateway.site.tokens.refresh_ttl, on_reuse(gateway));
     match gateway.grants.refresh(token.grant, token.generation, ttl, on_reuse).await? {
@@ -198,10 +205,10 @@ fn route_of(gateway: &Gateway, pattern: Option<&str>) -> Result<&'static Route, 
         .ok_or_else(|| OAuthError::invalid_grant("this gateway does not have that MCP server any more"))
 }
 
-/// `resource` may be left out, and else must name the grant's route (RFC 8707 §2.2).
-fn same_resource(gateway: &Gateway, form: &Parameters, route: &'static Route) -> Result<(), OAuthError> {
+/// Checks `resource`: it is optional, and must otherwise identify the grant's route (RFC 8707 §2.2).
+fn check_resource(gateway: &Gateway, form: &Parameters, route: &'static Route) -> Result<(), OAuthError> {
     match resource::pick(form.resources(), gateway.base_url.as_str(), &gateway.site.table)? {
-        Picked::Route(asked) if asked.pattern != route.pattern => {
+        Picked::Route(requested) if requested.pattern != route.pattern => {
             Err(OAuthError::new(ErrorCode::InvalidTarget, "the grant is for another resource"))
         }
         _ => Ok(()),

@@ -72,7 +72,7 @@ impl<F: Filters> Dispatch<F> {
             let head = Box::new(RequestHead {
                 parts,
                 address,
-                from,
+                address_text: from,
                 connection,
                 request_id: request_id.clone(),
                 undefined_content: false,

@@ -4,7 +4,7 @@
 use super::warp_bridge::{self, Filters};
 use crate::app::rate_limit::Kind;
 use crate::app::reply::{self, cors_any_origin, set};
-use crate::app::request::{Decision, ReadBody, RequestHead};
+use crate::app::request::{Decision, ReadBody, Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::endpoints::authorization::{authorize, callback, consent};
 use crate::endpoints::mcp::access;
@@ -198,10 +198,11 @@ fn within(
     (gateway, head): (Arc<Gateway>, RequestHead),
     go_on: impl FnOnce(Arc<Gateway>, RequestHead) -> Decision,
 ) -> Decision {
-    match gateway.check_rate_limit(kind, &head) {
+    let request = Request { gateway: &gateway, head: &head };
+    match request.check_rate_limit(kind) {
         Ok(()) => go_on(gateway, head),
         Err(too_many) => Decision::Respond(match kind {
-            Kind::Consent => consent::too_many(&gateway, &head, too_many),
+            Kind::Consent => consent::too_many(request, too_many),
             _ => cors_any_origin(reply::too_many(&head, too_many)),
         }),
     }

@@ -1,10 +1,9 @@
-//! `private_key_jwt`: a client proves that it has the key that it registered or publishes (RFC 7523 §3).
+//! `private_key_jwt` client authentication (RFC 7523 §3).
 
-use super::{Known, documents};
+use super::{KnownClient, documents};
 use crate::app::rate_limit::Kind;
 use crate::app::reply::Failure;
-use crate::app::request::RequestHead;
-use crate::app::state::Gateway;
+use crate::app::request::Request;
 use crate::base::secret::Secret;
 use crate::crypto::jose::{JoseError, KeySet};
 use crate::oauth::assertion::{self, Expected, Rejected, Verified};
@@ -12,14 +11,20 @@ use crate::oauth::client_keys::{ClientKeys, KeySource};
 use crate::oauth::client_metadata::DocumentUrl;
 use crate::oauth::error::OAuthError;
 
-/// Checks an assertion, and that it is used for the first time, on every replica. An endpoint's own URL counts at the
-/// token endpoint alone: another server's metadata may name our other endpoints as its own, and so have a client make an
-/// assertion that counts there.
-pub(super) async fn check(
-    gateway: &Gateway,
-    (head, kind): (&RequestHead, Kind),
-    (known, jwt): (&Known, &Secret),
+/// Verifies a client assertion and that no replica has accepted it before.
+///
+/// The token endpoint accepts its own URL as the audience; the other endpoints accept the issuer only. Another
+/// authorization server's metadata may name our endpoints as its own, and so obtain an assertion that is valid here.
+///
+/// # Errors
+/// `invalid_client` for an invalid or replayed assertion; 429 or 503 when the key set cannot be fetched.
+pub(super) async fn verify(
+    request: Request<'_>,
+    kind: Kind,
+    known: &KnownClient,
+    jwt: &Secret,
 ) -> Result<(), Failure> {
+    let gateway = request.gateway;
     let Some(ClientKeys { source, algorithm }) = &known.client.keys else {
         return Err(Failure::Internal("a client of private_key_jwt has no keys".into()));
     };
@@ -33,7 +38,7 @@ pub(super) async fn check(
     };
     let verified = match source {
         KeySource::Inline(keys) => assertion::verify(jwt.expose(), &KeySet::read(keys), &expected),
-        KeySource::At(url) => with_keys_at(gateway, head, (known, url), (jwt, &expected)).await?,
+        KeySource::At(url) => verify_with_jwks_uri(request, known, url, jwt, &expected).await?,
     };
     let refuse = |why: &dyn std::fmt::Display| OAuthError::invalid_client(format!("client_assertion: {why}"));
     let Verified { id, ends_at } = verified.map_err(|rejected| refuse(&rejected))?;
@@ -43,24 +48,26 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// A client that has just changed its keys signs with one that we have not seen.
-async fn with_keys_at(
-    gateway: &Gateway,
-    head: &RequestHead,
-    (known, url): (&Known, &DocumentUrl),
-    (jwt, expected): (&Secret, &Expected<'_>),
+/// Verifies with the keys at the client's `jwks_uri`. The key set is fetched again when the key is unknown, since the
+/// client may have rotated its keys.
+async fn verify_with_jwks_uri(
+    request: Request<'_>,
+    known: &KnownClient,
+    url: &DocumentUrl,
+    jwt: &Secret,
+    expected: &Expected<'_>,
 ) -> Result<Result<Verified, Rejected>, Failure> {
-    let keys = documents::keys(gateway, head, (known, url)).await?;
+    let keys = documents::keys(request, known, url).await?;
     let verified = assertion::verify(jwt.expose(), &keys, expected);
     if !verified.as_ref().is_err_and(|rejected| rejected.may_need_a_newer_key()) {
         return Ok(verified);
     }
-    match documents::newer_keys(gateway, head, (known, url)).await? {
+    match documents::refetch_keys(request, known, url).await? {
         Some(keys) => Ok(assertion::verify(jwt.expose(), &keys, expected)),
-        // It may be there by now; at `invalid_client` a client would drop its registration.
+        // The key may have been published since the last fetch; `invalid_client` would cost the client its registration.
         None if verified == Err(JoseError::UnknownKey.into()) => Err(Failure::Unavailable(format!(
-            "{url}: its keys were looked for a moment ago",
-            url = url.as_str()
+            "the key set {} has no such key and was refetched within the last minute",
+            url.as_str()
         ))),
         None => Ok(verified),
     }

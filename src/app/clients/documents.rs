@@ -1,9 +1,9 @@
-//! What clients publish: their metadata documents and key sets, fetched under guard.
+//! Client metadata documents and key sets, fetched from client-supplied URLs within the rate limits.
 
-use super::{Freshness, Known};
+use super::{Freshness, KnownClient};
 use crate::app::rate_limit::{Kind, TooMany};
 use crate::app::reply::Failure;
-use crate::app::request::RequestHead;
+use crate::app::request::Request;
 use crate::app::state::Gateway;
 use crate::base::subnets::Subnets;
 use crate::crypto::jose::KeySet;
@@ -15,67 +15,70 @@ use crate::oauth::error::OAuthError;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is said of every answer that is not meant as a document, so that nobody can have us look at others for him.
-const NO_DOCUMENT: &str = "what is at client_id is not its metadata document: JSON that is called JSON, of at most \
+/// The one error for every response that is not a metadata document, so that nobody can use the gateway to probe other
+/// servers.
+const NOT_A_DOCUMENT: &str = "what is at client_id is not its metadata document: JSON that is called JSON, of at most \
                            5120 bytes, with that very URL as its client_id";
-const UNTIL_A_FETCH_ENDS: Duration = Duration::from_secs(5);
+/// `Retry-After` while too many fetches are in flight.
+const FETCH_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The client whose document is at the URL that is its id.
+/// Returns the client whose `client_id` is the URL of its metadata document.
 ///
 /// # Errors
-/// `invalid_client` for a URL that no document is fetched from. For a document that is no good as well where it is
-/// wanted anew; else that passes.
+/// `invalid_client` for a URL that must not be fetched, and, where freshness is required, for an invalid document. Any
+/// other failure is temporary: 429 or 503.
 pub(super) async fn client(
-    gateway: &Gateway,
-    head: &RequestHead,
-    (client_id, freshness): (&str, Freshness),
+    request: Request<'_>,
+    client_id: &str,
+    freshness: Freshness,
 ) -> Result<Arc<Client>, Failure> {
     let url = &DocumentUrl::parse(client_id).map_err(|why| {
         OAuthError::invalid_client(format!("client_id is not the URL of a document: {why}"))
     })?;
-    let rules = (gateway.site.redirect_schemes, gateway.clock.now());
-    let ask = Ask { gateway, head, client_id, url, freshness };
-    ask.get(&gateway.client_documents, |document| {
-        client_metadata::read(document, url, rules).map_err(|bad| match bad {
-            BadDocument::Foreign(what) => FetchError::Foreign(what.into()),
-            BadDocument::Wrong(why) => FetchError::Unusable(why),
+    let rules = (request.gateway.site.redirect_schemes, request.gateway.clock.now());
+    let fetch = DocumentFetch { request, client_id, url, freshness };
+    fetch
+        .cached_or_fetch(&request.gateway.client_documents, |document| {
+            client_metadata::read(document, url, rules).map_err(|bad| match bad {
+                BadDocument::Foreign(what) => FetchError::Foreign(what.into()),
+                BadDocument::Wrong(why) => FetchError::Unusable(why),
+            })
         })
-    })
-    .await
+        .await
 }
 
-/// The keys at a client's `jwks_uri`.
+/// Returns the keys at a client's `jwks_uri`.
 ///
 /// # Errors
-/// They cannot be had now: that says nothing about the client.
+/// The key set is unavailable: 429 or 503, which costs the client nothing.
 pub(super) async fn keys(
-    gateway: &Gateway,
-    head: &RequestHead,
-    (known, url): (&Known, &DocumentUrl),
+    request: Request<'_>,
+    known: &KnownClient,
+    url: &DocumentUrl,
 ) -> Result<Arc<KeySet>, Failure> {
-    let ask = Ask { gateway, head, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
-    ask.get(&gateway.client_key_sets, read_keys).await
+    let fetch = DocumentFetch { request, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
+    fetch.cached_or_fetch(&request.gateway.client_key_sets, parse_keys).await
 }
 
-/// The keys at a client's `jwks_uri` as they are now, since those that were there do not do; `None` when they were
-/// asked for within the last minute.
+/// Fetches the keys at a client's `jwks_uri` again, because the cached ones do not verify; `None` when that happened
+/// within the last minute.
 ///
 /// # Errors
-/// They cannot be had now: that says nothing about the client.
-pub(super) async fn newer_keys(
-    gateway: &Gateway,
-    head: &RequestHead,
-    (known, url): (&Known, &DocumentUrl),
+/// The key set is unavailable: 429 or 503, which costs the client nothing.
+pub(super) async fn refetch_keys(
+    request: Request<'_>,
+    known: &KnownClient,
+    url: &DocumentUrl,
 ) -> Result<Option<Arc<KeySet>>, Failure> {
-    if !gateway.client_key_sets.may_search(url.url()) {
+    if !request.gateway.client_key_sets.may_search(url.url()) {
         return Ok(None);
     }
-    let ask = Ask { gateway, head, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
-    ask.fetch(&gateway.client_key_sets, read_keys).await.map(Some)
+    let fetch = DocumentFetch { request, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
+    fetch.fetch(&request.gateway.client_key_sets, parse_keys).await.map(Some)
 }
 
-/// Keeps what this client publishes for longer than what strangers do: it has just got tokens for somebody.
-pub(super) fn trust(gateway: &Gateway, known: &Known) {
+/// Keeps the cached documents of this client longer than those of clients that never received tokens.
+pub(super) fn trust(gateway: &Gateway, known: &KnownClient) {
     if let Some(url) = DocumentUrl::parse(&known.id).ok().filter(|_| client_metadata::is_url(&known.id)) {
         gateway.client_documents.trust(url.url());
     }
@@ -84,71 +87,76 @@ pub(super) fn trust(gateway: &Gateway, known: &Known) {
     }
 }
 
-fn read_keys(document: &[u8]) -> Result<KeySet, FetchError> {
+fn parse_keys(document: &[u8]) -> Result<KeySet, FetchError> {
     KeySet::parse(document).map_err(|error| FetchError::Foreign(error.to_string()))
 }
 
-/// Who asks for a document of which client.
-struct Ask<'a> {
-    gateway: &'a Gateway,
-    head: &'a RequestHead,
+/// A lookup of a client's document on behalf of a request.
+struct DocumentFetch<'a> {
+    request: Request<'a>,
     client_id: &'a str,
     url: &'a DocumentUrl,
     freshness: Freshness,
 }
 
-impl Ask<'_> {
-    /// The document: as it was fetched not long ago, or as it is now, or, where that does, as it was last.
-    async fn get<T>(
+impl DocumentFetch<'_> {
+    /// Returns the document from the cache while it is fresh, else fetches it. Where stale copies are allowed, the last
+    /// valid one is returned when the fetch fails.
+    async fn cached_or_fetch<T>(
         &self,
         documents: &Documents<T>,
         read: impl FnOnce(&[u8]) -> Result<T, FetchError>,
     ) -> Result<Arc<T>, Failure> {
-        self.is_allowed()?;
+        self.check_url()?;
         let url = self.url.url();
-        let does = |kept: Option<Arc<T>>| kept.filter(|_| self.freshness == Freshness::StaleAllowed);
-        if let Some(kept) = documents.fresh(url).or_else(|| does(documents.stale_after_failure(url))) {
-            return Ok(kept);
+        let if_stale_allowed =
+            |stale: Option<Arc<T>>| stale.filter(|_| self.freshness == Freshness::StaleAllowed);
+        let stale = || if_stale_allowed(documents.stale_after_failure(url));
+        if let Some(cached) = documents.fresh(url).or_else(stale) {
+            return Ok(cached);
         }
         match self.fetch(documents, read).await {
-            // Whoever asks too often must not choose by that what counts.
-            Err(failure @ Failure::Unavailable(_)) => does(documents.last_good(url)).ok_or(failure),
+            // Not at 429: a client must not select its stale copy by exceeding the rate limit.
+            Err(failure @ Failure::Unavailable(_)) => {
+                if_stale_allowed(documents.last_good(url)).ok_or(failure)
+            }
             fetched => fetched,
         }
     }
 
-    /// The document as it is now.
+    /// Fetches the document, counted against the rate limits.
     async fn fetch<T>(
         &self,
         documents: &Documents<T>,
         read: impl FnOnce(&[u8]) -> Result<T, FetchError>,
     ) -> Result<Arc<T>, Failure> {
-        self.gateway.admit(Kind::Metadata, self.head, Some(self.client_id)).await?;
-        let fetched = if self.gateway.calls(self.url.host()) {
+        self.request.rate_limit(Kind::Metadata, Some(self.client_id)).await?;
+        let fetched = if self.request.gateway.is_backend_host(self.url.host()) {
             Err(FetchError::Unreachable("it may trust the address that this gateway calls it from".into()))
         } else {
-            documents.fetch(self.url.url(), Subnets::of(self.head.address), read).await
+            documents.fetch(self.url.url(), Subnets::of(self.request.head.address), read).await
         };
-        fetched.map_err(|error| self.failed(error))
+        fetched.map_err(|error| self.failure(error))
     }
 
-    fn failed(&self, error: FetchError) -> Failure {
+    fn failure(&self, error: FetchError) -> Failure {
         let url = self.url.as_str();
-        tracing::info!(url, %error, "what a client publishes could not be fetched");
+        tracing::info!(url, %error, "fetch of a client document failed");
         match error {
-            FetchError::TooMany => TooMany { retry_after: UNTIL_A_FETCH_ENDS }.into(),
+            FetchError::TooMany => TooMany { retry_after: FETCH_RETRY_AFTER }.into(),
             FetchError::Unusable(why) if self.freshness == Freshness::Required => {
                 OAuthError::invalid_client(format!("the document at client_id is no good: {why}")).into()
             }
             FetchError::Gone | FetchError::Foreign(_) if self.freshness == Freshness::Required => {
-                OAuthError::invalid_client(NO_DOCUMENT).into()
+                OAuthError::invalid_client(NOT_A_DOCUMENT).into()
             }
-            error => Failure::Unavailable(format!("what a client publishes at {url}: {error}")),
+            error => Failure::Unavailable(format!("fetch of the client document {url}: {error}")),
         }
     }
 
-    fn is_allowed(&self) -> Result<(), OAuthError> {
-        let (own, hosts) = (self.gateway.base_url.authority(), self.gateway.site.client_metadata_hosts);
+    fn check_url(&self) -> Result<(), OAuthError> {
+        let gateway = self.request.gateway;
+        let (own, hosts) = (gateway.base_url.authority(), gateway.site.client_metadata_hosts);
         self.url.may_be_fetched(own, hosts).map_err(OAuthError::invalid_client)
     }
 }

@@ -44,7 +44,7 @@ impl Forgeries {
     ///
     /// # Errors
     /// There were too many within this minute.
-    pub fn look(&self, sender: Sender<'_>) -> Result<(), TooMany> {
+    pub fn check(&self, sender: Sender<'_>) -> Result<(), TooMany> {
         let now = self.clock.now();
         let counters = match sender.tag {
             Some(tag) => vec![self.of_claims(tag)],
@@ -108,13 +108,13 @@ mod tests {
     fn an_address_that_forges_waits_until_the_minute_ends_and_nobody_else_does() {
         let (forgeries, clock) = forgeries();
         for _ in 0..MAX_FORGERIES {
-            assert_eq!(forgeries.look(from("192.0.2.1")), Ok(()));
+            assert_eq!(forgeries.check(from("192.0.2.1")), Ok(()));
             forgeries.count(from("192.0.2.1"));
         }
-        let TooMany { retry_after } = forgeries.look(from("192.0.2.1")).unwrap_err();
-        assert_eq!(forgeries.look(from("192.0.2.2")), Ok(()));
+        let TooMany { retry_after } = forgeries.check(from("192.0.2.1")).unwrap_err();
+        assert_eq!(forgeries.check(from("192.0.2.2")), Ok(()));
         clock.advance(retry_after);
-        assert_eq!(forgeries.look(from("192.0.2.1")), Ok(()));
+        assert_eq!(forgeries.check(from("192.0.2.1")), Ok(()));
     }
 
     #[test]
@@ -123,13 +123,13 @@ mod tests {
         let mut refused = 0;
         for subnet in 0..5_000 {
             let address = format!("2001:db8:1:{subnet:x}::1");
-            match forgeries.look(from(&address)) {
+            match forgeries.check(from(&address)) {
                 Ok(()) => forgeries.count(from(&address)),
                 Err(_) => refused += 1,
             }
         }
         assert_eq!(5_000 - refused, 16 * MAX_FORGERIES);
-        assert_eq!(forgeries.look(from("2001:db8:2::1")), Ok(()));
+        assert_eq!(forgeries.check(from("2001:db8:2::1")), Ok(()));
     }
 
     #[test]
@@ -139,9 +139,9 @@ mod tests {
         for _ in 0..MAX_FORGERIES {
             forgeries.count(of(b"one"));
         }
-        assert!(forgeries.look(of(b"one")).is_err());
-        assert!(forgeries.look(from("192.0.2.1")).is_err(), "they count for the address too");
-        assert_eq!(forgeries.look(of(b"another")), Ok(()), "of somebody else behind that address");
+        assert!(forgeries.check(of(b"one")).is_err());
+        assert!(forgeries.check(from("192.0.2.1")).is_err(), "they count for the address too");
+        assert_eq!(forgeries.check(of(b"another")), Ok(()), "of somebody else behind that address");
     }
 
     #[test]
@@ -150,8 +150,8 @@ mod tests {
         for number in 0..20_000_u32 {
             forgeries.count(Sender { address: IpAddr::V4(number.into()), tag: None });
         }
-        assert_eq!(forgeries.look(from("192.0.2.1")), Ok(()));
+        assert_eq!(forgeries.check(from("192.0.2.1")), Ok(()));
         clock.advance(Duration::from_mins(1));
-        assert_eq!(forgeries.look(from("0.0.0.1")), Ok(()));
+        assert_eq!(forgeries.check(from("0.0.0.1")), Ok(()));
     }
 }

@@ -1,15 +1,14 @@
-//! `GET /auth/authorize`: the authorization endpoint (step 1 of `login`). It changes nothing and may come twice.
+//! `GET /auth/authorize`: the authorization endpoint (step 1 of `login`). It is idempotent.
 
-use crate::app::clients::{self, Freshness, Known};
+use crate::app::clients::{self, Freshness, KnownClient};
 use crate::app::rate_limit::Kind;
 use crate::app::reply::{self, Failure};
-use crate::app::request::RequestHead;
+use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::endpoints::authorization::login;
 use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
 use crate::oauth::client_metadata;
 use crate::oauth::error::OAuthError;
-use crate::oauth::parameters::Parameters;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::registration_policy;
 use crate::pages::{ErrorRedirect, Guidance, Problem};
@@ -17,21 +16,24 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::sync::Arc;
 
-/// Checks a request and asks the person.
+/// Validates an authorization request and shows the consent page.
 pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
-    let parameters = Parameters::parse(head.parts.uri.query().unwrap_or_default());
+    let request = Request { gateway: &gateway, head: &head };
+    let parameters = request.query();
     let client_id = parameters.get("client_id");
-    if let Err(too_many) = gateway.admit(Kind::Authorization, &head, client_id).await {
+    if let Err(too_many) = request.rate_limit(Kind::Authorization, client_id).await {
         return reply::too_many(&head, too_many);
     }
-    let known = match client(&gateway, &head, client_id).await {
+    let known = match resolve_client(request, client_id).await {
         Ok(known) => known,
         Err(Failure::TooMany(too_many)) => return reply::too_many(&head, too_many),
-        Err(failure) => return unknown_client(&gateway, &head, (client_id, failure)),
+        Err(failure) => return unknown_client(request, client_id, failure),
     };
     let redirect_uri = match redirect_uri(&gateway, &known, parameters.get("redirect_uri")) {
         Ok(redirect_uri) => redirect_uri,
-        Err(refused) => return never_redirected(&head, refused, elsewhere(&gateway, &known)),
+        Err(error) => {
+            return error_without_redirect(request, error, invalid_redirect_uri(&gateway, &known));
+        }
     };
     let return_address = ReturnAddress {
         redirect_uri: redirect_uri.clone(),
@@ -39,24 +41,28 @@ pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
     };
     let site = (gateway.base_url.as_str(), &gateway.site.table);
     let client = (known.id.as_str(), known.client.name.as_str());
-    let request = AuthorizationRequest::parse(&parameters, client, redirect_uri, site);
-    match request {
-        Ok(request) => login::ask(&gateway, &head, request, None),
-        Err(refused) => {
-            head.refused("authorization", &refused.to_string()).record();
-            send_back_unasked(&gateway, &return_address, &refused)
+    match AuthorizationRequest::parse(&parameters, client, redirect_uri, site) {
+        Ok(authorization) => login::show_consent_page(request, authorization, None),
+        Err(error) => {
+            request.refused("authorization", &error.to_string()).record();
+            error_before_consent(&gateway, &return_address, &error)
         }
     }
 }
 
-async fn client(gateway: &Gateway, head: &RequestHead, client_id: Option<&str>) -> Result<Known, Failure> {
+async fn resolve_client(request: Request<'_>, client_id: Option<&str>) -> Result<KnownClient, Failure> {
     let client_id = client_id.ok_or_else(|| OAuthError::invalid_client("client_id is missing"))?;
-    clients::resolve(gateway, head, (client_id, Freshness::Required)).await
+    clients::resolve(request, client_id, Freshness::Required).await
 }
 
-/// The redirect URI, by the rules of today: a registration may be older than they are.
-fn redirect_uri(gateway: &Gateway, known: &Known, asked: Option<&str>) -> Result<RedirectUri, OAuthError> {
-    let redirect_uri = known.client.redirect(asked, gateway.site.redirect_schemes)?;
+/// Selects the redirect URI and checks it against the current registration policy, which may be stricter than it was
+/// when the client registered.
+fn redirect_uri(
+    gateway: &Gateway,
+    known: &KnownClient,
+    requested: Option<&str>,
+) -> Result<RedirectUri, OAuthError> {
+    let redirect_uri = known.client.redirect(requested, gateway.site.redirect_schemes)?;
     if !client_metadata::is_url(&known.id) {
         registration_policy::admits(&gateway.site.registration, &redirect_uri)
             .map_err(OAuthError::invalid_request)?;
@@ -64,107 +70,104 @@ fn redirect_uri(gateway: &Gateway, known: &Known, asked: Option<&str>) -> Result
     Ok(redirect_uri)
 }
 
-/// Before the person consented, an error goes only to loopback and to hosts that the site trusts; elsewhere a
-/// page names the host first, or anyone could use us to send people to any site (RFC 9700 §4.11).
-fn send_back_unasked(gateway: &Gateway, to: &ReturnAddress, refused: &OAuthError) -> Response<Bytes> {
-    let url = to.refusal(refused, gateway.iss());
+/// Sends an error to the redirect URI before the user has consented. The redirect is automatic only to loopback and
+/// trusted hosts; for others a page names the host first, else the gateway would be an open redirector
+/// (RFC 9700 §4.11).
+fn error_before_consent(gateway: &Gateway, to: &ReturnAddress, error: &OAuthError) -> Response<Bytes> {
+    let url = to.refusal(error, gateway.iss());
     let destination = to.redirect_uri.destination();
     if login::is_trusted(gateway, &destination) {
         return reply::redirect(&url);
     }
     let page = ErrorRedirect {
         host: destination.label(),
-        error: refused.code.as_str(),
-        description: &refused.description,
+        error: error.code.as_str(),
+        description: &error.description,
         to: &url,
     };
     reply::html(StatusCode::BAD_REQUEST, page.page())
 }
 
-/// A client that publishes what it is cannot register again: there is nothing to do but to try later, or to tell its
-/// maker.
-fn unknown_client(
-    gateway: &Gateway,
-    head: &RequestHead,
-    (client_id, failure): (Option<&str>, Failure),
-) -> Response<Bytes> {
+/// Responds to a `client_id` that cannot be resolved. A client with a metadata document cannot register again: the user
+/// can only retry or contact its vendor.
+fn unknown_client(request: Request<'_>, client_id: Option<&str>, failure: Failure) -> Response<Bytes> {
     if !client_id.is_some_and(client_metadata::is_url) {
-        let enabled = gateway.site.registration.enabled;
-        return never_redirected(head, failure.public(), if enabled { FORGOTTEN } else { NOT_KNOWN });
+        let can_register = request.gateway.site.registration.enabled;
+        let text = if can_register { UNKNOWN_REGISTRATION } else { UNKNOWN_CLIENT };
+        return error_without_redirect(request, failure.into_oauth_error(), text);
     }
     if matches!(failure, Failure::OAuth(_)) {
-        return never_redirected(head, failure.public(), NOT_ADMITTED);
+        return error_without_redirect(request, failure.into_oauth_error(), INVALID_DOCUMENT);
     }
-    let code = failure.public().code;
-    let refused =
-        OAuthError::new(code, "what the app publishes about itself could not be fetched: try again");
-    let mut response = never_redirected(head, refused, NOT_FETCHED);
+    let code = failure.into_oauth_error().code;
+    let error = OAuthError::new(code, "what the app publishes about itself could not be fetched: try again");
+    let mut response = error_without_redirect(request, error, DOCUMENT_UNAVAILABLE);
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response
 }
 
-/// To register again helps those alone who can.
-fn elsewhere(gateway: &Gateway, known: &Known) -> Words {
+/// Selects the page text for an invalid redirect URI: only some clients can register again.
+fn invalid_redirect_uri(gateway: &Gateway, known: &KnownClient) -> PageText {
     if gateway.site.registration.enabled && !client_metadata::is_url(&known.id) {
-        ELSEWHERE
+        INVALID_REDIRECT_URI
     } else {
-        ELSEWHERE_FOR_GOOD
+        INVALID_REDIRECT_URI_OF_FIXED_CLIENT
     }
 }
 
-/// What a person reads, where a program reads the refusal.
+/// Text of an error page for the user.
 #[derive(Clone, Copy)]
-struct Words {
+struct PageText {
     title: &'static str,
     what_happened: &'static str,
     what_to_do: Guidance<'static>,
 }
 
-const FORGOTTEN: Words = Words {
+const UNKNOWN_REGISTRATION: PageText = PageText {
     title: "This app has to connect again",
     what_happened: "It still uses a registration that this gateway does not know, or that does not count any more.",
     what_to_do: Guidance::RegisterAgain,
 };
-const NOT_KNOWN: Words = Words {
+const UNKNOWN_CLIENT: PageText = PageText {
     title: "This app is not known here",
     what_happened: "This gateway does not know the app, and does not let apps register themselves.",
     what_to_do: Guidance::Text("Ask your administrator which apps you can use with it."),
 };
-const NOT_ADMITTED: Words = Words {
+const INVALID_DOCUMENT: PageText = PageText {
     title: "This app cannot connect here",
     what_happened: "What the app publishes about itself is not what this gateway accepts.",
     what_to_do: Guidance::Text(
         "The people who make the app can correct this. If your company chooses which apps may connect, ask there.",
     ),
 };
-const NOT_FETCHED: Words = Words {
+const DOCUMENT_UNAVAILABLE: PageText = PageText {
     title: "This app cannot be looked up now",
     what_happened: "What the app publishes about itself could not be fetched.",
     what_to_do: Guidance::Text("Wait a minute, then connect again from the app."),
 };
-const ELSEWHERE: Words = Words {
+const INVALID_REDIRECT_URI: PageText = PageText {
     title: "This app wants to be answered at another address",
     what_happened: "It asked for your approval to be sent to an address that it has not registered, or that this \
                     gateway does not allow. Nothing was sent.",
     what_to_do: Guidance::RegisterAgain,
 };
-const ELSEWHERE_FOR_GOOD: Words = Words {
+const INVALID_REDIRECT_URI_OF_FIXED_CLIENT: PageText = PageText {
     what_to_do: Guidance::Text("The people who make the app, or your administrator, can correct this."),
-    ..ELSEWHERE
+    ..INVALID_REDIRECT_URI
 };
 
-/// 400 for all clients: `FastMCP` takes anything else but a redirect for a broken server. A page for a browser,
-/// JSON for a program that looks before it opens one; never for a script (OAuth 2.1 §3.1 forbids CORS here).
-fn never_redirected(head: &RequestHead, refused: OAuthError, words: Words) -> Response<Bytes> {
-    let detail = refused.to_string();
-    head.refused("authorization", &detail).record();
-    if !reply::wants_page(head) {
-        let mut response = reply::refused(Failure::OAuth(refused));
+/// Responds with an error that must not be redirected: a page for a browser, JSON for a client that probes the URL. The
+/// status is always 400, because `FastMCP` treats any other one except a redirect as a server failure. There are no CORS
+/// headers (OAuth 2.1 §3.1).
+fn error_without_redirect(request: Request<'_>, error: OAuthError, text: PageText) -> Response<Bytes> {
+    let detail = error.to_string();
+    request.refused("authorization", &detail).record();
+    if !reply::wants_page(request.head) {
+        let mut response = reply::oauth_error(Failure::OAuth(error));
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;
     }
-    let Words { title, what_happened, what_to_do } = words;
-    let page =
-        Problem { title, what_happened, what_to_do, detail: &detail, request_id: head.request_id.as_str() };
+    let PageText { title, what_happened, what_to_do } = text;
+    let page = Problem { title, what_happened, what_to_do, detail: &detail, request_id: request.id() };
     reply::html(StatusCode::BAD_REQUEST, page.page())
 }

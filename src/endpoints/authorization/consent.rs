@@ -1,15 +1,15 @@
-//! `POST /auth/authorize`: the person's answer to the consent page (step 2 of `login`). Each response removes the page's
-//! cookie.
+//! `POST /auth/authorize`: the user's decision on the consent page (step 2 of `login`). Each response deletes the
+//! page's cookie.
 
 use crate::app::audit::Audit;
 use crate::app::cookies::{self, Cookie, Kind};
 use crate::app::rate_limit::{self, TooMany};
 use crate::app::reply;
-use crate::app::request::RequestHead;
+use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::ids::Key;
 use crate::credential;
-use crate::endpoints::authorization::login::{self, Asking};
+use crate::endpoints::authorization::login::{self, PendingConsent};
 use crate::grants::FormState;
 use crate::oauth::authorization::AuthorizationRequest;
 use crate::oauth::error::{ErrorCode, OAuthError};
@@ -21,66 +21,66 @@ use http::{Response, StatusCode};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// The longest form that is read, in bytes: it holds the sealed request.
+/// Maximum length of the form, which contains the sealed authorization request.
 pub const MAX_FORM_BYTES: usize = 16 * 1024;
-/// The response to a form that was answered before.
-const ANSWERED_BEFORE: &str = "This page was answered before.";
+/// Page text for a form that was decided before.
+const ALREADY_DECIDED: &str = "This page was answered before.";
 
-/// Approves or denies.
+/// Approves or denies an authorization request.
 pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
-    if let Err(refused) = gateway.admit(rate_limit::Kind::Consent, &head, None).await {
-        return too_many(&gateway, &head, refused);
+    let request = Request { gateway: &gateway, head: &head };
+    if let Err(exceeded) = request.rate_limit(rate_limit::Kind::Consent, None).await {
+        return too_many(request, exceeded);
     }
     let form = Parameters::parse(&String::from_utf8_lossy(&body));
-    let asking: Option<Asking> =
+    let pending: Option<PendingConsent> =
         form.get("request").and_then(|sealed| gateway.credentials.open_request(sealed));
-    let Some(asking) = asking else {
+    let Some(pending) = pending else {
         let what_happened = "The page was open for too long, or is not ours.";
-        let page = login::start_again(&head, StatusCode::BAD_REQUEST, what_happened);
-        return without_page_cookie(&gateway, &head, page);
+        let page = login::restart_page(request, StatusCode::BAD_REQUEST, what_happened);
+        return delete_page_cookie(request, page);
     };
-    let cookie = asking.page_cookie(&gateway);
-    let response = answer(&gateway, &head, asking, &form).await;
+    let cookie = pending.page_cookie(&gateway);
+    let response = decide(request, pending, &form).await;
     reply::with_cookie(response, &cookie.clear())
 }
 
-/// The response to an address that has answered too many pages; it may come before the body is read.
-pub fn too_many(gateway: &Gateway, head: &RequestHead, too_many: TooMany) -> Response<Bytes> {
-    without_page_cookie(gateway, head, reply::too_many_with(head, too_many, Guidance::StartAgain))
+/// Returns 429 for an address over the rate limit, possibly before the body is read.
+pub fn too_many(request: Request<'_>, too_many: TooMany) -> Response<Bytes> {
+    delete_page_cookie(request, reply::too_many_with(request.head, too_many, Guidance::StartAgain))
 }
 
-/// Removes the cookie of the page, by the id in the form's `action`. A form without one is not from our page: then all
-/// cookies of pages go.
-fn without_page_cookie(gateway: &Gateway, head: &RequestHead, response: Response<Bytes>) -> Response<Bytes> {
-    let secure = gateway.base_url.is_https();
-    let query = Parameters::parse(head.parts.uri.query().unwrap_or_default());
-    let cookies = match query.get("form") {
+/// Deletes the cookie of the page, by the id in the form's `action`. Without an id the form is not from a consent page,
+/// and all consent cookies are deleted.
+fn delete_page_cookie(request: Request<'_>, response: Response<Bytes>) -> Response<Bytes> {
+    let secure = request.gateway.base_url.is_https();
+    let cookies = match request.query().get("form") {
         Some(id) => vec![Cookie::new(Kind::Consent, id, secure)],
-        None => cookies::held(Kind::Consent, &head.parts.headers, secure),
+        None => cookies::in_request(Kind::Consent, request.headers(), secure),
     };
-    let removed = cookies.iter().take(cookies::MAX_COOKIES_PER_KIND);
-    removed.fold(response, |response, cookie| reply::with_cookie(response, &cookie.clear()))
+    let deleted = cookies.iter().take(cookies::MAX_COOKIES_PER_KIND);
+    deleted.fold(response, |response, cookie| reply::with_cookie(response, &cookie.clear()))
 }
 
-async fn answer(gateway: &Gateway, head: &RequestHead, asking: Asking, form: &Parameters) -> Response<Bytes> {
-    if !is_same_browser(gateway, head, &asking) {
-        return login::start_again(
-            head,
+async fn decide(request: Request<'_>, pending: PendingConsent, form: &Parameters) -> Response<Bytes> {
+    if !is_same_browser(request, &pending) {
+        return login::restart_page(
+            request,
             StatusCode::FORBIDDEN,
             "The answer did not come from the page that asked, or the page was answered before.",
         );
     }
     match form.get("decision") {
-        Some("approve") => approve(gateway, head, asking, form.get("route")).await,
-        _ => deny(gateway, head, &asking).await,
+        Some("approve") => approve(request, pending, form.get("route")).await,
+        _ => deny(request, &pending).await,
     }
 }
 
-/// Whether the cookie of this very page is there (another site cannot set or send it), and the browser does not say
-/// that another site posted the form. The cookie of the page's login will do: at a double click the response to the
-/// first one may have put it in the place of the other.
-fn is_same_browser(gateway: &Gateway, head: &RequestHead, asking: &Asking) -> bool {
-    let headers = &head.parts.headers;
+/// Returns `true` if the form comes from the browser that displays the page: it sends the page's cookie, which another
+/// site can neither set nor send, and no foreign `Origin`. The cookie of the login is accepted as well: after a double
+/// click, the first response may already have replaced the page's cookie with it.
+fn is_same_browser(request: Request<'_>, pending: &PendingConsent) -> bool {
+    let (gateway, headers) = (request.gateway, request.headers());
     if headers.get(ORIGIN).is_some_and(|origin| origin != gateway.base_url.as_str()) {
         return false;
     }
@@ -88,66 +88,66 @@ fn is_same_browser(gateway: &Gateway, head: &RequestHead, asking: &Asking) -> bo
         let digest = cookie.read(headers).map(credential::digest);
         digest.is_some_and(|digest| digest.ct_eq(expected).into())
     };
-    has(asking.page_cookie(gateway), &asking.browser)
-        || has(asking.login_cookie(gateway), &credential::digest(&asking.login_cookie))
+    has(pending.page_cookie(gateway), &pending.browser)
+        || has(pending.login_cookie(gateway), &credential::digest(&pending.login_cookie))
 }
 
 async fn approve(
-    gateway: &Gateway,
-    head: &RequestHead,
-    mut asking: Asking,
-    picked: Option<&str>,
+    request: Request<'_>,
+    mut pending: PendingConsent,
+    chosen_route: Option<&str>,
 ) -> Response<Bytes> {
-    let table = &gateway.site.table;
-    if asking.request.route.is_none() {
-        let picked = table.routes().iter().find(|route| Some(route.pattern) == picked);
-        asking.request.route = picked.map(|route| route.pattern.to_owned());
+    let table = &request.gateway.site.table;
+    if pending.request.route.is_none() {
+        let chosen = table.routes().iter().find(|route| Some(route.pattern) == chosen_route);
+        pending.request.route = chosen.map(|route| route.pattern.to_owned());
     }
-    if asking.request.route(table).is_none() {
-        return login::ask(gateway, head, asking.request, Some("Choose the server to connect to."));
+    if pending.request.route(table).is_none() {
+        return login::show_consent_page(request, pending.request, Some("Choose the server to connect to."));
     }
-    let request = asking.request.clone();
-    match login::start(gateway, asking).await {
-        Ok(Some(begun)) => {
-            // A repeated click decides nothing.
-            if begun.first {
-                audit(&request, head.allowed("consent"));
+    let authorization = pending.request.clone();
+    match login::start(request.gateway, pending).await {
+        Ok(Some(started)) => {
+            // A repeated approval is not a new decision.
+            if started.first {
+                audit(&authorization, request.allowed("consent"));
             }
-            let okta = url::Url::parse(&begun.url).ok().and_then(|url| url.host_str().map(str::to_owned));
-            let page = login::leave(&begun.url, okta.as_deref().unwrap_or("Okta"), Outcome::ToSignIn);
-            begun.bind(page, head)
+            let okta = url::Url::parse(&started.url).ok().and_then(|url| url.host_str().map(str::to_owned));
+            let page =
+                login::redirect_page(&started.url, okta.as_deref().unwrap_or("Okta"), Outcome::ToSignIn);
+            started.bind(page, request)
         }
-        Ok(None) => login::start_again(head, StatusCode::BAD_REQUEST, ANSWERED_BEFORE),
+        Ok(None) => login::restart_page(request, StatusCode::BAD_REQUEST, ALREADY_DECIDED),
         Err(failure) => {
-            audit(&request, head.allowed("consent"));
-            login::send_back_by_page(gateway, head, (&request.return_address(), failure))
+            audit(&authorization, request.allowed("consent"));
+            login::error_page_after_form(request, &authorization.return_address(), failure)
         }
     }
 }
 
-/// The client is told also when the store does not answer: a "no" needs nobody else.
-async fn deny(gateway: &Gateway, head: &RequestHead, asking: &Asking) -> Response<Bytes> {
+/// Denies the request. The client receives `access_denied` even when the store is unavailable.
+async fn deny(request: Request<'_>, pending: &PendingConsent) -> Response<Bytes> {
     let reason = "the person denied the request";
-    let denied = || audit(&asking.request, head.refused("consent", reason));
-    match gateway.grants.deny(credential::digest(&asking.login.state)).await {
+    let audit_denied = || audit(&pending.request, request.refused("consent", reason));
+    match request.gateway.grants.deny(credential::digest(&pending.login.state)).await {
         Ok(FormState::Ended) => {
-            return login::start_again(head, StatusCode::BAD_REQUEST, ANSWERED_BEFORE);
+            return login::restart_page(request, StatusCode::BAD_REQUEST, ALREADY_DECIDED);
         }
         Ok(FormState::Denied) => {}
-        Ok(FormState::Fresh | FormState::Allowed { .. }) => denied(),
+        Ok(FormState::Fresh | FormState::Allowed { .. }) => audit_denied(),
         Err(error) => {
-            let request_id = head.request_id.as_str();
-            tracing::warn!(%error, request_id, "that a request was denied could not be stored");
-            denied();
+            tracing::warn!(%error, request_id = request.id(), "denial of an authorization request could not be stored");
+            audit_denied();
         }
     }
-    let refused = OAuthError::new(ErrorCode::AccessDenied, reason);
-    let to = asking.request.return_address();
-    let page = login::leave_refused(gateway, &to, &refused, Outcome::Denied);
-    reply::with_cookie(page, &asking.login_cookie(gateway).clear())
+    let error = OAuthError::new(ErrorCode::AccessDenied, reason);
+    let to = pending.request.return_address();
+    let page = login::error_page(request.gateway, &to, &error, Outcome::Denied);
+    reply::with_cookie(page, &pending.login_cookie(request.gateway).clear())
 }
 
-fn audit(request: &AuthorizationRequest, event: Audit<'_>) {
-    let route = request.route.as_deref().unwrap_or_default();
-    Audit { client: &request.client_name, client_id: &request.client_id, route, ..event }.record();
+fn audit(authorization: &AuthorizationRequest, event: Audit<'_>) {
+    let route = authorization.route.as_deref().unwrap_or_default();
+    Audit { client: &authorization.client_name, client_id: &authorization.client_id, route, ..event }
+        .record();
 }

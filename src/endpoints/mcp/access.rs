@@ -1,9 +1,9 @@
-//! Who may call which MCP server: from the head of a request to a decision.
+//! Authorization of MCP requests, from the request head alone: token, grant, scopes and groups.
 
 use crate::app::audit::Audit;
 use crate::app::rate_limit::Sender;
 use crate::app::reply;
-use crate::app::request::{AuthorizedRequest, Decision, RequestHead};
+use crate::app::request::{AuthorizedRequest, Decision, Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::credential::{AccessToken, Tag, TokenError};
 use crate::grants::{ActiveGrant, Grant, GrantStatus};
@@ -22,39 +22,43 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long a store may take to say again what it said within the last minute.
+/// Maximum wait for the store while a cached status of the grant, at most a minute old, is available.
 const STORE_WAIT: Duration = Duration::from_millis(100);
 
+/// Error message for content that the request method does not define.
 const UNDEFINED_CONTENT: &str = "requests of this method have no content: send it without a body";
 
-/// Decides on a request below a route: at once, unless the store must be asked about its grant.
+/// Authorizes a request to an MCP server: synchronously while the status of its grant is cached.
 pub fn decide(gateway: &Arc<Gateway>, head: Box<RequestHead>, found: Found) -> Decision {
     let origin = head.parts.headers.get(ORIGIN).cloned();
-    let token = match check_shape(&head.parts).and_then(|()| token(gateway, &head, found.route)) {
+    let request = Request { gateway, head: &head };
+    let token = match check_syntax(&head.parts).and_then(|()| verified_token(request, found.route)) {
         Ok(token) => token,
         Err(refusal) => return Decision::Respond(with_cors(refusal, origin.as_ref())),
     };
     if let Some(grant) = gateway.grants.cached_status(token.grant) {
-        return decided(admit(gateway, head, found, (&token, &grant)), origin);
+        return into_decision(authorize(gateway, head, found, &token, &grant), origin);
     }
     let gateway = Arc::clone(gateway);
     Decision::Later(Box::pin(async move {
-        let admitted = match living_grant(&gateway, &head, found.route, &token).await {
-            Ok(grant) => admit(&gateway, head, found, (&token, &grant)),
+        let request = Request { gateway: &gateway, head: &head };
+        let authorized = match active_grant(request, found.route, &token).await {
+            Ok(grant) => authorize(&gateway, head, found, &token, &grant),
             Err(refusal) => Err(refusal),
         };
-        decided(admitted, origin)
+        into_decision(authorized, origin)
     }))
 }
 
-fn decided(admitted: Result<Box<Forward>, Response<Bytes>>, origin: Option<HeaderValue>) -> Decision {
-    match admitted {
+fn into_decision(authorized: Result<Box<Forward>, Response<Bytes>>, origin: Option<HeaderValue>) -> Decision {
+    match authorized {
         Ok(forward) => Decision::Forward(AuthorizedRequest { forward, origin }),
         Err(refusal) => Decision::Respond(with_cors(refusal, origin.as_ref())),
     }
 }
 
-/// Whether scripts of this origin may call MCP endpoints: our own, loopback, and those of the site.
+/// Returns `true` if scripts of this origin may call MCP servers: the gateway's own origin, loopback, and those that the
+/// site allows.
 pub fn is_allowed_origin(gateway: &Gateway, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     let loopback = || {
@@ -68,7 +72,7 @@ pub fn is_allowed_origin(gateway: &Gateway, origin: &HeaderValue) -> bool {
         || loopback() == Some(true)
 }
 
-/// Lets a script of the asking origin, which was checked before, read the answer.
+/// Adds CORS headers for an origin that is allowed.
 pub fn with_cors<B>(mut response: Response<B>, origin: Option<&HeaderValue>) -> Response<B> {
     let headers = response.headers_mut();
     headers.append(VARY, HeaderValue::from_static("Origin"));
@@ -80,36 +84,41 @@ pub fn with_cors<B>(mut response: Response<B>, origin: Option<&HeaderValue>) -> 
     response
 }
 
-fn admit(
-    gateway: &Gateway,
+/// Checks scopes and groups, records the call in the audit log and returns the request to forward.
+fn authorize(
+    gateway: &Arc<Gateway>,
     head: Box<RequestHead>,
     found: Found,
-    (token, grant): (&AccessToken, &ActiveGrant),
+    token: &AccessToken,
+    grant: &ActiveGrant,
 ) -> Result<Box<Forward>, Response<Bytes>> {
     let route = found.route;
-    check_policy(gateway, &head, route, (token, grant))?;
+    let request = Request { gateway, head: &head };
+    check_policy(request, route, token, grant)?;
     let cancel = gateway.grants.streams.open(token.grant);
     Audit {
         user: &token.subject,
         client: &grant.client_name,
         client_id: &token.client_id,
         route: route.pattern,
-        ..head.allowed("call")
+        ..request.allowed("call")
     }
     .record();
     Ok(Box::new(Forward {
         route,
         rest: found.rest,
-        forwarded_for: head.from.into_value(),
+        forwarded_for: head.address_text.into_value(),
         head: head.parts,
         identity: identity(route, grant),
         cancel,
     }))
 }
 
-/// What the one token of the request says that counts for this route.
-fn token(gateway: &Gateway, head: &RequestHead, route: &Route) -> Result<Arc<AccessToken>, Response<Bytes>> {
-    let refuse = |reason| challenge(gateway, &head.parts, route, reason);
+/// Returns the claims of the request's access token, verified for this route. The token must be in the `Authorization`
+/// header, once.
+fn verified_token(request: Request<'_>, route: &Route) -> Result<Arc<AccessToken>, Response<Bytes>> {
+    let Request { gateway, head } = request;
+    let refuse = |reason| challenge(request, route, reason);
     let credentials =
         bearer::credentials(&head.parts.headers).map_err(|Several| refuse(Reason::InvalidRequest))?;
     if has_token_in_query(&head.parts) {
@@ -117,8 +126,8 @@ fn token(gateway: &Gateway, head: &RequestHead, route: &Route) -> Result<Arc<Acc
     }
     let Some(credentials) = credentials else { return Err(refuse(Reason::NoToken)) };
     let base_url = gateway.base_url.as_str();
-    let last = (credentials.as_bytes(), &head.connection.token);
-    let recalled = gateway.credentials.recall(last.0, last.1);
+    let (header, last_token) = (credentials.as_bytes(), &head.connection.token);
+    let recalled = gateway.credentials.recall(header, last_token);
     if let Some(token) = recalled.filter(|token| resource::identifies(&token.audience, base_url, route)) {
         return Ok(token);
     }
@@ -128,16 +137,18 @@ fn token(gateway: &Gateway, head: &RequestHead, route: &Route) -> Result<Arc<Acc
         Presented::Malformed => return Err(refuse(Reason::InvalidToken)),
     };
     let audience = resource::identifier(base_url, route);
-    let may_verify = |tag: Option<&Tag>| gateway.forgeries.look(sender(head, tag)).is_ok();
-    let verified = gateway.credentials.verify_on_connection(token, last.0, &audience, last.1, may_verify);
-    verified.map_err(|why| rejected(gateway, head, route, why))
+    let may_verify = |tag: Option<&Tag>| gateway.forgeries.check(sender(head, tag)).is_ok();
+    let credentials = &gateway.credentials;
+    let verified = credentials.verify_on_connection(token, header, &audience, last_token, may_verify);
+    verified.map_err(|rejection| reject_token(request, route, rejection))
 }
 
-/// Refuses a token. One whose signature was not even looked at may be good: it gets no 401, at which clients throw
-/// their tokens away.
-fn rejected(gateway: &Gateway, head: &RequestHead, route: &Route, why: TokenError) -> Response<Bytes> {
-    audit_refusal(head, route, why.reason());
-    match why {
+/// Responds to an invalid token. A token whose signature was not verified may be valid: it gets 429, since clients discard
+/// their tokens at 401.
+fn reject_token(request: Request<'_>, route: &Route, rejection: TokenError) -> Response<Bytes> {
+    let Request { gateway, head } = request;
+    audit_refusal(request, route, rejection.reason());
+    match rejection {
         TokenError::RateLimited => {
             let message =
                 "too many tokens of this network have a wrong signature: Retry-After says when to try again";
@@ -149,16 +160,16 @@ fn rejected(gateway: &Gateway, head: &RequestHead, route: &Route, why: TokenErro
         TokenError::Forged(tag) => gateway.forgeries.count(sender(head, tag.as_ref())),
         TokenError::Unrecognized | TokenError::InvalidClaims => {}
     }
-    challenge(gateway, &head.parts, route, Reason::InvalidToken)
+    challenge(request, route, Reason::InvalidToken)
 }
 
 fn sender<'a>(head: &RequestHead, tag: Option<&'a Tag>) -> Sender<'a> {
     Sender { address: head.address, tag: tag.map(|tag| &tag[..]) }
 }
 
-/// What no server behind us should have to think about.
-fn check_shape(head: &Parts) -> Result<(), Response<Bytes>> {
-    let refuse = |what| Err(error(StatusCode::BAD_REQUEST, what));
+/// Refuses ambiguous paths and headers that MCP servers may interpret differently.
+fn check_syntax(head: &Parts) -> Result<(), Response<Bytes>> {
+    let refuse = |message| Err(error(StatusCode::BAD_REQUEST, message));
     if !proxy::is_normal(head.uri.path()) {
         return refuse("the path has a dot segment, an empty segment or an encoded slash");
     }
@@ -168,25 +179,25 @@ fn check_shape(head: &Parts) -> Result<(), Response<Bytes>> {
     Ok(())
 }
 
-/// URLs end up in logs and histories (OAuth 2.1 §5.1): a client that sends its token there is told at once.
+/// Returns `true` if the query contains an access token, which OAuth 2.1 §5.1 forbids: URLs are logged.
 fn has_token_in_query(head: &Parts) -> bool {
     let Some(query) = head.uri.query() else { return false };
     url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }
 
-async fn living_grant(
-    gateway: &Arc<Gateway>,
-    head: &RequestHead,
+/// Returns the grant of a token from the store, if it is active.
+async fn active_grant(
+    request: Request<'_>,
     route: &'static Route,
     token: &AccessToken,
 ) -> Result<Arc<ActiveGrant>, Response<Bytes>> {
-    match ask_store(gateway, token.grant).await {
+    match grant_status(request.gateway, token.grant).await {
         Some(Ok(GrantStatus::Active(grant))) => Ok(grant),
         Some(Ok(GrantStatus::Ended)) => {
-            audit_refusal(head, route, "the grant is revoked or has ended");
-            Err(challenge(gateway, &head.parts, route, Reason::InvalidToken))
+            audit_refusal(request, route, "the grant is revoked or has ended");
+            Err(challenge(request, route, Reason::InvalidToken))
         }
-        // Not 401: clients throw their tokens away at that.
+        // Not 401, at which clients discard their tokens.
         Some(Err(_)) | None => {
             let mut response =
                 error(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot check the grant now");
@@ -196,51 +207,53 @@ async fn living_grant(
     }
 }
 
-/// What the store says; or what it said last, when it takes too long to say it again.
-async fn ask_store(gateway: &Arc<Gateway>, id: GrantId) -> Option<Result<GrantStatus, Unavailable>> {
-    let asked = Arc::clone(gateway);
-    let mut answer = pin!(gateway.on_control(async move { asked.grants.status(id).await }));
-    if let Ok(answer) = timeout(STORE_WAIT, &mut answer).await {
-        return answer;
+/// Reads the status of a grant from the store, or from the cache when the store takes longer than [`STORE_WAIT`].
+async fn grant_status(gateway: &Arc<Gateway>, id: GrantId) -> Option<Result<GrantStatus, Unavailable>> {
+    let owned = Arc::clone(gateway);
+    let mut status = pin!(gateway.on_control(async move { owned.grants.status(id).await }));
+    if let Ok(status) = timeout(STORE_WAIT, &mut status).await {
+        return status;
     }
-    // The answer is waited for elsewhere, and counts from when it comes.
+    // The read continues on the control runtime and updates the cache.
     match gateway.grants.stale_status(id) {
         Some(grant) => Some(Ok(GrantStatus::Active(grant))),
-        None => answer.await,
+        None => status.await,
     }
 }
 
+/// Checks the token's scopes and the user's groups.
 fn check_policy(
-    gateway: &Gateway,
-    head: &RequestHead,
+    request: Request<'_>,
     route: &'static Route,
-    (token, grant): (&AccessToken, &Grant),
+    token: &AccessToken,
+    grant: &Grant,
 ) -> Result<(), Response<Bytes>> {
     if !scope::missing(&token.scopes, route).is_empty() {
-        audit_refusal(head, route, "a scope is missing");
-        return Err(challenge(gateway, &head.parts, route, Reason::InsufficientScope));
+        audit_refusal(request, route, "a scope is missing");
+        return Err(challenge(request, route, Reason::InsufficientScope));
     }
     if is_member(route, grant) {
         return Ok(());
     }
-    audit_refusal(head, route, "the user is in none of the route's groups");
+    audit_refusal(request, route, "the user is in none of the route's groups");
     let needed = route.groups.join(", ");
-    let who = grant.subject.user().email.as_deref().unwrap_or("this user");
-    let what = format!(
-        "{who} may not use {}: ask your Okta administrator for one of these groups: {needed}",
+    let user = grant.subject.user().email.as_deref().unwrap_or("this user");
+    let message = format!(
+        "{user} may not use {}: ask your Okta administrator for one of these groups: {needed}",
         route.name
     );
-    Err(error(StatusCode::FORBIDDEN, &what))
+    Err(error(StatusCode::FORBIDDEN, &message))
 }
 
-/// Whether policy still lets a grant do what its open streams do.
-pub fn may_go_on(gateway: &Gateway, grant: &Grant) -> bool {
+/// Returns `true` if the open streams of a grant are still authorized: its route exists and admits the user's groups.
+pub fn is_still_authorized(gateway: &Gateway, grant: &Grant) -> bool {
     gateway.site.table.find(&grant.route).is_some_and(|found| is_member(found.route, grant))
 }
 
 fn is_member(route: &Route, grant: &Grant) -> bool {
     let groups = &grant.subject.user().groups;
-    route.groups.is_empty() || route.groups.iter().any(|group| groups.iter().any(|had| had == group))
+    route.groups.is_empty()
+        || route.groups.iter().any(|group| groups.iter().any(|member_of| member_of == group))
 }
 
 fn identity(route: &Route, grant: &ActiveGrant) -> Option<Arc<Identity>> {
@@ -250,8 +263,8 @@ fn identity(route: &Route, grant: &ActiveGrant) -> Option<Arc<Identity>> {
     }
 }
 
-/// 401 or 403 with the challenge that clients discover us by (RFC 9728 §5.1).
-fn challenge(gateway: &Gateway, head: &Parts, route: &Route, reason: Reason) -> Response<Bytes> {
+/// Returns an error response with the `WWW-Authenticate` challenge that points to the resource metadata (RFC 9728 §5.1).
+fn challenge(request: Request<'_>, route: &Route, reason: Reason) -> Response<Bytes> {
     let (status, message) = match reason {
         Reason::NoToken => (StatusCode::UNAUTHORIZED, "sign in first: WWW-Authenticate says where"),
         Reason::InvalidRequest => {
@@ -260,14 +273,15 @@ fn challenge(gateway: &Gateway, head: &Parts, route: &Route, reason: Reason) -> 
         Reason::InvalidToken => (StatusCode::UNAUTHORIZED, "the access token does not count"),
         Reason::InsufficientScope => (StatusCode::FORBIDDEN, "the access token lacks a scope"),
     };
-    let path = if proxy::is_normal(head.uri.path()) { head.uri.path() } else { route.path() };
-    let metadata_url = metadata::protected_resource_url(gateway.base_url.as_str(), path);
+    let path = request.head.parts.uri.path();
+    let path = if proxy::is_normal(path) { path } else { route.path() };
+    let metadata_url = metadata::protected_resource_url(request.gateway.base_url.as_str(), path);
     let mut response = error(status, message);
     reply::set(&mut response, WWW_AUTHENTICATE, &bearer::challenge(reason, &metadata_url, route.scopes));
     response
 }
 
-/// A refusal in the form that MCP clients read: a JSON-RPC error.
+/// Returns an error response with a JSON-RPC error body, which MCP clients display.
 pub fn error(status: StatusCode, message: &str) -> Response<Bytes> {
     let body = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32_000, "message": message } });
     let mut response = reply::json(status, &body);
@@ -276,17 +290,17 @@ pub fn error(status: StatusCode, message: &str) -> Response<Bytes> {
     response
 }
 
-/// The refusal of content that a method does not define.
+/// Returns 400 for content that the request method does not define.
 pub fn undefined_content() -> Response<Bytes> {
     error(StatusCode::BAD_REQUEST, UNDEFINED_CONTENT)
 }
 
-/// The same for a call of an MCP server.
-pub fn refuse_content(head: &RequestHead, route: &Route) -> Response<Bytes> {
-    audit_refusal(head, route, UNDEFINED_CONTENT);
-    with_cors(undefined_content(), head.parts.headers.get(ORIGIN))
+/// Returns 400 for undefined content in a request to an MCP server, and records it in the audit log.
+pub fn refuse_content(request: Request<'_>, route: &Route) -> Response<Bytes> {
+    audit_refusal(request, route, UNDEFINED_CONTENT);
+    with_cors(undefined_content(), request.headers().get(ORIGIN))
 }
 
-fn audit_refusal(head: &RequestHead, route: &Route, reason: &str) {
-    Audit { route: route.pattern, ..head.refused("call", reason) }.record();
+fn audit_refusal(request: Request<'_>, route: &Route, reason: &str) {
+    Audit { route: route.pattern, ..request.refused("call", reason) }.record();
 }

@@ -1,23 +1,23 @@
-//! The user is re-checked at Okta before a refresh token rotates, told once.
+//! Revalidation of the user at Okta before a refresh token is rotated.
 //!
-//! 1. Okta is asked at most once a minute about a grant, whether it answers or not. In between, what it said last
-//!    counts. A login is a check too.
-//! 2. One asks for all: whoever has the grant's lease, on whatever replica. The others wait for what it writes to
-//!    the grant. So Okta's refresh token is never sent twice at once, and racing refreshes go on together.
-//! 3. What Okta says is written to the grant in one step: its new refresh token, the user's groups and e-mail
-//!    address, and the time.
-//! 4. Only Okta's `invalid_grant` ends the grant. Anything else is an outage: refreshes go on until `okta_grace`
-//!    after Okta last let the user in, and then are a 503, which costs no client its tokens.
+//! 1. Okta is queried at most once a minute per grant, whether the query succeeds or fails. In between, the last result
+//!    is used. A login counts as a revalidation.
+//! 2. Among all replicas, only the holder of the grant's lease queries Okta; concurrent refreshes wait for the result in
+//!    the grant. Okta's refresh token is therefore never sent twice concurrently.
+//! 3. The result is written to the grant in one update: Okta's new refresh token, the user's groups and e-mail address,
+//!    and the time.
+//! 4. Only `invalid_grant` from Okta revokes the grant. Any other failure is an outage: refreshes succeed until
+//!    `okta_grace` after the last successful revalidation, and then return 503, which costs no client its tokens.
 //!
-//! A client waits three seconds. The question goes on without it, so that a late answer is not lost, nor is the
-//! token in it. An answer that is lost all the same (the connection broke, this process died) may have rotated
-//! Okta's token: Okta takes the old one again for the grace period of its app, 60 seconds at the most, and later
-//! takes it for stolen, ends it and says `invalid_grant`. That ends the grant here too: one new sign-in, and never a
-//! user who is in without Okta's knowing. Nobody else ever had the lost token.
+//! A client waits at most three seconds. The revalidation continues without it, so that a late response and the refresh
+//! token in it are not lost. If a response is lost nevertheless (broken connection, process exit), Okta may have rotated
+//! the token. Okta accepts the old one for the grace period of its app, at most 60 seconds; later it detects token reuse,
+//! revokes the token and returns `invalid_grant`. The grant is then revoked here too and the user signs in again: access
+//! never outlives Okta's consent, and nobody else ever had the lost token.
 
 use crate::app::audit::Audit;
 use crate::app::reply::Failure;
-use crate::app::request::{HeaderText, RequestHead};
+use crate::app::request::{HeaderText, Request};
 use crate::app::state::Gateway;
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::base::secret::Secret;
@@ -29,145 +29,146 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// Between two questions about one grant.
+/// Minimum time between two revalidations of a grant.
 const MIN_INTERVAL: Duration = Duration::from_mins(1);
-/// How long a client waits for Okta.
+/// Maximum time that a client waits for Okta.
 const CLIENT_WAIT: Duration = Duration::from_secs(3);
-/// When those who wait first look whether the one who asks is done; each pause is twice as long as the one before.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Delay before a waiting refresh first polls the grant; it doubles with each poll.
+const MIN_POLL_DELAY: Duration = Duration::from_millis(50);
 const MAX_POLL_DELAY: Duration = Duration::from_millis(400);
-/// The first pause before Okta's new token is written again; each one is twice as long.
-const WRITE_AGAIN: Duration = Duration::from_millis(200);
-const WRITES: u32 = 5;
+/// Delay before the first retry to store Okta's new refresh token; it doubles with each retry.
+const WRITE_RETRY_DELAY: Duration = Duration::from_millis(200);
+const MAX_WRITE_RETRIES: u32 = 5;
 
-/// What is known of the user of a grant.
+/// Validity of a grant's user at Okta.
 enum UserStatus {
-    /// Okta let them in within the last minute; or there is nothing to ask, since the grant has ended or has no token of
-    /// Okta's.
-    Good,
-    /// Okta did not answer; it let them in at this time.
+    /// Valid within the last minute, or no query is needed: the grant has ended or has no refresh token of Okta.
+    Valid,
+    /// Okta is unavailable; the last successful revalidation was at this time.
     Unknown(Timestamp),
-    /// Okta does not let them in any more; the grant has been revoked.
-    Ended,
+    /// Okta has revoked access; the grant is revoked.
+    Revoked,
 }
 
-/// Re-checks the user of a grant that is to be refreshed.
+/// Revalidates the user of a grant before its refresh.
 ///
 /// # Errors
-/// `invalid_grant` when Okta does not let the user in any more; 503 when it has not answered for too long, or the
-/// store does not.
-pub(super) async fn before_refresh(
-    gateway: &Arc<Gateway>,
-    head: &RequestHead,
-    (id, grant): (GrantId, &Grant),
-) -> Result<(), Failure> {
-    let check = Arc::new(Check {
+/// `invalid_grant` when Okta has revoked the user's access; 503 when Okta has been unavailable for longer than
+/// `okta_grace`, or the store is unavailable.
+pub(super) async fn before_refresh(request: Request<'_>, id: GrantId, grant: &Grant) -> Result<(), Failure> {
+    let gateway = request.gateway;
+    let revalidation = Arc::new(Revalidation {
         gateway: Arc::clone(gateway),
         id,
         holder: Key(gateway.credentials.random()),
-        request_id: head.request_id.clone(),
-        from: head.from.clone(),
+        request_id: request.head.request_id.clone(),
+        address: request.head.address_text.clone(),
     });
-    let standing = match timeout(CLIENT_WAIT, check.settle()).await {
-        Ok(standing) => standing?,
+    let status = match timeout(CLIENT_WAIT, revalidation.run()).await {
+        Ok(status) => status?,
         Err(_) => UserStatus::Unknown(grant.checked_at),
     };
-    match standing {
-        UserStatus::Good => Ok(()),
+    match status {
+        UserStatus::Valid => Ok(()),
         UserStatus::Unknown(since) if is_within(gateway, since, gateway.site.okta_grace) => Ok(()),
         UserStatus::Unknown(_) => Err(Failure::Unavailable(
-            "Okta has not been able to say for too long whether a user is still in".into(),
+            "Okta has been unavailable for longer than okta_grace: the user could not be revalidated".into(),
         )),
-        UserStatus::Ended => {
+        UserStatus::Revoked => {
             Err(OAuthError::invalid_grant("Okta does not let this user in any more: sign in again").into())
         }
     }
 }
 
-/// Whether this was less than so long ago, by the clock that all replicas share. What lies further ahead than clocks may
-/// differ was written by a wrong one, and does not count.
-fn is_within(gateway: &Gateway, at: Timestamp, span: Duration) -> bool {
+/// Returns `true` if `at` is less than `max_age` ago by the shared clock of all replicas. A time further in the future than
+/// the allowed clock skew comes from a wrong clock and is not accepted.
+fn is_within(gateway: &Gateway, at: Timestamp, max_age: Duration) -> bool {
     let now = gateway.store.clock().now();
-    now.since(at) < span && at.since(now) <= MAX_CLOCK_SKEW
+    now.since(at) < max_age && at.since(now) <= MAX_CLOCK_SKEW
 }
 
-/// One refresh that waits, and all that its question needs when it goes on without it.
-struct Check {
+/// A revalidation on behalf of one refresh; it owns its data, because it may outlive the request.
+struct Revalidation {
     gateway: Arc<Gateway>,
     id: GrantId,
-    /// Names this one among those who want the lease.
+    /// Identifies this revalidation as the holder of the lease.
     holder: Key,
     request_id: HeaderText,
-    from: HeaderText,
+    address: HeaderText,
 }
 
-impl Check {
-    /// Step 2: asks, or waits for the one who does.
-    async fn settle(self: &Arc<Self>) -> Result<UserStatus, Unavailable> {
-        let mut pause = LOOK_AGAIN;
+impl Revalidation {
+    /// Queries Okta, or waits for the lease holder's result (step 2).
+    async fn run(self: &Arc<Self>) -> Result<UserStatus, Unavailable> {
+        let mut delay = MIN_POLL_DELAY;
         loop {
-            let asking = Arc::clone(self);
-            // A task of its own: it goes on when this one has no more patience.
-            if let Some(asked) = self.gateway.on_control(async move { asking.ask().await }).await
-                && let Some(standing) = asked?
+            let owned = Arc::clone(self);
+            // A separate task: it continues after the client's timeout.
+            if let Some(result) = self.gateway.on_control(async move { owned.attempt().await }).await
+                && let Some(status) = result?
             {
-                return Ok(standing);
+                return Ok(status);
             }
-            sleep(pause).await;
-            pause = MAX_POLL_DELAY.min(pause * 2);
+            sleep(delay).await;
+            delay = MAX_POLL_DELAY.min(delay * 2);
         }
     }
 
-    /// Asks Okta, unless what it said last still counts; `None` while somebody else is asking.
-    async fn ask(&self) -> Result<Option<UserStatus>, Unavailable> {
-        if let Some(standing) = self.known().await? {
-            return Ok(Some(standing));
+    /// Queries Okta unless the last result is recent; `None` while another holder has the lease.
+    async fn attempt(&self) -> Result<Option<UserStatus>, Unavailable> {
+        if let Some(status) = self.recent_status().await? {
+            return Ok(Some(status));
         }
         let grants = &self.gateway.grants;
         if !grants.begin_check(self.id, self.holder).await? {
             return Ok(None);
         }
-        // The one who had the lease before may have been done just now.
-        let standing = match self.known().await {
-            Ok(None) => self.ask_okta().await,
-            Ok(Some(standing)) => Ok(standing),
+        // The previous holder may have finished in between.
+        let status = match self.recent_status().await {
+            Ok(None) => self.query_okta().await,
+            Ok(Some(status)) => Ok(status),
             Err(unavailable) => Err(unavailable),
         };
         if let Err(error) = grants.end_check(self.id, self.holder).await {
-            tracing::debug!(%error, "a lease was not given back: it ends by itself");
+            tracing::debug!(%error, "revalidation lease could not be released: it expires");
         }
-        standing.map(Some)
+        status.map(Some)
     }
 
-    /// Step 1. A grant that has ended needs no check: the rotation will say so.
-    async fn known(&self) -> Result<Option<UserStatus>, Unavailable> {
-        let Some(grant) = self.grant().await? else { return Ok(Some(UserStatus::Good)) };
+    /// Returns the result of a recent revalidation (step 1). For a grant that has ended the rotation fails anyway.
+    async fn recent_status(&self) -> Result<Option<UserStatus>, Unavailable> {
+        let Some(grant) = self.grant().await? else { return Ok(Some(UserStatus::Valid)) };
         Ok(if is_within(&self.gateway, grant.checked_at, MIN_INTERVAL) {
-            Some(UserStatus::Good)
+            Some(UserStatus::Valid)
         } else {
             is_within(&self.gateway, grant.asked_at, MIN_INTERVAL)
                 .then_some(UserStatus::Unknown(grant.checked_at))
         })
     }
 
-    /// Steps 3 and 4, by the one who has the lease.
-    async fn ask_okta(&self) -> Result<UserStatus, Unavailable> {
-        let Some(grant) = self.grant().await? else { return Ok(UserStatus::Good) };
-        let Some(token) = &grant.okta_refresh_token else { return Ok(UserStatus::Good) };
+    /// Queries Okta as the holder of the lease (steps 3 and 4).
+    async fn query_okta(&self) -> Result<UserStatus, Unavailable> {
+        let Some(grant) = self.grant().await? else { return Ok(UserStatus::Valid) };
+        let Some(token) = &grant.okta_refresh_token else { return Ok(UserStatus::Valid) };
         let asked_at = self.gateway.store.clock().now();
         let user = &grant.subject.user().sub;
         match self.gateway.okta.revalidate(&Secret::new(token.as_str()), user).await {
-            Ok(rechecked) => self.keep(rechecked, asked_at).await,
+            Ok(revalidated) => self.store_result(revalidated, asked_at).await,
             Err(OktaError::Refused { error, .. }) if error == "invalid_grant" => {
-                self.end(token, asked_at).await
+                self.revoke(token, asked_at).await
             }
-            Err(error) => self.unanswered(&error, asked_at).await,
+            Err(error) => self.record_outage(&error, asked_at).await,
         }
     }
 
-    /// Okta let the user in. Its new token is written again when the store fails, since there is no other copy.
-    async fn keep(&self, rechecked: Revalidated, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
-        let Revalidated { refresh_token, profile } = rechecked;
+    /// Stores a successful revalidation. The write is retried while the store is unavailable, because Okta's new refresh
+    /// token exists nowhere else.
+    async fn store_result(
+        &self,
+        revalidated: Revalidated,
+        asked_at: Timestamp,
+    ) -> Result<UserStatus, Unavailable> {
+        let Revalidated { refresh_token, profile } = revalidated;
         let change = |grant: &mut Grant| {
             grant.asked_at = asked_at;
             if let Some(token) = &refresh_token {
@@ -180,39 +181,39 @@ impl Check {
                 user.email.clone_from(&profile.email);
             }
         };
-        let mut tries = 0;
-        let kept = loop {
+        let mut retries = 0;
+        let stored = loop {
             match self.gateway.grants.update(self.id, change).await {
-                Ok(kept) => break kept,
-                Err(unavailable) if tries == WRITES => {
-                    tracing::error!(%unavailable, "what Okta said could not be kept: a user may have to sign in again");
+                Ok(stored) => break stored,
+                Err(unavailable) if retries == MAX_WRITE_RETRIES => {
+                    tracing::error!(error = %unavailable, request_id = self.request_id.as_str(), "result of a revalidation could not be stored: the user may have to sign in again");
                     return Err(unavailable);
                 }
-                Err(_) => sleep(WRITE_AGAIN * 2_u32.pow(tries)).await,
+                Err(_) => sleep(WRITE_RETRY_DELAY * 2_u32.pow(retries)).await,
             }
-            tries += 1;
+            retries += 1;
         };
-        Ok(match (profile, kept) {
+        Ok(match (profile, stored) {
             (Err(error), Some(grant)) => {
-                tracing::warn!(%error, "Okta lets a user in, but does not tell their groups or address");
+                tracing::warn!(%error, request_id = self.request_id.as_str(), "Okta returned no valid profile: groups and e-mail address were not updated");
                 UserStatus::Unknown(grant.checked_at)
             }
-            _ => UserStatus::Good,
+            _ => UserStatus::Valid,
         })
     }
 
-    /// Okta does not let the user in any more; or it spoke of a token that another replica has replaced meanwhile.
-    async fn end(&self, token: &str, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
-        let Some(grant) = self.grant().await? else { return Ok(UserStatus::Good) };
+    /// Revokes the grant after `invalid_grant` from Okta, unless another replica has replaced the refused token.
+    async fn revoke(&self, token: &str, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
+        let Some(grant) = self.grant().await? else { return Ok(UserStatus::Valid) };
         if grant.okta_refresh_token.as_deref() != Some(token) {
-            let error = OktaError::Untrustworthy("it refused a token that had been replaced".into());
-            return self.unanswered(&error, asked_at).await;
+            let error = OktaError::Untrustworthy("it refused a refresh token that has been replaced".into());
+            return self.record_outage(&error, asked_at).await;
         }
         self.gateway.grants.revoke(self.id).await?;
         Audit {
             event: "revocation",
             request_id: self.request_id.as_str(),
-            address: self.from.as_str(),
+            address: self.address.as_str(),
             user: &grant.subject.user().sub,
             client: &grant.client_name,
             client_id: &grant.client_id,
@@ -221,13 +222,14 @@ impl Check {
             ..Audit::default()
         }
         .record();
-        Ok(UserStatus::Ended)
+        Ok(UserStatus::Revoked)
     }
 
-    async fn unanswered(&self, error: &OktaError, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
-        tracing::warn!(%error, "a user could not be re-checked");
+    /// Records a failed query, so that the next one is not made within a minute.
+    async fn record_outage(&self, error: &OktaError, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
+        tracing::warn!(%error, request_id = self.request_id.as_str(), "revalidation of a user failed");
         let grant = self.gateway.grants.update(self.id, |grant| grant.asked_at = asked_at).await?;
-        Ok(grant.map_or(UserStatus::Good, |grant| UserStatus::Unknown(grant.checked_at)))
+        Ok(grant.map_or(UserStatus::Valid, |grant| UserStatus::Unknown(grant.checked_at)))
     }
 
     async fn grant(&self) -> Result<Option<Arc<Grant>>, Unavailable> {

@@ -1,7 +1,7 @@
-//! Where a login sends the browser, and the pages in between.
+//! Redirects of the login flow and its intermediate pages.
 
 use crate::app::reply::{self, Failure};
-use crate::app::request::RequestHead;
+use crate::app::request::Request;
 use crate::app::state::Gateway;
 use crate::oauth::authorization::ReturnAddress;
 use crate::oauth::error::OAuthError;
@@ -10,7 +10,8 @@ use crate::pages::{Guidance, Leaving, Outcome, Problem};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-/// Whether an error may take the browser there by itself (RFC 9700 §4.11.2). Any program can claim a private scheme.
+/// Returns `true` if an error may be redirected there automatically (RFC 9700 §4.11.2). A private scheme is never
+/// trusted, because any program can register it.
 pub(in crate::endpoints::authorization) fn is_trusted(gateway: &Gateway, destination: &Destination) -> bool {
     match destination {
         Destination::Loopback(_) => true,
@@ -19,9 +20,9 @@ pub(in crate::endpoints::authorization) fn is_trusted(gateway: &Gateway, destina
     }
 }
 
-/// A same-origin page that goes on by itself: Chromium holds the whole redirect chain of a form against the page's
-/// `form-action`, so a form is never answered with a redirect.
-pub(in crate::endpoints::authorization) fn leave(
+/// Returns a same-origin page that redirects automatically. The response to a form must not be a redirect, because
+/// Chromium applies the page's `form-action` to the whole redirect chain.
+pub(in crate::endpoints::authorization) fn redirect_page(
     url: &str,
     destination: &str,
     outcome: Outcome<'_>,
@@ -29,60 +30,61 @@ pub(in crate::endpoints::authorization) fn leave(
     reply::html(StatusCode::OK, Leaving { to: url, destination, outcome, by_itself: true }.page())
 }
 
-/// A page that tells the client of a refusal: it goes on by itself where that is trusted, else by hand.
-pub(in crate::endpoints::authorization) fn leave_refused(
+/// Returns a page that sends an error to the client: automatically to a trusted destination, else when the user
+/// continues.
+pub(in crate::endpoints::authorization) fn error_page(
     gateway: &Gateway,
     to: &ReturnAddress,
-    refused: &OAuthError,
+    error: &OAuthError,
     outcome: Outcome<'_>,
 ) -> Response<Bytes> {
-    let url = to.refusal(refused, gateway.iss());
+    let url = to.refusal(error, gateway.iss());
     let destination = to.redirect_uri.destination();
     let by_itself = is_trusted(gateway, &destination);
     let page = Leaving { to: &url, destination: destination.label(), outcome, by_itself };
     reply::html(StatusCode::OK, page.page())
 }
 
-/// Sends a failure back to the client, to a browser that came by a link or a redirect.
-pub(in crate::endpoints::authorization) fn send_back(
-    gateway: &Gateway,
-    head: &RequestHead,
-    (to, failure): (&ReturnAddress, Failure),
+/// Sends an error to the client in response to a GET request, by a redirect where the destination is trusted.
+pub(in crate::endpoints::authorization) fn error_redirect(
+    request: Request<'_>,
+    to: &ReturnAddress,
+    failure: Failure,
 ) -> Response<Bytes> {
-    let refused = failure.public();
-    if is_trusted(gateway, &to.redirect_uri.destination()) {
-        return reply::redirect(&to.refusal(&refused, gateway.iss()));
+    let error = failure.into_oauth_error();
+    if is_trusted(request.gateway, &to.redirect_uri.destination()) {
+        return reply::redirect(&to.refusal(&error, request.gateway.iss()));
     }
-    leave_refused(gateway, to, &refused, failed(head, &refused))
+    error_page(request.gateway, to, &error, failed(request, &error))
 }
 
-/// Sends a failure back to the client, to a browser that came by our form.
-pub(in crate::endpoints::authorization) fn send_back_by_page(
-    gateway: &Gateway,
-    head: &RequestHead,
-    (to, failure): (&ReturnAddress, Failure),
+/// Sends an error to the client in response to a form, always by a page.
+pub(in crate::endpoints::authorization) fn error_page_after_form(
+    request: Request<'_>,
+    to: &ReturnAddress,
+    failure: Failure,
 ) -> Response<Bytes> {
-    let refused = failure.public();
-    leave_refused(gateway, to, &refused, failed(head, &refused))
+    let error = failure.into_oauth_error();
+    error_page(request.gateway, to, &error, failed(request, &error))
 }
 
-fn failed<'a>(head: &'a RequestHead, refused: &'a OAuthError) -> Outcome<'a> {
-    Outcome::Failed { why: &refused.description, request_id: head.request_id.as_str() }
+fn failed<'a>(request: Request<'a>, error: &'a OAuthError) -> Outcome<'a> {
+    Outcome::Failed { why: &error.description, request_id: request.id() }
 }
 
-/// A dead end that ends well: what happened, and that connecting once more helps.
-pub(in crate::endpoints::authorization) fn start_again(
-    head: &RequestHead,
+/// Returns a page that explains the failure and asks the user to connect again.
+pub(in crate::endpoints::authorization) fn restart_page(
+    request: Request<'_>,
     status: StatusCode,
     what_happened: &str,
 ) -> Response<Bytes> {
-    head.refused("login", what_happened).record();
+    request.refused("login", what_happened).record();
     let page = Problem {
         title: "Please start again",
         what_happened,
         what_to_do: Guidance::StartAgain,
         detail: "",
-        request_id: head.request_id.as_str(),
+        request_id: request.id(),
     };
     reply::html(status, page.page())
 }
