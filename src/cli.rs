@@ -1,4 +1,4 @@
-//! What the binary can be told to do.
+//! The commands of the executable.
 
 mod log;
 pub mod serve;
@@ -9,7 +9,7 @@ use gateway_routes::{Identity, Site};
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
 
-/// Why a command failed, for the person who gave it.
+/// The error message of a failed command.
 #[derive(Debug)]
 pub struct Failed(pub String);
 
@@ -19,7 +19,7 @@ impl<E: Display> From<E> for Failed {
     }
 }
 
-/// `--version`: which binary this is.
+/// Returns the output of `--version`.
 pub fn version(site: &Site) -> String {
     format!(
         "securemcp-okta-gateway {} ({}, configuration {})\n",
@@ -29,7 +29,7 @@ pub fn version(site: &Site) -> String {
     )
 }
 
-/// `routes`: the compiled table.
+/// Returns the output of `routes`: the compiled route table.
 pub fn routes(site: &Site) -> String {
     let mut text = String::new();
     for route in site.table.routes() {
@@ -53,7 +53,7 @@ pub fn routes(site: &Site) -> String {
     text
 }
 
-/// Writes a command's answer; a reader that has gone away is no failure.
+/// Writes a command's output to standard output. A closed pipe is not an error.
 pub fn print(text: &str) -> Result<(), Failed> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -61,8 +61,8 @@ pub fn print(text: &str) -> Result<(), Failed> {
     }
 }
 
-/// Tells a person why a command failed.
-pub fn complain(why: &str) {
-    // When standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{}", why.trim_end());
+/// Writes an error message to standard error.
+pub fn print_error(message: &str) {
+    // Without standard error the message cannot be reported anywhere.
+    let _ = writeln!(io::stderr(), "{}", message.trim_end());
 }

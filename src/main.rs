@@ -1,4 +1,4 @@
-//! Arguments and environment in, a serving gateway out; the only place that exits.
+//! The executable: parses the arguments, runs a command and sets the exit code.
 
 use clap::{Parser, Subcommand};
 use gateway::cli::{self, Failed};
@@ -42,8 +42,8 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed(why)) => {
-            cli::complain(&why);
+        Err(Failed(message)) => {
+            cli::print_error(&message);
             ExitCode::FAILURE
         }
     }

@@ -45,8 +45,8 @@ impl Audit<'_> {
     }
 }
 
-/// Shortens a `client_id` for the log: 12 characters of a sealed id, which is random, identify the client. An id that is
-/// a URL is public and stays as it is.
+/// Shortens a `client_id` for the log: 12 characters of a sealed id, which is random, identify the client. An id that
+/// is a URL is public and stays as it is.
 fn short(client_id: &str) -> &str {
     if client_id.starts_with("https://") { client_id } else { client_id.get(..12).unwrap_or(client_id) }
 }

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Returns the peer's address, or, when the peer is a trusted proxy, the right-most address in `X-Forwarded-For` that is
-/// not a trusted proxy. Each proxy appends to the header, so the client controls everything further to the left.
+/// Returns the peer's address, or, when the peer is a trusted proxy, the right-most address in `X-Forwarded-For` that
+/// is not a trusted proxy. Each proxy appends to the header, so the client controls everything further to the left.
 ///
 /// An entry that is not an IP address ends the search. `Forwarded` (RFC 7239) is ignored: a proxy that sets one of the
 /// two headers may pass the other one through unchecked.

@@ -45,8 +45,8 @@ pub struct Cookie {
 }
 
 impl Cookie {
-    /// Returns the cookie of this kind for `id`, of which only letters, digits, `-` and `_` are used. On https the name
-    /// has the `__Host-` prefix: neither another host nor plain http can set it.
+    /// Returns the cookie of this kind for `id`, of which only letters, digits, `-` and `_` are used. On https the
+    /// name has the `__Host-` prefix: neither another host nor plain http can set it.
     pub fn new(kind: Kind, id: &str, secure: bool) -> Self {
         Self::named(kind.as_str(), id, secure)
     }
@@ -85,8 +85,8 @@ pub fn in_request(kind: Kind, headers: &HeaderMap, secure: bool) -> Vec<Cookie> 
     cookies
 }
 
-/// Returns the `Set-Cookie` values that delete excess cookies when `new` is set: the oldest ones of its kind, and those
-/// of earlier releases. Their number is bounded; the next response deletes more.
+/// Returns the `Set-Cookie` values that delete excess cookies when `new` is set: the oldest ones of its kind, and
+/// those of earlier releases. Their number is bounded; the next response deletes more.
 pub fn delete_excess(kind: Kind, new: &Cookie, headers: &HeaderMap) -> Vec<String> {
     let mut others = in_request(kind, headers, new.secure);
     others.retain(|other| other != new);

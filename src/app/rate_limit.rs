@@ -1,14 +1,14 @@
-//! Rate limits: how often who may ask for what, counted in windows of a minute.
+//! Rate limits of requests per client address and per OAuth client, in fixed windows of one minute.
 //!
-//! An address is counted in its [`Subnets`]: an IPv6 site has many addresses, and all of them together may use a
-//! multiple of what one may. A client is counted at its address: a `client_id` is no secret, and whoever knows one must
-//! not be able to use up what its owner may do. And many clients share an address (hosted ones, offices), so that one
-//! which runs wild meets its own limit long before that of all.
+//! An address is counted in each of its [`Subnets`]: an IPv6 site has many addresses, and all of them together get a
+//! multiple of the limit of one. An OAuth client is counted per address: a `client_id` is public, and an attacker who
+//! knows it must not use up the owner's limit. Many clients share an address (hosted clients, offices), so a
+//! misbehaving client reaches its own limit long before that of the address.
 //!
-//! A request is counted everywhere or, when one of its counters has reached its limit, nowhere: what is refused costs
-//! no memory, here or in the store. Subnets are looked at first, so that an address has no more counters of clients
-//! than it has requests. Each process counts for itself, in tables of a fixed size. Where replicas share a store, it
-//! counts for all of them; when it does not answer, the process's own count decides alone.
+//! A request is counted in all of its counters or, when one of them has reached its limit, in none: refused requests
+//! use no memory, here or in the store. Subnets are checked first, so an address has at most as many client counters
+//! as it has requests. Each process counts in tables of fixed size. Replicas with a shared store also count together;
+//! while the store is unavailable, the process's own count decides.
 
 mod counts;
 mod forgeries;
@@ -27,27 +27,27 @@ use std::time::Duration;
 
 const WINDOW_SECONDS: u64 = 60;
 
-/// What is counted.
+/// The kind of request that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Registrations of clients.
+    /// Client registrations.
     Registration,
     /// Authorization requests.
     Authorization,
-    /// Answers to consent pages, each of which may store a login.
+    /// Decisions on consent pages, each of which may store a pending login.
     Consent,
-    /// Logins that come back from Okta.
+    /// Callbacks from Okta.
     Login,
     /// Token requests.
     Token,
-    /// Revocations, of which there may be as many as token requests.
+    /// Revocations, with the limits of token requests.
     Revocation,
-    /// Fetches of what clients publish, which other requests lead to.
+    /// Fetches of client metadata documents and key sets, caused by other requests.
     Metadata,
 }
 
 impl Kind {
-    /// Its name in keys and in the log.
+    /// Returns the name in counter keys and audit events.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Registration => "registration",
@@ -61,53 +61,51 @@ impl Kind {
     }
 }
 
-/// A limit was met.
+/// The error of an exceeded rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany {
-    /// When the window ends: at least a second from now.
+    /// Time until the window ends, at least one second.
     pub retry_after: Duration,
 }
 
-/// Counts requests and knows how many there may be.
+/// Request counters and their limits.
 pub struct Limits {
-    most: gateway_routes::Limits,
+    config: gateway_routes::Limits,
     keys: Mac,
     counts: Mutex<Counts>,
     store: Arc<Store>,
 }
 
 impl Limits {
-    /// Nothing is counted yet.
-    pub fn new(most: gateway_routes::Limits, keys: &Keys, store: Arc<Store>) -> Self {
-        Self { most, keys: keys.mac(Purpose::Limit), counts: Mutex::default(), store }
+    /// Creates empty counters.
+    pub fn new(config: gateway_routes::Limits, keys: &Keys, store: Arc<Store>) -> Self {
+        Self { config, keys: keys.mac(Purpose::Limit), counts: Mutex::default(), store }
     }
 
-    /// Whether this process has counted so many of this address that the next one is refused: to be asked before a
-    /// body is read.
+    /// Checks this process's counters of an address without counting, before the body of a request is read.
     ///
     /// # Errors
-    /// The address has used up its share.
+    /// The limit of the address is reached.
     pub fn check(&self, kind: Kind, address: IpAddr) -> Result<(), TooMany> {
         let now = self.store.clock().now();
         let counters = self.counters(kind, &Subnets::of(address), now);
         if self.counts().is_below_limits(&counters, window(now)) { Ok(()) } else { Err(too_many(now)) }
     }
 
-    /// Counts one more request of this address, and of this client there. What one limit refuses uses up nothing of
-    /// another.
+    /// Counts a request of an address and of a client at that address. A refused request is not counted.
     ///
     /// # Errors
-    /// One of the two was asked for too often.
+    /// The limit of the address or of the client is reached.
     pub async fn count(&self, kind: Kind, address: IpAddr, client_id: Option<&str>) -> Result<(), TooMany> {
         let now = self.store.clock().now();
         let subnets = Subnets::of(address);
         let mut counters = self.counters(kind, &subnets, now);
-        // The id may be long: it is not even read for an address that has used up its share.
+        // A client_id may be long: it is not hashed for an address over its limit.
         if !self.counts().is_below_limits(&counters, window(now)) {
             return Err(too_many(now));
         }
         let group = counters.last().map_or([0; 32], |widest| widest.key);
-        counters.extend(self.client_counter(kind, (&subnets, client_id), now));
+        counters.extend(self.client_counter(kind, &subnets, client_id, now));
         if !self.counts().add(&counters, window(now)) {
             return Err(too_many(now));
         }
@@ -115,25 +113,25 @@ impl Limits {
             return Ok(());
         }
         let shared = counters.iter().map(|counter| (Key(counter.key), counter.limit)).collect();
-        match self.store.count(Key(group), shared, window_ends(now)).await {
+        match self.store.count(Key(group), shared, window_end(now)).await {
             Ok(None) => Ok(()),
             Ok(Some(full)) => {
-                // The rest of the window needs no store.
+                // Refused locally for the rest of the window, without the store.
                 self.counts().refuse(&counters, full, window(now));
                 Err(too_many(now))
             }
             Err(error) => {
-                tracing::debug!(%error, "a request was counted by this process alone");
+                tracing::debug!(%error, "shared rate limit unavailable: request counted by this process only");
                 Ok(())
             }
         }
     }
 
-    /// The counters of an address, narrowest subnet first.
+    /// Returns the counters of an address, narrowest subnet first.
     fn counters(&self, kind: Kind, subnets: &Subnets, now: Timestamp) -> Vec<Counter> {
         let counter = |subnet: &Subnet| {
-            let key = self.key(kind, (&subnet.id, None), now);
-            Counter { key, limit: self.of_address(kind).saturating_mul(subnet.multiple), of_client: false }
+            let key = self.key(kind, &subnet.id, None, now);
+            Counter { key, limit: self.address_limit(kind).saturating_mul(subnet.multiple), is_client: false }
         };
         subnets.as_slice().iter().map(counter).collect()
     }
@@ -141,40 +139,41 @@ impl Limits {
     fn client_counter(
         &self,
         kind: Kind,
-        (subnets, client_id): (&Subnets, Option<&str>),
+        subnets: &Subnets,
+        client_id: Option<&str>,
         now: Timestamp,
     ) -> Option<Counter> {
-        let (client_id, limit) = (client_id?, self.of_client(kind)?);
-        let key = self.key(kind, (&subnets.as_slice()[0].id, Some(client_id)), now);
-        Some(Counter { key, limit, of_client: true })
+        let (client_id, limit) = (client_id?, self.client_limit(kind)?);
+        let key = self.key(kind, &subnets.as_slice()[0].id, Some(client_id), now);
+        Some(Counter { key, limit, is_client: true })
     }
 
-    const fn of_address(&self, kind: Kind) -> u32 {
+    const fn address_limit(&self, kind: Kind) -> u32 {
         match kind {
-            Kind::Registration => self.most.registrations,
-            Kind::Authorization => self.most.authorizations,
-            Kind::Consent => self.most.consents,
-            Kind::Login => self.most.logins,
-            Kind::Token | Kind::Revocation => self.most.tokens,
-            Kind::Metadata => self.most.metadata_fetches,
+            Kind::Registration => self.config.registrations,
+            Kind::Authorization => self.config.authorizations,
+            Kind::Consent => self.config.consents,
+            Kind::Login => self.config.logins,
+            Kind::Token | Kind::Revocation => self.config.tokens,
+            Kind::Metadata => self.config.metadata_fetches,
         }
     }
 
-    const fn of_client(&self, kind: Kind) -> Option<u32> {
+    const fn client_limit(&self, kind: Kind) -> Option<u32> {
         match kind {
-            Kind::Authorization => Some(self.most.client_authorizations),
-            Kind::Token | Kind::Revocation => Some(self.most.client_tokens),
-            Kind::Metadata => Some(self.most.client_metadata_fetches),
+            Kind::Authorization => Some(self.config.client_authorizations),
+            Kind::Token | Kind::Revocation => Some(self.config.client_tokens),
+            Kind::Metadata => Some(self.config.client_metadata_fetches),
             Kind::Registration | Kind::Consent | Kind::Login => None,
         }
     }
 
-    /// Neither an address nor a client's id stands in the store. Each window has keys of its own: replicas whose clocks
-    /// differ by less than a window never begin each other's counts anew.
-    fn key(&self, kind: Kind, (subnet, client_id): (&[u8], Option<&str>), now: Timestamp) -> [u8; 32] {
-        let (of, id) = client_id.map_or(("address", ""), |id| ("client", id));
+    /// Returns the key of a counter: a MAC, so that the store contains neither addresses nor client ids. It includes
+    /// the window: replicas with clock skew do not reset each other's counters.
+    fn key(&self, kind: Kind, subnet: &[u8], client_id: Option<&str>, now: Timestamp) -> [u8; 32] {
+        let (scope, id) = client_id.map_or(("address", ""), |id| ("client", id));
         let window = window(now).to_be_bytes();
-        self.keys.tag(&[kind.as_str().as_bytes(), of.as_bytes(), subnet, id.as_bytes(), &window])
+        self.keys.tag(&[kind.as_str().as_bytes(), scope.as_bytes(), subnet, id.as_bytes(), &window])
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -182,18 +181,19 @@ impl Limits {
     }
 }
 
-/// The number of the minute; 32 bits are enough for eight thousand years.
+/// Returns the number of the window since 1970; 32 bits last for eight thousand years.
 #[expect(clippy::cast_possible_truncation, reason = "minutes since 1970")]
 const fn window(now: Timestamp) -> u32 {
     (now.seconds() / WINDOW_SECONDS) as u32
 }
 
-const fn window_ends(now: Timestamp) -> Timestamp {
+/// Returns the end of the current window.
+const fn window_end(now: Timestamp) -> Timestamp {
     Timestamp::from_seconds((now.seconds() / WINDOW_SECONDS + 1) * WINDOW_SECONDS)
 }
 
 fn too_many(now: Timestamp) -> TooMany {
-    let left = window_ends(now).since(now).as_millis().div_ceil(1000).max(1);
+    let left = window_end(now).since(now).as_millis().div_ceil(1000).max(1);
     TooMany { retry_after: Duration::from_secs(u64::try_from(left).unwrap_or(WINDOW_SECONDS)) }
 }
 
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_refused_learns_when_the_minute_ends() {
+    fn retry_after_is_the_end_of_the_minute() {
         let at = |millis| too_many(Timestamp::from_millis(millis)).retry_after.as_secs();
         assert_eq!((at(60_000), at(60_001), at(119_001), at(119_999)), (60, 60, 1, 1));
     }

@@ -153,6 +153,14 @@ pub fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     response
 }
 
+/// Returns an error response with a JSON-RPC error body, which MCP clients display.
+pub fn json_rpc_error(status: StatusCode, message: &str) -> Response<Bytes> {
+    let body = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32_000, "message": message } });
+    let mut response = json(status, &body);
+    set(&mut response, HeaderName::from_static("x-content-type-options"), "nosniff");
+    response
+}
+
 /// Returns a public JSON document that scripts of any origin may read and caches keep for a minute.
 pub fn document(body: &Value) -> Response<Bytes> {
     let mut response = json(StatusCode::OK, body);

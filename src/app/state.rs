@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Maximum time that a client's cached keys are used after they expired, while its `jwks_uri` is unreachable. It bounds
-/// how long a compromised key that the client has removed is still accepted.
+/// Maximum time that a client's cached keys are used after they expired, while its `jwks_uri` is unreachable. It
+/// bounds how long a compromised key that the client has removed is still accepted.
 const MAX_STALE_KEYS: Duration = Duration::from_hours(24);
 
 /// External dependencies of a gateway, injected so that tests are deterministic.
@@ -142,8 +142,8 @@ impl Gateway {
         self.control.spawn(work).await.ok()
     }
 
-    /// Returns `true` if this is the host of Okta or of an MCP server. Such a host may trust the gateway's IP address, so
-    /// documents at client-supplied URLs are never fetched from it (server-side request forgery).
+    /// Returns `true` if this is the host of Okta or of an MCP server. Such a host may trust the gateway's IP
+    /// address, so documents at client-supplied URLs are never fetched from it (server-side request forgery).
     pub fn is_backend_host(&self, host: &str) -> bool {
         let is = |known: &str| known.trim_end_matches('.').eq_ignore_ascii_case(host);
         self.okta_host.as_deref().is_some_and(is)

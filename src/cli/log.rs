@@ -1,4 +1,4 @@
-//! The log: its lines, and their way to stderr.
+//! Logging: line format and asynchronous output to standard error.
 
 mod lines;
 mod queue;
@@ -11,8 +11,8 @@ use lines::{Lines, Time};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Format, JsonFields};
 
-/// From now on everything is logged in this form, through that queue; `RUST_LOG` says what.
-pub(super) fn begin(format: LogFormat, queue: &Queue) {
+/// Installs the global logger with this format and queue; `RUST_LOG` sets the filter.
+pub(super) fn init(format: LogFormat, queue: &Queue) {
     let queue = queue.clone();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let time = Time(Clock::system());

@@ -1,4 +1,4 @@
-//! `serve`: from the environment to a gateway that listens, and back down again.
+//! The `serve` command: start-up, background tasks and graceful shutdown.
 
 use super::Failed;
 use super::log::{self, Queue};
@@ -18,26 +18,26 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
-/// How often open streams are held against their grants.
+/// Interval at which open streams are closed whose grants are no longer valid.
 const STREAM_CHECK_INTERVAL: Duration = Duration::from_secs(3);
-/// How often the revocations of other replicas are heard.
+/// Interval at which the revocations of other replicas are polled.
 const REVOCATION_POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the store is asked before the gateway is ready.
+/// Delay between pings of the store until the gateway is ready.
 const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
-/// How often this machine's clock is compared with the store's.
-const COMPARE_CLOCKS: Duration = Duration::from_secs(10);
+/// Interval at which this machine's clock is compared with the store's.
+const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Everything that is wrong with the environment, or why the port or the store file cannot be had.
+/// Invalid settings (all problems at once), or the port or the store file is unavailable.
 pub fn serve(site: &'static Site) -> Result<(), Failed> {
     let settings = Settings::read(&Environment::of_process(), site)?;
-    let queue = Queue::to(std::io::stderr())?;
-    log::begin(settings.log_format, &queue);
-    let outcome = run(site, &settings);
-    queue.finish();
-    outcome
+    let queue = Queue::start(std::io::stderr())?;
+    log::init(settings.log_format, &queue);
+    let result = run(site, &settings);
+    queue.flush_all();
+    result
 }
 
 fn run(site: &'static Site, settings: &Settings) -> Result<(), Failed> {
@@ -52,36 +52,35 @@ fn run(site: &'static Site, settings: &Settings) -> Result<(), Failed> {
         routes = site.table.routes().len(),
         "listening"
     );
-    serving.control.block_on(asked_to_stop())?;
+    serving.control.block_on(shutdown_signal())?;
     tracing::info!("draining");
     serving.shut_down();
     Ok(())
 }
 
-/// A gateway that serves, and what runs beside it.
+/// A running gateway with its background tasks.
 pub struct Serving {
     running: Running,
     control: Runtime,
 }
 
 impl Serving {
-    /// Where it listens.
+    /// Returns the listener's address.
     pub fn address(&self) -> SocketAddr {
         self.running.address
     }
 
-    /// Stops to accept, lets requests end (streams get 30 s), and ends.
+    /// Shuts down gracefully: stops accepting connections and waits for requests to complete (streams: at most 30 s).
     pub fn shut_down(self) {
         self.running.shut_down();
         self.control.shutdown_timeout(Duration::from_secs(2));
     }
 }
 
-/// The one way to a gateway that serves, for the binary, the demo and the tests alike. Okta and Redis may come
-/// later.
+/// Starts a gateway, for the executable, the demo and the tests. Okta and Redis may become available later.
 ///
 /// # Errors
-/// Why the port or the store file cannot be had.
+/// The port or the store file is unavailable, or the settings are inconsistent.
 pub fn assemble(
     site: &'static Site,
     settings: &Settings,
@@ -89,7 +88,7 @@ pub fn assemble(
     threads: NonZeroUsize,
 ) -> Result<Serving, Failed> {
     install_crypto();
-    check_time(site, &dependencies)?;
+    check_registration_date(site, &dependencies)?;
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")
@@ -100,12 +99,12 @@ pub fn assemble(
     let gateway = Gateway::new(site, settings, store, &keys, control.handle().clone(), dependencies)?;
     let running = server::start(&gateway, settings.port, threads)
         .map_err(|error| format!("cannot serve on port {}: {error}", settings.port))?;
-    tend(&control, &gateway);
+    spawn_background_tasks(&control, &gateway);
     Ok(Serving { running, control })
 }
 
-/// A date that is still to come would end every registration at once, and those that clients make instead.
-fn check_time(site: &Site, dependencies: &Dependencies) -> Result<(), Failed> {
+/// Refuses a `registration.not_before` in the future, which would invalidate existing and new registrations alike.
+fn check_registration_date(site: &Site, dependencies: &Dependencies) -> Result<(), Failed> {
     let latest = dependencies.clock.now().after(MAX_CLOCK_SKEW).seconds();
     match site.registration.not_before {
         Some(at) if at.seconds() > latest => Err(Failed(
@@ -117,49 +116,49 @@ fn check_time(site: &Site, dependencies: &Dependencies) -> Result<(), Failed> {
     }
 }
 
-/// One crypto provider for all of TLS; a second call finds it installed.
+/// Installs the crypto provider for TLS, once per process.
 fn install_crypto() {
-    // Fails only when one is installed already, and then it is the same.
+    // Fails only if the same provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Starts what runs beside the requests: readiness and the comparison of clocks, what other replicas revoke, and the sweep
-/// of open streams.
-fn tend(control: &Runtime, gateway: &Arc<Gateway>) {
-    let knocking = Arc::clone(gateway);
+/// Starts the background tasks: store pings for readiness and clock comparison, polling of other replicas'
+/// revocations, and closing of streams whose grants have ended.
+fn spawn_background_tasks(control: &Runtime, gateway: &Arc<Gateway>) {
+    let pinging = Arc::clone(gateway);
     control.spawn(async move {
-        while let Err(error) = knocking.store.ping().await {
-            tracing::warn!(%error, "waiting for the store");
+        while let Err(error) = pinging.store.ping().await {
+            tracing::warn!(%error, "store unavailable: the gateway is not ready");
             tokio::time::sleep(STORE_RETRY_DELAY).await;
         }
-        knocking.set_ready();
-        while knocking.store.is_shared() {
-            tokio::time::sleep(COMPARE_CLOCKS).await;
-            // A store that does not answer is told of by those who need it.
-            let _ = knocking.store.ping().await;
+        pinging.set_ready();
+        while pinging.store.is_shared() {
+            tokio::time::sleep(CLOCK_CHECK_INTERVAL).await;
+            // Failures are logged by the requests that need the store.
+            let _ = pinging.store.ping().await;
         }
     });
-    let hearing = Arc::clone(gateway);
+    let polling = Arc::clone(gateway);
     control.spawn(async move {
         let (mut ticks, mut cursor) = (tokio::time::interval(REVOCATION_POLL_INTERVAL), Cursor(0));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            // A store that does not answer is told of by those who need it.
-            cursor = hearing.grants.poll_revocations(cursor).await.unwrap_or(cursor);
+            // Failures are logged by the requests that need the store.
+            cursor = polling.grants.poll_revocations(cursor).await.unwrap_or(cursor);
         }
     });
-    let sweeping = Arc::clone(gateway);
+    let closing = Arc::clone(gateway);
     control.spawn(async move {
         let mut ticks = tokio::time::interval(STREAM_CHECK_INTERVAL);
         loop {
             ticks.tick().await;
-            sweeping.grants.close_ended_streams(|grant| access::is_still_authorized(&sweeping, grant)).await;
+            closing.grants.close_ended_streams(|grant| access::is_still_authorized(&closing, grant)).await;
         }
     });
 }
 
-/// The keys of `GATEWAY_SECRET`, or of the secret that lies beside the embedded store.
+/// Derives the keys from `GATEWAY_SECRET`, or from the secret file beside the embedded store.
 fn keys(settings: &Settings, dependencies: &Dependencies) -> Result<Keys, Failed> {
     if let Some(secrets) = &settings.secrets {
         return Ok(Keys::new(secrets.clone()));
@@ -185,7 +184,8 @@ fn open_store(settings: &Settings, dependencies: &Dependencies) -> Result<Store,
     }
 }
 
-async fn asked_to_stop() -> std::io::Result<()> {
+/// Completes at SIGTERM or SIGINT.
+async fn shutdown_signal() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {

@@ -18,8 +18,8 @@ pub fn jwks(gateway: &Gateway) -> Response<Bytes> {
     reply::document(&gateway.credentials.jwks())
 }
 
-/// `/.well-known/oauth-protected-resource` without a path: the document of the only route, or of the origin if there are
-/// several.
+/// `/.well-known/oauth-protected-resource` without a path: the document of the only route, or of the origin if there
+/// are several.
 pub fn origin_resource(gateway: &Gateway) -> Response<Bytes> {
     let base_url = gateway.base_url.as_str();
     let document = match gateway.site.table.routes() {

@@ -82,8 +82,8 @@ struct OwnToken {
     client_id: Option<String>,
 }
 
-/// Opens a refresh or access token of this gateway; `None` for any other text. Its times are not checked: an expired access
-/// token still revokes its grant, and another replica's clock may have set them.
+/// Opens a refresh or access token of this gateway; `None` for any other text. Its times are not checked: an expired
+/// access token still revokes its grant, and another replica's clock may have set them.
 fn own_token(gateway: &Gateway, token: &str) -> Option<OwnToken> {
     if let Some(refresh) = gateway.credentials.open_refresh_token(&Secret::new(token)) {
         return Some(OwnToken { grant: refresh.grant, client_id: None });

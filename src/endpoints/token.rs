@@ -87,8 +87,9 @@ struct Tokens {
     refresh_token: Option<Secret>,
 }
 
-/// Redeems a code after its client, redirect URI and PKCE verifier are validated: without the verifier, nobody can use up
-/// the code or revoke its grant. A second redemption that passes the same checks revokes the grant (RFC 6749 §4.1.2).
+/// Redeems a code after its client, redirect URI and PKCE verifier are validated: without the verifier, nobody can
+/// use up the code or revoke its grant. A second redemption that passes the same checks revokes the grant (RFC 6749
+/// §4.1.2).
 async fn redeem_code(
     gateway: &Gateway,
     client_id: &str,

@@ -64,7 +64,8 @@ async fn verify_with_jwks_uri(
     }
     match documents::refetch_keys(request, known, url).await? {
         Some(keys) => Ok(assertion::verify(jwt.expose(), &keys, expected)),
-        // The key may have been published since the last fetch; `invalid_client` would cost the client its registration.
+        // The key may have been published since the last fetch; `invalid_client` would cost the client its
+        // registration.
         None if verified == Err(JoseError::UnknownKey.into()) => Err(Failure::Unavailable(format!(
             "the key set {} has no such key and was refetched within the last minute",
             url.as_str()

@@ -100,8 +100,8 @@ struct DocumentFetch<'a> {
 }
 
 impl DocumentFetch<'_> {
-    /// Returns the document from the cache while it is fresh, else fetches it. Where stale copies are allowed, the last
-    /// valid one is returned when the fetch fails.
+    /// Returns the document from the cache while it is fresh, else fetches it. Where stale copies are allowed, the
+    /// last valid one is returned when the fetch fails.
     async fn cached_or_fetch<T>(
         &self,
         documents: &Documents<T>,

@@ -1,21 +1,21 @@
-//! Counts of this process. A request is counted in all of its counters or in none.
+//! Counters of this process. A request is counted in all of its counters or in none.
 
 use super::table::Table;
 
-/// Buckets of the table of subnets: 65 536 counts, 1.5 MiB.
+/// Buckets of the subnet table: 65 536 counters, 1.5 MiB.
 const SUBNET_BUCKETS: u16 = 8192;
-/// The same for clients. They have a table of their own, so that invented clients cannot drive out a count of subnets.
+/// Buckets of the client table. It is separate, so that made-up client ids cannot evict the counters of subnets.
 const CLIENT_BUCKETS: u16 = 8192;
 
-/// Where a request is counted, and how high.
+/// A counter's key and limit.
 pub(super) struct Counter {
     pub(super) key: [u8; 32],
     pub(super) limit: u32,
-    /// Whether it is a client's counter; else it is a subnet's.
-    pub(super) of_client: bool,
+    /// `true` for the counter of a client, `false` for that of a subnet.
+    pub(super) is_client: bool,
 }
 
-/// Counts of subnets and of clients.
+/// The counters of subnets and of clients.
 pub(super) struct Counts {
     subnets: Table,
     clients: Table,
@@ -28,12 +28,12 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Whether one more request may be counted in all of these.
+    /// Returns `true` if all counters are below their limits.
     pub(super) fn is_below_limits(&self, counters: &[Counter], window: u32) -> bool {
         counters.iter().all(|counter| self.table(counter).read(&counter.key, window) < counter.limit)
     }
 
-    /// Counts one more request in all of these; `false` when one of them has reached its limit, and nothing was counted.
+    /// Counts a request in all counters; returns `false`, counting nothing, if one of them has reached its limit.
     pub(super) fn add(&mut self, counters: &[Counter], window: u32) -> bool {
         let is_below = self.is_below_limits(counters, window);
         if is_below {
@@ -44,8 +44,8 @@ impl Counts {
         is_below
     }
 
-    /// Takes back what was counted in all of these, since the counter at the index `full` has reached its limit
-    /// elsewhere, and remembers that.
+    /// Undoes the last request in all counters and sets the one at the index `full` to its limit, which the replicas
+    /// have reached together.
     pub(super) fn refuse(&mut self, counters: &[Counter], full: usize, window: u32) {
         for (index, counter) in counters.iter().enumerate() {
             let next = |count: u32| if index == full { counter.limit } else { count.saturating_sub(1) };
@@ -54,11 +54,11 @@ impl Counts {
     }
 
     const fn table(&self, counter: &Counter) -> &Table {
-        if counter.of_client { &self.clients } else { &self.subnets }
+        if counter.is_client { &self.clients } else { &self.subnets }
     }
 
     const fn table_mut(&mut self, counter: &Counter) -> &mut Table {
-        if counter.of_client { &mut self.clients } else { &mut self.subnets }
+        if counter.is_client { &mut self.clients } else { &mut self.subnets }
     }
 }
 
@@ -66,21 +66,21 @@ impl Counts {
 mod tests {
     use super::*;
 
-    fn counter(name: u8, limit: u32, of_client: bool) -> Counter {
-        Counter { key: [name; 32], limit, of_client }
+    fn counter(name: u8, limit: u32, is_client: bool) -> Counter {
+        Counter { key: [name; 32], limit, is_client }
     }
 
     #[test]
-    fn what_one_limit_refuses_uses_up_nothing_of_another() {
+    fn a_refused_request_is_not_counted() {
         let mut counts = Counts::default();
-        let wild = [counter(1, 5, false), counter(2, 2, true)];
-        let added: Vec<bool> = (0..20).map(|_| counts.add(&wild, 7)).collect();
+        let counters = [counter(1, 5, false), counter(2, 2, true)];
+        let added: Vec<bool> = (0..20).map(|_| counts.add(&counters, 7)).collect();
         assert_eq!(added.iter().filter(|added| **added).count(), 2);
         assert_eq!(counts.subnets.read(&[1; 32], 7), 2);
     }
 
     #[test]
-    fn an_address_at_its_limit_makes_no_counter_of_a_client() {
+    fn an_address_at_its_limit_creates_no_client_counters() {
         let mut counts = Counts::default();
         for client in 0..=255 {
             counts.add(&[counter(1, 3, false), counter(client, 2, true)], 7);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_replicas_have_used_up_together_is_refused_without_asking_again() {
+    fn a_limit_that_replicas_reach_together_is_enforced_locally() {
         let mut counts = Counts::default();
         let counters = [counter(1, 5, false), counter(2, 4, true)];
         assert!(counts.add(&counters, 7));

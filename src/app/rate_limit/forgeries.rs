@@ -1,7 +1,6 @@
-//! Limits of access tokens whose signature is wrong, so that nobody has a proxy thread verify signatures all day.
+//! Rate limits of access tokens with an invalid signature, which bound the CPU time spent on signature verification.
 //!
-//! Counted by this process alone: no request to a server waits for the store on that account. Tokens that verify do not
-//! count.
+//! Each process counts for itself, so that MCP requests never wait for the store. Valid tokens are not counted.
 
 use super::table::Table;
 use super::{TooMany, too_many, window};
@@ -12,70 +11,70 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many a subscriber may send in a minute before it is told to wait.
+/// Maximum number of invalid signatures per minute and subscriber.
 const MAX_FORGERIES: u32 = 60;
-/// Buckets of the table: 16 384 counts, 384 KiB.
+/// Buckets of the table: 16 384 counters, 384 KiB.
 const BUCKETS: u16 = 2048;
 
-/// Counts of tokens whose signature is wrong.
+/// Counters of invalid signatures.
 pub struct Forgeries {
     keys: Mac,
     counts: Mutex<Table>,
     clock: Clock,
 }
 
-/// Who a wrong signature is counted against.
+/// The sender of a token, against whom an invalid signature is counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
-    /// Where the token comes from.
+    /// The client's IP address.
     pub address: IpAddr,
-    /// The tag of its claims, if this gateway wrote them. Such a token is limited by itself alone: people behind one
-    /// address with somebody who sends forgeries sign in and go on as ever.
+    /// The tag of the token's claims if this gateway issued them. Such a token is limited by its tag only: users who
+    /// share an address with an attacker are not affected.
     pub tag: Option<&'a [u8]>,
 }
 
 impl Forgeries {
-    /// Nothing is counted yet.
+    /// Creates empty counters.
     pub fn new(keys: &Keys, clock: Clock) -> Self {
         Self { keys: keys.mac(Purpose::Limit), counts: Mutex::new(Table::new(BUCKETS)), clock }
     }
 
-    /// Whether there were so few of them that another signature is verified.
+    /// Checks whether another signature of this sender may be verified.
     ///
     /// # Errors
-    /// There were too many within this minute.
+    /// The limit of this minute is reached.
     pub fn check(&self, sender: Sender<'_>) -> Result<(), TooMany> {
         let now = self.clock.now();
         let counters = match sender.tag {
-            Some(tag) => vec![self.of_claims(tag)],
-            None => self.of_address(sender.address),
+            Some(tag) => vec![self.tag_counter(tag)],
+            None => self.address_counters(sender.address),
         };
         let counts = self.counts();
         let is_below = |(key, limit): &([u8; 32], u32)| counts.read(key, window(now)) < *limit;
         if counters.iter().all(is_below) { Ok(()) } else { Err(too_many(now)) }
     }
 
-    /// Counts one more.
+    /// Counts an invalid signature.
     pub fn count(&self, sender: Sender<'_>) {
         let window = window(self.clock.now());
-        let mut counters = self.of_address(sender.address);
-        counters.extend(sender.tag.map(|tag| self.of_claims(tag)));
+        let mut counters = self.address_counters(sender.address);
+        counters.extend(sender.tag.map(|tag| self.tag_counter(tag)));
         let mut counts = self.counts();
         for (key, _) in counters {
             counts.update(&key, window, |count| count.saturating_add(1));
         }
     }
 
-    /// When the minute ends: at least a second from now.
+    /// Returns the time until the minute ends, at least one second.
     pub fn retry_after(&self) -> Duration {
         too_many(self.clock.now()).retry_after
     }
 
-    fn of_claims(&self, tag: &[u8]) -> ([u8; 32], u32) {
+    fn tag_counter(&self, tag: &[u8]) -> ([u8; 32], u32) {
         (self.keys.tag(&[b"forged-signature", tag]), MAX_FORGERIES)
     }
 
-    fn of_address(&self, address: IpAddr) -> Vec<([u8; 32], u32)> {
+    fn address_counters(&self, address: IpAddr) -> Vec<([u8; 32], u32)> {
         let counter = |subnet: &Subnet| {
             let key = self.keys.tag(&[b"forged-token", &subnet.id]);
             (key, MAX_FORGERIES.saturating_mul(subnet.multiple))
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_forges_waits_until_the_minute_ends_and_nobody_else_does() {
+    fn only_an_address_over_the_limit_is_refused_until_the_minute_ends() {
         let (forgeries, clock) = forgeries();
         for _ in 0..MAX_FORGERIES {
             assert_eq!(forgeries.check(from("192.0.2.1")), Ok(()));
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_that_forges_from_many_subnets_waits_as_a_whole() {
+    fn many_subnets_of_one_site_share_a_limit() {
         let (forgeries, _) = forgeries();
         let mut refused = 0;
         for subnet in 0..5_000 {
@@ -133,19 +132,19 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_ours_are_limited_by_themselves() {
+    fn tokens_with_issued_claims_are_limited_by_their_tag() {
         let (forgeries, _) = forgeries();
         let of = |tag| Sender { tag: Some(tag), ..from("192.0.2.1") };
         for _ in 0..MAX_FORGERIES {
             forgeries.count(of(b"one"));
         }
         assert!(forgeries.check(of(b"one")).is_err());
-        assert!(forgeries.check(from("192.0.2.1")).is_err(), "they count for the address too");
-        assert_eq!(forgeries.check(of(b"another")), Ok(()), "of somebody else behind that address");
+        assert!(forgeries.check(from("192.0.2.1")).is_err(), "the address is counted as well");
+        assert_eq!(forgeries.check(of(b"another")), Ok(()), "another token from the same address");
     }
 
     #[test]
-    fn a_flood_from_everywhere_makes_nobody_wait_who_sent_nothing() {
+    fn a_distributed_flood_does_not_affect_other_addresses() {
         let (forgeries, clock) = forgeries();
         for number in 0..20_000_u32 {
             forgeries.count(Sender { address: IpAddr::V4(number.into()), tag: None });

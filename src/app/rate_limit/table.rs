@@ -1,19 +1,19 @@
-//! Counts of many keys in bounded memory. A flood of keys neither makes the count of another key higher nor drives
-//! out a count that is close to its limit.
+//! A fixed-size table of counters. A flood of keys neither increases the count of another key nor evicts a count that
+//! is close to its limit.
 //!
-//! A hash table of fixed size, set-associative: a key has one bucket of eight slots. A new key takes a slot of an
-//! earlier window; where there is none, the slot with the lowest count. A key that loses its slot begins again at zero:
-//! a full table refuses nobody, and counts those who ask most.
+//! The hash table is set-associative: each key has one bucket of eight slots. A new key takes a slot of an earlier
+//! window or, if there is none, the slot with the lowest count. An evicted key restarts at zero: a full table refuses
+//! nobody, and keeps the counts of the most frequent keys.
 
-/// Slots of one bucket.
-const WAYS: usize = 8;
+/// Slots per bucket.
+const SLOTS_PER_BUCKET: usize = 8;
 
-/// A table of counts.
+/// A table of counters.
 pub(super) struct Table(Box<[Bucket]>);
 
-type Bucket = [Slot; WAYS];
+type Bucket = [Slot; SLOTS_PER_BUCKET];
 
-/// The count of one key in one window; an empty slot is of the window 0.
+/// The count of a key in a window; an empty slot has the window 0.
 #[derive(Clone, Copy, Default)]
 struct Slot {
     key: [u8; 16],
@@ -22,22 +22,22 @@ struct Slot {
 }
 
 impl Table {
-    /// A table of so many buckets of eight slots, each of 24 bytes.
+    /// Creates a table with this number of buckets, each of eight slots of 24 bytes.
     pub(super) fn new(buckets: u16) -> Self {
         Self(vec![Bucket::default(); usize::from(buckets)].into_boxed_slice())
     }
 
-    /// The count of a key in this window.
+    /// Returns the count of a key in this window.
     pub(super) fn read(&self, key: &[u8; 32], window: u32) -> u32 {
         let bucket = &self.0[self.bucket(key)];
-        bucket.iter().find(|slot| slot.is(key, window)).map_or(0, |slot| slot.count)
+        bucket.iter().find(|slot| slot.matches(key, window)).map_or(0, |slot| slot.count)
     }
 
-    /// Changes the count of a key in this window.
+    /// Updates the count of a key in this window.
     pub(super) fn update(&mut self, key: &[u8; 32], window: u32, next: impl FnOnce(u32) -> u32) {
-        let place = self.bucket(key);
-        let bucket = &mut self.0[place];
-        if let Some(slot) = bucket.iter_mut().find(|slot| slot.is(key, window)) {
+        let index = self.bucket(key);
+        let bucket = &mut self.0[index];
+        if let Some(slot) = bucket.iter_mut().find(|slot| slot.matches(key, window)) {
             slot.count = next(slot.count);
             return;
         }
@@ -47,19 +47,19 @@ impl Table {
         }
     }
 
-    /// A key is a MAC: any bytes of it are a fair choice of a bucket, and nobody outside can choose them.
+    /// Returns the bucket of a key. Keys are MACs: their bytes are uniform and cannot be chosen by an attacker.
     fn bucket(&self, key: &[u8; 32]) -> usize {
         usize::from(u16::from_be_bytes([key[30], key[31]])) % self.0.len()
     }
 }
 
 impl Slot {
-    fn is(&self, key: &[u8; 32], window: u32) -> bool {
+    fn matches(&self, key: &[u8; 32], window: u32) -> bool {
         self.window == window && self.key == *half(key)
     }
 }
 
-/// As much of a key as is kept: two of 128 bits are never the same by chance.
+/// Returns the stored half of a key: 128 bits exclude accidental collisions.
 fn half(key: &[u8; 32]) -> &[u8; 16] {
     let (half, _) = key.split_at(16);
     half.try_into().unwrap_or(&[0; 16])
@@ -82,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn a_new_window_begins_at_one() {
+    fn a_new_window_restarts_the_count() {
         let mut table = Table::new(BUCKETS);
         assert_eq!((add(&mut table, 1, 7), add(&mut table, 1, 7)), (1, 2));
         assert_eq!((table.read(&key(1), 8), add(&mut table, 1, 8)), (0, 1));
     }
 
     #[test]
-    fn a_flood_of_other_keys_neither_hides_a_high_count_nor_makes_one() {
+    fn a_flood_of_keys_neither_evicts_a_high_count_nor_increases_another() {
         let mut table = Table::new(BUCKETS);
         for _ in 0..50 {
             add(&mut table, 0, 7);
@@ -98,14 +98,14 @@ mod tests {
             add(&mut table, other, 7);
         }
         assert_eq!(table.read(&key(0), 7), 50, "it keeps its slot");
-        for stranger in 20_000..20_500 {
-            assert_eq!(table.read(&key(stranger), 7), 0, "nobody is taken for another");
-            assert_eq!(add(&mut table, stranger, 7), 1, "a full table counts whoever comes");
+        for new in 20_000..20_500 {
+            assert_eq!(table.read(&key(new), 7), 0, "keys do not collide");
+            assert_eq!(add(&mut table, new, 7), 1, "a full table accepts new keys");
         }
     }
 
     #[test]
-    fn a_table_of_an_earlier_window_is_as_good_as_an_empty_one() {
+    fn slots_of_an_earlier_window_are_free() {
         let mut table = Table::new(BUCKETS);
         for other in 0..5_000 {
             add(&mut table, other, 7);
@@ -113,6 +113,6 @@ mod tests {
         for number in 0..100 {
             assert_eq!(add(&mut table, number, 8), 1);
         }
-        assert!((0..100).all(|number| table.read(&key(number), 8) == 1), "none has driven out another");
+        assert!((0..100).all(|number| table.read(&key(number), 8) == 1), "no key evicted another");
     }
 }

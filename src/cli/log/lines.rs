@@ -1,5 +1,5 @@
-//! How a line of the log looks. Every call leaves an audit line, so that one is put together by hand: what
-//! tracing-subscriber has for all events costs as much as half a call.
+//! The JSON format of log lines. Audit lines are formatted by hand, since every MCP request writes one: the generic
+//! formatter of tracing-subscriber costs as much as half a request.
 
 use crate::base::clock::{Clock, Timestamp};
 use std::fmt::{self, Debug};
@@ -10,10 +10,10 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::registry::LookupSpan;
 
-/// JSON, with the members of an event beside time, level and target.
+/// Event format: one JSON object with the event's fields beside timestamp, level and target.
 pub(super) struct Lines<F> {
     pub(super) time: Time,
-    /// What writes all but the audit lines.
+    /// The format of all events except audit events.
     pub(super) other: F,
 }
 
@@ -37,17 +37,17 @@ where
         self.time.format_time(&mut writer)?;
         writer.write_str("\",\"level\":\"")?;
         writer.write_str(metadata.level().as_str())?;
-        let mut members = Members { writer, outcome: Ok(()) };
+        let mut members = Members { writer, result: Ok(()) };
         event.record(&mut members);
-        members.outcome?;
+        members.result?;
         members.writer.write_str("\",\"target\":\"audit\"}\n")
     }
 }
 
-/// Writes each member behind the open string of the one before.
+/// Field visitor that writes JSON members; each one closes the string of the previous one.
 struct Members<'a> {
     writer: Writer<'a>,
-    outcome: fmt::Result,
+    result: fmt::Result,
 }
 
 impl Members<'_> {
@@ -65,7 +65,7 @@ impl Members<'_> {
 
 impl Visit for Members<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.outcome = self.outcome.and_then(|()| self.write(field.name(), value));
+        self.result = self.result.and_then(|()| self.write(field.name(), value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
@@ -73,7 +73,7 @@ impl Visit for Members<'_> {
     }
 }
 
-/// The time as RFC 3339 has it, in UTC, to the millisecond.
+/// Timestamp format: RFC 3339 in UTC with milliseconds.
 #[derive(Clone)]
 pub(super) struct Time(pub(super) Clock);
 
@@ -89,7 +89,7 @@ fn rfc_3339(at: Timestamp) -> [u8; 24] {
     let (year, month, day) = date(days);
     let (hour, minute) = (second / 3600, second / 60 % 60);
     let mut text = *b"0000-00-00T00:00:00.000Z";
-    for (place, digits, mut number) in [
+    for (offset, digits, mut number) in [
         (0, 4, year),
         (5, 2, month),
         (8, 2, day),
@@ -98,7 +98,7 @@ fn rfc_3339(at: Timestamp) -> [u8; 24] {
         (17, 2, second % 60),
         (20, 3, at.millis() % 1000),
     ] {
-        for digit in text[place..place + digits].iter_mut().rev() {
+        for digit in text[offset..offset + digits].iter_mut().rev() {
             *digit += u8::try_from(number % 10).unwrap_or_default();
             number /= 10;
         }
@@ -106,11 +106,11 @@ fn rfc_3339(at: Timestamp) -> [u8; 24] {
     text
 }
 
-/// The year, month and day of a day since 1970. Counted in the 400 years after which the calendar repeats itself, and
-/// from March on, so that a leap day is the last one of its year.
+/// Converts days since 1970 to year, month and day. The calculation uses the 400-year cycle of the Gregorian calendar
+/// and years that start in March, so that a leap day is the last day of its year.
 const fn date(days: u64) -> (u64, u64, u64) {
-    const SINCE_MARCH_OF_YEAR_0: u64 = 719_468;
-    let days = days + SINCE_MARCH_OF_YEAR_0;
+    const DAYS_FROM_MARCH_OF_YEAR_0_TO_1970: u64 = 719_468;
+    let days = days + DAYS_FROM_MARCH_OF_YEAR_0_TO_1970;
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year + year / 4 - year / 100);
@@ -129,7 +129,7 @@ mod tests {
     use tracing_subscriber::fmt::format::{Format, JsonFields};
 
     #[test]
-    fn a_time_is_told_as_the_calendar_has_it() {
+    fn timestamps_follow_the_gregorian_calendar() {
         for (seconds, expected) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_399, "2000-02-28T23:59:59.000Z"),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audit_line_looks_like_all_others_whatever_stands_in_it() {
+    fn audit_lines_have_the_format_of_other_lines_with_any_value() {
         let (written, time) = (Written::default(), Time(Clock::manual(Timestamp::from_seconds(0))));
         let out = written.clone();
         let other = Format::default().json().flatten_event(true).with_timer(time.clone());

@@ -1,111 +1,110 @@
-//! What is logged on its way to stderr: written by a thread of its own, which takes whatever has come meanwhile.
-//! Whoever reads stderr may stop to read (a full pipe, a hung collector): that costs lines, which are counted, and
-//! never holds a request up.
+//! The queue of log lines: a dedicated thread writes them to standard error in batches. If standard error blocks (full
+//! pipe, hung log collector), lines are dropped and counted; requests never wait.
 
 use std::io::{self, Write};
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes that may wait.
+/// Maximum size of the queue.
 const MAX_QUEUED_BYTES: usize = 4 * 1024 * 1024;
-/// Between two writes: a busy gateway then writes many lines at once, and seldom has to wake the thread.
-const BREATH: Duration = Duration::from_millis(5);
-/// How long the last lines may take at the end.
-const LAST_LINES: Duration = Duration::from_secs(2);
+/// Delay between two writes: under load, many lines are written at once and the thread is seldom woken.
+const WRITE_INTERVAL: Duration = Duration::from_millis(5);
+/// Maximum time to flush the queue at exit.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The queue's near end: what is written goes into it, or is dropped.
+/// The sending end of the queue: a line is enqueued or dropped.
 #[derive(Clone, Default)]
 pub(crate) struct Queue(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    waiting: Mutex<Waiting>,
-    more: Condvar,
-    written: Condvar,
+    state: Mutex<State>,
+    not_empty: Condvar,
+    flushed: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct State {
     lines: Vec<u8>,
     dropped: u64,
     writer: Writer,
 }
 
-/// What the thread does.
+/// The state of the writer thread.
 #[derive(Default, PartialEq, Eq)]
 enum Writer {
-    /// It writes, or pauses before it looks again.
+    /// Writing, or pausing between two writes.
     #[default]
     Busy,
-    /// It wants to be told when there is something.
+    /// Waiting to be woken.
     Idle,
 }
 
 impl Queue {
-    /// Starts the thread that writes to `out`, for as long as the process lives.
+    /// Starts the thread that writes to `out` until the process exits.
     ///
     /// # Errors
-    /// The system gives no thread.
-    pub(crate) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
+    /// The thread cannot be created.
+    pub(crate) fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
         let queue = Self::default();
-        let far_end = queue.clone();
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || far_end.write_to(out))?;
+        let receiver = queue.clone();
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || receiver.write_to(out))?;
         Ok(queue)
     }
 
-    /// Waits until what was logged is written, but not for ever.
-    pub(crate) fn finish(&self) {
-        let busy = |waiting: &mut Waiting| waiting.writer == Writer::Busy || !waiting.lines.is_empty();
-        // Whoever does not read by now has lost the last lines.
-        let _ = self.0.written.wait_timeout_while(self.waiting(), LAST_LINES, busy);
+    /// Waits until the queue is written, at most [`FLUSH_TIMEOUT`].
+    pub(crate) fn flush_all(&self) {
+        let is_busy = |state: &mut State| state.writer == Writer::Busy || !state.lines.is_empty();
+        // After the timeout the remaining lines are lost.
+        let _ = self.0.flushed.wait_timeout_while(self.state(), FLUSH_TIMEOUT, is_busy);
     }
 
     fn write_to(&self, mut out: impl Write) {
         let mut lines = Vec::new();
         loop {
             let dropped = self.take(&mut lines);
-            // A closed stderr is nothing that could be told to anyone.
+            // A closed standard error cannot be reported anywhere.
             let _ = out.write_all(&lines);
             lines.clear();
             if dropped > 0 {
                 tracing::warn!(lines = dropped, "log lines were dropped: stderr was not read fast enough");
             }
-            std::thread::sleep(BREATH);
+            std::thread::sleep(WRITE_INTERVAL);
         }
     }
 
-    /// Waits for lines, takes them, and returns how many were dropped.
+    /// Waits for lines, takes them and returns the number of dropped lines.
     fn take(&self, lines: &mut Vec<u8>) -> u64 {
-        let mut waiting = self.waiting();
-        while waiting.lines.is_empty() && waiting.dropped == 0 {
-            waiting.writer = Writer::Idle;
-            self.0.written.notify_all();
-            waiting = self.0.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        while state.lines.is_empty() && state.dropped == 0 {
+            state.writer = Writer::Idle;
+            self.0.flushed.notify_all();
+            state = self.0.not_empty.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        waiting.writer = Writer::Busy;
-        mem::swap(lines, &mut waiting.lines);
-        mem::take(&mut waiting.dropped)
+        state.writer = Writer::Busy;
+        mem::swap(lines, &mut state.lines);
+        mem::take(&mut state.dropped)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Write for Queue {
-    /// A line, whole: that is how they come from the formatter.
+    /// Enqueues or drops a whole line, as the formatter writes it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut waiting = self.waiting();
-        if waiting.lines.len() + line.len() > MAX_QUEUED_BYTES {
-            waiting.dropped += 1;
+        let mut state = self.state();
+        if state.lines.len() + line.len() > MAX_QUEUED_BYTES {
+            state.dropped += 1;
         } else {
-            waiting.lines.extend_from_slice(line);
+            state.lines.extend_from_slice(line);
         }
-        if waiting.writer == Writer::Idle {
-            waiting.writer = Writer::Busy;
-            drop(waiting);
-            self.0.more.notify_one();
+        if state.writer == Writer::Idle {
+            state.writer = Writer::Busy;
+            drop(state);
+            self.0.not_empty.notify_one();
         }
         Ok(line.len())
     }
@@ -120,19 +119,19 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    /// Says that it has something in its hands, and takes nothing before it is told to.
-    struct Stuck {
-        begun: Sender<()>,
-        let_go: Receiver<()>,
-        taken: Sender<Vec<u8>>,
+    /// A writer that reports each write and blocks until it is released.
+    struct BlockedWriter {
+        started: Sender<()>,
+        release: Receiver<()>,
+        written: Sender<Vec<u8>>,
     }
 
-    impl Write for Stuck {
+    impl Write for BlockedWriter {
         fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-            // The test listens to the first one alone, and has let everything go when its end is gone.
-            let _ = self.begun.send(());
-            let _ = self.let_go.recv();
-            self.taken.send(lines.to_vec()).map_err(io::Error::other)?;
+            // The test receives the first report only; dropping its sender releases all writes.
+            let _ = self.started.send(());
+            let _ = self.release.recv();
+            self.written.send(lines.to_vec()).map_err(io::Error::other)?;
             Ok(lines.len())
         }
 
@@ -142,20 +141,21 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_reader_costs_lines_which_are_counted_and_no_time() {
-        let ((begun, has_begun), (stuck, let_go), (taken, lines)) = (channel(), channel(), channel());
-        let mut log = Queue::to(Stuck { begun, let_go, taken }).unwrap();
+    fn a_blocked_stderr_drops_and_counts_lines_without_blocking() {
+        let ((started, has_started), (releaser, release)) = (channel(), channel());
+        let (written, lines) = channel();
+        let mut log = Queue::start(BlockedWriter { started, release, written }).unwrap();
         let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
         log.write_all(&line).unwrap();
-        has_begun.recv().unwrap();
-        let room = MAX_QUEUED_BYTES / line.len();
-        for _ in 0..3 * room {
+        has_started.recv().unwrap();
+        let capacity = MAX_QUEUED_BYTES / line.len();
+        for _ in 0..3 * capacity {
             log.write_all(&line).unwrap();
         }
-        assert_eq!(log.waiting().dropped, 2 * room as u64, "all but what waits");
-        drop(stuck);
-        log.finish();
+        assert_eq!(log.state().dropped, 2 * capacity as u64, "all lines over the capacity");
+        drop(releaser);
+        log.flush_all();
         let written: usize = lines.try_iter().map(|lines| lines.len()).sum();
-        assert_eq!(written, (1 + room) * line.len(), "what waits, and what was in the writer's hands");
+        assert_eq!(written, (1 + capacity) * line.len(), "the queued lines and the one being written");
     }
 }

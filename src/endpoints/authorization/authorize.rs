@@ -88,8 +88,8 @@ fn error_before_consent(gateway: &Gateway, to: &ReturnAddress, error: &OAuthErro
     reply::html(StatusCode::BAD_REQUEST, page.page())
 }
 
-/// Responds to a `client_id` that cannot be resolved. A client with a metadata document cannot register again: the user
-/// can only retry or contact its vendor.
+/// Responds to a `client_id` that cannot be resolved. A client with a metadata document cannot register again: the
+/// user can only retry or contact its vendor.
 fn unknown_client(request: Request<'_>, client_id: Option<&str>, failure: Failure) -> Response<Bytes> {
     if !client_id.is_some_and(client_metadata::is_url) {
         let can_register = request.gateway.site.registration.enabled;
@@ -156,9 +156,9 @@ const INVALID_REDIRECT_URI_OF_FIXED_CLIENT: PageText = PageText {
     ..INVALID_REDIRECT_URI
 };
 
-/// Responds with an error that must not be redirected: a page for a browser, JSON for a client that probes the URL. The
-/// status is always 400, because `FastMCP` treats any other one except a redirect as a server failure. There are no CORS
-/// headers (OAuth 2.1 §3.1).
+/// Responds with an error that must not be redirected: a page for a browser, JSON for a client that probes the URL.
+/// The status is always 400, because `FastMCP` treats any other one except a redirect as a server failure. There are
+/// no CORS headers (OAuth 2.1 §3.1).
 fn error_without_redirect(request: Request<'_>, error: OAuthError, text: PageText) -> Response<Bytes> {
     let detail = error.to_string();
     request.refused("authorization", &detail).record();

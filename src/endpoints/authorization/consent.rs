@@ -50,8 +50,8 @@ pub fn too_many(request: Request<'_>, too_many: TooMany) -> Response<Bytes> {
     delete_page_cookie(request, reply::too_many_with(request.head, too_many, Guidance::StartAgain))
 }
 
-/// Deletes the cookie of the page, by the id in the form's `action`. Without an id the form is not from a consent page,
-/// and all consent cookies are deleted.
+/// Deletes the cookie of the page, by the id in the form's `action`. Without an id the form is not from a consent
+/// page, and all consent cookies are deleted.
 fn delete_page_cookie(request: Request<'_>, response: Response<Bytes>) -> Response<Bytes> {
     let secure = request.gateway.base_url.is_https();
     let cookies = match request.query().get("form") {

@@ -171,8 +171,8 @@ impl StartedLogin {
     }
 }
 
-/// Starts the login of this form at Okta (step 2); `None` when the form was decided differently before, or its login has
-/// ended.
+/// Starts the login of this form at Okta (step 2); `None` when the form was decided differently before, or its login
+/// has ended.
 pub(super) async fn start(
     gateway: &Gateway,
     pending: PendingConsent,

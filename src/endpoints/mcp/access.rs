@@ -1,5 +1,7 @@
 //! Authorization of MCP requests, from the request head alone: token, grant, scopes and groups.
 
+pub use crate::app::reply::json_rpc_error as error;
+
 use crate::app::audit::Audit;
 use crate::app::rate_limit::Sender;
 use crate::app::reply;
@@ -13,10 +15,9 @@ use crate::proxy::{self, Forward, Identity};
 use crate::store::{GrantId, Unavailable};
 use bytes::Bytes;
 use gateway_routes::{Found, Route};
-use http::header::{CACHE_CONTROL, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use http::header::{ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
-use serde_json::json;
+use http::{HeaderValue, Response, StatusCode};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,8 +58,8 @@ fn into_decision(authorized: Result<Box<Forward>, Response<Bytes>>, origin: Opti
     }
 }
 
-/// Returns `true` if scripts of this origin may call MCP servers: the gateway's own origin, loopback, and those that the
-/// site allows.
+/// Returns `true` if scripts of this origin may call MCP servers: the gateway's own origin, loopback, and those that
+/// the site allows.
 pub fn is_allowed_origin(gateway: &Gateway, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     let loopback = || {
@@ -143,8 +144,8 @@ fn verified_token(request: Request<'_>, route: &Route) -> Result<Arc<AccessToken
     verified.map_err(|rejection| reject_token(request, route, rejection))
 }
 
-/// Responds to an invalid token. A token whose signature was not verified may be valid: it gets 429, since clients discard
-/// their tokens at 401.
+/// Responds to an invalid token. A token whose signature was not verified may be valid: it gets 429, since clients
+/// discard their tokens at 401.
 fn reject_token(request: Request<'_>, route: &Route, rejection: TokenError) -> Response<Bytes> {
     let Request { gateway, head } = request;
     audit_refusal(request, route, rejection.reason());
@@ -263,7 +264,8 @@ fn identity(route: &Route, grant: &ActiveGrant) -> Option<Arc<Identity>> {
     }
 }
 
-/// Returns an error response with the `WWW-Authenticate` challenge that points to the resource metadata (RFC 9728 §5.1).
+/// Returns an error response with the `WWW-Authenticate` challenge that points to the resource metadata (RFC 9728
+/// §5.1).
 fn challenge(request: Request<'_>, route: &Route, reason: Reason) -> Response<Bytes> {
     let (status, message) = match reason {
         Reason::NoToken => (StatusCode::UNAUTHORIZED, "sign in first: WWW-Authenticate says where"),
@@ -278,15 +280,6 @@ fn challenge(request: Request<'_>, route: &Route, reason: Reason) -> Response<By
     let metadata_url = metadata::protected_resource_url(request.gateway.base_url.as_str(), path);
     let mut response = error(status, message);
     reply::set(&mut response, WWW_AUTHENTICATE, &bearer::challenge(reason, &metadata_url, route.scopes));
-    response
-}
-
-/// Returns an error response with a JSON-RPC error body, which MCP clients display.
-pub fn error(status: StatusCode, message: &str) -> Response<Bytes> {
-    let body = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32_000, "message": message } });
-    let mut response = reply::json(status, &body);
-    reply::set(&mut response, CACHE_CONTROL, "no-store");
-    reply::set(&mut response, HeaderName::from_static("x-content-type-options"), "nosniff");
     response
 }
 

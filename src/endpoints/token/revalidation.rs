@@ -1,19 +1,19 @@
 //! Revalidation of the user at Okta before a refresh token is rotated.
 //!
-//! 1. Okta is queried at most once a minute per grant, whether the query succeeds or fails. In between, the last result
-//!    is used. A login counts as a revalidation.
-//! 2. Among all replicas, only the holder of the grant's lease queries Okta; concurrent refreshes wait for the result in
-//!    the grant. Okta's refresh token is therefore never sent twice concurrently.
-//! 3. The result is written to the grant in one update: Okta's new refresh token, the user's groups and e-mail address,
-//!    and the time.
+//! 1. Okta is queried at most once a minute per grant, whether the query succeeds or fails. In between, the last
+//!    result is used. A login counts as a revalidation.
+//! 2. Among all replicas, only the holder of the grant's lease queries Okta; concurrent refreshes wait for the result
+//!    in the grant. Okta's refresh token is therefore never sent twice concurrently.
+//! 3. The result is written to the grant in one update: Okta's new refresh token, the user's groups and e-mail
+//!    address, and the time.
 //! 4. Only `invalid_grant` from Okta revokes the grant. Any other failure is an outage: refreshes succeed until
 //!    `okta_grace` after the last successful revalidation, and then return 503, which costs no client its tokens.
 //!
-//! A client waits at most three seconds. The revalidation continues without it, so that a late response and the refresh
-//! token in it are not lost. If a response is lost nevertheless (broken connection, process exit), Okta may have rotated
-//! the token. Okta accepts the old one for the grace period of its app, at most 60 seconds; later it detects token reuse,
-//! revokes the token and returns `invalid_grant`. The grant is then revoked here too and the user signs in again: access
-//! never outlives Okta's consent, and nobody else ever had the lost token.
+//! A client waits at most three seconds. The revalidation continues without it, so that a late response and the
+//! refresh token in it are not lost. If a response is lost nevertheless (broken connection, process exit), Okta may
+//! have rotated the token. Okta accepts the old one for the grace period of its app, at most 60 seconds; later it
+//! detects token reuse, revokes the token and returns `invalid_grant`. The grant is then revoked here too and the
+//! user signs in again: access never outlives Okta's consent, and nobody else ever had the lost token.
 
 use crate::app::audit::Audit;
 use crate::app::reply::Failure;
@@ -80,8 +80,8 @@ pub(super) async fn before_refresh(request: Request<'_>, id: GrantId, grant: &Gr
     }
 }
 
-/// Returns `true` if `at` is less than `max_age` ago by the shared clock of all replicas. A time further in the future than
-/// the allowed clock skew comes from a wrong clock and is not accepted.
+/// Returns `true` if `at` is less than `max_age` ago by the shared clock of all replicas. A time further in the
+/// future than the allowed clock skew comes from a wrong clock and is not accepted.
 fn is_within(gateway: &Gateway, at: Timestamp, max_age: Duration) -> bool {
     let now = gateway.store.clock().now();
     now.since(at) < max_age && at.since(now) <= MAX_CLOCK_SKEW
@@ -161,8 +161,8 @@ impl Revalidation {
         }
     }
 
-    /// Stores a successful revalidation. The write is retried while the store is unavailable, because Okta's new refresh
-    /// token exists nowhere else.
+    /// Stores a successful revalidation. The write is retried while the store is unavailable, because Okta's new
+    /// refresh token exists nowhere else.
     async fn store_result(
         &self,
         revalidated: Revalidated,
@@ -186,7 +186,11 @@ impl Revalidation {
             match self.gateway.grants.update(self.id, change).await {
                 Ok(stored) => break stored,
                 Err(unavailable) if retries == MAX_WRITE_RETRIES => {
-                    tracing::error!(error = %unavailable, request_id = self.request_id.as_str(), "result of a revalidation could not be stored: the user may have to sign in again");
+                    tracing::error!(
+                        error = %unavailable,
+                        request_id = self.request_id.as_str(),
+                        "result of a revalidation could not be stored: the user may have to sign in again"
+                    );
                     return Err(unavailable);
                 }
                 Err(_) => sleep(WRITE_RETRY_DELAY * 2_u32.pow(retries)).await,
@@ -195,7 +199,11 @@ impl Revalidation {
         };
         Ok(match (profile, stored) {
             (Err(error), Some(grant)) => {
-                tracing::warn!(%error, request_id = self.request_id.as_str(), "Okta returned no valid profile: groups and e-mail address were not updated");
+                tracing::warn!(
+                    %error,
+                    request_id = self.request_id.as_str(),
+                    "Okta returned no valid profile: groups and e-mail address were not updated"
+                );
                 UserStatus::Unknown(grant.checked_at)
             }
             _ => UserStatus::Valid,
