@@ -1,90 +1,92 @@
-//! The body of every answer: whole, or streamed from a server with room for what a gateway adds and cuts.
+//! Response bodies: complete ones, and ones streamed from an MCP server.
 
-use super::UpstreamError;
 use super::cancel::CancelSignal;
 use super::endpoint_event::Processed;
 use super::events::Events;
 use super::pool::PooledConnection;
-use super::request_body::RequestBody;
+use super::request_body::{RequestBody, RequestBodyError};
+use super::upstream_error::UpstreamError;
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// The body of an answer.
+/// Body of a response.
 pub struct Body(Kind);
 
 enum Kind {
     Full(Option<Bytes>),
-    /// In a box: bodies are moved on several times, and most are whole.
+    /// Boxed: bodies are moved several times, and most are `Full`.
     Streamed(Box<Streamed>),
 }
 
-/// Why a body ended before its end; the connection to the client is cut, so that half an answer never looks whole.
+/// Error that ends a response body early. The client connection is closed, so that the client sees a truncated
+/// response as such.
 #[derive(Debug)]
 pub enum BodyError {
-    /// The server broke off.
+    /// The upstream connection broke.
     Upstream(UpstreamError),
-    /// The rest of the request did not come, or was too long.
-    Request,
-    /// The lease was cancelled.
+    /// The rest of the client's request body failed after an early response.
+    Request(RequestBodyError),
+    /// The grant was revoked or has expired.
     Cancelled,
-    /// The server sends the client's messages, and its token with them, to somebody else.
-    Misdirected,
+    /// The `endpoint` event names a URL outside the target, which would receive the client's messages.
+    EndpointOutsideTarget,
 }
 
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Upstream(error) => write!(f, "the MCP server broke off: {error}"),
-            Self::Request => f.write_str("the server answered early, and the request was not whole"),
-            Self::Cancelled => f.write_str("the grant behind the stream has ended"),
-            Self::Misdirected => f.write_str("the endpoint event leads out of the target"),
+            Self::Upstream(error) => write!(f, "upstream connection broke: {error}"),
+            Self::Request(error) => write!(f, "request body failed after an early response: {error}"),
+            Self::Cancelled => f.write_str("the grant was revoked or has expired"),
+            Self::EndpointOutsideTarget => f.write_str("the endpoint event names a URL outside the target"),
         }
     }
 }
 
 impl std::error::Error for BodyError {}
 
-/// What a server sends, as it comes.
+/// Response body that is streamed from an MCP server.
 pub(super) struct Streamed {
-    /// What came along with the head.
-    first: Bytes,
-    /// Goes back to the pool when the body has ended as it should; dropped before that, it ends the call.
-    pooled: Option<PooledConnection>,
-    /// The rest of the request, when the server has answered before it had all of it.
-    request_body: Option<Box<RequestBody>>,
-    cancel: CancelSignal,
-    /// For open event streams alone.
-    events: Option<Box<Events>>,
+    /// Bytes that arrived together with the head.
+    pub(super) first: Bytes,
+    /// Upstream connection: released to the pool at the end of the body; dropping it earlier cancels the request.
+    pub(super) pooled: Option<PooledConnection>,
+    /// Unsent rest of the request body, after an early response.
+    pub(super) request_body: Option<Box<RequestBody>>,
+    /// Value of `X-Request-Id`, for log lines.
+    pub(super) request_id: HeaderValue,
+    pub(super) cancel: CancelSignal,
+    /// Present for open event streams only.
+    pub(super) events: Option<Box<Events>>,
 }
 
 impl Body {
-    /// A whole body.
+    /// Creates a body from complete content.
     pub fn full(bytes: Bytes) -> Self {
         Self(Kind::Full(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
-    /// A server's body that begins with these bytes; `events` is for open event streams alone.
-    pub(super) fn streamed(
-        first: Bytes,
-        (pooled, request_body): (PooledConnection, Option<Box<RequestBody>>),
-        cancel: CancelSignal,
-        events: Option<Box<Events>>,
-    ) -> Self {
-        if events.is_none() && request_body.is_none() && pooled.connection.framing().is_at_end() {
-            pooled.release();
-            return Self::full(first);
+    /// Streams from an MCP server; a body that has arrived completely releases its connection at once.
+    pub(super) fn streamed(mut streamed: Streamed) -> Self {
+        if streamed.events.is_none() && streamed.request_body.is_none() {
+            streamed.release_at_end();
+            if streamed.pooled.is_none() {
+                return Self::full(std::mem::take(&mut streamed.first));
+            }
         }
-        Self(Kind::Streamed(Box::new(Streamed { first, pooled: Some(pooled), request_body, cancel, events })))
+        Self(Kind::Streamed(Box::new(streamed)))
     }
 }
 
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Streamed {
-    fn give_back_at_end(&mut self) {
+    /// Releases the connection to the pool once both bodies are complete.
+    fn release_at_end(&mut self) {
         if self.request_body.is_none()
             && let Some(pooled) = self.pooled.take_if(|pooled| pooled.connection.framing().is_at_end())
         {
@@ -103,26 +105,26 @@ impl Streamed {
             if self.cancel.is_cancelled()
                 || polled.is_pending() && self.cancel.poll_cancelled(context).is_ready()
             {
-                return self.cut(BodyError::Cancelled);
+                return self.abort(BodyError::Cancelled);
             }
             match polled {
                 Poll::Ready(Some(Ok(data))) => {
-                    let passed = match &mut self.events {
+                    let processed = match &mut self.events {
                         None => Processed::Done(data),
-                        Some(events) => events.pass(data),
+                        Some(events) => events.process(data),
                     };
-                    match passed {
-                        Processed::Held => {}
+                    match processed {
+                        Processed::Buffered => {}
                         Processed::Done(data) => {
-                            self.give_back_at_end();
+                            self.release_at_end();
                             return Poll::Ready(Some(Ok(Frame::data(data))));
                         }
-                        Processed::Refused => return self.cut(BodyError::Misdirected),
+                        Processed::OutsideTarget => return self.abort(BodyError::EndpointOutsideTarget),
                     }
                 }
-                Poll::Ready(Some(Err(why))) => return self.cut(why),
+                Poll::Ready(Some(Err(error))) => return self.abort(error),
                 Poll::Ready(None) => {
-                    self.give_back_at_end();
+                    self.release_at_end();
                     let rest = self.events.as_mut().map(|events| events.rest()).unwrap_or_default();
                     return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
                 }
@@ -140,25 +142,47 @@ impl Streamed {
         }
         let Some(pooled) = &mut self.pooled else { return Poll::Ready(None) };
         let (connection, mut buffers) = pooled.parts();
-        if connection.poll_send(&mut self.request_body, context, &mut buffers).is_err() {
-            return Poll::Ready(Some(Err(BodyError::Request)));
+        if let Err(error) = connection.poll_send(&mut self.request_body, context, &mut buffers) {
+            return Poll::Ready(Some(Err(BodyError::Request(error))));
         }
         connection.poll_data(context, &mut buffers).map_err(BodyError::Upstream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let left = self.pooled.as_ref().map_or(Some(0), |pooled| pooled.connection.framing().left());
-        match left {
-            Some(left) if self.events.is_none() => SizeHint::with_exact(self.first.len() as u64 + left),
+        let remaining =
+            self.pooled.as_ref().map_or(Some(0), |pooled| pooled.connection.framing().remaining());
+        match remaining {
+            Some(remaining) if self.events.is_none() => {
+                SizeHint::with_exact(self.first.len() as u64 + remaining)
+            }
             _ => SizeHint::default(),
         }
     }
 
-    /// Ends the call, and its connection with it.
-    fn cut(&mut self, why: BodyError) -> Polled {
-        self.pooled = None;
-        tracing::debug!(%why, "an answer was cut");
-        Poll::Ready(Some(Err(why)))
+    /// Closes the upstream connection and ends the body with this error, which is logged.
+    fn abort(&mut self, error: BodyError) -> Polled {
+        if let Some(pooled) = self.pooled.take() {
+            let (request_id, route) = (self.request_id.to_str().unwrap_or_default(), pooled.route.pattern);
+            match &error {
+                BodyError::Upstream(_) | BodyError::EndpointOutsideTarget => {
+                    tracing::warn!(request_id, route, cause = %error, "response body aborted");
+                }
+                BodyError::Request(_) | BodyError::Cancelled => {
+                    tracing::info!(request_id, route, cause = %error, "response body aborted");
+                }
+            }
+        }
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl Drop for Streamed {
+    /// Logs a body that was dropped before its end: its client has disconnected, or does not read the response.
+    fn drop(&mut self) {
+        if let Some(pooled) = self.pooled.take_if(|pooled| !pooled.connection.framing().is_at_end()) {
+            let (request_id, route) = (self.request_id.to_str().unwrap_or_default(), pooled.route.pattern);
+            tracing::info!(request_id, route, cause = "the client connection ended", "response body aborted");
+        }
     }
 }
 

@@ -1,29 +1,29 @@
-//! What lets somebody else end a call: a lease goes with the call, its handle stays with the one who may end it.
+//! Cancellation of a proxied request from another thread, for example when its grant is revoked.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
-/// Goes with a call; the call ends when it is cancelled.
+/// Cancellation signal that a proxied request polls.
 pub struct CancelSignal(oneshot::Receiver<()>);
 
-/// Ends the call that its lease went with, from any thread.
+/// Cancellation handle of a proxied request; works from any thread.
 pub struct CancelHandle(oneshot::Sender<()>);
 
 impl CancelSignal {
-    /// A lease and its handle.
+    /// Creates a signal and its handle.
     pub fn new() -> (Self, CancelHandle) {
         let (sender, receiver) = oneshot::channel();
         (Self(receiver), CancelHandle(sender))
     }
 
-    /// Whether it is cancelled by now.
+    /// Returns true once the request has been cancelled.
     pub(super) fn is_cancelled(&mut self) -> bool {
         self.0.try_recv().is_ok()
     }
 
-    /// Ready once the lease is cancelled, and never after its handle is merely dropped.
+    /// Becomes ready when the request is cancelled. Dropping the handle does not cancel.
     pub(super) fn poll_cancelled(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.0.is_terminated() {
             return Poll::Pending;
@@ -36,13 +36,13 @@ impl CancelSignal {
 }
 
 impl CancelHandle {
-    /// Ends the call, if it has not ended.
+    /// Cancels the request, unless it has already completed.
     pub fn cancel(self) {
-        // Fails only when the call is over.
+        // An error means that the request has completed.
         let _ = self.0.send(());
     }
 
-    /// Whether the call has ended.
+    /// Returns true once the request has completed.
     pub fn is_over(&self) -> bool {
         self.0.is_closed()
     }

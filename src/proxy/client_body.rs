@@ -1,4 +1,4 @@
-//! The body that a client sends.
+//! Request bodies as clients send them.
 
 use bytes::Bytes;
 use http::Method;
@@ -12,54 +12,55 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long the rest of a body is read away.
-const MAX_LINGER: Duration = Duration::from_secs(10);
-/// How long a client may pause while it is.
-const LINGER_READ_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long an HTTP/2 stream whose head did not end it may take to end without content.
-const END_WAIT: Duration = Duration::from_secs(10);
+/// Maximum time for which the rest of a body is read and discarded.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Read timeout between two frames that are discarded.
+const DISCARD_READ_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout for the end of an HTTP/2 stream whose HEADERS frame did not end it and that has no content.
+const END_STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whether requests of this method may have content (RFC 9110 §9.3, RFC 5789). No content is defined for GET, HEAD,
-/// DELETE and OPTIONS, and nobody knows what is for other methods. A server that ignores such content reads it as its
-/// next request, in which the client writes the identity headers.
+/// Returns true for methods whose requests may have content (RFC 9110 §9.3, RFC 5789). GET, HEAD, DELETE and OPTIONS
+/// define none, and other methods are unknown. A server that ignores such content would read it as its next request,
+/// whose identity headers the client could forge.
 pub fn takes_content(method: &Method) -> bool {
     [Method::POST, Method::PUT, Method::PATCH].contains(method)
 }
 
-/// A client's body. When it is dropped early, because the answer needs no more of it, its rest is read away for a
-/// while: closing on unread bytes resets the connection, and the client may lose the answer (RFC 9112 §9.6).
+/// Request body of a client. When it is dropped early, its rest is read and discarded for a while: closing a
+/// connection with unread bytes resets it, and the client may lose the response (RFC 9112 §9.6).
 pub struct ClientBody {
     incoming: Option<Incoming>,
-    lingers: Lingers,
+    discard: Discard,
 }
 
-/// Whether the rest is to be read away.
+/// Rule for the unread rest of a dropped body.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lingers {
-    Yes,
-    /// The client sends nothing before we ask for it with "100 Continue".
-    OnceAskedFor,
-    /// HTTP/2 ends a stream without hurting the others.
-    Never,
+enum Discard {
+    /// Read it and discard it.
+    Rest,
+    /// Nothing to discard until "100 Continue" has been sent (RFC 9110 §10.1.1).
+    AfterContinue,
+    /// Nothing to discard: HTTP/2 resets one stream and leaves the others alone.
+    Nothing,
 }
 
 impl ClientBody {
-    /// The body that came with this head. To be dropped on the thread that serves the connection.
+    /// Wraps the body of the request with this head. Must be dropped on the thread that serves the connection.
     pub fn new(incoming: Incoming, head: &Parts) -> Self {
-        let lingers = match head.version {
-            http::Version::HTTP_2 => Lingers::Never,
-            _ if head.headers.contains_key(EXPECT) => Lingers::OnceAskedFor,
-            _ => Lingers::Yes,
+        let discard = match head.version {
+            http::Version::HTTP_2 => Discard::Nothing,
+            _ if head.headers.contains_key(EXPECT) => Discard::AfterContinue,
+            _ => Discard::Rest,
         };
-        Self { incoming: Some(incoming), lingers }
+        Self { incoming: Some(incoming), discard }
     }
 
-    /// Whether the request has content. In HTTP/1 its head says so: `Transfer-Encoding`, or a `BodyFraming-Length` other
-    /// than 0. In HTTP/2 only a frame with data does, so that the first frames are waited for.
+    /// Returns true if the request has content. In HTTP/1 the head decides: `Transfer-Encoding`, or a
+    /// `Content-Length` other than 0. In HTTP/2 only a DATA frame with data does, so that the first frames are awaited.
     pub async fn has_content(&mut self) -> bool {
         match self.size_hint().exact() {
             Some(0) => false,
-            None if self.lingers == Lingers::Never => !self.ends_empty().await,
+            None if self.discard == Discard::Nothing => !self.ends_empty().await,
             Some(_) | None => !self.is_end_stream(),
         }
     }
@@ -67,19 +68,19 @@ impl ClientBody {
     async fn ends_empty(&mut self) -> bool {
         let ends = async {
             while let Some(frame) = self.frame().await {
-                // Trailers are not passed on.
+                // Trailers are not forwarded, so they are no content.
                 if !frame.is_ok_and(|frame| frame.data_ref().is_none_or(Bytes::is_empty)) {
                     return false;
                 }
             }
             true
         };
-        timeout(END_WAIT, ends).await.unwrap_or(false)
+        timeout(END_STREAM_TIMEOUT, ends).await.unwrap_or(false)
     }
 
-    /// The body of a request that has none.
+    /// Body of a request without content.
     pub fn empty() -> Self {
-        Self { incoming: None, lingers: Lingers::Never }
+        Self { incoming: None, discard: Discard::Nothing }
     }
 }
 
@@ -91,8 +92,9 @@ impl Body for ClientBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if self.lingers == Lingers::OnceAskedFor {
-            self.lingers = Lingers::Yes;
+        // hyper sends "100 Continue" at the first poll.
+        if self.discard == Discard::AfterContinue {
+            self.discard = Discard::Rest;
         }
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(context);
@@ -114,15 +116,15 @@ impl Body for ClientBody {
 impl Drop for ClientBody {
     fn drop(&mut self) {
         let rest = self.incoming.take().filter(|incoming| !incoming.is_end_stream());
-        if let (Some(rest), Lingers::Yes) = (rest, self.lingers) {
+        if let (Some(rest), Discard::Rest) = (rest, self.discard) {
             tokio::task::spawn_local(async move {
-                // However it ends: the answer had its time to arrive.
-                let _ = timeout(MAX_LINGER, read_away(rest)).await;
+                // The result does not matter: the response has had time to arrive.
+                let _ = timeout(DISCARD_TIMEOUT, discard(rest)).await;
             });
         }
     }
 }
 
-async fn read_away(mut rest: Incoming) {
-    while let Ok(Some(Ok(_))) = timeout(LINGER_READ_TIMEOUT, rest.frame()).await {}
+async fn discard(mut rest: Incoming) {
+    while let Ok(Some(Ok(_))) = timeout(DISCARD_READ_TIMEOUT, rest.frame()).await {}
 }

@@ -1,4 +1,4 @@
-//! Time limits that are set for every request and hardly ever run out.
+//! Timeouts that are set for every request and rarely expire.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,21 +6,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A limit that can be set again and again at the price of a look at the clock: its timer stays where it is, and
-/// is moved on only when it rings too early.
+/// Deadline that is cheap to extend: setting it only reads the clock, and the timer is moved when it fires too early.
 pub(super) struct Deadline {
     at: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Deadline {
-    /// So long from now.
+    /// Creates a deadline this far from now.
     pub(super) fn after(time: Duration) -> Self {
         let at = Instant::now() + time;
         Self { at, timer: Box::pin(sleep_until(at)) }
     }
 
-    /// From now on it is so long from now.
+    /// Moves the deadline to this far from now.
     pub(super) fn set(&mut self, time: Duration) {
         self.at = Instant::now() + time;
         if self.at < self.timer.deadline() {
@@ -28,7 +27,7 @@ impl Deadline {
         }
     }
 
-    /// Ready when the time is up.
+    /// Becomes ready once the deadline has passed.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(context));
@@ -46,7 +45,7 @@ mod tests {
     use std::future::poll_fn;
 
     #[tokio::test]
-    async fn a_deadline_counts_from_when_it_was_set_last() {
+    async fn a_deadline_runs_from_its_last_set() {
         const SHORT: Duration = Duration::from_millis(20);
         let (start, mut deadline) = (Instant::now(), Deadline::after(SHORT));
         deadline.set(SHORT * 3);

@@ -1,4 +1,4 @@
-//! What an open event stream gets beside what its server sends.
+//! Processing of open event streams: keep-alive comments and the rewritten `endpoint` event.
 
 use super::deadline::Deadline;
 use super::endpoint_event::{EndpointEvent, Processed};
@@ -7,57 +7,56 @@ use bytes::Bytes;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// A comment that every event stream parser skips.
+/// Comment frame, which every event stream parser skips.
 const COMMENT: &[u8] = b": keep-alive\n\n";
 
-/// Comments that keep a silent stream from looking dead to what is between us and the client, and another first
-/// event.
+/// Processor of an open event stream. Comments keep proxies between gateway and client from closing a silent stream.
 pub(super) struct Events {
     keep_alive: Duration,
     silence: Deadline,
     boundary: Boundary,
-    /// Until the first event is known.
+    /// Present until the first event has been processed.
     endpoint: Option<EndpointEvent>,
 }
 
 impl Events {
-    /// A comment after so much silence.
-    pub(super) fn new(keep_alive: Duration, asked: RedirectContext) -> Self {
+    /// Creates a processor that adds a comment after `keep_alive` without data.
+    pub(super) fn new(keep_alive: Duration, context: RedirectContext) -> Self {
         Self {
             keep_alive,
             silence: Deadline::after(keep_alive),
             boundary: Boundary::START,
-            endpoint: Some(EndpointEvent::new(asked)),
+            endpoint: Some(EndpointEvent::new(context)),
         }
     }
 
-    /// What the client gets of what the server has sent.
-    pub(super) fn pass(&mut self, data: Bytes) -> Processed {
-        let passed = match &mut self.endpoint {
+    /// Processes a chunk from the server.
+    pub(super) fn process(&mut self, data: Bytes) -> Processed {
+        let processed = match &mut self.endpoint {
             None => Processed::Done(data),
-            Some(endpoint) => endpoint.pass(&data),
+            Some(endpoint) => endpoint.process(&data),
         };
-        if !matches!(passed, Processed::Held) {
+        if !matches!(processed, Processed::Buffered) {
             self.endpoint = None;
         }
-        if let Processed::Done(data) = &passed {
+        if let Processed::Done(data) = &processed {
             self.boundary.pass(data);
             self.silence.set(self.keep_alive);
         }
-        passed
+        processed
     }
 
-    /// Whether nothing is held back.
+    /// Returns true if nothing is buffered.
     pub(super) fn is_empty(&self) -> bool {
         self.endpoint.as_ref().is_none_or(EndpointEvent::is_empty)
     }
 
-    /// What is held back when the stream ends.
+    /// Returns the buffered bytes at the end of the stream.
     pub(super) fn rest(&mut self) -> Bytes {
         self.endpoint.take().map(EndpointEvent::rest).unwrap_or_default()
     }
 
-    /// Ready with a comment when the server has been silent for long enough.
+    /// Becomes ready with a comment after `keep_alive` without data, but only between two events.
     pub(super) fn poll_comment(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
         loop {
             ready!(self.silence.poll(context));
@@ -69,7 +68,7 @@ impl Events {
     }
 }
 
-/// Whether the stream stands between two events: nowhere else may a comment go.
+/// Tracker of event boundaries: comments may only be inserted between two events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Boundary {
     line_is_empty: bool,
@@ -78,10 +77,10 @@ pub struct Boundary {
 }
 
 impl Boundary {
-    /// Before the first byte.
+    /// State before the first byte.
     pub const START: Self = Self { line_is_empty: true, after_return: false, between_events: true };
 
-    /// Follows the line grammar of event streams: lines end with CR LF, LF or CR; an empty one ends an event.
+    /// Advances over `data`. Lines of an event stream end with CR LF, LF or CR; an empty line ends an event.
     pub fn pass(&mut self, data: &[u8]) {
         for byte in data {
             match byte {
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_may_only_go_between_two_events() {
+    fn comments_are_only_allowed_between_two_events() {
         for data in [
             &[][..],
             &["data: a\n\n"],

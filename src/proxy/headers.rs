@@ -1,16 +1,16 @@
-//! Which headers go through, which do not, and which are ours.
+//! Header filtering between clients and MCP servers, and the forwarding and identity headers that the gateway adds.
 
-use super::names::{KEPT_FROM_CLIENTS, KEPT_FROM_SERVERS, dashed};
+use super::names::{REMOVED_FROM_REQUESTS, REMOVED_FROM_RESPONSES, dashed};
 use gateway_routes::Route;
 use http::header::{CONNECTION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::net::IpAddr;
 
-/// What a header value cannot hold as it is, and the separator of lists.
+/// Characters that are percent-encoded in identity headers: those no header value may contain, and the list separator.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%').add(b',');
 
-/// What a server behind us learns of the user, by `X-Forwarded-User`, `-Email` and `-Groups`: made once for a grant.
+/// Identity headers of a user: `X-Forwarded-User`, `-Email` and `-Groups`. Built once per grant.
 #[derive(Debug, Clone)]
 pub struct Identity {
     user: HeaderValue,
@@ -18,28 +18,28 @@ pub struct Identity {
     groups: HeaderValue,
 }
 
-/// What it learns of the way to us, by `X-Forwarded-Proto` and `-Host`: made once for a gateway.
+/// Headers of the gateway's public URL: `X-Forwarded-Proto` and `-Host`. Built once per gateway.
 #[derive(Debug, Clone)]
 pub struct PublicOrigin {
     proto: HeaderValue,
     host: HeaderValue,
 }
 
-/// What a server is told beside what the client sent.
+/// Headers that the gateway adds to a forwarded request.
 pub struct ForwardedHeaders<'a> {
-    /// Where the request goes.
+    /// Route of the request; its target becomes `Host`.
     pub route: &'a Route,
-    /// Who asks.
+    /// Identity of the user, if the route forwards it.
     pub identity: Option<&'a Identity>,
-    /// From where, as [`address_value`] puts it.
+    /// Client address, as [`address_value`] formats it.
     pub forwarded_for: &'a HeaderValue,
-    /// By which way.
+    /// Public URL of the gateway.
     pub public_origin: &'a PublicOrigin,
 }
 
 impl Identity {
-    /// Okta's `sub`, the e-mail address, and Okta groups: a comma inside a name is percent-encoded, the list is
-    /// joined with commas.
+    /// Builds the headers from Okta's `sub`, the e-mail address and the Okta groups. Groups are joined with commas;
+    /// a comma inside a name is percent-encoded.
     pub fn new(user: &str, email: Option<&str>, groups: &[String]) -> Self {
         let groups: Vec<String> = groups.iter().map(|group| encoded(group)).collect();
         Self {
@@ -51,46 +51,47 @@ impl Identity {
 }
 
 impl PublicOrigin {
-    /// By our own origin, such as `https://mcp.example.com`.
+    /// Builds the headers from the gateway's origin, such as `https://mcp.example.com`.
     pub fn new(base_url: &str) -> Self {
         let (scheme, host) = base_url.split_once("://").unwrap_or(("http", base_url));
         Self { proto: value(scheme.to_owned()), host: value(host.to_owned()) }
     }
 }
 
-/// An address as the value of `X-Forwarded-For`.
+/// Formats an address as the value of `X-Forwarded-For`.
 pub fn address_value(address: IpAddr) -> HeaderValue {
     value(address.to_canonical().to_string())
 }
 
-/// Whether a header of the MCP protocol stands twice, or has a look-alike: two parsers might each read another one.
+/// Returns true if an `Mcp-*` header is repeated or has a look-alike, such as `Mcp_Session-Id`: two parsers might then
+/// read different values.
 pub fn repeats_mcp_header(headers: &HeaderMap) -> bool {
-    let ours = |name: &&HeaderName| name.as_str().starts_with("mcp");
-    headers.keys().filter(ours).any(|name| {
+    let is_mcp = |name: &&HeaderName| name.as_str().starts_with("mcp");
+    headers.keys().filter(is_mcp).any(|name| {
         let is_look_alike =
             dashed(name.as_str()) != name.as_str() && dashed(name.as_str()).starts_with("mcp-");
         is_look_alike || name.as_str().starts_with("mcp-") && headers.get_all(name).iter().nth(1).is_some()
     })
 }
 
-/// Writes the header fields of a request that its server may see, each with its line's end.
+/// Serializes the header fields of a forwarded request: those of the client that are not removed, and the gateway's.
 pub fn toward_server(headers: &HeaderMap, forwarded: &ForwardedHeaders<'_>, out: &mut Vec<u8>) {
     field(out, HOST.as_str(), forwarded.route.target.authority.as_bytes());
     let named = if headers.contains_key(CONNECTION) { named_by_connection(headers) } else { Vec::new() };
     for (name, value) in headers {
-        if !KEPT_FROM_SERVERS.have(name.as_str()) && !named.contains(name) {
+        if !REMOVED_FROM_REQUESTS.contains(name.as_str()) && !named.contains(name) {
             field(out, name.as_str(), value.as_bytes());
         }
     }
-    let mut ours = |name, value: &HeaderValue| field(out, name, value.as_bytes());
-    ours("x-forwarded-for", forwarded.forwarded_for);
-    ours("x-forwarded-proto", &forwarded.public_origin.proto);
-    ours("x-forwarded-host", &forwarded.public_origin.host);
+    let mut add = |name, value: &HeaderValue| field(out, name, value.as_bytes());
+    add("x-forwarded-for", forwarded.forwarded_for);
+    add("x-forwarded-proto", &forwarded.public_origin.proto);
+    add("x-forwarded-host", &forwarded.public_origin.host);
     if let Some(identity) = forwarded.identity {
-        ours("x-forwarded-user", &identity.user);
-        ours("x-forwarded-groups", &identity.groups);
+        add("x-forwarded-user", &identity.user);
+        add("x-forwarded-groups", &identity.groups);
         if let Some(email) = &identity.email {
-            ours("x-forwarded-email", email);
+            add("x-forwarded-email", email);
         }
     }
 }
@@ -101,23 +102,24 @@ fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     }
 }
 
-/// Makes the headers of an answer those that the client may see.
+/// Removes the header fields of a response that its client must not see.
 pub(super) fn toward_client(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         for name in &named_by_connection(headers) {
             headers.remove(name);
         }
     }
-    let is_unwanted = |name: &&HeaderName| KEPT_FROM_CLIENTS.have(name.as_str());
-    // Nearly every answer has none of them: it is looked at once, and they are collected only when there are some.
-    if headers.keys().any(|name| is_unwanted(&name)) {
-        let found: Vec<HeaderName> = headers.keys().filter(is_unwanted).cloned().collect();
+    let is_removed = |name: &&HeaderName| REMOVED_FROM_RESPONSES.contains(name.as_str());
+    // Most responses have none of them, and then nothing is allocated.
+    if headers.keys().any(|name| is_removed(&name)) {
+        let found: Vec<HeaderName> = headers.keys().filter(is_removed).cloned().collect();
         for name in &found {
             headers.remove(name);
         }
     }
 }
 
+/// Parses the names that `Connection` lists (RFC 9110 §7.6.1).
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
@@ -127,7 +129,7 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
-/// Of text without signs that no header can hold.
+/// Converts encoded text, in which every character is allowed, to a header value.
 fn value(text: String) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeated_mcp_header_is_seen() {
+    fn a_repeated_mcp_header_is_detected() {
         let mut headers = HeaderMap::new();
         headers.append("mcp-method", HeaderValue::from_static("ping"));
         headers.append("accept", HeaderValue::from_static("a"));
@@ -151,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_add_a_group_or_a_header() {
+    fn a_group_name_cannot_inject_a_group_or_a_header() {
         assert_eq!(encoded("A,Admins\r\nX: 1"), "A%2CAdmins%0D%0AX: 1");
     }
 
     #[test]
-    fn what_a_connection_header_names_goes_with_it() {
+    fn headers_that_connection_lists_are_removed() {
         let mut headers = HeaderMap::new();
         headers.append(CONNECTION, HeaderValue::from_static("close, X-Private"));
         headers.append(CONNECTION, HeaderValue::from_static("te"));

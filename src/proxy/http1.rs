@@ -1,5 +1,5 @@
-//! HTTP/1.1 towards the servers (RFC 9112), read strictly: what two readers could take for different messages is no
-//! answer at all.
+//! Strict HTTP/1.1 parser for upstream responses (RFC 9112): a message that two parsers could read differently is
+//! rejected.
 
 mod chunks;
 mod framing;

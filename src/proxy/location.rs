@@ -1,31 +1,37 @@
-//! A redirect of the server's: into the target it becomes one into the route, any other is no answer.
+//! Rewriting of upstream URLs: a redirect into the target becomes one into the route, any other is rejected.
 
 use gateway_routes::Route;
 use http::HeaderValue;
 use std::sync::Arc;
 use url::Url;
 
-/// What was asked of a server: where its answer points to is read from there.
+/// Context in which the URL references of a response are resolved (RFC 3986 §5).
 pub(super) struct RedirectContext {
     pub(super) route: &'static Route,
-    /// Path and query.
+    /// Path and query of the upstream request.
     pub(super) path: String,
     pub(super) base_url: Arc<str>,
 }
 
 impl RedirectContext {
-    /// Where the client finds what the server points to; `None` when that is out of the target.
-    pub(super) fn rewritten(&self, location: &HeaderValue) -> Option<HeaderValue> {
+    /// Rewrites a reference of the server to the gateway's URL; `None` if it leads outside the target.
+    pub(super) fn rewrite(&self, location: &HeaderValue) -> Option<HeaderValue> {
         rewritten(location, &self.path, self.route, &self.base_url)
     }
 }
 
-/// The `Location` for the client; `None` when it leads out of the target.
-pub fn rewritten(location: &HeaderValue, asked: &str, route: &Route, base_url: &str) -> Option<HeaderValue> {
+/// Rewrites `Location` for the client; `None` if it leads outside the target. `requested` is the path and query of the
+/// upstream request.
+pub fn rewritten(
+    location: &HeaderValue,
+    requested: &str,
+    route: &Route,
+    base_url: &str,
+) -> Option<HeaderValue> {
     let scheme = if route.target.tls { "https" } else { "http" };
     let target = Url::parse(&format!("{scheme}://{}", route.target.authority)).ok()?;
-    let asked = target.join(asked).ok()?;
-    let location = asked.join(location.to_str().ok()?).ok()?;
+    let requested = target.join(requested).ok()?;
+    let location = requested.join(location.to_str().ok()?).ok()?;
     if location.origin() != target.origin()
         || !location.username().is_empty()
         || location.password().is_some()

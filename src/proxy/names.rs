@@ -1,12 +1,11 @@
-//! Names of headers that do not go through.
+//! Names of headers that are not forwarded.
 
-mod believed;
+mod trusted;
 
-use believed::{IDENTITY, IDENTITY_PREFIXES, ORIGIN, ORIGIN_PREFIXES, OVERRIDES};
 use std::borrow::Cow;
+use trusted::{IDENTITY, IDENTITY_PREFIXES, ORIGIN, ORIGIN_PREFIXES, OVERRIDES};
 
-/// Hop-by-hop (RFC 9110 §7.6.1), whatever `Connection` says; and `Expect`, since we read the body whether or not the
-/// server would have said "continue".
+/// Hop-by-hop headers (RFC 9110 §7.6.1), and `Expect`: the gateway itself sends "100 Continue" and reads the body.
 const HOP_BY_HOP: &[&str] = &[
     "connection",
     "expect",
@@ -19,74 +18,73 @@ const HOP_BY_HOP: &[&str] = &[
     "transfer-encoding",
     "upgrade",
 ];
-/// What we say ourselves, and what is said to us alone.
-const OURS: &[&str] = &["authorization", "content-length", "cookie", "host"];
-/// What a server may not tell the gateway's clients.
+/// Headers that the gateway sets itself, and credentials for the gateway alone.
+const GATEWAY: &[&str] = &["authorization", "content-length", "cookie", "host"];
+/// Response headers that would affect the gateway's whole origin, or its clients' credentials.
 const SENSITIVE: &[&str] =
     &["set-cookie", "clear-site-data", "www-authenticate", "strict-transport-security", "alt-svc"];
 
-/// What a client sends and no server sees.
-pub(super) const KEPT_FROM_SERVERS: Names =
-    Names::new(&[HOP_BY_HOP, OURS, IDENTITY, ORIGIN, OVERRIDES], &[IDENTITY_PREFIXES, ORIGIN_PREFIXES]);
-/// What a server sends and no client sees.
-pub(super) const KEPT_FROM_CLIENTS: Names = Names::new(&[HOP_BY_HOP, SENSITIVE], &[&["access-control-"]]);
+/// Headers that are removed from requests.
+pub(super) const REMOVED_FROM_REQUESTS: Names =
+    Names::new(&[HOP_BY_HOP, GATEWAY, IDENTITY, ORIGIN, OVERRIDES], &[IDENTITY_PREFIXES, ORIGIN_PREFIXES]);
+/// Headers that are removed from responses.
+pub(super) const REMOVED_FROM_RESPONSES: Names =
+    Names::new(&[HOP_BY_HOP, SENSITIVE], &[&["access-control-"]]);
 
-/// A set of names, and of beginnings of names.
+/// Set of header names and of name prefixes.
 pub(super) struct Names {
     lists: Lists,
-    beginnings: Lists,
-    /// What rules nearly every header out: of names, and of beginnings.
-    looks: [Looks; 2],
+    prefixes: Lists,
+    /// Pre-filters that rule out most headers: for names, and for prefixes.
+    prefilters: [Prefilter; 2],
 }
 
 type Lists = &'static [&'static [&'static str]];
 
-/// By the first letter of some names, what their second one and their length can be. Of a name that begins with `x-`
-/// the letters behind that count, in rows of their own.
-struct Looks {
-    seconds: [u32; ROWS],
+/// Bit sets of the possible second letters and lengths of names, by first letter. For names that begin with `x-` the
+/// letters behind that are used, in rows of their own.
+struct Prefilter {
+    second_letters: [u32; ROWS],
     lengths: [u32; ROWS],
 }
 
 const ROWS: usize = 2 * 26;
 
 impl Names {
-    const fn new(lists: Lists, beginnings: Lists) -> Self {
-        let looks = [Looks::of(lists), Looks::of(beginnings).of_any_length()];
-        Self { lists, beginnings, looks }
+    const fn new(lists: Lists, prefixes: Lists) -> Self {
+        let prefilters = [Prefilter::of(lists), Prefilter::of(prefixes).of_any_length()];
+        Self { lists, prefixes, prefilters }
     }
 
-    /// Whether a lower-case name is one of them, every sign in it read as `-`: CGI-like servers make `_` of all of
-    /// them and cannot tell which it was.
-    pub(super) fn have(&self, name: &str) -> bool {
-        if !self.looks.iter().any(|looks| looks.fit(name.as_bytes())) {
+    /// Returns true if the set contains this lower-case name. Every special character counts as `-`: CGI-like servers
+    /// convert all of them to `_` and cannot tell them apart.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        if !self.prefilters.iter().any(|prefilter| prefilter.may_match(name.as_bytes())) {
             return false;
         }
         let name = dashed(name);
-        let begins = |beginning: &&str| name.starts_with(beginning);
+        let has_prefix = |prefix: &&str| name.starts_with(prefix);
         self.lists.iter().any(|names| names.contains(&&*name))
-            || self.beginnings.iter().any(|beginnings| beginnings.iter().any(begins))
+            || self.prefixes.iter().any(|prefixes| prefixes.iter().any(has_prefix))
     }
 }
 
-impl Looks {
+impl Prefilter {
     const fn of(lists: Lists) -> Self {
-        let mut looks = Self { seconds: [0; ROWS], lengths: [0; ROWS] };
+        let mut prefilter = Self { second_letters: [0; ROWS], lengths: [0; ROWS] };
         let mut list = 0;
         while list < lists.len() {
             let names = lists[list];
             let mut at = 0;
             while at < names.len() {
-                let Some((row, second)) = place(names[at].as_bytes()) else {
-                    panic!("a name has two letters")
-                };
-                looks.seconds[row] |= second;
-                looks.lengths[row] |= length(names[at].len());
+                let Some((row, second)) = row(names[at].as_bytes()) else { panic!("a name has two letters") };
+                prefilter.second_letters[row] |= second;
+                prefilter.lengths[row] |= length_bit(names[at].len());
                 at += 1;
             }
             list += 1;
         }
-        looks
+        prefilter
     }
 
     const fn of_any_length(mut self) -> Self {
@@ -94,39 +92,43 @@ impl Looks {
         self
     }
 
-    fn fit(&self, name: &[u8]) -> bool {
-        place(name).is_some_and(|(row, second)| {
-            self.seconds[row] & second != 0 && self.lengths[row] & length(name.len()) != 0
+    fn may_match(&self, name: &[u8]) -> bool {
+        row(name).is_some_and(|(row, second)| {
+            self.second_letters[row] & second != 0 && self.lengths[row] & length_bit(name.len()) != 0
         })
     }
 }
 
-/// The row of a name, and the place of its second letter.
-const fn place(name: &[u8]) -> Option<(usize, u32)> {
+/// Returns the row of a name and the bit of its second letter.
+const fn row(name: &[u8]) -> Option<(usize, u32)> {
     let (rows, name) = match name {
-        [b'x', sign, rest @ ..] if !sign.is_ascii_alphanumeric() => (26, rest),
+        [b'x', separator, rest @ ..] if !separator.is_ascii_alphanumeric() => (26, rest),
         _ => (0, name),
     };
     let [first, second, ..] = name else { return None };
-    if first.is_ascii_lowercase() { Some((rows + (*first - b'a') as usize, letter(*second))) } else { None }
+    if first.is_ascii_lowercase() {
+        Some((rows + (*first - b'a') as usize, letter_bit(*second)))
+    } else {
+        None
+    }
 }
 
-/// A place for each letter, and one for all signs.
-const fn letter(letter: u8) -> u32 {
+/// Returns the bit of a letter; all other characters share one.
+const fn letter_bit(letter: u8) -> u32 {
     if letter.is_ascii_lowercase() { 1 << (letter - b'a') } else { 1 << 26 }
 }
 
-/// A place for each length, and one for all that are greater.
-const fn length(length: usize) -> u32 {
+/// Returns the bit of a length; all lengths from 31 share one.
+const fn length_bit(length: usize) -> u32 {
     1 << if length < 31 { length } else { 31 }
 }
 
-/// The name with `-` for every sign in it.
+/// Replaces every special character of the name with `-`.
 pub(super) fn dashed(name: &str) -> Cow<'_, str> {
-    // Counted to the end rather than `any`: the compiler then looks at many bytes at once.
-    let is_sign = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'-';
-    if name.bytes().filter(is_sign).count() > 0 {
-        name.replace(|sign: char| !sign.is_ascii_alphanumeric(), "-").into()
+    // `count` instead of `any`: the compiler vectorizes it.
+    let is_special = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'-';
+    if name.bytes().filter(is_special).count() > 0 {
+        name.replace(|character: char| !character.is_ascii_alphanumeric(), "-").into()
     } else {
         name.into()
     }
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_look_alike_of_an_identity_header_is_known() {
+    fn every_spelling_of_an_identity_header_is_removed() {
         for name in [
             "x-forwarded-user",
             "x_forwarded_groups",
@@ -151,12 +153,12 @@ mod tests {
             "tailscale_user",
             "proxy",
         ] {
-            assert!(KEPT_FROM_SERVERS.have(name), "{name}");
+            assert!(REMOVED_FROM_REQUESTS.contains(name), "{name}");
         }
     }
 
     #[test]
-    fn what_clients_send_in_honesty_is_not_among_them() {
+    fn ordinary_client_headers_are_forwarded() {
         for name in [
             "accept",
             "accept-language",
@@ -200,16 +202,16 @@ mod tests {
             "7x",
             "te-x",
         ] {
-            assert!(!KEPT_FROM_SERVERS.have(name), "{name}");
+            assert!(!REMOVED_FROM_REQUESTS.contains(name), "{name}");
         }
     }
 
     #[test]
-    fn no_name_is_ruled_out_by_its_first_letters() {
-        for names in [KEPT_FROM_SERVERS, KEPT_FROM_CLIENTS] {
-            for name in names.lists.concat().into_iter().chain(names.beginnings.concat()) {
-                assert!(names.have(name), "{name}");
-                assert!(names.have(&name.replace('-', "_")), "{name}");
+    fn the_prefilter_rules_out_no_listed_name() {
+        for names in [REMOVED_FROM_REQUESTS, REMOVED_FROM_RESPONSES] {
+            for name in names.lists.concat().into_iter().chain(names.prefixes.concat()) {
+                assert!(names.contains(name), "{name}");
+                assert!(names.contains(&name.replace('-', "_")), "{name}");
             }
         }
     }

@@ -1,9 +1,9 @@
-//! From the path below a route to the path below its target.
+//! Mapping of request paths below a route to paths below its target.
 
 use gateway_routes::Route;
 
-/// Whether every parser reads the path alike: no dot segment, empty segment, encoded separator, backslash, control or
-/// broken encoding, however they are written. Such a path cannot leave its route.
+/// Returns true if all parsers read the path alike: no dot segment, empty segment, encoded separator, backslash,
+/// control character or invalid percent-encoding, in any spelling. Such a path cannot leave its route.
 pub fn is_normal(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else { return false };
     if is_plain(path.as_bytes()) {
@@ -15,54 +15,60 @@ pub fn is_normal(path: &str) -> bool {
         let hidden =
             ["%2f", "%5c", "%0", "%1", "%7f", "%25", "\\"].iter().any(|hidden| lower.contains(hidden));
         let plain = lower.replace("%2e", ".").replace("%3b", ";");
-        // Some servers cut matrix parameters off before they resolve dots.
+        // Some servers remove matrix parameters before they resolve dot segments.
         let bare = plain.split(';').next().unwrap_or_default();
         let readable = segment.bytes().all(|byte| byte.is_ascii_graphic());
-        readable && !hidden && is_encoded_well(segment) && !segment.is_empty() && bare != "." && bare != ".."
+        readable
+            && !hidden
+            && is_validly_encoded(segment)
+            && !segment.is_empty()
+            && bare != "."
+            && bare != ".."
     })
 }
 
-/// Whether two hex digits follow each percent sign (RFC 3986 §2.1): of `%%31e`, who decodes twice makes a control.
-fn is_encoded_well(segment: &str) -> bool {
+/// Returns true if two hex digits follow each percent sign (RFC 3986 §2.1): decoded twice, `%%31e` would be a control
+/// character.
+fn is_validly_encoded(segment: &str) -> bool {
     let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     segment.split('%').skip(1).all(|behind| behind.get(..2).is_some_and(is_hex))
 }
 
-/// Whether there is nothing in a path to look at twice, as in nearly every one.
+/// Fast path for most requests: returns true if the path has no byte that needs a closer check.
 fn is_plain(path: &[u8]) -> bool {
-    let mut before = Sign::Other;
+    let mut before = ByteClass::Other;
     path.iter().all(|byte| {
-        let sign = SIGNS[usize::from(*byte)];
-        let is_empty_segment = (before, sign) == (Sign::Slash, Sign::Slash);
-        before = sign;
-        sign != Sign::Special && !is_empty_segment
+        let class = BYTE_CLASSES[usize::from(*byte)];
+        let is_empty_segment = (before, class) == (ByteClass::Slash, ByteClass::Slash);
+        before = class;
+        class != ByteClass::Special && !is_empty_segment
     })
 }
 
-/// What a byte of a path can be.
+/// Class of a byte in a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sign {
+enum ByteClass {
     Slash,
-    /// It may mean something else than itself.
+    /// Needs a closer check.
     Special,
     Other,
 }
 
-const SIGNS: [Sign; 256] = {
-    let mut signs = [Sign::Special; 256];
+const BYTE_CLASSES: [ByteClass; 256] = {
+    let mut classes = [ByteClass::Special; 256];
     let mut byte = 0;
     while byte < 128_u8 {
         let is_plain = byte.is_ascii_graphic() && !matches!(byte, b'%' | b'.' | b'\\');
         if is_plain {
-            signs[byte as usize] = if byte == b'/' { Sign::Slash } else { Sign::Other };
+            classes[byte as usize] = if byte == b'/' { ByteClass::Slash } else { ByteClass::Other };
         }
         byte += 1;
     }
-    signs
+    classes
 };
 
-/// The request target at the server: its own path, one slash, the rest, the query. The bare route maps to the
-/// target as it is written.
+/// Builds the upstream request target: the target's path, one slash, the rest of the path, the query. The bare route
+/// maps to the target as configured. Returns `None` for a path that is not normal.
 pub fn target(route: &Route, rest: usize, path_and_query: &http::uri::PathAndQuery) -> Option<String> {
     let path = path_and_query.path();
     if !is_normal(path) {
@@ -132,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_parsers_read_differently_is_not_normal() {
+    fn ambiguous_paths_are_not_normal() {
         for path in [
             "/a/../b",
             "/a/./b",

@@ -1,32 +1,33 @@
-//! Idle connections to the targets, one thread's own.
+//! Connection pool of one thread.
 
+use super::proxy_error::ProxyError;
 use super::upstream_connection::{IoBuffers, UpstreamConnection};
-use super::{ProxyConfig, ProxyError, connect};
+use super::{ProxyConfig, connect};
 use foldhash::fast::RandomState;
 use gateway_routes::Route;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-/// How often idle connections are looked at before they have been idle for too long.
+/// Number of checks of an idle connection until its idle timeout.
 const CHECKS_PER_IDLE_TIMEOUT: u32 = 4;
 
-/// What connections have in common that may carry each other's requests.
+/// Pool key: connections with equal keys are interchangeable.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     tls: bool,
     authority: &'static str,
-    /// A server that one route trusts is not trusted by all.
+    /// Routes with different certificate authorities do not share connections.
     ca_file: Option<&'static str>,
 }
 
-/// The connections of one thread.
+/// Connection pool of one thread.
 #[derive(Clone)]
 pub(super) struct Pool(Rc<Inner>);
 
 struct Inner {
     config: ProxyConfig,
-    /// Of each target, those that were given back last at the end.
+    /// Idle connections by target, the most recently used last.
     idle: RefCell<HashMap<Key, VecDeque<Idle>, RandomState>>,
     checks: Cell<u32>,
     buffers: RefCell<IoBuffers>,
@@ -34,17 +35,17 @@ struct Inner {
 
 struct Idle {
     connection: Box<UpstreamConnection>,
-    /// At which look it was given back.
+    /// Number of the check before it became idle.
     since: u32,
 }
 
-/// A connection that is in use.
+/// Connection in use; dropping it closes it, [`PooledConnection::release`] returns it to the pool.
 pub(super) struct PooledConnection {
     pub(super) connection: Box<UpstreamConnection>,
-    route: &'static Route,
+    pub(super) route: &'static Route,
     pool: Pool,
-    /// Whether it carried requests before: the server may have closed it meanwhile.
-    pub(super) used: bool,
+    /// True if it comes from the pool: the server may have closed it meanwhile.
+    pub(super) was_idle: bool,
 }
 
 impl Pool {
@@ -57,50 +58,46 @@ impl Pool {
         }))
     }
 
-    /// What the connections read and write through, while one of them is polled.
+    /// Borrows the I/O buffers that all connections of the thread share, for one poll.
     pub(super) fn buffers(&self) -> RefMut<'_, IoBuffers> {
         self.0.buffers.borrow_mut()
     }
 
-    /// The connection that was given back last and still works.
+    /// Takes the most recently used idle connection that is still usable.
     pub(super) fn acquire(&self, route: &'static Route) -> Option<PooledConnection> {
         let mut idle = self.0.idle.borrow_mut();
         let idle = idle.get_mut(&Key::of(route))?;
         loop {
             let mut connection = idle.pop_back()?.connection;
             if connection.is_reusable() {
-                return Some(PooledConnection { connection, route, pool: self.clone(), used: true });
+                return Some(PooledConnection { connection, route, pool: self.clone(), was_idle: true });
             }
         }
     }
 
-    /// A new connection.
+    /// Opens a new connection, within the route's connect timeout.
     pub(super) async fn connect(&self, route: &'static Route) -> Result<PooledConnection, ProxyError> {
-        // In a box: it is large and seldom.
+        // Boxed: the future is large and rarely needed.
         let connecting = Box::pin(connect::connect(route, &self.0.config.tls));
         let connected = tokio::time::timeout(route.connect_timeout, connecting).await;
         let connection = match connected {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => {
-                tracing::warn!(route = route.pattern, %error, "no connection to the MCP server");
-                return Err(ProxyError::Unreachable);
-            }
-            Err(_) => return Err(ProxyError::TimedOut),
+            Ok(Err(error)) => return Err(ProxyError::Connect(error)),
+            Err(_) => return Err(ProxyError::ConnectTimeout),
         };
-        Ok(PooledConnection { connection, route, pool: self.clone(), used: false })
+        Ok(PooledConnection { connection, route, pool: self.clone(), was_idle: false })
     }
 
-    /// Closes connections that are idle for too long, or that their server has closed, as long as it is polled:
-    /// nobody else looks at an idle connection.
+    /// Closes connections whose idle timeout has expired or that their server has closed; never returns.
     pub(super) async fn reap_idle(&self) {
         let mut ticks = tokio::time::interval(self.0.config.idle_timeout / CHECKS_PER_IDLE_TIMEOUT);
         loop {
             ticks.tick().await;
-            let look = self.0.checks.get().wrapping_add(1);
-            self.0.checks.set(look);
+            let check = self.0.checks.get().wrapping_add(1);
+            self.0.checks.set(check);
             self.0.idle.borrow_mut().retain(|_, idle| {
                 idle.retain_mut(|idle| {
-                    look.wrapping_sub(idle.since) <= CHECKS_PER_IDLE_TIMEOUT && idle.connection.is_reusable()
+                    check.wrapping_sub(idle.since) <= CHECKS_PER_IDLE_TIMEOUT && idle.connection.is_reusable()
                 });
                 !idle.is_empty()
             });
@@ -115,21 +112,21 @@ impl Key {
 }
 
 impl PooledConnection {
-    /// The line, and what it reads and writes through.
+    /// Returns the connection and the I/O buffers for one poll.
     pub(super) fn parts(&mut self) -> (&mut UpstreamConnection, RefMut<'_, IoBuffers>) {
         (&mut self.connection, self.pool.buffers())
     }
 
-    /// Gives the connection back, if its last answer has been read to the end, nothing beyond it, and the server takes
-    /// another request.
+    /// Returns the connection to the pool if it is reusable: the response was read to its end and nothing beyond, and
+    /// the server keeps the connection alive.
     pub(super) fn release(mut self) {
-        if !self.connection.is_free() {
+        if !self.connection.is_releasable() {
             return;
         }
-        let most = self.pool.0.config.max_idle;
+        let max_idle = self.pool.0.config.max_idle;
         let mut idle = self.pool.0.idle.borrow_mut();
         let idle = idle.entry(Key::of(self.route)).or_default();
-        if idle.len() >= most {
+        if idle.len() >= max_idle {
             idle.pop_front();
         }
         idle.push_back(Idle { connection: self.connection, since: self.pool.0.checks.get() });

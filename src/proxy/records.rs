@@ -1,4 +1,4 @@
-//! The socket below a TLS session, with the boundaries of TLS records in what was read from it.
+//! Socket of a TLS session that tracks the boundaries of TLS records.
 
 use socket2::SockRef;
 use std::io::{self, IoSlice, Read};
@@ -8,22 +8,23 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The length of a record's header: type, version and length (RFC 8446 §5.1).
+/// Length of a record header in bytes: type, version and length (RFC 8446 §5.1).
 const HEADER_BYTES: u8 = 5;
 
-/// A socket that carries TLS records. rustls does not tell whether it holds a part of one, so they are counted here.
+/// Socket that carries TLS records. rustls does not expose whether it holds an incomplete record, so that their
+/// headers are parsed here.
 pub(super) struct Records {
     pub(super) socket: TcpStream,
     position: Position,
 }
 
-/// Where in the sequence of records the bytes end that were read so far.
+/// Read position within the sequence of records.
 #[derive(Debug, Default)]
 struct Position {
-    /// Bytes of the header that were read; none while in the fragment behind it.
+    /// Bytes read of the record header; 0 within the fragment.
     header: u8,
-    /// Bytes of the fragment that are to come.
-    left: u16,
+    /// Remaining bytes of the fragment.
+    remaining: u16,
 }
 
 impl Records {
@@ -31,29 +32,29 @@ impl Records {
         Self { socket, position: Position::default() }
     }
 
-    /// Whether every record that has begun was read to its end.
+    /// Returns true between two records.
     pub(super) fn is_at_boundary(&self) -> bool {
-        self.position.header == 0 && self.position.left == 0
+        self.position.header == 0 && self.position.remaining == 0
     }
 
-    /// Reads what has arrived, also what the runtime has not been told of yet.
-    pub(super) fn arrived(&mut self) -> impl Read {
-        Arrived(self)
+    /// Returns a reader of the bytes in the socket buffer, including those that the runtime has not noticed yet.
+    pub(super) fn socket_buffer(&mut self) -> impl Read {
+        SocketBuffer(self)
     }
 }
 
 impl Position {
     fn advance(&mut self, mut bytes: &[u8]) {
         while let [first, rest @ ..] = bytes {
-            if self.header == 0 && self.left > 0 {
-                let here = bytes.len().min(usize::from(self.left));
-                self.left -= u16::try_from(here).unwrap_or(self.left);
+            if self.header == 0 && self.remaining > 0 {
+                let here = bytes.len().min(usize::from(self.remaining));
+                self.remaining -= u16::try_from(here).unwrap_or(self.remaining);
                 bytes = &bytes[here..];
                 continue;
             }
             self.header += 1;
             if self.header >= HEADER_BYTES - 1 {
-                self.left = self.left << 8 | u16::from(*first);
+                self.remaining = self.remaining << 8 | u16::from(*first);
             }
             if self.header == HEADER_BYTES {
                 self.header = 0;
@@ -63,16 +64,16 @@ impl Position {
     }
 }
 
-/// Whether the kernel holds nothing that the other side has sent, and no end of the connection either. Asks it: the
-/// runtime hears of what arrives only when it next polls, and a request may be sent before that.
-pub(super) fn has_nothing(socket: &TcpStream) -> bool {
+/// Returns true if the socket buffer is empty and the peer has not closed the connection. Costs a system call: the
+/// runtime notices received bytes only at its next poll, and a request may be sent before that.
+pub(super) fn is_silent(socket: &TcpStream) -> bool {
     let peeked = SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]);
     matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-struct Arrived<'a>(&'a mut Records);
+struct SocketBuffer<'a>(&'a mut Records);
 
-impl Read for Arrived<'_> {
+impl Read for SocketBuffer<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = (&*SockRef::from(&self.0.socket)).read(buffer)?;
         self.0.position.advance(&buffer[..length]);
@@ -125,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_ends_where_its_header_says_however_its_bytes_come() {
+    fn record_boundaries_are_tracked_however_the_input_is_split() {
         let mut bytes = Vec::new();
         let mut ends = vec![0];
         for length in [0_u16, 1, 255, 256, 700] {
@@ -140,8 +141,8 @@ mod tests {
             for chunk in bytes.chunks(size) {
                 position.advance(chunk);
                 read += chunk.len();
-                let is_at_boundary = position.header == 0 && position.left == 0;
-                assert_eq!(is_at_boundary, ends.contains(&read), "{read} in pieces of {size}");
+                let is_at_boundary = position.header == 0 && position.remaining == 0;
+                assert_eq!(is_at_boundary, ends.contains(&read), "{read} in chunks of {size}");
             }
         }
     }

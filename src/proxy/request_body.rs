@@ -1,50 +1,73 @@
-//! A client's body on its way to a server, piece by piece.
+//! Request body of a client, read chunk by chunk for the upstream connection.
 
-use super::ProxyError;
 use super::client_body::ClientBody;
 use bytes::Bytes;
 use http_body::Body as _;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
-/// How long a client may pause in the middle of its body.
+/// Read timeout between two frames of the client's body.
 const CLIENT_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How a server knows where a body ends (RFC 9112 §6).
+/// Framing of a request body (RFC 9112 §6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestFraming {
-    /// There is none.
+    /// The request has no body.
     Nothing,
     Length(u64),
     Chunked,
 }
 
-/// A part of a body, in its framing.
+/// Error of a client's request body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestBodyError {
+    /// The body is larger than the route's `max_body`.
+    TooLarge,
+    /// The body cannot be read, or the client has disconnected.
+    Malformed,
+    /// The client paused for longer than the read timeout.
+    Timeout,
+}
+
+impl fmt::Display for RequestBodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "the request body is larger than the route allows",
+            Self::Malformed => "the request body is incomplete or malformed",
+            Self::Timeout => "the client paused for too long within the request body",
+        })
+    }
+}
+
+impl std::error::Error for RequestBodyError {}
+
+/// Part of a request body, as its framing needs it.
 #[derive(Debug, Clone)]
 pub(super) struct BodyChunk {
-    /// Empty only when it is the last.
+    /// Content; empty only in the last chunk.
     pub(super) data: Bytes,
-    pub(super) is_chunk: bool,
+    pub(super) is_chunked: bool,
     pub(super) is_last: bool,
 }
 
-/// A client's body, no longer than the route takes.
+/// Request body with the route's size limit and a read timeout.
 pub(super) struct RequestBody {
     body: ClientBody,
     framing: RequestFraming,
-    /// How much may still come.
-    left: u64,
-    /// Runs while it is the client's turn.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// Bytes that may still arrive.
+    remaining: u64,
+    /// Read timeout; set while the client is awaited.
+    read_timeout: Option<Pin<Box<Sleep>>>,
 }
 
 impl RequestFraming {
     pub(super) fn of(body: &ClientBody) -> Self {
         match body.size_hint().exact() {
-            // HTTP/2 may announce a length of 0 and end the stream later.
+            // In HTTP/2 a Content-Length of 0 may come before the end of the stream.
             Some(0) => Self::Nothing,
             _ if body.is_end_stream() => Self::Nothing,
             Some(length) => Self::Length(length),
@@ -54,26 +77,26 @@ impl RequestFraming {
 }
 
 impl RequestBody {
-    /// At most `longest` bytes of this body; nothing when there is none.
-    pub(super) fn new(body: ClientBody, longest: u64) -> Option<Box<Self>> {
+    /// Wraps a body of at most `max_bytes`; returns `None` for a request without a body.
+    pub(super) fn new(body: ClientBody, max_bytes: u64) -> Option<Box<Self>> {
         let framing = RequestFraming::of(&body);
-        let left = match framing {
+        let remaining = match framing {
             RequestFraming::Nothing => return None,
             RequestFraming::Length(length) => length,
-            RequestFraming::Chunked => longest,
+            RequestFraming::Chunked => max_bytes,
         };
-        Some(Box::new(Self { body, framing, left, waiting: None }))
+        Some(Box::new(Self { body, framing, remaining, read_timeout: None }))
     }
 
-    /// The first piece, if it is there within one turn: it comes along with the head then.
-    pub(super) async fn first(&mut self) -> Result<Option<BodyChunk>, ProxyError> {
-        let mut turns = 0;
+    /// Returns the first chunk if it arrives within one poll of the event loop: it is then sent with the head.
+    pub(super) async fn first(&mut self) -> Result<Option<BodyChunk>, RequestBodyError> {
+        let mut retries = 0;
         poll_fn(|context| match self.poll(context) {
             Poll::Ready(chunk) => Poll::Ready(chunk.map(Some)),
-            Poll::Pending if turns > 0 => Poll::Ready(Ok(None)),
+            Poll::Pending if retries > 0 => Poll::Ready(Ok(None)),
             Poll::Pending => {
-                turns += 1;
-                // Asked for only now, what has come along with the client's head is there at the next turn.
+                retries += 1;
+                // hyper starts to read the body at the first poll; bytes that came with the head are there at the second.
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -81,49 +104,55 @@ impl RequestBody {
         .await
     }
 
-    /// Ready with the next piece, until the last one was there.
-    pub(super) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<BodyChunk, ProxyError>> {
+    /// Polls for the next chunk; not to be called after the last one.
+    pub(super) fn poll_chunk(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<BodyChunk, RequestBodyError>> {
         let polled = self.poll(context);
         if polled.is_ready() {
-            self.waiting = None;
+            self.read_timeout = None;
             return polled;
         }
         ready!(
-            self.waiting.get_or_insert_with(|| Box::pin(sleep(CLIENT_READ_TIMEOUT))).as_mut().poll(context)
+            self.read_timeout
+                .get_or_insert_with(|| Box::pin(sleep(CLIENT_READ_TIMEOUT)))
+                .as_mut()
+                .poll(context)
         );
-        Poll::Ready(Err(ProxyError::TooSlow))
+        Poll::Ready(Err(RequestBodyError::Timeout))
     }
 
-    /// Whether it is the client's turn.
+    /// Returns true while the client is awaited.
     pub(super) fn waits_for_client(&self) -> bool {
-        self.waiting.is_some()
+        self.read_timeout.is_some()
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<BodyChunk, ProxyError>> {
-        let is_chunk = self.framing == RequestFraming::Chunked;
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<BodyChunk, RequestBodyError>> {
+        let is_chunked = self.framing == RequestFraming::Chunked;
         loop {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                None if is_chunk => {
-                    return Poll::Ready(Ok(BodyChunk { data: Bytes::new(), is_chunk, is_last: true }));
+                None if is_chunked => {
+                    return Poll::Ready(Ok(BodyChunk { data: Bytes::new(), is_chunked, is_last: true }));
                 }
-                None => return Poll::Ready(Err(ProxyError::BadBody)),
+                None => return Poll::Ready(Err(RequestBodyError::Malformed)),
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
-                    tracing::debug!(%error, "the client broke off");
-                    return Poll::Ready(Err(ProxyError::BadBody));
+                    tracing::debug!(%error, "reading the request body failed");
+                    return Poll::Ready(Err(RequestBodyError::Malformed));
                 }
             };
-            // A client's trailers could repeat headers that were looked at and removed.
+            // Trailers are dropped: they could repeat headers that were removed.
             let Ok(data) = frame.into_data() else { continue };
             if data.is_empty() {
                 continue;
             }
-            let Some(left) = self.left.checked_sub(data.len() as u64) else {
-                return Poll::Ready(Err(ProxyError::TooLong));
+            let Some(remaining) = self.remaining.checked_sub(data.len() as u64) else {
+                return Poll::Ready(Err(RequestBodyError::TooLarge));
             };
-            self.left = left;
-            let is_last = if is_chunk { self.body.is_end_stream() } else { left == 0 };
-            return Poll::Ready(Ok(BodyChunk { data, is_chunk, is_last }));
+            self.remaining = remaining;
+            let is_last = if is_chunked { self.body.is_end_stream() } else { remaining == 0 };
+            return Poll::Ready(Ok(BodyChunk { data, is_chunked, is_last }));
         }
     }
 }

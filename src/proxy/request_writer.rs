@@ -1,5 +1,5 @@
-//! What is on its way to a server: at most a head and one piece of the body, so that a server that takes nothing
-//! holds its client back.
+//! Write buffer of an upstream connection: at most the request head and one body chunk, so that a server that stops
+//! reading slows its client down.
 
 use super::request_body::BodyChunk;
 use super::stream::Stream;
@@ -9,50 +9,50 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
-/// Pieces up to this length are copied behind what goes before them: a copy costs less than a second slice.
-const SMALL: usize = 4096;
-/// The largest buffer that is kept for the next request.
-const KEPT: usize = 64 * 1024;
+/// Largest chunk that is copied into the head buffer, in bytes: a copy costs less than a vectored write.
+const MAX_COPIED_BYTES: usize = 4096;
+/// Largest buffer that is reused for the next request, in bytes.
+const MAX_REUSED_BYTES: usize = 64 * 1024;
 
-/// Bytes that wait to be written.
+/// Bytes of a request that are waiting to be written.
 #[derive(Default)]
 pub(super) struct RequestWriter {
-    /// A head, a chunk's size, a small piece.
+    /// Request head, chunk size line, or a small chunk.
     front: Vec<u8>,
-    /// How much of it is written.
-    at: usize,
-    /// A piece of the body that is not copied.
+    /// Bytes of `front` that have been written.
+    written: usize,
+    /// Large chunk, written without a copy.
     data: Bytes,
-    /// What ends its chunk.
+    /// Chunk trailer behind `data`.
     end: &'static [u8],
-    /// Whether all of it has left: TLS may hold what it has taken.
+    /// True once everything has been flushed: TLS may buffer bytes that it accepted.
     is_flushed: bool,
-    /// Whether the connection has taken any byte of this request.
+    /// True once the connection has accepted a byte of this request.
     pub(super) has_begun: bool,
-    /// Whether it takes no more.
+    /// True once a write has failed.
     is_closed: bool,
 }
 
 impl RequestWriter {
-    /// A request begins with these bytes.
+    /// Starts a request with this head.
     pub(super) fn begin(&mut self, head: Vec<u8>) {
         *self = Self { front: head, ..Self::default() };
     }
 
-    /// The next piece of a body, after all before it was written.
-    pub(super) fn put(&mut self, BodyChunk { data, is_chunk, is_last }: BodyChunk) {
+    /// Adds the next body chunk; everything before it must have been written.
+    pub(super) fn put(&mut self, BodyChunk { data, is_chunked, is_last }: BodyChunk) {
         self.is_flushed = false;
-        self.end = match (is_chunk, is_last) {
+        self.end = match (is_chunked, is_last) {
             (false, _) => b"",
             (true, false) => b"\r\n",
             (true, true) if data.is_empty() => b"0\r\n\r\n",
             (true, true) => b"\r\n0\r\n\r\n",
         };
-        if is_chunk && !data.is_empty() {
-            // Writing to a vector does not fail.
+        if is_chunked && !data.is_empty() {
+            // Writing to a `Vec` cannot fail.
             let _ = write!(self.front, "{:x}\r\n", data.len());
         }
-        if data.len() <= SMALL {
+        if data.len() <= MAX_COPIED_BYTES {
             self.front.extend_from_slice(&data);
             self.front.extend_from_slice(self.end);
             self.end = b"";
@@ -61,22 +61,22 @@ impl RequestWriter {
         }
     }
 
-    /// Whether all was written, and more could be.
+    /// Returns true if everything has been written and the connection is still writable.
     pub(super) fn is_done(&self) -> bool {
         self.is_flushed && !self.is_closed
     }
 
-    /// Whether the connection took nothing of the request and will not.
-    pub(super) fn is_refused(&self) -> bool {
+    /// Returns true if the first write of the request failed: the server has received nothing of it.
+    pub(super) fn is_unsent(&self) -> bool {
         self.is_closed && !self.has_begun
     }
 
     fn is_empty(&self) -> bool {
-        self.at == self.front.len() && self.data.is_empty() && self.end.is_empty()
+        self.written == self.front.len() && self.data.is_empty() && self.end.is_empty()
     }
 
-    /// Ready when all is written; `spare` gets the buffer then. A server may answer, close, and leave the rest of
-    /// the request unread: what can no longer be written is thrown away, since what it said is there to be read.
+    /// Becomes ready when everything is written, and returns the buffer in `spare`. A server may respond and close
+    /// before it has read the request: unwritable bytes are dropped then, so that the response can still be read.
     pub(super) fn poll_write(
         &mut self,
         stream: &mut Stream,
@@ -89,8 +89,8 @@ impl RequestWriter {
         }
         self.is_flushed = true;
         let mut front = std::mem::take(&mut self.front);
-        self.at = 0;
-        if (1..=KEPT).contains(&front.capacity()) {
+        self.written = 0;
+        if (1..=MAX_REUSED_BYTES).contains(&front.capacity()) {
             front.clear();
             *spare = front;
         }
@@ -100,7 +100,7 @@ impl RequestWriter {
     fn poll(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut stream = Pin::new(stream);
         while !self.is_empty() {
-            let front = &self.front[self.at..];
+            let front = &self.front[self.written..];
             let written = if self.data.is_empty() && self.end.is_empty() {
                 ready!(stream.as_mut().poll_write(context, front))?
             } else {
@@ -117,8 +117,8 @@ impl RequestWriter {
     }
 
     fn advance(&mut self, written: usize) {
-        let of_front = written.min(self.front.len() - self.at);
-        self.at += of_front;
+        let of_front = written.min(self.front.len() - self.written);
+        self.written += of_front;
         let of_data = (written - of_front).min(self.data.len());
         self.data.advance(of_data);
         self.end = &self.end[written - of_front - of_data..];
@@ -132,8 +132,8 @@ mod tests {
     use tokio::io::AsyncReadExt;
     use tokio::net::{TcpListener, TcpStream};
 
-    fn chunk(data: &'static [u8], is_chunk: bool, is_last: bool) -> BodyChunk {
-        BodyChunk { data: Bytes::from_static(data), is_chunk, is_last }
+    fn chunk(data: &'static [u8], is_chunked: bool, is_last: bool) -> BodyChunk {
+        BodyChunk { data: Bytes::from_static(data), is_chunked, is_last }
     }
 
     async fn pair() -> (Stream, TcpStream) {
@@ -148,8 +148,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pieces_go_out_in_their_framing_however_long_they_are() {
-        const LONG: [u8; 2 * SMALL] = [b'x'; 2 * SMALL];
+    async fn chunks_of_any_size_are_written_in_their_framing() {
+        const LONG: [u8; 2 * MAX_COPIED_BYTES] = [b'x'; 2 * MAX_COPIED_BYTES];
         let (mut near, mut far) = pair().await;
         let mut writer = RequestWriter::default();
         writer.begin(b"head ".to_vec());
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_its_server_has_reset_took_nothing() {
+    async fn a_request_on_a_reset_connection_is_unsent() {
         let (mut near, far) = pair().await;
         far.set_zero_linger().unwrap();
         drop(far);
@@ -182,22 +182,22 @@ mod tests {
         let mut writer = RequestWriter::default();
         writer.begin(b"head".to_vec());
         write(&mut writer, &mut near).await;
-        assert!(writer.is_refused() && !writer.is_done());
+        assert!(writer.is_unsent() && !writer.is_done());
     }
 
     #[tokio::test]
-    async fn a_request_of_which_tls_still_holds_a_part_is_not_done() {
+    async fn a_request_that_tls_still_buffers_is_not_done() {
         let (mut near, _far) = crate::proxy::stream::tests::tls_pair().await;
         let (mut writer, mut spare) = (RequestWriter::default(), Vec::new());
         writer.begin(b"head".to_vec());
-        // Until the kernel takes no more, and TLS still does.
+        // Until the socket buffer is full and TLS starts to buffer.
         loop {
             let polled = poll_fn(|context| Poll::Ready(writer.poll_write(&mut near, context, &mut spare)));
             if polled.await.is_pending() {
                 break;
             }
             assert!(writer.is_done());
-            writer.put(chunk(&[b'x'; SMALL], false, false));
+            writer.put(chunk(&[b'x'; MAX_COPIED_BYTES], false, false));
         }
         assert!(!writer.is_done());
     }

@@ -1,9 +1,9 @@
-//! A connection's bytes, with TLS or without.
+//! Byte stream of an upstream connection, with or without TLS.
 
 #[cfg(test)]
 pub(super) mod tests;
 
-use super::records::{Records, has_nothing};
+use super::records::{Records, is_silent};
 use rustls::ClientConnection;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -13,30 +13,31 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// The most that a server may say to TLS between two requests, in reads of the socket: session tickets take one or
-/// two. One that says more is not waited for.
+/// Maximum number of socket reads for TLS messages that arrive on an idle connection: session tickets take one or two.
+/// A connection with more is closed.
 const MAX_IDLE_READS: usize = 8;
 
+/// TCP connection, or TLS session over one.
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<Records>>),
 }
 
 impl Stream {
-    /// Whether the server has neither closed an idle connection nor begun to say anything on it, by now. Costs one
-    /// system call: the runtime learns of what has arrived only when it next polls.
+    /// Returns true if the server has neither closed the idle connection nor sent data on it. Costs one system call:
+    /// the runtime notices received bytes only at its next poll.
     pub(super) fn is_idle(&mut self) -> bool {
         match self {
-            Self::Plain(socket) => has_nothing(socket),
+            Self::Plain(socket) => is_silent(socket),
             Self::Tls(stream) => {
                 let (records, session) = stream.get_mut();
-                process_arrived(records, session) && is_drained(records, session)
+                process_idle_messages(records, session) && is_drained(records, session)
             }
         }
     }
 
-    /// Whether all that was read from the socket was also read from here: TLS holds neither data, nor a part of a
-    /// record, nor the end of the session. Costs no system call.
+    /// Returns true if everything read from the socket was also read from here: TLS buffers neither data, nor an
+    /// incomplete record, nor the end of the session. Costs no system call.
     pub(super) fn is_drained(&mut self) -> bool {
         match self {
             Self::Plain(_) => true,
@@ -47,17 +48,18 @@ impl Stream {
         }
     }
 
-    /// Waits until a new connection is quiet: its server may be in the middle of a session ticket.
+    /// Waits until a new connection is idle: the server may be in the middle of a session ticket.
     ///
     /// # Errors
-    /// The server has closed it, or has sent data before it was asked for any.
+    /// The server has closed the connection, or sent data before the first request.
     pub(super) async fn settle(&mut self) -> io::Result<()> {
         poll_fn(|context| {
             while !self.is_idle() {
                 if self.is_at_boundary() || self.poll_byte(context).is_ready() {
-                    return Poll::Ready(Err(io::Error::other("it closed, or answered before it was asked")));
+                    let error = "the server closed the connection or sent data before the first request";
+                    return Poll::Ready(Err(io::Error::other(error)));
                 }
-                // The read may have ended the record, and then nothing would wake us.
+                // The read may have completed the record; then no wake-up would follow.
                 if !self.is_at_boundary() {
                     return Poll::Pending;
                 }
@@ -79,13 +81,13 @@ impl Stream {
     }
 }
 
-/// Hands what has arrived to TLS, and returns whether it could do anything with it.
-fn process_arrived(records: &mut Records, session: &mut ClientConnection) -> bool {
+/// Feeds received bytes to TLS; returns false at the end of the connection, on a TLS error, or if there are too many.
+fn process_idle_messages(records: &mut Records, session: &mut ClientConnection) -> bool {
     for _ in 0..MAX_IDLE_READS {
-        if has_nothing(&records.socket) {
+        if is_silent(&records.socket) {
             return true;
         }
-        let read = session.read_tls(&mut records.arrived());
+        let read = session.read_tls(&mut records.socket_buffer());
         if !matches!(read, Ok(1..)) || session.process_new_packets().is_err() {
             return false;
         }

@@ -1,12 +1,12 @@
-//! The certificate authorities that TLS targets are trusted by.
+//! TLS client configurations for upstream connections.
 
 use gateway_routes::Route;
 use rustls::{ClientConfig, RootCertStore};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// The TLS configurations towards all targets: one for the public authorities of the web, one for each `ca_file`.
-/// Sessions are resumed within one of them only, since a resumed session is not verified again.
+/// TLS client configurations: one for the public certificate authorities, one for each `ca_file`. Sessions are resumed
+/// only within one configuration, since a resumed session is not verified again.
 #[derive(Debug, Clone)]
 pub struct UpstreamTls {
     web: Arc<ClientConfig>,
@@ -14,14 +14,14 @@ pub struct UpstreamTls {
 }
 
 impl UpstreamTls {
-    /// The configurations for these authorities by their `ca_file`, beside the linked ones of the web.
+    /// Builds the configurations from the certificates of each `ca_file` and the linked public ones.
     pub fn new(by_ca_file: &BTreeMap<&'static str, RootCertStore>) -> Self {
         let web = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let by_ca_file = by_ca_file.iter().map(|(file, roots)| (*file, trusting(roots.clone()))).collect();
         Self { web: trusting(web), by_ca_file }
     }
 
-    /// The configuration for this route; `None` when its `ca_file` is not among those that were read.
+    /// Returns the route's configuration; `None` if its `ca_file` was not loaded.
     pub(super) fn config(&self, route: &Route) -> Option<&Arc<ClientConfig>> {
         match route.ca_file {
             None => Some(&self.web),

@@ -1,13 +1,14 @@
-//! One call to a server: the request out, the answer's head back.
+//! One forwarded request: sends it upstream and returns the response head.
 
-use super::body::Body;
+use super::body::{Body, Streamed};
 use super::events::Events;
 use super::headers::ForwardedHeaders;
 use super::http1::ResponseHead;
 use super::location::RedirectContext;
 use super::pool::{Pool, PooledConnection};
+use super::proxy_error::ProxyError;
 use super::request_body::{BodyChunk, RequestBody, RequestFraming};
-use super::{ClientBody, Forward, Proxy, ProxyError, UpstreamError, headers, path, takes_content};
+use super::{ClientBody, Forward, Proxy, RequestBodyError, UpstreamError, headers, path, takes_content};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -16,40 +17,59 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// A request as its server gets it.
+/// Request on its way to the MCP server.
 struct Request<'a> {
     proxy: &'a Proxy,
     forward: Box<Forward>,
-    /// Path and query at the server.
+    /// Path and query at the MCP server.
     path: String,
     framing: RequestFraming,
-    /// What of the body goes along with the head.
+    /// First chunk of the body, sent together with the head.
     first: Option<BodyChunk>,
-    /// What follows.
+    /// Rest of the body; `None` once all of it has been handed to the connection.
     unsent_body: Option<Box<RequestBody>>,
 }
 
-/// Sends the request and waits for the answer's head.
-pub(super) async fn call(
-    proxy: &Proxy,
-    forward: Box<Forward>,
-    body: ClientBody,
-) -> Result<Response<Body>, ProxyError> {
+/// Response of the MCP server, with the headers that the client gets.
+struct UpstreamResponse {
+    head: Box<ResponseHead>,
+    /// Body bytes that arrived with the head.
+    first: Bytes,
+    pooled: PooledConnection,
+    /// Present for open event streams only.
+    events: Option<Box<Events>>,
+}
+
+/// Sends the request and waits for the response head; a failure is logged and becomes an error response.
+pub(super) async fn forward(proxy: &Proxy, forward: Box<Forward>, body: ClientBody) -> Response<Body> {
     let framing = RequestFraming::of(&body);
-    if matches!(framing, RequestFraming::Length(length) if length > forward.route.max_body) {
-        return Err(ProxyError::TooLong);
-    }
-    let asked = forward.head.uri.path_and_query().ok_or(ProxyError::BadPath)?;
-    let path = path::target(forward.route, forward.rest, asked).ok_or(ProxyError::BadPath)?;
     let unsent_body = RequestBody::new(body, forward.route.max_body);
-    let mut request = Request { proxy, forward, path, framing, first: None, unsent_body };
-    request.begin().await?;
-    let (head, first, pooled) = request.send().await?;
-    request.answered(*head, first, pooled)
+    let mut request = Request { proxy, forward, path: String::new(), framing, first: None, unsent_body };
+    match request.run().await {
+        Ok(response) => request.respond(response),
+        Err(error) => {
+            error.log(&request.forward);
+            error.response()
+        }
+    }
 }
 
 impl Request<'_> {
-    async fn begin(&mut self) -> Result<(), ProxyError> {
+    async fn run(&mut self) -> Result<UpstreamResponse, ProxyError> {
+        self.prepare().await?;
+        let (mut head, first, pooled) = self.send().await?;
+        let events = self.finish_head(&mut head)?;
+        Ok(UpstreamResponse { head, first, pooled, events })
+    }
+
+    /// Checks length and path, and takes the first chunk of the body if it has already arrived.
+    async fn prepare(&mut self) -> Result<(), ProxyError> {
+        let Forward { route, rest, head, .. } = &*self.forward;
+        if matches!(self.framing, RequestFraming::Length(length) if length > route.max_body) {
+            return Err(RequestBodyError::TooLarge.into());
+        }
+        let requested = head.uri.path_and_query().ok_or(ProxyError::PathOutsideRoute)?;
+        self.path = path::target(route, *rest, requested).ok_or(ProxyError::PathOutsideRoute)?;
         if let Some(unsent_body) = &mut self.unsent_body {
             self.first = unsent_body.first().await?;
         }
@@ -59,7 +79,7 @@ impl Request<'_> {
         Ok(())
     }
 
-    /// Sends on an idle connection; when the server had closed that one, on a new one.
+    /// Sends on an idle connection, and once more on a new one if the server had closed the idle one.
     async fn send(&mut self) -> Result<(Box<ResponseHead>, Bytes, PooledConnection), ProxyError> {
         let (route, pool) = (self.forward.route, &self.proxy.pool);
         let mut pooled = match pool.acquire(route) {
@@ -67,20 +87,20 @@ impl Request<'_> {
             None => pool.connect(route).await?,
         };
         loop {
-            let why = match self.exchange(&mut pooled, pool).await? {
+            let error = match self.exchange(&mut pooled, pool).await? {
                 Ok((head, first)) => return Ok((head, first, pooled)),
-                Err(why) => why,
+                Err(error) => error,
             };
             let is_idempotent =
                 self.framing == RequestFraming::Nothing && self.forward.head.method.is_idempotent();
-            if !pooled.used || !pooled.connection.can_be_repeated(is_idempotent) {
-                tracing::warn!(route = route.pattern, error = %why, "the MCP server broke off");
-                return Err(ProxyError::Unreachable);
+            if !pooled.was_idle || !pooled.connection.can_retry(is_idempotent) {
+                return Err(ProxyError::Upstream(error));
             }
             pooled = pool.connect(route).await?;
         }
     }
 
+    /// Sends the request on one connection. The inner error may be retried on another connection.
     async fn exchange(
         &mut self,
         pooled: &mut PooledConnection,
@@ -96,28 +116,28 @@ impl Request<'_> {
             if let Poll::Ready(head) =
                 connection.poll_response_head(&self.forward.head.method, context, &mut buffers)
             {
-                // A server that responds before it has the whole body may ignore the rest, and read it as a request.
+                // After an early response the server may ignore the rest of the body, and read it as a request.
                 if !was_sent {
                     connection.retire();
                 }
                 return Poll::Ready(Ok(head));
             }
             if self.forward.cancel.poll_cancelled(context).is_ready() {
-                return Poll::Ready(Err(ProxyError::Unreachable));
+                return Poll::Ready(Err(ProxyError::Cancelled));
             }
-            connection.response_deadline.poll(context).map(|()| Err(self.overdue()))
+            connection.response_deadline.poll(context).map(|()| Err(self.timeout_error()))
         })
         .await
     }
 
-    /// Who is to blame when the time is up.
-    fn overdue(&self) -> ProxyError {
+    /// Attributes a timeout to the client if its body is awaited, otherwise to the MCP server.
+    fn timeout_error(&self) -> ProxyError {
         let waits_for_client =
             self.unsent_body.as_ref().is_some_and(|unsent_body| unsent_body.waits_for_client());
-        if waits_for_client { ProxyError::TooSlow } else { ProxyError::TimedOut }
+        if waits_for_client { RequestBodyError::Timeout.into() } else { ProxyError::ResponseTimeout }
     }
 
-    /// The head, written to an empty buffer.
+    /// Serializes the request head into an empty buffer.
     fn head(&self, mut out: Vec<u8>) -> Vec<u8> {
         let Forward { route, head, forwarded_for, identity, .. } = &*self.forward;
         for part in [head.method.as_str(), " ", &self.path, " HTTP/1.1\r\n"] {
@@ -132,7 +152,7 @@ impl Request<'_> {
                 out.extend_from_slice(b"content-length: 0\r\n");
             }
             RequestFraming::Nothing => {}
-            // Writing to a vector does not fail.
+            // Writing to a `Vec` cannot fail.
             RequestFraming::Length(length) => drop(write!(out, "content-length: {length}\r\n")),
             RequestFraming::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
@@ -140,41 +160,54 @@ impl Request<'_> {
         out
     }
 
-    fn answered(
-        self,
-        head: ResponseHead,
-        first: Bytes,
-        pooled: PooledConnection,
-    ) -> Result<Response<Body>, ProxyError> {
-        let Forward { route, cancel, .. } = *self.forward;
-        let ResponseHead { status, mut headers, .. } = head;
-        // The client cannot help a server that does not trust the gateway; it would throw its own token away.
-        let hopeless = [
+    /// Validates the response head, filters its headers and rewrites `Location`.
+    fn finish_head(&mut self, head: &mut ResponseHead) -> Result<Option<Box<Events>>, ProxyError> {
+        // The client cannot authenticate to the MCP server: on a 401 it would discard its gateway token.
+        let unusable = [
             StatusCode::UNAUTHORIZED,
             StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             StatusCode::SWITCHING_PROTOCOLS,
         ];
-        if hopeless.contains(&status) {
-            tracing::warn!(route = route.pattern, %status, "an answer that cannot be passed on");
-            return Err(ProxyError::BadAnswer);
+        if unusable.contains(&head.status) {
+            return Err(ProxyError::UnusableStatus(head.status));
         }
-        headers::toward_client(&mut headers);
-        let asked = || RedirectContext { route, path: self.path, base_url: Arc::clone(&self.proxy.base_url) };
-        let mut events = None;
-        if let Some(to) = headers.get(LOCATION) {
-            let to = asked().rewritten(to).ok_or(ProxyError::BadAnswer)?;
-            headers.insert(LOCATION, to);
-        } else if is_open_event_stream(&headers) {
-            events = Some(Box::new(Events::new(self.proxy.keep_alive, asked())));
+        headers::toward_client(&mut head.headers);
+        if let Some(location) = head.headers.get(LOCATION) {
+            let location = self.redirect_context().rewrite(location);
+            let location = location.ok_or(ProxyError::RedirectOutsideTarget)?;
+            head.headers.insert(LOCATION, location);
+        } else if is_open_event_stream(&head.headers) {
+            return Ok(Some(Box::new(Events::new(self.proxy.keep_alive, self.redirect_context()))));
         }
-        let mut response = Response::new(Body::streamed(first, (pooled, self.unsent_body), cancel, events));
+        Ok(None)
+    }
+
+    /// Takes the request path; called at most once.
+    fn redirect_context(&mut self) -> RedirectContext {
+        let path = std::mem::take(&mut self.path);
+        RedirectContext { route: self.forward.route, path, base_url: Arc::clone(&self.proxy.base_url) }
+    }
+
+    fn respond(self, upstream: UpstreamResponse) -> Response<Body> {
+        let UpstreamResponse { head, first, pooled, events } = upstream;
+        let Forward { cancel, request_id, .. } = *self.forward;
+        let body = Body::streamed(Streamed {
+            first,
+            pooled: Some(pooled),
+            request_body: self.unsent_body,
+            request_id,
+            cancel,
+            events,
+        });
+        let mut response = Response::new(body);
+        let ResponseHead { status, headers, .. } = *head;
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        Ok(response)
+        response
     }
 }
 
-/// An event stream that we may add comments to: no content coding, no promised length.
+/// Returns true for an event stream that comments may be added to: without content coding and Content-Length.
 fn is_open_event_stream(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else { return false };
     let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();

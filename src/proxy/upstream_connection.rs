@@ -1,12 +1,13 @@
-//! A connection to a server, with at most one request on it. It has no task and no buffers of its own: the request
-//! that uses it polls it, and reads through what its thread has.
+//! HTTP/1.1 client connection with at most one request in flight. It has neither a task nor buffers of its own: the
+//! request polls it, and all connections of a thread share its I/O buffers.
 
+use super::UpstreamError;
 use super::deadline::Deadline;
 use super::http1::{BodyFraming, ParsedHead, ResponseHead, parse_response_head};
-use super::request_body::{BodyChunk, RequestBody};
+use super::request_body::{BodyChunk, RequestBody, RequestBodyError};
 use super::request_writer::RequestWriter;
 use super::stream::Stream;
-use super::{ProxyError, UpstreamError};
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http::Method;
 use std::io;
@@ -15,19 +16,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-/// The largest head of an answer, in bytes; of interim answers as many, and no more.
+/// Maximum size of a response head, including interim responses, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// How much is read at once until it is known how long the answer is.
+/// Size of a read before the response head is complete, in bytes; a longer rest of a body is read without a copy.
 const FIRST_READ_BYTES: usize = 16 * 1024;
-/// Later; and the most that a slow client keeps of what was read.
+/// Size of later reads, in bytes; also the maximum that is buffered for a slow client.
 const READ_BYTES: usize = 64 * 1024;
 
-/// What all connections of a thread read and write through.
+/// I/O buffers that all connections of a thread share.
 pub(super) struct IoBuffers {
     read: Box<[u8]>,
-    /// For what is not copied; given away piece by piece.
+    /// Buffer for reads without a copy; filled parts are split off.
     large: BytesMut,
-    /// For the head of the next request.
+    /// Buffer for the head of the next request.
     pub(super) write: Vec<u8>,
 }
 
@@ -37,15 +38,16 @@ impl IoBuffers {
     }
 }
 
+/// HTTP/1.1 client connection to an MCP server.
 pub(super) struct UpstreamConnection {
     stream: Stream,
     writer: RequestWriter,
-    /// What was read of a head that is not whole.
-    part: Vec<u8>,
-    /// How far the answer has come.
+    /// Incomplete response head.
+    partial_head: Vec<u8>,
+    /// Framing of the response body, with the position in it.
     framing: BodyFraming,
     persistent: bool,
-    /// How long the server may take for the head of its answer.
+    /// Deadline for the response head.
     pub(super) response_deadline: Deadline,
 }
 
@@ -54,37 +56,36 @@ impl UpstreamConnection {
         Self {
             stream,
             writer: RequestWriter::default(),
-            part: Vec::new(),
+            partial_head: Vec::new(),
             framing: BodyFraming::Length(0),
             persistent: true,
             response_deadline: Deadline::after(response_deadline),
         }
     }
 
-    /// Begins a request with this head, and with the first piece of its body if that is there; they are written
-    /// while the line is polled.
+    /// Starts a request with this head and the first body chunk, if any; polling writes them.
     pub(super) fn begin(&mut self, head: Vec<u8>, first: Option<&BodyChunk>) {
         self.writer.begin(head);
         if let Some(first) = first {
             self.writer.put(first.clone());
         }
-        // Where its answer ends is known once its head is read.
+        // Not reusable until the response head says how the response ends.
         (self.framing, self.persistent) = (BodyFraming::UntilClose, false);
     }
 
-    /// Sends on as far as client and server let it; `request_body` is nothing once all of it is on its way.
+    /// Sends as much of the request as client and server allow; sets `request_body` to `None` after the last chunk.
     pub(super) fn poll_send(
         &mut self,
         request_body: &mut Option<Box<RequestBody>>,
         context: &mut Context<'_>,
         buffers: &mut IoBuffers,
-    ) -> Result<(), ProxyError> {
+    ) -> Result<(), RequestBodyError> {
         loop {
             if self.writer.poll_write(&mut self.stream, context, &mut buffers.write).is_pending() {
                 return Ok(());
             }
-            // Another connection may still get all of it: then no more of the body must be gone.
-            if self.writer.is_refused() {
+            // The request may be retried on another connection, so that no more of the body may be consumed.
+            if self.writer.is_unsent() {
                 return Ok(());
             }
             let Some(sending) = request_body else { return Ok(()) };
@@ -97,7 +98,7 @@ impl UpstreamConnection {
         }
     }
 
-    /// Ready with the head of the answer to a request of that method, and with what came of its body along with it.
+    /// Becomes ready with the response head, and the body bytes that arrived with it.
     pub(super) fn poll_response_head(
         &mut self,
         method: &Method,
@@ -107,46 +108,45 @@ impl UpstreamConnection {
         loop {
             let read = ready!(self.poll_read(FIRST_READ_BYTES, context, buffers))?;
             if read.is_empty() {
-                return Poll::Ready(Err(UpstreamError::ResponseHead(
-                    "it closed the connection without an answer",
-                )));
+                let violation = "the server closed the connection without a response";
+                return Poll::Ready(Err(UpstreamError::Protocol(violation)));
             }
             if !self.writer.has_begun {
-                return Poll::Ready(Err(UpstreamError::ResponseHead("it answered before it was asked")));
+                return Poll::Ready(Err(UpstreamError::Protocol("the server responded before the request")));
             }
-            let goes_on = !self.part.is_empty();
-            if goes_on {
-                self.part.extend_from_slice(read);
+            let is_continued = !self.partial_head.is_empty();
+            if is_continued {
+                self.partial_head.extend_from_slice(read);
             }
-            let bytes = if goes_on { &self.part } else { read };
-            let mut passed = 0;
-            // A server that sends byte by byte is not to cost us a look at all of them for each.
-            let mut may_be_whole = read.contains(&b'\n');
-            while may_be_whole {
-                match parse_response_head(&bytes[passed..], method)? {
-                    ParsedHead::Interim(length) => passed += length,
+            let bytes = if is_continued { &self.partial_head } else { read };
+            let mut interim_bytes = 0;
+            // Parsed only after a line end: a server that sends single bytes must not cost a parse for each.
+            let mut may_be_complete = read.contains(&b'\n');
+            while may_be_complete {
+                match parse_response_head(&bytes[interim_bytes..], method)? {
+                    ParsedHead::Interim(length) => interim_bytes += length,
                     ParsedHead::Whole(head, length) => {
-                        let rest = &bytes[passed + length..];
+                        let rest = &bytes[interim_bytes + length..];
                         self.framing = head.framing;
                         let (data, taken) = self.framing.take(rest)?;
-                        // Who speaks unasked could answer somebody else's request.
+                        // Bytes beyond the response could be read as the response to another request.
                         self.persistent = head.persistent && taken == rest.len();
-                        self.part = Vec::new();
+                        self.partial_head = Vec::new();
                         return Poll::Ready(Ok((head, data)));
                     }
-                    ParsedHead::Part => may_be_whole = false,
+                    ParsedHead::Part => may_be_complete = false,
                 }
             }
             if bytes.len() > MAX_HEAD_BYTES {
-                return Poll::Ready(Err(UpstreamError::ResponseHead("the head of its answer is too large")));
+                return Poll::Ready(Err(UpstreamError::Protocol("the response head is too large")));
             }
-            if !goes_on {
-                self.part.extend_from_slice(read);
+            if !is_continued {
+                self.partial_head.extend_from_slice(read);
             }
         }
     }
 
-    /// Ready with more of the answer's body, never empty, or with nothing at its end.
+    /// Becomes ready with the next body data, never empty, or with `None` at the end of the body.
     pub(super) fn poll_data(
         &mut self,
         context: &mut Context<'_>,
@@ -154,8 +154,8 @@ impl UpstreamConnection {
     ) -> Poll<Option<Result<Bytes, UpstreamError>>> {
         while !self.framing.is_at_end() {
             let data = match self.framing {
-                BodyFraming::Length(left) if left >= FIRST_READ_BYTES as u64 => {
-                    ready!(self.poll_large(left, context, buffers))
+                BodyFraming::Length(remaining) if remaining >= FIRST_READ_BYTES as u64 => {
+                    ready!(self.poll_large(remaining, context, buffers))
                 }
                 _ => ready!(self.poll_small(context, buffers)),
             };
@@ -166,7 +166,7 @@ impl UpstreamConnection {
         Poll::Ready(None)
     }
 
-    /// Copied from what all connections read into: a stream that waits for its next event holds nothing.
+    /// Reads into the shared buffer and copies: a stream that waits for its next event holds no buffer.
     fn poll_small(
         &mut self,
         context: &mut Context<'_>,
@@ -182,48 +182,48 @@ impl UpstreamConnection {
         Poll::Ready(Ok(data))
     }
 
-    /// Read to where it stays, since a copy would cost more than a buffer.
+    /// Reads into a buffer of its own: for large bodies a copy would cost more than an allocation.
     fn poll_large(
         &mut self,
-        left: u64,
+        remaining: u64,
         context: &mut Context<'_>,
         buffers: &mut IoBuffers,
     ) -> Poll<Result<Bytes, UpstreamError>> {
-        let most = usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES);
-        buffers.large.reserve(most);
-        let mut buffer = (&mut buffers.large).limit(most);
+        let max_bytes = usize::try_from(remaining).unwrap_or(READ_BYTES).min(READ_BYTES);
+        buffers.large.reserve(max_bytes);
+        let mut buffer = (&mut buffers.large).limit(max_bytes);
         if ready!(pin!(self.stream.read_buf(&mut buffer)).poll(context))? == 0 {
             self.framing.close()?;
         }
         let data = buffers.large.split().freeze();
-        self.framing.pass(data.len());
+        self.framing.advance(data.len());
         Poll::Ready(Ok(data))
     }
 
     fn poll_read<'a>(
         &mut self,
-        most: usize,
+        max_bytes: usize,
         context: &mut Context<'_>,
         buffers: &'a mut IoBuffers,
     ) -> Poll<io::Result<&'a [u8]>> {
-        let mut buffer = ReadBuf::new(&mut buffers.read[..most]);
+        let mut buffer = ReadBuf::new(&mut buffers.read[..max_bytes]);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
         let length = buffer.filled().len();
         Poll::Ready(Ok(&buffers.read[..length]))
     }
 
-    /// How far the body of the answer has come.
+    /// Returns the framing of the response body, with the position in it.
     pub(super) fn framing(&self) -> &BodyFraming {
         &self.framing
     }
 
-    /// Whether the request can be made again on another connection: the server said nothing, and has either got
-    /// nothing of it or may be asked twice.
-    pub(super) fn can_be_repeated(&self, is_idempotent: bool) -> bool {
-        self.part.is_empty() && (is_idempotent || !self.writer.has_begun)
+    /// Returns true if the request may be retried on another connection (RFC 9110 §9.2.2): no response byte has
+    /// arrived, and the request is idempotent or was not sent.
+    pub(super) fn can_retry(&self, is_idempotent: bool) -> bool {
+        self.partial_head.is_empty() && (is_idempotent || !self.writer.has_begun)
     }
 
-    /// Whether all that was put into it is written.
+    /// Returns true if everything handed to the connection has been written.
     pub(super) fn is_sent(&self) -> bool {
         self.writer.is_done()
     }
@@ -233,14 +233,14 @@ impl UpstreamConnection {
         self.persistent = false;
     }
 
-    /// Whether it can take another request, once all of the last one's body was sent, and nothing beyond its answer
-    /// was read.
-    pub(super) fn is_free(&mut self) -> bool {
+    /// Returns true if the connection may go back to the pool: the request was sent, the response was read to its end,
+    /// and nothing beyond it was read.
+    pub(super) fn is_releasable(&mut self) -> bool {
         self.persistent && self.framing.is_at_end() && self.writer.is_done() && self.stream.is_drained()
     }
 
-    /// Whether it can still take a request after a rest: the server may have closed it, or said something that is
-    /// no answer to that request. To be asked right before the request.
+    /// Returns true if an idle connection can carry a request: the server has neither closed it nor sent anything. To
+    /// be called right before the request.
     pub(super) fn is_reusable(&mut self) -> bool {
         self.stream.is_idle()
     }

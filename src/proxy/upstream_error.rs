@@ -1,15 +1,15 @@
-//! What ends a call to a server before its answer is whole.
+//! Errors of an upstream connection.
 
 use std::fmt;
 use std::io;
 
-/// Why a connection to a server is of no more use.
+/// Error that makes an upstream connection unusable.
 #[derive(Debug)]
 pub enum UpstreamError {
-    /// It could not be read from.
+    /// Reading from the socket failed.
     Io(io::Error),
-    /// The server said something that is no answer.
-    ResponseHead(&'static str),
+    /// The server violated HTTP/1.1; the text names the violation.
+    Protocol(&'static str),
 }
 
 impl From<io::Error> for UpstreamError {
@@ -19,8 +19,8 @@ impl From<io::Error> for UpstreamError {
 }
 
 impl From<&'static str> for UpstreamError {
-    fn from(what: &'static str) -> Self {
-        Self::ResponseHead(what)
+    fn from(violation: &'static str) -> Self {
+        Self::Protocol(violation)
     }
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::ResponseHead(what) => f.write_str(what),
+            Self::Protocol(violation) => f.write_str(violation),
         }
     }
 }

@@ -108,6 +108,7 @@ fn authorize(
     Ok(Box::new(Forward {
         route,
         rest: found.rest,
+        request_id: head.request_id.into_value(),
         forwarded_for: head.address_text.into_value(),
         head: head.parts,
         identity: identity(route, grant),

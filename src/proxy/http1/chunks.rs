@@ -1,100 +1,103 @@
-//! The chunked transfer coding (RFC 9112 §7.1).
+//! Decoder for the chunked transfer coding (RFC 9112 §7.1).
 
-/// The longest size line, and the longest trailer section, in bytes.
+/// Maximum length of a chunk-size line, and of the trailer section, in bytes.
 const MAX_LINE_BYTES: u16 = 4096;
 
-/// Where in a chunked body a reader stands; fed with pieces of any length.
+/// Incremental decoder of a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunks {
-    place: Place,
-    /// What is left of the chunk, or what its size line says so far.
-    left: u64,
-    /// Bytes of the line that is being read: of a size line, or of all trailers.
-    connection: u16,
+    state: State,
+    /// Remaining bytes of the chunk, or its size as far as it has been parsed.
+    remaining: u64,
+    /// Bytes of the current chunk-size line, or of the trailer section, so far.
+    line_bytes: u16,
 }
 
+/// Parser state: the position before the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Before the first digit of a size.
+enum State {
+    /// Before the first digit of a chunk size.
     Size,
-    /// Behind it.
+    /// After a digit of a chunk size.
     Digits,
-    /// In what a size line says beside the size.
+    /// In a chunk extension.
     Extension,
-    /// Between the two bytes that end a size line.
-    SizeEnd,
+    /// Between CR and LF of a chunk-size line.
+    SizeLf,
     Data,
-    /// Before the two bytes that end a chunk, and between them.
-    DataReturn,
-    DataEnd,
-    /// At the beginning of a line of the trailers, in it, and between the bytes that end it.
+    /// Before the CR behind chunk data.
+    DataCr,
+    /// Between CR and LF behind chunk data.
+    DataLf,
+    /// At the start of a trailer line.
     Trailer,
     TrailerLine,
-    TrailerEnd,
-    /// Between the last two bytes.
-    LastEnd,
+    /// Between CR and LF of a trailer line.
+    TrailerLf,
+    /// Between the final CR and LF.
+    FinalLf,
     End,
 }
 
 impl Chunks {
-    /// Before the first byte.
-    pub(super) const START: Self = Self { place: Place::Size, left: 0, connection: 0 };
+    /// Decoder before the first byte.
+    pub(super) const START: Self = Self { state: State::Size, remaining: 0, line_bytes: 0 };
 
-    /// Whether the body is over.
+    /// Returns true at the end of the body.
     pub(super) fn is_at_end(&self) -> bool {
-        self.place == Place::End
+        self.state == State::End
     }
 
-    /// Reads on, copies what is data to `data`, and returns how many bytes it has taken: all of them, unless the
-    /// body ends before.
+    /// Decodes `bytes`, appends chunk data to `data`, and returns the number of bytes consumed: all of them, unless
+    /// the body ends before.
     pub(super) fn take(&mut self, bytes: &[u8], data: &mut Vec<u8>) -> Result<usize, &'static str> {
         let mut at = 0;
         while at < bytes.len() && !self.is_at_end() {
-            if self.place == Place::Data {
-                let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len() - at);
+            if self.state == State::Data {
+                let here = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(bytes.len() - at);
                 data.extend_from_slice(&bytes[at..at + here]);
-                self.left -= here as u64;
+                self.remaining -= here as u64;
                 at += here;
-                if self.left == 0 {
-                    self.place = Place::DataReturn;
+                if self.remaining == 0 {
+                    self.state = State::DataCr;
                 }
             } else {
-                self.place = self.next(bytes[at])?;
+                self.state = self.next(bytes[at])?;
                 at += 1;
             }
         }
         Ok(at)
     }
 
-    /// The place behind this byte. Lines end with both of their bytes here: who takes one for an end where another
-    /// does not reads another message.
-    fn next(&mut self, byte: u8) -> Result<Place, &'static str> {
-        Ok(match (self.place, byte) {
-            (Place::Size | Place::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+    /// Returns the state after this byte. Lines must end with CR LF: parsers disagree about a bare CR or LF, which
+    /// would make the message ambiguous.
+    fn next(&mut self, byte: u8) -> Result<State, &'static str> {
+        Ok(match (self.state, byte) {
+            (State::Size | State::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 self.digit(byte)?;
-                Place::Digits
+                State::Digits
             }
-            (Place::Digits, b';' | b' ' | b'\t') => Place::Extension,
-            (Place::Digits | Place::Extension, b'\r') => Place::SizeEnd,
-            (Place::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
+            (State::Digits, b';' | b' ' | b'\t') => State::Extension,
+            (State::Digits | State::Extension, b'\r') => State::SizeLf,
+            (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.count()?;
-                Place::Extension
+                State::Extension
             }
-            (Place::SizeEnd, b'\n') => {
-                self.connection = 0;
-                if self.left == 0 { Place::Trailer } else { Place::Data }
+            (State::SizeLf, b'\n') => {
+                self.line_bytes = 0;
+                if self.remaining == 0 { State::Trailer } else { State::Data }
             }
-            (Place::DataReturn, b'\r') => Place::DataEnd,
-            (Place::DataEnd, b'\n') => Place::Size,
-            (Place::Trailer, b'\r') => Place::LastEnd,
-            (Place::Trailer | Place::TrailerLine, b'\t' | b' '..=b'~' | 0x80..) => {
+            (State::DataCr, b'\r') => State::DataLf,
+            (State::DataLf, b'\n') => State::Size,
+            (State::Trailer, b'\r') => State::FinalLf,
+            (State::Trailer | State::TrailerLine, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.count()?;
-                Place::TrailerLine
+                State::TrailerLine
             }
-            (Place::TrailerLine, b'\r') => Place::TrailerEnd,
-            (Place::TrailerEnd, b'\n') => Place::Trailer,
-            (Place::LastEnd, b'\n') => Place::End,
-            _ => return Err("its chunks are malformed"),
+            (State::TrailerLine, b'\r') => State::TrailerLf,
+            (State::TrailerLf, b'\n') => State::Trailer,
+            (State::FinalLf, b'\n') => State::End,
+            _ => return Err("the chunked coding of the response is malformed"),
         })
     }
 
@@ -104,14 +107,18 @@ impl Chunks {
             b'0'..=b'9' => byte - b'0',
             _ => (byte | 0x20) - b'a' + 10,
         };
-        let size = self.left.checked_mul(16).ok_or("a chunk is too large")?;
-        self.left = size | u64::from(digit);
+        let size = self.remaining.checked_mul(16).ok_or("a chunk of the response is too large")?;
+        self.remaining = size | u64::from(digit);
         Ok(())
     }
 
     fn count(&mut self) -> Result<(), &'static str> {
-        self.connection += 1;
-        if self.connection > MAX_LINE_BYTES { Err("its chunks have too long lines") } else { Ok(()) }
+        self.line_bytes += 1;
+        if self.line_bytes > MAX_LINE_BYTES {
+            Err("a chunk-size line or the trailer section of the response is too long")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -119,7 +126,7 @@ impl Chunks {
 mod tests {
     use super::*;
 
-    /// What is read of these bytes, fed in pieces of that length, and whether it ends.
+    /// Decodes these bytes in chunks of this length; returns the data and whether the body has ended.
     fn read(bytes: &str, chunk: usize) -> Result<(String, bool), &'static str> {
         let (mut chunks, mut data, mut taken) = (Chunks::START, Vec::new(), 0);
         for chunk in bytes.as_bytes().chunks(chunk) {
@@ -130,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn data_are_what_the_sizes_say_however_the_bytes_come() {
+    fn chunks_are_decoded_however_the_input_is_split() {
         for chunk in 1..40 {
             for (bytes, data, ends) in [
                 ("5\r\nhello\r\n0\r\n\r\n", "hello", true),
@@ -146,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_another_reader_might_see_otherwise_is_refused() {
+    fn ambiguous_chunks_are_rejected() {
         for bytes in [
             "\r\n",
             " 5\r\nhello\r\n",

@@ -1,21 +1,21 @@
-//! The body of an answer, as its connection carries it.
+//! Framing of response bodies (RFC 9112 §6).
 
 use super::chunks::Chunks;
 use bytes::Bytes;
 
-/// How a body ends, and how far it has come.
+/// Framing of a response body, with the reader's position in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFraming {
-    /// After so many more bytes.
+    /// Ends after this many more bytes.
     Length(u64),
-    /// With its last chunk.
+    /// Ends with the last chunk.
     Chunked(Chunks),
-    /// With the connection.
+    /// Ends when the server closes the connection.
     UntilClose,
 }
 
 impl BodyFraming {
-    /// Whether nothing more belongs to it.
+    /// Returns true at the end of the body.
     pub fn is_at_end(&self) -> bool {
         match self {
             Self::Length(left) => *left == 0,
@@ -24,20 +24,20 @@ impl BodyFraming {
         }
     }
 
-    /// How many bytes are to come, when it is known.
-    pub fn left(&self) -> Option<u64> {
+    /// Returns the number of remaining bytes, if it is known.
+    pub fn remaining(&self) -> Option<u64> {
         match self {
             Self::Length(left) => Some(*left),
             Self::Chunked(_) | Self::UntilClose => self.is_at_end().then_some(0),
         }
     }
 
-    /// What of these bytes, which came next, are data of the body, and how many bytes it has taken: all of them,
-    /// unless it ends before.
+    /// Decodes the next bytes; returns the body data and the number of bytes consumed: all of them, unless the body
+    /// ends before.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the bytes.
+    /// The text names the violation of the chunked coding.
     pub fn take(&mut self, bytes: &[u8]) -> Result<(Bytes, usize), &'static str> {
         match self {
             Self::Length(left) => {
@@ -54,21 +54,21 @@ impl BodyFraming {
         }
     }
 
-    /// So many bytes of a known length were read elsewhere.
-    pub(in crate::proxy) fn pass(&mut self, bytes: usize) {
+    /// Advances by this many bytes of a known length, which were read without a copy.
+    pub(in crate::proxy) fn advance(&mut self, bytes: usize) {
         if let Self::Length(left) = self {
             *left = left.saturating_sub(bytes as u64);
         }
     }
 
-    /// The connection was closed.
+    /// Handles the end of the connection.
     ///
     /// # Errors
     ///
-    /// When that is not how the body ends.
+    /// The body is incomplete.
     pub fn close(&mut self) -> Result<(), &'static str> {
         if *self != Self::UntilClose && !self.is_at_end() {
-            return Err("it closed the connection in the middle of its answer");
+            return Err("the server closed the connection within the response body");
         }
         *self = Self::Length(0);
         Ok(())

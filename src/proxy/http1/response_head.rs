@@ -1,4 +1,4 @@
-//! The head of an answer.
+//! Parser for the head of an upstream response.
 
 use super::BodyFraming;
 use super::chunks::Chunks;
@@ -8,40 +8,40 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use httparse::ParserConfig;
 use std::mem::MaybeUninit;
 
-/// How many header fields an answer may have.
+/// Maximum number of header fields in a response.
 const MAX_FIELDS: usize = 100;
-/// Room for those that we add on the way to the client.
+/// Capacity reserved for header fields that the gateway adds for the client.
 const ADDED_FIELDS: usize = 6;
 
-/// The head of an answer, and how its body ends.
+/// Head of a response, with the framing of its body.
 #[derive(Debug)]
 pub struct ResponseHead {
-    /// Its status; never an interim one, save 101.
+    /// Status; the only interim one is 101.
     pub status: StatusCode,
-    /// Its header fields, those that frame the message among them.
+    /// All header fields, including the hop-by-hop ones.
     pub headers: HeaderMap,
-    /// What follows it.
+    /// Framing of the body.
     pub framing: BodyFraming,
-    /// Whether the server would take another request on the connection.
+    /// True if the server accepts another request on the connection (RFC 9112 §9.3).
     pub persistent: bool,
 }
 
-/// What there is to read.
+/// Result of parsing a response head.
 #[derive(Debug)]
 pub enum ParsedHead {
-    /// More is needed to tell.
+    /// The head is incomplete.
     Part,
-    /// An interim answer (RFC 9110 §15.2) of that many bytes; another answer follows.
+    /// Interim response (RFC 9110 §15.2) of this length in bytes; another response follows.
     Interim(usize),
-    /// The head, and its length in bytes.
+    /// Complete head, and its length in bytes.
     Whole(Box<ResponseHead>, usize),
 }
 
-/// Reads the head of the answer to a request of that method at the beginning of `bytes`.
+/// Parses the response head at the beginning of `bytes`, for a request with this method.
 ///
 /// # Errors
 ///
-/// Says what is wrong, when it is none or when its body could be read in two ways (RFC 9112 §6.3).
+/// The head is malformed or its framing is ambiguous (RFC 9112 §6.3); the text names the violation.
 pub fn parse_response_head(bytes: &[u8], method: &Method) -> Result<ParsedHead, &'static str> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
@@ -50,52 +50,54 @@ pub fn parse_response_head(bytes: &[u8], method: &Method) -> Result<ParsedHead, 
     let length = match parsed {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(ParsedHead::Part),
-        Err(httparse::Error::TooManyHeaders) => return Err("its answer has too many header fields"),
-        Err(_) => return Err("its answer is no HTTP/1 message"),
+        Err(httparse::Error::TooManyHeaders) => return Err("the response has too many header fields"),
+        Err(_) => return Err("the response is not an HTTP/1 message"),
     };
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or("its answer has no status")?;
+    let status = status.ok_or("the response has no valid status")?;
     let (headers, announced) = collect(response.headers, &bytes[..length])?;
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-        // RFC 9110 §15.2: another reader could take what follows for its body.
+        // RFC 9110 §15.2: another parser could read the following response as its body.
         return if announced.has_body() {
-            Err("its interim answer has a body")
+            Err("an interim response has a body")
         } else {
             Ok(ParsedHead::Interim(length))
         };
     }
-    let is_old = response.version != Some(1);
-    let framing = framing(&announced, (status, method), is_old)?;
-    let persistent = !is_old
+    let is_http_1_0 = response.version != Some(1);
+    let framing = framing(&announced, status, method, is_http_1_0)?;
+    let persistent = !is_http_1_0
         && framing != BodyFraming::UntilClose
         && !announced.closes
         && status != StatusCode::SWITCHING_PROTOCOLS
-        // A body that is announced and not read may come all the same, in front of the next answer.
+        // The server may send the announced body all the same, in front of the next response.
         && !(is_bodiless(status, method) && announced.has_body());
     Ok(ParsedHead::Whole(Box::new(ResponseHead { status, headers, framing, persistent }), length))
 }
 
-/// What the header fields say of where the message ends.
+/// Framing fields of a head: `Content-Length`, `Transfer-Encoding` and `Connection`.
 #[derive(Default)]
 struct Announced {
     length: Option<u64>,
     is_chunked: bool,
-    /// Whether the connection ends with it.
+    /// `Connection: close` is present.
     closes: bool,
 }
 
-/// All values share one copy of the head.
+/// Collects the header fields; all values share one copy of the head.
 fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(HeaderMap, Announced), &'static str> {
     let mut headers = HeaderMap::with_capacity(fields.len() + ADDED_FIELDS);
     let mut announced = Announced::default();
     let copy = Bytes::copy_from_slice(head);
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes());
-        // An empty value may stand anywhere.
+        // The pointer of an empty value may lie outside `head`.
         let start = field.value.as_ptr().addr().saturating_sub(head.as_ptr().addr()).min(head.len());
         let end = (start + field.value.len()).min(head.len());
         let value = HeaderValue::from_maybe_shared(copy.slice(start..end));
-        let (Ok(name), Ok(value)) = (name, value) else { return Err("its answer has an invalid field") };
+        let (Ok(name), Ok(value)) = (name, value) else {
+            return Err("the response has an invalid header field");
+        };
         announced.note(&name, field.value)?;
         headers.append(name, value);
     }
@@ -109,13 +111,13 @@ impl Announced {
 
     fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), &'static str> {
         if name == CONTENT_LENGTH {
-            let length = decimal(value).ok_or("its Content-Length is no number")?;
+            let length = decimal(value).ok_or("the response has an invalid Content-Length")?;
             if self.length.replace(length).is_some() {
-                return Err("its answer has more than one Content-Length");
+                return Err("the response has more than one Content-Length");
             }
         } else if name == TRANSFER_ENCODING {
             if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err("its Transfer-Encoding is not chunked alone");
+                return Err("the response has a Transfer-Encoding other than chunked");
             }
             self.is_chunked = true;
         } else if name == CONNECTION {
@@ -125,15 +127,16 @@ impl Announced {
     }
 }
 
-/// How the body ends (RFC 9112 §6.3).
+/// Determines the framing of the body (RFC 9112 §6.3).
 fn framing(
     announced: &Announced,
-    (status, method): (StatusCode, &Method),
-    is_old: bool,
+    status: StatusCode,
+    method: &Method,
+    is_http_1_0: bool,
 ) -> Result<BodyFraming, &'static str> {
     match (announced.is_chunked, announced.length) {
-        (true, Some(_)) => return Err("its answer has Transfer-Encoding and Content-Length"),
-        (true, None) if is_old => return Err("its HTTP/1.0 answer has Transfer-Encoding"),
+        (true, Some(_)) => return Err("the response has Transfer-Encoding and Content-Length"),
+        (true, None) if is_http_1_0 => return Err("the HTTP/1.0 response has Transfer-Encoding"),
         _ => {}
     }
     Ok(match announced.length {
@@ -144,12 +147,12 @@ fn framing(
     })
 }
 
-/// Whether an answer ends with its head, whatever that says (RFC 9112 §6.3).
+/// Returns true for a response without a body, whatever its head announces (RFC 9112 §6.3).
 fn is_bodiless(status: StatusCode, method: &Method) -> bool {
     method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
-/// Digits alone: `u64`'s own parser would take a sign.
+/// Parses decimal digits; `u64::from_str` alone would accept a sign.
 fn decimal(value: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?;
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_ends_where_its_head_says() {
+    fn the_head_determines_framing_and_persistence() {
         for (head, framing, persistent) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", BodyFraming::Length(5), true),
             (
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_on_which_an_unread_body_may_follow_carries_no_other_request() {
+    fn a_connection_is_not_persistent_if_an_unread_body_may_follow() {
         for (head, method) in [
             ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Method::GET),
             ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", Method::GET),
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_head_has_the_length_of_what_it_does_not_bring() {
+    fn a_response_to_head_keeps_its_content_length_field() {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
         let Ok(ParsedHead::Whole(response, _)) = parse_response_head(head, &Method::HEAD) else {
             panic!("it is whole")
@@ -230,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_is_no_answer() {
+    fn ambiguous_framing_is_rejected() {
         for fields in [
             "Content-Length: 5\r\nTransfer-Encoding: chunked",
             "Content-Length: 5\r\nContent-Length: 5",
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn interim_answers_are_passed_over_and_parts_waited_for() {
+    fn interim_and_incomplete_heads_are_recognized() {
         let early = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
         assert!(matches!(read(early), Ok(ParsedHead::Interim(length)) if length == early.len()));
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsConnector;
 
-/// A server that says nothing on its own, not even session tickets.
+/// TLS server that sends nothing on its own, not even session tickets.
 pub(in crate::proxy) struct Server {
     socket: Socket,
     session: ServerConnection,
 }
 
 impl Server {
-    /// The TLS records that say this, or a request for new keys.
-    fn records(&mut self, said: Option<&[u8]>) -> Vec<u8> {
-        match said {
-            Some(said) => self.session.writer().write_all(said).unwrap(),
+    /// Encrypts this data, or a key update for `None`.
+    fn records(&mut self, data: Option<&[u8]>) -> Vec<u8> {
+        match data {
+            Some(data) => self.session.writer().write_all(data).unwrap(),
             None => self.session.refresh_traffic_keys().unwrap(),
         }
         let mut records = Vec::new();
@@ -27,8 +27,8 @@ impl Server {
         records
     }
 
-    fn send(&mut self, said: Option<&[u8]>) {
-        let records = self.records(said);
+    fn send(&mut self, data: Option<&[u8]>) {
+        let records = self.records(data);
         self.socket.write_all(&records).unwrap();
     }
 }
@@ -46,7 +46,7 @@ fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     (Arc::new(server), Arc::new(client))
 }
 
-/// A connection with TLS, and its server, which reads nothing.
+/// Connects a TLS stream to a server that reads nothing.
 pub(in crate::proxy) async fn tls_pair() -> (Stream, Server) {
     let (server, client) = configs();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -73,11 +73,11 @@ async fn plain_pair() -> (Stream, Socket) {
 }
 
 #[tokio::test]
-async fn a_connection_is_not_quiet_once_a_byte_or_its_end_has_arrived_also_before_the_runtime_knows() {
+async fn a_connection_is_not_idle_after_received_data_or_close_even_before_the_runtime_notices() {
     let (mut near, mut far) = plain_pair().await;
     assert!(near.is_idle());
     far.write_all(b"x").unwrap();
-    // Loopback delivers soon, and nothing here lets the runtime hear of it.
+    // Without an await the runtime does not poll for events.
     while near.is_idle() {
         std::thread::yield_now();
     }
@@ -89,7 +89,7 @@ async fn a_connection_is_not_quiet_once_a_byte_or_its_end_has_arrived_also_befor
 }
 
 #[tokio::test]
-async fn what_tls_says_to_itself_leaves_a_connection_quiet_and_anything_else_does_not() {
+async fn only_tls_handshake_messages_leave_a_connection_idle() {
     let (mut near, mut server) = tls_pair().await;
     server.send(None);
     near.settle().await.unwrap();
@@ -109,9 +109,9 @@ async fn what_tls_says_to_itself_leaves_a_connection_quiet_and_anything_else_doe
 }
 
 #[tokio::test]
-async fn what_tls_has_read_and_nobody_has_read_from_it_leaves_a_connection_used_up() {
+async fn a_connection_with_data_buffered_in_tls_is_not_reusable() {
     let (mut near, mut server) = tls_pair().await;
-    server.send(Some(b"answerevil"));
+    server.send(Some(b"okokokevil"));
     near.read_exact(&mut [0; 6]).await.unwrap();
     assert!(!near.is_drained() && !near.is_idle());
     near.read_exact(&mut [0; 4]).await.unwrap();
@@ -119,10 +119,10 @@ async fn what_tls_has_read_and_nobody_has_read_from_it_leaves_a_connection_used_
 }
 
 #[tokio::test]
-async fn a_part_of_a_record_leaves_a_connection_used_up_and_a_new_one_waits_for_the_rest() {
-    for said in [Some(&b"evil"[..]), None] {
+async fn an_incomplete_record_makes_a_connection_unusable_and_a_new_one_waits_for_the_rest() {
+    for data in [Some(&b"evil"[..]), None] {
         let (mut near, mut server) = tls_pair().await;
-        let records = server.records(said);
+        let records = server.records(data);
         let (head, end) = records.split_at(3);
         server.socket.write_all(head).unwrap();
         while near.is_idle() {
@@ -133,20 +133,20 @@ async fn a_part_of_a_record_leaves_a_connection_used_up_and_a_new_one_waits_for_
         let polled = poll_fn(|context| Poll::Ready(settling.as_mut().poll(context))).await;
         assert!(polled.is_pending());
         server.socket.write_all(end).unwrap();
-        assert_eq!(settling.await.is_ok(), said.is_none(), "{said:?}");
+        assert_eq!(settling.await.is_ok(), data.is_none(), "{data:?}");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_goes_on_talking_to_tls_is_not_listened_to_for_ever() {
+async fn a_connection_with_too_many_tls_messages_is_not_idle() {
     let (mut near, mut server) = tls_pair().await;
-    // More than is read of it at once.
+    // More than MAX_IDLE_READS take.
     for _ in 0..4_000 {
         server.send(None);
     }
-    let is_given_up = (0..1_000).any(|_| {
+    let is_rejected = (0..1_000).any(|_| {
         std::thread::yield_now();
         !near.is_idle()
     });
-    assert!(is_given_up);
+    assert!(is_rejected);
 }

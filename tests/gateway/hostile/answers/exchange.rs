@@ -257,6 +257,7 @@ impl<'a> Exchange<'a> {
             route,
             rest: route.pattern.len(),
             head: request.into_parts().0,
+            request_id: HeaderValue::from_static("test"),
             forwarded_for: HeaderValue::from_static("192.0.2.1"),
             identity: None,
             cancel: CancelSignal::new().0,

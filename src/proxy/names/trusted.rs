@@ -1,10 +1,9 @@
-//! Names of request headers that servers believe because a proxy is supposed to have set them. No client of ours may.
+//! Request headers that servers trust because only a proxy is supposed to set them; clients may not send them.
 //!
-//! Credentials of a client's own (`X-Api-Key`, `X-Auth-Token`, `X-Access-Token`), tracing (`Traceparent`, `X-B3-…`,
-//! `X-Amzn-Trace-Id`, `Cf-Ray`) and names that no proxy is known for are not among them.
+//! Not listed: a client's own credentials (`X-Api-Key`, `X-Auth-Token`, `X-Access-Token`), tracing headers
+//! (`Traceparent`, `X-B3-…`, `X-Amzn-Trace-Id`, `Cf-Ray`), and names that no known proxy sets.
 
-/// What servers and frameworks believe about who asks. The senders are authenticating proxies, identity providers and
-/// meshes: oauth2-proxy, Authelia, authentik, Kong, APISIX, Pomerium, Vouch, Keycloak's gatekeepers, Ory, Teleport,
+/// Names of identity headers. They are set by authenticating proxies, identity providers and meshes: oauth2-proxy, Authelia, authentik, Kong, APISIX, Pomerium, Vouch, Keycloak's gatekeepers, Ory, Teleport,
 /// Tailscale, Grafana, `SiteMinder`, IBM, Oracle, Apache's `mod_auth_*`, Shibboleth, Istio, Linkerd and the clouds.
 pub(super) const IDENTITY: &[&str] = &[
     "auth-type",
@@ -46,7 +45,7 @@ pub(super) const IDENTITY: &[&str] = &[
     "x-user",
     "x-users",
 ];
-/// The same, as beginnings.
+/// Name prefixes of identity headers.
 pub(super) const IDENTITY_PREFIXES: &[&str] = &[
     "ajp-",
     "cf-access-",
@@ -138,7 +137,7 @@ pub(super) const IDENTITY_PREFIXES: &[&str] = &[
     "x-vouch-",
     "x-webauth-",
 ];
-/// What they believe about where a request comes from, and to which URL it was made.
+/// Names of headers for the client address and the original URL of a request.
 pub(super) const ORIGIN: &[&str] = &[
     "ali-cdn-real-ip",
     "cdn-real-ip",
@@ -172,7 +171,7 @@ pub(super) const ORIGIN: &[&str] = &[
     "x-url-scheme",
     "x-wap-network-client-ip",
 ];
-/// The same, as beginnings. `Proxy` itself becomes the `HTTP_PROXY` of a CGI program.
+/// Name prefixes of such headers. `Proxy` itself becomes the `HTTP_PROXY` of a CGI program.
 pub(super) const ORIGIN_PREFIXES: &[&str] = &[
     "cf-connecting-",
     "cf-ip",
@@ -194,7 +193,7 @@ pub(super) const ORIGIN_PREFIXES: &[&str] = &[
     "x-vercel-ip-",
     "x-vercel-proxied-",
 ];
-/// What makes a framework treat a request as another one: another method than the one that was looked at here, or a
-/// response that is served from a file.
+/// Names of headers that make a framework change the request: override its method, which was checked here, or serve
+/// the response from a file.
 pub(super) const OVERRIDES: &[&str] =
     &["x-accel-mapping", "x-http-method", "x-http-method-override", "x-method-override", "x-sendfile-type"];
