@@ -1,7 +1,7 @@
-//! Binds, serves and drains.
+//! HTTP server: listeners, connections, timeouts, dispatch and graceful shutdown.
 //!
-//! One thread for each core, each with a runtime, a listener and upstream connections of its own: a proxied
-//! request never leaves its thread. Whatever waits for the store or Okta runs on the control runtime.
+//! One thread per core, each with its own runtime, listener and upstream connections: a proxied request never leaves
+//! its thread. Everything that waits for the store or Okta runs on the control runtime.
 
 mod admission;
 mod capacity;
@@ -32,22 +32,22 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long requests and streams may take to end once the gateway is asked to.
+/// Timeout of a graceful shutdown, for requests and streams in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A gateway that listens.
+/// Handle of a running server.
 pub struct Running {
-    /// Where it listens.
+    /// Address of the listener.
     pub address: SocketAddr,
     gateway: Arc<Gateway>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Starts to serve on `port` (0: the system chooses) with this many threads.
+/// Starts the server on `port` (0: the system chooses) with this many threads.
 ///
 /// # Errors
-/// The port cannot be listened on, or the process may open too few files.
+/// The port cannot be bound, or the limit of open files is too low.
 pub fn start(gateway: &Arc<Gateway>, port: u16, threads: NonZeroUsize) -> io::Result<Running> {
     let capacity = Capacity::of_process(&gateway.site.limits, threads.get())?;
     let admission = Admission::new(capacity, gateway.site.trusted_proxies, gateway.clock.clone());
@@ -73,14 +73,14 @@ pub fn start(gateway: &Arc<Gateway>, port: u16, threads: NonZeroUsize) -> io::Re
 }
 
 impl Running {
-    /// Stops accepting, lets requests end (streams get 30 s), returns when all threads have ended.
+    /// Stops accepting connections, waits for requests in flight (at most 30 s), and joins all threads.
     pub fn shut_down(self) {
         self.gateway.drain();
-        // Fails only when all threads have ended already.
+        // An error means that all threads have already ended.
         let _ = self.stop.send(true);
         for thread in self.threads {
             if thread.join().is_err() {
-                tracing::error!("a proxy thread had panicked");
+                tracing::error!("proxy thread panicked");
             }
         }
     }

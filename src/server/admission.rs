@@ -1,8 +1,8 @@
-//! Limits of connections and of concurrent requests, of all threads together.
+//! Limits of connections and concurrent requests, for all threads together.
 //!
-//! Each connection takes one of `limits.connections`, and one of those of its address. On HTTP/2 a request takes another
-//! one while an earlier one is under way, since each may need a connection to an MCP server. Connections of a trusted
-//! proxy count for nobody; of what comes through one, each request counts for the address that the proxy names.
+//! Each connection takes a permit of `limits.connections` and one of `limits.connections_per_address`. On HTTP/2 each
+//! further concurrent request takes permits as well, since it may need another upstream connection. Connections of a
+//! trusted proxy count for no address; each request through one counts for the client address that the proxy names.
 
 use super::capacity::Capacity;
 use crate::base::clock::Clock;
@@ -15,7 +15,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Counts of what is open.
+/// Counter of open connections and concurrent requests.
 pub(super) struct Admission {
     capacity: Capacity,
     trusted_proxies: &'static [Network],
@@ -23,7 +23,7 @@ pub(super) struct Admission {
     clock: Clock,
     full: Throttle,
     address_full: Throttle,
-    not_accepted: Throttle,
+    accept_errors: Throttle,
 }
 
 #[derive(Default)]
@@ -35,7 +35,7 @@ struct Counts {
 /// [`crate::base::subnets::Subnet::id`].
 pub(super) type SubnetId = [u8; 9];
 
-/// The limit that is reached.
+/// Exhausted limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// `limits.connections`.
@@ -44,19 +44,19 @@ pub(super) enum Refusal {
     Address,
 }
 
-/// The standing of a connection.
+/// Admission class of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Peer {
-    /// A client's own.
+    /// Connection of a client.
     #[default]
     Client,
-    /// A trusted proxy's, which carries requests of many clients.
+    /// Connection of a trusted proxy, which carries requests of many clients.
     TrustedProxy,
-    /// Beyond a limit: probes are answered on it and nothing else.
+    /// Connection beyond a limit: only health probes are answered.
     Refused(Refusal),
 }
 
-/// A place among the connections, and among those of one address. It is given back when this is dropped.
+/// Permit of one connection or concurrent request; released when it is dropped.
 pub(super) struct Permit {
     admission: Arc<Admission>,
     is_counted: bool,
@@ -72,11 +72,11 @@ impl Admission {
             clock,
             full: Throttle::default(),
             address_full: Throttle::default(),
-            not_accepted: Throttle::default(),
+            accept_errors: Throttle::default(),
         }
     }
 
-    /// Counts a connection that was accepted; without a permit, it is beyond a limit.
+    /// Counts an accepted connection; beyond a limit there is no permit.
     pub(super) fn connection(self: &Arc<Self>, address: IpAddr) -> (Peer, Option<Permit>) {
         let is_proxy = self.is_proxy(address);
         match self.take(true, (!is_proxy).then_some(address)) {
@@ -86,8 +86,8 @@ impl Admission {
         }
     }
 
-    /// Counts a request from `address` for as long as it is under way. `is_only` says that no other one is under way on
-    /// its connection: then the connection's own place is its place.
+    /// Counts a request from `address` while it is in flight. The only request of a connection (`is_only`) needs no
+    /// permit of its own.
     pub(super) fn request(
         self: &Arc<Self>,
         peer: Peer,
@@ -97,7 +97,7 @@ impl Admission {
         let address = match peer {
             Peer::Refused(refusal) => return Err(refusal),
             Peer::Client if is_only => return Ok(None),
-            // The proxy's own requests, such as its probes.
+            // Requests of the proxy itself, such as its health probes.
             Peer::TrustedProxy if self.is_proxy(address) => None,
             Peer::Client | Peer::TrustedProxy => Some(address),
         };
@@ -144,8 +144,8 @@ impl Counts {
         }
         let subnets = subnets.map(Subnets::as_slice).unwrap_or_default();
         let is_full = |id: &SubnetId, multiple: u32| {
-            let most = capacity.per_address.saturating_mul(multiple as usize);
-            self.of_subnet.get(id).is_some_and(|count| *count >= most)
+            let limit = capacity.per_address.saturating_mul(multiple as usize);
+            self.of_subnet.get(id).is_some_and(|count| *count >= limit)
         };
         if subnets.iter().any(|subnet| is_full(&subnet.id, subnet.multiple)) {
             return Err(Refusal::Address);
@@ -157,7 +157,7 @@ impl Counts {
         Ok(())
     }
 
-    fn give_back(&mut self, is_counted: bool, subnets: Option<&Subnets>) {
+    fn release(&mut self, is_counted: bool, subnets: Option<&Subnets>) {
         self.all -= usize::from(is_counted);
         for subnet in subnets.map(Subnets::as_slice).unwrap_or_default() {
             if let Entry::Occupied(mut count) = self.of_subnet.entry(subnet.id) {
@@ -172,18 +172,18 @@ impl Counts {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.counts().give_back(self.is_counted, self.subnets.as_ref());
+        self.admission.counts().release(self.is_counted, self.subnets.as_ref());
     }
 }
 
-/// Log lines: the first of a kind at once, then a count a minute.
+/// Rate-limited log lines: the first of each kind at once, then one summary per minute.
 impl Admission {
     fn note_full(&self) {
         if self.full.is_first(self.clock.now().seconds()) {
             let connections = self.capacity.connections;
             tracing::warn!(
                 connections,
-                "all connections are in use: further ones get 503, probes are answered"
+                "connection limit reached: further requests get 503, except health probes"
             );
         }
     }
@@ -191,27 +191,30 @@ impl Admission {
     fn note_address_full(&self, address: IpAddr) {
         if self.address_full.is_first(self.clock.now().seconds()) {
             let (address, connections) = (address.to_canonical(), self.capacity.per_address);
-            tracing::warn!(%address, connections, "an address has all its connections in use: further ones get 429");
+            tracing::warn!(%address, connections, "connection limit of an address reached: its further requests get 429");
         }
     }
 
-    /// Notes that the system could not give us a connection.
-    pub(super) fn note_not_accepted(&self, error: &io::Error) {
-        if self.not_accepted.is_first(self.clock.now().seconds()) {
+    /// Logs a failed `accept`.
+    pub(super) fn note_accept_error(&self, error: &io::Error) {
+        if self.accept_errors.is_first(self.clock.now().seconds()) {
             tracing::warn!(%error, "a connection could not be accepted");
         }
     }
 
-    /// Writes the counts that are due. To be called every second or so.
+    /// Logs the summaries that are due. To be called about every second.
     pub(super) fn report(&self) {
         let now = self.clock.now().seconds();
         if let Some(count) = self.full.take_count(now) {
-            tracing::warn!(count, "connections and requests got 503: all connections were in use");
+            tracing::warn!(count, "connections and requests got 503: connection limit reached");
         }
         if let Some(count) = self.address_full.take_count(now) {
-            tracing::warn!(count, "connections and requests got 429: their addresses had all theirs in use");
+            tracing::warn!(
+                count,
+                "connections and requests got 429: connection limit of their address reached"
+            );
         }
-        if let Some(count) = self.not_accepted.take_count(now) {
+        if let Some(count) = self.accept_errors.take_count(now) {
             tracing::warn!(count, "connections could not be accepted");
         }
     }

@@ -1,30 +1,30 @@
-//! The number of connections that the process can hold, by its limit of open files.
+//! Connection capacity of the process, derived from its limit of open files.
 
 use gateway_routes::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 
-/// Connections that each thread accepts beyond the limits, to answer probes and to refuse everything else.
+/// Number of connections that each thread accepts beyond the limits, to answer health probes and refuse the rest.
 pub(super) const RESERVE_PER_THREAD: usize = 16;
-/// Files of each thread besides: its listener, its runtime, a connection that is being accepted.
+/// Other files of each thread: its listener, its runtime, a connection that is being accepted.
 const FILES_PER_THREAD: usize = 8;
-/// Files of everything else: store, Okta, fetched documents, the log, the control runtime.
+/// Files of the rest of the process: store, Okta, fetched documents, the log, the control runtime.
 const OTHER_FILES: usize = 96;
-/// Files of one connection: its own, and the one to the MCP server for its request.
+/// Files of one connection: its own socket, and the upstream socket of its request.
 const FILES_PER_CONNECTION: usize = 2;
-/// Below this number of connections the gateway does not start.
+/// Minimum number of connections; with fewer the gateway does not start.
 const MIN_CONNECTIONS: usize = 16;
 
-/// The limits that apply to this process.
+/// Effective connection limits of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Capacity {
-    /// Connections and concurrent requests, all addresses together.
+    /// Maximum number of connections and concurrent requests.
     pub(super) connections: usize,
-    /// The same, of one address.
+    /// Maximum number of them per address.
     pub(super) per_address: usize,
 }
 
-/// Raises the soft limit of open files to the hard limit. Returns the limit that applies then; `None` is unlimited.
+/// Raises the soft limit of open files to the hard limit. Returns the effective limit; `None` is unlimited.
 pub fn raise_open_files() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
@@ -40,7 +40,10 @@ pub fn raise_open_files() -> Option<u64> {
 }
 
 impl Capacity {
-    /// The configured limits, or less where the process may open too few files; the log says so.
+    /// Returns the configured limits, or lower ones with a warning if the process may open too few files.
+    ///
+    /// # Errors
+    /// The limit of open files is too low for the minimum number of connections.
     pub(super) fn of_process(limits: &Limits, threads: usize) -> io::Result<Self> {
         let files =
             getrlimit(Resource::Nofile).current.map(|files| usize::try_from(files).unwrap_or(usize::MAX));
@@ -61,32 +64,32 @@ impl Capacity {
     fn within(limits: &Limits, threads: usize, files: Option<usize>) -> io::Result<Self> {
         let (wanted, per_address) = (limits.connections as usize, limits.connections_per_address as usize);
         let possible =
-            files.map_or(wanted, |files| files.saturating_sub(files_besides(threads)) / FILES_PER_CONNECTION);
+            files.map_or(wanted, |files| files.saturating_sub(base_files(threads)) / FILES_PER_CONNECTION);
         if possible >= wanted {
             return Ok(Self { connections: wanted, per_address });
         }
         if possible < MIN_CONNECTIONS {
-            let least = files_besides(threads) + MIN_CONNECTIONS * FILES_PER_CONNECTION;
+            let minimum = base_files(threads) + MIN_CONNECTIONS * FILES_PER_CONNECTION;
             return Err(io::Error::other(format!(
-                "the process may open {} files and needs {least} at the least: raise the hard limit \
+                "the process may open {} files but needs at least {minimum}: raise the hard limit \
                  (LimitNOFILE=, ulimit -Hn)",
                 files.unwrap_or_default()
             )));
         }
-        // One address keeps its share.
+        // The share of one address stays the same.
         let per_address = (per_address * possible / wanted).max(1);
         Ok(Self { connections: possible, per_address })
     }
 }
 
-/// Files that are not those of connections.
-const fn files_besides(threads: usize) -> usize {
+/// Returns the number of files that are not for connections.
+const fn base_files(threads: usize) -> usize {
     OTHER_FILES + threads * (RESERVE_PER_THREAD + FILES_PER_THREAD)
 }
 
-/// Files that the configured limits need.
+/// Returns the number of files that the configured limits need.
 const fn files_for(limits: &Limits, threads: usize) -> usize {
-    files_besides(threads) + limits.connections as usize * FILES_PER_CONNECTION
+    base_files(threads) + limits.connections as usize * FILES_PER_CONNECTION
 }
 
 #[cfg(test)]
@@ -107,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn each_connection_leaves_a_file_for_its_upstream_and_one_address_keeps_its_share() {
+    fn fewer_files_reduce_both_limits_in_proportion() {
         assert_eq!(capacity(1_024), (440, 110));
         assert_eq!(capacity(files_for(&Limits::DEFAULT, 2) - 1), (8_999, 2_249));
     }
 
     #[test]
-    fn too_few_files_for_anything_are_an_error_that_says_what_to_do() {
+    fn too_few_files_are_an_error_that_names_the_remedy() {
         let refused = Capacity::within(&Limits::DEFAULT, 2, Some(100)).unwrap_err().to_string();
         assert!(refused.contains("100 files") && refused.contains("LimitNOFILE"), "{refused}");
     }

@@ -1,4 +1,4 @@
-//! One connection, over HTTP/1.1 or over HTTP/2 without TLS, whichever its client begins to speak.
+//! Client connections over HTTP/1.1, or HTTP/2 without TLS; the client's first bytes decide.
 
 use super::idle_timeout::ConnectionState;
 use super::write_timeout::{WRITE_TIMEOUT, WriteTimeout};
@@ -17,37 +17,38 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
+/// Interval of HTTP/2 pings, and the timeout for their acknowledgement.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// Concurrent requests of an HTTP/2 connection.
+/// Maximum number of concurrent streams per HTTP/2 connection.
 const MAX_STREAMS: u32 = 200;
-/// Requests that a client has reset before they were looked at; more of them end the connection (rapid reset,
-/// CVE-2023-44487).
+/// Maximum number of streams that the client has reset and that are not processed yet; more of them close the
+/// connection (rapid reset, CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 20;
-/// Streams that we have reset because of what their client sent; more of them end the connection (CVE-2025-8671).
+/// Maximum number of streams that the server has reset because of client errors; more of them close the connection
+/// (CVE-2025-8671).
 const MAX_LOCAL_RESETS: usize = 256;
-/// Bytes of responses that wait in each HTTP/2 stream for the client to take them.
+/// Send buffer of each HTTP/2 stream, in bytes.
 const MAX_SEND_BUFFER_BYTES: usize = 64 * 1024;
-/// All header fields of a request together, in bytes. There can be a hundred of them, as hyper has it.
+/// Maximum size of a request head, in bytes. hyper limits the number of fields to 100.
 const MAX_HEAD_BYTES: u32 = 32 * 1024;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Runs the task of each HTTP/2 stream on the thread of its connection, until its client takes nothing of the response
-/// for `timeout`.
+/// Executor that runs the task of each HTTP/2 stream on the thread of its connection, with a timeout for clients that
+/// do not read the response.
 #[derive(Clone, Copy)]
-struct OnThisThread {
+struct LocalExecutor {
     timeout: Duration,
 }
 
-impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
+impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
     fn execute(&self, task: F) {
         tokio::task::spawn_local(stream_timeout::with_timeout(task, self.timeout));
     }
 }
 
-/// Serves until the client or we close the connection; once `state` says that we stop, with the last answer that
-/// is under way.
+/// Serves a connection until it is closed by either side; once `state` is stopped, until the last response in flight
+/// has been sent.
 pub(super) async fn serve<S, B>(
     stream: TcpStream,
     service: S,
@@ -61,18 +62,18 @@ where
     B::Data: Send,
 {
     let is_http_2 = tokio::select! {
-        // What has come by the time that we stop is still answered.
+        // A request that has arrived before the shutdown is still served.
         biased;
         begins = preface::begins_with_http_2(&stream) => begins?,
-        // Nothing was asked for: there is no answer to wait for.
+        // No request has arrived: there is no response to wait for.
         () = poll_fn(|context| if state.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending }) => {
             return Ok(());
         }
     };
     let stream = TokioIo::new(WriteTimeout::new(stream, WRITE_TIMEOUT));
-    // In boxes, since a task would hold both, and be as large as HTTP/2 needs.
+    // Boxed: otherwise every task would be as large as the HTTP/2 connection.
     if is_http_2 {
-        state.speaks_http_2();
+        state.set_http_2();
         let connection = Box::pin(http_2(WRITE_TIMEOUT).serve_connection(stream, service));
         Ok(until_stopped(connection, state).await?)
     } else {
@@ -85,10 +86,10 @@ async fn until_stopped<C: GracefulConnection>(
     mut connection: Pin<Box<C>>,
     state: &Rc<ConnectionState>,
 ) -> Result<(), C::Error> {
-    let mut is_told = false;
+    let mut is_shutting_down = false;
     poll_fn(|context| {
-        if !is_told && state.is_stopped(context) {
-            is_told = true;
+        if !is_shutting_down && state.is_stopped(context) {
+            is_shutting_down = true;
             connection.as_mut().graceful_shutdown();
         }
         connection.as_mut().poll(context)
@@ -98,13 +99,13 @@ async fn until_stopped<C: GracefulConnection>(
 
 fn http_1() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    // Silent connections are looked after by `Connections`.
+    // `Connections` enforces the idle timeout.
     builder.header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES as usize);
     builder
 }
 
-fn http_2(timeout: Duration) -> http2::Builder<OnThisThread> {
-    let mut builder = http2::Builder::new(OnThisThread { timeout });
+fn http_2(timeout: Duration) -> http2::Builder<LocalExecutor> {
+    let mut builder = http2::Builder::new(LocalExecutor { timeout });
     builder
         .timer(TokioTimer::new())
         .max_header_list_size(MAX_HEAD_BYTES)
@@ -145,11 +146,11 @@ mod tests {
         (client, listener.accept().await.unwrap().0)
     }
 
-    /// Reads frames until one of this type comes.
-    async fn read_until(client: &mut TcpStream, wanted: u8) {
+    /// Reads frames up to the first one of this type.
+    async fn read_until(client: &mut TcpStream, frame_type: u8) {
         let read = async {
             let mut head = [0; 9];
-            while head[3] != wanted {
+            while head[3] != frame_type {
                 client.read_exact(&mut head).await.unwrap();
                 let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
                 client.read_exact(&mut vec![0; length as usize]).await.unwrap();
@@ -164,13 +165,13 @@ mod tests {
         let state = Rc::clone(state);
         service_fn(move |_: Request<Incoming>| {
             let body = crate::proxy::Body::full(Bytes::from_static(b"a response"));
-            let response = Response::new(ResponseBody::new(body, state.request()));
+            let response = Response::new(ResponseBody::new(body, state.begin_request()));
             std::future::ready(Ok::<_, Infallible>(response))
         })
     }
 
     #[tokio::test(flavor = "local")]
-    async fn http_2_on_which_nothing_is_asked_ends_with_goaway() {
+    async fn an_http_2_connection_without_requests_is_stopped_with_goaway() {
         let (mut client, server) = connected().await;
         let state = Rc::new(ConnectionState::default());
         let serving = Rc::clone(&state);
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local")]
-    async fn an_http_2_stream_whose_window_stays_at_zero_is_reset_and_its_connection_goes_on() {
+    async fn an_http_2_stream_with_a_zero_window_is_reset_and_its_connection_stays_open() {
         let (mut client, server) = connected().await;
         let state = Rc::new(ConnectionState::default());
         let connection =

@@ -1,4 +1,4 @@
-//! From a request to its answer: the filters decide on the head, the body goes where the decision says.
+//! Request dispatch: the warp filters decide on the head, then the body is forwarded, read or ignored.
 
 use super::admission::{Admission, Peer, Refusal};
 use super::idle_timeout::InFlight;
@@ -24,15 +24,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a body that must be read first may take.
+/// Timeout for reading the body of a request to one of the gateway's own endpoints.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Of a request that is beyond a limit of connections.
+/// Value of `Retry-After` for a request beyond the connection limits.
 const RETRY_AFTER_SECONDS: &str = "5";
-/// Probes send whatever `Host` they were made with.
+/// Paths of the health probes, which are answered for any `Host` and beyond the limits.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
-/// What one thread answers requests with.
+/// Request handler of one thread.
 pub(super) struct Dispatch<F> {
     pub(super) proxy: Rc<Proxy>,
     filters: F,
@@ -42,7 +42,7 @@ pub(super) struct Dispatch<F> {
 }
 
 impl<F: Filters> Dispatch<F> {
-    /// These filters decide, and the gateway's routes are forwarded to.
+    /// Creates a handler with these filters and its own upstream connection pool.
     pub(super) fn new(filters: F, gateway: &Arc<Gateway>, admission: &Arc<Admission>) -> Self {
         let config = ProxyConfig::new(gateway.upstream_tls.clone());
         let proxy = Proxy::new(config, gateway.base_url.shared());
@@ -57,12 +57,12 @@ impl<F: Filters> Dispatch<F> {
 }
 
 impl<F: Filters> Dispatch<F> {
-    /// Answers one request. In a box from the beginning: hyper and its kin move the future on several times.
+    /// Handles one request. The future is boxed here because hyper and tower move it several times.
     pub(super) fn call(
         self: Rc<Self>,
         request: Request<Incoming>,
         connection: Arc<PeerConnection>,
-        mut open: InFlight,
+        mut in_flight: InFlight,
     ) -> Pin<Box<dyn Future<Output = Responded>>> {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
@@ -77,57 +77,58 @@ impl<F: Filters> Dispatch<F> {
                 request_id: request_id.clone(),
                 undefined_content: false,
             });
-            let mut response = match self.admission.request(open.peer(), address, open.is_only) {
+            let admitted = self.admission.request(in_flight.peer(), address, in_flight.is_only);
+            let mut response = match admitted {
                 Err(refusal) if !is_probe(&head.parts) => refuse(refusal).map(Body::full),
                 admitted => {
-                    open.hold(admitted.unwrap_or_default());
-                    self.answer(head, body).await
+                    in_flight.hold(admitted.unwrap_or_default());
+                    self.respond(head, body).await
                 }
             };
-            if let Peer::Refused(_) = open.peer() {
-                close_after(&mut response, &open);
+            if let Peer::Refused(_) = in_flight.peer() {
+                close_after(&mut response, &in_flight);
             }
             response.headers_mut().insert(REQUEST_ID, request_id.into_value());
             if self.gateway.base_url.is_https() {
                 let year = HeaderValue::from_static("max-age=31536000");
                 response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, year);
             }
-            Ok(response.map(|body| ResponseBody::new(body, open)))
+            Ok(response.map(|body| ResponseBody::new(body, in_flight)))
         })
     }
 
-    async fn answer(&self, mut head: Box<RequestHead>, mut body: ClientBody) -> Response<Body> {
+    async fn respond(&self, mut head: Box<RequestHead>, mut body: ClientBody) -> Response<Body> {
         if let Some(refusal) = refuse_target(&head.parts) {
             return refusal.map(Body::full);
         }
-        if !self.is_for_us(&head.parts) {
+        if !self.has_own_host(&head.parts) {
             let message = "this Host is not this gateway's: connect by its own URL";
             return access::error(StatusCode::FORBIDDEN, message).map(Body::full);
         }
         if !takes_content(&head.parts.method) && !body.is_end_stream() {
-            // In a box: it is seldom.
+            // Boxed: rarely needed.
             head.undefined_content = Box::pin(body.has_content()).await;
         }
         let decided = warp_bridge::decide(self.filters.clone(), head).await;
-        let mut decision = decided.unwrap_or_else(|| broken("a filter answered without a decision"));
+        let mut decision = decided.unwrap_or_else(missing_decision);
         loop {
             decision = match decision {
                 Decision::Respond(response) => return response.map(Body::full),
                 Decision::Forward(AuthorizedRequest { forward, origin }) => {
                     return access::with_cors(self.proxy.forward(forward, body).await, origin.as_ref());
                 }
-                // In a box: it is large, and seldom.
-                Decision::ReadBody(inspect) => {
-                    return Box::pin(self.inspect(inspect, body)).await.map(Body::full);
+                // Boxed: the future is large and rarely needed.
+                Decision::ReadBody(read_body) => {
+                    return Box::pin(self.read_body(read_body, body)).await.map(Body::full);
                 }
                 Decision::Later(later) => later.await,
             }
         }
     }
 
-    /// Whether the request names our own host, and no other: another name that leads here is DNS rebinding, and of
-    /// two names each server on the way may believe another one (RFC 9112 §3.2).
-    fn is_for_us(&self, head: &Parts) -> bool {
+    /// Returns true if the request names the gateway's host and no other. Another name that resolves to the gateway is
+    /// DNS rebinding; of two names, servers on the way may read different ones (RFC 9112 §3.2).
+    fn has_own_host(&self, head: &Parts) -> bool {
         if is_probe(head) {
             return true;
         }
@@ -148,13 +149,13 @@ impl<F: Filters> Dispatch<F> {
             || name.strip_suffix(default_port).is_some_and(|name| name.eq_ignore_ascii_case(ours))
     }
 
-    /// Reads the body, bounded in size and time, and goes on where the store and Okta are.
-    async fn inspect(&self, inspect: ReadBody, body: ClientBody) -> Response<Bytes> {
-        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, inspect.limit).collect());
+    /// Reads the body, limited in size and time, and runs the endpoint on the control runtime.
+    async fn read_body(&self, read_body: ReadBody, body: ClientBody) -> Response<Bytes> {
+        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, read_body.limit).collect());
         match read.await {
             Ok(Ok(body)) => {
-                let answered = self.gateway.on_control((inspect.then)(body.to_bytes())).await;
-                answered
+                let response = self.gateway.on_control((read_body.then)(body.to_bytes())).await;
+                response
                     .unwrap_or_else(|| access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed"))
             }
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
@@ -170,7 +171,7 @@ fn is_probe(head: &Parts) -> bool {
     PROBES.contains(&head.uri.path())
 }
 
-/// Answers a request that is beyond a limit, before anything is done for it.
+/// Builds the response to a request beyond a connection limit.
 fn refuse(refusal: Refusal) -> Response<Bytes> {
     let (status, message) = match refusal {
         Refusal::Full => (
@@ -187,15 +188,15 @@ fn refuse(refusal: Refusal) -> Response<Bytes> {
     response
 }
 
-/// Ends the connection with its response: HTTP/1.1 says so in it, HTTP/2 by `GOAWAY`.
-fn close_after(response: &mut Response<Body>, open: &InFlight) {
-    if !open.is_http_2() {
+/// Closes the connection after this response: `Connection: close` in HTTP/1.1, `GOAWAY` in HTTP/2.
+fn close_after(response: &mut Response<Body>, in_flight: &InFlight) {
+    if !in_flight.is_http_2() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    open.is_last();
+    in_flight.close_connection();
 }
 
-/// What no endpoint here is asked with: tunnels, echoes of the request, and targets that have no path.
+/// Refuses CONNECT, TRACE, and request targets without a path.
 fn refuse_target(head: &Parts) -> Option<Response<Bytes>> {
     if [Method::CONNECT, Method::TRACE].contains(&head.method) {
         let mut refusal = access::error(StatusCode::METHOD_NOT_ALLOWED, "no endpoint here has that method");
@@ -208,10 +209,11 @@ fn refuse_target(head: &Parts) -> Option<Response<Bytes>> {
     (!has_path).then(|| access::error(StatusCode::BAD_REQUEST, message))
 }
 
-/// An answer always comes; a failure is one too.
+/// Response for hyper; failures are responses, too.
 pub(super) type Responded = Result<Response<ResponseBody>, Infallible>;
 
-fn broken(cause: &str) -> Decision {
-    tracing::error!(cause, "broken");
+/// Handles a programming error: the filters returned a reply that is no decision.
+fn missing_decision() -> Decision {
+    tracing::error!("internal error: a filter replied without a decision");
     Decision::Respond(access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed"))
 }

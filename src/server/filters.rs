@@ -1,5 +1,5 @@
-//! The warp filters, one for each endpoint, and one for all MCP servers: it looks the path up in the compiled
-//! table, so that a thousand routes cost what one costs.
+//! Warp filters: one per endpoint, and one for all MCP servers, which looks the path up in the compiled route table, so
+//! that its cost does not depend on the number of routes.
 
 use super::warp_bridge::{self, Filters};
 use crate::app::rate_limit::Kind;
@@ -20,17 +20,17 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
-/// All endpoints. The MCP servers come first: they are asked for most, and the compiler of the routes keeps them
-/// from shadowing the others.
+/// Builds the service of all endpoints. MCP servers come first, since they get most requests; the route compiler
+/// ensures that they do not shadow other endpoints.
 pub(super) fn service(gateway: &Arc<Gateway>) -> impl Filters + use<> {
     let endpoints = mcp_servers(gateway)
         .or(oauth(gateway))
         .unify()
         .or(well_known(gateway))
         .unify()
-        .or(people_and_probes(gateway))
+        .or(landing_and_probes(gateway))
         .unify()
-        .recover(|rejection| ready(Ok::<_, Infallible>(word(&rejection))))
+        .recover(|rejection| ready(Ok::<_, Infallible>(render_rejection(&rejection))))
         .unify()
         .boxed();
     warp::service(endpoints)
@@ -51,26 +51,28 @@ fn mcp_servers(
 
 fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     let register = registration(gateway).and(warp::post()).and(head()).map(with(gateway, |g, head| {
-        within(Kind::Registration, (g, head), |g, head| {
-            ReadBody::first(register::MAX_BODY_BYTES, move |body| open(register::post(g, head, body)))
+        rate_limited(Kind::Registration, g, head, |g, head| {
+            ReadBody::first(register::MAX_BODY_BYTES, move |body| {
+                with_any_origin(register::post(g, head, body))
+            })
         })
     }));
-    // `/token` is where MCP 2025-03-26 had it: the Python SDK looks there first when it refreshes a stored token.
+    // `/token` is the default path of MCP 2025-03-26: the Python SDK tries it first when it refreshes a stored token.
     let token = warp::path!("auth" / "token").or(warp::path!("token")).unify();
     let token = token.and(warp::post()).and(head()).map(with(gateway, |g, head| {
-        within(Kind::Token, (g, head), |g, head| {
-            ReadBody::first(token::MAX_FORM_BYTES, move |body| open(token::post(g, head, body)))
+        rate_limited(Kind::Token, g, head, |g, head| {
+            ReadBody::first(token::MAX_FORM_BYTES, move |body| with_any_origin(token::post(g, head, body)))
         })
     }));
     let revoke = warp::path!("auth" / "revoke").and(warp::post()).and(head());
     let revoke = revoke.map(with(gateway, |g, head| {
-        within(Kind::Revocation, (g, head), |g, head| {
-            ReadBody::first(revoke::MAX_FORM_BYTES, move |body| open(revoke::post(g, head, body)))
+        rate_limited(Kind::Revocation, g, head, |g, head| {
+            ReadBody::first(revoke::MAX_FORM_BYTES, move |body| with_any_origin(revoke::post(g, head, body)))
         })
     }));
     let consent =
         warp::path!("auth" / "authorize").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-            within(Kind::Consent, (g, head), |g, head| {
+            rate_limited(Kind::Consent, g, head, |g, head| {
                 ReadBody::first(consent::MAX_FORM_BYTES, move |body| consent::post(g, head, body))
             })
         }));
@@ -100,38 +102,39 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
         .boxed()
 }
 
-/// The path of registration, where the site has it; else there is nothing, whatever the method.
+/// Matches the registration path if the site enables registration; otherwise every method gets 404.
 fn registration(gateway: &Arc<Gateway>) -> BoxedFilter<()> {
     let enabled = gateway.site.registration.enabled;
-    let there = move || ready(if enabled { Ok(()) } else { Err(warp::reject::not_found()) });
-    warp::path!("auth" / "register").and_then(there).untuple_one().boxed()
+    let check = move || ready(if enabled { Ok(()) } else { Err(warp::reject::not_found()) });
+    warp::path!("auth" / "register").and_then(check).untuple_one().boxed()
 }
 
-/// For the endpoints that scripts of any origin may post to.
+/// CORS preflight of the endpoints that accept POST from any origin.
 fn preflight(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     let register = registration(gateway);
     let tokens = warp::path!("auth" / "token").or(warp::path!("auth" / "revoke")).unify();
-    register.or(tokens).unify().and(warp::options()).and(without_content()).map(preflight_answer).boxed()
+    register.or(tokens).unify().and(warp::options()).and(without_content()).map(preflight_response).boxed()
 }
 
 fn well_known(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
-    // "Method not allowed" would outrank the 404 of a path that no document has.
+    // warp prefers 405 over 404: without this, unknown documents would get 405.
     let preflight = warp::path!(".well-known" / ..)
         .and(warp::options().or_else(|_| ready(Err(warp::reject::not_found()))))
         .and(without_content())
-        .map(preflight_answer);
+        .map(preflight_response);
     let server = warp::path!(".well-known" / "oauth-authorization-server")
         .or(warp::path!(".well-known" / "openid-configuration"))
         .unify()
-        .and(reading())
-        .map(answer(gateway, discovery::authorization_server));
-    let jwks = warp::path!(".well-known" / "jwks.json").and(reading()).map(answer(gateway, discovery::jwks));
+        .and(get_or_head())
+        .map(respond(gateway, discovery::authorization_server));
+    let jwks =
+        warp::path!(".well-known" / "jwks.json").and(get_or_head()).map(respond(gateway, discovery::jwks));
     let origin = warp::path!(".well-known" / "oauth-protected-resource")
-        .and(reading())
-        .map(answer(gateway, discovery::origin_resource));
+        .and(get_or_head())
+        .map(respond(gateway, discovery::origin_resource));
     let of_path = Arc::clone(gateway);
     let resource = warp::path!(".well-known" / "oauth-protected-resource" / ..)
-        .and(reading())
+        .and(get_or_head())
         .and(warp::path::full())
         .and_then(move |path: FullPath| {
             let path = path.as_str().trim_start_matches("/.well-known/oauth-protected-resource");
@@ -141,26 +144,26 @@ fn well_known(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     preflight.or(server).unify().or(jwks).unify().or(origin).unify().or(resource).unify().boxed()
 }
 
-fn people_and_probes(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
-    let landing = warp::path::end().and(reading()).map(answer(gateway, landing::get));
-    let healthz = warp::path!("healthz").and(reading()).map(answer(gateway, health::healthz));
-    let readyz = warp::path!("readyz").and(reading()).map(answer(gateway, health::readyz));
+fn landing_and_probes(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
+    let landing = warp::path::end().and(get_or_head()).map(respond(gateway, landing::get));
+    let healthz = warp::path!("healthz").and(get_or_head()).map(respond(gateway, health::healthz));
+    let readyz = warp::path!("readyz").and(get_or_head()).map(respond(gateway, health::readyz));
     landing.or(healthz).unify().or(readyz).unify().boxed()
 }
 
-/// GET, or HEAD, whose body hyper leaves out.
-fn reading() -> impl Filter<Extract = (), Error = Rejection> + Copy {
+/// Matches GET and HEAD; hyper omits the body of the response to HEAD.
+fn get_or_head() -> impl Filter<Extract = (), Error = Rejection> + Copy {
     warp::get().or(warp::head()).unify().and(without_content())
 }
 
-/// Refuses content that the method does not define: no endpoint reads it.
+/// Rejects content whose method defines none: no endpoint reads it.
 fn without_content() -> impl Filter<Extract = (), Error = Rejection> + Copy {
     warp::any().and_then(undefined_content).untuple_one()
 }
 
 fn undefined_content() -> impl Future<Output = Result<(), Rejection>> {
-    let refused = warp_bridge::has_undefined_content();
-    ready(if refused { Err(warp::reject::custom(UndefinedContent)) } else { Ok(()) })
+    let rejected = warp_bridge::has_undefined_content();
+    ready(if rejected { Err(warp::reject::custom(UndefinedContent)) } else { Ok(()) })
 }
 
 #[derive(Debug)]
@@ -176,6 +179,7 @@ fn taken_head() -> Result<Box<RequestHead>, Rejection> {
     warp_bridge::take_head().ok_or_else(warp::reject::reject)
 }
 
+/// Adapts an endpoint that takes the gateway and the request head.
 fn with<T, F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn(RequestHead) -> T + Clone + use<T, F>
 where
     F: Fn(Arc<Gateway>, RequestHead) -> T + Clone,
@@ -184,7 +188,8 @@ where
     move |head| endpoint(Arc::clone(&gateway), head)
 }
 
-fn answer<F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn() -> Decision + Clone + use<F>
+/// Adapts an endpoint that needs nothing of the request.
+fn respond<F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn() -> Decision + Clone + use<F>
 where
     F: Fn(&Gateway) -> Response<Bytes> + Clone,
 {
@@ -192,15 +197,16 @@ where
     move || Decision::Respond(endpoint(&gateway))
 }
 
-/// Goes on, unless the address has used its share up already: then no body is read.
-fn within(
+/// Runs an endpoint within the rate limit of the client address; beyond it, the body is not read.
+fn rate_limited(
     kind: Kind,
-    (gateway, head): (Arc<Gateway>, RequestHead),
-    go_on: impl FnOnce(Arc<Gateway>, RequestHead) -> Decision,
+    gateway: Arc<Gateway>,
+    head: RequestHead,
+    endpoint: impl FnOnce(Arc<Gateway>, RequestHead) -> Decision,
 ) -> Decision {
     let request = Request { gateway: &gateway, head: &head };
     match request.check_rate_limit(kind) {
-        Ok(()) => go_on(gateway, head),
+        Ok(()) => endpoint(gateway, head),
         Err(too_many) => Decision::Respond(match kind {
             Kind::Consent => consent::too_many(request, too_many),
             _ => cors_any_origin(reply::too_many(&head, too_many)),
@@ -208,20 +214,22 @@ fn within(
     }
 }
 
+/// Runs an endpoint on the control runtime, where the store and Okta are awaited.
 async fn on_control(
     gateway: Arc<Gateway>,
     endpoint: impl Future<Output = Response<Bytes>> + Send + 'static,
 ) -> Decision {
-    let answered = gateway.on_control(endpoint).await;
+    let response = gateway.on_control(endpoint).await;
     let failed = || access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed");
-    Decision::Respond(answered.unwrap_or_else(failed))
+    Decision::Respond(response.unwrap_or_else(failed))
 }
 
-async fn open(endpoint: impl Future<Output = Response<Bytes>>) -> Response<Bytes> {
+/// Lets scripts of any origin read the response.
+async fn with_any_origin(endpoint: impl Future<Output = Response<Bytes>>) -> Response<Bytes> {
     cors_any_origin(endpoint.await)
 }
 
-fn preflight_answer() -> Decision {
+fn preflight_response() -> Decision {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::NO_CONTENT;
     set(&mut response, ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
@@ -234,14 +242,14 @@ fn preflight_answer() -> Decision {
     Decision::Respond(cors_any_origin(response))
 }
 
-/// Words warp's own rejections: endpoints answer, they never reject.
-fn word(rejection: &Rejection) -> Decision {
+/// Renders warp's own rejections; endpoints return responses and never reject.
+fn render_rejection(rejection: &Rejection) -> Decision {
     Decision::Respond(if rejection.find::<UndefinedContent>().is_some() {
         cors_any_origin(access::undefined_content())
     } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
         access::error(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not have that method")
     } else {
-        // Scripts look for documents where there may be none, and go on at a status that they can read.
+        // CORS on 404: scripts probe for metadata documents and must be able to read the status.
         cors_any_origin(access::error(
             StatusCode::NOT_FOUND,
             "there is nothing here: see the list of servers at /",

@@ -1,7 +1,7 @@
-//! How long a client may hold a connection without asking for anything.
+//! Idle timeout of client connections.
 //!
-//! All connections of a thread are looked at every second, so that no request costs a timer: hyper would set one for
-//! each head, and none before it knows whether HTTP/1 or HTTP/2 is spoken.
+//! All connections of a thread are checked every second, so that requests need no timers of their own: hyper would set
+//! one for each head, and none before the protocol is known.
 
 use super::admission::{Peer, Permit};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -12,17 +12,18 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// The head of a connection's first request comes within this many looks, a second apart.
+/// Idle timeout before the first request, in checks.
 const MAX_CHECKS_BEFORE_FIRST_REQUEST: u32 = 10;
-/// A client that is slower than this to send the next one is attacking us, or gone.
+/// Idle timeout between two requests, in checks.
 const MAX_CHECKS_BETWEEN_REQUESTS: u32 = 30;
-/// Looks that a connection beyond the limits lives for, whatever happens on it.
-const REFUSED: u32 = 3;
-/// Looks that an HTTP/2 client has to take its `GOAWAY` and close the connection.
-const GOODBYE: u32 = 5;
+/// Lifetime of a connection beyond the limits, idle or not, in checks.
+const MAX_CHECKS_OF_REFUSED: u32 = 3;
+/// Time for an HTTP/2 client to close the connection after `GOAWAY`, in checks.
+const GOAWAY_CHECKS: u32 = 5;
+/// Interval between two checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The connections of one thread.
+/// Client connections of one thread.
 #[derive(Default)]
 pub(super) struct Connections {
     tasks: RefCell<JoinSet<()>>,
@@ -30,7 +31,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Runs a connection, and ends it when nothing is asked for on it.
+    /// Spawns the task of a connection and enforces its idle timeout.
     pub(super) fn spawn(
         &self,
         state: Rc<ConnectionState>,
@@ -41,22 +42,21 @@ impl Connections {
         task
     }
 
-    /// Tells all of them to stop, and waits until they have; after `limit` they are cut. Says whether that was not
-    /// needed.
+    /// Stops all connections gracefully and waits for them; after `limit` they are aborted. Returns false if any was.
     pub(super) async fn drain(&self, limit: Duration) -> bool {
         self.watched.borrow().iter().for_each(|(state, _)| state.stop());
         let mut tasks = self.tasks.take();
         timeout(limit, async { while tasks.join_next().await.is_some() {} }).await.is_ok()
     }
 
-    /// Looks at all of them, again and again, and calls `also` each time.
-    pub(super) async fn tend(&self, also: impl Fn()) {
+    /// Enforces the idle timeout and calls `on_check` in every interval; never returns.
+    pub(super) async fn maintain(&self, on_check: impl Fn()) {
         let mut ticks = interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             self.reap_idle();
-            also();
+            on_check();
         }
     }
 
@@ -66,11 +66,11 @@ impl Connections {
             if task.is_finished() {
                 return false;
             }
-            match state.reap_idle() {
-                Verdict::Keep => {}
-                Verdict::Stop => state.stop(),
-                Verdict::BodyError => {
-                    tracing::debug!("a connection was cut: nothing was asked for on it");
+            match state.check() {
+                Action::Keep => {}
+                Action::Stop => state.stop(),
+                Action::Abort => {
+                    tracing::debug!("client connection closed: idle timeout");
                     task.abort();
                 }
             }
@@ -79,53 +79,53 @@ impl Connections {
     }
 }
 
-/// State of a connection.
+/// State of a client connection.
 #[derive(Default)]
 pub(super) struct ConnectionState {
     peer: Peer,
     /// Requests whose response has not been sent.
-    open: Cell<u32>,
-    /// There was a request.
-    heard: Cell<bool>,
-    /// HTTP/2 is spoken, which can say goodbye.
+    in_flight: Cell<u32>,
+    /// True once a request has arrived.
+    had_request: Cell<bool>,
+    /// True if the protocol is HTTP/2, which has `GOAWAY`.
     is_http_2: Cell<bool>,
-    /// Looks since the last request ended.
-    silent: Cell<u32>,
+    /// Checks since the last request ended.
+    idle_checks: Cell<u32>,
     stopped: Cell<bool>,
-    /// Its task, once that has asked whether it is to stop.
+    /// Waker of the connection's task, after its first call of `is_stopped`.
     task: OnceCell<Waker>,
 }
 
-/// Decision of one look.
+/// Result of a check.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+enum Action {
     Keep,
-    /// Ends it in order.
+    /// Close the connection gracefully.
     Stop,
-    /// Ends it at once.
-    BodyError,
+    /// Close the connection at once.
+    Abort,
 }
 
 impl ConnectionState {
-    /// Of a connection on which nothing has happened.
+    /// State of a new connection.
     pub(super) fn new(peer: Peer) -> Self {
         Self { peer, ..Self::default() }
     }
 
-    /// A request has come.
-    pub(super) fn request(self: &Rc<Self>) -> InFlight {
-        self.heard.set(true);
-        let before = self.open.get();
-        self.open.set(before + 1);
+    /// Counts a request as in flight until the returned value is dropped.
+    pub(super) fn begin_request(self: &Rc<Self>) -> InFlight {
+        self.had_request.set(true);
+        let before = self.in_flight.get();
+        self.in_flight.set(before + 1);
         InFlight { state: Rc::clone(self), is_only: before == 0, permit: None }
     }
 
-    /// The client speaks HTTP/2.
-    pub(super) fn speaks_http_2(&self) {
+    /// Marks the connection as HTTP/2.
+    pub(super) fn set_http_2(&self) {
         self.is_http_2.set(true);
     }
 
-    /// The connection is to end with the last answer that is under way.
+    /// Closes the connection after the last response in flight.
     pub(super) fn stop(&self) {
         if !self.stopped.replace(true)
             && let Some(task) = self.task.get()
@@ -134,51 +134,52 @@ impl ConnectionState {
         }
     }
 
-    /// Whether it is to end; its task, always the same, is woken when it is.
+    /// Returns true once the connection is stopped; otherwise registers the task to be woken. Always called by the same
+    /// task.
     pub(super) fn is_stopped(&self, context: &Context<'_>) -> bool {
         self.task.get_or_init(|| context.waker().clone());
         self.stopped.get()
     }
 
-    /// Notes one look. HTTP/2 clients that answer pings and ask for nothing are silent too.
-    fn reap_idle(&self) -> Verdict {
+    /// Counts one check and decides. An HTTP/2 connection with pings only is idle, too.
+    fn check(&self) -> Action {
         let is_refused = matches!(self.peer, Peer::Refused(_));
-        if self.open.get() > 0 && !is_refused {
-            self.silent.set(0);
-            return Verdict::Keep;
+        if self.in_flight.get() > 0 && !is_refused {
+            self.idle_checks.set(0);
+            return Action::Keep;
         }
-        let silent = self.silent.get() + 1;
-        self.silent.set(silent);
-        let most = match (is_refused, self.heard.get()) {
-            (true, _) => REFUSED,
+        let idle_checks = self.idle_checks.get() + 1;
+        self.idle_checks.set(idle_checks);
+        let max_checks = match (is_refused, self.had_request.get()) {
+            (true, _) => MAX_CHECKS_OF_REFUSED,
             (false, true) => MAX_CHECKS_BETWEEN_REQUESTS,
             (false, false) => MAX_CHECKS_BEFORE_FIRST_REQUEST,
         };
-        if silent <= most {
-            Verdict::Keep
-        } else if self.is_http_2.get() && silent <= most + GOODBYE {
-            Verdict::Stop
+        if idle_checks <= max_checks {
+            Action::Keep
+        } else if self.is_http_2.get() && idle_checks <= max_checks + GOAWAY_CHECKS {
+            Action::Stop
         } else {
-            Verdict::BodyError
+            Action::Abort
         }
     }
 }
 
-/// A request whose response has not been sent; goes with the response.
+/// Request in flight; held by the response body until that has been sent.
 pub(super) struct InFlight {
     state: Rc<ConnectionState>,
-    /// No other request was under way on its connection when it came.
+    /// True if no other request was in flight on the connection when it arrived.
     pub(super) is_only: bool,
     permit: Option<Box<Permit>>,
 }
 
 impl InFlight {
-    /// The standing of its connection.
+    /// Returns the admission class of the connection.
     pub(super) fn peer(&self) -> Peer {
         self.state.peer
     }
 
-    /// Whether its connection speaks HTTP/2.
+    /// Returns true for a request over HTTP/2.
     pub(super) fn is_http_2(&self) -> bool {
         self.state.is_http_2.get()
     }
@@ -188,17 +189,17 @@ impl InFlight {
         self.permit = permit;
     }
 
-    /// Ends the connection with this response.
-    pub(super) fn is_last(&self) {
+    /// Closes the connection after this response.
+    pub(super) fn close_connection(&self) {
         self.state.stop();
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.state.open.set(self.state.open.get() - 1);
+        self.state.in_flight.set(self.state.in_flight.get() - 1);
         if !matches!(self.state.peer, Peer::Refused(_)) {
-            self.state.silent.set(0);
+            self.state.idle_checks.set(0);
         }
     }
 }
@@ -211,82 +212,84 @@ mod tests {
     use std::task::Poll;
     use tokio::sync::oneshot;
 
-    /// Looks that a connection survives, and looks until it is told to stop.
+    /// Returns the number of checks until the connection is aborted, and until it is stopped.
     fn checks(state: &Rc<ConnectionState>) -> (Option<u32>, Option<u32>) {
-        let verdicts: Vec<Verdict> = (0..100).map(|_| state.reap_idle()).collect();
-        let first = |wanted| {
-            let at = verdicts.iter().position(|verdict| *verdict == wanted);
-            at.map(|at| u32::try_from(at).unwrap())
+        let actions: Vec<Action> = (0..100).map(|_| state.check()).collect();
+        let first = |expected| {
+            let index = actions.iter().position(|action| *action == expected);
+            index.map(|index| u32::try_from(index).unwrap())
         };
-        (first(Verdict::BodyError), first(Verdict::Stop))
+        (first(Action::Abort), first(Action::Stop))
     }
 
     #[test]
-    fn a_connection_on_which_nothing_is_asked_for_is_given_up() {
+    fn a_connection_without_a_request_times_out() {
         assert_eq!(checks(&Rc::default()), (Some(MAX_CHECKS_BEFORE_FIRST_REQUEST), None));
     }
 
     #[test]
-    fn a_request_may_take_its_time_and_the_next_one_may_be_a_while_off() {
+    fn a_connection_is_not_idle_during_a_request_and_times_out_after_it() {
         let state = Rc::new(ConnectionState::default());
-        let open = state.request();
+        let in_flight = state.begin_request();
         assert_eq!(checks(&state), (None, None));
-        drop(open);
+        drop(in_flight);
         assert_eq!(checks(&state), (Some(MAX_CHECKS_BETWEEN_REQUESTS), None));
     }
 
     #[test]
-    fn an_http_2_client_that_asks_for_nothing_is_told_and_then_cut() {
+    fn an_idle_http_2_connection_is_stopped_and_then_aborted() {
         let state = Rc::new(ConnectionState::default());
-        state.speaks_http_2();
+        state.set_http_2();
         assert_eq!(
             checks(&state),
-            (Some(MAX_CHECKS_BEFORE_FIRST_REQUEST + GOODBYE), Some(MAX_CHECKS_BEFORE_FIRST_REQUEST))
+            (Some(MAX_CHECKS_BEFORE_FIRST_REQUEST + GOAWAY_CHECKS), Some(MAX_CHECKS_BEFORE_FIRST_REQUEST))
         );
-        let open = state.request();
+        let in_flight = state.begin_request();
         assert_eq!(checks(&state), (None, None));
-        drop(open);
+        drop(in_flight);
         assert_eq!(
             checks(&state),
-            (Some(MAX_CHECKS_BETWEEN_REQUESTS + GOODBYE), Some(MAX_CHECKS_BETWEEN_REQUESTS))
+            (Some(MAX_CHECKS_BETWEEN_REQUESTS + GOAWAY_CHECKS), Some(MAX_CHECKS_BETWEEN_REQUESTS))
         );
     }
 
     #[test]
-    fn a_connection_beyond_the_limits_is_short_whatever_is_asked_on_it() {
+    fn a_connection_beyond_the_limits_is_aborted_even_during_a_request() {
         let state = Rc::new(ConnectionState::new(Peer::Refused(Refusal::Full)));
-        let _in_flight = state.request();
-        assert_eq!(checks(&state), (Some(REFUSED), None));
+        let _in_flight = state.begin_request();
+        assert_eq!(checks(&state), (Some(MAX_CHECKS_OF_REFUSED), None));
     }
 
     #[tokio::test(flavor = "local")]
-    async fn what_is_given_up_is_cut_and_forgotten() {
+    async fn a_timed_out_connection_is_aborted_and_removed() {
         let connections = Connections::default();
-        let (silent, busy) = (Rc::default(), Rc::new(ConnectionState::default()));
-        let _in_flight = busy.request();
-        let (cut, was_cut) = oneshot::channel::<()>();
-        connections.spawn(silent, async move {
-            let _cut = cut;
+        let (idle, busy) = (Rc::default(), Rc::new(ConnectionState::default()));
+        let _in_flight = busy.begin_request();
+        let (alive, aborted) = oneshot::channel::<()>();
+        connections.spawn(idle, async move {
+            let _alive = alive;
             pending::<()>().await;
         });
         connections.spawn(busy, pending::<()>());
         for _ in 0..=MAX_CHECKS_BEFORE_FIRST_REQUEST {
             connections.reap_idle();
         }
-        assert!(was_cut.await.is_err());
+        assert!(aborted.await.is_err());
         connections.reap_idle();
         assert_eq!(connections.watched.borrow().len(), 1);
         assert_eq!(connections.tasks.borrow().len(), 1);
     }
 
     #[tokio::test(flavor = "local")]
-    async fn a_drain_wakes_each_connection_waits_for_it_and_cuts_it_when_it_takes_too_long() {
+    async fn a_drain_stops_connections_and_aborts_them_after_its_timeout() {
         let connections = Connections::default();
         let state = Rc::new(ConnectionState::default());
-        let asked = Rc::clone(&state);
+        let stopping = Rc::clone(&state);
         connections.spawn(
             state,
-            poll_fn(move |context| if asked.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending }),
+            poll_fn(
+                move |context| if stopping.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending },
+            ),
         );
         tokio::task::yield_now().await;
         assert!(connections.drain(Duration::from_mins(1)).await);

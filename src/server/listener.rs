@@ -1,12 +1,13 @@
-//! One listening socket for each thread, on the same port.
+//! Listening sockets, one per thread, on the same port.
 
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
+/// Length of the accept queue of each socket.
 const BACKLOG: i32 = 1024;
 
-/// Listens on all addresses, IPv6 and IPv4; on IPv4 alone where the machine has no IPv6.
+/// Binds to all IPv6 and IPv4 addresses, or to IPv4 only where the system has no IPv6.
 pub(super) fn bind(port: u16) -> io::Result<TcpListener> {
     listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).or_else(|error| {
         if error.kind() == io::ErrorKind::AddrInUse {
@@ -22,7 +23,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(false)?;
     }
     socket.set_reuse_address(true)?;
-    // The kernel spreads connections over the threads' sockets.
+    // The kernel distributes connections over the sockets.
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

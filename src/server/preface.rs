@@ -5,19 +5,19 @@ use std::io;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// The beginning of the client connection preface (RFC 9113 §3.4): no method of HTTP/1.1 has that name.
+/// Start of the client connection preface (RFC 9113 §3.4); it is reserved and no HTTP/1.1 method.
 const PREFACE_START: [u8; 4] = *b"PRI ";
 
-/// Waits for the first bytes, and returns whether they begin HTTP/2. They stay in the socket: a reader in front of
+/// Waits for the first bytes and returns true if they begin HTTP/2. They are only peeked at: a reader in front of
 /// hyper's would cost every connection a larger buffer.
 ///
-/// A part of the preface is waited on without a timer: its bytes stay unread, and the socket's readiness is cleared, so
-/// that the next wake-up is the arrival of more bytes or the end of the stream.
+/// An incomplete preface needs no timer here: its bytes stay unread and the socket's readiness is cleared, so that the
+/// next wake-up is caused by more bytes or the end of the stream.
 pub(super) async fn begins_with_http_2(stream: &TcpStream) -> io::Result<bool> {
     loop {
         let ready = stream.ready(Interest::READABLE).await?;
         match stream.try_io(Interest::READABLE, || peek(stream)) {
-            // Closed for good: no byte follows those that are there, and this readiness is never cleared.
+            // Half-closed: no more bytes follow, and this readiness is never cleared.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && ready.is_read_closed() => {
                 return Ok(false);
             }
@@ -27,7 +27,7 @@ pub(super) async fn begins_with_http_2(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Compares what has arrived; `WouldBlock` while that could become either protocol.
+/// Compares the received bytes with the preface; `WouldBlock` while the protocol is undecided.
 fn peek(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0; PREFACE_START.len()];
     let (length, _) = recv(stream, &mut first, RecvFlags::PEEK)?;
@@ -60,9 +60,9 @@ mod tests {
         (client, listener.accept().await.unwrap().0)
     }
 
-    /// Sends the pieces one segment at a time, then the end of the stream if `closes`, and returns the decision and
-    /// how often the waiting future was polled for it.
-    async fn decision(pieces: &[&[u8]], closes: bool) -> (bool, u32) {
+    /// Sends each part in a segment of its own, then FIN if `closes`; returns the decision and the number of polls
+    /// that it took.
+    async fn decision(parts: &[&[u8]], closes: bool) -> (bool, u32) {
         let (mut client, server) = connected().await;
         let mut polls = 0;
         let counted = async {
@@ -74,8 +74,8 @@ mod tests {
             .await
         };
         let sent = async {
-            for piece in pieces {
-                client.write_all(piece).await.unwrap();
+            for part in parts {
+                client.write_all(part).await.unwrap();
                 sleep(Duration::from_millis(20)).await;
             }
             if closes {
@@ -89,39 +89,39 @@ mod tests {
 
     #[tokio::test]
     async fn the_preface_is_recognized_however_it_is_split() {
-        for pieces in [
+        for parts in [
             &[b"PRI * HTTP/2.0".as_slice()][..],
             &[b"P", b"RI *"],
             &[b"P", b"R", b"I", b" "],
             &[b"PRI", b" "],
         ] {
-            assert!(decision(pieces, false).await.0, "{pieces:?}");
+            assert!(decision(parts, false).await.0, "{parts:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_method_is_http_1_however_it_is_split() {
-        for pieces in [
+    async fn a_method_is_recognized_as_http_1_however_it_is_split() {
+        for parts in [
             &[b"P".as_slice(), b"O", b"S", b"T"][..],
             &[b"PR", b"OPFIND"],
             &[b"PRI", b"NT"],
             &[b"G"],
             &[b"PUT /"],
         ] {
-            assert!(!decision(pieces, false).await.0, "{pieces:?}");
+            assert!(!decision(parts, false).await.0, "{parts:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_connection_that_ends_within_the_preface_is_not_waited_for() {
-        for pieces in [&[][..], &[b"P".as_slice()], &[b"PR", b"I"]] {
-            let (is_http_2, polls) = decision(pieces, true).await;
-            assert!(!is_http_2 && polls < 20, "{pieces:?}: {polls} polls");
+    async fn a_connection_that_ends_within_the_preface_is_http_1() {
+        for parts in [&[][..], &[b"P".as_slice()], &[b"PR", b"I"]] {
+            let (is_http_2, polls) = decision(parts, true).await;
+            assert!(!is_http_2 && polls < 20, "{parts:?}: {polls} polls");
         }
     }
 
     #[tokio::test]
-    async fn a_part_of_the_preface_and_silence_cause_no_wake_up() {
+    async fn an_incomplete_preface_causes_no_wake_up() {
         let (mut client, server) = connected().await;
         client.write_all(b"PRI").await.unwrap();
         let mut polls = 0;

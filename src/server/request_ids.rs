@@ -1,4 +1,4 @@
-//! Ids of requests.
+//! Request ids.
 
 use crate::app::request::HeaderText;
 use crate::base::encoding;
@@ -6,31 +6,31 @@ use crate::base::entropy::Entropy;
 use bytes::Bytes;
 use std::cell::RefCell;
 
-/// Random bytes behind an id: 96 bits, so that no two are ever the same.
-const BYTES: usize = 12;
-/// What it becomes as text.
-const CHARACTERS: usize = BYTES / 3 * 4;
-/// How many are drawn at a time: the system is slow to ask.
-const DRAWN: usize = 64;
+/// Length of an id in bytes: 96 random bits, so that ids are unique.
+const ID_BYTES: usize = 12;
+/// Length of an id in characters, base64url-encoded.
+const ID_CHARS: usize = ID_BYTES / 3 * 4;
+/// Number of ids that are generated at a time, since each call for system entropy is expensive.
+const BATCH_SIZE: usize = 64;
 
-/// One thread's ids.
+/// Generator of request ids, one per thread.
 pub(super) struct RequestIds {
     entropy: Entropy,
-    drawn: RefCell<Bytes>,
+    batch: RefCell<Bytes>,
 }
 
 impl RequestIds {
     pub(super) fn new(entropy: Entropy) -> Self {
-        Self { entropy, drawn: RefCell::default() }
+        Self { entropy, batch: RefCell::default() }
     }
 
-    /// One that nobody has had.
+    /// Returns a new id.
     pub(super) fn next(&self) -> HeaderText {
-        let mut drawn = self.drawn.borrow_mut();
-        if drawn.is_empty() {
-            *drawn = encoding::encode(self.entropy.bytes::<{ BYTES * DRAWN }>()).into();
+        let mut batch = self.batch.borrow_mut();
+        if batch.is_empty() {
+            *batch = encoding::encode(self.entropy.bytes::<{ ID_BYTES * BATCH_SIZE }>()).into();
         }
-        HeaderText::new(drawn.split_to(CHARACTERS))
+        HeaderText::new(batch.split_to(ID_CHARS))
     }
 }
 
@@ -40,10 +40,10 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn no_id_comes_twice() {
+    fn ids_are_unique() {
         let ids = RequestIds::new(Entropy::seeded(1));
-        let seen: HashSet<String> = (0..3 * DRAWN).map(|_| ids.next().as_str().to_owned()).collect();
-        assert_eq!(seen.len(), 3 * DRAWN);
-        assert!(seen.iter().all(|id| id.len() == CHARACTERS));
+        let seen: HashSet<String> = (0..3 * BATCH_SIZE).map(|_| ids.next().as_str().to_owned()).collect();
+        assert_eq!(seen.len(), 3 * BATCH_SIZE);
+        assert!(seen.iter().all(|id| id.len() == ID_CHARS));
     }
 }

@@ -1,5 +1,5 @@
-//! Connections beyond the limits, one thread's own. They are few, and a new one takes the place of the oldest: whoever
-//! fills them keeps no probe out.
+//! Reserve of one thread for connections beyond the limits, so that health probes get through. A new connection evicts
+//! the oldest one: a flood cannot keep probes out.
 
 use super::admission::SubnetId;
 use super::capacity::RESERVE_PER_THREAD;
@@ -7,32 +7,32 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use tokio::task::AbortHandle;
 
-/// Of one address, so that a flood from there takes its own places.
+/// Maximum number of reserve connections per address, so that a flood evicts its own connections.
 const MAX_PER_ADDRESS: usize = 4;
 
-/// The connections of the reserve, the oldest first.
+/// Connections of the reserve, the oldest first.
 #[derive(Default)]
-pub(super) struct Reserve(RefCell<VecDeque<Held>>);
+pub(super) struct Reserve(RefCell<VecDeque<Reserved>>);
 
-struct Held {
+struct Reserved {
     subnet: SubnetId,
     task: AbortHandle,
 }
 
 impl Reserve {
-    /// Adds a connection, and ends the oldest one if there are too many: of the same address, or of all.
+    /// Adds a connection, and aborts the oldest one of the same address, or of all, if there are too many.
     pub(super) fn add(&self, subnet: SubnetId, task: AbortHandle) {
-        let mut held = self.0.borrow_mut();
-        held.retain(|held| !held.task.is_finished());
-        held.push_back(Held { subnet, task });
-        let of_address = held.iter().filter(|held| held.subnet == subnet).count();
+        let mut connections = self.0.borrow_mut();
+        connections.retain(|connection| !connection.task.is_finished());
+        connections.push_back(Reserved { subnet, task });
+        let of_address = connections.iter().filter(|connection| connection.subnet == subnet).count();
         let oldest = if of_address > MAX_PER_ADDRESS {
-            held.iter().position(|held| held.subnet == subnet)
+            connections.iter().position(|connection| connection.subnet == subnet)
         } else {
-            (held.len() > RESERVE_PER_THREAD).then_some(0)
+            (connections.len() > RESERVE_PER_THREAD).then_some(0)
         };
-        if let Some(held) = oldest.and_then(|at| held.remove(at)) {
-            held.task.abort();
+        if let Some(connection) = oldest.and_then(|index| connections.remove(index)) {
+            connection.task.abort();
         }
     }
 }
@@ -44,7 +44,7 @@ mod tests {
     use tokio::task::{spawn_local, yield_now};
 
     #[tokio::test(flavor = "local")]
-    async fn the_oldest_makes_room_first_of_the_same_address() {
+    async fn the_oldest_connection_is_evicted_first_of_the_same_address() {
         let reserve = Reserve::default();
         let mut tasks = Vec::new();
         let mut add = |address: u8| {
@@ -62,6 +62,10 @@ mod tests {
             (0..tasks.len()).filter(|at| !tasks[*at].is_finished()).collect()
         };
         assert_eq!(open(&tasks).len(), RESERVE_PER_THREAD);
-        assert_eq!(open(&tasks)[..4], [97, 98, 99, 100], "address 0 was the oldest of all, and went last");
+        assert_eq!(
+            open(&tasks)[..4],
+            [97, 98, 99, 100],
+            "address 0 was the oldest of all, and was evicted last"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! An answer on its way to the client.
+//! Response body on its way to the client.
 
 use super::idle_timeout::InFlight;
 use super::stream_timeout::{chunk_awaited, chunk_sent};
@@ -8,15 +8,15 @@ use http_body::{Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// The body of an answer; the connection counts as busy until it is sent.
+/// Response body that keeps its request in flight until it has been sent.
 pub(super) struct ResponseBody {
     body: Body,
     _in_flight: InFlight,
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: Body, open: InFlight) -> Self {
-        Self { body, _in_flight: open }
+    pub(super) fn new(body: Body, in_flight: InFlight) -> Self {
+        Self { body, _in_flight: in_flight }
     }
 }
 

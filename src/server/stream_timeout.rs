@@ -1,8 +1,7 @@
-//! Timeout of an HTTP/2 stream whose client does not take the response.
+//! Timeout of an HTTP/2 stream whose client does not read the response.
 //!
 //! HTTP/2 has a flow-control window for each stream (RFC 9113 §5.2). A client that leaves it at zero and answers pings
-//! would hold the response, and the upstream connection that it comes from, forever: the connection itself is not
-//! stalled.
+//! would hold the response and its upstream connection forever: the connection itself is not stalled.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -36,8 +35,8 @@ pub(super) fn chunk_awaited() {
     CURRENT.set(Progress { waits_for_client: false, ..CURRENT.get() });
 }
 
-/// Runs the task of one stream, and drops it, which resets the stream, when its client takes no chunk for `limit`. A
-/// response that is taken costs no timer.
+/// Runs the task of one stream; drops it, which resets the stream, when its client reads no chunk for `limit`. No timer
+/// runs while the client reads.
 pub(super) async fn with_timeout(task: impl Future<Output = ()>, limit: Duration) {
     let mut task = pin!(task);
     let mut progress = Progress::default();
@@ -59,7 +58,7 @@ pub(super) async fn with_timeout(task: impl Future<Output = ()>, limit: Duration
         }
         let timed_out = timer.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(context);
         if timed_out.is_ready() {
-            tracing::debug!("a response was cut: its client takes nothing of it");
+            tracing::debug!("HTTP/2 stream reset: the client does not read the response");
         }
         timed_out
     })
@@ -75,7 +74,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(30);
 
     #[tokio::test]
-    async fn a_response_of_which_nothing_is_taken_ends() {
+    async fn a_response_that_is_not_read_times_out() {
         let stalled = async {
             chunk_sent();
             pending::<()>().await;
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_response_that_has_nothing_to_send_or_is_taken_slowly_goes_on() {
+    async fn a_silent_response_and_one_that_is_read_slowly_do_not_time_out() {
         let idle = async {
             chunk_sent();
             chunk_awaited();

@@ -1,5 +1,5 @@
-//! What goes through warp beside it: the head of a request in, a decision out. Warp would copy the one, and box the
-//! body of the other.
+//! Bridge to warp: a task-local passes the request head in and the decision out. Warp itself would copy the head and
+//! box the response body.
 
 use crate::app::request::{Decision, RequestHead};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use std::rc::Rc;
 use tower_service::Service;
 use warp::Reply;
 
-/// The filters as a service, which decides on heads.
+/// Warp filters as a tower service.
 pub(super) trait Filters:
     Service<Request<Empty<Bytes>>, Response = warp::reply::Response, Error = Infallible> + Clone + 'static
 {
@@ -24,7 +24,7 @@ impl<S> Filters for S where
 {
 }
 
-/// One request that the filters decide on.
+/// Input and output of the filters for one request.
 struct Exchange {
     head: Cell<Option<Box<RequestHead>>>,
     decision: Cell<Option<Decision>>,
@@ -35,7 +35,7 @@ tokio::task_local! {
     static EXCHANGE: Rc<Exchange>;
 }
 
-/// Has the filters decide on a request; `None` when one answered without a decision.
+/// Runs the filters on a request; returns `None` if they replied without a decision.
 pub(super) async fn decide(mut filters: impl Filters, head: Box<RequestHead>) -> Option<Decision> {
     let mut request = Request::new(Empty::<Bytes>::new());
     request.method_mut().clone_from(&head.parts.method);
@@ -50,19 +50,19 @@ pub(super) async fn decide(mut filters: impl Filters, head: Box<RequestHead>) ->
     exchange.decision.take()
 }
 
-/// The head of the request that is decided on, once.
+/// Takes the head of the current request; returns it once.
 pub(super) fn take_head() -> Option<Box<RequestHead>> {
     EXCHANGE.try_with(|exchange| exchange.head.take()).ok().flatten()
 }
 
-/// Whether the request that is decided on has content that its method does not define.
+/// Returns true if the current request has content although its method defines none.
 pub(super) fn has_undefined_content() -> bool {
     EXCHANGE.try_with(|exchange| exchange.undefined_content).unwrap_or_default()
 }
 
 impl Reply for Decision {
     fn into_response(self) -> warp::reply::Response {
-        // Fails only outside of an exchange, where nobody waits for a decision.
+        // An error means that no request is being decided on.
         let _ = EXCHANGE.try_with(|exchange| exchange.decision.set(Some(self)));
         StatusCode::OK.into_response()
     }

@@ -1,4 +1,4 @@
-//! One proxy thread: accepts connections and serves them.
+//! Proxy thread: accepts connections and serves them.
 
 use super::admission::{Admission, Peer};
 use super::dispatch::Dispatch;
@@ -18,27 +18,27 @@ use tokio::net::TcpStream;
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
 
-/// Between two tries to accept, when the process has run out of files.
+/// Delay before the next `accept` after a failed one, for example without free file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// What all threads share.
+/// State that all threads share.
 pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
     pub(super) admission: Arc<Admission>,
     pub(super) stopped: watch::Receiver<bool>,
 }
 
-/// Serves until `stopped` says so, then drains.
+/// Runs a thread's event loop until `stopped` becomes true, then drains its connections.
 pub(super) fn run(listener: TcpListener, shared: Shared) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = match runtime.enable_all().build_local(LocalOptions::default()) {
         Ok(runtime) => runtime,
-        Err(error) => return tracing::error!(%error, "a proxy thread could not start"),
+        Err(error) => return tracing::error!(%error, "proxy thread could not start its runtime"),
     };
     runtime.block_on(async move {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => accept(listener, shared).await,
-            Err(error) => tracing::error!(%error, "a proxy thread could not listen"),
+            Err(error) => tracing::error!(%error, "proxy thread could not register its listener"),
         }
     });
 }
@@ -48,23 +48,23 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
     let filters = filters::service(&shared.gateway);
     let dispatch = Rc::new(Dispatch::new(filters, &shared.gateway, &shared.admission));
     let reserve = Reserve::default();
-    tend(&dispatch.proxy, &connections, &shared.admission);
+    spawn_maintenance(&dispatch.proxy, &connections, &shared.admission);
     loop {
         let accepted = tokio::select! {
             _ = shared.stopped.wait_for(|stopped| *stopped) => break,
             accepted = next(&listener, &shared.admission) => accepted,
         };
         let Some((stream, address)) = accepted else { continue };
-        // After it is accepted: a limit that is reached holds nobody up in the backlog.
+        // Limits apply after `accept`: refused connections must not fill the accept queue.
         let (peer, permit) = shared.admission.connection(address);
         let (dispatch, state) = (Rc::clone(&dispatch), Rc::new(ConnectionState::new(peer)));
-        let (connection, asked) = (Arc::new(PeerConnection::new(address)), Rc::clone(&state));
+        let (connection, requests) = (Arc::new(PeerConnection::new(address)), Rc::clone(&state));
         let service = service_fn(move |request| {
-            Rc::clone(&dispatch).call(request, Arc::clone(&connection), asked.request())
+            Rc::clone(&dispatch).call(request, Arc::clone(&connection), requests.begin_request())
         });
         let task = connections.spawn(Rc::clone(&state), async move {
             if let Err(error) = connection::serve(stream, service, &state).await {
-                tracing::debug!(error, "a connection ended early");
+                tracing::debug!(error, "client connection failed");
             }
             drop(permit);
         });
@@ -74,27 +74,27 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
     }
     drop(listener);
     if !connections.drain(DRAIN_TIMEOUT).await {
-        tracing::info!("connections that were still open after the drain are cut");
+        tracing::info!("shutdown timeout expired: open connections are closed");
     }
 }
 
-/// Looks after idle connections on both sides, and writes what the log owes.
-fn tend(proxy: &Rc<Proxy>, connections: &Rc<Connections>, admission: &Arc<Admission>) {
+/// Spawns the periodic tasks: idle timeouts of client and upstream connections, and summarized log lines.
+fn spawn_maintenance(proxy: &Rc<Proxy>, connections: &Rc<Connections>, admission: &Arc<Admission>) {
     let (proxy, connections, admission) = (Rc::clone(proxy), Rc::clone(connections), Arc::clone(admission));
     tokio::task::spawn_local(async move { proxy.reap_idle().await });
-    tokio::task::spawn_local(async move { connections.tend(|| admission.report()).await });
+    tokio::task::spawn_local(async move { connections.maintain(|| admission.report()).await });
 }
 
 async fn next(listener: &tokio::net::TcpListener, admission: &Admission) -> Option<(TcpStream, IpAddr)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY was not set");
+                tracing::debug!(%error, "TCP_NODELAY could not be set");
             }
             Some((stream, peer.ip()))
         }
         Err(error) => {
-            admission.note_not_accepted(&error);
+            admission.note_accept_error(&error);
             tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             None
         }

@@ -1,4 +1,4 @@
-//! How long a client may leave its answer untaken.
+//! Write timeout of client connections.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -9,35 +9,36 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A client that takes nothing of what waits for it for this long is cut.
+/// Time without any progress of a pending write after which the connection is closed.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Slices up to so many bytes together are joined: one `send` costs the kernel less than a `writev`, more than the copy.
-const JOINED: usize = 4096;
+/// Maximum total size of slices that are copied into one write, in bytes: a `send` plus the copy costs less than a
+/// `writev`.
+const MAX_JOINED_BYTES: usize = 4096;
 
-/// A connection whose writes fail once nothing has been taken for a while. It costs nothing while they go through.
+/// Stream whose writes fail with `TimedOut` after `timeout` without progress. No timer runs while writes succeed.
 pub(super) struct WriteTimeout<S> {
     stream: S,
     timeout: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> WriteTimeout<S> {
     pub(super) fn new(stream: S, timeout: Duration) -> Self {
-        Self { stream, timeout, stalled: None }
+        Self { stream, timeout, timer: None }
     }
 
-    fn written(
+    fn check_progress(
         &mut self,
         polled: Poll<io::Result<usize>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if polled.is_ready() {
-            self.stalled = None;
+            self.timer = None;
             return polled;
         }
         let timeout = self.timeout;
-        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout))).as_mut().poll(context));
+        ready!(self.timer.get_or_insert_with(|| Box::pin(sleep(timeout))).as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -59,7 +60,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, data);
-        self.written(polled, context)
+        self.check_progress(polled, context)
     }
 
     fn poll_write_vectored(
@@ -67,10 +68,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         context: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut bytes = [MaybeUninit::uninit(); JOINED];
+        let mut bytes = [MaybeUninit::uninit(); MAX_JOINED_BYTES];
         let mut joined = ReadBuf::uninit(&mut bytes);
         let stream = Pin::new(&mut self.stream);
-        let polled = if data.iter().map(|slice| slice.len()).sum::<usize>() <= JOINED {
+        let polled = if data.iter().map(|slice| slice.len()).sum::<usize>() <= MAX_JOINED_BYTES {
             for slice in data {
                 joined.put_slice(slice);
             }
@@ -78,7 +79,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         } else {
             stream.poll_write_vectored(context, data)
         };
-        self.written(polled, context)
+        self.check_progress(polled, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -102,7 +103,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     #[tokio::test]
-    async fn a_client_that_takes_nothing_is_cut_and_one_that_takes_a_little_is_not() {
+    async fn writes_time_out_without_progress_and_not_with_slow_progress() {
         let (server, mut client) = duplex(16);
         let mut server = WriteTimeout::new(server, SHORT);
         server.write_all(&[0; 16]).await.unwrap();

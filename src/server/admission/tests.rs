@@ -12,7 +12,7 @@ fn ip(address: &str) -> IpAddr {
 }
 
 #[test]
-fn an_address_has_its_share_of_the_connections_and_gets_it_back() {
+fn connections_per_address_are_limited_and_released() {
     let admission = admission(3, 2);
     let connect = |address| admission.connection(ip(address));
     let (first, second) = (connect("192.0.2.1"), connect("::ffff:192.0.2.1"));
@@ -26,7 +26,7 @@ fn an_address_has_its_share_of_the_connections_and_gets_it_back() {
 }
 
 #[test]
-fn an_ipv6_subscriber_is_one_address() {
+fn an_ipv6_64_network_counts_as_one_address() {
     let admission = admission(9, 1);
     let _first = admission.connection(ip("2001:db8:1:2::1"));
     assert_eq!(admission.connection(ip("2001:db8:1:2:ffff::9")).0, Peer::Refused(Refusal::Address));
@@ -34,7 +34,7 @@ fn an_ipv6_subscriber_is_one_address() {
 }
 
 #[test]
-fn a_site_with_many_ipv6_networks_has_a_multiple_of_what_one_may_have() {
+fn larger_ipv6_networks_have_a_multiple_of_the_limit() {
     let admission = admission(99, 1);
     let connect = |network: u32| {
         let [high, low] = [network >> 16, network & 0xffff];
@@ -48,20 +48,20 @@ fn a_site_with_many_ipv6_networks_has_a_multiple_of_what_one_may_have() {
 }
 
 #[test]
-fn a_request_beside_another_takes_a_place_and_a_lone_one_takes_none() {
+fn only_a_further_concurrent_request_takes_a_permit() {
     let admission = admission(9, 2);
     let client = ip("192.0.2.1");
     let (peer, _connection) = admission.connection(client);
     assert!(admission.request(peer, client, true).unwrap().is_none());
-    let beside = admission.request(peer, client, false).unwrap();
-    assert!(beside.is_some());
+    let further = admission.request(peer, client, false).unwrap();
+    assert!(further.is_some());
     assert_eq!(admission.request(peer, client, false).err(), Some(Refusal::Address));
-    drop(beside);
+    drop(further);
     assert!(admission.request(peer, client, false).is_ok());
 }
 
 #[test]
-fn behind_a_trusted_proxy_requests_count_for_the_client_and_connections_for_nobody() {
+fn behind_a_trusted_proxy_requests_count_for_the_client_and_connections_do_not() {
     let admission = admission(9, 2);
     let (proxy, client) = (ip("10.0.0.1"), ip("192.0.2.1"));
     let connections: Vec<_> = (0..4).map(|_| admission.connection(proxy)).collect();
@@ -76,7 +76,7 @@ fn behind_a_trusted_proxy_requests_count_for_the_client_and_connections_for_nobo
 }
 
 #[test]
-fn what_was_given_back_leaves_nothing_behind() {
+fn released_permits_leave_no_counters_behind() {
     let admission = admission(9, 9);
     for number in 0..9 {
         drop(admission.connection(IpAddr::from([192, 0, 2, number])));
