@@ -100,3 +100,6 @@ impl ProxyError {
         response
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,7 +96,7 @@ impl RequestBody {
             Poll::Pending if retries > 0 => Poll::Ready(Ok(None)),
             Poll::Pending => {
                 retries += 1;
-                // hyper starts to read the body at the first poll; bytes that came with the head are there at the second.
+                // hyper reads the body only when polled: bytes that came with the head are there at the second poll.
                 context.waker().wake_by_ref();
                 Poll::Pending
             }

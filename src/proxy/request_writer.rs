@@ -23,7 +23,7 @@ pub(super) struct RequestWriter {
     written: usize,
     /// Large chunk, written without a copy.
     data: Bytes,
-    /// Chunk trailer behind `data`.
+    /// Delimiter that follows `data` in its framing.
     end: &'static [u8],
     /// True once everything has been flushed: TLS may buffer bytes that it accepted.
     is_flushed: bool,

@@ -191,7 +191,7 @@ impl Admission {
     fn note_address_full(&self, address: IpAddr) {
         if self.address_full.is_first(self.clock.now().seconds()) {
             let (address, connections) = (address.to_canonical(), self.capacity.per_address);
-            tracing::warn!(%address, connections, "connection limit of an address reached: its further requests get 429");
+            tracing::warn!(%address, connections, "connection limit of an address reached: further requests get 429");
         }
     }
 

@@ -25,9 +25,9 @@ enum State {
     /// Between CR and LF of a chunk-size line.
     SizeLf,
     Data,
-    /// Before the CR behind chunk data.
+    /// Before the CR after chunk data.
     DataCr,
-    /// Between CR and LF behind chunk data.
+    /// Between CR and LF after chunk data.
     DataLf,
     /// At the start of a trailer line.
     Trailer,

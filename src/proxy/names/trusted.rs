@@ -3,8 +3,9 @@
 //! Not listed: a client's own credentials (`X-Api-Key`, `X-Auth-Token`, `X-Access-Token`), tracing headers
 //! (`Traceparent`, `X-B3-…`, `X-Amzn-Trace-Id`, `Cf-Ray`), and names that no known proxy sets.
 
-/// Names of identity headers. They are set by authenticating proxies, identity providers and meshes: oauth2-proxy, Authelia, authentik, Kong, APISIX, Pomerium, Vouch, Keycloak's gatekeepers, Ory, Teleport,
-/// Tailscale, Grafana, `SiteMinder`, IBM, Oracle, Apache's `mod_auth_*`, Shibboleth, Istio, Linkerd and the clouds.
+/// Names of identity headers. They are set by authenticating proxies, identity providers and meshes: oauth2-proxy,
+/// Authelia, authentik, Kong, APISIX, Pomerium, Vouch, Keycloak's gatekeepers, Ory, Teleport, Tailscale, Grafana,
+/// `SiteMinder`, IBM, Oracle, Apache's `mod_auth_*`, Shibboleth, Istio, Linkerd and the clouds.
 pub(super) const IDENTITY: &[&str] = &[
     "auth-type",
     "auth-user",
