@@ -15,15 +15,14 @@ mod writer;
 use super::rotation::{self, Step};
 use super::{
     CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate, Rotation,
-    Sealed, TOMBSTONE_MILLIS, Unavailable,
+    Sealed, Unavailable,
 };
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
 use database::DatabaseHandle;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-use tables::{Kind, Tables};
+use tables::{Kind, revoke};
 use writer::{Durable, Writer};
 
 /// Store in one file.
@@ -42,9 +41,8 @@ impl Embedded {
         entropy: &Entropy,
         format: Format,
     ) -> Result<Self, OpenError> {
-        let database = DatabaseHandle::new(file::in_folder(folder, entropy)?)?;
-        Self::on(database, clock, format)
-            .map_err(|OpenError(cause)| OpenError(format!("DATA_DIR: {}: {cause}", folder.display())))
+        let explain = |OpenError(cause)| OpenError(format!("DATA_DIR: {}: {cause}", folder.display()));
+        Self::on(DatabaseHandle::new(file::in_folder(folder, entropy)?)?, clock, format).map_err(explain)
     }
 
     /// Store on an open database.
@@ -52,8 +50,8 @@ impl Embedded {
         let database = Arc::new(database);
         let negotiated = database.with(|database| tables::negotiate_format(database, format));
         let format = negotiated.map_err(|error| OpenError(error.to_string()))?.map_err(OpenError)?;
-        let writer = Writer::start(Arc::clone(&database), clock.clone(), format);
-        let writer = writer.map_err(|error| OpenError(error.to_string()))?;
+        let writer = Writer::start(Arc::clone(&database), clock.clone(), format)
+            .map_err(|error| OpenError(error.to_string()))?;
         Ok(Self { database, writer, clock, format })
     }
 
@@ -67,40 +65,34 @@ impl Embedded {
         self.format
     }
 
-    async fn write<T: Send + 'static>(
-        &self,
-        durable: Durable,
-        work: impl FnOnce(&mut Tables<'_>) -> Result<T, redb::Error> + Send + 'static,
-    ) -> Result<T, Unavailable> {
-        self.writer.write(durable, work).await
-    }
-
     pub(super) async fn put_login(
         &self,
         key: Key,
         sealed: Vec<u8>,
         expires_at: Timestamp,
     ) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.write(Durable::No, move |tables| {
-            let kept = tables.get(Kind::Login, &key.0)?;
-            if kept.is_none() {
-                tables.put(Kind::Login, &key.0, expires_at, &sealed)?;
-            }
-            Ok(kept.map(|(_, sealed)| sealed))
-        })
-        .await
+        self.writer
+            .write(Durable::No, move |tables| {
+                let kept = tables.get(Kind::Login, &key.0)?;
+                if kept.is_none() {
+                    tables.put(Kind::Login, &key.0, expires_at, &sealed)?;
+                }
+                Ok(kept.map(|(_, sealed)| sealed))
+            })
+            .await
     }
 
     pub(super) async fn take_login(&self, key: Key) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.write(Durable::Yes, move |tables| {
-            let kept = tables.get(Kind::Login, &key.0)?;
-            let Some((expires_at, sealed)) = kept.filter(|(_, sealed)| !sealed.is_empty()) else {
-                return Ok(None);
-            };
-            tables.put(Kind::Login, &key.0, expires_at, &[])?;
-            Ok(Some(sealed))
-        })
-        .await
+        self.writer
+            .write(Durable::Yes, move |tables| {
+                let kept = tables.get(Kind::Login, &key.0)?;
+                let Some((expires_at, sealed)) = kept.filter(|(_, sealed)| !sealed.is_empty()) else {
+                    return Ok(None);
+                };
+                tables.put(Kind::Login, &key.0, expires_at, &[])?;
+                Ok(Some(sealed))
+            })
+            .await
     }
 
     pub(super) async fn put_code(
@@ -109,10 +101,11 @@ impl Embedded {
         sealed: Vec<u8>,
         expires_at: Timestamp,
     ) -> Result<(), Unavailable> {
-        self.write(Durable::Yes, move |tables| {
-            tables.put(Kind::Code, &key.0, expires_at, &[&[0], &*sealed].concat())
-        })
-        .await
+        self.writer
+            .write(Durable::Yes, move |tables| {
+                tables.put(Kind::Code, &key.0, expires_at, &[&[0], &*sealed].concat())
+            })
+            .await
     }
 
     #[expect(clippy::unused_async, reason = "a read takes a microsecond; the verb is async in every backend")]
@@ -123,30 +116,32 @@ impl Embedded {
     }
 
     pub(super) async fn use_code(&self, key: Key) -> Result<Option<CodeUse>, Unavailable> {
-        self.write(Durable::Yes, move |tables| {
-            let Some((expires_at, mut value)) = tables.get(Kind::Code, &key.0)? else { return Ok(None) };
-            let Some(used) = value.first_mut() else { return Ok(None) };
-            if *used == 1 {
-                return Ok(Some(CodeUse::Again));
-            }
-            *used = 1;
-            tables.put(Kind::Code, &key.0, expires_at, &value)?;
-            Ok(Some(CodeUse::First))
-        })
-        .await
+        self.writer
+            .write(Durable::Yes, move |tables| {
+                let Some((expires_at, mut value)) = tables.get(Kind::Code, &key.0)? else { return Ok(None) };
+                let Some(used) = value.first_mut() else { return Ok(None) };
+                if *used == 1 {
+                    return Ok(Some(CodeUse::Again));
+                }
+                *used = 1;
+                tables.put(Kind::Code, &key.0, expires_at, &value)?;
+                Ok(Some(CodeUse::First))
+            })
+            .await
     }
 
     pub(super) async fn create_grant(&self, record: GrantRecord) -> Result<bool, Unavailable> {
-        self.write(Durable::Yes, move |tables| {
-            if tables.get(Kind::Tombstone, &record.id.0)?.is_some() {
-                return Ok(false);
-            }
-            if tables.get(Kind::Grant, &record.id.0)?.is_none() {
-                tables.put_grant(&record)?;
-            }
-            Ok(true)
-        })
-        .await
+        self.writer
+            .write(Durable::Yes, move |tables| {
+                if tables.get(Kind::Tombstone, &record.id.0)?.is_some() {
+                    return Ok(false);
+                }
+                if tables.get(Kind::Grant, &record.id.0)?.is_none() {
+                    tables.put_grant(&record)?;
+                }
+                Ok(true)
+            })
+            .await
     }
 
     #[expect(clippy::unused_async, reason = "a read takes a microsecond; the verb is async in every backend")]
@@ -155,30 +150,31 @@ impl Embedded {
     }
 
     pub(super) async fn rotate(&self, id: GrantId, rotate: Rotate) -> Result<Rotation, Unavailable> {
-        self.write(Durable::Yes, move |tables| {
-            let mut record = match tables.grant(id)? {
-                Ok(Some(record)) => record,
-                Ok(None) => return Ok(Ok(Rotation::Gone)),
-                Err(unreadable) => return Ok(Err(unreadable)),
-            };
-            let now = tables.now();
-            Ok(Ok(match rotation::apply(&mut record, &rotate, now) {
-                Step::Fresh => {
-                    tables.put_grant(&record)?;
-                    Rotation::Fresh { record }
-                }
-                Step::Same => Rotation::Same { record },
-                Step::Unknown => Rotation::Unknown,
-                Step::Reused => {
-                    if rotate.on_reuse == Reuse::Revoke {
-                        revoke(tables, id)?;
+        self.writer
+            .write(Durable::Yes, move |tables| {
+                let mut record = match tables.grant(id)? {
+                    Ok(Some(record)) => record,
+                    Ok(None) => return Ok(Ok(Rotation::Gone)),
+                    Err(unreadable) => return Ok(Err(unreadable)),
+                };
+                let now = tables.now();
+                Ok(Ok(match rotation::apply(&mut record, &rotate, now) {
+                    Step::Fresh => {
+                        tables.put_grant(&record)?;
+                        Rotation::Fresh { record }
                     }
-                    Rotation::Reused
-                }
-            }))
-        })
-        .await
-        .flatten()
+                    Step::Same => Rotation::Same { record },
+                    Step::Unknown => Rotation::Unknown,
+                    Step::Reused => {
+                        if rotate.on_reuse == Reuse::Revoke {
+                            revoke(tables, id)?;
+                        }
+                        Rotation::Reused
+                    }
+                }))
+            })
+            .await
+            .flatten()
     }
 
     pub(super) async fn replace_sealed(
@@ -188,21 +184,22 @@ impl Embedded {
         new: Sealed,
     ) -> Result<bool, Unavailable> {
         let old = old.to_vec();
-        self.write(Durable::Yes, move |tables| {
-            let Ok(Some(mut record)) = tables.grant(id)? else { return Ok(false) };
-            if record.sealed != old {
-                return Ok(false);
-            }
-            (record.sealed, record.owners) = (new.sealed, new.owners);
-            tables.delete_grant(id)?;
-            tables.put_grant(&record)?;
-            Ok(true)
-        })
-        .await
+        self.writer
+            .write(Durable::Yes, move |tables| {
+                let Ok(Some(mut record)) = tables.grant(id)? else { return Ok(false) };
+                if record.sealed != old {
+                    return Ok(false);
+                }
+                (record.sealed, record.owners) = (new.sealed, new.owners);
+                tables.delete_grant(id)?;
+                tables.put_grant(&record)?;
+                Ok(true)
+            })
+            .await
     }
 
     pub(super) async fn revoke(&self, id: GrantId) -> Result<bool, Unavailable> {
-        self.write(Durable::Yes, move |tables| revoke(tables, id)).await
+        self.writer.write(Durable::Yes, move |tables| revoke(tables, id)).await
     }
 
     #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
@@ -222,14 +219,15 @@ impl Embedded {
     }
 
     pub(super) async fn use_once(&self, key: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {
-        self.write(Durable::Yes, move |tables| {
-            let is_first = tables.get(Kind::Once, &key.0)?.is_none();
-            if is_first {
-                tables.put(Kind::Once, &key.0, expires_at, &[])?;
-            }
-            Ok(is_first)
-        })
-        .await
+        self.writer
+            .write(Durable::Yes, move |tables| {
+                let is_first = tables.get(Kind::Once, &key.0)?.is_none();
+                if is_first {
+                    tables.put(Kind::Once, &key.0, expires_at, &[])?;
+                }
+                Ok(is_first)
+            })
+            .await
     }
 
     pub(super) async fn count(
@@ -238,23 +236,24 @@ impl Embedded {
         counters: Vec<(Key, u32)>,
         window_ends: Timestamp,
     ) -> Result<Option<usize>, Unavailable> {
-        self.write(Durable::No, move |tables| {
-            let mut counts = Vec::new();
-            for (index, (key, limit)) in counters.iter().enumerate() {
-                let counted = tables.get(Kind::Counter, &key.0)?;
-                let count =
-                    counted.and_then(|(_, value)| value.try_into().ok()).map_or(0, u64::from_be_bytes);
-                if count >= u64::from(*limit) {
-                    return Ok(Some(index));
+        self.writer
+            .write(Durable::No, move |tables| {
+                let mut counts = Vec::new();
+                for (index, (key, limit)) in counters.iter().enumerate() {
+                    let counted = tables.get(Kind::Counter, &key.0)?;
+                    let count =
+                        counted.and_then(|(_, value)| value.try_into().ok()).map_or(0, u64::from_be_bytes);
+                    if count >= u64::from(*limit) {
+                        return Ok(Some(index));
+                    }
+                    counts.push((key.0, count + 1));
                 }
-                counts.push((key.0, count + 1));
-            }
-            for (key, count) in counts {
-                tables.put(Kind::Counter, &key, window_ends, &count.to_be_bytes())?;
-            }
-            Ok(None)
-        })
-        .await
+                for (key, count) in counts {
+                    tables.put(Kind::Counter, &key, window_ends, &count.to_be_bytes())?;
+                }
+                Ok(None)
+            })
+            .await
     }
 
     pub(super) async fn lease(
@@ -263,39 +262,31 @@ impl Embedded {
         holder: Key,
         expires_at: Timestamp,
     ) -> Result<bool, Unavailable> {
-        self.write(Durable::No, move |tables| {
-            let is_free = tables.get(Kind::Lease, &key.0)?.is_none_or(|(_, current)| current == holder.0);
-            if is_free {
-                tables.put(Kind::Lease, &key.0, expires_at, &holder.0)?;
-            }
-            Ok(is_free)
-        })
-        .await
+        self.writer
+            .write(Durable::No, move |tables| {
+                let is_free = tables.get(Kind::Lease, &key.0)?.is_none_or(|(_, current)| current == holder.0);
+                if is_free {
+                    tables.put(Kind::Lease, &key.0, expires_at, &holder.0)?;
+                }
+                Ok(is_free)
+            })
+            .await
     }
 
     pub(super) async fn release(&self, key: Key, holder: Key) -> Result<(), Unavailable> {
-        self.write(Durable::No, move |tables| {
-            if tables.get(Kind::Lease, &key.0)?.is_some_and(|(_, current)| current == holder.0) {
-                tables.delete(Kind::Lease, &key.0)?;
-            }
-            Ok(())
-        })
-        .await
+        self.writer
+            .write(Durable::No, move |tables| {
+                if tables.get(Kind::Lease, &key.0)?.is_some_and(|(_, current)| current == holder.0) {
+                    tables.delete(Kind::Lease, &key.0)?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     pub(super) async fn ping(&self) -> Result<(), Unavailable> {
-        self.write(Durable::No, |_| Ok(())).await
+        self.writer.write(Durable::No, |_| Ok(())).await
     }
-}
-
-/// Revokes a grant, and appends it to the feed; returns whether it was active.
-fn revoke(tables: &mut Tables<'_>, id: GrantId) -> Result<bool, redb::Error> {
-    let was_active = !matches!(tables.grant(id)?, Ok(None));
-    tables.delete_grant(id)?;
-    let tombstone_ends = tables.now().after(Duration::from_millis(TOMBSTONE_MILLIS));
-    tables.put(Kind::Tombstone, &id.0, tombstone_ends, &[])?;
-    tables.append_to_feed(id)?;
-    Ok(was_active)
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ fn open(path: &Path, sync_failed: &Arc<AtomicBool>) -> Result<Database, OpenErro
     })
 }
 
-/// What the operator can do about the error.
+/// Advice to the operator about an error.
 fn remedy(error: &DatabaseError) -> &'static str {
     match error {
         DatabaseError::UpgradeRequired(_) => "run the release that wrote it",

@@ -3,8 +3,9 @@
 use super::records;
 use crate::base::clock::Timestamp;
 use crate::store::owners::code;
-use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, Unavailable};
+use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, TOMBSTONE_MILLIS, Unavailable};
 use redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};
+use std::time::Duration;
 
 /// Kind and key → expiry and value.
 pub(super) const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
@@ -174,4 +175,14 @@ impl<'t> Tables<'t> {
         self.feed.insert(next, &*[&self.now.millis().to_be_bytes()[..], &id.0].concat())?;
         Ok(())
     }
+}
+
+/// Revokes a grant, and appends it to the feed; returns whether it was active.
+pub(super) fn revoke(tables: &mut Tables<'_>, id: GrantId) -> Result<bool, redb::Error> {
+    let was_active = !matches!(tables.grant(id)?, Ok(None));
+    tables.delete_grant(id)?;
+    let tombstone_ttl = Duration::from_millis(TOMBSTONE_MILLIS);
+    tables.put(Kind::Tombstone, &id.0, tables.now().after(tombstone_ttl), &[])?;
+    tables.append_to_feed(id)?;
+    Ok(was_active)
 }

@@ -63,11 +63,11 @@ enum Step {
     Rotate(usize, u32),
     Seal(usize),
     Revoke(usize),
-    /// What need not be durable, so that it mixes with what must be.
+    /// Write that need not be durable, between durable ones.
     Login(usize),
 }
 
-/// Logins with a code each; grants that live, that rotate twice, that are sealed anew, and that end.
+/// Logins with a code each; grants that stay active, that rotate twice, that are encrypted again, and that are revoked.
 fn script() -> Vec<Step> {
     let login = |n: usize| {
         [Step::Login(n), Step::Code(n), Step::UseCode(n), Step::Grant(n), Step::Once(n), Step::Rotate(n, 1)]
