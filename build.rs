@@ -1,5 +1,5 @@
-//! Compiles `config.yaml`, or the file that `GATEWAY_CONFIG` names, into the constants that `main.rs` includes: of the
-//! gateway, of the demo and of the benchmark.
+//! Build script of the gateway, the demo and the benchmark: compiles `config.yaml`, or the file that `GATEWAY_CONFIG`
+//! names, into the constants that `main.rs` includes.
 
 use gateway_routes::compile::compile;
 use std::error::Error;
@@ -18,16 +18,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
             fs::write(out.join("site.rs"), site.rust)?;
         }
-        // Cargo runs a build script that failed again, whatever it watched.
+        // Cargo always runs a failed build script again.
         Err(problems) => problems.iter().for_each(|problem| println!("cargo::error={problem}")),
     }
     Ok(())
 }
 
-/// Tells cargo to run this again when the file, or anything in the folder, changes.
+/// Tells cargo to rerun the build script when the file, or anything in the directory, changes.
 fn watch(path: &Path) -> Result<(), Box<dyn Error>> {
     let path = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
-    // build-deps takes a glob: a bracket in the path of a checkout must not become a wildcard.
+    // build-deps expects a glob: brackets in the path of the checkout must be escaped.
     let literal: String =
         path.chars().map(|c| if "*?[".contains(c) { format!("[{c}]") } else { c.into() }).collect();
     build_deps::rerun_if_changed_paths(&literal).map_err(|error| format!("{error:?}").into())

@@ -1,5 +1,5 @@
-//! The gateway as Okta's client: `OpenID` Connect's code flow with PKCE, state and nonce (OIDC Core §3.1), at the
-//! org authorization server or a custom one.
+//! `OpenID` Connect client for Okta: authorization code flow with PKCE, state and nonce (OIDC Core §3.1), at the org
+//! authorization server or a custom one.
 
 mod discovery;
 mod http;
@@ -8,7 +8,7 @@ mod profile;
 mod tokens;
 
 pub use discovery::Metadata;
-pub use id_token::{Expected as ExpectedIdToken, verify as verify_id_token};
+pub use id_token::{Expected as ExpectedIdToken, LoginBinding, verify as verify_id_token};
 pub use profile::Profile;
 
 use crate::base::clock::Clock;
@@ -25,10 +25,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// All that one call to Okta may take.
-const CALL: Duration = Duration::from_secs(5);
+/// Timeout of one step at Okta, including its requests.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Okta's issuer.
+/// Issuer of an Okta authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer {
     url: String,
@@ -36,7 +36,7 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The issuer of an org's authorization server; a URL with a path is the issuer itself.
+    /// Returns the issuer of an authorization server of the org; a URL with a path is the issuer itself.
     pub fn of(url: &Url, server: AuthorizationServer) -> Self {
         let text = url.as_str().trim_end_matches('/');
         match server {
@@ -46,65 +46,67 @@ impl Issuer {
         }
     }
 
-    /// The issuer as it stands in metadata and tokens.
+    /// The issuer as in metadata and tokens.
     pub fn as_str(&self) -> &str {
         &self.url
     }
 }
 
-/// The Okta app.
+/// Configuration of the Okta application.
 #[derive(Debug, Clone)]
 pub struct OktaConfig {
-    /// Its authorization server.
+    /// Issuer of the authorization server.
     pub issuer: Issuer,
-    /// Its client id.
+    /// Client ID.
     pub client_id: String,
-    /// Its client secret.
+    /// Client secret.
     pub client_secret: Secret,
-    /// Where Okta sends the browser back.
+    /// Redirect URI registered at Okta.
     pub redirect_uri: Url,
-    /// The claim that lists the user's groups.
+    /// Claim that lists the user's groups.
     pub groups_claim: String,
-    /// Whether an e-mail address counts without `email_verified` too.
+    /// Accepts an e-mail address without `email_verified`.
     pub trust_email: bool,
 }
 
-/// Why Okta did not do what was asked.
+/// Error of a request to Okta.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OktaError {
-    /// An outage: no answer in time, 429, 5xx, or our own credentials refused.
+    /// Outage: timeout, connection failure, 429, 5xx, or rejected credentials of the gateway.
     Unavailable(String),
-    /// Okta said no.
+    /// Okta returned an OAuth error.
     Refused {
-        /// Its error code.
+        /// Error code.
         error: String,
-        /// Its words.
+        /// Error description.
         description: String,
     },
-    /// Its answer failed a check.
-    Untrustworthy(String),
+    /// The response failed verification.
+    Invalid(String),
 }
 
 impl fmt::Display for OktaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unavailable(cause) => write!(f, "Okta does not answer: {cause}"),
-            Self::Refused { error, description } => write!(f, "Okta refused: {error}: {description}"),
-            Self::Untrustworthy(reason) => write!(f, "Okta's answer is not to be trusted: {reason}"),
+            Self::Unavailable(cause) => write!(f, "Okta is unavailable: {cause}"),
+            Self::Refused { error, description } => {
+                write!(f, "Okta returned an error: {error}: {description}")
+            }
+            Self::Invalid(reason) => write!(f, "invalid response from Okta: {reason}"),
         }
     }
 }
 
 impl std::error::Error for OktaError {}
 
-/// What is held against Okta's answer to a login.
+/// Secrets of a login in progress, which Okta's response is checked against.
 #[derive(Serialize, Deserialize)]
 pub struct PendingLogin {
-    /// Comes back with the browser (RFC 6749 §10.12).
+    /// `state` of the redirect (RFC 6749 §10.12).
     pub state: String,
-    /// Comes back in the ID token (OIDC Core §3.1.2.1).
+    /// `nonce` of the ID token (OIDC Core §3.1.2.1).
     pub nonce: String,
-    /// Redeems the code (RFC 7636).
+    /// PKCE verifier of the code (RFC 7636).
     pub pkce_verifier: String,
 }
 
@@ -114,27 +116,27 @@ impl fmt::Debug for PendingLogin {
     }
 }
 
-/// Who signed in.
+/// Result of a successful login.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// Okta's name for the user.
+    /// Subject identifier of the user.
     pub sub: String,
-    /// What Okta tells of them.
+    /// Profile of the user.
     pub profile: Profile,
-    /// Okta's refresh token, when the app has them.
+    /// Refresh token, if the application is allowed to use them.
     pub refresh_token: Option<Secret>,
 }
 
-/// A user who may still use the app.
+/// Result of a successful revalidation.
 #[derive(Debug)]
 pub struct Revalidated {
-    /// The refresh token that counts from now on, when Okta rotates them; to be kept whatever became of the profile.
+    /// New refresh token, when Okta rotates them; must be stored even if reading the profile failed.
     pub refresh_token: Option<Secret>,
-    /// What Okta tells of them now.
+    /// Current profile of the user.
     pub profile: Result<Profile, OktaError>,
 }
 
-/// We as Okta's client; clones share what was discovered.
+/// Client of Okta; clones share the discovery cache.
 #[derive(Clone)]
 pub struct Okta(Arc<Inner>);
 
@@ -147,17 +149,17 @@ struct Inner {
 }
 
 impl Okta {
-    /// Does not connect: Okta may be down now.
+    /// Creates a client without connecting: Okta may be unavailable at startup.
     ///
     /// # Errors
-    /// The HTTP client cannot be built, for want of TLS roots.
+    /// The HTTP client cannot be built, for example because TLS roots are missing.
     pub fn new(config: OktaConfig, clock: Clock, entropy: Entropy) -> Result<Self, OktaError> {
         let http = Http::new(config.issuer.as_str().starts_with("http:"))?;
         let discovery = Discovery::new(config.issuer.as_str(), clock.clone());
         Ok(Self(Arc::new(Inner { config, clock, entropy, http, discovery })))
     }
 
-    /// The secrets of a new login, whose state begins with `id`. Okta is not asked.
+    /// Generates the secrets of a new login, whose `state` begins with `id`.
     pub fn new_login(&self, id: &[u8]) -> PendingLogin {
         let secret = || self.0.entropy.bytes::<32>();
         PendingLogin {
@@ -167,7 +169,7 @@ impl Okta {
         }
     }
 
-    /// The URL at Okta where this login begins.
+    /// Builds the authorization URL of a login.
     pub async fn begin(&self, login: &PendingLogin, login_hint: Option<&str>) -> Result<Url, OktaError> {
         let metadata = self.metadata().await?;
         let mut url = metadata.authorization_endpoint.clone();
@@ -188,25 +190,27 @@ impl Okta {
         Ok(url)
     }
 
-    /// Ends a login with the code that the browser brought back.
+    /// Redeems the authorization code of a login and verifies the ID token.
     pub async fn complete(&self, code: &str, login: &PendingLogin) -> Result<SignedIn, OktaError> {
-        within(CALL, self.redeem(code, login)).await
+        with_timeout(CALL_TIMEOUT, self.redeem(code, login)).await
     }
 
-    /// Asks Okta whether this user may still use the app, by using the refresh token. Takes three calls at the most,
-    /// each bounded; who cannot wait for that goes on without the answer, which must be kept all the same.
+    /// Checks with the refresh token whether the user may still use the application.
+    ///
+    /// It makes at most three requests, each with a timeout. A caller that stops waiting must still store the result,
+    /// because the refresh token may have been rotated.
     ///
     /// # Errors
-    /// Okta did not answer, or said no: it has not rotated the token.
+    /// Okta is unavailable, or returned an error: the refresh token was not rotated.
     pub async fn revalidate(&self, refresh_token: &Secret, sub: &str) -> Result<Revalidated, OktaError> {
         let metadata = self.metadata().await?;
         let tokens = tokens::refresh(&self.0.config, &metadata, &self.0.http, refresh_token).await?;
-        let profile = within(CALL, self.profile_now(&metadata, &tokens, sub)).await;
+        let profile = with_timeout(CALL_TIMEOUT, self.current_profile(&metadata, &tokens, sub)).await;
         Ok(Revalidated { refresh_token: tokens.refresh_token, profile })
     }
 
-    /// The profile, told as at a login; the ID token must be about the same user (OIDC Core §12.2).
-    async fn profile_now(
+    /// Reads the profile after a refresh; an ID token must be for the same user (OIDC Core §12.2).
+    async fn current_profile(
         &self,
         metadata: &Metadata,
         tokens: &tokens::Tokens,
@@ -217,18 +221,18 @@ impl Okta {
             None => None,
         };
         if claims.as_ref().is_some_and(|claims| claims.str("sub") != Some(sub)) {
-            return Err(OktaError::Untrustworthy("the ID token of the refresh is about another user".into()));
+            return Err(OktaError::Invalid("the ID token of the refresh is for another user".into()));
         }
         let subject = profile::Subject { claims: claims.as_ref(), sub, access_token: &tokens.access_token };
         profile::read(&self.0.config, metadata, &self.0.http, subject).await
     }
 
-    /// What the gateway's app is called at Okta.
+    /// Client ID of the application.
     pub fn client_id(&self) -> &str {
         &self.0.config.client_id
     }
 
-    /// Whether Okta can be reached and says what it must.
+    /// Checks that Okta is available and serves valid metadata.
     pub async fn probe(&self) -> Result<(), OktaError> {
         self.metadata().await.map(drop)
     }
@@ -236,11 +240,13 @@ impl Okta {
     async fn redeem(&self, code: &str, login: &PendingLogin) -> Result<SignedIn, OktaError> {
         let metadata = self.metadata().await?;
         let tokens =
-            tokens::redeem(&self.0.config, &metadata, &self.0.http, (code, &login.pkce_verifier)).await?;
-        let id_token =
-            tokens.id_token.as_deref().ok_or_else(|| OktaError::Untrustworthy("no ID token came".into()))?;
-        let checked = Some((login.nonce.as_str(), tokens.access_token.expose()));
-        let claims = self.verify(&metadata, id_token, checked).await?;
+            tokens::redeem(&self.0.config, &metadata, &self.0.http, code, &login.pkce_verifier).await?;
+        let id_token = tokens
+            .id_token
+            .as_deref()
+            .ok_or_else(|| OktaError::Invalid("the response has no ID token".into()))?;
+        let binding = LoginBinding { nonce: &login.nonce, access_token: tokens.access_token.expose() };
+        let claims = self.verify(&metadata, id_token, Some(binding)).await?;
         let sub = claims.str("sub").unwrap_or_default();
         let subject = profile::Subject { claims: Some(&claims), sub, access_token: &tokens.access_token };
         let profile = profile::read(&self.0.config, &metadata, &self.0.http, subject).await?;
@@ -251,7 +257,7 @@ impl Okta {
         &self,
         metadata: &Metadata,
         id_token: &str,
-        login: Option<(&str, &str)>,
+        login: Option<LoginBinding<'_>>,
     ) -> Result<crate::crypto::jose::Claims, OktaError> {
         let inner = &self.0;
         let key_id = id_token::key_id(id_token)?;
@@ -266,10 +272,10 @@ impl Okta {
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, OktaError> {
-        within(CALL, self.0.discovery.metadata(&self.0.http)).await
+        with_timeout(CALL_TIMEOUT, self.0.discovery.metadata(&self.0.http)).await
     }
 
-    /// Custom authorization servers refuse scopes that they do not define.
+    /// Requested scopes. Custom authorization servers reject scopes that they do not define, such as `groups`.
     fn scope(&self) -> &'static str {
         if self.0.config.issuer.custom {
             "openid profile email offline_access"
@@ -279,11 +285,11 @@ impl Okta {
     }
 }
 
-async fn within<T>(
+async fn with_timeout<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, OktaError>>,
 ) -> Result<T, OktaError> {
-    let timed_out = || OktaError::Unavailable(format!("no answer within {} s", limit.as_secs()));
+    let timed_out = || OktaError::Unavailable(format!("no response within {} s", limit.as_secs()));
     tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(timed_out()))
 }
 

@@ -1,8 +1,8 @@
-//! What people see: data in, HTML out. Knows no HTTP library, does no I/O, decides nothing.
+//! HTML pages for users: templates without I/O, HTTP library or decisions.
 //!
-//! Every page works without JavaScript and asks for nothing from elsewhere: one constant stylesheet stands in each page,
-//! and [`content_security_policy`] allows that text alone. Whatever a client says of itself is hostile: it is escaped,
-//! goes through [`sanitize_for_display`] before a person reads it, and never becomes a link.
+//! Pages work without JavaScript and load no resources: each contains one constant stylesheet, and
+//! [`content_security_policy`] allows only that text. Text from clients is untrusted: it is escaped, sanitized with
+//! [`sanitize_for_display`], and never becomes a link.
 
 use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -27,13 +27,13 @@ pub use problem::{Guidance, Problem};
 pub use sanitize::{sanitize_for_display, sanitize_host_for_display};
 pub use snippets::Snippets;
 
-/// The only style of every page.
+/// Stylesheet of all pages.
 const STYLESHEET: &str = include_str!("pages/style.css");
 
-/// A whole HTML document. Its status is the caller's business, its headers are [`headers`].
+/// HTML document, to be sent with [`headers`]; the caller chooses the status.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// The document, from `<!doctype html>` on.
+    /// Document text, including `<!doctype html>`.
     pub html: String,
 }
 
@@ -45,12 +45,12 @@ impl Page {
     }
 }
 
-/// The headers that every page is sent with. Two that one might expect are not among them, as browsers showed:
+/// Response headers of every page. Two common ones are omitted on purpose:
 ///
-/// - `Referrer-Policy: no-referrer` makes them send `Origin: null` with our own forms (Fetch §3.2), so that the consent
-///   endpoint could not tell these from a stranger's. `same-origin` tells other origins as little.
-/// - `Cross-Origin-Opener-Policy` cuts `window.opener` for good: a web client that signs in through a popup would wait
-///   for ever for its callback page. Pages without script have little to lose to an opener.
+/// - `Referrer-Policy: no-referrer` makes browsers send `Origin: null` with forms (Fetch §3.2), so that the consent endpoint
+///   could not distinguish its own form from a cross-site one. `same-origin` reveals as little to other origins.
+/// - `Cross-Origin-Opener-Policy` severs `window.opener`: a web client that signs in through a popup would never see its
+///   callback page. Pages without scripts need no protection from an opener.
 pub fn headers() -> [(&'static str, &'static str); 7] {
     [
         ("content-type", "text/html; charset=utf-8"),
@@ -63,7 +63,7 @@ pub fn headers() -> [(&'static str, &'static str); 7] {
     ]
 }
 
-/// The policy under which every page works: our stylesheet, forms to ourselves, nothing else, in nobody's frame.
+/// Content security policy of every page: only the stylesheet, forms to the gateway itself, no framing.
 pub fn content_security_policy() -> &'static str {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
         let hash = STANDARD.encode(Sha256::digest(STYLESHEET));

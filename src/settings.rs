@@ -1,5 +1,6 @@
-//! The environment: secrets, the store, and what the compiled configuration leaves open. All problems are
-//! reported together; a value never appears in one.
+//! Settings from environment variables: secrets, the store, and values that the compiled site leaves unset.
+//!
+//! All problems are reported at once. A message never contains the value of a variable.
 
 mod ca_files;
 pub mod data_dir;
@@ -22,55 +23,56 @@ use std::fmt;
 use std::path::PathBuf;
 use url::Url;
 
-/// Everything that a start needs, checked.
+/// Validated settings of a gateway process.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The gateway's own origin and issuer.
+    /// Origin and issuer of the gateway.
     pub base_url: BaseUrl,
-    /// The port to listen on; 0 lets the system choose.
+    /// TCP port to listen on; 0 lets the system choose one.
     pub port: u16,
-    /// The Okta app.
+    /// Okta application.
     pub okta: OktaSettings,
-    /// Where state lives.
+    /// Store backend.
     pub store: StoreSettings,
-    /// `GATEWAY_SECRET`, the one that seals first; `None` only with the embedded store, which keeps its own.
+    /// `GATEWAY_SECRET`: the first secret seals, all of them unseal. `None` only with the embedded store, which
+    /// generates its own.
     pub secrets: Option<Vec<SecretBytes>>,
-    /// `STORE_FORMAT`: the format that what is stored is to have from now on.
+    /// `STORE_FORMAT`: format version of new records.
     pub store_format: Option<u8>,
-    /// How logs look.
+    /// Log format.
     pub log_format: LogFormat,
-    /// The authorities that count for the routes which have a `ca_file`, by that file.
+    /// Certificate authorities of routes with a `ca_file`, by file name.
     pub upstream_authorities: BTreeMap<&'static str, RootCertStore>,
 }
 
-/// How the gateway is known at Okta.
+/// Okta application and authorization server.
 #[derive(Debug, Clone)]
 pub struct OktaSettings {
-    /// The org's URL, or an issuer when it has a path.
+    /// URL of the Okta org, or of an issuer when it has a path.
     pub url: Url,
-    /// Which authorization server.
+    /// Authorization server of the org.
     pub authorization_server: AuthorizationServer,
-    /// The app's client id.
+    /// Client ID of the application.
     pub client_id: String,
-    /// The app's client secret.
+    /// Client secret of the application.
     pub client_secret: Secret,
-    /// Where Okta sends the browser back.
+    /// Redirect URI registered at Okta.
     pub redirect_uri: Url,
 }
 
-/// Where state lives.
+/// Store backend.
 #[derive(Debug, Clone)]
 pub enum StoreSettings {
-    /// One file in this folder.
+    /// Embedded database file.
     Embedded {
-        /// `DATA_DIR`.
+        /// `DATA_DIR`: directory of the file.
         data_dir: PathBuf,
     },
     /// Redis or Valkey.
     Redis(RedisAddress),
 }
 
-/// Everything that is wrong with the environment, a line each.
+/// Problems of the environment, one line each.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problems(Vec<String>);
 
@@ -84,10 +86,10 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Settings {
-    /// Reads the environment against the compiled site.
+    /// Reads and validates the environment for a compiled site.
     ///
     /// # Errors
-    /// All problems at once: missing and malformed values, and values that contradict what the site pins.
+    /// All problems at once: missing and malformed values, and values that contradict the site.
     pub fn read(environment: &Environment, site: &'static Site) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let raw = Raw::read(environment, &mut problems);
@@ -127,7 +129,7 @@ impl Reader<'_> {
         })
     }
 
-    /// What the site pins, else what the environment says; a contradiction is a problem.
+    /// Value that the site fixes, else the value of the environment; a contradiction is a problem.
     fn pinned(&mut self, name: &str, pinned: Option<&str>, given: Option<&String>) -> Option<String> {
         match (pinned, given) {
             (Some(pinned), Some(given)) if pinned.trim_end_matches('/') != given.trim_end_matches('/') => {
@@ -205,7 +207,7 @@ impl Reader<'_> {
             key: self.raw.kvs_key_file.as_deref(),
         };
         let Some(address) = &self.raw.kvs_addr else {
-            files.are_unused(self.problems);
+            files.report_unused(self.problems);
             let data_dir = self.raw.data_dir.as_deref().unwrap_or("./data").into();
             return Some(StoreSettings::Embedded { data_dir });
         };
@@ -213,7 +215,7 @@ impl Reader<'_> {
         let address = address.map_err(|why| self.problems.push(format!("KVS_ADDR {why}")));
         match address.ok()? {
             address @ RedisAddress { tls: None, .. } => {
-                files.are_unused(self.problems);
+                files.report_unused(self.problems);
                 Some(StoreSettings::Redis(address))
             }
             address => {

@@ -1,4 +1,4 @@
-//! What the benchmark can be told.
+//! Command line arguments of the benchmark.
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -36,22 +36,22 @@ pub(crate) struct Counted {
 
 #[derive(Args, Clone, Default)]
 pub(crate) struct Options {
-    /// A small part, in about a minute; writes no report.
+    /// Run a small part in about a minute, without writing a report.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// How often the candidates take turns.
+    /// Number of rounds.
     #[arg(long, default_value_t = 5)]
     pub(crate) rounds: usize,
-    /// How long one turn takes.
+    /// Duration of one run, in seconds.
     #[arg(long, default_value_t = 3)]
     pub(crate) seconds: u64,
-    /// How many event streams stand idle.
+    /// Number of idle event streams.
     #[arg(long, default_value_t = 4000)]
     pub(crate) streams: usize,
-    /// For how long, in seconds.
+    /// Duration of the idle streams, in seconds.
     #[arg(long, default_value_t = 300)]
     pub(crate) idle: u64,
-    /// Only scenarios whose name contains this.
+    /// Run only scenarios whose name contains this text.
     #[arg(long)]
     pub(crate) only: Option<String>,
     /// Measure the binaries of the last run instead of building them.
@@ -69,7 +69,7 @@ impl Arguments {
 }
 
 impl Options {
-    /// Rounds and the length of a turn.
+    /// Returns the number of rounds and the duration of a run.
     pub(crate) fn turns(&self) -> (usize, Duration) {
         if self.quick {
             (3, Duration::from_secs(1))

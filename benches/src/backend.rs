@@ -1,13 +1,13 @@
-//! The server behind all candidates: it must be faster than what is measured, so it only knows what it needs. Its
-//! peers are the candidates alone, which send requests as HTTP/1.1 clients do.
+//! Upstream server of all candidates. It must be faster than they are, and therefore supports only the HTTP/1.1 that
+//! they send.
 //!
-//! | path | answer |
+//! | path | response |
 //! |---|---|
-//! | `/bytes/4096` | so many bytes of JSON |
+//! | `/bytes/4096` | this number of bytes of JSON |
 //! | `/up` | 200 once the body is read |
-//! | `/check` | 200 without a body: the checker of nginx's `auth_request` |
-//! | `/events/1000` | so many server-sent events, a write each |
-//! | `/ticks/1000` | an event every so many milliseconds, which says when it was sent |
+//! | `/check` | 200 without a body, for nginx's `auth_request` |
+//! | `/events/1000` | this number of server-sent events, one write each |
+//! | `/ticks/1000` | an event with its time of sending, every 1000 milliseconds |
 //! | `/silent` | an event stream without events, until the candidate closes it |
 
 mod silent;
@@ -24,20 +24,20 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What `benches/site.yaml` names.
+/// TCP port, as in `benches/site.yaml`.
 pub(crate) const PORT: u16 = 18480;
 const EVENT_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\n\
                           transfer-encoding: chunked\r\n\r\n";
 
-/// Answers with prepared bytes.
+/// Server with prepared responses.
 struct Backend {
     prepared: Vec<(String, Vec<u8>)>,
 }
 
-/// What of a request decides on its answer.
+/// Relevant parts of a request head.
 struct RequestHead {
     path: String,
-    /// The length of the head, and what follows it.
+    /// Length of the head, in bytes.
     length: usize,
     body: BodyLength,
 }
@@ -47,7 +47,7 @@ enum BodyLength {
     Chunked,
 }
 
-/// Listens from now on; must be called inside a `LocalSet`.
+/// Starts the server; must be called inside a `LocalSet`.
 pub(crate) async fn start() -> Outcome<()> {
     let listener = TcpListener::bind(("127.0.0.1", PORT)).await;
     let listener = listener.map_err(|error| format!("the backend's port {PORT}: {error}"))?;
@@ -59,7 +59,7 @@ pub(crate) async fn start() -> Outcome<()> {
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
             let backend = Rc::clone(&backend);
-            // A candidate that closes a connection has its reasons.
+            // A candidate may close a connection at any time.
             tokio::task::spawn_local(async move { backend.serve(stream).await.ok() });
         }
     });
@@ -89,13 +89,13 @@ impl Backend {
             };
             read.drain(..head.length);
             head.body.skip(&mut stream, &mut read).await?;
-            self.answer(&mut stream, &head.path).await?;
+            self.respond(&mut stream, &head.path).await?;
         }
     }
 
-    async fn answer(&self, stream: &mut TcpStream, path: &str) -> io::Result<()> {
-        if let Some((_, answer)) = self.prepared.iter().find(|(known, _)| known == path) {
-            return stream.write_all(answer).await;
+    async fn respond(&self, stream: &mut TcpStream, path: &str) -> io::Result<()> {
+        if let Some((_, response)) = self.prepared.iter().find(|(known, _)| known == path) {
+            return stream.write_all(response).await;
         }
         if let Some(events) = path.strip_prefix("/events/").and_then(|events| events.parse().ok()) {
             return send_events(stream, events).await;
@@ -120,7 +120,7 @@ async fn send_events(stream: &mut TcpStream, events: u32) -> io::Result<()> {
     stream.write_all(b"0\r\n\r\n").await
 }
 
-/// One event in a chunk of its own.
+/// Formats an event as one chunk.
 fn event(number: u32) -> String {
     let data =
         format!("data: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"n\":{number}}}\n\n");
@@ -130,7 +130,7 @@ fn event(number: u32) -> String {
 }
 
 impl RequestHead {
-    /// The head at the start of `read`, once it is whole.
+    /// Parses a complete head at the start of `read`.
     fn parse(read: &[u8]) -> Option<Self> {
         let length = read.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
         let text = String::from_utf8_lossy(&read[..length]);
@@ -149,24 +149,24 @@ impl RequestHead {
 }
 
 impl BodyLength {
-    /// Reads past a body, of which `read` holds the first part.
+    /// Skips a body whose first part is in `read`.
     async fn skip(self, stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<()> {
         match self {
             Self::Known(mut left) => loop {
-                let here = left.min(read.len());
-                read.drain(..here);
-                left -= here;
+                let buffered = left.min(read.len());
+                read.drain(..buffered);
+                left -= buffered;
                 if left == 0 {
                     return Ok(());
                 }
-                more(stream, read).await?;
+                read_more(stream, read).await?;
             },
-            // Candidates do not pipeline: a body ends where the last chunk does.
+            // Candidates do not pipeline requests: the last chunk is at the end of the buffer.
             Self::Chunked => {
                 while !read.ends_with(b"0\r\n\r\n") {
                     let kept = read.len().saturating_sub(5);
                     read.drain(..kept);
-                    more(stream, read).await?;
+                    read_more(stream, read).await?;
                 }
                 read.clear();
                 Ok(())
@@ -175,6 +175,6 @@ impl BodyLength {
     }
 }
 
-async fn more(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<()> {
+async fn read_more(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<()> {
     if stream.read_buf(read).await? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! The candidates take turns: a few seconds each, over and over, in an order that changes.
+//! Comparison of candidates in alternating runs of a few seconds, in rotating order.
 
 use crate::arguments::Options;
 use crate::gateway::{Gateway, MCP_PATH, Setup};
@@ -7,29 +7,29 @@ use crate::nginx;
 use crate::process::Process;
 use crate::report::{self, Comparison};
 use crate::scenarios::{self, Candidate, Scenario};
-use crate::{Outcome, backend, flows, minted, say, site, streams};
+use crate::{Outcome, backend, flows, minted, print_line, site, streams};
 use gateway_standins::okta::{Okta, OktaOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::LocalSet;
 
-/// How many tokens count as many.
-const MANY: usize = 100_000;
-/// More than a second of first sights can use up.
-const COLD_A_SECOND: usize = 30_000;
+/// Number of tokens of [`Candidate::ManyTokens`].
+const MANY_TOKENS: usize = 100_000;
+/// New tokens for each second of [`Candidate::ColdTokens`], more than can be used.
+const COLD_TOKENS_PER_SECOND: usize = 30_000;
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// What one turn of one candidate gave.
+/// Result of one run of one candidate.
 #[derive(Clone, Copy)]
-pub(crate) struct Turn {
-    pub(crate) requests_a_second: f64,
-    /// CPU time of the server, in microseconds a request.
+pub(crate) struct RunResult {
+    pub(crate) requests_per_second: f64,
+    /// CPU time of the server per request, in microseconds.
     pub(crate) cpu: f64,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
 }
 
-/// All servers, and a token for each gateway.
+/// All servers, with a token for each gateway.
 pub(crate) struct Servers {
     pub(crate) quiet: SignedIn,
     audited: SignedIn,
@@ -43,31 +43,31 @@ pub(crate) struct SignedIn {
     pub(crate) token: String,
 }
 
-/// What is measured, as it is shipped.
+/// Release binaries to be measured.
 pub(crate) struct Binaries {
     one: PathBuf,
     thousand: Option<PathBuf>,
 }
 
 impl Binaries {
-    /// Builds what the scenarios need.
+    /// Builds the binaries that the scenarios need.
     pub(crate) fn build(options: &Options) -> Outcome<Self> {
-        let mut asked = asked(options);
-        let thousand = asked.any(|scenario| scenario.candidates.contains(&Candidate::ThousandRoutes));
+        let mut scenarios = selected_scenarios(options);
+        let thousand = scenarios.any(|scenario| scenario.candidates.contains(&Candidate::ThousandRoutes));
         let build = !options.no_build;
         let one = site::one_route(build)?;
         Ok(Self { one, thousand: thousand.then(|| site::thousand_routes(build)).transpose()? })
     }
 }
 
-fn asked(options: &Options) -> impl Iterator<Item = &'static Scenario> {
+fn selected_scenarios(options: &Options) -> impl Iterator<Item = &'static Scenario> {
     scenarios::ALL.iter().filter(|scenario| {
         let named = options.only.as_ref().is_none_or(|part| scenario.name.contains(part));
         named && (scenario.quick || !options.quick)
     })
 }
 
-/// Compares, prints, and writes the report unless it was quick.
+/// Compares the candidates and prints the results; writes the report unless only a part was run.
 pub(crate) async fn run(options: Options, binaries: Binaries) -> Outcome<()> {
     LocalSet::new().run_until(compare(&options, &binaries)).await
 }
@@ -76,9 +76,9 @@ async fn compare(options: &Options, binaries: &Binaries) -> Outcome<()> {
     backend::start().await?;
     let servers = Servers::start(binaries).await?;
     let mut results = String::new();
-    for scenario in asked(options) {
+    for scenario in selected_scenarios(options) {
         let comparison = servers.compare(scenario, options).await?.to_string();
-        say(&comparison);
+        print_line(&comparison);
         results.push_str(&comparison);
     }
     results.push_str(&servers.beyond_requests(&binaries.one, options).await?);
@@ -100,8 +100,8 @@ impl Servers {
     async fn compare(&self, scenario: &Scenario, options: &Options) -> Outcome<Comparison> {
         let (rounds, duration) = options.turns();
         if scenario.candidates.contains(&Candidate::ManyTokens) {
-            minted::tokens(&self.quiet.gateway, &self.quiet.token, MANY)?;
-            // Long enough to see each of them once.
+            minted::tokens(&self.quiet.gateway, &self.quiet.token, MANY_TOKENS)?;
+            // Long enough to send each token once.
             self.turn(scenario, Candidate::ManyTokens, Duration::from_secs(20)).await?;
         }
         for candidate in scenario.candidates {
@@ -109,48 +109,49 @@ impl Servers {
         }
         let mut turns = vec![Vec::new(); scenario.candidates.len()];
         for round in 0..rounds {
-            for place in 0..scenario.candidates.len() {
-                let which = (place + round) % scenario.candidates.len();
+            for index in 0..scenario.candidates.len() {
+                let which = (index + round) % scenario.candidates.len();
                 turns[which].push(self.turn(scenario, scenario.candidates[which], duration).await?);
             }
         }
         Ok(Comparison { scenario: scenario.name, candidates: scenario.candidates.to_vec(), turns })
     }
 
-    /// Streams, logins and the start.
+    /// Measures streams, logins and startup.
     async fn beyond_requests(&self, binary: &Path, options: &Options) -> Outcome<String> {
-        let asked = |name: &str| match &options.only {
+        let (rounds, duration) = options.turns();
+        let selected = |name: &str| match &options.only {
             Some(part) => name.contains(part.as_str()),
             None => !options.quick,
         };
         let mut results = String::new();
-        if asked("stream latency") {
-            results.push_str(&streams::latency(self, options.turns().0.min(3)).await?);
+        if selected("stream latency") {
+            results.push_str(&streams::latency(self, rounds.min(3)).await?);
         }
-        if asked("cancellation") {
+        if selected("cancellation") {
             results.push_str(&streams::cancellation(self).await?);
         }
-        if asked("idle streams") {
+        if selected("idle streams") {
             let rest = Duration::from_secs(options.idle);
             results.push_str(&streams::idle(self, options.streams, rest).await?);
         }
-        if asked("logins and refreshes") {
-            results.push_str(&flows::flows(self, binary, options.turns()).await?);
+        if selected("logins and refreshes") {
+            results.push_str(&flows::flows(self, binary, rounds, duration).await?);
         }
-        if asked("start") {
+        if selected("start") {
             results.push_str(&flows::start_up(self, binary).await?);
         }
         Ok(results)
     }
 
-    async fn turn(&self, scenario: &Scenario, who: Candidate, duration: Duration) -> Outcome<Turn> {
+    async fn turn(&self, scenario: &Scenario, who: Candidate, duration: Duration) -> Outcome<RunResult> {
         let load = self.load(scenario, who, duration)?;
         let process = self.process(who)?;
         let before = process.cpu_time()?;
         let seen = load.run(duration).await.map_err(|error| format!("{}: {error}", who.name()))?;
         let used = process.cpu_time()?.saturating_sub(before);
-        Ok(Turn {
-            requests_a_second: seen.requests / seen.elapsed.as_secs_f64(),
+        Ok(RunResult {
+            requests_per_second: seen.requests / seen.elapsed.as_secs_f64(),
             cpu: used.as_secs_f64() * 1e6 / seen.requests,
             p50: seen.p50,
             p99: seen.p99,
@@ -162,7 +163,7 @@ impl Servers {
         let signed_in = self.signed_in(who)?;
         let tokens = match who {
             Candidate::ColdTokens => {
-                let count = COLD_A_SECOND * seconds;
+                let count = COLD_TOKENS_PER_SECOND * seconds;
                 Tokens::Many(minted::tokens(&signed_in.gateway, &signed_in.token, count)?)
             }
             Candidate::ManyTokens => Tokens::Many(site::folder().join("tokens")),
@@ -177,7 +178,7 @@ impl Servers {
         Ok(Load { address, path, body: scenario.body, tokens, connections: scenario.connections, http2 })
     }
 
-    /// nginx gets the same request as the gateway, token and all.
+    /// Returns the gateway whose token is sent; nginx receives the same requests as the gateway.
     fn signed_in(&self, who: Candidate) -> Outcome<&SignedIn> {
         match who {
             Candidate::Audited => Ok(&self.audited),

@@ -1,9 +1,9 @@
-//! What signing in and refreshing cost, on the embedded store and on Redis, and what starting takes.
+//! Benchmarks of logins and refreshes on the embedded store and on Redis, and of the startup time.
 
 use crate::compare::Servers;
 use crate::gateway::{Gateway, Setup};
 use crate::statistics::Spread;
-use crate::{Outcome, say};
+use crate::{Outcome, print_line};
 use gateway_standins::redis::Redis;
 use std::fmt::Write as _;
 use std::fs;
@@ -12,29 +12,30 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// People who sign in, or clients that refresh, at the same time.
-const AT_ONCE: usize = 16;
+/// Concurrent logins or refreshes.
+const CONCURRENCY: usize = 16;
 const STARTS: usize = 10;
 
-/// A rate, and what the gateway spent on it.
+/// Measurement rate and CPU time.
 struct Flow {
-    a_second: f64,
-    /// Milliseconds of CPU time each.
+    per_second: f64,
+    /// CPU time of each operation, in milliseconds.
     cpu: f64,
 }
 
-/// Whole logins, and refreshes, in turns on both stores.
+/// Measures logins and refreshes, alternating between both stores.
 pub(crate) async fn flows(
     servers: &Servers,
     binary: &Path,
-    (rounds, duration): (usize, Duration),
+    rounds: usize,
+    duration: Duration,
 ) -> Outcome<String> {
     let redis = Redis::start()?;
     let mut table =
         String::from("\n### Logins and refreshes\n\n| | a second | CPU ms each |\n|---|--:|--:|\n");
     let mut rows: Vec<(String, Vec<Flow>)> = Vec::new();
     for round in 0..rounds {
-        for (place, (store, address)) in
+        for (index, (store, address)) in
             [("embedded", ""), ("Redis", &*redis.address())].into_iter().enumerate()
         {
             let setup = Setup { binary, arguments: &[], log: "warn", redis: address };
@@ -45,26 +46,26 @@ pub(crate) async fn flows(
                 rows.push((format!("logins, {store}"), Vec::new()));
                 rows.push((format!("refreshes, {store}"), Vec::new()));
             }
-            rows[2 * place].1.push(logins);
-            rows[2 * place + 1].1.push(refreshes);
+            rows[2 * index].1.push(logins);
+            rows[2 * index + 1].1.push(refreshes);
         }
     }
     for (name, flows) in rows {
-        let (a_second, cpu) = (
-            Spread::of(flows.iter().map(|flow| flow.a_second)),
+        let (per_second, cpu) = (
+            Spread::of(flows.iter().map(|flow| flow.per_second)),
             Spread::of(flows.iter().map(|flow| flow.cpu)),
         );
-        writeln!(table, "| {name} | {:.0} | {cpu} |", a_second.median)?;
+        writeln!(table, "| {name} | {:.0} | {cpu} |", per_second.median)?;
     }
-    say(&table);
+    print_line(&table);
     Ok(table)
 }
 
 async fn logins(gateway: &Rc<Gateway>, duration: Duration) -> Outcome<Flow> {
     let deadline = Instant::now() + duration;
     let mut people = JoinSet::new();
-    let measured = Measured::begin(gateway)?;
-    for _ in 0..AT_ONCE {
+    let measurement = Measurement::begin(gateway)?;
+    for _ in 0..CONCURRENCY {
         let gateway = Rc::clone(gateway);
         people.spawn_local(async move {
             let mut done = 0;
@@ -75,17 +76,17 @@ async fn logins(gateway: &Rc<Gateway>, duration: Duration) -> Outcome<Flow> {
             Ok(done)
         });
     }
-    measured.end(people).await
+    measurement.end(people).await
 }
 
 async fn refreshes(gateway: &Rc<Gateway>, duration: Duration) -> Outcome<Flow> {
     let mut signed_in = Vec::new();
-    for _ in 0..AT_ONCE {
+    for _ in 0..CONCURRENCY {
         signed_in.push(gateway.sign_in().await?);
     }
     let deadline = Instant::now() + duration;
     let mut clients = JoinSet::new();
-    let measured = Measured::begin(gateway)?;
+    let measurement = Measurement::begin(gateway)?;
     for (client, mut tokens) in signed_in {
         clients.spawn_local(async move {
             let mut done = 0;
@@ -97,17 +98,17 @@ async fn refreshes(gateway: &Rc<Gateway>, duration: Duration) -> Outcome<Flow> {
             Ok(done)
         });
     }
-    measured.end(clients).await
+    measurement.end(clients).await
 }
 
-/// A measurement under way.
-struct Measured {
+/// Measurement in progress.
+struct Measurement {
     gateway: Rc<Gateway>,
     cpu: Duration,
     since: Instant,
 }
 
-impl Measured {
+impl Measurement {
     fn begin(gateway: &Rc<Gateway>) -> Outcome<Self> {
         let cpu = gateway.process.cpu_time()?;
         Ok(Self { gateway: Rc::clone(gateway), cpu, since: Instant::now() })
@@ -120,11 +121,14 @@ impl Measured {
         }
         let used = self.gateway.process.cpu_time()?.saturating_sub(self.cpu);
         let done = f64::from(done);
-        Ok(Flow { a_second: done / self.since.elapsed().as_secs_f64(), cpu: used.as_secs_f64() * 1e3 / done })
+        Ok(Flow {
+            per_second: done / self.since.elapsed().as_secs_f64(),
+            cpu: used.as_secs_f64() * 1e3 / done,
+        })
     }
 }
 
-/// From the start of the process until it accepts, and the size of the binary.
+/// Measures the time from the start of the process until it accepts connections, and the size of the binary.
 pub(crate) async fn start_up(servers: &Servers, binary: &Path) -> Outcome<String> {
     let mut times = Vec::new();
     for _ in 0..STARTS {
@@ -137,6 +141,6 @@ pub(crate) async fn start_up(servers: &Servers, binary: &Path) -> Outcome<String
         "\n### Start\n\nThe binary has {kibibytes} KiB; it accepts connections {} ms after its start.\n",
         Spread::of(times)
     );
-    say(&text);
+    print_line(&text);
     Ok(text)
 }

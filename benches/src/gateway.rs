@@ -1,4 +1,4 @@
-//! A gateway process, and somebody who is signed in to it.
+//! Gateway process under test, with a signed-in client.
 
 use crate::Outcome;
 use crate::process::{self, Process, SERVER_CORE};
@@ -13,37 +13,37 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// What every gateway of the benchmark derives its keys from.
+/// `GATEWAY_SECRET` of all gateways of the benchmark.
 pub(crate) const SECRET: &str = "5d41c6e8b7f09a23415c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f901a2b";
-/// Where clients call the one MCP server.
+/// Path of the MCP server.
 pub(crate) const MCP_PATH: &str = "/mcp/bench";
-/// Nothing listens there: the scripted browser stops before it.
+/// Redirect URI without a listener: the scripted browser stops at it.
 const CALLBACK: &str = "http://127.0.0.1:43110/callback";
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A gateway that serves; it ends when this is dropped.
+/// Running gateway process, killed on drop.
 pub(crate) struct Gateway {
     pub(crate) process: Process,
     /// Host and port.
     pub(crate) address: String,
-    /// From the start of the process until it accepts.
+    /// Time from the start of the process until it accepts connections.
     pub(crate) start_up: Duration,
     _state: TempDir,
 }
 
-/// How a gateway differs from the others.
+/// Configuration of a gateway process.
 #[derive(Clone, Copy)]
 pub(crate) struct Setup<'a> {
     pub(crate) binary: &'a Path,
     pub(crate) arguments: &'a [&'a Path],
     /// `RUST_LOG`.
     pub(crate) log: &'a str,
-    /// `KVS_ADDR`; empty is the embedded store.
+    /// `KVS_ADDR`; empty for the embedded store.
     pub(crate) redis: &'a str,
 }
 
 impl Gateway {
-    /// Starts one on a free port and waits for its first answer.
+    /// Starts a gateway on a free port and waits until it accepts connections.
     pub(crate) async fn start(setup: Setup<'_>, okta: &Okta) -> Outcome<Self> {
         fs::create_dir_all(site::folder())?;
         let state = tempfile::tempdir_in(site::folder())?;
@@ -70,13 +70,13 @@ impl Gateway {
         Ok(Self { process, address, start_up: started.elapsed(), _state: state })
     }
 
-    /// A registered client of the MCP server.
+    /// Registers a client.
     pub(crate) async fn client(&self) -> Outcome<Client> {
         let discovered = client::discover(&format!("http://{}{MCP_PATH}/bytes/256", self.address)).await?;
         Ok(discovered.register("Benchmark", "none", CALLBACK).await?)
     }
 
-    /// The whole login of one person: consent, Okta, code, tokens.
+    /// Performs a login: consent, Okta, code, tokens.
     pub(crate) async fn sign_in(&self) -> Outcome<(Client, Tokens)> {
         let client = self.client().await?;
         let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await?;
@@ -85,12 +85,12 @@ impl Gateway {
     }
 }
 
-/// A port that nobody has at this moment.
+/// Finds a free port.
 pub(crate) fn free_port() -> Outcome<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// Waits until something listens there.
+/// Waits until a server listens on an address.
 pub(crate) async fn wait_for(address: &str) -> Outcome<()> {
     let deadline = Instant::now() + START_TIMEOUT;
     while tokio::net::TcpStream::connect(address).await.is_err() {

@@ -1,4 +1,4 @@
-//! Load: wrk for HTTP/1.1, h2load for HTTP/2.
+//! Load generators: wrk for HTTP/1.1, h2load for HTTP/2.
 
 use crate::process::{self, LOAD_CORE};
 use crate::{Outcome, site};
@@ -9,43 +9,43 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
 
-/// What is asked for, all the time and by all connections.
+/// Request and connections of a load test.
 #[derive(Clone)]
 pub(crate) struct Load {
     /// Host and port.
     pub(crate) address: String,
     pub(crate) path: String,
-    /// The length of the body; without one it is a GET.
+    /// Length of the request body, in bytes; 0 sends a GET.
     pub(crate) body: usize,
     pub(crate) tokens: Tokens,
     pub(crate) connections: usize,
     pub(crate) http2: bool,
 }
 
-/// What stands in `Authorization`.
+/// Access tokens of the requests.
 #[derive(Clone)]
 pub(crate) enum Tokens {
     One(String),
-    /// A file of them; each request takes the next, without one twice before the end is reached.
+    /// File of tokens; each request uses the next one, cyclically.
     Many(PathBuf),
 }
 
-/// What the clients saw.
-pub(crate) struct Seen {
+/// Result of a load test.
+pub(crate) struct LoadResult {
     pub(crate) requests: f64,
     pub(crate) elapsed: Duration,
-    /// In microseconds.
+    /// Latency in microseconds.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
 }
 
 impl Load {
-    /// Runs for that long. A single answer that is not a success is an error.
-    pub(crate) async fn run(&self, duration: Duration) -> Outcome<Seen> {
+    /// Generates load for `duration`. Any unsuccessful response is an error.
+    pub(crate) async fn run(&self, duration: Duration) -> Outcome<LoadResult> {
         if self.http2 { self.h2load(duration).await } else { self.wrk(duration).await }
     }
 
-    async fn wrk(&self, duration: Duration) -> Outcome<Seen> {
+    async fn wrk(&self, duration: Duration) -> Outcome<LoadResult> {
         let script = site::folder().join("load.lua");
         fs::write(&script, self.script()?)?;
         let mut command = process::command(LOAD_CORE, "wrk");
@@ -58,12 +58,14 @@ impl Load {
         let numbers: Vec<f64> =
             line.unwrap_or_default().split(' ').filter_map(|number| number.parse().ok()).collect();
         let &[requests, microseconds, p50, p99, errors] = numbers.as_slice() else {
-            return Err(format!("wrk said: {output}").into());
+            return Err(format!("unexpected output of wrk: {output}").into());
         };
         if errors > 0.0 || requests < 1.0 {
-            return Err(format!("{requests} answers, {errors} failures from {}: {output}", self.path).into());
+            return Err(
+                format!("{requests} responses, {errors} failures from {}: {output}", self.path).into()
+            );
         }
-        Ok(Seen { requests, elapsed: Duration::from_secs_f64(microseconds / 1e6), p50, p99 })
+        Ok(LoadResult { requests, elapsed: Duration::from_secs_f64(microseconds / 1e6), p50, p99 })
     }
 
     fn script(&self) -> Outcome<String> {
@@ -85,7 +87,7 @@ impl Load {
         Ok(script)
     }
 
-    async fn h2load(&self, duration: Duration) -> Outcome<Seen> {
+    async fn h2load(&self, duration: Duration) -> Outcome<LoadResult> {
         let Tokens::One(token) = &self.tokens else { return Err("h2load sends one token".into()) };
         let log = site::folder().join("h2load.log");
         let mut command = process::command(LOAD_CORE, "h2load");
@@ -100,15 +102,15 @@ impl Load {
             let fields: Vec<&str> = line.split('\t').collect();
             let &[_, status, time] = fields.as_slice() else { continue };
             if status != "200" {
-                return Err(format!("h2load was answered {status}").into());
+                return Err(format!("h2load received status {status}").into());
             }
             times.push(time.parse::<f64>()?);
         }
         times.sort_by(f64::total_cmp);
-        let last = times.len().checked_sub(1).ok_or("h2load had no answer")?;
+        let last = times.len().checked_sub(1).ok_or("h2load received no response")?;
         fs::remove_file(&log)?;
         let (p50, p99) = (times[last / 2], times[last * 99 / 100]);
-        Ok(Seen { requests: f64::from(u32::try_from(last + 1)?), elapsed: duration, p50, p99 })
+        Ok(LoadResult { requests: f64::from(u32::try_from(last + 1)?), elapsed: duration, p50, p99 })
     }
 }
 

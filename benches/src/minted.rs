@@ -1,4 +1,4 @@
-//! Many tokens of one grant, signed as the gateway signs them: its secret is the benchmark's own.
+//! Access tokens of one grant, signed with the gateway's secret, which the benchmark knows.
 
 use crate::gateway::{Gateway, MCP_PATH, SECRET};
 use crate::{Outcome, site};
@@ -12,7 +12,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Writes `count` tokens that differ in their `jti` alone, a line each.
+/// Writes `count` tokens that differ only in their `jti` to a file, one per line.
 pub(crate) fn tokens(gateway: &Gateway, original: &str, count: usize) -> Outcome<PathBuf> {
     let issuer = format!("http://{}", gateway.address);
     let ttl = Duration::from_hours(24);

@@ -1,4 +1,4 @@
-//! nginx, in the set-ups that the gateway is held against: one process, one port for each.
+//! nginx in the configurations that the gateway is compared with: one process, one port for each.
 
 use crate::gateway::{MCP_PATH, free_port, wait_for};
 use crate::process::{self, Process, SERVER_CORE};
@@ -6,16 +6,16 @@ use crate::{Outcome, backend, site};
 use std::fs;
 use std::process::Stdio;
 
-/// A set-up; all of them keep connections to the backend alive.
+/// nginx configuration; all of them use keep-alive connections to the backend.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nginx {
-    /// `proxy_pass`, all else by default.
+    /// `proxy_pass` with defaults.
     Plain,
     /// `proxy_buffering off`.
     Unbuffered,
     /// Buffers of 64 KiB.
     LargeBuffers,
-    /// `auth_request` to a checker that always agrees; its own CPU time is not counted.
+    /// `auth_request` to an endpoint that always allows; its CPU time is not counted.
     AuthRequest,
     /// `Plain` with an access log.
     Logged,
@@ -41,14 +41,14 @@ impl Nginx {
     }
 }
 
-/// A running nginx.
+/// Running nginx process.
 pub(crate) struct Running {
     pub(crate) process: Process,
     ports: Vec<u16>,
 }
 
 impl Running {
-    /// Starts all set-ups.
+    /// Starts nginx with all configurations.
     pub(crate) async fn start() -> Outcome<Self> {
         let ports = ALL.iter().map(|_| free_port()).collect::<Outcome<Vec<_>>>()?;
         fs::create_dir_all(site::folder())?;
@@ -62,7 +62,7 @@ impl Running {
         Ok(running)
     }
 
-    /// Host and port of a set-up.
+    /// Host and port of a configuration.
     pub(crate) fn address(&self, which: Nginx) -> String {
         let port =
             ALL.iter().zip(&self.ports).find(|(nginx, _)| **nginx == which).map_or(0, |(_, port)| *port);

@@ -1,4 +1,4 @@
-//! Processes on a core of their own, which never outlive the benchmark.
+//! Child processes pinned to a CPU core, which are killed with the benchmark.
 
 use crate::Outcome;
 use std::ffi::OsStr;
@@ -7,15 +7,15 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
-/// Where the servers run that are measured.
+/// CPU core of the measured servers.
 pub(crate) const SERVER_CORE: usize = 0;
-/// Where the load and the backend run.
+/// CPU core of the load generator and the backend.
 pub(crate) const LOAD_CORE: usize = 1;
 
-/// A process that ends when this is dropped, and whenever the benchmark ends.
+/// Child process that is killed on drop and when the benchmark ends.
 pub(crate) struct Process(Child);
 
-/// A command for that core whose process the kernel kills together with ours.
+/// Builds a command pinned to a core, whose process the kernel kills with this one.
 pub(crate) fn command(core: usize, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "taskset", "--cpu-list", &core.to_string()]).arg(program);
@@ -23,8 +23,8 @@ pub(crate) fn command(core: usize, program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Moves this process to that core.
-pub(crate) fn stay_on(core: usize) -> Outcome<()> {
+/// Pins this process to a core.
+pub(crate) fn pin_to_core(core: usize) -> Outcome<()> {
     let own = std::process::id().to_string();
     let status = std::process::Command::new("taskset")
         .args(["--all-tasks", "--cpu-list", "--pid", &core.to_string(), &own])
@@ -35,17 +35,17 @@ pub(crate) fn stay_on(core: usize) -> Outcome<()> {
 }
 
 impl Process {
-    /// Starts what [`command`] made.
+    /// Spawns a command of [`command`].
     pub(crate) fn start(mut command: Command) -> Outcome<Self> {
         Ok(Self(command.spawn()?))
     }
 
-    /// Its id.
+    /// Process ID.
     pub(crate) fn id(&self) -> Outcome<u32> {
         self.0.id().ok_or_else(|| "a server that is measured has ended".into())
     }
 
-    /// The CPU time of its threads so far; the kernel counts it in nanoseconds.
+    /// CPU time of all threads, with nanosecond resolution.
     pub(crate) fn cpu_time(&self) -> Outcome<Duration> {
         let mut nanoseconds = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.id()?))? {
@@ -55,7 +55,7 @@ impl Process {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// Its resident memory.
+    /// Resident memory in KiB.
     pub(crate) fn resident_kib(&self) -> Outcome<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

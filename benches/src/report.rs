@@ -1,33 +1,33 @@
-//! The results, for a reader: as lines while they come, as tables in `docs/benchmarks.md`.
+//! Report of the results: printed during the run, and as tables in `docs/benchmarks.md`.
 
 use crate::arguments::Options;
-use crate::compare::Turn;
+use crate::compare::RunResult;
 use crate::scenarios::Candidate;
 use crate::statistics::Spread;
-use crate::{Outcome, say, site};
+use crate::{Outcome, print_line, site};
 use std::fmt;
 use std::fs;
 use std::process::Command;
 
-/// What the turns of all candidates gave.
+/// Results of all candidates of a scenario.
 pub(crate) struct Comparison {
     pub(crate) scenario: &'static str,
     pub(crate) candidates: Vec<Candidate>,
-    /// A list for each candidate, with an entry for each round.
-    pub(crate) turns: Vec<Vec<Turn>>,
+    /// Results by candidate and round.
+    pub(crate) turns: Vec<Vec<RunResult>>,
 }
 
-type Number = fn(&Turn) -> f64;
-/// The columns, and how many digits they need behind the point.
-const NUMBERS: [(Number, usize); 4] =
-    [(|turn| turn.requests_a_second, 0), (|turn| turn.cpu, 1), (|turn| turn.p50, 0), (|turn| turn.p99, 0)];
+type Number = fn(&RunResult) -> f64;
+/// Columns with their number of decimals.
+const COLUMNS: [(Number, usize); 4] =
+    [(|turn| turn.requests_per_second, 0), (|turn| turn.cpu, 1), (|turn| turn.p50, 0), (|turn| turn.p99, 0)];
 
 impl Comparison {
     fn absolute(&self, which: usize, of: Number) -> f64 {
         Spread::of(self.turns[which].iter().map(of)).median
     }
 
-    /// The gateway's number by the other's, round by round.
+    /// Ratio of the gateway's number to another candidate's, round by round.
     fn ratio(&self, other: usize, of: Number) -> Spread {
         Spread::of(self.turns[0].iter().zip(&self.turns[other]).map(|(ours, theirs)| of(ours) / of(theirs)))
     }
@@ -39,14 +39,14 @@ impl fmt::Display for Comparison {
         writeln!(f, "| | requests/s | CPU µs a request | p50 µs | p99 µs |\n|---|--:|--:|--:|--:|")?;
         for (which, candidate) in self.candidates.iter().enumerate() {
             write!(f, "| {} ", candidate.name())?;
-            for (of, digits) in NUMBERS {
+            for (of, digits) in COLUMNS {
                 write!(f, "| {:.digits$} ", self.absolute(which, of))?;
             }
             writeln!(f, "|")?;
         }
         for (other, candidate) in self.candidates.iter().enumerate().skip(1) {
             write!(f, "| ÷ {} ", candidate.name())?;
-            for (of, _) in NUMBERS {
+            for (of, _) in COLUMNS {
                 write!(f, "| {} ", self.ratio(other, of))?;
             }
             writeln!(f, "|")?;
@@ -58,7 +58,7 @@ impl fmt::Display for Comparison {
 const BEGIN: &str = "<!-- written by make bench: from here -->";
 const END: &str = "<!-- written by make bench: to here -->";
 
-/// Puts the results between the two marks in `docs/benchmarks.md`; what people wrote around them stays.
+/// Replaces the results between the two markers in `docs/benchmarks.md`.
 pub(crate) fn write(options: &Options, results: &str) -> Outcome<()> {
     let path = site::workspace().join("docs/benchmarks.md");
     let text = fs::read_to_string(&path)?;
@@ -66,19 +66,19 @@ pub(crate) fn write(options: &Options, results: &str) -> Outcome<()> {
     let (_, after) = rest.split_once(END).ok_or("docs/benchmarks.md has lost its second mark")?;
     let setting = setting(options)?;
     fs::write(&path, format!("{before}{BEGIN}\n\n{setting}{results}\n{END}{after}"))?;
-    say("docs/benchmarks.md is written");
+    print_line("docs/benchmarks.md is written");
     Ok(())
 }
 
-/// The machine, the versions and the command.
+/// Describes the machine, the versions and the command.
 fn setting(options: &Options) -> Outcome<String> {
-    let date = options.date.clone().map_or_else(|| said("date", &["--utc", "+%F"]), Ok)?;
-    let cpu = said("sh", &["-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2"])?;
-    let cores = said("nproc", &["--all"])?;
-    let kernel = said("uname", &["-sr"])?;
-    let nginx = said("sh", &["-c", "nginx -v 2>&1 | cut -d/ -f2"])?;
-    let rust = said("rustc", &["--version"])?;
-    let commit = said("git", &["describe", "--always", "--dirty"])?;
+    let date = options.date.clone().map_or_else(|| output_of("date", &["--utc", "+%F"]), Ok)?;
+    let cpu = output_of("sh", &["-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2"])?;
+    let cores = output_of("nproc", &["--all"])?;
+    let kernel = output_of("uname", &["-sr"])?;
+    let nginx = output_of("sh", &["-c", "nginx -v 2>&1 | cut -d/ -f2"])?;
+    let rust = output_of("rustc", &["--version"])?;
+    let commit = output_of("git", &["describe", "--always", "--dirty"])?;
     let (rounds, duration) = options.turns();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     Ok(format!(
@@ -89,7 +89,7 @@ fn setting(options: &Options) -> Outcome<String> {
     ))
 }
 
-fn said(program: &str, arguments: &[&str]) -> Outcome<String> {
+fn output_of(program: &str, arguments: &[&str]) -> Outcome<String> {
     let output = Command::new(program).args(arguments).output()?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

@@ -1,33 +1,33 @@
-//! What is measured, and against what.
+//! Scenarios and candidates.
 
 use crate::nginx::Nginx;
 
-/// One question; the first candidate is the gateway in question, it is held against all others.
+/// Scenario; the first candidate is compared with all others.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) path: &'static str,
-    /// The length of the request's body.
+    /// Length of the request body, in bytes.
     pub(crate) body: usize,
     pub(crate) connections: usize,
     pub(crate) candidates: &'static [Candidate],
-    /// Whether `--quick` asks it too.
+    /// Included in `--quick`.
     pub(crate) quick: bool,
 }
 
-/// Who is measured.
+/// Measured server and configuration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Candidate {
-    /// With a token that it has seen; nothing below a warning is logged, as nginx logs nothing.
+    /// Gateway with a cached token, without audit log, as nginx logs nothing.
     Gateway,
-    /// As it comes: each call is audited; the log goes to `/dev/null`.
+    /// Gateway with default logging: every request is audited; the log is discarded.
     Audited,
-    /// A thousand routes.
+    /// Gateway with a thousand routes.
     ThousandRoutes,
-    /// Every request brings a token that was never seen.
+    /// Gateway that receives a new token with every request.
     ColdTokens,
-    /// A hundred thousand tokens, all seen before.
+    /// Gateway with a hundred thousand tokens, all used before.
     ManyTokens,
-    /// HTTP/2 without TLS towards the client.
+    /// Gateway with HTTP/2 without TLS (h2c).
     H2c,
     Nginx(Nginx),
 }

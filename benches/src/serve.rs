@@ -1,4 +1,4 @@
-//! The gateway itself in this program, with as many routes as asked for, so that counting needs no further build.
+//! Gateway within this program with a given number of routes, so that counting instructions needs no further build.
 
 use crate::compiled::SITE;
 use crate::gateway::MCP_PATH;
@@ -6,7 +6,7 @@ use crate::{Outcome, backend};
 use gateway::cli::{self, Failed};
 use gateway_routes::{Route, Site, Table, Target};
 
-/// Serves until SIGTERM, settings from the environment.
+/// Serves until SIGTERM, with settings from the environment.
 pub(crate) fn run(routes: usize) -> Outcome<()> {
     let leaked: &'static [Route] = (0..routes).map(route).collect::<Vec<_>>().leak();
     let slots = match routes {
@@ -18,7 +18,7 @@ pub(crate) fn run(routes: usize) -> Outcome<()> {
     cli::serve(site).map_err(|Failed(why)| why.into())
 }
 
-/// The first is the one that is asked for; for the rest, it is as the compiled site has them.
+/// Builds a route; the first one receives the requests.
 fn route(number: usize) -> Route {
     let pattern = if number == 0 { format!("{MCP_PATH}/") } else { format!("/mcp/route-{number:03}/") };
     let authority = format!("127.0.0.1:{}", backend::PORT).leak();

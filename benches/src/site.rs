@@ -1,28 +1,28 @@
-//! The binaries that are measured: built as they are shipped, for sites of the benchmark's own.
+//! Measured binaries: built with the release profile for sites of the benchmark.
 
 use crate::backend;
-use crate::{Outcome, say};
+use crate::{Outcome, print_line};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The root of the workspace.
+/// Root of the workspace.
 pub(crate) fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Where the benchmark keeps what it makes.
+/// Directory of generated files.
 pub(crate) fn folder() -> PathBuf {
     workspace().join("target/bench")
 }
 
-/// The gateway with one route.
+/// Gateway with one route.
 pub(crate) fn one_route(build: bool) -> Outcome<PathBuf> {
     binary("one-route", Path::new("benches/site.yaml"), build)
 }
 
-/// The gateway with a thousand.
+/// Gateway with a thousand routes.
 pub(crate) fn thousand_routes(build: bool) -> Outcome<PathBuf> {
     let site = folder().join("thousand-routes.yaml");
     fs::create_dir_all(folder())?;
@@ -39,13 +39,13 @@ fn thousand() -> Outcome<String> {
     Ok(yaml)
 }
 
-/// Builds with the profile `dist`, and keeps a copy: the next build would replace the binary.
+/// Builds with the profile `dist` and copies the binary, because the next build would replace it.
 fn binary(name: &str, site: &Path, build: bool) -> Outcome<PathBuf> {
     let kept = folder().join(format!("gateway-{name}"));
     if !build && kept.exists() {
         return Ok(kept);
     }
-    say(&format!("building {name} with the profile dist"));
+    print_line(&format!("building {name} with the profile dist"));
     let root = workspace();
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--locked", "--profile", "dist", "--bin", "securemcp-okta-gateway"])

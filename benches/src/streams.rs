@@ -1,4 +1,4 @@
-//! Open event streams: what an idle one holds, and how late an event arrives.
+//! Benchmarks of event streams: memory of idle streams, latency of events, and cancellation.
 
 use crate::backend::{self, Tick};
 use crate::compare::Servers;
@@ -6,7 +6,7 @@ use crate::gateway::MCP_PATH;
 use crate::nginx::Nginx;
 use crate::process::Process;
 use crate::statistics::percentile;
-use crate::{Outcome, say};
+use crate::{Outcome, print_line};
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -15,16 +15,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// A stream counts as idle with an event a minute.
-const SELDOM: Duration = Duration::from_mins(1);
-const OFTEN: Duration = Duration::from_secs(1);
-/// How many streams, and for how long, when it is about latency.
-const LIVELY: usize = 1000;
-const LIVELY_FOR: Duration = Duration::from_secs(15);
-/// How many clients leave.
-const CANCELLED: usize = 1000;
+/// Period of events on an idle stream.
+const IDLE_PERIOD: Duration = Duration::from_mins(1);
+/// Period of events on a stream of the latency benchmark, and timeout of a cancellation.
+const ACTIVE_PERIOD: Duration = Duration::from_secs(1);
+/// Number of streams of the latency benchmark.
+const ACTIVE_STREAMS: usize = 1000;
+const ACTIVE_DURATION: Duration = Duration::from_secs(15);
+/// Number of cancelled streams.
+const CANCELLED_STREAMS: usize = 1000;
 
-/// Who carries the streams; nobody is the backend itself.
+/// Proxy of the streams; without a process it is the backend itself.
 struct Carrier<'a> {
     name: &'static str,
     address: String,
@@ -32,7 +33,7 @@ struct Carrier<'a> {
     process: Option<&'a Process>,
 }
 
-/// Memory and CPU of `count` idle streams, all of them still alive and in order at the end.
+/// Measures memory and CPU time of `count` idle streams, and checks that all stay open and in order.
 pub(crate) async fn idle(servers: &Servers, count: usize, rest: Duration) -> Outcome<String> {
     let mut table = format!(
         "\n### {count} idle event streams for {} s\n\n| | resident KiB a stream | CPU ms a second |\n|---|--:|--:|\n",
@@ -41,7 +42,7 @@ pub(crate) async fn idle(servers: &Servers, count: usize, rest: Duration) -> Out
     for carrier in &carriers(servers)[1..] {
         let process = carrier.process.ok_or("only a process has memory")?;
         let before = process.resident_kib()?;
-        let streams = Streams::open(carrier, &servers.quiet.token, (count, SELDOM)).await?;
+        let streams = Streams::open(carrier, &servers.quiet.token, count, IDLE_PERIOD).await?;
         let (used, since) = (process.cpu_time()?, Instant::now());
         tokio::time::sleep(rest).await;
         let used = (process.cpu_time()?.saturating_sub(used)).as_secs_f64() / since.elapsed().as_secs_f64();
@@ -49,42 +50,42 @@ pub(crate) async fn idle(servers: &Servers, count: usize, rest: Duration) -> Out
         streams.close()?;
         writeln!(table, "| {} | {each:.1} | {:.1} |", carrier.name, used * 1e3)?;
     }
-    say(&table);
+    print_line(&table);
     Ok(table)
 }
 
-/// How late an event arrives, with an event a second on each of a thousand streams, none in step with another.
+/// Measures the latency of events, with one event per second on each of a thousand streams at different phases.
 pub(crate) async fn latency(servers: &Servers, rounds: usize) -> Outcome<String> {
     let mut table = format!(
-        "\n### An event a second on each of {LIVELY} streams\n\n| | p50 µs | p99 µs | most µs |\n|---|--:|--:|--:|\n"
+        "\n### An event a second on each of {ACTIVE_STREAMS} streams\n\n| | p50 µs | p99 µs | max µs |\n|---|--:|--:|--:|\n"
     );
     let carriers = carriers(servers);
-    let mut late = vec![Vec::new(); carriers.len()];
+    let mut latencies = vec![Vec::new(); carriers.len()];
     for _ in 0..rounds {
-        for (carrier, late) in carriers.iter().zip(&mut late) {
-            let streams = Streams::open(carrier, &servers.quiet.token, (LIVELY, OFTEN)).await?;
-            streams.forget();
-            tokio::time::sleep(LIVELY_FOR).await;
-            late.extend(streams.close()?);
+        for (carrier, latencies) in carriers.iter().zip(&mut latencies) {
+            let streams = Streams::open(carrier, &servers.quiet.token, ACTIVE_STREAMS, ACTIVE_PERIOD).await?;
+            streams.discard_latencies();
+            tokio::time::sleep(ACTIVE_DURATION).await;
+            latencies.extend(streams.close()?);
         }
     }
-    for (carrier, late) in carriers.iter().zip(&mut late) {
-        let [p50, p99, most] = [50, 99, 100].map(|of| percentile(late, of));
+    for (carrier, latencies) in carriers.iter().zip(&mut latencies) {
+        let [p50, p99, most] = [50, 99, 100].map(|of| percentile(latencies, of));
         writeln!(table, "| {} | {p50:.0} | {p99:.0} | {most:.0} |", carrier.name)?;
     }
-    say(&table);
+    print_line(&table);
     Ok(table)
 }
 
-/// How long a server goes on working for a client that has left, one stream after the other.
+/// Measures the time until the upstream connection is closed after a client has disconnected, one stream at a time.
 pub(crate) async fn cancellation(servers: &Servers) -> Outcome<String> {
     let mut table =
-        "\n### A client leaves a silent stream: until its server knows\n\n| | p50 µs | p99 µs | most µs |\n|---|--:|--:|--:|\n"
+        "\n### A client leaves a silent stream: until its server knows\n\n| | p50 µs | p99 µs | max µs |\n|---|--:|--:|--:|\n"
             .to_owned();
     for carrier in carriers(servers) {
         let request = carrier.request("silent", &servers.quiet.token);
-        let mut late = Vec::new();
-        for _ in 0..CANCELLED {
+        let mut latencies = Vec::new();
+        for _ in 0..CANCELLED_STREAMS {
             let mut client = TcpStream::connect(&carrier.address).await?;
             client.write_all(request.as_bytes()).await?;
             if client.read(&mut [0; 4096]).await? == 0 {
@@ -92,14 +93,14 @@ pub(crate) async fn cancellation(servers: &Servers) -> Outcome<String> {
             }
             let left = Instant::now();
             drop(client);
-            let closed = tokio::time::timeout(OFTEN, backend::closed()).await;
+            let closed = tokio::time::timeout(ACTIVE_PERIOD, backend::closed()).await;
             let closed = closed.map_err(|_| format!("{} keeps what its client has left", carrier.name))?;
-            late.push((closed - left).as_secs_f64() * 1e6);
+            latencies.push((closed - left).as_secs_f64() * 1e6);
         }
-        let [p50, p99, most] = [50, 99, 100].map(|of| percentile(&mut late, of));
+        let [p50, p99, most] = [50, 99, 100].map(|of| percentile(&mut latencies, of));
         writeln!(table, "| {} | {p50:.0} | {p99:.0} | {most:.0} |", carrier.name)?;
     }
-    say(&table);
+    print_line(&table);
     Ok(table)
 }
 
@@ -135,47 +136,47 @@ impl Carrier<'_> {
     }
 }
 
-/// Clients that listen; all end when this is dropped.
+/// Open streams, all closed on drop.
 struct Streams {
     clients: JoinSet<Outcome<()>>,
-    /// How late events were, in microseconds.
-    late: Rc<RefCell<Vec<f64>>>,
+    /// Latencies of events, in microseconds.
+    latencies: Rc<RefCell<Vec<f64>>>,
 }
 
 impl Streams {
-    /// Opens so many, one after the other, with an event every so often; returns when all have their first event.
-    async fn open(carrier: &Carrier<'_>, token: &str, (count, every): (usize, Duration)) -> Outcome<Self> {
-        let mut streams = Self { clients: JoinSet::new(), late: Rc::default() };
-        let request = carrier.request(&format!("ticks/{}", every.as_millis()), token);
+    /// Opens streams one after the other; returns when all have received their first event.
+    async fn open(carrier: &Carrier<'_>, token: &str, count: usize, period: Duration) -> Outcome<Self> {
+        let mut streams = Self { clients: JoinSet::new(), latencies: Rc::default() };
+        let request = carrier.request(&format!("ticks/{}", period.as_millis()), token);
         for _ in 0..count {
             let mut client = Listener::connect(&carrier.address, &request).await?;
             client.next().await?;
-            let late = Rc::clone(&streams.late);
+            let latencies = Rc::clone(&streams.latencies);
             streams.clients.spawn_local(async move {
                 loop {
-                    let how_late = client.next().await?;
-                    late.borrow_mut().push(how_late);
+                    let latency = client.next().await?;
+                    latencies.borrow_mut().push(latency);
                 }
             });
         }
         Ok(streams)
     }
 
-    /// Forgets how late events were so far.
-    fn forget(&self) {
-        self.late.borrow_mut().clear();
+    /// Discards the latencies so far.
+    fn discard_latencies(&self) {
+        self.latencies.borrow_mut().clear();
     }
 
-    /// Ends all; an error when one had ended before, or had lost an event.
+    /// Closes all streams; fails when one was closed before or lost an event.
     fn close(mut self) -> Outcome<Vec<f64>> {
         if let Some(ended) = self.clients.try_join_next() {
             return Err(format!("a stream ended: {ended:?}").into());
         }
-        Ok(self.late.take())
+        Ok(self.latencies.take())
     }
 }
 
-/// One stream.
+/// Client of one stream.
 struct Listener {
     stream: TcpStream,
     read: Vec<u8>,
@@ -189,17 +190,17 @@ impl Listener {
         Ok(Self { stream, read: Vec::new(), next: 0 })
     }
 
-    /// Waits for the next event; how late it was, in microseconds.
+    /// Waits for the next event; returns its latency in microseconds.
     async fn next(&mut self) -> Outcome<f64> {
         loop {
             if let Some((tick, end)) = Tick::find(&self.read) {
-                let late = tick.age();
+                let latencies = tick.age();
                 self.read.drain(..end);
                 if tick.number != self.next {
                     return Err(format!("event {} came instead of {}", tick.number, self.next).into());
                 }
                 self.next += 1;
-                return Ok(late.as_secs_f64() * 1e6);
+                return Ok(latencies.as_secs_f64() * 1e6);
             }
             if self.stream.read_buf(&mut self.read).await? == 0 {
                 return Err("the stream was closed".into());

@@ -1,18 +1,18 @@
-//! What to open, and what to paste where.
+//! Welcome message with the URL of the landing page and client configurations.
 
-use crate::say;
+use crate::print_line;
 use crate::world::{DICE, World};
 use gateway::pages::Snippets;
 use gateway_standins::okta::{PASSWORD, everyone};
 
-/// Says it.
+/// Prints the welcome message.
 pub(crate) fn welcome(world: &World) {
     let people: Vec<String> = everyone()
         .iter()
         .map(|person| format!("{} ({})", person.username, person.groups.join(", ")))
         .collect();
     let snippets = Snippets::new("dice", &format!("{}{DICE}mcp", world.base_url));
-    say(&format!(
+    print_line(&format!(
         "
   The gateway is up. Open this page: it shows how to connect every client to every server.
 
@@ -33,14 +33,17 @@ pub(crate) fn welcome(world: &World) {
         mcp_remote = snippets.remote_command,
         people = people.join(", "),
     ));
-    say(&format!("\n  Behind it: a stand-in Okta at {}, and", world.okta.url()));
+    print_line(&format!("\n  Behind it: a stand-in Okta at {}, and", world.okta.url()));
     for route in world.site.table.routes() {
-        say(&format!("      {:<12}  {} at http://{}", route.pattern, route.name, route.target.authority));
+        print_line(&format!(
+            "      {:<12}  {} at http://{}",
+            route.pattern, route.name, route.target.authority
+        ));
     }
-    say("\n  Below, a line for each decision. Ctrl-C ends the demo.\n");
+    print_line("\n  Below, a line for each decision. Ctrl-C ends the demo.\n");
 }
 
-/// JSON without its line breaks, none of which stands in a string.
+/// Removes line breaks and indentation of JSON; its strings contain no line breaks.
 fn on_one_line(json: &str) -> String {
     json.lines().map(str::trim_start).collect()
 }

@@ -1,4 +1,4 @@
-//! Okta, the MCP servers and the gateway.
+//! Servers of the demo: stand-in Okta, MCP servers and the gateway.
 
 use crate::site::SITE;
 use crate::{Outcome, ports};
@@ -13,16 +13,16 @@ use tempfile::TempDir;
 
 pub(crate) const DICE: &str = "/mcp/dice/";
 const UUID: &str = "/mcp/uuid/";
-/// Across restarts of the demo, so that a client that registered yesterday is still known.
-const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/demo");
+/// Data directory that is kept across restarts, so that registered clients stay known.
+const DATA_DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/demo");
 
-/// Everything that the demo runs; it ends with [`World::end`].
+/// Running servers of the demo, to be stopped with [`World::end`].
 pub(crate) struct World {
-    /// The gateway's own address.
+    /// Base URL of the gateway.
     pub(crate) base_url: String,
-    /// What it serves, with its routes on the ports that were free.
+    /// Site of the gateway, with its routes on the selected ports.
     pub(crate) site: &'static gateway_routes::Site,
-    /// The stand-in Okta.
+    /// Stand-in Okta.
     pub(crate) okta: Okta,
     serving: Serving,
     _servers: [McpServer; 2],
@@ -30,7 +30,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts all of it. Its state is kept, unless it is to be used `once`.
+    /// Starts all servers. With `once` the state is temporary, otherwise it is kept.
     pub(crate) async fn start(once: bool) -> Outcome<Self> {
         if !SITE.table.routes().iter().any(|route| route.pattern == DICE) {
             return Err(
@@ -41,14 +41,14 @@ impl World {
         let uuid = McpServer::uuid(ports::free_or_any(4000, "the UUID server")).await?;
         let site = ports::site_with(&[(DICE, port_of(&dice.url())?), (UUID, port_of(&uuid.url())?)]);
         let port = match ports::free_or_any(8080, "the gateway") {
-            0 => ports::any()?,
+            0 => ports::find_free()?,
             port => port,
         };
         let base_url = format!("http://localhost:{port}");
         let okta = okta(&base_url).await?;
         let folder = if once { Some(tempfile::tempdir()?) } else { None };
         let data_dir =
-            folder.as_ref().map_or_else(|| PathBuf::from(KEPT), |folder| folder.path().join("data"));
+            folder.as_ref().map_or_else(|| PathBuf::from(DATA_DIR), |folder| folder.path().join("data"));
         let settings = Settings::read(&environment(&base_url, &okta, &data_dir), site)?;
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let serving =
@@ -56,7 +56,7 @@ impl World {
         Ok(Self { base_url, site, okta, serving, _servers: [dice, uuid], _folder: folder })
     }
 
-    /// Ends the gateway, then all else. Not to be called where futures run.
+    /// Shuts down the gateway, then the stand-ins. Must not be called within a runtime, because it blocks.
     pub(crate) fn end(self) {
         self.serving.shut_down();
     }

@@ -1,9 +1,8 @@
-//! From YAML to Rust: reads a site and the files it includes, and writes the constants they mean, or every
-//! mistake in all of them.
+//! Compiler from YAML to Rust: reads a site with its included files and generates constants, or reports all errors.
 //!
-//! `source` and `include` find the files, `tree` gives them lines, `section` and `value` read them into a
-//! `definition`, `check` compares the files with each other, `emit` writes the Rust. Only build scripts and
-//! tests link this.
+//! `source` and `include` find the files, `tree` parses YAML with line numbers, `section` and `value` read it into a
+//! `definition`, `check` compares the files with each other, and `emit` generates Rust. Only build scripts and tests
+//! link this module.
 
 mod check;
 mod definition;
@@ -17,9 +16,9 @@ mod value;
 
 pub use problem::{Problem, Problems};
 
-use check::Placed;
-use definition::{Definition, Draft, Glob};
-use problem::Fault;
+use check::FileError;
+use definition::{Definition, Glob, PartialRoute};
+use problem::LineError;
 use sha2::{Digest, Sha256};
 use source::Source;
 use std::collections::HashSet;
@@ -27,83 +26,84 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use tree::Node;
 
-/// A site without a mistake.
+/// Result of a successful compilation.
 #[derive(Debug)]
 pub struct Compiled {
-    /// The Rust text: `pub const SITE: Site` and what it needs. The same on every machine.
+    /// Generated Rust source: `pub const SITE: Site` and its parts. It is the same on every machine.
     pub rust: String,
-    /// The routes that the text spells out, in their order.
+    /// Routes of the site, in the order of the configuration.
     pub routes: Vec<crate::Route>,
-    /// The files it was made from, and the folders in which a new file would change it.
+    /// Files that were read, and directories in which a new file would change the result.
     pub watched: Vec<PathBuf>,
 }
 
 /// Compiles the site in `config`, a path relative to `root` (the workspace) or absolute.
 ///
 /// # Errors
-/// Every mistake in the site and in all files that it includes, in the order of files and lines.
+/// All errors in the site and its included files, in the order of files and lines.
 pub fn compile(root: &Path, config: &Path) -> Result<Compiled, Problems> {
     let config = config.strip_prefix(root).unwrap_or(config);
     let mut compiler =
-        Compiler { root, config, sources: Vec::new(), watched: Vec::new(), faults: Vec::new() };
+        Compiler { root, config, sources: Vec::new(), watched: Vec::new(), errors: Vec::new() };
     let label = if config.is_absolute() { Path::new(config.file_name().unwrap_or_default()) } else { config };
-    let definition = compiler.read_file(root.join(config), (config, label), definition::site).flatten();
-    let drafts = definition.as_ref().map(|site| compiler.all_drafts(site)).unwrap_or_default();
-    if compiler.faults.is_empty() || !drafts.is_empty() {
-        compiler.faults.extend(check::check(&compiler.sources, &drafts));
+    let definition = compiler.read_file(root.join(config), config, label, definition::site).flatten();
+    let routes = definition.as_ref().map(|site| compiler.all_routes(site)).unwrap_or_default();
+    if compiler.errors.is_empty() || !routes.is_empty() {
+        compiler.errors.extend(check::check(&compiler.sources, &routes));
     }
     match definition {
-        Some(definition) if compiler.faults.is_empty() => Ok(compiler.compiled(&definition, &drafts)),
+        Some(definition) if compiler.errors.is_empty() => Ok(compiler.compiled(&definition, &routes)),
         _ => Err(compiler.problems()),
     }
 }
 
-/// One compilation; the first source is the site's own file.
+/// State of a compilation; the first source is the site's own file.
 struct Compiler<'a> {
     root: &'a Path,
     config: &'a Path,
     sources: Vec<Source>,
     watched: Vec<PathBuf>,
-    faults: Vec<Placed>,
+    errors: Vec<FileError>,
 }
 
 impl Compiler<'_> {
-    /// Reads a file, called `name` in problems and `label` in the output; `None` when it is not YAML.
+    /// Reads a file, which is called `name` in problems and `label` in the output; `None` when it is not YAML.
     fn read_file<T>(
         &mut self,
         path: PathBuf,
-        (name, label): (&Path, &Path),
-        read: impl Fn(&Node) -> (T, Vec<Fault>),
+        name: &Path,
+        label: &Path,
+        read: impl Fn(&Node) -> (T, Vec<LineError>),
     ) -> Option<T> {
         let (source, unreadable) = Source::read(&path, name, label);
-        let place = self.sources.len();
+        let index = self.sources.len();
         self.watched.push(path);
-        let (node, faults) = match unreadable {
-            Some(fault) => (None, vec![fault]),
+        let (node, errors) = match unreadable {
+            Some(error) => (None, vec![error]),
             None => tree::parse(&source.text),
         };
         self.sources.push(source);
-        let (value, wrong) = node.as_ref().map(read).unzip();
-        let faults = faults.into_iter().chain(wrong.into_iter().flatten());
-        self.faults.extend(faults.map(|fault| (place, fault)));
+        let (value, error) = node.as_ref().map(read).unzip();
+        let errors = errors.into_iter().chain(error.into_iter().flatten());
+        self.errors.extend(errors.map(|error| (index, error)));
         value
     }
 
-    /// The routes of the site's own file and of those it includes, and the places of their files.
-    fn all_drafts(&mut self, site: &Definition) -> Vec<(usize, Draft)> {
-        let mut drafts: Vec<_> = site.proxies.iter().map(|draft| (0, *draft)).collect();
+    /// Reads the routes of the site's own file and of the included files, each with the index of its source.
+    fn all_routes(&mut self, site: &Definition) -> Vec<(usize, PartialRoute)> {
+        let mut routes: Vec<_> = site.proxies.iter().map(|route| (0, *route)).collect();
         let mut seen = HashSet::new();
         for glob in &site.include {
             for file in self.included(glob) {
                 if seen.insert(file.clone()) {
-                    drafts.extend(self.draft(&file).map(|draft| (self.sources.len() - 1, draft)));
+                    routes.extend(self.route(&file).map(|route| (self.sources.len() - 1, route)));
                 }
             }
         }
-        for route in drafts.iter_mut().filter_map(|(_, draft)| draft.route.as_mut()) {
+        for route in routes.iter_mut().filter_map(|(_, route)| route.route.as_mut()) {
             route.ca_file = route.ca_file.or(site.ca_file.filter(|_| route.target.tls));
         }
-        drafts
+        routes
     }
 
     fn included(&mut self, glob: &Glob) -> Vec<PathBuf> {
@@ -112,24 +112,24 @@ impl Compiler<'_> {
                 self.watched.extend(included.folder);
                 included.files
             }
-            Err(fault) => {
-                self.faults.push((0, fault));
+            Err(error) => {
+                self.errors.push((0, error));
                 Vec::new()
             }
         }
     }
 
-    fn draft(&mut self, file: &Path) -> Option<Draft> {
+    fn route(&mut self, file: &Path) -> Option<PartialRoute> {
         let name = folder(self.config).join(file);
-        // A site outside the workspace is called by its own folder, lest the output name the machine's.
+        // The output must not contain directories of this machine.
         let label = if self.config.is_absolute() { file } else { &name };
-        self.read_file(self.root.join(&name), (&name, label), definition::route)
+        self.read_file(self.root.join(&name), &name, label, definition::route)
     }
 
-    fn compiled(self, definition: &Definition, drafts: &[(usize, Draft)]) -> Compiled {
-        let label = |place: usize| self.sources[place].label.as_str();
+    fn compiled(self, definition: &Definition, routes: &[(usize, PartialRoute)]) -> Compiled {
+        let label = |index: usize| self.sources[index].label.as_str();
         let routes: Vec<_> =
-            drafts.iter().filter_map(|(place, draft)| Some((label(*place), draft.route?))).collect();
+            routes.iter().filter_map(|(index, route)| Some((label(*index), route.route?))).collect();
         let rust =
             emit::Rust { file: label(0), site: definition, routes: &routes, digest: &digest(&self.sources) };
         let rust = rust.to_string();
@@ -141,9 +141,9 @@ impl Compiler<'_> {
     }
 
     fn problems(mut self) -> Problems {
-        self.faults.sort_by_key(|(place, fault)| (*place, fault.line));
+        self.errors.sort_by_key(|(index, error)| (*index, error.line));
         Problems(
-            self.faults.into_iter().map(|(place, fault)| fault.in_file(&self.sources[place].name)).collect(),
+            self.errors.into_iter().map(|(index, error)| error.in_file(&self.sources[index].name)).collect(),
         )
     }
 }
@@ -152,7 +152,7 @@ fn folder(config: &Path) -> &Path {
     config.parent().unwrap_or(Path::new(""))
 }
 
-/// SHA-256 over the files' labels and texts, each behind its length, in lower-case hex.
+/// SHA-256 of labels and contents of the files, each prefixed with its length, in lower-case hex.
 fn digest(sources: &[Source]) -> String {
     let mut hash = Sha256::new();
     for part in sources.iter().flat_map(|source| [&source.label, &source.text]) {

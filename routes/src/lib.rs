@@ -1,8 +1,8 @@
-//! The route table: what one site is, as typed constants.
+//! Site configuration and route table as typed constants.
 //!
-//! The gateway links only this part: [`Site`], [`Route`] and the [`Table`] that finds a route for a path.
-//! The feature `compile` adds the other half, from YAML to the Rust text of these constants; only a build
-//! script links that. Both halves share the types, so that build time and run time cannot disagree.
+//! The gateway links [`Site`], [`Route`] and the [`Table`] that finds the route of a path. The feature `compile` adds
+//! the compiler from YAML to these constants, which only build scripts link. Both use the same types, so that build
+//! time and run time cannot disagree.
 
 mod network;
 mod route;
@@ -19,6 +19,6 @@ pub use site::{AuthorizationServer, Limits, OktaSite, RefreshReuse, Registration
 pub use table::{Found, Table};
 pub use utc_date_time::UtcDateTime;
 
-/// The paths that the gateway itself serves; a route's pattern is none of them and below none of them.
+/// Paths of the gateway itself; a pattern must not equal or be below any of them.
 pub const RESERVED: &[&str] =
     &["/", "/.well-known/", "/assets/", "/auth/", "/healthz", "/metrics", "/oauth/", "/readyz", "/token"];

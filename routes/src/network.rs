@@ -1,31 +1,31 @@
-//! Blocks of addresses.
+//! IP networks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A block of addresses that share their first bits (CIDR, RFC 4632; RFC 4291 §2.3).
+/// IP network in CIDR notation (RFC 4632, RFC 4291 §2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// Of IPv4 addresses.
+    /// IPv4 network.
     V4 {
-        /// The first address of the block.
+        /// Network address.
         first: u32,
-        /// Which bits are shared.
+        /// Network mask.
         mask: u32,
     },
-    /// Of IPv6 addresses.
+    /// IPv6 network.
     V6 {
-        /// The first address of the block.
+        /// Network address.
         first: u128,
-        /// Which bits are shared.
+        /// Network mask.
         mask: u128,
     },
 }
 
 impl Network {
-    /// `first/prefix`.
+    /// Creates the IPv4 network `first/prefix`.
     ///
     /// # Panics
-    /// When `prefix` is longer than an address, or `first` has bits behind it.
+    /// `prefix` is longer than an address, or `first` has bits outside the mask.
     pub const fn v4(first: [u8; 4], prefix: u32) -> Self {
         assert!(prefix <= 32, "an IPv4 address has 32 bits");
         let first = u32::from_be_bytes(first);
@@ -34,10 +34,10 @@ impl Network {
         Self::V4 { first, mask }
     }
 
-    /// `first/prefix`, by its eight groups.
+    /// Creates the IPv6 network `first/prefix` from eight groups.
     ///
     /// # Panics
-    /// When `prefix` is longer than an address, or `first` has bits behind it.
+    /// `prefix` is longer than an address, or `first` has bits outside the mask.
     pub const fn v6(first: [u16; 8], prefix: u32) -> Self {
         assert!(prefix <= 128, "an IPv6 address has 128 bits");
         let first = Ipv6Addr::from_segments(first).to_bits();
@@ -46,7 +46,7 @@ impl Network {
         Self::V6 { first, mask }
     }
 
-    /// Whether the address lies in the block; an IPv4 address that is mapped into IPv6 counts as itself.
+    /// Returns true when the network contains an address; an IPv4-mapped IPv6 address is compared as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self, address.to_canonical()) {
             (Self::V4 { first, mask }, IpAddr::V4(address)) => address.to_bits() & mask == *first,
@@ -55,7 +55,7 @@ impl Network {
         }
     }
 
-    /// The first address and the length of the prefix.
+    /// Network address and prefix length.
     pub const fn parts(&self) -> (IpAddr, u32) {
         match self {
             Self::V4 { first, mask } => (IpAddr::V4(Ipv4Addr::from_bits(*first)), mask.count_ones()),
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_holds_the_addresses_that_share_its_prefix() {
+    fn a_network_contains_the_addresses_with_its_prefix() {
         let private = Network::v4([10, 0, 0, 0], 8);
         let documentation = Network::v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32);
         let contains =

@@ -1,134 +1,135 @@
-//! What one environment is.
+//! Configuration of one environment.
 
 use crate::{Network, Table, UtcDateTime};
 use std::time::Duration;
 
-/// One compiled configuration. A value that the file pins is `Some`; the environment fills in the rest.
+/// Compiled site configuration. Optional values that are `None` come from environment variables.
 #[derive(Debug, Clone, Copy)]
 pub struct Site {
-    /// A label for people and logs.
+    /// Label of the environment on pages and in logs.
     pub environment: &'static str,
-    /// The gateway's own origin, also its issuer: no path, no trailing slash.
+    /// Origin and issuer of the gateway, without path and trailing slash.
     pub base_url: Option<&'static str>,
-    /// The port to listen on.
+    /// TCP port to listen on.
     pub port: Option<u16>,
-    /// The Okta app.
+    /// Okta application.
     pub okta: OktaSite,
-    /// How long what we issue lives.
+    /// Lifetimes of issued tokens and codes.
     pub tokens: Tokens,
-    /// Browser origins that may call MCP endpoints, beside the gateway's own and loopback ones.
+    /// Browser origins that may use MCP endpoints, in addition to the gateway's own and loopback ones.
     pub allowed_origins: &'static [&'static str],
-    /// Private-use redirect schemes beside the built-in ones, in lower case.
+    /// Private-use redirect schemes in addition to the built-in ones, in lower case.
     pub redirect_schemes: &'static [&'static str],
-    /// Hosts that an error may be redirected to before consent (RFC 9700 §4.11).
+    /// Hosts to which an error may be redirected before consent (RFC 9700 §4.11).
     pub trusted_redirect_hosts: &'static [&'static str],
-    /// The only hosts that clients may publish what they are at; empty for any.
+    /// Hosts that may publish client metadata documents; empty allows all.
     pub client_metadata_hosts: &'static [&'static str],
-    /// Whether `iss` is advertised and sent (RFC 9207).
+    /// Advertises and sends `iss` in authorization responses (RFC 9207).
     pub advertise_iss: bool,
-    /// What the use of an older refresh token does.
+    /// Reaction to the reuse of a refresh token.
     pub refresh_reuse: RefreshReuse,
-    /// How long after Okta last let the user in a refresh goes on while Okta does not answer.
+    /// Time after the last successful revalidation for which refreshes succeed while Okta is unavailable.
     pub okta_grace: Duration,
-    /// Who may register itself, and whose registration still counts.
+    /// Policy of dynamic client registration.
     pub registration: Registration,
-    /// Proxies in front of the gateway, which are believed about who asks (`X-Forwarded-For`).
+    /// Trusted proxies in front of the gateway, whose `X-Forwarded-For` is used.
     pub trusted_proxies: &'static [Network],
-    /// How often who may ask for what.
+    /// Connection and rate limits.
     pub limits: Limits,
-    /// The routes.
+    /// Routes.
     pub table: Table,
     /// SHA-256 of the compiled files, in lower-case hex.
     pub digest: &'static str,
 }
 
-/// How the gateway is known at Okta.
+/// Okta application and authorization server.
 #[derive(Debug, Clone, Copy)]
 pub struct OktaSite {
-    /// The org's URL, or an issuer when it has a path.
+    /// URL of the Okta org, or of an issuer when it has a path.
     pub url: Option<&'static str>,
-    /// Which authorization server; not used when `url` has a path.
+    /// Authorization server of the org; not used when `url` has a path.
     pub authorization_server: AuthorizationServer,
-    /// The app's client id.
+    /// Client ID of the application.
     pub client_id: Option<&'static str>,
-    /// Where Okta sends the browser back; default `base_url` + `/auth/callback`.
+    /// Redirect URI at Okta; default `base_url` + `/auth/callback`.
     pub redirect_uri: Option<&'static str>,
-    /// The ID token claim that lists the user's groups.
+    /// Claim that lists the user's groups.
     pub groups_claim: &'static str,
-    /// Whether an e-mail address counts without `email_verified` too.
+    /// Accepts an e-mail address without `email_verified`.
     pub trust_email: bool,
 }
 
-/// Okta's authorization servers.
+/// Okta authorization server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorizationServer {
-    /// The org's own; its issuer is the org URL.
+    /// Org authorization server; its issuer is the org URL.
     Org,
-    /// `/oauth2/default` or `/oauth2/<id>`.
+    /// Custom authorization server: `/oauth2/default` or `/oauth2/<id>`.
     Custom(&'static str),
 }
 
-/// What the use of a refresh token does that was used or skipped before (RFC 9700 §4.14.2).
+/// Reaction to the reuse of a refresh token (RFC 9700 §4.14.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshReuse {
-    /// Ends the grant: either a thief or the victim holds the newer one.
+    /// Revokes the grant, because an attacker or the victim holds the newer token.
     Revoke,
-    /// Is refused, and nothing else.
+    /// Only refuses the request.
     Refuse,
 }
 
-/// Who may register itself (RFC 7591), and whose registration still counts.
+/// Policy of dynamic client registration (RFC 7591).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registration {
-    /// Whether clients may register themselves. Those that have done so go on.
+    /// Allows new registrations. Existing ones stay valid.
     pub enabled: bool,
-    /// The only hosts that an https redirect URI of theirs may name; empty for any.
+    /// Allowed hosts of https redirect URIs; empty allows all.
     pub redirect_hosts: &'static [&'static str],
-    /// Whether programs on people's own computers may: those with redirect URIs on loopback or of a private scheme.
+    /// Allows programs on the user's computer, with redirect URIs on loopback or of a private-use scheme.
     pub local_clients: bool,
-    /// Registrations that do not count any more, by the beginning of their client ids.
+    /// Prefixes of client ids whose registrations are no longer valid.
     pub denied: &'static [&'static str],
-    /// Registrations from before that do not count any more.
+    /// Registrations before this time are no longer valid.
     pub not_before: Option<UtcDateTime>,
 }
 
 impl Registration {
-    /// Everyone, as MCP clients expect.
+    /// Default policy: every client may register, as MCP clients expect.
     pub const DEFAULT: Self =
         Self { enabled: true, redirect_hosts: &[], local_clients: true, denied: &[], not_before: None };
 }
 
 /// Connections at a time, and requests a minute. Each limit but the first counts one address, an IPv6 one by its first
-/// 64 bits; a whole /56 may make four times as many requests, a whole /48 sixteen times. The limits of a client count one
-/// client at one address.
+/// 64 bits; a whole /56 may make four times as many requests, a whole /48 sixteen times. The limits of a client count
+/// one client at one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Client connections at a time, of all addresses together.
+    /// Concurrent client connections in total.
     pub connections: u32,
-    /// Client connections and concurrent requests of one address.
+    /// Concurrent client connections, and concurrent requests, of one address.
     pub connections_per_address: u32,
     /// Registrations of clients.
     pub registrations: u32,
     /// Authorization requests.
     pub authorizations: u32,
-    /// The same, of one client.
+    /// Authorization requests of one client.
     pub client_authorizations: u32,
-    /// Answers to consent pages, each of which may store a login for ten minutes.
+    /// Consent form submissions, each of which may store a login for ten minutes.
     pub consents: u32,
-    /// Logins that come back from Okta.
+    /// Login callbacks from Okta.
     pub logins: u32,
-    /// Token requests; revocations are counted apart, up to as many.
+    /// Token requests; revocations have a separate limit of the same value.
     pub tokens: u32,
-    /// The same, of one client.
+    /// Token requests of one client.
     pub client_tokens: u32,
-    /// Fetches of what clients publish.
+    /// Fetches of client metadata documents and key sets.
     pub metadata_fetches: u32,
-    /// The same, of one client.
+    /// Fetches for one client.
     pub client_metadata_fetches: u32,
 }
 
 impl Limits {
-    /// Generous for offices and for hosted clients, which send the requests of many people from a few addresses.
+    /// Default limits, high enough for offices and hosted clients that send the requests of many users from few
+    /// addresses.
     pub const DEFAULT: Self = Self {
         connections: 9_000,
         connections_per_address: 2_250,
@@ -144,13 +145,13 @@ impl Limits {
     };
 }
 
-/// Lifetimes.
+/// Lifetimes of issued tokens and codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tokens {
-    /// Of an access token. Default 10 minutes.
+    /// Lifetime of an access token. Default 10 minutes.
     pub access_ttl: Duration,
-    /// Of a refresh token, from its last use. Default 30 days.
+    /// Lifetime of a refresh token since its last use. Default 30 days.
     pub refresh_ttl: Duration,
-    /// Of an authorization code. Default 60 seconds.
+    /// Lifetime of an authorization code. Default 60 seconds.
     pub code_ttl: Duration,
 }

@@ -1,28 +1,27 @@
-//! Finds the route for a path in one pass over it, at the same cost for one route and for a thousand.
+//! Route table: a hash table that finds the route of a path in one pass, independent of the number of routes.
 
 #[cfg(test)]
 mod tests;
 
 use crate::Route;
 
-/// The routes and the hash slots that index them by pattern.
+/// Routes with a hash index by pattern.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
     routes: &'static [Route],
     slots: &'static [u16],
-    /// The length of the longest pattern: what lies behind it in a path is not looked at.
-    longest: usize,
+    /// Length of the longest pattern, in bytes; the rest of a path is not hashed.
+    max_pattern_bytes: usize,
 }
 
-/// A route, and where in the path its part ends.
+/// Match of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
-    /// The route's place in [`Table::routes`].
+    /// Index in [`Table::routes`].
     pub index: usize,
-    /// The route.
+    /// Matched route.
     pub route: &'static Route,
-    /// Where the rest of the path begins, behind the pattern's last slash; the path's length for the bare
-    /// `/mcp/dice`.
+    /// Offset of the rest of the path after the pattern's last slash; the length of the path for the bare `/mcp/dice`.
     pub rest: usize,
 }
 
@@ -31,32 +30,33 @@ const FNV_OFFSET: u32 = 0x811c_9dc5;
 const FNV_PRIME: u32 = 0x0100_0193;
 
 impl Table {
-    /// Joins routes with the slots that [`Table::slots`] computed for them.
+    /// Creates a table from routes and the slots of [`Table::slots`].
     ///
     /// # Panics
-    /// In the compiler, when the slots are not as many as [`Table::size`] says.
+    /// At compile time, when the number of slots is not [`Table::size`].
     pub const fn new(routes: &'static [Route], slots: &'static [u16]) -> Self {
         assert!(slots.len() == Self::size(routes.len()), "use Table::slots and Table::size");
-        let mut longest = 0;
+        let mut max_pattern_bytes = 0;
         let mut route = 0;
         while route < routes.len() {
-            if routes[route].pattern.len() > longest {
-                longest = routes[route].pattern.len();
+            if routes[route].pattern.len() > max_pattern_bytes {
+                max_pattern_bytes = routes[route].pattern.len();
             }
             route += 1;
         }
-        Self { routes, slots, longest }
+        Self { routes, slots, max_pattern_bytes }
     }
 
-    /// How many slots a table of this many routes needs: a power of two, at most a quarter full.
+    /// Number of slots of a table with `routes` routes: a power of two, at most a quarter full.
     pub const fn size(routes: usize) -> usize {
         (routes * 4 + 1).next_power_of_two()
     }
 
-    /// The index over `routes`: open addressing with linear probing, three quarters empty, so that a look-up ends soon.
+    /// Computes the hash index of `routes`: open addressing with linear probing, three quarters empty to keep lookups
+    /// short.
     ///
     /// # Panics
-    /// In the compiler, when two routes have the same pattern, or one does not start and end with a slash.
+    /// At compile time, when two routes have the same pattern, or one does not start and end with a slash.
     pub const fn slots<const N: usize>(routes: &[Route]) -> [u16; N] {
         assert!(N == Self::size(routes.len()), "N must be Table::size(routes.len())");
         assert!(routes.len() < EMPTY as usize, "too many routes");
@@ -85,22 +85,22 @@ impl Table {
         self.routes
     }
 
-    /// The route with the longest pattern that `path` starts with; `/mcp/dice` finds `/mcp/dice/` too.
-    /// The path is taken as it came: nothing is decoded.
+    /// Finds the route with the longest pattern that is a prefix of `path`; `/mcp/dice` also matches `/mcp/dice/`. The
+    /// path is not decoded.
     pub fn find(&self, path: &str) -> Option<Found> {
         let bytes = path.as_bytes();
         let mut hash = FNV_OFFSET;
         let mut found = None;
-        for (place, byte) in bytes.iter().take(self.longest).enumerate() {
+        for (position, byte) in bytes.iter().take(self.max_pattern_bytes).enumerate() {
             hash = fnv_step(hash, *byte);
             if *byte == b'/'
-                && let Some(index) = self.probe(hash, &bytes[..=place], b"")
+                && let Some(index) = self.probe(hash, &bytes[..=position], b"")
             {
-                found = Some(Found { index, route: &self.routes[index], rest: place + 1 });
+                found = Some(Found { index, route: &self.routes[index], rest: position + 1 });
             }
         }
-        // Only a path shorter than some pattern was hashed to its end, and only such a one can be bare.
-        if bytes.len() < self.longest
+        // Only a path shorter than the longest pattern can be bare, and only such a path was hashed completely.
+        if bytes.len() < self.max_pattern_bytes
             && !path.ends_with('/')
             && let Some(index) = self.probe(fnv_step(hash, b'/'), bytes, b"/")
         {
@@ -109,14 +109,14 @@ impl Table {
         found
     }
 
-    /// The route whose pattern is `prefix` and then `slash`, which hash to `hash`.
+    /// Looks up the route whose pattern is `prefix` followed by `slash`, with the hash `hash`.
     fn probe(&self, hash: u32, prefix: &[u8], slash: &[u8]) -> Option<usize> {
         let mask = self.slots.len() - 1;
         let mut slot = spread(hash) & mask;
         while self.slots[slot] != EMPTY {
             let index = usize::from(self.slots[slot]);
             let pattern = self.routes[index].pattern.as_bytes();
-            // Their lengths first: the routes that share a slot with others differ in them more often than not.
+            // Lengths are compared first, because colliding patterns usually differ in length.
             if pattern.len() == prefix.len() + slash.len()
                 && pattern.starts_with(prefix)
                 && pattern.ends_with(slash)
@@ -129,13 +129,13 @@ impl Table {
     }
 }
 
-/// [`fnv_step`] over all bytes, without a call for each: the compiler counts the calls in a constant.
+/// [`fnv_step`] over all bytes, inlined, because the compiler limits the number of calls in a constant.
 const fn fnv(bytes: &[u8]) -> u32 {
     let mut hash = FNV_OFFSET as u64;
-    let mut place = 0;
-    while place < bytes.len() {
-        hash = ((hash ^ bytes[place] as u64) * FNV_PRIME as u64) & u32::MAX as u64;
-        place += 1;
+    let mut position = 0;
+    while position < bytes.len() {
+        hash = ((hash ^ bytes[position] as u64) * FNV_PRIME as u64) & u32::MAX as u64;
+        position += 1;
     }
     #[expect(clippy::cast_possible_truncation, reason = "masked to 32 bits")]
     {
@@ -147,12 +147,12 @@ const fn fnv_step(hash: u32, byte: u8) -> u32 {
     (hash ^ byte as u32).wrapping_mul(FNV_PRIME)
 }
 
-/// FNV's low bits are weak on short keys: fold the high ones in before masking.
+/// Folds the high bits into the low ones before masking, because FNV's low bits are weak for short keys.
 const fn spread(hash: u32) -> usize {
     (hash ^ (hash >> 15)) as usize
 }
 
-/// Compares from the end, where patterns differ.
+/// Compares from the end, where patterns usually differ.
 const fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;

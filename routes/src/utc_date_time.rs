@@ -1,6 +1,6 @@
-//! A point in time, as a person writes it.
+//! Calendar dates and times.
 
-/// A second of UTC, since 1970.
+/// Date and time in UTC with a resolution of seconds, from 1970 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UtcDateTime {
     date: (u16, u8, u8),
@@ -8,22 +8,22 @@ pub struct UtcDateTime {
 }
 
 impl UtcDateTime {
-    /// Year, month and day; hour, minute and second.
+    /// Creates a timestamp from (year, month, day) and (hour, minute, second).
     ///
     /// # Panics
-    /// When there is no such day or second.
+    /// The date or time does not exist.
     pub const fn utc(date: (u16, u8, u8), time: (u8, u8, u8)) -> Self {
         match Self::checked(date, time) {
-            Some(moment) => moment,
-            None => panic!("no calendar has this moment"),
+            Some(date_time) => date_time,
+            None => panic!("the date or time does not exist"),
         }
     }
 
-    /// The same; `None` when there is no such day or second.
+    /// Creates a timestamp; `None` when the date or time does not exist.
     pub const fn checked(date: (u16, u8, u8), time: (u8, u8, u8)) -> Option<Self> {
         let (year, month, day) = date;
         let (hour, minute, second) = time;
-        let exists = year >= 1970 && year <= 9999 && day >= 1 && day <= days_of(year, month);
+        let exists = year >= 1970 && year <= 9999 && day >= 1 && day <= days_in_month(year, month);
         if exists && hour < 24 && minute < 60 && second < 60 { Some(Self { date, time }) } else { None }
     }
 
@@ -39,19 +39,19 @@ impl UtcDateTime {
         }
         let mut before = 1;
         while before < month {
-            days += days_of(year, before) as u64;
+            days += days_in_month(year, before) as u64;
             before += 1;
         }
         ((days * 24 + hour as u64) * 60 + minute as u64) * 60 + second as u64
     }
 
-    /// Year, month and day; hour, minute and second.
+    /// Returns (year, month, day) and (hour, minute, second).
     pub const fn parts(self) -> ((u16, u8, u8), (u8, u8, u8)) {
         (self.date, self.time)
     }
 }
 
-const fn days_of(year: u16, month: u8) -> u8 {
+const fn days_in_month(year: u16, month: u8) -> u8 {
     match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
         4 | 6 | 9 | 11 => 30,
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_so_many_seconds_after_the_epoch() {
+    fn seconds_are_counted_from_the_unix_epoch() {
         for (date, time, seconds) in [
             ((1970, 1, 1), (0, 0, 0), 0),
             ((2000, 2, 29), (23, 59, 59), 951_868_799),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_no_calendar_has_is_none() {
+    fn an_invalid_date_is_none() {
         for date in [(2026, 2, 29), (2100, 2, 29), (2026, 13, 1), (2026, 0, 1), (2026, 6, 31), (1969, 12, 31)]
         {
             assert_eq!(UtcDateTime::checked(date, (0, 0, 0)), None, "{date:?}");

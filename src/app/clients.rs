@@ -7,12 +7,12 @@ use crate::app::rate_limit::Kind;
 use crate::app::reply::Failure;
 use crate::app::request::Request;
 use crate::app::state::Gateway;
+use crate::oauth::client;
+use crate::oauth::client::authentication::{ClaimedClient, Proof};
+use crate::oauth::client::registration_policy;
 use crate::oauth::client::{AuthMethod, Client};
-use crate::oauth::client_metadata;
-use crate::oauth::client_proof::{ClaimedClient, Proof};
 use crate::oauth::error::OAuthError;
 use crate::oauth::parameters::Parameters;
-use crate::oauth::registration_policy;
 use http::header::AUTHORIZATION;
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub async fn resolve(
     client_id: &str,
     freshness: Freshness,
 ) -> Result<KnownClient, Failure> {
-    let client = if client_metadata::is_url(client_id) {
+    let client = if client::is_url(client_id) {
         documents::client(request, client_id, freshness).await?
     } else {
         Arc::new(open_registered(request.gateway, client_id)?)
@@ -53,7 +53,7 @@ pub async fn resolve(
 
 fn open_registered(gateway: &Gateway, client_id: &str) -> Result<Client, OAuthError> {
     let registration = &gateway.site.registration;
-    let is_valid = |client: &Client| registration_policy::is_valid(registration, (client_id, client));
+    let is_valid = |client: &Client| registration_policy::is_valid(registration, client_id, client);
     gateway.credentials.open_client(client_id).filter(is_valid).ok_or_else(|| {
         OAuthError::invalid_client(
             "this gateway does not know the client: remove it in your MCP client and add it again",

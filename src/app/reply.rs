@@ -53,9 +53,7 @@ impl From<OktaError> for Failure {
                 ErrorCode::AccessDenied,
                 format!("Okta refused: {error}: {description}"),
             )),
-            OktaError::Untrustworthy(reason) => {
-                Self::Internal(format!("invalid response from Okta: {reason}"))
-            }
+            OktaError::Invalid(reason) => Self::Internal(format!("invalid response from Okta: {reason}")),
         }
     }
 }

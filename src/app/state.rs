@@ -9,7 +9,7 @@ use crate::crypto::seal::Keys;
 use crate::fetch::{Documents, FetchPolicy, Fetcher};
 use crate::grants::Grants;
 use crate::oauth::client::Client;
-use crate::oauth::{client_keys, client_metadata};
+use crate::oauth::client::{keys, metadata_document};
 use crate::okta::{Issuer, Okta, OktaConfig};
 use crate::proxy::UpstreamTls;
 use crate::settings::{BaseUrl, Settings};
@@ -113,13 +113,13 @@ impl Gateway {
             limits: Limits::new(site.limits, keys, Arc::clone(&store)),
             client_documents: Documents::new(
                 Arc::clone(&fetcher),
-                client_metadata::MAX_DOCUMENT_BYTES,
+                metadata_document::MAX_DOCUMENT_BYTES,
                 None,
                 clock.clone(),
             ),
             client_key_sets: Documents::new(
                 fetcher,
-                client_keys::MAX_KEY_SET_BYTES,
+                keys::MAX_KEY_SET_BYTES,
                 Some(MAX_STALE_KEYS),
                 clock.clone(),
             ),

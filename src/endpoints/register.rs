@@ -8,8 +8,8 @@ use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::encoding;
 use crate::base::secret::Secret;
+use crate::oauth::client::{registration, registration_policy};
 use crate::oauth::error::{ErrorCode, OAuthError};
-use crate::oauth::{registration, registration_policy};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use std::sync::Arc;
@@ -36,8 +36,8 @@ fn register(request: Request<'_>, body: &[u8]) -> Result<Response<Bytes>, OAuthE
     let gateway = request.gateway;
     let credentials = &gateway.credentials;
     let nonce = encoding::encode(credentials.random::<8>());
-    let client = registration::accept(body, gateway.site.redirect_schemes, credentials.now(), nonce)?;
-    registration_policy::admits_all(&gateway.site.registration, &client)?;
+    let client = registration::parse(body, gateway.site.redirect_schemes, credentials.now(), nonce)?;
+    registration_policy::check_client(&gateway.site.registration, &client)?;
     let client_id = credentials.seal_client(&client).ok_or_else(|| {
         OAuthError::new(
             ErrorCode::InvalidClientMetadata,

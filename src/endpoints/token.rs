@@ -14,7 +14,7 @@ use crate::credential::{self, AccessToken, RefreshToken};
 use crate::grants::{Code as AuthorizationCode, Grant, PresentedGrant, Refreshed};
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::parameters::Parameters;
-use crate::oauth::resource::{self, Picked};
+use crate::oauth::resource::{self, RequestedResource};
 use crate::oauth::scope;
 use crate::oauth::token::TokenRequest;
 use crate::store::{CodeUse, GrantId, Reuse};
@@ -106,7 +106,7 @@ async fn redeem_code(
     if redirect_uri.is_some_and(|uri| uri != code.request.redirect_uri.as_str()) {
         return Err(OAuthError::invalid_grant("redirect_uri is not the one of the authorization").into());
     }
-    if !code.request.challenge.is_met_by(verifier.expose()) {
+    if !code.request.challenge.matches(verifier.expose()) {
         return Err(OAuthError::invalid_grant("code_verifier does not meet the code_challenge").into());
     }
     match gateway.grants.use_code(key).await?.ok_or_else(unknown)? {
@@ -168,7 +168,7 @@ async fn refresh(
     }
     let route = route_of(gateway, Some(&grant.route))?;
     check_resource(gateway, form, route)?;
-    let scopes = scope::shrink(scope, &grant.scopes, route).ok_or_else(|| {
+    let scopes = scope::narrow_granted(scope, &grant.scopes, route).ok_or_else(|| {
         OAuthError::new(ErrorCode::InvalidScope, "the grant does not have that scope: sign in again for it")
     })?;
     // A reused token is refused without a revalidation.
@@ -208,8 +208,8 @@ fn route_of(gateway: &Gateway, pattern: Option<&str>) -> Result<&'static Route, 
 
 /// Checks `resource`: it is optional, and must otherwise identify the grant's route (RFC 8707 §2.2).
 fn check_resource(gateway: &Gateway, form: &Parameters, route: &'static Route) -> Result<(), OAuthError> {
-    match resource::pick(form.resources(), gateway.base_url.as_str(), &gateway.site.table)? {
-        Picked::Route(requested) if requested.pattern != route.pattern => {
+    match resource::requested(form.resources(), gateway.base_url.as_str(), &gateway.site.table)? {
+        RequestedResource::Route(requested) if requested.pattern != route.pattern => {
             Err(OAuthError::new(ErrorCode::InvalidTarget, "the grant is for another resource"))
         }
         _ => Ok(()),

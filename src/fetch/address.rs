@@ -1,12 +1,12 @@
-//! Which addresses are on the public internet: all that the registries of special addresses (RFC 6890) do not name.
+//! Public addresses: all addresses that the special-purpose registries (RFC 6890) do not contain.
 
 use gateway_routes::Network;
 use std::net::IpAddr;
 
-/// Of IPv6, only these are given out for the internet (RFC 4291 §2.4).
+/// Global unicast addresses of IPv6 (RFC 4291 §2.4).
 const GLOBAL_UNICAST: Network = Network::v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
-/// What lies in between and is not for the internet, each with where that is said.
+/// Special-purpose networks, each with its RFC.
 const SPECIAL: &[Network] = &[
     Network::v4([0, 0, 0, 0], 8),                   // this network, RFC 1122 §3.2.1.3
     Network::v4([10, 0, 0, 0], 8),                  // private, RFC 1918
@@ -34,14 +34,14 @@ const SPECIAL: &[Network] = &[
     Network::v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), // documentation, RFC 9637
 ];
 
-/// Whether the address is on the public internet. An IPv4 address that is mapped into IPv6 never is: no honest name
-/// means one.
+/// Returns true for an address on the public internet. An IPv4-mapped IPv6 address is never public: DNS does not use
+/// them.
 pub fn is_public(address: IpAddr) -> bool {
-    let general = match address {
+    let global = match address {
         IpAddr::V4(_) => true,
         IpAddr::V6(address) => address.to_ipv4_mapped().is_none() && GLOBAL_UNICAST.contains(address.into()),
     };
-    general && !SPECIAL.iter().any(|network| network.contains(address))
+    global && !SPECIAL.iter().any(|network| network.contains(address))
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_the_internet_is_public() {
+    fn global_addresses_are_public() {
         for address in
             ["1.1.1.1", "100.63.255.255", "172.32.0.1", "8.8.8.8", "2606:4700::1111", "2a00::1", "3ffe::1"]
         {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn special_addresses_are_not_public_in_any_spelling() {
+    fn special_purpose_addresses_are_not_public_in_any_notation() {
         for address in SPECIAL_V4.split_whitespace() {
             assert!(!public(address), "{address}");
             assert!(!public(&format!("::ffff:{address}")), "mapped {address}");

@@ -1,6 +1,6 @@
-//! Documents as they were read last, kept for as long as their servers let.
+//! Cache of fetched documents.
 
-use super::shares::Share;
+use super::limits::FetchPermit;
 use super::{FetchError, Fetcher};
 use crate::base::clock::{Clock, Monotonic};
 use crate::base::subnets::Subnets;
@@ -10,168 +10,172 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use url::Url;
 
-/// How many copies are kept, each of a bounded length. Of those that nobody has logged in with, the one that was not used
-/// for longest goes first: strangers can have any number of documents fetched.
+/// Most cached documents, each of limited length. The least recently used document is evicted first; those of clients
+/// with a completed login are evicted last, because anyone can cause any number of fetches.
 const MAX_DOCUMENTS: usize = 1024;
-/// Between two fetches of a copy that is fresh, for something that it lacks.
-const BETWEEN_SEARCHES: Duration = Duration::from_mins(1);
-/// After a failed fetch, for whoever can do with the copy that there is.
+/// Shortest time between two early fetches of a fresh document.
+const MIN_REFETCH_INTERVAL: Duration = Duration::from_mins(1);
+/// Delay after a failed fetch, while a stale document is available.
 const RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// One kind of document, such as key sets. What cannot be fetched or read is not kept, and what was good before
-/// stays.
+/// Cache of one kind of document, such as key sets. A failed fetch or an invalid document does not replace the last
+/// good one.
 pub struct Documents<T> {
     fetcher: Arc<Fetcher>,
-    longest: usize,
-    stale: Option<Duration>,
+    max_bytes: usize,
+    max_stale: Option<Duration>,
     clock: Clock,
-    kept: Mutex<Kept<T>>,
-    flights: Mutex<HashMap<String, Weak<Flight<T>>>>,
+    cache: Mutex<Cache<T>>,
+    pending: Mutex<HashMap<String, Weak<PendingFetch<T>>>>,
 }
 
-/// A fetch under way, whose share of the fetches it takes, and whoever waits for it.
-struct Flight<T> {
-    share: Arc<Share>,
+/// Fetch in progress, shared by its concurrent callers.
+struct PendingFetch<T> {
+    permit: Arc<FetchPermit>,
     fetched: OnceCell<Result<Arc<T>, FetchError>>,
 }
 
-struct Kept<T> {
-    copies: HashMap<String, Copy<T>>,
-    /// Counts looks, so that the copy that was not used for longest can be told.
-    looks: u64,
+struct Cache<T> {
+    entries: HashMap<String, Entry<T>>,
+    /// Logical clock of accesses, for least-recently-used eviction.
+    uses: u64,
 }
 
-struct Copy<T> {
+struct Entry<T> {
     value: Arc<T>,
     fresh_until: Monotonic,
-    searched_at: Monotonic,
+    refetched_at: Monotonic,
     failed_at: Option<Monotonic>,
-    used: u64,
-    /// Whether somebody has logged in with the client that published it.
+    last_used: u64,
+    /// Set after a login with the client that published the document.
     trusted: bool,
 }
 
 impl<T> Documents<T> {
-    /// None yet; none will be longer than `longest` bytes. Where there is no new one, the last one does for as long as
-    /// `stale` after it was fresh, and not once its server says that it is gone; `None`: however old, whatever is said.
-    pub fn new(fetcher: Arc<Fetcher>, longest: usize, stale: Option<Duration>, clock: Clock) -> Self {
-        let kept = Mutex::new(Kept { copies: HashMap::new(), looks: 0 });
-        Self { fetcher, longest, stale, clock, kept, flights: Mutex::default() }
+    /// Creates an empty cache of documents of at most `max_bytes` bytes.
+    ///
+    /// When a fetch fails, the last document is served for at most `max_stale` after it was fresh, unless the server
+    /// returned 404 or 410. Without a limit (`None`) it is served always.
+    pub fn new(fetcher: Arc<Fetcher>, max_bytes: usize, max_stale: Option<Duration>, clock: Clock) -> Self {
+        let cache = Mutex::new(Cache { entries: HashMap::new(), uses: 0 });
+        Self { fetcher, max_bytes, max_stale, clock, cache, pending: Mutex::default() }
     }
 
-    /// The copy that need not be fetched anew yet.
+    /// Returns the document while it is fresh.
     pub fn fresh(&self, url: &Url) -> Option<Arc<T>> {
         let now = self.clock.monotonic();
-        self.look(url, |copy| now < copy.fresh_until)
+        self.get(url, |entry| now < entry.fresh_until)
     }
 
-    /// The copy that was good last, when a fetch has failed a moment ago: a server that is down holds nobody up who can
-    /// do with an older one.
+    /// Returns the last document if a fetch failed within [`RETRY_DELAY`], so that an unavailable server does not delay
+    /// callers that accept a stale document.
     pub fn stale_after_failure(&self, url: &Url) -> Option<Arc<T>> {
         let now = self.clock.monotonic();
-        let failed = |copy: &Copy<T>| copy.failed_at.is_some_and(|at| now.since(at) < RETRY_DELAY);
-        self.look(url, |copy| failed(copy) && self.still_does(copy, now))
+        let failed = |entry: &Entry<T>| entry.failed_at.is_some_and(|at| now.since(at) < RETRY_DELAY);
+        self.get(url, |entry| failed(entry) && self.is_usable(entry, now))
     }
 
-    /// The copy that was good last, if it is not too old to do.
+    /// Returns the last document, if it is not too old.
     pub fn last_good(&self, url: &Url) -> Option<Arc<T>> {
         let now = self.clock.monotonic();
-        self.look(url, |copy| self.still_does(copy, now))
+        self.get(url, |entry| self.is_usable(entry, now))
     }
 
-    /// Somebody has logged in with the client that published this: its copy is kept longer than those of strangers.
+    /// Marks a document after a login with its client, so that it is evicted last.
     pub fn trust(&self, url: &Url) {
-        if let Some(copy) = lock(&self.kept).copies.get_mut(url.as_str()) {
-            copy.trusted = true;
+        if let Some(entry) = lock(&self.cache).entries.get_mut(url.as_str()) {
+            entry.trusted = true;
         }
     }
 
-    fn still_does(&self, copy: &Copy<T>, now: Monotonic) -> bool {
-        self.stale.is_none_or(|stale| now.since(copy.fresh_until) < stale)
+    fn is_usable(&self, entry: &Entry<T>, now: Monotonic) -> bool {
+        self.max_stale.is_none_or(|max_stale| now.since(entry.fresh_until) < max_stale)
     }
 
-    /// Whether a fresh copy may be fetched anew all the same, because it lacks something: once a minute.
-    pub fn may_search(&self, url: &Url) -> bool {
+    /// Returns true at most once per [`MIN_REFETCH_INTERVAL`]: a fresh document may be fetched early, for example
+    /// because it lacks a key.
+    pub fn may_refetch(&self, url: &Url) -> bool {
         let now = self.clock.monotonic();
-        let mut kept = lock(&self.kept);
-        let Some(copy) = kept.copies.get_mut(url.as_str()) else { return true };
-        if now.since(copy.searched_at) < BETWEEN_SEARCHES {
+        let mut cache = lock(&self.cache);
+        let Some(entry) = cache.entries.get_mut(url.as_str()) else { return true };
+        if now.since(entry.refetched_at) < MIN_REFETCH_INTERVAL {
             return false;
         }
-        copy.searched_at = now;
+        entry.refetched_at = now;
         true
     }
 
-    /// Fetches the document anew and reads it with `read`, which says what is wrong with it. Callers that come at the
-    /// same time share one fetch, which is of the subscriber who came first.
+    /// Fetches a document and parses it with `parse`. Concurrent callers share one fetch, which is counted for the
+    /// first subscriber.
     ///
     /// # Errors
-    /// Why there is none. Later callers try again.
+    /// The fetch or `parse` failed. Errors are not cached.
     pub async fn fetch(
         &self,
         url: &Url,
         subscriber: Subnets,
-        read: impl FnOnce(&[u8]) -> Result<T, FetchError>,
+        parse: impl FnOnce(&[u8]) -> Result<T, FetchError>,
     ) -> Result<Arc<T>, FetchError> {
-        let flight = self.join(url, subscriber)?;
-        let fetch = async || {
-            let fetched = self.fetcher.get(url, self.longest, &flight.share).await?;
-            Ok(self.keep(url, Arc::new(read(&fetched.body)?), fetched.lifetime))
+        let fetch = self.join(url, subscriber)?;
+        let run = async || {
+            let fetched = self.fetcher.get(url, self.max_bytes, &fetch.permit).await?;
+            Ok(self.insert(url, Arc::new(parse(&fetched.body)?), fetched.lifetime))
         };
-        let fetched = flight.fetched.get_or_init(fetch).await.clone();
-        fetched.inspect_err(|error| self.has_failed(url, error))
+        let fetched = fetch.fetched.get_or_init(run).await.clone();
+        fetched.inspect_err(|error| self.record_failure(url, error))
     }
 
-    fn has_failed(&self, url: &Url, error: &FetchError) {
-        let mut kept = lock(&self.kept);
-        if *error == FetchError::Gone && self.stale.is_some() {
-            kept.copies.remove(url.as_str());
-        } else if let Some(copy) = kept.copies.get_mut(url.as_str()) {
-            copy.failed_at = Some(self.clock.monotonic());
+    fn record_failure(&self, url: &Url, error: &FetchError) {
+        let mut cache = lock(&self.cache);
+        if *error == FetchError::NotFound && self.max_stale.is_some() {
+            cache.entries.remove(url.as_str());
+        } else if let Some(entry) = cache.entries.get_mut(url.as_str()) {
+            entry.failed_at = Some(self.clock.monotonic());
         }
     }
 
-    fn look(&self, url: &Url, is_valid: impl FnOnce(&Copy<T>) -> bool) -> Option<Arc<T>> {
-        let mut kept = lock(&self.kept);
-        kept.looks += 1;
-        let looks = kept.looks;
-        let copy = kept.copies.get_mut(url.as_str()).filter(|copy| is_valid(copy))?;
-        copy.used = looks;
-        Some(Arc::clone(&copy.value))
+    fn get(&self, url: &Url, is_valid: impl FnOnce(&Entry<T>) -> bool) -> Option<Arc<T>> {
+        let mut cache = lock(&self.cache);
+        cache.uses += 1;
+        let uses = cache.uses;
+        let entry = cache.entries.get_mut(url.as_str()).filter(|entry| is_valid(entry))?;
+        entry.last_used = uses;
+        Some(Arc::clone(&entry.value))
     }
 
-    fn keep(&self, url: &Url, value: Arc<T>, lifetime: Duration) -> Arc<T> {
+    fn insert(&self, url: &Url, value: Arc<T>, lifetime: Duration) -> Arc<T> {
         let now = self.clock.monotonic();
-        let mut kept = lock(&self.kept);
-        if kept.copies.len() >= MAX_DOCUMENTS && !kept.copies.contains_key(url.as_str()) {
-            let least = kept.copies.iter().min_by_key(|(_, copy)| (copy.trusted, copy.used));
+        let mut cache = lock(&self.cache);
+        if cache.entries.len() >= MAX_DOCUMENTS && !cache.entries.contains_key(url.as_str()) {
+            let least = cache.entries.iter().min_by_key(|(_, entry)| (entry.trusted, entry.last_used));
             let oldest = least.map(|(url, _)| url.clone());
-            oldest.and_then(|oldest| kept.copies.remove(&oldest));
+            oldest.and_then(|oldest| cache.entries.remove(&oldest));
         }
-        kept.looks += 1;
-        let copy = Copy {
+        cache.uses += 1;
+        let entry = Entry {
             value: Arc::clone(&value),
             fresh_until: now.after(lifetime),
-            searched_at: now,
+            refetched_at: now,
             failed_at: None,
-            used: kept.looks,
-            trusted: kept.copies.get(url.as_str()).is_some_and(|copy| copy.trusted),
+            last_used: cache.uses,
+            trusted: cache.entries.get(url.as_str()).is_some_and(|entry| entry.trusted),
         };
-        kept.copies.insert(url.as_str().to_owned(), copy);
+        cache.entries.insert(url.as_str().to_owned(), entry);
         value
     }
 
-    /// The fetch of this URL that is under way, else a new one, if the subscriber may have one more. One that nobody
-    /// waits for any more is forgotten.
-    fn join(&self, url: &Url, subscriber: Subnets) -> Result<Arc<Flight<T>>, FetchError> {
-        let mut flights = lock(&self.flights);
-        flights.retain(|_, flight| flight.strong_count() > 0);
-        if let Some(flight) = flights.get(url.as_str()).and_then(Weak::upgrade) {
-            return Ok(flight);
+    /// Returns the pending fetch of a URL, or starts a new one within the limits of the subscriber. Abandoned fetches
+    /// are removed.
+    fn join(&self, url: &Url, subscriber: Subnets) -> Result<Arc<PendingFetch<T>>, FetchError> {
+        let mut pending = lock(&self.pending);
+        pending.retain(|_, fetch| fetch.strong_count() > 0);
+        if let Some(fetch) = pending.get(url.as_str()).and_then(Weak::upgrade) {
+            return Ok(fetch);
         }
-        let flight = Arc::new(Flight { share: self.fetcher.share(subscriber)?, fetched: OnceCell::new() });
-        flights.insert(url.as_str().to_owned(), Arc::downgrade(&flight));
-        Ok(flight)
+        let fetch =
+            Arc::new(PendingFetch { permit: self.fetcher.acquire(subscriber)?, fetched: OnceCell::new() });
+        pending.insert(url.as_str().to_owned(), Arc::downgrade(&fetch));
+        Ok(fetch)
     }
 }
 
@@ -186,14 +190,14 @@ mod tests {
     use crate::fetch::FetchPolicy;
 
     #[test]
-    fn documents_of_strangers_take_the_place_of_none_that_somebody_has_logged_in_with() {
-        // Fails only when one is installed already.
+    fn documents_of_clients_with_a_login_are_evicted_last() {
+        // Fails only when a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
         let fetcher = Fetcher::new(FetchPolicy::default(), clock.clone()).unwrap();
         let documents = Documents::new(Arc::new(fetcher), 1024, None, clock);
         let url = |number: usize| Url::parse(&format!("https://{number}.example.com/id")).unwrap();
-        let keep = |number| documents.keep(&url(number), Arc::new(number), Duration::from_mins(1));
+        let keep = |number| documents.insert(&url(number), Arc::new(number), Duration::from_mins(1));
         keep(0);
         documents.trust(&url(0));
         (1..3 * MAX_DOCUMENTS).for_each(|stranger| drop(keep(stranger)));
@@ -201,7 +205,7 @@ mod tests {
         assert!(documents.last_good(&url(1)).is_none());
         keep(0);
         (1..2 * MAX_DOCUMENTS).for_each(|stranger| drop(keep(stranger)));
-        assert!(documents.last_good(&url(0)).is_some(), "also as it was fetched again");
-        assert_eq!(lock(&documents.kept).copies.len(), MAX_DOCUMENTS);
+        assert!(documents.last_good(&url(0)).is_some(), "the mark survives another fetch");
+        assert_eq!(lock(&documents.cache).entries.len(), MAX_DOCUMENTS);
     }
 }

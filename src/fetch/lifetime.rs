@@ -1,23 +1,23 @@
-//! How long a document may be kept: what its headers say (RFC 9111 §4.2), within bounds.
+//! Cache lifetime of a document from its response headers (RFC 9111 §4.2), within bounds.
 
 use crate::base::clock::Timestamp;
 use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES};
 use http::{HeaderMap, HeaderName};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// However little a server allows: it is not asked more often than this.
-const LEAST: Duration = Duration::from_mins(1);
-/// However much it allows: a document that changed counts the next day.
+/// Shortest lifetime, which limits the requests to a server.
+const MIN_LIFETIME: Duration = Duration::from_mins(1);
+/// Longest lifetime, so that a changed document takes effect within a day.
 const MAX_LIFETIME: Duration = Duration::from_hours(24);
-/// Where it says nothing.
-const UNSAID: Duration = Duration::from_mins(10);
+/// Lifetime without caching headers.
+const DEFAULT_LIFETIME: Duration = Duration::from_mins(10);
 
-/// The lifetime of an answer with these headers that came now.
+/// Lifetime of a response that was received at `now`.
 pub(super) fn of(headers: &HeaderMap, now: Timestamp) -> Duration {
-    said(headers, now).unwrap_or(UNSAID).clamp(LEAST, MAX_LIFETIME)
+    from_headers(headers, now).unwrap_or(DEFAULT_LIFETIME).clamp(MIN_LIFETIME, MAX_LIFETIME)
 }
 
-fn said(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+fn from_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let directives = || {
         let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).map(|directive| directive.trim().to_ascii_lowercase())
@@ -27,7 +27,7 @@ fn said(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     }
     let max_age = directives().find_map(|directive| directive.strip_prefix("max-age=").map(seconds));
     let lifetime = max_age.or_else(|| {
-        // An Expires that is no date has passed (RFC 9111 §5.3).
+        // An invalid Expires is treated as expired (RFC 9111 §5.3).
         let expires = text(headers, &EXPIRES)?;
         Some(date(expires).map_or(Duration::ZERO, |expires| {
             expires.since(text(headers, &DATE).and_then(date).unwrap_or(now))
@@ -41,7 +41,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Whole seconds, maybe in quotes; what is no number is none.
+/// Parses whole seconds, optionally in quotes; an invalid number is zero.
 fn seconds(text: &str) -> Duration {
     Duration::from_secs(text.trim().trim_matches('"').parse().unwrap_or_default())
 }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_kept_as_long_as_its_headers_say_within_bounds() {
+    fn the_lifetime_follows_the_headers_within_bounds() {
         const EARLIER: &str = "Sun, 06 Nov 1994 08:39:37 GMT";
         const LATER: &str = "Sun, 06 Nov 1994 09:49:37 GMT";
         for (headers, seconds) in [

@@ -1,7 +1,7 @@
-//! Which addresses a fetch may go to.
+//! Fetch policy: allowed addresses, and name resolution that enforces it.
 
 use super::is_public;
-use super::shares::Share;
+use super::limits::FetchPermit;
 use reqwest::Certificate;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::fmt;
@@ -10,38 +10,38 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// How many names are looked up at once. A resolver that hangs holds on to its thread for longer than a fetch waits.
-const LOOKUPS: usize = 64;
+/// Most concurrent name lookups. A lookup that hangs occupies its thread for longer than the timeout of a fetch.
+const MAX_CONCURRENT_LOOKUPS: usize = 64;
 
-/// How far fetches reach. The default is what the gateway is: names as the system resolves them, addresses of the
-/// public internet, certificates of the system's authorities. Tests, which have no internet, go further.
+/// Allowed servers of fetches. The default uses the system's name resolution and certificate authorities, and allows
+/// public addresses only. Tests, which have no internet, extend it.
 #[derive(Clone, Default)]
-pub struct FetchPolicy(Option<Arc<Further>>);
+pub struct FetchPolicy(Option<Arc<TestOverrides>>);
 
 type Names = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
 
-struct Further {
+struct TestOverrides {
     names: Box<Names>,
-    admitted: Vec<IpAddr>,
+    allowed: Vec<IpAddr>,
     authority: Vec<u8>,
 }
 
 impl FetchPolicy {
-    /// For tests: names mean what `names` says, `admitted` addresses are as good as public ones, and the certificates
-    /// of this authority (DER) count too.
+    /// Policy for tests: `names` resolves names, `allowed` addresses are accepted in addition to public ones, and
+    /// `authority` (DER) is trusted in addition to the system's authorities.
     pub fn for_tests(
         names: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static,
-        admitted: Vec<IpAddr>,
+        allowed: Vec<IpAddr>,
         authority: Vec<u8>,
     ) -> Self {
-        Self(Some(Arc::new(Further { names: Box::new(names), admitted, authority })))
+        Self(Some(Arc::new(TestOverrides { names: Box::new(names), allowed, authority })))
     }
 
     pub(super) fn authorities(&self) -> Result<Vec<Certificate>, reqwest::Error> {
         self.0.iter().map(|for_tests| Certificate::from_der(&for_tests.authority)).collect()
     }
 
-    /// Takes as long as the system takes.
+    /// Resolves a name; blocks for as long as the system's resolver takes.
     fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         match &self.0 {
             Some(for_tests) => Ok((for_tests.names)(name)),
@@ -49,18 +49,18 @@ impl FetchPolicy {
         }
     }
 
-    fn admits(&self, address: IpAddr) -> bool {
-        is_public(address) || self.0.as_ref().is_some_and(|for_tests| for_tests.admitted.contains(&address))
+    fn allows(&self, address: IpAddr) -> bool {
+        is_public(address) || self.0.as_ref().is_some_and(|for_tests| for_tests.allowed.contains(&address))
     }
 }
 
 impl fmt::Debug for FetchPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Reach(further)" } else { "Reach" })
+        f.write_str(if self.0.is_some() { "FetchPolicy(tests)" } else { "FetchPolicy" })
     }
 }
 
-/// Resolves names for connections that are made at once, to the very addresses that it found good.
+/// DNS resolver of the HTTP client that returns allowed addresses only.
 #[derive(Clone)]
 pub(super) struct Guard {
     policy: FetchPolicy,
@@ -69,28 +69,29 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(policy: FetchPolicy) -> Self {
-        Self { policy, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+        Self { policy, lookups: Arc::new(Semaphore::new(MAX_CONCURRENT_LOOKUPS)) }
     }
 
-    pub(super) fn admits(&self, address: IpAddr) -> bool {
-        self.policy.admits(address)
+    pub(super) fn allows(&self, address: IpAddr) -> bool {
+        self.policy.allows(address)
     }
 
-    /// The addresses of a name, when every one of them is good: a name with one foot within is no honest one.
+    /// Resolves a name and requires that all of its addresses are allowed. A name with both public and internal
+    /// addresses is rejected.
     pub(super) async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         let found = self.look_up(name.to_owned()).await?;
-        if found.is_empty() || !found.iter().all(|address| self.admits(*address)) {
+        if found.is_empty() || !found.iter().all(|address| self.allows(*address)) {
             return Err(io::Error::other("it is not on the public internet"));
         }
         Ok(found)
     }
 
     async fn look_up(&self, name: String) -> io::Result<Vec<IpAddr>> {
-        let turn = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
-        let (policy, share) = (self.policy.clone(), Share::held());
+        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
+        let (policy, fetch_permit) = (self.policy.clone(), FetchPermit::current());
         let lookup = tokio::task::spawn_blocking(move || {
             let found = policy.addresses(&name);
-            drop((turn, share));
+            drop((permit, fetch_permit));
             found
         });
         lookup.await.map_err(io::Error::other)?
@@ -102,7 +103,7 @@ impl Resolve for Guard {
         let guard = self.clone();
         Box::pin(async move {
             let addresses = guard.addresses(name.as_str()).await?;
-            // The port is the URL's.
+            // The HTTP client sets the port of the URL.
             let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
         })

@@ -1,79 +1,81 @@
-//! The authorization request (RFC 6749 §4.1.1, OAuth 2.1 §4.1.1), parsed once into a type.
+//! Authorization request (RFC 6749 §4.1.1, OAuth 2.1 §4.1.1).
 
 use super::error::{ErrorCode, OAuthError};
 use super::parameters::Parameters;
 use super::pkce::Challenge;
 use super::redirect::RedirectUri;
-use super::resource::{self, Picked};
+use super::resource::{self, RequestedResource};
 use super::scope;
 use gateway_routes::{Route, Table};
 use serde::{Deserialize, Serialize};
 
-/// A request that passed every check that needs no person.
+/// Validated authorization request that awaits the user's consent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
-    /// Who asks.
+    /// Requesting client.
     pub client_id: String,
-    /// The client's name, as it gave it.
+    /// `client_name` as the client sent it.
     pub client_name: String,
-    /// Where the answer goes.
+    /// Redirect URI of the response.
     pub redirect_uri: RedirectUri,
-    /// Goes back to the client untouched.
+    /// `state`, returned to the client unchanged.
     pub state: Option<String>,
-    /// What the code can be redeemed with.
+    /// PKCE challenge of the code.
     pub challenge: Challenge,
-    /// The pattern of the route that was asked for; `None` lets the person pick.
+    /// Pattern of the requested route; `None` lets the user choose.
     pub route: Option<String>,
-    /// The scopes that were asked for and are known: by the route, or by any route while none is picked.
+    /// Requested scopes that the route defines, or that any route defines while none is chosen.
     pub scope: Option<String>,
-    /// Whom the person is expected to be; only Okta's form is filled with it.
+    /// `login_hint` of the client, passed on to Okta's sign-in form only.
     pub login_hint: Option<String>,
 }
 
-/// Where an answer may go even when the request is wrong: client and redirect URI are known good.
+/// Target of the authorization response. It is known before the rest of the request is validated, so that errors can be
+/// sent to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReturnAddress {
-    /// The client's callback.
+    /// Validated redirect URI.
     pub redirect_uri: RedirectUri,
-    /// The client's state.
+    /// `state` of the request.
     pub state: Option<String>,
 }
 
 impl ReturnAddress {
-    /// The URL that carries a refusal to the client (RFC 6749 §4.1.2.1, RFC 9207 §2).
-    pub fn refusal(&self, refused: &OAuthError, iss: Option<&str>) -> String {
-        self.redirect_uri.with(&[
-            ("error", Some(refused.code.as_str())),
-            ("error_description", Some(&refused.description)),
+    /// URL of an error response (RFC 6749 §4.1.2.1, RFC 9207 §2).
+    pub fn error_url(&self, error: &OAuthError, iss: Option<&str>) -> String {
+        self.redirect_uri.with_query(&[
+            ("error", Some(error.code.as_str())),
+            ("error_description", Some(&error.description)),
             ("state", self.state.as_deref()),
             ("iss", iss),
         ])
     }
 
-    /// The URL that carries a code to the client.
-    pub fn approval(&self, code: &str, iss: Option<&str>) -> String {
-        self.redirect_uri.with(&[("code", Some(code)), ("state", self.state.as_deref()), ("iss", iss)])
+    /// URL of a successful response with an authorization code (RFC 6749 §4.1.2).
+    pub fn code_url(&self, code: &str, iss: Option<&str>) -> String {
+        self.redirect_uri.with_query(&[("code", Some(code)), ("state", self.state.as_deref()), ("iss", iss)])
     }
 }
 
-/// Clients put a UUID into `state`, or a small signed document.
+/// Clients send a UUID or a small signed document as `state`.
 const MAX_STATE_BYTES: usize = 2048;
 const MAX_HINT_BYTES: usize = 320;
-/// The longest request, as JSON: it is stored during the login, before anybody has signed in.
+/// Longest serialized request. It is stored during the login, before the user is authenticated.
 const MAX_REQUEST_BYTES: usize = 6 * 1024;
 
 impl AuthorizationRequest {
-    /// Checks everything behind client and redirect URI, which the caller has already found to be good.
+    /// Parses and validates all parameters except client and redirect URI, which the caller has validated.
     ///
     /// # Errors
-    /// What goes back to the client's redirect URI.
+    /// The error response for the client's redirect URI.
     pub fn parse(
         parameters: &Parameters,
-        client: (&str, &str),
+        client_id: &str,
+        client_name: &str,
         redirect_uri: RedirectUri,
-        site: (&str, &Table),
+        base_url: &str,
+        table: &Table,
     ) -> Result<Self, OAuthError> {
-        let (base_url, table) = site;
         parameters.check()?;
         match parameters.require("response_type")? {
             "code" => {}
@@ -99,18 +101,18 @@ impl AuthorizationRequest {
             return Err(OAuthError::invalid_request("state is longer than 2048 bytes: send a shorter one"));
         }
         let scope = parameters.get("scope");
-        let route = match resource::pick(parameters.resources(), base_url, table)? {
-            Picked::Route(route) => Some(route),
-            Picked::Any => resource::guess(scope, table),
+        let route = match resource::requested(parameters.resources(), base_url, table)? {
+            RequestedResource::Route(route) => Some(route),
+            RequestedResource::Unspecified => resource::infer_route(scope, table),
         };
         let request = Self {
-            client_id: client.0.to_owned(),
-            client_name: client.1.to_owned(),
+            client_id: client_id.to_owned(),
+            client_name: client_name.to_owned(),
             redirect_uri,
             state: state.map(str::to_owned),
             challenge,
             route: route.map(|route| route.pattern.to_owned()),
-            scope: scope::known(scope, route, table),
+            scope: scope::retain_known(scope, route, table),
             login_hint: parameters.get("login_hint").filter(|h| h.len() <= MAX_HINT_BYTES).map(str::to_owned),
         };
         if serde_json::to_vec(&request).is_ok_and(|json| json.len() <= MAX_REQUEST_BYTES) {
@@ -121,13 +123,13 @@ impl AuthorizationRequest {
         ))
     }
 
-    /// The route that was asked for; `None` while the person has not picked, or when it is gone.
+    /// Requested route; `None` while the user has not chosen one, or when it was removed from the configuration.
     pub fn route(&self, table: &Table) -> Option<&'static Route> {
         let pattern = self.route.as_deref()?;
         table.routes().iter().find(|route| route.pattern == pattern)
     }
 
-    /// Where its answer goes.
+    /// Target of the response.
     pub fn return_address(&self) -> ReturnAddress {
         ReturnAddress { redirect_uri: self.redirect_uri.clone(), state: self.state.clone() }
     }

@@ -1,35 +1,35 @@
-//! The bearer token of a request, and the challenge that answers a bad one (RFC 6750, RFC 9728 §5.1).
+//! Bearer token of a request, and the `WWW-Authenticate` challenge (RFC 6750, RFC 9728 §5.1).
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use std::fmt::Write as _;
 
-/// What a request brings.
+/// Bearer credentials of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Presented<'a> {
-    /// No credentials, or some of another scheme.
+    /// The header uses another authentication scheme.
     Nothing,
-    /// A token, not yet looked at.
+    /// A token, not yet verified.
     Token(&'a str),
-    /// The scheme is ours, but no token can be what follows.
+    /// The scheme is `Bearer`, but no valid token follows.
     Malformed,
 }
 
-/// More than one `Authorization` header.
+/// Error of a request with more than one `Authorization` header.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Several;
 
-/// The `Authorization` header, the only place where a token may stand (OAuth 2.1 §5.1.1).
+/// Returns the `Authorization` header, the only place where a token is accepted (OAuth 2.1 §5.1.1).
 ///
 /// # Errors
-/// There are several.
+/// The header is repeated.
 pub fn credentials(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Several> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let credentials = values.next();
     if values.next().is_some() { Err(Several) } else { Ok(credentials) }
 }
 
-/// The bearer token of an `Authorization` header.
+/// Parses the bearer token of an `Authorization` header.
 pub fn presented(credentials: &HeaderValue) -> Presented<'_> {
     let Ok(text) = credentials.to_str() else { return Presented::Malformed };
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
@@ -43,28 +43,28 @@ pub fn presented(credentials: &HeaderValue) -> Presented<'_> {
     Presented::Token(token)
 }
 
-/// The grammar of RFC 6750 §2.1. Folded to the end rather than `all`: tokens are long, and the compiler then looks at
-/// many bytes at once.
+/// Checks the `b64token` grammar of RFC 6750 §2.1. `fold` instead of `all` lets the compiler vectorize: tokens are
+/// long.
 fn is_b64token(token: &str) -> bool {
-    token.bytes().fold(true, |fits, byte| {
-        fits & matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+    token.bytes().fold(true, |valid, byte| {
+        valid & matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
     })
 }
 
-/// Why a request is challenged.
+/// Reason of a challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// It brought no token: no error code (RFC 6750 §3.1).
+    /// No token: the challenge has no error code (RFC 6750 §3.1).
     NoToken,
-    /// It brought a token twice, or where none may stand: 400 `invalid_request`.
+    /// A repeated token, or a token outside the `Authorization` header: 400 `invalid_request`.
     InvalidRequest,
-    /// The token does not count: 401 `invalid_token`.
+    /// The token is not valid: 401 `invalid_token`.
     InvalidToken,
-    /// The token counts, but a scope is missing: 403 `insufficient_scope`.
+    /// The token lacks a required scope: 403 `insufficient_scope`.
     InsufficientScope,
 }
 
-/// The value of `WWW-Authenticate`: where the metadata is and which scopes are needed.
+/// Builds the value of `WWW-Authenticate` with the metadata URL and the required scopes.
 pub fn challenge(reason: Reason, metadata_url: &str, scopes: &[&str]) -> String {
     let mut challenge = String::from("Bearer ");
     match reason {
@@ -94,12 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_is_read_whatever_the_case_of_its_scheme() {
+    fn the_scheme_is_case_insensitive() {
         assert_eq!(presented("bearer a.b-c"), Presented::Token("a.b-c"));
     }
 
     #[test]
-    fn anything_else_is_no_token() {
+    fn other_schemes_and_malformed_tokens_are_not_accepted() {
         assert_eq!(presented("Basic eDp5"), Presented::Nothing);
         for value in ["Bearer", "Bearer a b", "Bearer a,b"] {
             assert_eq!(presented(value), Presented::Malformed, "{value}");
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_credentials_once_or_not_at_all() {
+    fn a_repeated_authorization_header_is_rejected() {
         let headers = |values: &[&'static str]| -> HeaderMap {
             values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_static(value))).collect()
         };

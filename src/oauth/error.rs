@@ -1,9 +1,9 @@
-//! The errors that a client sees, with exactly the codes that clients recover from.
+//! OAuth errors: the codes and descriptions that clients receive.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// An OAuth error code and the status that it has outside of redirects.
+/// OAuth error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
     /// RFC 6749 §4.1.2.1 and §5.2.
@@ -22,20 +22,20 @@ pub enum ErrorCode {
     InvalidScope,
     /// RFC 8707 §2.
     InvalidTarget,
-    /// RFC 6749 §4.1.2.1: the person, Okta or our policy said no.
+    /// RFC 6749 §4.1.2.1: denied by the user, by Okta or by the gateway's policy.
     AccessDenied,
     /// RFC 7591 §3.2.2.
     InvalidRedirectUri,
     /// RFC 7591 §3.2.2.
     InvalidClientMetadata,
-    /// RFC 6749 §4.1.2.1: the fault is ours.
+    /// RFC 6749 §4.1.2.1: internal error of the gateway.
     ServerError,
-    /// RFC 6749 §4.1.2.1: the store or Okta does not answer.
+    /// RFC 6749 §4.1.2.1: the store or Okta is unavailable.
     TemporarilyUnavailable,
 }
 
 impl ErrorCode {
-    /// The code on the wire.
+    /// Code on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
@@ -55,25 +55,25 @@ impl ErrorCode {
     }
 }
 
-/// A refusal that goes out: a code and a sentence that says what to do.
+/// OAuth error response: a code, and a sentence that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthError {
-    /// What the client's code acts on.
+    /// Machine-readable code.
     pub code: ErrorCode,
-    /// What a developer reads: printable ASCII without quotes and backslashes (RFC 6749 §5.2).
+    /// Text for developers: printable ASCII without quotes and backslashes (RFC 6749 §5.2).
     pub description: Cow<'static, str>,
 }
 
 impl OAuthError {
-    /// A refusal; characters that RFC 6749 §5.2 forbids in a description become `'` or are dropped.
+    /// Creates an error. Characters that RFC 6749 §5.2 forbids in a description become `'` or are removed.
     pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
         let description = description.into();
-        if description.bytes().all(allowed) {
+        if description.bytes().all(is_allowed) {
             return Self { code, description };
         }
         let cleaned = description.chars().filter_map(|c| match c {
             '"' | '\\' | '`' => Some('\''),
-            c if c.is_ascii() && allowed(c as u8) => Some(c),
+            c if c.is_ascii() && is_allowed(c as u8) => Some(c),
             _ => None,
         });
         Self { code, description: cleaned.take(300).collect::<String>().into() }
@@ -95,7 +95,7 @@ impl OAuthError {
     }
 }
 
-const fn allowed(byte: u8) -> bool {
+const fn is_allowed(byte: u8) -> bool {
     matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)
 }
 
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_never_breaks_out_of_a_header_or_json() {
+    fn a_description_contains_only_allowed_characters() {
         let refused = OAuthError::invalid_request("bad \"scope\"\r\nSet-Cookie: a=b\\ é");
         assert_eq!(refused.description, "bad 'scope'Set-Cookie: a=b' ");
     }

@@ -1,12 +1,11 @@
-//! The documents that clients discover us by: RFC 8414, OIDC discovery, RFC 9728.
+//! Discovery documents: RFC 8414, OIDC discovery and RFC 9728.
 
-use super::assertion;
-use super::client::AuthMethod;
+use super::client::{AuthMethod, assertion};
 use gateway_routes::{Route, Site, Table};
 use serde_json::{Value, json};
 
-/// Authorization server metadata (RFC 8414 §2), with the members that OIDC discovery requires, so that the same
-/// document serves both well-known addresses. What does not exist is not advertised.
+/// Authorization server metadata (RFC 8414 §2), with the members that OIDC discovery requires: the same document serves
+/// both well-known URLs.
 pub fn authorization_server(base_url: &str, site: &Site) -> Value {
     let mut document = json!({
         "issuer": base_url,
@@ -36,7 +35,7 @@ pub fn authorization_server(base_url: &str, site: &Site) -> Value {
     document
 }
 
-/// Protected resource metadata (RFC 9728 §2) of `path`, which is below the route.
+/// Protected resource metadata (RFC 9728 §2) of `path`, a path below the route.
 pub fn protected_resource(base_url: &str, route: &Route, path: &str) -> Value {
     json!({
         "resource": format!("{base_url}{path}"),
@@ -47,7 +46,7 @@ pub fn protected_resource(base_url: &str, route: &Route, path: &str) -> Value {
     })
 }
 
-/// The metadata of the origin as a whole, for older clients that look at the root alone.
+/// Protected resource metadata of the whole origin, for older clients that request only the root document.
 pub fn origin_resource(base_url: &str, table: &Table) -> Value {
     json!({
         "resource": base_url,
@@ -57,7 +56,7 @@ pub fn origin_resource(base_url: &str, table: &Table) -> Value {
     })
 }
 
-/// Where the metadata of a resource path is (RFC 9728 §3.1).
+/// URL of the metadata of a resource path (RFC 9728 §3.1).
 pub fn protected_resource_url(base_url: &str, path: &str) -> String {
     format!("{base_url}/.well-known/oauth-protected-resource{path}")
 }

@@ -1,4 +1,4 @@
-//! PKCE with S256 alone (RFC 7636; OAuth 2.1 §7.5.2).
+//! PKCE with the method `S256` only (RFC 7636; OAuth 2.1 §7.5.2).
 
 use super::error::OAuthError;
 use crate::base::encoding;
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The `code_challenge` of an authorization request, checked to be the base64url of a SHA-256.
+/// `code_challenge` of an authorization request: a base64url-encoded SHA-256 digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Challenge(String);
 
 impl Challenge {
-    /// From the two parameters of the authorization request.
+    /// Parses `code_challenge` and `code_challenge_method`.
     ///
     /// # Errors
-    /// `invalid_request` when the challenge is missing, or its method is anything but `S256`: `plain` (also
-    /// the default of RFC 7636 §4.3) would let whoever reads the request redeem the code.
+    /// `invalid_request` when the challenge is missing or the method is not `S256`. With `plain` (the default of RFC
+    /// 7636 §4.3), an attacker who reads the request could redeem the code.
     pub fn parse(challenge: Option<&str>, method: Option<&str>) -> Result<Self, OAuthError> {
         let challenge = challenge
             .ok_or_else(|| OAuthError::invalid_request("PKCE is required: send code_challenge (S256)"))?;
@@ -29,8 +29,8 @@ impl Challenge {
         Ok(Self(challenge.to_owned()))
     }
 
-    /// Whether this verifier made the challenge (RFC 7636 §4.6); one outside the grammar of §4.1 never did.
-    pub fn is_met_by(&self, verifier: &str) -> bool {
+    /// Verifies a `code_verifier` (RFC 7636 §4.6); one that violates the grammar of §4.1 never matches.
+    pub fn matches(&self, verifier: &str) -> bool {
         let grammar = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         (43..=128).contains(&verifier.len())
             && verifier.bytes().all(grammar)
@@ -46,20 +46,20 @@ mod tests {
     const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
     #[test]
-    fn the_vector_of_rfc_7636_appendix_b_is_met() {
-        assert!(Challenge::parse(Some(CHALLENGE), Some("S256")).unwrap().is_met_by(VERIFIER));
+    fn the_vector_of_rfc_7636_appendix_b_matches() {
+        assert!(Challenge::parse(Some(CHALLENGE), Some("S256")).unwrap().matches(VERIFIER));
     }
 
     #[test]
-    fn any_other_verifier_is_not() {
+    fn another_verifier_does_not_match() {
         let challenge = Challenge::parse(Some(CHALLENGE), Some("S256")).unwrap();
         for verifier in ["", CHALLENGE, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXl", "short"] {
-            assert!(!challenge.is_met_by(verifier), "{verifier}");
+            assert!(!challenge.matches(verifier), "{verifier}");
         }
     }
 
     #[test]
-    fn plain_and_its_silent_default_are_refused() {
+    fn the_method_plain_is_rejected_also_as_default() {
         assert!(Challenge::parse(Some(CHALLENGE), Some("plain")).is_err());
         assert!(Challenge::parse(Some(CHALLENGE), None).is_err());
         assert!(Challenge::parse(None, Some("S256")).is_err());

@@ -1,27 +1,26 @@
-//! Redirect URIs: which may be registered, which one matches, and what is appended (RFC 6749 §3.1.2,
-//! RFC 8252 §7, RFC 9700 §2.1).
+//! Redirect URIs: validation, matching and response parameters (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1).
 
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-/// A redirect URI that passed the rules, kept exactly as the client wrote it.
+/// Validated redirect URI, exactly as the client wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RedirectUri(String);
 
-/// What kind of program listens there.
+/// Kind of receiver of a redirect URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// An https site, by host.
+    /// Web site; holds the host.
     Web(String),
-    /// A program on the person's own computer; anyone can listen there.
+    /// Program on the user's own computer, where any program can listen; holds the host.
     Loopback(String),
-    /// A private-use scheme, with its colon; any program can claim it.
+    /// Private-use scheme, which any program can claim; holds the scheme with its colon.
     PrivateScheme(String),
 }
 
 impl Destination {
-    /// The host, or the scheme with its colon.
+    /// Host, or scheme with its colon.
     pub fn label(&self) -> &str {
         match self {
             Self::Web(label) | Self::Loopback(label) | Self::PrivateScheme(label) => label,
@@ -29,23 +28,24 @@ impl Destination {
     }
 }
 
-/// Schemes of known MCP clients.
+/// Private-use schemes of known MCP clients.
 const CLIENT_SCHEMES: [&str; 4] = ["cursor", "vscode", "vscode-insiders", "claude"];
-/// Schemes that run or read something, whatever a configuration says.
+/// Schemes that execute code or read files; rejected even if the configuration lists them.
 const DANGEROUS_SCHEMES: [&str; 8] =
     ["javascript", "data", "file", "vbscript", "about", "blob", "filesystem", "view-source"];
 const MAX_URI_BYTES: usize = 1024;
 
 impl RedirectUri {
-    /// Checks a URI against the rules; `schemes` are the site's private-use schemes beside the built-in ones.
+    /// Parses and validates a URI; `schemes` are the site's private-use schemes in addition to the built-in ones.
     ///
     /// # Errors
-    /// One sentence that says what is wrong with it.
+    /// The reason, in one sentence.
     pub fn parse(uri: &str, schemes: &[&str]) -> Result<Self, &'static str> {
         if uri.len() > MAX_URI_BYTES {
             return Err("it is longer than 1024 characters");
         }
-        // Parsers disagree about what no URI may hold (RFC 3986 §2); the checks must see what a browser will see.
+        // URL parsers disagree about characters that RFC 3986 §2 forbids; a browser must see the URI as these checks
+        // do.
         if !uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
             return Err("it has a character that no URI has, such as a space, a quote or a non-ASCII letter");
         }
@@ -54,7 +54,7 @@ impl RedirectUri {
             return Err("it has a fragment");
         }
         let web = matches!(url.scheme(), "http" | "https");
-        if web && !has_plain_authority(uri) {
+        if web && !has_authority(uri) {
             return Err("its scheme is not followed by two slashes and a host");
         }
         if url.host_str().is_some_and(|host| host.contains('*')) {
@@ -70,7 +70,7 @@ impl RedirectUri {
             "https" if url.host().is_some() => {}
             "http" if is_loopback(&url) => {}
             "http" => return Err("http is only for loopback: use https"),
-            scheme if private_use(scheme, schemes) => {}
+            scheme if is_private_use(scheme, schemes) => {}
             _ => {
                 return Err(
                     "its scheme is not allowed: use https, http on loopback, or a reverse-DNS scheme",
@@ -85,30 +85,29 @@ impl RedirectUri {
         &self.0
     }
 
-    /// Whether a request may name `asked` for this registered URI: exactly the same, or on loopback the same
-    /// but for the port (RFC 8252 §7.3).
-    pub fn admits(&self, asked: &Self) -> bool {
-        if self.0 == asked.0 {
+    /// Returns true when a requested URI equals this registered URI; on loopback the port may differ (RFC 8252 §7.3).
+    pub fn matches(&self, requested: &Self) -> bool {
+        if self.0 == requested.0 {
             return true;
         }
-        match (self.loopback_without_port(), asked.loopback_without_port()) {
-            (Some(registered), Some(asked)) => registered == asked,
+        match (self.loopback_without_port(), requested.loopback_without_port()) {
+            (Some(registered), Some(requested)) => registered == requested,
             _ => false,
         }
     }
 
-    /// Where it leads.
+    /// Kind of receiver.
     pub fn destination(&self) -> Destination {
         match Url::parse(&self.0) {
-            Ok(url) if is_this_computer(&url) => Destination::Loopback(host(&url)),
+            Ok(url) if is_local_computer(&url) => Destination::Loopback(host(&url)),
             Ok(url) if url.scheme() == "https" => Destination::Web(host(&url)),
             Ok(url) => Destination::PrivateScheme(format!("{}:", url.scheme())),
             Err(_) => Destination::PrivateScheme(String::new()),
         }
     }
 
-    /// The URI with these parameters appended to its query (RFC 6749 §4.1.2).
-    pub fn with(&self, parameters: &[(&str, Option<&str>)]) -> String {
+    /// Appends parameters to the query (RFC 6749 §4.1.2).
+    pub fn with_query(&self, parameters: &[(&str, Option<&str>)]) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in parameters {
             if let Some(value) = value {
@@ -134,7 +133,7 @@ fn host(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }
 
-/// The loopback URIs of RFC 8252 §7.3, whose port is free.
+/// Returns true for the loopback URIs of RFC 8252 §7.3, which match on any port.
 fn is_loopback(url: &Url) -> bool {
     url.scheme() == "http"
         && match url.host() {
@@ -145,8 +144,8 @@ fn is_loopback(url: &Url) -> bool {
         }
 }
 
-/// Whatever leads to the person's own computer, where anyone can listen, also by https.
-fn is_this_computer(url: &Url) -> bool {
+/// Returns true for every URL that leads to the user's own computer, including https and all loopback addresses.
+fn is_local_computer(url: &Url) -> bool {
     let web = matches!(url.scheme(), "http" | "https");
     web && match url.host() {
         Some(Host::Domain(name)) => {
@@ -159,14 +158,14 @@ fn is_this_computer(url: &Url) -> bool {
     }
 }
 
-fn private_use(scheme: &str, configured: &[&str]) -> bool {
+fn is_private_use(scheme: &str, configured: &[&str]) -> bool {
     !DANGEROUS_SCHEMES.contains(&scheme)
         && (CLIENT_SCHEMES.contains(&scheme) || configured.contains(&scheme) || scheme.contains('.'))
 }
 
-/// URL parsers take `https:host`, `https:/host` and `https:///host` for `https://host`; people and other programs
-/// do not.
-fn has_plain_authority(uri: &str) -> bool {
+/// Checks that `//` and a host follow the scheme. URL parsers accept `https:host`, `https:/host` and `https:///host` as
+/// `https://host`; other programs do not.
+fn has_authority(uri: &str) -> bool {
     let rest = uri.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
     rest.is_some_and(|rest| !rest.starts_with(['/', '?']))
 }
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_callbacks_of_known_clients_are_allowed() {
+    fn callbacks_of_known_clients_are_accepted() {
         for uri in [
             "http://localhost:3334/oauth/callback",
             "http://127.0.0.1/",
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn redirect_tricks_are_refused() {
+    fn unsafe_redirect_uris_are_rejected() {
         for uri in [
             "javascript:alert(1)",
             "data:text/html,x",
@@ -246,24 +245,24 @@ mod tests {
     }
 
     #[test]
-    fn only_on_loopback_is_the_port_free() {
+    fn the_port_may_differ_only_on_loopback() {
         let registered = parse("http://localhost:3334/oauth/callback").unwrap();
-        assert!(registered.admits(&parse("http://localhost:50000/oauth/callback").unwrap()));
+        assert!(registered.matches(&parse("http://localhost:50000/oauth/callback").unwrap()));
         for other in ["http://127.0.0.1:3334/oauth/callback", "http://localhost:3334/other"] {
-            assert!(!registered.admits(&parse(other).unwrap()), "{other}");
+            assert!(!registered.matches(&parse(other).unwrap()), "{other}");
         }
         let web = parse("https://example.com/callback").unwrap();
         for other in
             ["https://example.com:8443/callback", "https://example.com/callback/", "https://example.com/"]
         {
-            assert!(!web.admits(&parse(other).unwrap()), "{other}");
+            assert!(!web.matches(&parse(other).unwrap()), "{other}");
         }
     }
 
     #[test]
-    fn parameters_are_appended_to_the_query_that_is_there_and_escaped() {
+    fn parameters_are_escaped_and_appended_to_an_existing_query() {
         let with = |uri: &str| {
-            parse(uri).unwrap().with(&[("code", Some("c")), ("state", Some("a&b=c")), ("iss", None)])
+            parse(uri).unwrap().with_query(&[("code", Some("c")), ("state", Some("a&b=c")), ("iss", None)])
         };
         assert_eq!(with("https://example.com/cb"), "https://example.com/cb?code=c&state=a%26b%3Dc");
         assert_eq!(with("https://example.com/cb?x=1"), "https://example.com/cb?x=1&code=c&state=a%26b%3Dc");

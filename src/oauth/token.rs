@@ -1,32 +1,32 @@
-//! The token request (RFC 6749 §3.2): what a client asks for.
+//! Token request (RFC 6749 §3.2).
 
 use super::error::{ErrorCode, OAuthError};
 use super::parameters::Parameters;
 use crate::base::secret::Secret;
 
-/// What a client asks for.
+/// Token request, by grant type.
 #[derive(Debug)]
 pub enum TokenRequest {
-    /// RFC 6749 §4.1.3.
+    /// Authorization code grant (RFC 6749 §4.1.3).
     AuthorizationCode {
-        /// The code.
+        /// Authorization code.
         code: Secret,
-        /// The PKCE verifier (RFC 7636 §4.5).
+        /// PKCE verifier (RFC 7636 §4.5).
         verifier: Secret,
-        /// Must be the one of the authorization, when it is sent (OAuth 2.1 §10.2 lets it go).
+        /// Must equal the redirect URI of the authorization request if sent; optional since OAuth 2.1 §10.2.
         redirect_uri: Option<String>,
     },
-    /// RFC 6749 §6.
+    /// Refresh (RFC 6749 §6).
     RefreshToken {
-        /// The refresh token.
+        /// Refresh token.
         token: Secret,
-        /// Fewer scopes than were granted.
+        /// Requested subset of the granted scopes.
         scope: Option<String>,
     },
 }
 
 impl TokenRequest {
-    /// From the body.
+    /// Parses the form body.
     ///
     /// # Errors
     /// `invalid_request` or `unsupported_grant_type`.

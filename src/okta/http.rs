@@ -1,4 +1,4 @@
-//! Calls to Okta: no redirects, bounded in time and size.
+//! HTTP client for Okta, without redirects and with limits on time and size.
 
 use super::OktaError;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
@@ -6,18 +6,18 @@ use std::pin::Pin;
 use std::time::Duration;
 use url::Url;
 
-const CONNECT: Duration = Duration::from_secs(2);
-const WHOLE: Duration = Duration::from_secs(5);
-const LARGEST: usize = 256 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
-/// An HTTP client for one issuer.
+/// HTTP client of one issuer.
 #[derive(Clone)]
 pub(super) struct Http {
     client: reqwest::Client,
-    plain_allowed: bool,
+    http_allowed: bool,
 }
 
-/// An outage, in the form that oauth2 carries errors in.
+/// Outage, as an error type for `oauth2`.
 #[derive(Debug)]
 pub(super) struct Outage(pub(super) String);
 
@@ -45,25 +45,25 @@ impl<'c> AsyncHttpClient<'c> for Http {
 }
 
 impl Http {
-    /// A client; plain http only when the issuer itself is on loopback without TLS.
-    pub(super) fn new(plain_allowed: bool) -> Result<Self, OktaError> {
+    /// Creates a client. `http_allowed` is set only when the issuer itself uses http on loopback.
+    pub(super) fn new(http_allowed: bool) -> Result<Self, OktaError> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .timeout(WHOLE)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(20))
             .user_agent(concat!("securemcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| OktaError::Unavailable(format!("the HTTP client cannot be built: {error}")))?;
-        Ok(Self { client, plain_allowed })
+        Ok(Self { client, http_allowed })
     }
 
-    /// Whether an endpoint's URL may be called.
+    /// Returns true when the client may send requests to a URL.
     pub(super) fn allows(&self, url: &Url) -> bool {
-        url.scheme() == "https" || (self.plain_allowed && url.scheme() == "http")
+        url.scheme() == "https" || (self.http_allowed && url.scheme() == "http")
     }
 
-    /// One call. 429 and 5xx are an outage.
+    /// Sends a request. 429 and 5xx are an outage.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Outage> {
         let (parts, body) = request.into_parts();
         let request =
@@ -71,21 +71,21 @@ impl Http {
         let mut response = request.send().await.map_err(|error| Outage(without_url(error)))?;
         let status = response.status();
         if status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS {
-            return Err(Outage(format!("it answered {status}")));
+            return Err(Outage(format!("HTTP status {status}")));
         }
-        let mut answer = http::Response::new(Vec::new());
-        *answer.status_mut() = status;
-        std::mem::swap(answer.headers_mut(), response.headers_mut());
+        let mut buffered = http::Response::new(Vec::new());
+        *buffered.status_mut() = status;
+        std::mem::swap(buffered.headers_mut(), response.headers_mut());
         while let Some(chunk) = response.chunk().await.map_err(|error| Outage(without_url(error)))? {
-            if answer.body().len() + chunk.len() > LARGEST {
-                return Err(Outage("its answer is too long".into()));
+            if buffered.body().len() + chunk.len() > MAX_RESPONSE_BYTES {
+                return Err(Outage("the response is too long".into()));
             }
-            answer.body_mut().extend_from_slice(&chunk);
+            buffered.body_mut().extend_from_slice(&chunk);
         }
-        Ok(answer)
+        Ok(buffered)
     }
 
-    /// Gets a document; anything but 200 is an outage.
+    /// Fetches a document; any status but 200 is an outage.
     pub(super) async fn get(&self, url: &Url, bearer: Option<&str>) -> Result<Vec<u8>, Outage> {
         let mut request = http::Request::get(url.as_str()).header("accept", "application/json");
         if let Some(bearer) = bearer {
@@ -94,13 +94,13 @@ impl Http {
         let request = request.body(Vec::new()).map_err(|error| Outage(error.to_string()))?;
         let response = self.send(request).await?;
         if response.status() != http::StatusCode::OK {
-            return Err(Outage(format!("{} answered {}", url.path(), response.status())));
+            return Err(Outage(format!("{} returned {}", url.path(), response.status())));
         }
         Ok(response.into_body())
     }
 }
 
-/// A URL in an error may hold a code.
+/// Error text without the URL, which may contain an authorization code.
 fn without_url(error: reqwest::Error) -> String {
     let error = error.without_url();
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();

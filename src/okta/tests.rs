@@ -8,12 +8,12 @@ use serde_json::json;
 const REDIRECT: &str = "http://localhost:8080/auth/callback";
 
 fn client(okta: &StandIn, server: AuthorizationServer) -> Okta {
-    trusting(okta, server, false)
+    client_with_email_trust(okta, server, false)
 }
 
-/// A client to which an address counts without `email_verified`, or not.
-fn trusting(okta: &StandIn, server: AuthorizationServer, trust_email: bool) -> Okta {
-    // Fails only when one is installed already, and then it is the same.
+/// Client that accepts an e-mail address without `email_verified` if `trust_email` is set.
+fn client_with_email_trust(okta: &StandIn, server: AuthorizationServer, trust_email: bool) -> Okta {
+    // Fails only when the same provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let options = OktaOptions::default();
     let config = OktaConfig {
@@ -39,7 +39,7 @@ async fn sign_in(okta: &Okta, username: &str) -> Result<SignedIn, OktaError> {
 }
 
 #[tokio::test]
-async fn who_signed_in_is_read_from_the_id_token_or_from_userinfo() {
+async fn the_profile_is_read_from_the_id_token_or_from_userinfo() {
     for claims_in in [ClaimsIn::IdToken, ClaimsIn::UserInfo] {
         for server in [AuthorizationServer::Org, AuthorizationServer::Custom("default")] {
             let options = OktaOptions { claims_in, ..OktaOptions::default() };
@@ -53,7 +53,7 @@ async fn who_signed_in_is_read_from_the_id_token_or_from_userinfo() {
 }
 
 #[tokio::test]
-async fn an_address_that_nobody_has_verified_is_nobodys() {
+async fn an_unverified_email_address_is_ignored() {
     let mut people = gateway_standins::okta::everyone();
     for person in &mut people {
         person.email_verified = person.username != "bob";
@@ -65,9 +65,9 @@ async fn an_address_that_nobody_has_verified_is_nobodys() {
 }
 
 #[tokio::test]
-async fn an_address_counts_when_the_id_token_or_else_userinfo_calls_it_verified() {
+async fn an_email_address_may_be_verified_in_the_id_token_or_in_userinfo() {
     let claim = |verified: serde_json::Value| EmailVerified::Claim(verified);
-    for (in_id_token, in_userinfo, counts) in [
+    for (in_id_token, in_userinfo, is_accepted) in [
         (claim(json!(true)), claim(json!(false)), true),
         (claim(json!("true")), EmailVerified::Absent, true),
         (EmailVerified::Absent, claim(json!(true)), true),
@@ -89,21 +89,21 @@ async fn an_address_counts_when_the_id_token_or_else_userinfo_calls_it_verified(
         let standin = StandIn::start(options).await.unwrap();
         for server in [AuthorizationServer::Org, AuthorizationServer::Custom("default")] {
             for trust in [false, true] {
-                let okta = trusting(&standin, server, trust);
+                let okta = client_with_email_trust(&standin, server, trust);
                 let signed_in = sign_in(&okta, "alice").await.unwrap();
-                let expected = (counts || trust).then_some("alice@example.com");
+                let expected = (is_accepted || trust).then_some("alice@example.com");
                 assert_eq!(signed_in.profile.email.as_deref(), expected, "{case} {server:?} {trust}");
                 let token = signed_in.refresh_token.unwrap();
-                let rechecked = okta.revalidate(&token, &signed_in.sub).await.unwrap().profile.unwrap();
-                assert_eq!(rechecked, signed_in.profile, "{case} {server:?} {trust}");
-                assert_eq!(rechecked.groups, ["Engineering"], "{case}");
+                let revalidated = okta.revalidate(&token, &signed_in.sub).await.unwrap().profile.unwrap();
+                assert_eq!(revalidated, signed_in.profile, "{case} {server:?} {trust}");
+                assert_eq!(revalidated.groups, ["Engineering"], "{case}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn the_address_is_read_anew_at_the_recheck() {
+async fn the_email_address_is_updated_at_revalidation() {
     for claims_in in [ClaimsIn::IdToken, ClaimsIn::UserInfo] {
         let standin = StandIn::start(OktaOptions { claims_in, ..OktaOptions::default() }).await.unwrap();
         let okta = client(&standin, AuthorizationServer::Org);
@@ -118,7 +118,7 @@ async fn the_address_is_read_anew_at_the_recheck() {
 }
 
 #[tokio::test]
-async fn a_faulty_id_token_signs_nobody_in() {
+async fn an_invalid_id_token_is_rejected() {
     let standin = StandIn::start(OktaOptions::default()).await.unwrap();
     let okta = client(&standin, AuthorizationServer::Org);
     for fault in [
@@ -147,12 +147,12 @@ async fn a_faulty_id_token_signs_nobody_in() {
     ] {
         standin.id_token_fault(Some(fault));
         let refused = sign_in(&okta, "alice").await;
-        assert!(matches!(refused, Err(OktaError::Untrustworthy(_))), "{fault:?}: {refused:?}");
+        assert!(matches!(refused, Err(OktaError::Invalid(_))), "{fault:?}: {refused:?}");
     }
 }
 
 #[tokio::test]
-async fn an_outage_is_an_outage_and_passes() {
+async fn an_outage_is_reported_as_unavailable() {
     let standin = StandIn::start(OktaOptions::default()).await.unwrap();
     for outage in [Outage::Refuse503, Outage::RateLimited429, Outage::Hang] {
         standin.outage(outage);
@@ -163,7 +163,7 @@ async fn an_outage_is_an_outage_and_passes() {
 }
 
 #[tokio::test]
-async fn a_suspended_user_is_refused_at_the_recheck_and_wrong_credentials_are_an_outage() {
+async fn a_suspended_user_is_rejected_at_revalidation_and_wrong_credentials_are_an_outage() {
     let standin = StandIn::start(OktaOptions::default()).await.unwrap();
     let okta = client(&standin, AuthorizationServer::Org);
     let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "alice").await.unwrap();
@@ -180,7 +180,7 @@ async fn a_suspended_user_is_refused_at_the_recheck_and_wrong_credentials_are_an
 }
 
 #[tokio::test]
-async fn groups_are_read_anew_at_the_recheck_wherever_okta_tells_them() {
+async fn groups_are_updated_at_revalidation() {
     for claims_in in [ClaimsIn::IdToken, ClaimsIn::UserInfo] {
         for server in [AuthorizationServer::Org, AuthorizationServer::Custom("default")] {
             let options = OktaOptions { claims_in, ..OktaOptions::default() };
@@ -188,25 +188,25 @@ async fn groups_are_read_anew_at_the_recheck_wherever_okta_tells_them() {
             let okta = client(&standin, server);
             let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "carol").await.unwrap();
             standin.set_groups("carol", &["Support"]);
-            let rechecked = okta.revalidate(&refresh_token.unwrap(), &sub).await.unwrap();
-            assert_eq!(rechecked.profile.unwrap().groups, ["Support"], "{claims_in:?} {server:?}");
+            let revalidated = okta.revalidate(&refresh_token.unwrap(), &sub).await.unwrap();
+            assert_eq!(revalidated.profile.unwrap().groups, ["Support"], "{claims_in:?} {server:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn what_a_recheck_says_of_another_user_or_without_proof_counts_for_nothing_but_the_new_token_is_kept() {
+async fn an_invalid_profile_at_revalidation_is_rejected_and_the_new_refresh_token_is_returned() {
     let rotating = RefreshTokens::Rotating { grace: 0 };
     let options = OktaOptions { refresh_tokens: rotating, ..OktaOptions::default() };
     let standin = StandIn::start(options).await.unwrap();
     let okta = client(&standin, AuthorizationServer::Org);
     let SignedIn { sub, refresh_token, .. } = sign_in(&okta, "alice").await.unwrap();
-    let rechecked = okta.revalidate(&refresh_token.unwrap(), "00u-somebody-else").await.unwrap();
-    assert!(matches!(rechecked.profile, Err(OktaError::Untrustworthy(_))), "{:?}", rechecked.profile);
+    let revalidated = okta.revalidate(&refresh_token.unwrap(), "00u-somebody-else").await.unwrap();
+    assert!(matches!(revalidated.profile, Err(OktaError::Invalid(_))), "{:?}", revalidated.profile);
     standin.id_token_fault(Some(IdTokenFault::BrokenSignature));
-    let rechecked = okta.revalidate(&rechecked.refresh_token.unwrap(), &sub).await.unwrap();
-    assert!(matches!(rechecked.profile, Err(OktaError::Untrustworthy(_))), "{:?}", rechecked.profile);
+    let revalidated = okta.revalidate(&revalidated.refresh_token.unwrap(), &sub).await.unwrap();
+    assert!(matches!(revalidated.profile, Err(OktaError::Invalid(_))), "{:?}", revalidated.profile);
     standin.id_token_fault(None);
-    let rechecked = okta.revalidate(&rechecked.refresh_token.unwrap(), &sub).await.unwrap();
-    assert_eq!(rechecked.profile.unwrap().groups, ["Engineering"]);
+    let revalidated = okta.revalidate(&revalidated.refresh_token.unwrap(), &sub).await.unwrap();
+    assert_eq!(revalidated.profile.unwrap().groups, ["Engineering"]);
 }

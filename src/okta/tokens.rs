@@ -1,4 +1,4 @@
-//! Okta's token endpoint, by oauth2.
+//! Requests to Okta's token endpoint, with the `oauth2` crate.
 
 use super::discovery::Metadata;
 use super::http::{Http, Outage};
@@ -15,7 +15,7 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What OIDC adds to a token response; never printed.
+/// OIDC members of a token response. `Debug` does not print them.
 #[derive(Clone, Deserialize, Serialize)]
 pub(super) struct WithIdToken {
     id_token: Option<String>,
@@ -43,7 +43,7 @@ type TokenClient = Client<
     EndpointSet,
 >;
 
-/// What Okta gave.
+/// Tokens of a response.
 #[expect(clippy::struct_field_names, reason = "RFC 6749 §5.1 and OIDC Core name them so")]
 pub(super) struct Tokens {
     pub(super) access_token: Secret,
@@ -51,21 +51,22 @@ pub(super) struct Tokens {
     pub(super) id_token: Option<String>,
 }
 
-/// Trades a code for tokens.
+/// Redeems an authorization code.
 pub(super) async fn redeem(
     config: &OktaConfig,
     metadata: &Metadata,
     http: &Http,
-    (code, verifier): (&str, &str),
+    code: &str,
+    verifier: &str,
 ) -> Result<Tokens, OktaError> {
     let client = client(config, metadata);
     let request = client
         .exchange_code(AuthorizationCode::new(code.to_owned()))
         .set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()));
-    read(request.request_async(http).await)
+    parse(request.request_async(http).await)
 }
 
-/// Uses a refresh token.
+/// Redeems a refresh token.
 pub(super) async fn refresh(
     config: &OktaConfig,
     metadata: &Metadata,
@@ -74,13 +75,13 @@ pub(super) async fn refresh(
 ) -> Result<Tokens, OktaError> {
     let client = client(config, metadata);
     let token = RefreshToken::new(token.expose().to_owned());
-    read(client.exchange_refresh_token(&token).request_async(http).await)
+    parse(client.exchange_refresh_token(&token).request_async(http).await)
 }
 
 fn client(config: &OktaConfig, metadata: &Metadata) -> TokenClient {
     let methods = &metadata.token_endpoint_auth_methods_supported;
     let supports = |method: &str| methods.iter().any(|supported| supported == method);
-    // Okta's apps take Basic unless they say otherwise (OIDC Discovery §3: the default).
+    // `client_secret_basic` is the default (OIDC Discovery §3).
     let in_body = !supports("client_secret_basic") && supports("client_secret_post");
     Client::new(ClientId::new(config.client_id.clone()))
         .set_client_secret(ClientSecret::new(config.client_secret.expose().to_owned()))
@@ -89,14 +90,14 @@ fn client(config: &OktaConfig, metadata: &Metadata) -> TokenClient {
         .set_token_uri(TokenUrl::from_url(metadata.token_endpoint.clone()))
 }
 
-fn read(
-    answer: Result<Response, RequestTokenError<Outage, BasicErrorResponse>>,
+fn parse(
+    result: Result<Response, RequestTokenError<Outage, BasicErrorResponse>>,
 ) -> Result<Tokens, OktaError> {
-    let response = answer.map_err(|error| match error {
+    let response = result.map_err(|error| match error {
         RequestTokenError::ServerResponse(refusal) => refused(&refusal),
         RequestTokenError::Request(outage) => outage.into(),
         RequestTokenError::Parse(..) => {
-            OktaError::Unavailable("the token endpoint's answer is no JSON".into())
+            OktaError::Unavailable("the response of the token endpoint is not JSON".into())
         }
         RequestTokenError::Other(why) => OktaError::Unavailable(why),
     })?;
@@ -110,9 +111,9 @@ fn read(
 fn refused(refusal: &BasicErrorResponse) -> OktaError {
     let error = refusal.error().as_ref().to_owned();
     let description = refusal.error_description().cloned().unwrap_or_default();
-    // Our own credentials are wrong: that says nothing of the user.
+    // The gateway's own credentials are wrong, which says nothing about the user.
     if error == "invalid_client" {
-        tracing::error!(description, "Okta refuses the gateway's own credentials: check OKTA_CLIENT_SECRET");
+        tracing::error!(description, "Okta rejects the gateway's credentials: check OKTA_CLIENT_SECRET");
         return OktaError::Unavailable(format!("{error}: {description}"));
     }
     OktaError::Refused { error, description }

@@ -1,59 +1,60 @@
-//! The question that is asked before anybody signs in: may this client use this server as you?
+//! Consent page, shown before the user signs in.
 
 use super::sanitize::NAME;
 use super::{Page, sanitize_for_display, sanitize_host_for_display};
 use askama::Template;
 
-/// Where the client's name comes from.
+/// Source of the client's name.
 #[derive(Debug, Clone, Copy)]
 pub enum ClientOrigin<'a> {
-    /// The client registered itself (RFC 7591): its name is a claim.
+    /// Self-registered client (RFC 7591), whose name is unverified.
     SelfRegistered,
-    /// The client's metadata document was fetched from this host over TLS.
+    /// Client with a metadata document that was fetched from this host over TLS.
     VerifiedHost(&'a str),
 }
 
-/// A server that the client may be given.
+/// MCP server that the user can choose.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerChoice<'a> {
-    /// What the form sends as `route`.
+    /// Form value of `route`.
     pub value: &'a str,
-    /// Its name for people.
+    /// Display name.
     pub name: &'a str,
-    /// What it does; may be empty.
+    /// Description; may be empty.
     pub description: &'a str,
-    /// Its resource URI (RFC 8707).
+    /// Resource identifier (RFC 8707).
     pub resource: &'a str,
-    /// The scopes that would be granted.
+    /// Scopes to be granted.
     pub scopes: &'a [&'a str],
 }
 
-/// The consent page. Its form posts `request`, `route` and `decision` (`approve` or `deny`) to `action`.
+/// Consent page. Its form posts `request`, `route` and `decision` (`approve` or `deny`) to `action`.
 #[derive(Debug, Clone, Copy, Template)]
 #[template(path = "consent.html")]
 pub struct Consent<'a> {
-    /// The path the form posts to, on our own origin.
+    /// Path of the form action, on the gateway's origin.
     pub action: &'a str,
-    /// What the client calls itself.
+    /// `client_name` of the client.
     pub client_name: &'a str,
-    /// Why that name may or may not be believed.
+    /// Source of the name, which determines its trust.
     pub client_origin: ClientOrigin<'a>,
-    /// Where the code will go: a host, or for private schemes the scheme with its colon (`cursor:`).
+    /// Receiver of the code: a host, or a private-use scheme with its colon (`cursor:`).
     pub redirect_host: &'a str,
-    /// The code goes to this computer (loopback or a private scheme), where any program could be asking.
+    /// The receiver is a program on the user's computer (loopback or private-use scheme), which any program can claim
+    /// to be.
     pub loopback: bool,
-    /// The client registered itself and sends the code to a site that the gateway does not know.
+    /// The client registered itself, and the receiver is not a trusted host.
     pub untrusted: bool,
-    /// What is asked for: one is fixed, of several the person picks one; none is picked beforehand.
+    /// Requested servers. One is fixed; of several the user chooses one, and none is preselected.
     pub servers: &'a [ServerChoice<'a>],
-    /// The sealed authorization request, opaque.
+    /// Sealed authorization request.
     pub request: &'a str,
-    /// What was wrong with the last answer, such as "Choose a server."
+    /// Error of the previous submission, such as "Choose a server."
     pub problem: Option<&'a str>,
 }
 
 impl<'a> Consent<'a> {
-    /// The page.
+    /// Renders the page.
     pub fn page(&self) -> Page {
         Page::render(self)
     }
@@ -67,7 +68,7 @@ impl<'a> Consent<'a> {
         sanitize_host_for_display(self.redirect_host)
     }
 
-    /// A private scheme belongs to an app, not to a host.
+    /// Returns true when the receiver is a private-use scheme, which belongs to an app.
     fn is_app(&self) -> bool {
         self.redirect_host.ends_with(':')
     }

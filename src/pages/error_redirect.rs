@@ -1,25 +1,26 @@
-//! The page in front of an error that goes to a host nobody vouches for.
+//! Confirmation page before an error is redirected to an untrusted host.
 
 use super::sanitize::{NAME, SENTENCE};
 use super::{Page, sanitize_host_for_display};
 use askama::Template;
 
-/// Names the host before the person goes on to it with an error (RFC 9700 §4.11): we are no open redirector.
+/// Page that names the host of an error redirect and lets the user decide, so that the gateway is no open redirector
+/// (RFC 9700 §4.11).
 #[derive(Debug, Clone, Copy, Template)]
 #[template(path = "error_redirect.html")]
 pub struct ErrorRedirect<'a> {
-    /// The host that would be told, or the scheme with its colon.
+    /// Host, or private-use scheme with its colon.
     pub host: &'a str,
-    /// The OAuth error code.
+    /// OAuth error code.
     pub error: &'a str,
-    /// What was wrong, in words.
+    /// Error description.
     pub description: &'a str,
-    /// The redirect URI with the error in it; the caller has checked it against the registration.
+    /// Redirect URI with the error parameters, validated by the caller.
     pub to: &'a str,
 }
 
 impl ErrorRedirect<'_> {
-    /// The page.
+    /// Renders the page.
     pub fn page(&self) -> Page {
         Page::render(self)
     }

@@ -1,20 +1,20 @@
-//! `GET /`: what this is, and what to paste where.
+//! Landing page (`GET /`) with client configurations.
 
 use super::sanitize::NAME;
 use super::snippets::Snippets;
 use super::{Page, sanitize_host_for_display};
 use askama::Template;
 
-/// A server, as the landing page shows it.
+/// MCP server on the landing page.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerCard<'a> {
-    /// Its name for people.
+    /// Display name.
     pub name: &'a str,
-    /// What it does; may be empty.
+    /// Description; may be empty.
     pub description: &'a str,
-    /// The MCP URL that clients take, such as `http://localhost:8080/mcp/dice/mcp`.
+    /// URL of the MCP endpoint, such as `http://localhost:8080/mcp/dice/mcp`.
     pub url: &'a str,
-    /// The name that clients give it, such as `dice`.
+    /// Name of the server in client configurations, such as `dice`.
     pub id: &'a str,
 }
 
@@ -24,20 +24,20 @@ impl ServerCard<'_> {
     }
 }
 
-/// The page that a developer or an end user finds at the gateway's own address.
+/// Landing page for developers and users.
 #[derive(Debug, Clone, Copy, Template)]
 #[template(path = "landing.html")]
 pub struct Landing<'a> {
-    /// The gateway's issuer.
+    /// Base URL of the gateway.
     pub base_url: &'a str,
-    /// The label of this environment.
+    /// Label of the environment.
     pub environment: &'a str,
-    /// Every server behind this gateway.
+    /// Servers of the gateway.
     pub servers: &'a [ServerCard<'a>],
 }
 
 impl Landing<'_> {
-    /// The page.
+    /// Renders the page.
     pub fn page(&self) -> Page {
         Page::render(self)
     }

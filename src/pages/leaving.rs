@@ -1,47 +1,47 @@
-//! The page between our form and the next site.
+//! Interstitial page between a form of the gateway and another site.
 
 use super::sanitize::{NAME, SENTENCE};
 use super::{Page, sanitize_host_for_display};
 use askama::Template;
 
-/// What the person has just done.
+/// Outcome of the preceding step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome<'a> {
-    /// Access was given; the client gets its code.
+    /// Access was approved and the login is complete; the client receives a code.
     Approved,
-    /// Access was refused; the client is told.
+    /// Access was denied; the client receives an error.
     Denied,
-    /// Okta, or something behind us, did not go along; the client is told why. Where the link opens an app, the person
-    /// stays at this page, and reads it here.
+    /// The login failed; the client receives an error. The page shows it too, because it stays open when the link opens
+    /// an app.
     Failed {
-        /// What happened and what to do, in a sentence or two.
+        /// Explanation and instruction, one or two sentences.
         why: &'a str,
-        /// For support: finds the matching log lines.
+        /// Request ID of the matching log lines.
         request_id: &'a str,
     },
-    /// Access was given; Okta asks who it is.
+    /// Access was approved; the user must sign in at Okta.
     ToSignIn,
 }
 
-/// A page on our own origin that goes on to another, by itself or by hand.
+/// Page of the gateway that forwards to another site, automatically or by a link.
 ///
-/// Chromium holds the whole redirect chain behind a form to the form's `form-action`, so a consent form is answered
-/// by this page and not by a redirect.
+/// Chromium applies `form-action` to the whole redirect chain after a form, so that the response to a consent form is
+/// this page and not a redirect.
 #[derive(Debug, Clone, Copy, Template)]
 #[template(path = "leaving.html")]
 pub struct Leaving<'a> {
-    /// The URL to go to; the caller has checked it. Any scheme, a private one too.
+    /// Target URL of any scheme, validated by the caller.
     pub to: &'a str,
-    /// What the person is told of it: the host, or the scheme with its colon.
+    /// Displayed target: the host, or the scheme with its colon.
     pub destination: &'a str,
-    /// What is said above the link.
+    /// Outcome shown above the link.
     pub outcome: Outcome<'a>,
-    /// The browser goes on by itself; else the person decides, who is told where the link leads (RFC 9700 §4.11.2).
+    /// Forwards automatically; otherwise the user sees the target and decides (RFC 9700 §4.11.2).
     pub by_itself: bool,
 }
 
 impl Leaving<'_> {
-    /// The page.
+    /// Renders the page.
     pub fn page(&self) -> Page {
         Page::render(self)
     }
@@ -50,7 +50,7 @@ impl Leaving<'_> {
         sanitize_host_for_display(self.destination)
     }
 
-    /// A private scheme belongs to an app, not to a host.
+    /// Returns true when the target is a private-use scheme, which belongs to an app.
     fn is_app(&self) -> bool {
         self.destination.ends_with(':')
     }
@@ -59,7 +59,7 @@ impl Leaving<'_> {
         matches!(self.outcome, Outcome::Failed { .. })
     }
 
-    /// Nothing further happens in this tab.
+    /// Returns true when the login ends in this tab.
     fn ends_here(&self) -> bool {
         self.outcome != Outcome::ToSignIn
     }

@@ -1,38 +1,38 @@
-//! The page for what cannot go on: it says in words what happened and what to do in which client.
+//! Error page with instructions for each client.
 
 use super::Page;
 use super::sanitize::{NAME, SENTENCE};
 use askama::Template;
 
-/// What the person can do about a problem.
+/// Instructions for the user.
 #[derive(Debug, Clone, Copy)]
 pub enum Guidance<'a> {
-    /// The client must forget its registration and register again: the steps for each client.
+    /// The client must delete its registration and register again: steps for each client.
     RegisterAgain,
-    /// The login is over: start again, with the steps for each client.
+    /// The login must be started again: steps for each client.
     StartAgain,
-    /// Something else, in one or two sentences.
+    /// Other instructions, one or two sentences.
     Text(&'a str),
 }
 
-/// A page for a person whose request cannot be served.
+/// Error page.
 #[derive(Debug, Clone, Copy, Template)]
 #[template(path = "problem.html")]
 pub struct Problem<'a> {
-    /// The heading, a few words.
+    /// Heading.
     pub title: &'a str,
-    /// One or two sentences.
+    /// Explanation, one or two sentences.
     pub what_happened: &'a str,
-    /// What to do about it.
+    /// Instructions.
     pub what_to_do: Guidance<'a>,
-    /// What whoever helps wants to know, in the words of the protocol; may be empty.
+    /// Technical detail for support; may be empty.
     pub detail: &'a str,
-    /// For support: finds the matching log lines.
+    /// Request ID of the matching log lines.
     pub request_id: &'a str,
 }
 
 impl Problem<'_> {
-    /// The page.
+    /// Renders the page.
     pub fn page(&self) -> Page {
         Page::render(self)
     }

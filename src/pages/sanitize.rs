@@ -1,13 +1,13 @@
-//! Hostile text, made fit to be read by a person. Escaping is the templates' business.
+//! Sanitizing of untrusted text for display. The templates escape HTML.
 
 use std::collections::VecDeque;
 
-/// How many characters of a client's name are shown.
+/// Most displayed characters of a client's name.
 pub(super) const NAME: usize = 80;
-/// How many characters of a sentence that others wrote are shown.
+/// Most displayed characters of an untrusted sentence.
 pub(super) const SENTENCE: usize = 300;
-/// A host name is at most this long (RFC 1035 §2.3.4), so that an honest one is never cut.
-const HOST: usize = 253;
+/// Most displayed characters of a host name: the longest valid one (RFC 1035 §2.3.4).
+const MAX_HOST_CHARS: usize = 253;
 
 /// `text` as one line of at most `limit` characters: without control, direction, zero-width and other invisible
 /// characters, with single spaces; a longer text is cut and ends in `…`. May be empty.
@@ -20,12 +20,12 @@ pub fn sanitize_for_display(text: &str, limit: usize) -> String {
     shown.into_iter().collect::<String>().trim_end().to_owned()
 }
 
-/// A host or scheme, cleaned as by [`sanitize_for_display`]. A longer one loses its *beginning*: the end of a host name says
-/// whose it is.
+/// A host or scheme, cleaned as by [`sanitize_for_display`]. A longer one loses its *beginning*: the end of a host name
+/// says whose it is.
 pub fn sanitize_host_for_display(host: &str) -> String {
-    let mut shown = VecDeque::with_capacity(HOST);
+    let mut shown = VecDeque::with_capacity(MAX_HOST_CHARS);
     for char in visible(host) {
-        if shown.len() == HOST {
+        if shown.len() == MAX_HOST_CHARS {
             shown.pop_front();
             shown[0] = '…';
         }
@@ -34,7 +34,7 @@ pub fn sanitize_host_for_display(host: &str) -> String {
     shown.into_iter().collect::<String>().trim_end().to_owned()
 }
 
-/// The visible characters, leading space dropped, other runs of space made one, at most two combining marks in a row.
+/// Visible characters: leading space is removed, other runs of space become one, at most two combining marks in a row.
 fn visible(text: &str) -> impl Iterator<Item = char> {
     let mut after_space = true;
     let mut marks = 0;
@@ -53,12 +53,12 @@ fn visible(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// Space, and what looks like it: line ends, the Hangul fillers, the empty Braille pattern.
+/// Returns true for white space and characters that look like it: Hangul fillers, the empty Braille pattern.
 fn is_blank(char: char) -> bool {
     char.is_whitespace() || matches!(char, '\u{115F}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{FFA0}')
 }
 
-/// Controls, direction marks and overrides, zero-width characters, tags, private use: what a person cannot see.
+/// Returns true for invisible characters: controls, direction marks and overrides, zero-width, tags, private use.
 fn is_invisible(char: char) -> bool {
     char.is_control()
         || matches!(char,
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_dropped() {
+    fn invisible_characters_are_removed() {
         for (text, shown) in [
             ("Claude Code", "Claude Code"),
             ("  Claude \t\r\n  Code ", "Claude Code"),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_cut_at_its_end() {
+    fn a_long_name_is_truncated_at_its_end() {
         assert_eq!(sanitize_for_display(&"é".repeat(80), NAME), "é".repeat(80));
         assert_eq!(sanitize_for_display(&"é".repeat(81), NAME), format!("{}…", "é".repeat(79)));
         assert_eq!(sanitize_for_display("abc", 0), "…");
@@ -104,7 +104,7 @@ mod tests {
         let shown =
             sanitize_host_for_display(&format!("accounts.google.com.{}evil.example", "a.".repeat(200)));
         assert!(shown.starts_with('…') && shown.ends_with(".evil.example"), "{shown}");
-        assert_eq!(shown.chars().count(), HOST);
+        assert_eq!(shown.chars().count(), MAX_HOST_CHARS);
         assert_eq!(sanitize_host_for_display("claude.ai"), "claude.ai");
     }
 }

@@ -1,35 +1,35 @@
-//! The exact lines that connect each client to a server.
+//! Configuration snippets that connect MCP clients to a server.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What `encodeURIComponent` leaves alone, as both editors' links expect it.
+/// Characters that `encodeURIComponent` encodes, as the links of both editors expect.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// One server, in the words of each client.
+/// Configuration snippets of one server.
 pub struct Snippets {
-    /// A shell command that adds the server to Claude Code.
+    /// Shell command for Claude Code.
     pub claude_code: String,
-    /// `.cursor/mcp.json`.
+    /// Content of `.cursor/mcp.json`.
     pub cursor_file: String,
-    /// A link that Cursor opens: adds the server after asking.
+    /// Install link for Cursor, which asks for confirmation.
     pub cursor_link: String,
-    /// `.vscode/mcp.json`.
+    /// Content of `.vscode/mcp.json`.
     pub vscode_file: String,
-    /// A shell command that adds the server to VS Code.
+    /// Shell command for VS Code.
     pub vscode_command: String,
-    /// A link that VS Code opens: adds the server after asking.
+    /// Install link for VS Code, which asks for confirmation.
     pub vscode_link: String,
-    /// A shell command that bridges a program without remote servers of its own.
+    /// Shell command of a bridge for clients without support of remote servers.
     pub remote_command: String,
-    /// The same, as the `mcpServers` file of such a program.
+    /// `mcpServers` configuration of the bridge.
     pub remote_file: String,
 }
 
 impl Snippets {
-    /// The snippets for the server that clients shall call `id`, at `url`.
+    /// Creates the snippets of the server at `url`, which clients call `id`.
     pub fn new(id: &str, url: &str) -> Self {
         let id = &identifier(id);
         let named = &json(&Named { name: id, kind: "http", url });
@@ -77,14 +77,14 @@ struct Command<'a> {
     args: [&'a str; 3],
 }
 
-/// A name that needs no quotes in any shell and is no option: ASCII letters, digits, `-` and `_`.
+/// Reduces a name to ASCII letters, digits, `-` and `_`, so that it needs no shell quotes and is no option.
 fn identifier(id: &str) -> String {
     let dashed = id.replace(|char: char| !(char.is_ascii_alphanumeric() || char == '-' || char == '_'), "-");
     let name = dashed.trim_matches('-');
     if name.is_empty() { "server".to_owned() } else { name.to_owned() }
 }
 
-/// One argument of a POSIX shell.
+/// Quotes an argument for a POSIX shell.
 fn shell(argument: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
     if argument.bytes().all(plain) {
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_client_gets_its_own_words() {
+    fn each_client_gets_its_own_snippet() {
         let snippets = Snippets::new("dice", "http://localhost:8080/mcp/dice/mcp");
         let url = "http://localhost:8080/mcp/dice/mcp";
         assert_eq!(snippets.claude_code, format!("claude mcp add --transport http dice {url}"));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_links_carry_the_configuration() {
+    fn the_links_contain_the_configuration() {
         let snippets = Snippets::new("dice", "https://mcp.example.com/mcp/dice/mcp");
         assert_eq!(
             snippets.cursor_link,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_or_url_breaks_out_of_a_shell_line() {
+    fn names_and_urls_are_quoted_in_shell_commands() {
         let snippets = Snippets::new("--scope user; rm -rf ~", "http://localhost/a'b;c$(d)");
         assert_eq!(
             snippets.claude_code,

@@ -1,12 +1,12 @@
-//! What every page promises, whatever it is given.
+//! Guarantees of every page for any input.
 
 use super::*;
 
-/// Markup in every quoting context, a direction override, a control character.
+/// Markup for every quoting context, a direction override, a control character.
 const HOSTILE: &str =
     "</title></style></pre><script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;\u{202E}\u{7}";
 
-/// Every page, with `text` in every field that is not a URL, and `url` in those that are.
+/// All pages, with `text` in every text field and `url` in every URL field.
 fn every_page(text: &str, url: &str) -> Vec<(&'static str, Page)> {
     let scopes = [text];
     let server = ServerChoice { value: text, name: text, description: text, resource: text, scopes: &scopes };
@@ -48,7 +48,7 @@ fn every_page(text: &str, url: &str) -> Vec<(&'static str, Page)> {
     ]
 }
 
-/// The tags of a document in order, attributes dropped.
+/// Tags of a document in order, without attributes.
 fn tags(html: &str) -> Vec<&str> {
     html.split('<')
         .skip(1)
@@ -57,18 +57,18 @@ fn tags(html: &str) -> Vec<&str> {
 }
 
 #[test]
-fn no_field_of_any_page_becomes_markup() {
+fn all_fields_of_all_pages_are_escaped() {
     let url = format!("https://client.example/{HOSTILE}");
-    let calm = every_page("calm", "https://client.example/");
-    for ((name, hostile), (_, calm)) in every_page(HOSTILE, &url).iter().zip(calm) {
-        assert_eq!(tags(&hostile.html), tags(&calm.html), "{name}");
+    let plain = every_page("plain", "https://client.example/");
+    for ((name, hostile), (_, plain)) in every_page(HOSTILE, &url).iter().zip(plain) {
+        assert_eq!(tags(&hostile.html), tags(&plain.html), "{name}");
         let quotes = |page: &Page| page.html.matches('"').count();
-        assert_eq!(quotes(hostile), quotes(&calm), "{name}");
+        assert_eq!(quotes(hostile), quotes(&plain), "{name}");
     }
 }
 
 #[test]
-fn no_page_has_script_or_asks_for_anything() {
+fn pages_have_no_scripts_and_load_no_resources() {
     for (name, page) in every_page(HOSTILE, "https://client.example/") {
         let html = page.html.to_lowercase();
         for forbidden in
@@ -80,8 +80,8 @@ fn no_page_has_script_or_asks_for_anything() {
 }
 
 #[test]
-fn every_page_can_be_read_by_ear_and_used_by_keyboard() {
-    for (name, page) in every_page("calm", "https://client.example/") {
+fn every_page_is_accessible_to_screen_readers_and_keyboards() {
+    for (name, page) in every_page("plain", "https://client.example/") {
         let html = page.html;
         let once = ["<html lang=\"en\">", "<title>", "<h1>", "<main ", "name=\"viewport\""];
         assert!(once.iter().all(|tag| html.matches(tag).count() == 1), "{name}: {html}");
@@ -96,9 +96,9 @@ fn every_page_can_be_read_by_ear_and_used_by_keyboard() {
 }
 
 #[test]
-fn what_a_client_says_of_itself_is_cleaned() {
+fn untrusted_client_text_is_sanitized() {
     let hidden = "a\u{202E}b\u{200B}c\u{7}d";
-    for (name, page) in every_page("calm", "https://client.example/") {
+    for (name, page) in every_page("plain", "https://client.example/") {
         assert!(page.html.contains("<!doctype html>") && page.html.contains("lang=\"en\""), "{name}");
     }
     let consent = Consent { client_name: hidden, redirect_host: hidden, ..consent() }.page().html;
@@ -136,7 +136,7 @@ fn consent() -> Consent<'static> {
 }
 
 #[test]
-fn the_consent_form_sends_what_the_endpoint_reads() {
+fn the_consent_form_has_the_fields_of_the_endpoint() {
     let html = consent().page().html;
     for part in [
         r#"<form method="post" action="/auth/authorize">"#,
@@ -150,7 +150,7 @@ fn the_consent_form_sends_what_the_endpoint_reads() {
 }
 
 #[test]
-fn of_several_servers_none_is_picked_beforehand() {
+fn none_of_several_servers_is_preselected() {
     let [dice] = consent().servers else { panic!("one server") };
     let uuid = ServerChoice { value: "/mcp/uuid/", name: "UUID", ..*dice };
     let html = Consent { servers: &[*dice, uuid], ..consent() }.page().html;
@@ -160,7 +160,7 @@ fn of_several_servers_none_is_picked_beforehand() {
 }
 
 #[test]
-fn a_client_that_anyone_can_impersonate_comes_with_a_warning() {
+fn a_client_on_this_computer_is_shown_with_a_warning() {
     let warning = "Any program on this computer could be asking";
     assert!(consent().page().html.contains(warning));
     let remote = Consent { redirect_host: "claude.ai", loopback: false, ..consent() }.page().html;
@@ -172,7 +172,7 @@ fn a_client_that_anyone_can_impersonate_comes_with_a_warning() {
 }
 
 #[test]
-fn a_verified_document_does_not_verify_a_program_on_this_computer() {
+fn a_metadata_document_does_not_verify_a_local_program() {
     let verified = Consent { client_origin: ClientOrigin::VerifiedHost("claude.ai"), ..consent() };
     let local = verified.page().html;
     assert!(local.contains("The name is published by claude.ai") && !local.contains("Verified"));
@@ -181,7 +181,7 @@ fn a_verified_document_does_not_verify_a_program_on_this_computer() {
 }
 
 #[test]
-fn headers_let_forms_name_their_origin_and_popups_come_back() {
+fn headers_allow_form_origins_and_popups() {
     assert!(headers().contains(&("referrer-policy", "same-origin")));
     assert!(headers().iter().all(|(name, _)| *name != "cross-origin-opener-policy"));
     assert!(
@@ -197,7 +197,7 @@ fn a_client_without_a_visible_name_is_called_unnamed() {
 }
 
 #[test]
-fn leaving_goes_on_to_the_very_url_by_itself_and_by_hand() {
+fn the_leaving_page_forwards_to_the_exact_url() {
     let to = r#"cursor://anysphere.cursor-mcp/oauth/callback?a=1;url=evil&state="x' y<z>"#;
     let html =
         Leaving { to, destination: "cursor:", outcome: Outcome::Approved, by_itself: true }.page().html;
@@ -215,7 +215,7 @@ fn leaving_goes_on_to_the_very_url_by_itself_and_by_hand() {
 }
 
 #[test]
-fn an_error_page_waits_for_the_person() {
+fn an_error_redirect_is_not_automatic() {
     let page = ErrorRedirect {
         host: "a.example",
         error: "invalid_scope",
@@ -261,7 +261,7 @@ fn guidance_names_the_steps_of_each_client() {
 }
 
 #[test]
-fn a_failure_is_told_where_the_person_stays_behind() {
+fn a_failure_is_shown_on_the_page_itself() {
     let outcome = Outcome::Failed { why: "Okta refused: not assigned. Ask there.", request_id: "req-1" };
     let html = Leaving { to: "cursor://cb", destination: "cursor:", outcome, by_itself: true }.page().html;
     assert!(html.contains("Okta refused: not assigned. Ask there.") && html.contains("req-1"), "{html}");
@@ -270,7 +270,7 @@ fn a_failure_is_told_where_the_person_stays_behind() {
 }
 
 #[test]
-fn the_policy_allows_exactly_the_style_of_the_page() {
+fn the_content_security_policy_allows_only_the_stylesheet() {
     let html = consent().page().html;
     let style = html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
     let hash = STANDARD.encode(Sha256::digest(style));

@@ -1,11 +1,11 @@
-//! The files that `ca_file` of the compiled configuration names.
+//! `ca_file` of routes: certificate authorities of upstream servers.
 
 use super::pem;
 use gateway_routes::Site;
 use rustls::RootCertStore;
 use std::collections::BTreeMap;
 
-/// Reads each file once; what is wrong with one is told with the routes that need it.
+/// Reads each file once. A problem names the routes that use the file.
 pub(super) fn read(site: &Site, problems: &mut Vec<String>) -> BTreeMap<&'static str, RootCertStore> {
     let mut routes: BTreeMap<&'static str, Vec<&'static str>> = BTreeMap::new();
     for route in site.table.routes() {

@@ -1,4 +1,4 @@
-//! `DATA_DIR`: a folder for its owner alone, and files that appear in it whole or not at all.
+//! `DATA_DIR`: directory permissions and atomic creation of files.
 
 use crate::base::encoding;
 use crate::base::entropy::Entropy;
@@ -7,11 +7,11 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// Makes the folder if it is missing. One that others may write to is refused: they could put another secret or
-/// another store into it.
+/// Creates the directory if it is missing. A directory that other users may write to is rejected, because they could
+/// replace the secret or the store.
 ///
 /// # Errors
-/// What is wrong with it, with what to do.
+/// The problem and its remedy.
 pub fn prepare(folder: &Path) -> Result<(), String> {
     let explain = |error: io::Error| format!("DATA_DIR: {} cannot be used: {error}", folder.display());
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(explain)?;
@@ -20,23 +20,23 @@ pub fn prepare(folder: &Path) -> Result<(), String> {
     }
     let path = folder.display();
     Err(format!(
-        "DATA_DIR: others may write to {path}: chmod go-w it, or name a folder in it that the gateway makes itself"
+        "DATA_DIR: other users may write to {path}: chmod go-w it, or set DATA_DIR to a new folder in it"
     ))
 }
 
-/// A file on its way to its name, under another one that nobody can have guessed.
-pub struct Beside {
-    /// To be written to.
+/// File under a temporary, unpredictable name, to be linked to its final name.
+pub struct TemporaryFile {
+    /// Open file.
     pub file: File,
-    /// Where it is until it is in place.
+    /// Temporary path.
     pub path: PathBuf,
 }
 
-impl Beside {
-    /// A new file beside this path, which nobody else can read from the start.
+impl TemporaryFile {
+    /// Creates a file next to `path` that only the owner can read.
     ///
     /// # Errors
-    /// It cannot be made, or something of its name is there.
+    /// The file cannot be created, or its name exists.
     pub fn new(path: &Path, entropy: &Entropy) -> io::Result<Self> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".new-{}", encoding::encode(entropy.bytes::<16>())));
@@ -45,11 +45,12 @@ impl Beside {
         Ok(Self { file, path: beside })
     }
 
-    /// Links the file into place, so that a crash leaves no half of it and a race has one winner; `false`: another won.
+    /// Links the file to its final name, so that a crash leaves no partial file and only one of several processes
+    /// succeeds. Returns false when the name exists.
     ///
     /// # Errors
-    /// It cannot be linked, or its first name not be removed.
-    pub fn put(self, path: &Path) -> io::Result<bool> {
+    /// The file cannot be linked, or the temporary name cannot be removed.
+    pub fn link_to(self, path: &Path) -> io::Result<bool> {
         let linked = fs::hard_link(&self.path, path);
         fs::remove_file(&self.path)?;
         match linked {
@@ -66,7 +67,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_folder_that_others_may_write_to_is_refused() {
+    fn a_folder_that_others_may_write_to_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         for (mode, good) in [(0o700, true), (0o755, true), (0o770, false), (0o775, false), (0o1777, false)] {
             fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
@@ -78,17 +79,17 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_has_put_at_the_name_beside_is_not_written_to() {
+    fn an_existing_temporary_name_is_not_written_to() {
         let folder = tempfile::tempdir().unwrap();
         let (path, elsewhere) = (folder.path().join("gateway.secret"), folder.path().join("elsewhere"));
-        let guessed = Beside::new(&path, &Entropy::seeded(1)).unwrap();
+        let guessed = TemporaryFile::new(&path, &Entropy::seeded(1)).unwrap();
         fs::remove_file(&guessed.path).unwrap();
         fs::write(&elsewhere, "theirs").unwrap();
         symlink(&elsewhere, &guessed.path).unwrap();
-        assert!(Beside::new(&path, &Entropy::seeded(1)).is_err());
+        assert!(TemporaryFile::new(&path, &Entropy::seeded(1)).is_err());
         assert_eq!(fs::read(&elsewhere).unwrap(), b"theirs");
         let (one, other) = (Entropy::seeded(2), folder.path().join("gateway.redb"));
-        let names = [&path, &path, &other].map(|path| Beside::new(path, &one).unwrap().path);
+        let names = [&path, &path, &other].map(|path| TemporaryFile::new(path, &one).unwrap().path);
         assert_ne!(names[0], names[1]);
         assert!(names[2].to_str().unwrap().contains("gateway.redb.new-"));
     }

@@ -1,4 +1,4 @@
-//! The variables themselves, and the files that `X_FILE` names.
+//! Environment variables, and secrets from files (`X_FILE`).
 
 use crate::base::encoding;
 use crate::base::secret::{Secret, SecretBytes};
@@ -6,31 +6,31 @@ use serde::Deserialize;
 use std::ffi::OsString;
 use std::fs;
 
-/// The process environment, handed in so that a test is exact.
+/// Set of environment variables; a parameter, so that tests do not depend on the process.
 pub struct Environment(Vec<(OsString, OsString)>);
 
 impl Environment {
-    /// The variables of this process.
+    /// Variables of this process.
     pub fn of_process() -> Self {
         Self(std::env::vars_os().collect())
     }
 
-    /// These variables alone.
+    /// Exactly these variables.
     pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
-/// How logs look.
+/// Log format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object per line.
     Json,
-    /// For people.
+    /// Human-readable text.
     Pretty,
 }
 
-/// All variables that the gateway knows, as text.
+/// Known variables as text, not yet validated.
 #[derive(Deserialize, Default)]
 pub(super) struct Raw {
     pub(super) base_url: Option<String>,
@@ -70,10 +70,11 @@ pub(super) const NAMES: [&str; 15] = [
     "PORT",
     "STORE_FORMAT",
 ];
-const SECRETS: [&str; 3] = ["GATEWAY_SECRET", "KVS_PASSWORD", "OKTA_CLIENT_SECRET"];
-/// Of the contract, but not of this version: setting one is an error, so that nobody believes it works.
-const NOT_YET: [&str; 1] = ["OKTA_CLIENT_PRIVATE_KEY"];
-/// A secret file is a line, not a disk image.
+const SECRET_NAMES: [&str; 3] = ["GATEWAY_SECRET", "KVS_PASSWORD", "OKTA_CLIENT_SECRET"];
+/// Variables of the specification that this version does not support. Setting one is an error, so that nobody relies on
+/// it.
+const UNSUPPORTED: [&str; 1] = ["OKTA_CLIENT_PRIVATE_KEY"];
+/// Longest secret file, in bytes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
@@ -81,7 +82,7 @@ fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Se
 }
 
 impl Raw {
-    /// Reads what is set; an empty variable counts as unset.
+    /// Reads the known variables; an empty variable is treated as unset.
     pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
         let mut known = Vec::new();
         for name in NAMES {
@@ -90,12 +91,12 @@ impl Raw {
                 known.push((name.to_owned(), value));
             }
         }
-        for name in NOT_YET {
+        for name in UNSUPPORTED {
             if environment.get(name).is_some() || environment.get(&format!("{name}_FILE")).is_some() {
                 problems.push(format!("{name} is not supported by this version: unset it"));
             }
         }
-        // All members are optional text, so that envy finds nothing to object to (its errors hold values).
+        // envy's errors would contain values; with optional text members only, it reports none.
         envy::from_iter(known).unwrap_or_else(|_| {
             problems.push("the environment could not be read".into());
             Self::default()
@@ -115,15 +116,15 @@ struct Variable<'a> {
 }
 
 impl Variable<'_> {
-    /// The variable itself, the Go program's `OAUTH_OKTA_*` spelling of it, or the file that `X_FILE` names.
+    /// Value of the variable, of its `OAUTH_OKTA_*` alias, or of the file that `X_FILE` names.
     fn value(&mut self, name: &str) -> Option<String> {
-        let spelled = self.spelled(name);
-        if !SECRETS.contains(&name) {
-            return spelled;
+        let value = self.value_or_alias(name);
+        if !SECRET_NAMES.contains(&name) {
+            return value;
         }
         let file_name = format!("{name}_FILE");
-        let Some(path) = self.environment.get(&file_name) else { return spelled };
-        if spelled.is_some() {
+        let Some(path) = self.environment.get(&file_name) else { return value };
+        if value.is_some() {
             self.problems.push(format!("{name} and {file_name} are both set: keep one"));
         }
         match read_file(path) {
@@ -135,17 +136,17 @@ impl Variable<'_> {
         }
     }
 
-    fn spelled(&mut self, name: &str) -> Option<String> {
-        let plain = self.text(name);
+    fn value_or_alias(&mut self, name: &str) -> Option<String> {
+        let value = self.text(name);
         if !name.starts_with("OKTA_") {
-            return plain;
+            return value;
         }
-        let old_name = format!("OAUTH_{name}");
-        let old = self.text(&old_name);
-        if plain.is_some() && old.is_some() && plain != old {
-            self.problems.push(format!("{name} and {old_name} contradict each other: keep one"));
+        let alias_name = format!("OAUTH_{name}");
+        let alias = self.text(&alias_name);
+        if value.is_some() && alias.is_some() && value != alias {
+            self.problems.push(format!("{name} and {alias_name} contradict each other: keep one"));
         }
-        plain.or(old)
+        value.or(alias)
     }
 
     fn text(&mut self, name: &str) -> Option<String> {
@@ -168,12 +169,12 @@ fn read_file(path: &OsString) -> Result<String, &'static str> {
     if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) }
 }
 
-/// The secrets of `GATEWAY_SECRET`: comma-separated, each hex or base64url of at least 32 bytes.
+/// Parses `GATEWAY_SECRET`: comma-separated secrets of at least 32 bytes, in hex or base64url.
 pub(super) fn gateway_secrets(given: &Secret) -> Result<Vec<SecretBytes>, &'static str> {
     let secrets: Vec<SecretBytes> =
         given.expose().split(',').map(|part| gateway_secret(part.trim())).collect::<Result<_, _>>()?;
-    let repeats = |(place, secret): (usize, &SecretBytes)| {
-        secrets[..place].iter().any(|other| other.expose() == secret.expose())
+    let repeats = |(index, secret): (usize, &SecretBytes)| {
+        secrets[..index].iter().any(|other| other.expose() == secret.expose())
     };
     if secrets.iter().enumerate().any(repeats) {
         Err("holds the same secret twice: keep one")

@@ -1,4 +1,4 @@
-//! Files in PEM, which are read and tried at the start: a wrong file is a problem of the start, not an outage later.
+//! PEM files, read and validated at startup.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -6,13 +6,13 @@ use rustls::pki_types::pem::PemObject as _;
 use std::fs::File;
 use std::io::Read as _;
 
-/// All the authorities of the web fit in.
+/// Longest PEM file, in bytes; all public authorities together are shorter.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// The text of this file.
+/// Reads a file as text.
 ///
 /// # Errors
-/// A phrase that says of the file what is wrong with it.
+/// A predicate that completes "the file …".
 pub(super) fn read(file: &str) -> Result<String, &'static str> {
     let file = File::open(file).map_err(|_| "cannot be read: check its path and its mode")?;
     let mut text = String::new();
@@ -22,19 +22,19 @@ pub(super) fn read(file: &str) -> Result<String, &'static str> {
     if text.len() as u64 > MAX_FILE_BYTES { Err("is longer than 1 MiB") } else { Ok(text) }
 }
 
-/// The certificates in this text, in their order.
+/// Parses the certificates, in their order.
 ///
 /// # Errors
-/// There is none, or one of them is damaged.
+/// There is no certificate, or one is malformed.
 pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
     certificates.ok().filter(|certificates| !certificates.is_empty()).ok_or("holds no certificate in PEM")
 }
 
-/// The certificates in this text as authorities, and no others.
+/// Parses the certificates into a set of trusted authorities.
 ///
 /// # Errors
-/// There is none, or one of them cannot be an authority.
+/// There is no certificate, or one cannot be an authority.
 pub(super) fn authorities(pem: &str) -> Result<RootCertStore, &'static str> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem)? {

@@ -1,4 +1,4 @@
-//! `KVS_ADDR`: where Redis is, and as whom we come.
+//! `KVS_ADDR`: address, credentials and topology of Redis.
 
 mod tls;
 
@@ -9,62 +9,63 @@ use crate::base::secret::Secret;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-const REDIS: u16 = 6379;
-const SENTINEL: u16 = 26379;
+const REDIS_PORT: u16 = 6379;
+const SENTINEL_PORT: u16 = 26379;
 
-/// Where Redis is, and as whom we come.
+/// Address, credentials and topology of Redis.
 #[derive(Debug, Clone)]
 pub struct RedisAddress {
-    /// What stands there.
+    /// Topology.
     pub kind: RedisKind,
-    /// One, or some of many.
+    /// Host names and ports: one server, or the seed nodes of a cluster or of Sentinels.
     pub hosts: Vec<(String, u16)>,
-    /// What TLS goes by, where it is spoken.
+    /// TLS settings; `None` without TLS.
     pub tls: Option<RedisTls>,
-    /// The ACL user.
+    /// ACL user.
     pub user: Option<String>,
-    /// Its password.
+    /// Password of the user.
     pub password: Option<Secret>,
-    /// The number of the database.
+    /// Database number.
     pub database: u16,
 }
 
-/// What stands at these hosts.
+/// Topology of a Redis deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedisKind {
-    /// Redis itself.
-    One,
-    /// Sentinels, who know where the primary of this name is.
+    /// Single server.
+    Standalone,
+    /// Sentinels that monitor the primary of this name.
     Sentinel(String),
-    /// Nodes of a Cluster.
+    /// Redis Cluster.
     Cluster,
 }
 
-const WANTED: &str = "must be host:port, redis://host:port, redis-sentinel://host:port,host:port/name or \
+const EXPECTED: &str = "must be host:port, redis://host:port, redis-sentinel://host:port,host:port/name or \
                       redis-cluster://host:port,host:port (rediss… with TLS)";
 
 impl RedisAddress {
-    /// Reads `KVS_ADDR`; a password may stand in the URL or beside it.
+    /// Parses `KVS_ADDR`. The password is either part of the URL or passed separately (`KVS_PASSWORD`).
     ///
     /// # Errors
-    /// What is wrong with it, without a word of it.
+    /// The problem, without any part of the value.
     pub fn parse(address: &str, password: Option<Secret>) -> Result<Self, &'static str> {
         let (scheme, rest) = address.split_once("://").unwrap_or(("redis", address));
         let tls = scheme.starts_with("rediss").then(RedisTls::default);
-        let (who, rest) = rest.rsplit_once('@').map_or((None, rest), |(who, rest)| (Some(who), rest));
+        let (userinfo, rest) =
+            rest.rsplit_once('@').map_or((None, rest), |(userinfo, rest)| (Some(userinfo), rest));
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (kind, database, port) = match scheme {
-            "redis" | "rediss" => (RedisKind::One, path, REDIS),
-            "redis-cluster" | "rediss-cluster" => (RedisKind::Cluster, path, REDIS),
+            "redis" | "rediss" => (RedisKind::Standalone, path, REDIS_PORT),
+            "redis-cluster" | "rediss-cluster" => (RedisKind::Cluster, path, REDIS_PORT),
             "redis-sentinel" | "rediss-sentinel" => {
                 let (name, database) = path.split_once('/').unwrap_or((path, ""));
-                (RedisKind::Sentinel(name.to_owned()), database, SENTINEL)
+                (RedisKind::Sentinel(name.to_owned()), database, SENTINEL_PORT)
             }
-            _ => return Err(WANTED),
+            _ => return Err(EXPECTED),
         };
         let hosts = hosts.split(',').map(|text| host(text, port)).collect::<Result<Vec<_>, _>>()?;
         check(&kind, &hosts, database)?;
-        let (user, in_url) = credentials(who)?;
+        let (user, in_url) = credentials(userinfo)?;
         if in_url.is_some() && password.is_some() {
             return Err("holds a password, and KVS_PASSWORD is set too: keep one");
         }
@@ -74,34 +75,35 @@ impl RedisAddress {
     }
 }
 
-/// A name or an address, and a port.
+/// Parses a host name or address with an optional port.
 fn host(text: &str, port: u16) -> Result<(String, u16), &'static str> {
-    let url = Url::parse(&format!("redis://{text}")).map_err(|_| WANTED)?;
+    let url = Url::parse(&format!("redis://{text}")).map_err(|_| EXPECTED)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err("has a query or a fragment, which mean nothing here: leave them out");
     }
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(WANTED)?;
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(EXPECTED)?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     Ok((host, url.port().unwrap_or(port)))
 }
 
 fn check(kind: &RedisKind, hosts: &[(String, u16)], database: &str) -> Result<(), &'static str> {
     match kind {
-        RedisKind::One if hosts.len() > 1 => {
+        RedisKind::Standalone if hosts.len() > 1 => {
             Err("names several hosts: say redis-cluster:// or redis-sentinel://")
         }
         RedisKind::Sentinel(name) if name.is_empty() => {
             Err("names no primary: add its name, such as redis-sentinel://host:26379/mymaster")
         }
-        RedisKind::Cluster if !database.is_empty() => Err("has a path, and a Cluster has one database alone"),
+        RedisKind::Cluster if !database.is_empty() => Err("has a path, but a Cluster has only one database"),
         _ => Ok(()),
     }
 }
 
-/// User and password.
-fn credentials(who: Option<&str>) -> Result<(Option<String>, Option<Secret>), &'static str> {
-    let Some(who) = who else { return Ok((None, None)) };
-    let (user, password) = who.split_once(':').map_or((who, None), |(user, word)| (user, Some(word)));
+/// Parses user and password.
+fn credentials(userinfo: Option<&str>) -> Result<(Option<String>, Option<Secret>), &'static str> {
+    let Some(userinfo) = userinfo else { return Ok((None, None)) };
+    let (user, password) =
+        userinfo.split_once(':').map_or((userinfo, None), |(user, password)| (user, Some(password)));
     let user = if user.is_empty() { None } else { Some(decoded(user)?) };
     Ok((user, password.map(decoded).transpose()?.map(Secret::new)))
 }
@@ -116,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_may_be_written_in_three_ways() {
+    fn an_address_has_three_notations() {
         for (written, host, port, tls) in [
             ("localhost:6380", "localhost", 6380, false),
             ("redis", "redis", 6379, false),
@@ -126,12 +128,12 @@ mod tests {
         ] {
             let address = RedisAddress::parse(written, None).unwrap();
             assert_eq!(address.hosts, [(host.to_owned(), port)], "{written}");
-            assert_eq!((address.kind, address.tls.is_some()), (RedisKind::One, tls), "{written}");
+            assert_eq!((address.kind, address.tls.is_some()), (RedisKind::Standalone, tls), "{written}");
         }
     }
 
     #[test]
-    fn user_password_and_database_stand_in_the_url() {
+    fn user_password_and_database_are_parsed_from_the_url() {
         let address = RedisAddress::parse("redis://mcp%40acme:p%2Fw@kv:6379/3", None).unwrap();
         assert_eq!(address.user.as_deref(), Some("mcp@acme"));
         assert_eq!(address.password.unwrap().expose(), "p/w");
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn sentinels_and_clusters_are_named_by_the_scheme() {
+    fn the_scheme_selects_sentinel_or_cluster() {
         let address = RedisAddress::parse("redis-sentinel://mcp:pw@a,b:7000/primary/2", None).unwrap();
         assert_eq!(address.hosts, [("a".to_owned(), 26379), ("b".to_owned(), 7000)]);
         assert_eq!((address.kind, address.database), (RedisKind::Sentinel("primary".into()), 2));
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_is_refused_without_being_repeated() {
+    fn an_error_does_not_contain_the_invalid_value() {
         for written in [
             "",
             ":6379",

@@ -45,7 +45,7 @@ fn read(site: &'static Site, more: &[(&str, &str)]) -> Result<Settings, String> 
 }
 
 #[test]
-fn the_seeds_environment_works_unchanged() {
+fn the_environment_of_the_seed_is_accepted() {
     let settings = read(
         &OPEN,
         &[
@@ -60,7 +60,7 @@ fn the_seeds_environment_works_unchanged() {
 }
 
 #[test]
-fn the_go_programs_spelling_is_accepted() {
+fn the_variable_names_of_the_go_program_are_accepted() {
     let environment = Environment::of([
         ("OAUTH_OKTA_URL", "https://acme.okta.com"),
         ("OAUTH_OKTA_CLIENT_ID", "0oa1"),
@@ -70,7 +70,7 @@ fn the_go_programs_spelling_is_accepted() {
 }
 
 #[test]
-fn all_problems_are_reported_together_and_no_value_is() {
+fn all_problems_are_reported_at_once_without_values() {
     let environment = Environment::of([
         ("PORT", "http"),
         ("BASE_URL", "http://mcp.example.com"),
@@ -96,7 +96,7 @@ fn all_problems_are_reported_together_and_no_value_is() {
 }
 
 #[test]
-fn a_variable_that_contradicts_a_pinned_value_stops_the_start_and_says_why() {
+fn a_variable_that_contradicts_the_site_is_an_error() {
     let problems = read(&PINNED, &[("BASE_URL", "https://other.example.com"), ("PORT", "80")]).unwrap_err();
     assert!(
         problems.contains("BASE_URL contradicts this binary, which was built for https://mcp.example.com")
@@ -114,7 +114,7 @@ fn replicas_on_redis_need_a_shared_secret() {
 }
 
 #[test]
-fn a_weak_gateway_secret_is_refused() {
+fn a_weak_gateway_secret_is_rejected() {
     for weak in ["secret", "0011", &"00".repeat(32), "not/base64+url=padding/not/base64+url=padding/"] {
         assert!(read(&OPEN, &[("GATEWAY_SECRET", weak)]).is_err(), "{weak}");
     }
@@ -133,7 +133,7 @@ fn a_secret_may_come_from_a_file() {
 }
 
 #[test]
-fn the_same_secret_twice_is_refused_however_it_is_written() {
+fn a_repeated_secret_is_rejected_in_any_notation() {
     let other = "55".repeat(16) + &"aa".repeat(16);
     for (secrets, fine) in [
         (format!("{SECRET},{other}"), true),
@@ -145,10 +145,10 @@ fn the_same_secret_twice_is_refused_however_it_is_written() {
 }
 
 #[test]
-fn an_address_of_redis_that_means_nothing_is_told_with_all_other_problems() {
+fn an_invalid_address_of_redis_is_reported_with_all_other_problems() {
     let problems = read(&OPEN, &[("KVS_ADDR", "http://:hunter2@kv"), ("PORT", "many")]).unwrap_err();
-    for told in ["KVS_ADDR must be", "PORT is not", "GATEWAY_SECRET is not set"] {
-        assert!(problems.contains(told), "{told} is missing in {problems}");
+    for expected in ["KVS_ADDR must be", "PORT is not", "GATEWAY_SECRET is not set"] {
+        assert!(problems.contains(expected), "{expected} is missing in {problems}");
     }
     assert!(!problems.contains("hunter2"), "{problems}");
 }
@@ -167,31 +167,31 @@ fn the_readme_has_a_row_for_every_variable_and_no_other() {
 }
 
 #[test]
-fn the_format_of_what_is_stored_is_a_number() {
+fn the_store_format_is_a_number() {
     assert_eq!(read(&OPEN, &[("STORE_FORMAT", "2")]).unwrap().store_format, Some(2));
     assert_eq!(read(&OPEN, &[]).unwrap().store_format, None);
     assert!(read(&OPEN, &[("STORE_FORMAT", "newest")]).unwrap_err().contains("STORE_FORMAT is not"));
 }
 
-/// What is said of these files beside a `KVS_ADDR` with this scheme.
-fn files_of_tls(scheme: &str, files: &[(&str, &str)]) -> Result<Settings, String> {
+/// Reads settings with these TLS files and a `KVS_ADDR` of this scheme.
+fn read_with_tls_files(scheme: &str, files: &[(&str, &str)]) -> Result<Settings, String> {
     let address = format!("{scheme}://kv.example.com");
     read(&OPEN, &[&[("KVS_ADDR", &*address), ("GATEWAY_SECRET", SECRET)], files].concat())
 }
 
 #[test]
-fn the_files_of_tls_are_read_and_tried_at_the_start() {
+fn tls_files_are_read_and_validated_at_startup() {
     let (ours, others) = (Certificates::make().unwrap(), Certificates::make().unwrap());
     let [ca, certificate, key] = ["ca.pem", "client.pem", "client.key"].map(|name| ours.path(name));
     let (ca, certificate, key) =
         (("KVS_CA_FILE", &*ca), ("KVS_CERT_FILE", &*certificate), ("KVS_KEY_FILE", &*key));
     for scheme in ["rediss", "rediss-cluster"] {
-        assert!(files_of_tls(scheme, &[]).is_ok());
-        assert!(files_of_tls(scheme, &[ca]).is_ok());
-        assert!(files_of_tls(scheme, &[ca, certificate, key]).is_ok());
+        assert!(read_with_tls_files(scheme, &[]).is_ok());
+        assert!(read_with_tls_files(scheme, &[ca]).is_ok());
+        assert!(read_with_tls_files(scheme, &[ca, certificate, key]).is_ok());
     }
     let foreign_key = others.path("client.key");
-    for (files, said) in [
+    for (files, expected) in [
         (&[("KVS_CA_FILE", "/nowhere")][..], "KVS_CA_FILE: the file it names cannot be read"),
         (&[("KVS_CA_FILE", key.1)], "KVS_CA_FILE: the file it names holds no certificate in PEM"),
         (&[certificate], "KVS_CERT_FILE is set without KVS_KEY_FILE"),
@@ -199,13 +199,13 @@ fn the_files_of_tls_are_read_and_tried_at_the_start() {
         (&[certificate, ("KVS_KEY_FILE", ca.1)], "KVS_KEY_FILE: the file it names holds no private key"),
         (&[certificate, ("KVS_KEY_FILE", &foreign_key)], "the key is not that of the certificate"),
     ] {
-        let problems = files_of_tls("rediss", files).unwrap_err();
-        assert!(problems.contains(said), "{said} is missing in {problems}");
+        let problems = read_with_tls_files("rediss", files).unwrap_err();
+        assert!(problems.contains(expected), "{expected} is missing in {problems}");
         assert_eq!(problems.matches("  - ").count(), 1, "{problems}");
     }
 }
 
-/// A site with one route to an https target for each of these files.
+/// Site with one route to an https target for each CA file.
 fn site_with(ca_files: &[&str]) -> &'static Site {
     let route = |(number, file): (usize, &&str)| Route {
         pattern: format!("/mcp/n{number}/").leak(),
@@ -238,7 +238,7 @@ fn site_with(ca_files: &[&str]) -> &'static Site {
 }
 
 #[test]
-fn a_ca_file_is_read_at_the_start_and_a_bad_one_is_told_with_its_routes_and_all_other_problems() {
+fn a_bad_ca_file_is_reported_with_its_routes_and_all_other_problems() {
     let (certificates, folder) = (Certificates::make().unwrap(), tempfile::tempdir().unwrap());
     let ca = certificates.path("ca.pem");
     let settings = read(site_with(&[&ca, &ca]), &[]).unwrap();
@@ -246,7 +246,7 @@ fn a_ca_file_is_read_at_the_start_and_a_bad_one_is_told_with_its_routes_and_all_
     assert_eq!(settings.upstream_authorities[&*ca].len(), 1);
     let pem = std::fs::read_to_string(&ca).unwrap();
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    for (text, said) in [
+    for (text, expected) in [
         (None, "cannot be read: check its path and its mode"),
         (Some(&b""[..]), "holds no certificate in PEM"),
         (Some(b"no PEM"), "holds no certificate in PEM"),
@@ -266,18 +266,21 @@ fn a_ca_file_is_read_at_the_start_and_a_bad_one_is_told_with_its_routes_and_all_
         let file = file.to_str().unwrap();
         let problems =
             read(site_with(&[file, &ca, file]), &[("PORT", "none"), ("BASE_URL", "x")]).unwrap_err();
-        let expected = format!("  - routes /mcp/n0/, /mcp/n2/: the ca_file {file} {said}");
-        assert!(problems.contains(&expected), "{expected} is missing in {problems}");
+        let problem = format!("  - routes /mcp/n0/, /mcp/n2/: the ca_file {file} {expected}");
+        assert!(problems.contains(&problem), "{problem} is missing in {problems}");
         assert_eq!(problems.matches("  - ").count(), 3, "{problems}");
         let problems = read(site_with(&[file]), &[]).unwrap_err();
-        assert!(problems.contains(&format!("  - route /mcp/n0/: the ca_file {file} {said}")), "{problems}");
+        assert!(
+            problems.contains(&format!("  - route /mcp/n0/: the ca_file {file} {expected}")),
+            "{problems}"
+        );
     }
 }
 
 #[test]
-fn files_of_tls_without_tls_are_problems_told_together() {
+fn tls_files_without_tls_are_reported_together() {
     let files = [("KVS_CA_FILE", "/a"), ("KVS_CERT_FILE", "/b"), ("KVS_KEY_FILE", "/c")];
-    for problems in [files_of_tls("redis", &files).unwrap_err(), read(&OPEN, &files).unwrap_err()] {
+    for problems in [read_with_tls_files("redis", &files).unwrap_err(), read(&OPEN, &files).unwrap_err()] {
         for (name, _) in files {
             assert!(
                 problems.contains(&format!("{name} is set, and KVS_ADDR does not ask for TLS")),

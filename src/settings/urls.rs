@@ -1,10 +1,10 @@
-//! The URLs of the environment.
+//! URLs in settings.
 
 use std::fmt;
 use std::sync::Arc;
 use url::{Host, Url};
 
-/// The gateway's own origin, which is also its issuer: no path, no trailing slash, the same string everywhere.
+/// Origin of the gateway, which is also its issuer: without path and trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {
     text: Arc<str>,
@@ -12,10 +12,10 @@ pub struct BaseUrl {
 }
 
 impl BaseUrl {
-    /// Checks and normalises it: lower-case host, no default port, no trailing slash.
+    /// Parses and normalizes an origin: lower-case host, no default port, no trailing slash.
     ///
     /// # Errors
-    /// What is wrong and what to write instead.
+    /// The problem and its remedy.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = parse(text)?;
         if url.path() != "/" {
@@ -26,22 +26,22 @@ impl BaseUrl {
         Ok(Self { text, authority })
     }
 
-    /// Such as `https://mcp.example.com`.
+    /// The origin, such as `https://mcp.example.com`.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The same, to be kept.
+    /// Shared copy of the origin.
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.text)
     }
 
-    /// Such as `mcp.example.com`: what a `Host` header must say.
+    /// Expected value of the `Host` header, such as `mcp.example.com`.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Whether browsers reach us by TLS.
+    /// Returns true when browsers reach the gateway over TLS.
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https:")
     }
@@ -53,7 +53,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// An https URL, or http on loopback; without credentials, query and fragment.
+/// Parses an https URL, or http on loopback, without credentials, query and fragment.
 pub(super) fn parse(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|_| "is not a URL: write it with https://".to_owned())?;
     match url.scheme() {

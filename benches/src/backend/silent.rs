@@ -1,4 +1,4 @@
-//! A stream on which nothing is said: when does its server learn that nobody listens any more?
+//! Event stream without events, to measure when the server notices that the client has disconnected.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -8,21 +8,21 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 static CLOSED: Notify = Notify::const_new();
-static AT: Mutex<Option<Instant>> = Mutex::new(None);
+static CLOSED_AT: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// Waits until the candidate closes the stream, and says when it did.
+/// Waits until the candidate closes the stream and records the time.
 pub(super) async fn wait(stream: &mut TcpStream) -> io::Result<()> {
     let ended = stream.read_u8().await;
-    *AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    *CLOSED_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     CLOSED.notify_one();
     ended.map(drop)
 }
 
-/// When a silent stream was closed; waits for the next one that is.
+/// Waits until the next silent stream is closed; returns the time.
 pub(crate) async fn closed() -> Instant {
     loop {
         CLOSED.notified().await;
-        if let Some(at) = AT.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(at) = CLOSED_AT.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return at;
         }
     }

@@ -1,11 +1,11 @@
-//! What a file says, read key by key into the types that the server links.
+//! Definitions of sites and routes, read into the types of the server.
 
 mod limits;
 mod registration;
 mod route;
 mod site;
 
-pub(super) use route::{Draft, route};
+pub(super) use route::{PartialRoute, route};
 pub(super) use site::{Definition, Glob, site};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Writes the constants of a site as a person would: one field a line, every route with its file.
+//! Generator of the Rust constants of a site, formatted like hand-written code.
 
 mod literal;
 
@@ -9,12 +9,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 
-/// The Rust text of a site.
+/// Rust source of a site, written by `Display`.
 pub(super) struct Rust<'a> {
-    /// The site's own file.
+    /// Label of the site's own file.
     pub(super) file: &'a str,
     pub(super) site: &'a Definition,
-    /// The routes and their files.
+    /// Routes with the labels of their files.
     pub(super) routes: &'a [(&'a str, Route)],
     pub(super) digest: &'a str,
 }
@@ -134,8 +134,8 @@ fn tokens(tokens: &Tokens) -> String {
 fn registration(registration: &Registration) -> String {
     let not_before = registration.not_before.map_or_else(
         || "None".to_owned(),
-        |moment| {
-            let (date, time) = moment.parts();
+        |utc_date_time| {
+            let (date, time) = utc_date_time.parts();
             format!("Some(UtcDateTime::utc({date:?}, {time:?}))")
         },
     );
@@ -201,7 +201,7 @@ fn identity(identity: Identity) -> &'static str {
     }
 }
 
-/// A constant's name for each pattern: `/mcp/dice/` is `MCP_DICE`; a number tells apart what falls together.
+/// Name of a constant for each pattern: `/mcp/dice/` becomes `MCP_DICE`; a number makes equal names unique.
 fn names<'a>(patterns: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut taken: HashSet<String> = ["SITE", "ROUTES", "SLOTS"].map(String::from).into();
     let name = |pattern: &str| {

@@ -1,78 +1,78 @@
-//! What is wrong with a configuration, said so that the next edit is the right one.
+//! Errors in a configuration, each with its location and remedy.
 
 use std::fmt;
 
-/// One mistake: where it is, what is wrong, and what to write instead.
+/// Error in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file, as the user names it.
+    /// File name as the user wrote it.
     pub file: String,
-    /// The line, from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What is wrong.
-    pub wrong: String,
-    /// What to write instead.
+    /// Description of the error.
+    pub error: String,
+    /// Instruction how to fix it.
     pub remedy: String,
 }
 
-/// All mistakes of a configuration, in the order of its files and lines; never empty.
+/// All errors of a configuration, in the order of files and lines; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(pub(super) Vec<Problem>);
 
-/// A mistake whose file goes without saying.
+/// Error at a line of the current file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct LineError {
     pub(super) line: usize,
-    /// The keys that lead to it, joined with dots; empty for a mistake in the shape of a file.
+    /// Keys that lead to the value, joined with dots; empty for a syntax error.
     path: String,
-    wrong: Wrong,
+    error: ValueError,
 }
 
-/// A mistake in a value, wherever it stands.
+/// Error in a value, without location.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
-    wrong: String,
+pub(super) struct ValueError {
+    error: String,
     remedy: String,
 }
 
-/// What reading a part of a file gives: the value, or every mistake in it.
-pub(super) type Read<T> = Result<T, Vec<Fault>>;
+/// Result of reading a part of a file: the value, or all errors in it.
+pub(super) type ReadResult<T> = Result<T, Vec<LineError>>;
 
 impl Problems {
-    /// The problems, one by one.
+    /// Iterates over the problems.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
 }
 
-impl Wrong {
-    pub(super) fn new(wrong: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { wrong: wrong.into(), remedy: remedy.into() }
+impl ValueError {
+    pub(super) fn new(error: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { error: error.into(), remedy: remedy.into() }
     }
 
-    pub(super) fn at(self, line: usize) -> Fault {
-        Fault { line, path: String::new(), wrong: self }
+    pub(super) fn at(self, line: usize) -> LineError {
+        LineError { line, path: String::new(), error: self }
     }
 }
 
-impl Fault {
-    /// Says which key's value is meant.
+impl LineError {
+    /// Adds the key of the value to the path.
     pub(super) fn under(mut self, key: &str) -> Self {
         self.path = if self.path.is_empty() { key.to_owned() } else { format!("{key}.{}", self.path) };
         self
     }
 
     pub(super) fn in_file(self, file: &str) -> Problem {
-        let Wrong { wrong, remedy } = self.wrong;
-        let wrong = if self.path.is_empty() { wrong } else { format!("`{}`: {wrong}", self.path) };
-        Problem { file: file.into(), line: self.line, wrong, remedy }
+        let ValueError { error, remedy } = self.error;
+        let error = if self.path.is_empty() { error } else { format!("`{}`: {error}", self.path) };
+        Problem { file: file.into(), line: self.line, error, remedy }
     }
 }
 
-/// A piece of the file in quotes, cut to a bearable length, on one line whatever is in it.
+/// Quotes and escapes a text and shortens it to one readable line.
 pub(super) fn quoted(text: &str) -> String {
-    const BEARABLE: usize = 80;
-    match text.char_indices().nth(BEARABLE) {
+    const MAX_CHARS: usize = 80;
+    match text.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
         None => format!("{text:?}"),
     }
@@ -80,7 +80,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}; {}", self.file, self.line, self.wrong, self.remedy)
+        write!(f, "{}:{}: {}; {}", self.file, self.line, self.error, self.remedy)
     }
 }
 

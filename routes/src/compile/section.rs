@@ -1,93 +1,104 @@
-//! A mapping with a fixed set of keys, read key by key, every mistake noted.
+//! Reader of a mapping with a fixed set of keys that collects all errors.
 
-use super::problem::{Fault, Read, Wrong};
+use super::problem::{LineError, ReadResult, ValueError};
 use super::tree::{Entry, Node, Value};
 
-/// Which keys a section has.
-pub(super) struct Keys {
-    /// What the section is, for a message: `a route`.
-    pub(super) what: &'static str,
-    /// The keys that are read.
+/// Keys of a section.
+pub(super) struct SectionKeys {
+    /// Name of the section in messages, such as `a route`.
+    pub(super) description: &'static str,
+    /// Supported keys.
     pub(super) known: &'static [&'static str],
-    /// Keys of the specification that this version does not enforce: refused, never ignored.
-    pub(super) later: &'static [&'static str],
-    /// Sections whose keys people put here by mistake, and where those belong.
-    pub(super) elsewhere: &'static [(&'static Keys, &'static str)],
+    /// Keys of the specification that this version does not support. They are rejected, not ignored.
+    pub(super) unsupported: &'static [&'static str],
+    /// Other sections whose keys are often misplaced here, with their location.
+    pub(super) misplaced: &'static [(&'static SectionKeys, &'static str)],
 }
 
-/// A mapping being read.
+/// Reader of one mapping.
 pub(super) struct Section<'node> {
     line: usize,
     entries: Vec<&'node Entry>,
-    faults: Vec<Fault>,
+    errors: Vec<LineError>,
 }
 
 impl<'node> Section<'node> {
-    /// Opens the section; keys it does not have are noted at once.
-    pub(super) fn open(node: &'node Node, keys: &Keys) -> Read<Self> {
+    /// Opens a section and records its unknown keys as errors.
+    pub(super) fn open(node: &'node Node, keys: &SectionKeys) -> ReadResult<Self> {
         let Value::Map(entries) = &node.value else {
-            return Err(node.not("a mapping", &format!("write {} as `key: value` lines", keys.what)));
+            return Err(
+                node.shape_error("a mapping", &format!("write {} as `key: value` lines", keys.description))
+            );
         };
-        let (entries, strangers): (Vec<_>, Vec<_>) =
+        let (entries, unknown): (Vec<_>, Vec<_>) =
             entries.iter().partition(|entry| keys.known.contains(&entry.key.as_str()));
-        let faults = strangers.into_iter().map(|entry| keys.refuse(entry)).collect();
-        Ok(Self { line: node.line, entries, faults })
+        let errors = unknown.into_iter().map(|entry| keys.reject(entry)).collect();
+        Ok(Self { line: node.line, entries, errors })
     }
 
-    /// The value of `key`; `None` when it is not there, or wrong and noted.
-    pub(super) fn optional<T>(&mut self, key: &str, read: impl Fn(&'node Node) -> Read<T>) -> Option<T> {
+    /// Reads the value of `key`; `None` when it is missing, or invalid and recorded as an error.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &str,
+        read: impl Fn(&'node Node) -> ReadResult<T>,
+    ) -> Option<T> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         match read(&entry.value) {
             Ok(value) => Some(value),
-            Err(faults) => {
-                self.faults.extend(faults.into_iter().map(|fault| fault.under(key)));
+            Err(errors) => {
+                self.errors.extend(errors.into_iter().map(|error| error.under(key)));
                 None
             }
         }
     }
 
-    /// Like [`Self::optional`], but a missing key is noted too, with an example of its value.
+    /// Like [`Self::optional`], but records a missing key as an error, with an example of its value.
     pub(super) fn required<T>(
         &mut self,
         key: &str,
         example: &str,
-        read: impl Fn(&'node Node) -> Read<T>,
+        read: impl Fn(&'node Node) -> ReadResult<T>,
     ) -> Option<T> {
         if self.entries.iter().all(|entry| entry.key != key) {
-            let missing = Wrong::new(format!("`{key}` is missing"), format!("add `{key}: {example}`"));
-            self.faults.push(missing.at(self.line));
+            let missing = ValueError::new(format!("`{key}` is missing"), format!("add `{key}: {example}`"));
+            self.errors.push(missing.at(self.line));
         }
         self.optional(key, read)
     }
 
-    /// The section's value, if nothing is wrong with it.
-    pub(super) fn finish<T>(self, value: T) -> Read<T> {
-        if self.faults.is_empty() { Ok(value) } else { Err(self.faults) }
+    /// Returns `value` if there are no errors.
+    pub(super) fn finish<T>(self, value: T) -> ReadResult<T> {
+        if self.errors.is_empty() { Ok(value) } else { Err(self.errors) }
     }
 
-    /// What was noted, for a caller that goes on with what could be read.
-    pub(super) fn close(self) -> Vec<Fault> {
-        self.faults
+    /// Returns the recorded errors, for a caller that continues with a partial value.
+    pub(super) fn close(self) -> Vec<LineError> {
+        self.errors
     }
 }
 
-impl Keys {
-    fn refuse(&self, entry: &Entry) -> Fault {
+impl SectionKeys {
+    fn reject(&self, entry: &Entry) -> LineError {
         let key = entry.key.as_str();
-        let wrong = if self.later.contains(&key) {
-            Wrong::new(format!("this version does not enforce `{key}` yet"), "remove it")
+        let error = if self.unsupported.contains(&key) {
+            ValueError::new(format!("this version does not enforce `{key}` yet"), "remove it")
         } else {
-            Wrong::new(format!("{} has no key `{}`", self.what, key.escape_debug()), self.advice(key))
+            ValueError::new(
+                format!("{} has no key `{}`", self.description, key.escape_debug()),
+                self.advice(key),
+            )
         };
-        wrong.at(entry.line)
+        error.at(entry.line)
     }
 
     fn advice(&self, key: &str) -> String {
-        if let Some(variable) = SECRETS.iter().find(|(name, _)| *name == key).map(|(_, variable)| variable) {
+        if let Some(variable) =
+            SECRET_VARIABLES.iter().find(|(name, _)| *name == key).map(|(_, variable)| variable)
+        {
             return format!("remove it: secrets are set at run time, in {variable}");
         }
-        if let Some((_, place)) = self.elsewhere.iter().find(|(keys, _)| keys.known.contains(&key)) {
-            return format!("move it {place}");
+        if let Some((_, location)) = self.misplaced.iter().find(|(keys, _)| keys.known.contains(&key)) {
+            return format!("move it {location}");
         }
         if let Some(known) = self.known.iter().find(|known| key.len() > 2 && known.starts_with(key)) {
             return format!("write `{known}`");
@@ -100,8 +111,8 @@ impl Keys {
     }
 }
 
-/// What people look for here, and where it is.
-const SECRETS: [(&str, &str); 5] = [
+/// Keys of secrets, with the environment variables that hold them.
+const SECRET_VARIABLES: [(&str, &str); 5] = [
     ("client_secret", "OKTA_CLIENT_SECRET"),
     ("okta_client_secret", "OKTA_CLIENT_SECRET"),
     ("gateway_secret", "GATEWAY_SECRET"),
@@ -109,7 +120,7 @@ const SECRETS: [(&str, &str); 5] = [
     ("kvs_password", "KVS_PASSWORD"),
 ];
 
-/// Levenshtein's edit distance.
+/// Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, from) in a.chars().enumerate() {

@@ -1,46 +1,49 @@
-//! A file of the configuration.
+//! Configuration files.
 
-use super::problem::{Fault, Wrong};
+use super::problem::{LineError, ValueError};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
-/// No honest file is longer.
+/// Longest configuration file, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// A file of the configuration: how problems and the output call it, and what is in it.
+/// Configuration file with its names and content.
 pub(super) struct Source {
-    /// As the user names it: relative to the workspace, or absolute if `GATEWAY_CONFIG` is.
+    /// Name in problems: relative to the workspace, or absolute if `GATEWAY_CONFIG` is.
     pub(super) name: String,
-    /// The same on every machine: relative to the workspace, else to the site's own folder.
+    /// Name in the output, the same on every machine: relative to the workspace, else to the site's directory.
     pub(super) label: String,
-    /// Empty when it could not be read.
+    /// Content; empty when the file could not be read.
     pub(super) text: String,
 }
 
 impl Source {
-    /// Reads the file; a source comes back in any case, so that problems have a file to stand in.
-    pub(super) fn read(path: &Path, name: &Path, label: &Path) -> (Self, Option<Fault>) {
-        let (text, fault) = match read(path) {
+    /// Reads a file. The source is returned even after an error, so that problems can name it.
+    pub(super) fn read(path: &Path, name: &Path, label: &Path) -> (Self, Option<LineError>) {
+        let (text, error) = match read(path) {
             Ok(text) => (text, None),
-            Err(fault) => (String::new(), Some(fault)),
+            Err(error) => (String::new(), Some(error)),
         };
-        (Self { name: plain(name), label: plain(label), text }, fault)
+        (Self { name: normalize(name), label: normalize(label), text }, error)
     }
 }
 
-fn read(path: &Path) -> Result<String, Fault> {
+fn read(path: &Path) -> Result<String, LineError> {
     let bytes = bytes(path).map_err(|error| {
-        Wrong::new(format!("the file cannot be read ({})", error.kind()), "check its name and permissions")
-            .at(1)
+        ValueError::new(
+            format!("the file cannot be read ({})", error.kind()),
+            "check its name and permissions",
+        )
+        .at(1)
     })?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(Wrong::new("the file is longer than 1 MiB", "split it into files to include").at(1));
+        return Err(ValueError::new("the file is longer than 1 MiB", "split it into files to include").at(1));
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.split(|byte| *byte == b'\n').count().saturating_sub(1);
-        Wrong::new("this is not UTF-8", "save the file as UTF-8").at(line)
+        ValueError::new("this is not UTF-8", "save the file as UTF-8").at(line)
     })
 }
 
@@ -50,8 +53,8 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The path without `.` and, where that is possible without looking, without `..`; with forward slashes.
-fn plain(path: &Path) -> String {
+/// Normalizes a path lexically: no `.`, no `..` after a name, forward slashes.
+fn normalize(path: &Path) -> String {
     let mut parts = PathBuf::new();
     for part in path.components() {
         match part {
@@ -62,6 +65,6 @@ fn plain(path: &Path) -> String {
             part => parts.push(part),
         }
     }
-    // A problem is one line, whatever a file is called.
+    // A problem is always one line, also for file names with control characters.
     parts.display().to_string().replace('\\', "/").replace(char::is_control, "\u{FFFD}")
 }

@@ -1,17 +1,17 @@
-//! A YAML file as a tree that knows its lines. Anchors, aliases and tags are refused: nothing here needs
-//! them, and a few lines of them can expand to gigabytes.
+//! YAML tree with line numbers. Anchors, aliases and tags are rejected: they are not needed, and a few lines of aliases
+//! can expand to gigabytes.
 
 #[cfg(test)]
 mod tests;
 
-use super::problem::{Fault, Wrong, quoted};
+use super::problem::{LineError, ValueError, quoted};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 use std::borrow::Cow;
 
-/// No configuration nests deeper; the bound keeps the reader's stack small.
-const DEEPEST: usize = 16;
+/// Deepest nesting, which limits the recursion of the reader.
+const MAX_DEPTH: usize = 16;
 
-/// A value and the line it starts on.
+/// Value with the line on which it starts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) line: usize,
@@ -23,11 +23,11 @@ pub(super) enum Value {
     Scalar(Scalar),
     List(Vec<Node>),
     Map(Vec<Entry>),
-    /// A fault was reported already; whoever reads it says nothing more.
-    Refused,
+    /// Invalid value whose error was reported already.
+    Invalid,
 }
 
-/// Text, and whether it stood without quotes, so that it may mean a number, a truth value or nothing.
+/// Scalar text; `plain` if it is unquoted and may therefore be a number, a boolean or null.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Scalar {
     pub(super) text: String,
@@ -41,34 +41,33 @@ pub(super) struct Entry {
     pub(super) value: Node,
 }
 
-/// The tree of a file's only document, and what is wrong with it as YAML. No tree: the file cannot be read
-/// to its end.
-pub(super) fn parse(text: &str) -> (Option<Node>, Vec<Fault>) {
-    let mut builder = Builder { parser: Parser::new_from_str(text), faults: Vec::new() };
+/// Parses the only document of a file. There is no tree when a syntax error prevents reading the rest of the file.
+pub(super) fn parse(text: &str) -> (Option<Node>, Vec<LineError>) {
+    let mut builder = Builder { parser: Parser::new_from_str(text), errors: Vec::new() };
     let root = match builder.document() {
         Ok(root) => Some(root),
-        Err(Stop(fault)) => {
-            builder.faults.push(fault);
+        Err(FatalError(error)) => {
+            builder.errors.push(error);
             None
         }
     };
-    (root, builder.faults)
+    (root, builder.errors)
 }
 
-/// The rest of the file cannot be read.
-struct Stop(Fault);
+/// Error after which the rest of the file cannot be read.
+struct FatalError(LineError);
 
 struct Builder<'input> {
     parser: Parser<'input, StrInput<'input>>,
-    faults: Vec<Fault>,
+    errors: Vec<LineError>,
 }
 
 impl<'input> Builder<'input> {
-    fn next(&mut self) -> Result<(Event<'input>, Span), Stop> {
+    fn next(&mut self) -> Result<(Event<'input>, Span), FatalError> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(Stop(
-                Wrong::new(
+            Some(Err(error)) => Err(FatalError(
+                ValueError::new(
                     format!("this is not YAML ({})", error.info()),
                     "check the indentation, the quotes and the brackets here and on the lines above",
                 )
@@ -78,13 +77,13 @@ impl<'input> Builder<'input> {
         }
     }
 
-    fn document(&mut self) -> Result<Node, Stop> {
+    fn document(&mut self) -> Result<Node, FatalError> {
         loop {
             match self.next()? {
                 (Event::StreamStart | Event::DocumentStart(_), _) => {}
                 (Event::StreamEnd, _) => {
-                    let empty = Wrong::new("the file is empty", "write the settings or remove the file");
-                    return Err(Stop(empty.at(1)));
+                    let empty = ValueError::new("the file is empty", "write the settings or remove the file");
+                    return Err(FatalError(empty.at(1)));
                 }
                 (event, span) => {
                     let root = self.node(event, span, 0)?;
@@ -95,25 +94,28 @@ impl<'input> Builder<'input> {
         }
     }
 
-    fn end(&mut self) -> Result<(), Stop> {
+    fn end(&mut self) -> Result<(), FatalError> {
         loop {
             match self.next()? {
                 (Event::StreamEnd, _) => return Ok(()),
                 (Event::DocumentStart(_), span) => {
-                    let second = Wrong::new("a second document starts here", "write one document a file");
-                    return Err(Stop(second.at(span.start.line())));
+                    let second =
+                        ValueError::new("a second document starts here", "write one document a file");
+                    return Err(FatalError(second.at(span.start.line())));
                 }
                 _ => {}
             }
         }
     }
 
-    fn node(&mut self, event: Event<'input>, span: Span, depth: usize) -> Result<Node, Stop> {
+    fn node(&mut self, event: Event<'input>, span: Span, depth: usize) -> Result<Node, FatalError> {
         let line = span.start.line();
-        if depth > DEEPEST {
-            return Err(Stop(Wrong::new("this nests too deeply", "remove the surplus brackets").at(line)));
+        if depth > MAX_DEPTH {
+            return Err(FatalError(
+                ValueError::new("this nests too deeply", "remove the surplus brackets").at(line),
+            ));
         }
-        let fancy = match &event {
+        let unsupported = match &event {
             Event::Alias(_) => Some("an alias (`*name`)"),
             Event::Scalar(_, _, _, Some(_))
             | Event::SequenceStart(_, Some(_))
@@ -127,15 +129,16 @@ impl<'input> Builder<'input> {
             Event::Scalar(text, style, ..) => scalar(text, style),
             Event::SequenceStart(..) => Value::List(self.list(depth)?),
             Event::MappingStart(..) => Value::Map(self.map(depth)?),
-            _ => Value::Refused,
+            _ => Value::Invalid,
         };
-        let Some(fancy) = fancy else { return Ok(Node { line, value }) };
-        self.faults
-            .push(Wrong::new(format!("{fancy} is not understood here"), "write the value itself").at(line));
-        Ok(Node { line, value: Value::Refused })
+        let Some(unsupported) = unsupported else { return Ok(Node { line, value }) };
+        self.errors.push(
+            ValueError::new(format!("{unsupported} is not supported"), "write the value itself").at(line),
+        );
+        Ok(Node { line, value: Value::Invalid })
     }
 
-    fn list(&mut self, depth: usize) -> Result<Vec<Node>, Stop> {
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>, FatalError> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
@@ -145,7 +148,7 @@ impl<'input> Builder<'input> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Vec<Entry>, Stop> {
+    fn map(&mut self, depth: usize) -> Result<Vec<Entry>, FatalError> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -157,15 +160,15 @@ impl<'input> Builder<'input> {
             let value = self.node(event, span, depth + 1)?;
             match entry(key, value) {
                 Ok(entry) => self.add(&mut entries, entry),
-                Err(fault) => self.faults.extend(fault),
+                Err(error) => self.errors.extend(error),
             }
         }
     }
 
     fn add(&mut self, entries: &mut Vec<Entry>, entry: Entry) {
         match entries.iter().find(|earlier| earlier.key == entry.key) {
-            Some(earlier) => self.faults.push(
-                Wrong::new(
+            Some(earlier) => self.errors.push(
+                ValueError::new(
                     format!("`{}` is set on line {} already", entry.key, earlier.line),
                     "keep one of the two",
                 )
@@ -177,33 +180,32 @@ impl<'input> Builder<'input> {
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Value {
-    // A block scalar ends with a line break that its writer does not see.
+    // The final line break of a block scalar is not part of the value.
     let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
     let text = if block { text.trim_end_matches('\n').into() } else { text.into_owned() };
     Value::Scalar(Scalar { text, plain: style == ScalarStyle::Plain })
 }
 
-fn entry(key: Node, mut value: Node) -> Result<Entry, Option<Fault>> {
+fn entry(key: Node, mut value: Node) -> Result<Entry, Option<LineError>> {
     match key.value {
         Value::Scalar(Scalar { text, .. }) => {
-            // The parser finds a value that is not there on the next line.
+            // The parser reports a missing value on the next line.
             if matches!(&value.value, Value::Scalar(scalar) if scalar.plain && scalar.text.is_empty()) {
                 value.line = key.line;
             }
             Ok(Entry { key: text, line: key.line, value })
         }
-        Value::Refused => Err(None),
+        Value::Invalid => Err(None),
         Value::List(_) | Value::Map(_) => {
-            let wrong =
-                Wrong::new("a list or a mapping stands where a key is expected", "write `key: value`");
-            Err(Some(wrong.at(key.line)))
+            let error = ValueError::new("a list or a mapping instead of a key", "write `key: value`");
+            Err(Some(error.at(key.line)))
         }
     }
 }
 
 impl Scalar {
-    /// For a message: what the scalar is, on one line.
-    pub(super) fn shown(&self) -> String {
+    /// Quoted text for messages, on one line.
+    pub(super) fn quoted(&self) -> String {
         quoted(&self.text)
     }
 }

@@ -39,7 +39,7 @@ fn found(path: &str) -> Option<(&'static str, &str)> {
 }
 
 #[test]
-fn the_longest_pattern_wins_wherever_it_stands() {
+fn the_longest_pattern_wins_in_any_order() {
     assert_eq!(found("/mcp/dice/mcp"), Some(("/mcp/dice/", "mcp")));
     assert_eq!(found("/mcp/dice/v2/mcp"), Some(("/mcp/dice/v2/", "mcp")));
     assert_eq!(found("/mcp/dice/v2x/mcp"), Some(("/mcp/dice/", "v2x/mcp")));
@@ -48,7 +48,7 @@ fn the_longest_pattern_wins_wherever_it_stands() {
 }
 
 #[test]
-fn the_bare_path_finds_its_route_and_leaves_no_rest() {
+fn the_bare_path_finds_its_route_with_an_empty_rest() {
     assert_eq!(found("/mcp/dice"), Some(("/mcp/dice/", "")));
     assert_eq!(found("/mcp/dice/v2"), Some(("/mcp/dice/v2/", "")));
     assert_eq!(found("/mcp"), Some(("/mcp/", "")));
@@ -56,7 +56,7 @@ fn the_bare_path_finds_its_route_and_leaves_no_rest() {
 }
 
 #[test]
-fn a_path_that_only_resembles_a_pattern_finds_nothing() {
+fn a_similar_path_does_not_match() {
     for path in [
         "",
         "/",
@@ -75,7 +75,7 @@ fn a_path_that_only_resembles_a_pattern_finds_nothing() {
 }
 
 #[test]
-fn nothing_is_decoded_or_resolved() {
+fn paths_are_not_decoded_or_normalized() {
     for path in [
         "/linea%72/x",
         "/%6cinear/x",
@@ -101,17 +101,17 @@ fn an_empty_table_finds_nothing() {
 
 #[test]
 #[should_panic(expected = "two routes have the same pattern")]
-fn two_routes_with_one_pattern_do_not_become_a_table() {
+fn two_routes_with_one_pattern_are_rejected() {
     table::<{ Table::size(2) }>(["/mcp/", "/mcp/"]);
 }
 
 #[test]
 #[should_panic(expected = "a pattern starts and ends with a slash")]
-fn a_pattern_without_its_slashes_does_not_become_a_table() {
+fn a_pattern_without_its_slashes_is_rejected() {
     table::<{ Table::size(1) }>(["/mcp"]);
 }
 
-/// What [`Table::find`] promises, said the slow way.
+/// Linear search with the semantics of [`Table::find`].
 fn naive(table: &Table, path: &str) -> Option<Found> {
     let bare = if path.ends_with('/') { String::new() } else { format!("{path}/") };
     let routes = table.routes().iter().enumerate();
@@ -120,7 +120,7 @@ fn naive(table: &Table, path: &str) -> Option<Found> {
     longest.map(|(index, route)| Found { index, route, rest: route.pattern.len().min(path.len()) })
 }
 
-/// A small generator of the same numbers every time.
+/// Deterministic pseudo-random number generator.
 struct Numbers(u64);
 
 impl Numbers {
@@ -137,7 +137,7 @@ impl Numbers {
 }
 
 #[test]
-fn a_look_up_agrees_with_a_search_through_all_patterns() {
+fn a_lookup_agrees_with_a_linear_search() {
     const MANY: usize = 300;
     let mut numbers = Numbers(1);
     let mut patterns: Vec<String> = Vec::new();
@@ -174,7 +174,7 @@ fn routes_that_collide_in_one_slot_are_all_found() {
 }
 
 #[test]
-fn a_thousand_routes_need_no_longer_probes_than_a_few() {
+fn probes_stay_short_with_a_thousand_routes() {
     const MANY: usize = 1000;
     let patterns = (0..MANY).map(|number| &*format!("/mcp/server-{number}/").leak());
     let table = table::<{ Table::size(MANY) }>(patterns);

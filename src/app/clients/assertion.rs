@@ -6,9 +6,9 @@ use crate::app::reply::Failure;
 use crate::app::request::Request;
 use crate::base::secret::Secret;
 use crate::crypto::jose::{JoseError, KeySet};
-use crate::oauth::assertion::{self, Expected, Rejected, Verified};
-use crate::oauth::client_keys::{ClientKeys, KeySource};
-use crate::oauth::client_metadata::DocumentUrl;
+use crate::oauth::client::DocumentUrl;
+use crate::oauth::client::assertion::{self, Expected, Rejected, Verified};
+use crate::oauth::client::keys::{ClientKeys, KeySource};
 use crate::oauth::error::OAuthError;
 
 /// Verifies a client assertion and that no replica has accepted it before.
@@ -41,7 +41,7 @@ pub(super) async fn verify(
         KeySource::At(url) => verify_with_jwks_uri(request, known, url, jwt, &expected).await?,
     };
     let refuse = |why: &dyn std::fmt::Display| OAuthError::invalid_client(format!("client_assertion: {why}"));
-    let Verified { id, ends_at } = verified.map_err(|rejected| refuse(&rejected))?;
+    let Verified { id, expires_at: ends_at } = verified.map_err(|rejected| refuse(&rejected))?;
     if !gateway.grants.first_use(&["assertion", &known.id, &id], ends_at).await? {
         return Err(refuse(&"it was used before").into());
     }
@@ -59,7 +59,7 @@ async fn verify_with_jwks_uri(
 ) -> Result<Result<Verified, Rejected>, Failure> {
     let keys = documents::keys(request, known, url).await?;
     let verified = assertion::verify(jwt.expose(), &keys, expected);
-    if !verified.as_ref().is_err_and(|rejected| rejected.may_need_a_newer_key()) {
+    if !verified.as_ref().is_err_and(|rejected| rejected.may_need_newer_keys()) {
         return Ok(verified);
     }
     match documents::refetch_keys(request, known, url).await? {

@@ -9,8 +9,9 @@ use crate::base::subnets::Subnets;
 use crate::crypto::jose::KeySet;
 use crate::fetch::{Documents, FetchError};
 use crate::oauth::client::Client;
-use crate::oauth::client_keys::{ClientKeys, KeySource};
-use crate::oauth::client_metadata::{self, BadDocument, DocumentUrl};
+use crate::oauth::client::keys::{ClientKeys, KeySource};
+use crate::oauth::client::metadata_document::{self, DocumentError};
+use crate::oauth::client::{self, DocumentUrl};
 use crate::oauth::error::OAuthError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,13 +36,13 @@ pub(super) async fn client(
     let url = &DocumentUrl::parse(client_id).map_err(|why| {
         OAuthError::invalid_client(format!("client_id is not the URL of a document: {why}"))
     })?;
-    let rules = (request.gateway.site.redirect_schemes, request.gateway.clock.now());
+    let (schemes, now) = (request.gateway.site.redirect_schemes, request.gateway.clock.now());
     let fetch = DocumentFetch { request, client_id, url, freshness };
     fetch
         .cached_or_fetch(&request.gateway.client_documents, |document| {
-            client_metadata::read(document, url, rules).map_err(|bad| match bad {
-                BadDocument::Foreign(what) => FetchError::Foreign(what.into()),
-                BadDocument::Wrong(why) => FetchError::Unusable(why),
+            metadata_document::parse(document, url, schemes, now).map_err(|bad| match bad {
+                DocumentError::NotMetadata(what) => FetchError::Unexpected(what.into()),
+                DocumentError::Invalid(why) => FetchError::Invalid(why),
             })
         })
         .await
@@ -70,7 +71,7 @@ pub(super) async fn refetch_keys(
     known: &KnownClient,
     url: &DocumentUrl,
 ) -> Result<Option<Arc<KeySet>>, Failure> {
-    if !request.gateway.client_key_sets.may_search(url.url()) {
+    if !request.gateway.client_key_sets.may_refetch(url.url()) {
         return Ok(None);
     }
     let fetch = DocumentFetch { request, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
@@ -79,7 +80,7 @@ pub(super) async fn refetch_keys(
 
 /// Keeps the cached documents of this client longer than those of clients that never received tokens.
 pub(super) fn trust(gateway: &Gateway, known: &KnownClient) {
-    if let Some(url) = DocumentUrl::parse(&known.id).ok().filter(|_| client_metadata::is_url(&known.id)) {
+    if let Some(url) = DocumentUrl::parse(&known.id).ok().filter(|_| client::is_url(&known.id)) {
         gateway.client_documents.trust(url.url());
     }
     if let Some(ClientKeys { source: KeySource::At(url), .. }) = &known.client.keys {
@@ -88,7 +89,7 @@ pub(super) fn trust(gateway: &Gateway, known: &KnownClient) {
 }
 
 fn parse_keys(document: &[u8]) -> Result<KeySet, FetchError> {
-    KeySet::parse(document).map_err(|error| FetchError::Foreign(error.to_string()))
+    KeySet::parse(document).map_err(|error| FetchError::Unexpected(error.to_string()))
 }
 
 /// A lookup of a client's document on behalf of a request.
@@ -143,11 +144,11 @@ impl DocumentFetch<'_> {
         let url = self.url.as_str();
         tracing::info!(url, %error, "fetch of a client document failed");
         match error {
-            FetchError::TooMany => TooMany { retry_after: FETCH_RETRY_AFTER }.into(),
-            FetchError::Unusable(why) if self.freshness == Freshness::Required => {
+            FetchError::LimitReached => TooMany { retry_after: FETCH_RETRY_AFTER }.into(),
+            FetchError::Invalid(why) if self.freshness == Freshness::Required => {
                 OAuthError::invalid_client(format!("the document at client_id is no good: {why}")).into()
             }
-            FetchError::Gone | FetchError::Foreign(_) if self.freshness == Freshness::Required => {
+            FetchError::NotFound | FetchError::Unexpected(_) if self.freshness == Freshness::Required => {
                 OAuthError::invalid_client(NOT_A_DOCUMENT).into()
             }
             error => Failure::Unavailable(format!("fetch of the client document {url}: {error}")),
@@ -157,6 +158,6 @@ impl DocumentFetch<'_> {
     fn check_url(&self) -> Result<(), OAuthError> {
         let gateway = self.request.gateway;
         let (own, hosts) = (gateway.base_url.authority(), gateway.site.client_metadata_hosts);
-        self.url.may_be_fetched(own, hosts).map_err(OAuthError::invalid_client)
+        self.url.check_fetch_allowed(own, hosts).map_err(OAuthError::invalid_client)
     }
 }

@@ -7,10 +7,10 @@ use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::endpoints::authorization::login;
 use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
-use crate::oauth::client_metadata;
+use crate::oauth::client;
+use crate::oauth::client::registration_policy;
 use crate::oauth::error::OAuthError;
 use crate::oauth::redirect::RedirectUri;
-use crate::oauth::registration_policy;
 use crate::pages::{ErrorRedirect, Guidance, Problem};
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -39,9 +39,15 @@ pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
         redirect_uri: redirect_uri.clone(),
         state: parameters.get("state").map(str::to_owned),
     };
-    let site = (gateway.base_url.as_str(), &gateway.site.table);
-    let client = (known.id.as_str(), known.client.name.as_str());
-    match AuthorizationRequest::parse(&parameters, client, redirect_uri, site) {
+    let authorization = AuthorizationRequest::parse(
+        &parameters,
+        &known.id,
+        &known.client.name,
+        redirect_uri,
+        gateway.base_url.as_str(),
+        &gateway.site.table,
+    );
+    match authorization {
         Ok(authorization) => login::show_consent_page(request, authorization, None),
         Err(error) => {
             request.refused("authorization", &error.to_string()).record();
@@ -63,8 +69,8 @@ fn redirect_uri(
     requested: Option<&str>,
 ) -> Result<RedirectUri, OAuthError> {
     let redirect_uri = known.client.redirect(requested, gateway.site.redirect_schemes)?;
-    if !client_metadata::is_url(&known.id) {
-        registration_policy::admits(&gateway.site.registration, &redirect_uri)
+    if !client::is_url(&known.id) {
+        registration_policy::check_redirect_uri(&gateway.site.registration, &redirect_uri)
             .map_err(OAuthError::invalid_request)?;
     }
     Ok(redirect_uri)
@@ -74,7 +80,7 @@ fn redirect_uri(
 /// trusted hosts; for others a page names the host first, else the gateway would be an open redirector
 /// (RFC 9700 §4.11).
 fn error_before_consent(gateway: &Gateway, to: &ReturnAddress, error: &OAuthError) -> Response<Bytes> {
-    let url = to.refusal(error, gateway.iss());
+    let url = to.error_url(error, gateway.iss());
     let destination = to.redirect_uri.destination();
     if login::is_trusted(gateway, &destination) {
         return reply::redirect(&url);
@@ -91,7 +97,7 @@ fn error_before_consent(gateway: &Gateway, to: &ReturnAddress, error: &OAuthErro
 /// Responds to a `client_id` that cannot be resolved. A client with a metadata document cannot register again: the
 /// user can only retry or contact its vendor.
 fn unknown_client(request: Request<'_>, client_id: Option<&str>, failure: Failure) -> Response<Bytes> {
-    if !client_id.is_some_and(client_metadata::is_url) {
+    if !client_id.is_some_and(client::is_url) {
         let can_register = request.gateway.site.registration.enabled;
         let text = if can_register { UNKNOWN_REGISTRATION } else { UNKNOWN_CLIENT };
         return error_without_redirect(request, failure.into_oauth_error(), text);
@@ -108,7 +114,7 @@ fn unknown_client(request: Request<'_>, client_id: Option<&str>, failure: Failur
 
 /// Selects the page text for an invalid redirect URI: only some clients can register again.
 fn invalid_redirect_uri(gateway: &Gateway, known: &KnownClient) -> PageText {
-    if gateway.site.registration.enabled && !client_metadata::is_url(&known.id) {
+    if gateway.site.registration.enabled && !client::is_url(&known.id) {
         INVALID_REDIRECT_URI
     } else {
         INVALID_REDIRECT_URI_OF_FIXED_CLIENT

@@ -27,7 +27,7 @@ use crate::base::ids::{GrantId, Key};
 use crate::credential;
 use crate::grants::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login, Subject, User};
 use crate::oauth::authorization::AuthorizationRequest;
-use crate::oauth::client_metadata::DocumentUrl;
+use crate::oauth::client::DocumentUrl;
 use crate::oauth::error::OAuthError;
 use crate::oauth::redirect::Destination;
 use crate::oauth::{resource, scope};
@@ -232,7 +232,7 @@ pub(super) async fn complete(
         grant: GrantId(gateway.credentials.random()),
     };
     gateway.grants.put_code(credential::digest(minted.expose()), &code, gateway.site.tokens.code_ttl).await?;
-    let url = to.approval(minted.expose(), gateway.iss());
+    let url = to.code_url(minted.expose(), gateway.iss());
     let destination = to.redirect_uri.destination();
     // A private scheme opens a program and leaves the browser open: a page tells the user.
     Ok(match destination {

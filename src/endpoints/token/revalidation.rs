@@ -214,7 +214,7 @@ impl Revalidation {
     async fn revoke(&self, token: &str, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
         let Some(grant) = self.grant().await? else { return Ok(UserStatus::Valid) };
         if grant.okta_refresh_token.as_deref() != Some(token) {
-            let error = OktaError::Untrustworthy("it refused a refresh token that has been replaced".into());
+            let error = OktaError::Invalid("it refused a refresh token that has been replaced".into());
             return self.record_outage(&error, asked_at).await;
         }
         self.gateway.grants.revoke(self.id).await?;

@@ -1,5 +1,7 @@
-//! `KVS_CA_FILE`, `KVS_CERT_FILE` and `KVS_KEY_FILE`: whom we take for Redis, and how we show who we are. All are
-//! read and tried at the start, so that a wrong file is a problem of the environment and no outage of Redis.
+//! `KVS_CA_FILE`, `KVS_CERT_FILE` and `KVS_KEY_FILE`: certificate authorities and client certificate for Redis.
+//!
+//! The files are read and validated at startup, so that a wrong file is reported as a problem of the settings and not
+//! as an outage of Redis.
 
 use crate::base::secret::Secret;
 use crate::settings::pem;
@@ -8,25 +10,26 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, Error, RootCertStore};
 use std::sync::Arc;
 
-/// What TLS to Redis goes by, in PEM; neither: the web's authorities, and no certificate of ours.
+/// TLS settings of Redis connections, in PEM. By default the public authorities are trusted and no client certificate
+/// is sent.
 #[derive(Debug, Clone, Default)]
 pub struct RedisTls {
-    /// The authorities that count instead of the web's.
+    /// Trusted authorities, instead of the public ones.
     pub authorities: Option<String>,
-    /// Our certificate, for a Redis that asks for one.
+    /// Client certificate for mutual TLS.
     pub client: Option<ClientCertificate>,
 }
 
-/// Our certificate, the ones that lead to its authority, and its key.
+/// Client certificate with its chain and private key.
 #[derive(Debug, Clone)]
 pub struct ClientCertificate {
-    /// Ours first.
+    /// Certificate chain, the client certificate first.
     pub chain: String,
-    /// Its private key.
+    /// Private key of the client certificate.
     pub key: Secret,
 }
 
-/// The names of the files, as the environment gives them.
+/// File names from the environment.
 pub(in crate::settings) struct Files<'a> {
     pub(in crate::settings) authorities: Option<&'a str>,
     pub(in crate::settings) certificate: Option<&'a str>,
@@ -38,24 +41,24 @@ const CERTIFICATE: &str = "KVS_CERT_FILE";
 const KEY: &str = "KVS_KEY_FILE";
 
 impl Files<'_> {
-    /// Says of each that is set that it means nothing where no TLS is spoken.
-    pub(in crate::settings) fn are_unused(&self, problems: &mut Vec<String>) {
+    /// Reports every file that is set although the connection does not use TLS.
+    pub(in crate::settings) fn report_unused(&self, problems: &mut Vec<String>) {
         let set = [(CA, self.authorities), (CERTIFICATE, self.certificate), (KEY, self.key)];
         for (name, _) in set.into_iter().filter(|(_, file)| file.is_some()) {
             problems.push(format!("{name} is set, and KVS_ADDR does not ask for TLS: begin it with rediss"));
         }
     }
 
-    /// Reads them and tries them together.
+    /// Reads the files and validates their combination.
     pub(in crate::settings) fn read(&self, problems: &mut Vec<String>) -> Option<RedisTls> {
         let before = problems.len();
         let authorities = self
             .authorities
-            .and_then(|file| checked((CA, file), |text| pem::authorities(text).map(drop), problems));
-        let chain = self.certificate.and_then(|file| {
-            checked((CERTIFICATE, file), |text| pem::certificates(text).map(drop), problems)
-        });
-        let key = self.key.and_then(|file| checked((KEY, file), key, problems));
+            .and_then(|file| checked(CA, file, |text| pem::authorities(text).map(drop), problems));
+        let chain = self
+            .certificate
+            .and_then(|file| checked(CERTIFICATE, file, |text| pem::certificates(text).map(drop), problems));
+        let key = self.key.and_then(|file| checked(KEY, file, validate_key, problems));
         for (name, other, alone) in [
             (CERTIFICATE, KEY, self.certificate.is_some() && self.key.is_none()),
             (KEY, CERTIFICATE, self.key.is_some() && self.certificate.is_none()),
@@ -83,9 +86,10 @@ impl Files<'_> {
     }
 }
 
-/// The text of a PEM file that holds what it should.
+/// Text of a PEM file that passes `check`; otherwise the problem is reported under `name`.
 fn checked(
-    (name, file): (&str, &str),
+    name: &str,
+    file: &str,
     check: impl Fn(&str) -> Result<(), &'static str>,
     problems: &mut Vec<String>,
 ) -> Option<String> {
@@ -93,16 +97,16 @@ fn checked(
     text.map_err(|why| problems.push(format!("{name}: the file it names {why}"))).ok()
 }
 
-fn key(pem: &str) -> Result<(), &'static str> {
+fn validate_key(pem: &str) -> Result<(), &'static str> {
     let key = PrivateKeyDer::from_pem_slice(pem.as_bytes());
     key.map(drop).map_err(|_| "holds no private key in PEM, or one that is encrypted")
 }
 
 impl RedisTls {
-    /// What rustls makes of it.
+    /// Builds the client configuration of rustls.
     ///
     /// # Errors
-    /// It cannot be used, or does not belong together.
+    /// A file is unusable, or key and certificate do not match.
     pub fn config(&self) -> Result<ClientConfig, Error> {
         let roots = match &self.authorities {
             Some(authorities) => pem::authorities(authorities).map_err(unusable)?,

@@ -3,7 +3,7 @@
 use super::backend::SyncGuard;
 use super::database::OpenDatabase;
 use crate::base::entropy::Entropy;
-use crate::settings::data_dir::{self, Beside};
+use crate::settings::data_dir::{self, TemporaryFile};
 use crate::store::OpenError;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, StorageError};
@@ -34,9 +34,9 @@ pub(super) fn in_folder(folder: &Path, entropy: &Entropy) -> Result<OpenDatabase
 
 /// Creates a database in a temporary file, and renames it.
 fn create(path: &Path, entropy: &Entropy) -> Result<(), redb::Error> {
-    let beside = Beside::new(path, entropy)?;
+    let beside = TemporaryFile::new(path, entropy)?;
     Database::create(&beside.path)?.close()?;
-    beside.put(path)?;
+    beside.link_to(path)?;
     if let Some(folder) = path.parent() {
         fs::File::open(folder)?.sync_all()?;
     }

@@ -29,7 +29,7 @@ impl Connector {
     /// TLS or the client cannot be set up.
     pub(super) fn new(address: RedisAddress) -> Result<Self, String> {
         match address.kind {
-            RedisKind::One | RedisKind::Sentinel(_) => {
+            RedisKind::Standalone | RedisKind::Sentinel(_) => {
                 Dialer::new(address).map(Self::One).map_err(|error| error.to_string())
             }
             RedisKind::Cluster => {

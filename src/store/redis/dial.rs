@@ -47,7 +47,7 @@ impl Dialer {
                 require_primary(&mut connection).await?;
                 Ok(connection)
             }
-            RedisKind::One | RedisKind::Cluster => self.open(&self.address.hosts[0], &login).await,
+            RedisKind::Standalone | RedisKind::Cluster => self.open(&self.address.hosts[0], &login).await,
         }
     }
 

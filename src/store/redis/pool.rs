@@ -71,7 +71,7 @@ impl Connections {
             commands.add_command(earlier).ignore();
         }
         commands.add_command(command);
-        if self.kind != RedisKind::One {
+        if self.kind != RedisKind::Standalone {
             commands.cmd("WAIT").arg(1).arg(REPLICA_TIMEOUT_MILLIS);
         }
         let mut connection = self.connection().await?;
@@ -84,7 +84,7 @@ impl Connections {
     fn require_replica<T: FromRedisValue>(&self, responses: Vec<Value>) -> Result<T, Unavailable> {
         let mut responses = responses.into_iter();
         let response = responses.next().unwrap_or(Value::Nil);
-        if self.kind != RedisKind::One && matches!(responses.next(), Some(Value::Int(0)) | None) {
+        if self.kind != RedisKind::Standalone && matches!(responses.next(), Some(Value::Int(0)) | None) {
             return Err(Unavailable("no replica of Redis acknowledged the change".into()));
         }
         from_redis_value(response).map_err(|error| Unavailable(format!("Redis: {error}")))

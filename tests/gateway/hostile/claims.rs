@@ -4,8 +4,8 @@ use super::seed::SITE;
 use super::{Target, text};
 use gateway::base::clock::Timestamp;
 use gateway::crypto::jose::{Algorithm, Check, Expected, KeySet, SigningKey, UnverifiedJwt};
-use gateway::oauth::resource::{self, Picked};
-use gateway::okta::{ExpectedIdToken, Metadata, verify_id_token};
+use gateway::oauth::resource::{self, RequestedResource};
+use gateway::okta::{ExpectedIdToken, LoginBinding, Metadata, verify_id_token};
 use serde_json::Value;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(super) const ID_TOKEN: Target = Target {
 fn id_token(input: &[u8]) {
     let Some((said, signed)) = signed(input) else { return };
     let keys = KeySet::of(std::slice::from_ref(&KEY));
-    for login in [Some(("n", "access token")), None] {
+    for login in [Some(LoginBinding { nonce: "n", access_token: "access token" }), None] {
         let expected = ExpectedIdToken { issuer: ISSUER, client_id: CLIENT_ID, now: NOW, login };
         let Ok(read) = verify_id_token(&signed, &keys, &expected) else { continue };
         assert!(read.strings("aud").is_some_and(|audiences| audiences.contains(&CLIENT_ID)));
@@ -87,7 +87,10 @@ pub(super) const RESOURCE: Target = Target {
 fn resource(input: &[u8]) {
     const BASE_URL: &str = "https://mcp.example.com";
     let Some(input) = text(input) else { return };
-    let Ok(Picked::Route(route)) = resource::pick(input.lines(), BASE_URL, &SITE.table) else { return };
+    let Ok(RequestedResource::Route(route)) = resource::requested(input.lines(), BASE_URL, &SITE.table)
+    else {
+        return;
+    };
     for line in input.lines() {
         let url = Url::parse(line).expect("it was understood");
         assert_eq!(url.origin().ascii_serialization(), BASE_URL, "{line}");

@@ -3,10 +3,11 @@
 use super::{Target, text};
 use gateway::base::clock::Timestamp;
 use gateway::crypto::jose::{KeySet, SigningKey};
-use gateway::oauth::assertion::{self, Expected};
 use gateway::oauth::client::AuthMethod;
-use gateway::oauth::client_keys::KeySource;
-use gateway::oauth::client_metadata::{self, DocumentUrl};
+use gateway::oauth::client::DocumentUrl;
+use gateway::oauth::client::assertion::{self, Expected};
+use gateway::oauth::client::keys::KeySource;
+use gateway::oauth::client::metadata_document;
 use gateway::oauth::redirect::RedirectUri;
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -40,7 +41,7 @@ fn document_url(input: &[u8]) {
     let authority = &input["https://".len()..];
     assert!(authority.starts_with(url.host()), "{input}");
     assert!(input.is_ascii() && !plain.path().split('/').any(|segment| segment == "." || segment == ".."));
-    assert!(url.may_be_fetched(plain.authority(), &[]).is_err());
+    assert!(url.check_fetch_allowed(plain.authority(), &[]).is_err());
 }
 
 /// A document that is read has what a client must have, and nothing that it must not.
@@ -57,7 +58,7 @@ pub(super) const CLIENT_DOCUMENT: Target = Target {
 
 fn client_document(input: &[u8]) {
     let url = DocumentUrl::parse("https://client.example.com/c").expect("a good one");
-    let Ok(client) = client_metadata::read(input, &url, (&[], NOW)) else { return };
+    let Ok(client) = metadata_document::parse(input, &url, &[], NOW) else { return };
     let document: Value = serde_json::from_slice(input).expect("it was read");
     assert_eq!(document["client_id"], url.as_str());
     assert!(document.get("client_secret").is_none());
@@ -103,5 +104,5 @@ fn claims_of_an_assertion(input: &[u8]) {
     assert_eq!(claims["jti"], *verified.id);
     let seconds = claims["exp"].as_f64().expect("a time") - 1_800_000_000.0;
     assert!((-120.0..=720.0).contains(&seconds), "{claims}");
-    assert!(verified.ends_at > NOW);
+    assert!(verified.expires_at > NOW);
 }

@@ -5,10 +5,10 @@ use super::{Target, text};
 use gateway::base::clock::Timestamp;
 use gateway::oauth::authorization::AuthorizationRequest;
 use gateway::oauth::bearer::{self, Presented};
-use gateway::oauth::client_proof::ClaimedClient;
+use gateway::oauth::client::authentication::ClaimedClient;
+use gateway::oauth::client::registration;
 use gateway::oauth::parameters::Parameters;
 use gateway::oauth::redirect::{Destination, RedirectUri};
-use gateway::oauth::registration;
 use gateway::oauth::token::TokenRequest;
 use http::HeaderValue;
 use url::Url;
@@ -42,7 +42,7 @@ fn redirect_uri(input: &[u8]) {
     let host = before.host_str().unwrap_or_default();
     let local = matches!(uri.destination(), Destination::Loopback(_));
     assert!(before.scheme() != "http" || local && ["localhost", "127.0.0.1", "[::1]"].contains(&host));
-    let answered = uri.with(&[("code", Some("c")), ("state", Some(state)), ("iss", None)]);
+    let answered = uri.with_query(&[("code", Some("c")), ("state", Some(state)), ("iss", None)]);
     assert!(answered.starts_with(input), "{answered}");
     let after = Url::parse(&answered).expect("the answer is a URL");
     let place = |url: &Url| {
@@ -52,7 +52,7 @@ fn redirect_uri(input: &[u8]) {
     assert!(after.fragment().is_none());
     let pairs: Vec<_> = after.query_pairs().into_owned().collect();
     assert_eq!(pairs.last(), Some(&("state".to_owned(), state.to_owned())));
-    assert!(uri.admits(&uri));
+    assert!(uri.matches(&uri));
 }
 
 /// A request that is let through has one of our routes, S256 and a bounded state.
@@ -71,7 +71,7 @@ fn authorization_request(input: &[u8]) {
     let Some(input) = text(input) else { return };
     let parameters = Parameters::parse(input);
     let uri = RedirectUri::parse("https://client.example.com/cb", &[]).expect("a good one");
-    let Ok(request) = AuthorizationRequest::parse(&parameters, ("id", "name"), uri, (BASE_URL, &SITE.table))
+    let Ok(request) = AuthorizationRequest::parse(&parameters, "id", "name", uri, BASE_URL, &SITE.table)
     else {
         return;
     };
@@ -79,7 +79,7 @@ fn authorization_request(input: &[u8]) {
     assert!(request.route.is_none() || request.route(&SITE.table).is_some());
     assert_eq!(parameters.get("code_challenge_method"), Some("S256"));
     let refusal = gateway::oauth::error::OAuthError::invalid_request(input.to_owned());
-    let url = request.return_address().refusal(&refusal, Some(BASE_URL));
+    let url = request.return_address().error_url(&refusal, Some(BASE_URL));
     assert!(url.starts_with("https://client.example.com/cb?error=invalid_request"), "{url}");
 }
 
@@ -95,7 +95,7 @@ pub(super) const REGISTRATION: Target = Target {
 };
 
 fn registration_body(input: &[u8]) {
-    let Ok(client) = registration::accept(input, &[], Timestamp::from_seconds(1), "nonce".into()) else {
+    let Ok(client) = registration::parse(input, &[], Timestamp::from_seconds(1), "nonce".into()) else {
         return;
     };
     assert!((1..=12).contains(&client.redirect_uris.len()));

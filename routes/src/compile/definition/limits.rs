@@ -1,14 +1,13 @@
-//! `limits:`: how many connections there may be, and how often one address, and one client there, may ask for something
-//! in a minute.
+//! Section `limits:`: connection limits, and rate limits of addresses and clients in requests per minute.
 
-use super::super::problem::{Read, Wrong};
-use super::super::section::{Keys, Section};
+use super::super::problem::{ReadResult, ValueError};
+use super::super::section::{Section, SectionKeys};
 use super::super::tree::Node;
 use super::super::value::{connections, per_minute};
 use crate::Limits;
 
-pub(super) const KEYS: Keys = Keys {
-    what: "the section",
+pub(super) const KEYS: SectionKeys = SectionKeys {
+    description: "the section",
     known: &[
         "connections",
         "connections_per_address",
@@ -22,21 +21,21 @@ pub(super) const KEYS: Keys = Keys {
         "metadata_fetches",
         "client_metadata_fetches",
     ],
-    later: &[],
-    elsewhere: &[],
+    unsupported: &[],
+    misplaced: &[],
 };
 
-/// So many addresses share all connections, unless the site says otherwise.
-const ADDRESSES: u32 = 4;
+/// By default one address may use this fraction (1/n) of all connections.
+const DEFAULT_ADDRESS_SHARE: u32 = 4;
 
-pub(super) fn limits(node: &Node) -> Read<Limits> {
+pub(super) fn limits(node: &Node) -> ReadResult<Limits> {
     let mut section = Section::open(node, &KEYS)?;
     let all = section.optional("connections", connections).unwrap_or(Limits::DEFAULT.connections);
     let of_address = section.optional("connections_per_address", |node| at_most(all, node));
     let mut limit = |key, default| section.optional(key, per_minute).unwrap_or(default);
     let limits = Limits {
         connections: all,
-        connections_per_address: of_address.unwrap_or(all.div_ceil(ADDRESSES)),
+        connections_per_address: of_address.unwrap_or(all.div_ceil(DEFAULT_ADDRESS_SHARE)),
         registrations: limit("registrations", Limits::DEFAULT.registrations),
         authorizations: limit("authorizations", Limits::DEFAULT.authorizations),
         client_authorizations: limit("client_authorizations", Limits::DEFAULT.client_authorizations),
@@ -50,12 +49,12 @@ pub(super) fn limits(node: &Node) -> Read<Limits> {
     section.finish(limits)
 }
 
-/// A number of connections of one address, of which there are not more than of all.
-fn at_most(all: u32, node: &Node) -> Read<u32> {
+/// Reads a number of connections of one address, which may not exceed the total.
+fn at_most(all: u32, node: &Node) -> ReadResult<u32> {
     let number = connections(node)?;
     if number <= all {
         return Ok(number);
     }
-    let wrong = format!("{number} is more than all connections together, {all}");
-    Err(vec![Wrong::new(wrong, "write a smaller number, or raise `limits.connections`").at(node.line)])
+    let message = format!("{number} is more than all connections together, {all}");
+    Err(vec![ValueError::new(message, "write a smaller number, or raise `limits.connections`").at(node.line)])
 }

@@ -1,17 +1,17 @@
-//! The site: the file that `GATEWAY_CONFIG` names.
+//! Definition of a site: the file that `GATEWAY_CONFIG` names.
 
-use super::super::problem::{Fault, Read, Wrong};
-use super::super::section::{Keys, Section};
+use super::super::problem::{LineError, ReadResult, ValueError};
+use super::super::section::{Section, SectionKeys};
 use super::super::tree::{Node, Value};
-use super::super::value::{self, Parsed, list, some, text, within, written};
+use super::super::value::{self, ParseResult, duration_between, list, non_empty, plain_or_quoted, text};
 use super::limits::{self, limits};
 use super::registration::{self, registration};
-use super::route::{self, Draft, route};
+use super::route::{self, PartialRoute, route};
 use crate::{AuthorizationServer, Limits, Network, OktaSite, RefreshReuse, Registration, Tokens};
 use std::time::Duration;
 
-pub(super) const SITE: Keys = Keys {
-    what: "the site",
+pub(super) const SITE: SectionKeys = SectionKeys {
+    description: "the site",
     known: &[
         "environment",
         "base_url",
@@ -32,8 +32,8 @@ pub(super) const SITE: Keys = Keys {
         "include",
         "proxies",
     ],
-    later: &["clients", "admin_listen", "branding", "admin_group", "upstream_auth"],
-    elsewhere: &[
+    unsupported: &["clients", "admin_listen", "branding", "admin_group", "upstream_auth"],
+    misplaced: &[
         (&route::KEYS, "into an entry of `proxies:`"),
         (&OKTA, "below `okta:`"),
         (&TOKENS, "below `tokens:`"),
@@ -42,21 +42,21 @@ pub(super) const SITE: Keys = Keys {
     ],
 };
 
-pub(super) const OKTA: Keys = Keys {
-    what: "the section",
+pub(super) const OKTA: SectionKeys = SectionKeys {
+    description: "the section",
     known: &["url", "authorization_server", "client_id", "redirect_uri", "groups_claim", "trust_email"],
-    later: &[],
-    elsewhere: &[],
+    unsupported: &[],
+    misplaced: &[],
 };
 
-pub(super) const TOKENS: Keys = Keys {
-    what: "the section",
+pub(super) const TOKENS: SectionKeys = SectionKeys {
+    description: "the section",
     known: &["access_ttl", "refresh_ttl", "code_ttl"],
-    later: &[],
-    elsewhere: &[],
+    unsupported: &[],
+    misplaced: &[],
 };
 
-/// The hosts of the known MCP clients' own callbacks.
+/// Hosts of the callbacks of known MCP clients.
 const CLIENT_HOSTS: &[&str] = &[
     "claude.ai",
     "claude.com",
@@ -69,7 +69,7 @@ const CLIENT_HOSTS: &[&str] = &[
 
 const ANY_HOST: &str = "name a host, or remove the key to let clients publish what they are anywhere";
 
-/// A site as far as it could be read; it counts only when nothing is wrong.
+/// Site of which some keys may be invalid; used only when there are no errors.
 #[derive(Debug)]
 pub(crate) struct Definition {
     pub(crate) environment: &'static str,
@@ -87,33 +87,33 @@ pub(crate) struct Definition {
     pub(crate) registration: Registration,
     pub(crate) trusted_proxies: &'static [Network],
     pub(crate) limits: Limits,
-    /// Of every route to an https target that has none of its own.
+    /// Default `ca_file` of routes with an https target.
     pub(crate) ca_file: Option<&'static str>,
-    /// Where the other routes are.
+    /// Globs of files with further routes.
     pub(crate) include: Vec<Glob>,
-    /// The routes of this file.
-    pub(crate) proxies: Vec<Draft>,
+    /// Routes of this file.
+    pub(crate) proxies: Vec<PartialRoute>,
 }
 
-/// An entry of `include:`.
+/// Entry of `include:`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Glob {
     pub(crate) line: usize,
     pub(crate) text: &'static str,
 }
 
-/// Reads a site; what is wrong with it stands beside what could be read.
-pub(crate) fn site(node: &Node) -> (Option<Definition>, Vec<Fault>) {
+/// Reads a site with all errors in it.
+pub(crate) fn site(node: &Node) -> (Option<Definition>, Vec<LineError>) {
     match Section::open(node, &SITE) {
         Ok(section) => {
-            let (definition, faults) = read(section);
-            (Some(definition), faults)
+            let (definition, errors) = read(section);
+            (Some(definition), errors)
         }
-        Err(faults) => (None, faults),
+        Err(errors) => (None, errors),
     }
 }
 
-fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
+fn read(mut section: Section<'_>) -> (Definition, Vec<LineError>) {
     let mut definition = Definition {
         environment: section.optional("environment", text(value::label)).unwrap_or("development"),
         base_url: section.optional("base_url", text(value::base_url)),
@@ -128,12 +128,12 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
             .optional("trusted_redirect_hosts", list(text(value::host)))
             .unwrap_or(CLIENT_HOSTS),
         client_metadata_hosts: section
-            .optional("client_metadata_hosts", some(list(text(value::host)), ANY_HOST))
+            .optional("client_metadata_hosts", non_empty(list(text(value::host)), ANY_HOST))
             .unwrap_or_default(),
         advertise_iss: section.optional("advertise_iss", value::flag).unwrap_or(true),
         refresh_reuse: section.optional("refresh_reuse", text(refresh_reuse)).unwrap_or(RefreshReuse::Revoke),
         okta_grace: section
-            .optional("okta_grace", written(within("0s"..="24h")))
+            .optional("okta_grace", plain_or_quoted(duration_between("0s"..="24h")))
             .unwrap_or(Duration::from_hours(1)),
         registration: section.optional("registration", registration).unwrap_or(Registration::DEFAULT),
         trusted_proxies: section.optional("trusted_proxies", list(text(value::network))).unwrap_or_default(),
@@ -149,13 +149,13 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<Fault>) {
     (definition, section.close().into_iter().chain(globs).chain(routes).collect())
 }
 
-/// The faults of routes come with what could be read of them.
-fn entries(node: &Node) -> Read<(Vec<Draft>, Vec<Fault>)> {
+/// Reads `proxies:`, returning partial routes with their errors.
+fn entries(node: &Node) -> ReadResult<(Vec<PartialRoute>, Vec<LineError>)> {
     let Value::List(nodes) = &node.value else {
-        return Err(node.not("a list", "write a line `- pattern: …` for each route"));
+        return Err(node.shape_error("a list", "write a line `- pattern: …` for each route"));
     };
-    let (drafts, faults): (Vec<_>, Vec<_>) = nodes.iter().map(route).unzip();
-    Ok((drafts, faults.into_iter().flatten().collect()))
+    let (routes, errors): (Vec<_>, Vec<_>) = nodes.iter().map(route).unzip();
+    Ok((routes, errors.into_iter().flatten().collect()))
 }
 
 const OKTA_DEFAULT: OktaSite = OktaSite {
@@ -167,7 +167,7 @@ const OKTA_DEFAULT: OktaSite = OktaSite {
     trust_email: false,
 };
 
-fn okta(node: &Node) -> Read<OktaSite> {
+fn okta(node: &Node) -> ReadResult<OktaSite> {
     let mut section = Section::open(node, &OKTA)?;
     let okta = OktaSite {
         url: section.optional("url", text(value::okta_url)),
@@ -190,11 +190,11 @@ const TOKENS_DEFAULT: Tokens = Tokens {
     code_ttl: Duration::from_mins(1),
 };
 
-fn tokens(node: &Node) -> Read<Tokens> {
+fn tokens(node: &Node) -> ReadResult<Tokens> {
     let mut section = Section::open(node, &TOKENS)?;
-    let access = section.optional("access_ttl", written(within("60s"..="24h")));
-    let refresh = section.optional("refresh_ttl", written(within("1h"..="365d")));
-    let code = section.optional("code_ttl", written(within("10s"..="10m")));
+    let access = section.optional("access_ttl", plain_or_quoted(duration_between("60s"..="24h")));
+    let refresh = section.optional("refresh_ttl", plain_or_quoted(duration_between("1h"..="365d")));
+    let code = section.optional("code_ttl", plain_or_quoted(duration_between("10s"..="10m")));
     section.finish(Tokens {
         access_ttl: access.unwrap_or(TOKENS_DEFAULT.access_ttl),
         refresh_ttl: refresh.unwrap_or(TOKENS_DEFAULT.refresh_ttl),
@@ -202,29 +202,29 @@ fn tokens(node: &Node) -> Read<Tokens> {
     })
 }
 
-fn refresh_reuse(text: &str) -> Parsed<RefreshReuse> {
+fn refresh_reuse(text: &str) -> ParseResult<RefreshReuse> {
     match text {
         "revoke" => Ok(RefreshReuse::Revoke),
         "refuse" => Ok(RefreshReuse::Refuse),
-        _ => value::none_of(text, "revoke or refuse"),
+        _ => value::unknown_word(text, "revoke or refuse"),
     }
 }
 
-/// The faults of globs come with those that are right, so that their files are read in any case.
-fn include(node: &Node) -> Read<(Vec<Glob>, Vec<Fault>)> {
+/// Reads `include:`, returning the valid globs with the errors of the others, so that their files are checked too.
+fn include(node: &Node) -> ReadResult<(Vec<Glob>, Vec<LineError>)> {
     let Value::List(nodes) = &node.value else {
-        return Err(node.not("a list", "write `include: [\"routes/*.yaml\"]`"));
+        return Err(node.shape_error("a list", "write `include: [\"routes/*.yaml\"]`"));
     };
     let mut globs: Vec<Glob> = Vec::new();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for node in nodes {
         match text(value::yaml_files)(node) {
             Ok(text) if globs.iter().any(|glob| glob.text == text) => {
-                faults.push(Wrong::new("the same entry stands here twice", "remove one").at(node.line));
+                errors.push(ValueError::new("the same entry is listed twice", "remove one").at(node.line));
             }
             Ok(text) => globs.push(Glob { line: node.line, text }),
-            Err(wrong) => faults.extend(wrong),
+            Err(error) => errors.extend(error),
         }
     }
-    Ok((globs, faults.into_iter().map(|fault| fault.under("include")).collect()))
+    Ok((globs, errors.into_iter().map(|error| error.under("include")).collect()))
 }

@@ -1,38 +1,38 @@
-//! Literals as rustfmt lays them out with the workspace's settings.
+//! Literals in the layout of rustfmt with the workspace's settings.
 
 use std::fmt;
 use std::time::Duration;
 
 /// `max_width` in rustfmt.toml.
-const WIDTH: usize = 110;
+const MAX_LINE_CHARS: usize = 110;
 
-/// rustfmt fills lines with items up to this length, and gives longer ones a line each.
-const SHORT: usize = 10;
+/// Longest items of which rustfmt puts several on a line (`short_array_element_width_threshold`).
+const MAX_FILLED_ITEM_CHARS: usize = 10;
 
-/// A field of a constant that is a struct: on one line if it fits, else one field a line.
+/// Formats a field with a struct literal: on one line if it fits, else one field per line.
 pub(super) fn record(head: &str, fields: &[(&str, String)]) -> String {
     let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let line = format!("    {head} {{ {} }},", fields.join(", "));
-    if line.len() <= WIDTH {
+    if line.len() <= MAX_LINE_CHARS {
         return line;
     }
     format!("    {head} {{\n{}    }},", lines(8, &fields))
 }
 
-/// A field that is a slice of strings.
+/// Formats a field with a slice of strings.
 pub(super) fn strings(indent: usize, field: &str, items: &[&str]) -> String {
     let items: Vec<String> = items.iter().map(|item| format!("{item:?}")).collect();
     array(indent, &format!("{field}: &["), &items, "],")
 }
 
-/// An array between its brackets: on one line, or filled, or one item a line.
+/// Formats an array: on one line, filled, or one item per line.
 pub(super) fn array(indent: usize, open: &str, items: &[String], close: &str) -> String {
     let margin = " ".repeat(indent);
     let line = format!("{margin}{open}{}{close}", items.join(", "));
-    if line.chars().count() <= WIDTH {
+    if line.chars().count() <= MAX_LINE_CHARS {
         return line;
     }
-    let fill = items.iter().all(|item| item.chars().count() <= SHORT);
+    let fill = items.iter().all(|item| item.chars().count() <= MAX_FILLED_ITEM_CHARS);
     let body = if fill { filled(indent + 4, items) } else { lines(indent + 4, items) };
     format!("{margin}{open}\n{body}{margin}{close}")
 }
@@ -41,13 +41,13 @@ fn lines(indent: usize, items: &[String]) -> String {
     items.iter().fold(String::new(), |lines, item| lines + &" ".repeat(indent) + item + ",\n")
 }
 
-/// Lines with as many items as fit.
+/// Formats lines with as many items as fit.
 pub(super) fn filled(indent: usize, items: &[impl AsRef<str>]) -> String {
     let mut rows: Vec<String> = Vec::new();
     for item in items.iter().map(AsRef::as_ref) {
         match rows.last_mut() {
-            // A comma and a space before the item, a comma behind it.
-            Some(row) if indent + row.chars().count() + item.chars().count() + 3 < WIDTH => {
+            // A comma and a space precede the item, a comma follows it.
+            Some(row) if indent + row.chars().count() + item.chars().count() + 3 < MAX_LINE_CHARS => {
                 *row += ", ";
                 *row += item;
             }
@@ -57,7 +57,7 @@ pub(super) fn filled(indent: usize, items: &[impl AsRef<str>]) -> String {
     lines(indent, &rows)
 }
 
-/// In the largest unit that is exact.
+/// Formats a duration in the largest exact unit.
 pub(super) fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     let units = [("hours", 3_600_000), ("mins", 60_000), ("secs", 1_000), ("millis", 1)];
@@ -66,12 +66,12 @@ pub(super) fn duration(duration: Duration) -> String {
     format!("Duration::from_{unit}({})", grouped(millis / length))
 }
 
-/// Digits in groups of three: `4_194_304`.
+/// Formats a number with digits in groups of three: `4_194_304`.
 pub(super) fn grouped(number: impl fmt::Display) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push('_');
         }
         grouped.push(digit);

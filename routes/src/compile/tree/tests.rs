@@ -11,7 +11,7 @@ const FILES: [&str; 6] = [
     include_str!("../../../tests/rejects/wrong-types-of-a-route/config.yaml"),
 ];
 
-/// The tree as another parser would have it.
+/// Converts the tree for comparison with `serde_yaml`.
 fn yaml(node: &Node) -> Yaml {
     match &node.value {
         Value::Scalar(Scalar { text, plain: true }) => serde_yaml::from_str(text).expect("a scalar is YAML"),
@@ -21,11 +21,11 @@ fn yaml(node: &Node) -> Yaml {
             let pairs = entries.iter().map(|entry| (Yaml::String(entry.key.clone()), yaml(&entry.value)));
             Yaml::Mapping(pairs.collect::<Mapping>())
         }
-        Value::Refused => panic!("nothing in these files is refused"),
+        Value::Invalid => panic!("nothing in these files is refused"),
     }
 }
 
-/// Block scalars end with a line break in YAML; the tree leaves it out.
+/// Removes the final line break of block scalars, which the tree does not contain.
 fn without_last_line_breaks(yaml: Yaml) -> Yaml {
     match yaml {
         Yaml::String(text) => Yaml::String(text.trim_end_matches('\n').to_owned()),
@@ -38,19 +38,19 @@ fn without_last_line_breaks(yaml: Yaml) -> Yaml {
 }
 
 #[test]
-fn the_tree_says_what_serde_yaml_says() {
+fn the_tree_agrees_with_serde_yaml() {
     for file in FILES {
-        let (tree, faults) = parse(file);
-        assert_eq!(faults, []);
+        let (tree, errors) = parse(file);
+        assert_eq!(errors, []);
         let expected: Yaml = serde_yaml::from_str(file).expect("it is YAML");
         assert_eq!(yaml(&tree.expect("it is YAML")), without_last_line_breaks(expected));
     }
 }
 
 #[test]
-fn a_value_has_the_line_it_starts_on() {
-    let (tree, faults) = parse("a: 1\n\nb:\n  - x\n  -\n    y\nc: >\n  long\nd:\ne: 5\n");
-    assert_eq!(faults, []);
+fn a_value_has_the_line_on_which_it_starts() {
+    let (tree, errors) = parse("a: 1\n\nb:\n  - x\n  -\n    y\nc: >\n  long\nd:\ne: 5\n");
+    assert_eq!(errors, []);
     let Some(Node { value: Value::Map(entries), line: 1 }) = tree else { panic!("it is a mapping") };
     let lines: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.line)).collect();
     assert_eq!(lines, [("a", 1), ("b", 3), ("c", 7), ("d", 9), ("e", 10)]);
@@ -66,13 +66,13 @@ fn aliases_cannot_multiply() {
         format!("a{level}: &a{level} [{aliases}]")
     };
     let bomb = format!("a0: &a0 [x]\n{}\n", (1..30).map(level).collect::<Vec<_>>().join("\n"));
-    let (tree, faults) = parse(&bomb);
+    let (tree, errors) = parse(&bomb);
     assert!(tree.is_some());
-    assert_eq!(faults.len(), 30 + 29 * 9, "each anchor and each alias is refused");
+    assert_eq!(errors.len(), 30 + 29 * 9, "each anchor and each alias is refused");
 }
 
 #[test]
-fn no_damage_to_a_file_makes_the_reader_panic() {
+fn a_damaged_file_does_not_cause_a_panic() {
     const DAMAGE: &[u8] = b"\0\t\n\r \"#%&'*,-.:<>?@[]`{|}~!0a\xC3\xBF";
     let mut number: usize = 1;
     let mut below = |bound: usize| {
@@ -82,11 +82,11 @@ fn no_damage_to_a_file_makes_the_reader_panic() {
     for round in 0..6_000 {
         let mut bytes = FILES[round % FILES.len()].as_bytes().to_vec();
         for _ in 0..=below(3) {
-            let place = below(bytes.len());
+            let index = below(bytes.len());
             match below(3) {
-                0 => bytes[place] = DAMAGE[below(DAMAGE.len())],
-                1 => bytes.insert(place, DAMAGE[below(DAMAGE.len())]),
-                _ => bytes.truncate(place.max(1)),
+                0 => bytes[index] = DAMAGE[below(DAMAGE.len())],
+                1 => bytes.insert(index, DAMAGE[below(DAMAGE.len())]),
+                _ => bytes.truncate(index.max(1)),
             }
         }
         let text = String::from_utf8_lossy(&bytes);

@@ -1,14 +1,14 @@
-//! URLs: of targets, of the gateway, of Okta.
+//! URLs of targets, of the gateway and of Okta.
 
-use super::super::problem::{Wrong, quoted};
-use super::{Parsed, keep};
+use super::super::problem::{ValueError, quoted};
+use super::{ParseResult, leak};
 use crate::Target;
 use url::{Host, Url};
 
 const EXAMPLE: &str = "write a URL such as http://localhost:3000 or https://dice.example.com/mcp";
 
-/// Where a route's requests go; taken apart once.
-pub(crate) fn target(text: &str) -> Parsed<Target> {
+/// Parses the `target_url` of a route.
+pub(crate) fn target(text: &str) -> ParseResult<Target> {
     let (url, path) = http_url(text)?;
     let host = match url.host() {
         Some(Host::Ipv6(address)) => address.to_string(),
@@ -20,56 +20,59 @@ pub(crate) fn target(text: &str) -> Parsed<Target> {
     };
     Ok(Target {
         tls: url.scheme() == "https",
-        host: keep(host),
+        host: leak(host),
         port: url.port_or_known_default().unwrap_or_default(),
-        authority: keep(authority),
-        path: keep(path.strip_suffix('/').unwrap_or(path)),
+        authority: leak(authority),
+        path: leak(path.strip_suffix('/').unwrap_or(path)),
         trailing_slash: path.ends_with('/'),
     })
 }
 
-/// The gateway's origin, exactly as it will be the issuer.
-pub(crate) fn base_url(text: &str) -> Parsed<&'static str> {
-    let (url, path) = private_url(text)?;
+/// Parses the gateway's origin, in the canonical form of the issuer.
+pub(crate) fn base_url(text: &str) -> ParseResult<&'static str> {
+    let (url, path) = confidential_url(text)?;
     if !matches!(path, "" | "/") {
-        let wrong = format!("{} has a path", quoted(text));
-        return Err(Wrong::new(wrong, format!("write {}", url.origin().ascii_serialization())));
+        let message = format!("{} has a path", quoted(text));
+        return Err(ValueError::new(message, format!("write {}", url.origin().ascii_serialization())));
     }
     canonical(text, url.origin().ascii_serialization())
 }
 
-/// The Okta org, or an issuer when there is a path.
-pub(crate) fn okta_url(text: &str) -> Parsed<&'static str> {
-    let (url, path) = private_url(text)?;
+/// Parses the URL of an Okta org, or of an issuer when it has a path.
+pub(crate) fn okta_url(text: &str) -> ParseResult<&'static str> {
+    let (url, path) = confidential_url(text)?;
     let host = url.host_str().unwrap_or_default();
     if let Some((org, domain)) = host.split_once("-admin.okta") {
-        let wrong = format!("{} is the address of the admin console", quoted(text));
-        return Err(Wrong::new(wrong, format!("write https://{org}.okta{domain}")));
+        let message = format!("{} is the address of the admin console", quoted(text));
+        return Err(ValueError::new(message, format!("write https://{org}.okta{domain}")));
     }
     let origin = url.origin().ascii_serialization();
     canonical(text, origin + path.strip_suffix('/').unwrap_or(path))
 }
 
-/// Where Okta sends the browser back.
-pub(crate) fn redirect_uri(text: &str) -> Parsed<&'static str> {
-    let (url, path) = private_url(text)?;
+/// Parses the redirect URI at Okta.
+pub(crate) fn redirect_uri(text: &str) -> ParseResult<&'static str> {
+    let (url, path) = confidential_url(text)?;
     let origin = url.origin().ascii_serialization();
     if matches!(path, "" | "/") {
-        let wrong = format!("{} has no path", quoted(text));
-        return Err(Wrong::new(wrong, format!("write {origin}/auth/callback")));
+        let message = format!("{} has no path", quoted(text));
+        return Err(ValueError::new(message, format!("write {origin}/auth/callback")));
     }
     canonical(text, origin + path)
 }
 
-fn canonical(text: &str, canonical: String) -> Parsed<&'static str> {
+fn canonical(text: &str, canonical: String) -> ParseResult<&'static str> {
     if text == canonical {
-        return Ok(keep(canonical));
+        return Ok(leak(canonical));
     }
-    Err(Wrong::new(format!("{} has a shorter or plainer form", quoted(text)), format!("write {canonical}")))
+    Err(ValueError::new(
+        format!("{} has a shorter or plainer form", quoted(text)),
+        format!("write {canonical}"),
+    ))
 }
 
-/// A URL that secrets travel to: https, or http on this machine.
-fn private_url(text: &str) -> Parsed<(Url, &str)> {
+/// Parses a URL to which secrets are sent: https, or http on loopback.
+fn confidential_url(text: &str) -> ParseResult<(Url, &str)> {
     let (url, path) = http_url(text)?;
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -80,49 +83,49 @@ fn private_url(text: &str) -> Parsed<(Url, &str)> {
     if url.scheme() == "https" || loopback {
         return Ok((url, path));
     }
-    let wrong = format!("{} uses http, which is for this machine alone (localhost)", quoted(text));
-    Err(Wrong::new(wrong, format!("write {}", text.replacen("http:", "https:", 1))))
+    let message = format!("{} uses http, which is for this machine alone (localhost)", quoted(text));
+    Err(ValueError::new(message, format!("write {}", text.replacen("http:", "https:", 1))))
 }
 
-/// An http or https URL without credentials, query and fragment, and its path as written.
-fn http_url(text: &str) -> Parsed<(Url, &str)> {
-    // What may hold a password is not shown: build logs are kept.
+/// Parses an http or https URL without credentials, query and fragment; returns it with its path as written.
+fn http_url(text: &str) -> ParseResult<(Url, &str)> {
+    // A URL that may contain a password must not appear in build logs.
     let shown = if text.contains('@') { "the URL".to_owned() } else { quoted(text) };
-    let wrong = |why: &str, remedy: &str| Err(Wrong::new(format!("{shown} {why}"), remedy));
+    let invalid = |why: &str, remedy: &str| Err(ValueError::new(format!("{shown} {why}"), remedy));
     let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
-        return wrong("does not start with http:// or https://", &with_scheme(text));
+        return invalid("does not start with http:// or https://", &with_scheme(text));
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.contains('@') {
-        return wrong("has credentials", "remove all up to the `@`: secrets do not belong in this file");
+        return invalid("has credentials", "remove all up to the `@`: secrets do not belong in this file");
     }
-    if let Some((stranger, what)) =
+    if let Some((character, what)) =
         [('?', "query"), ('#', "fragment")].iter().find(|(c, _)| path.contains(*c))
     {
-        return wrong(&format!("has a {what}"), &format!("remove the `{stranger}` and what follows"));
+        return invalid(&format!("has a {what}"), &format!("remove the `{character}` and what follows"));
     }
     if !text.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&b)) {
-        return wrong(
+        return invalid(
             "has a space or a character that no URL has",
             "percent-encode it; write hosts in punycode",
         );
     }
-    let Ok(url) = Url::parse(text) else { return wrong("is not a URL", EXAMPLE) };
+    let Ok(url) = Url::parse(text) else { return invalid("is not a URL", EXAMPLE) };
     if authority.is_empty() || url.port() == Some(0) {
-        return wrong("has no host, or port 0", EXAMPLE);
+        return invalid("has no host, or port 0", EXAMPLE);
     }
     let host = url.host_str().unwrap_or_default();
     let name =
         authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map_or(authority, |(name, _)| name);
     if !name.eq_ignore_ascii_case(host) {
-        return wrong(&format!("means the host {host}"), &format!("write {host}"));
+        return invalid(&format!("means the host {host}"), &format!("write {host}"));
     }
-    plain_path(&url, path).map_err(|(why, remedy)| Wrong::new(format!("{shown} {why}"), remedy))?;
+    check_path(&url, path).map_err(|(why, remedy)| ValueError::new(format!("{shown} {why}"), remedy))?;
     Ok((url, path))
 }
 
-/// A path that every URL library leaves as it is.
-fn plain_path(url: &Url, path: &str) -> Result<(), (&'static str, &'static str)> {
+/// Checks that URL libraries do not rewrite the path.
+fn check_path(url: &Url, path: &str) -> Result<(), (&'static str, &'static str)> {
     if path != url.path() && !path.is_empty() || path.contains("//") {
         return Err(("has an empty or a dot segment in its path", "write the path without it"));
     }

@@ -1,10 +1,10 @@
 //! Browser origins and redirect schemes.
 
-use super::super::problem::{Wrong, quoted};
-use super::{Parsed, keep};
+use super::super::problem::{ValueError, quoted};
+use super::{ParseResult, leak};
 use url::Url;
 
-/// Schemes that run code, read files or belong to the web itself: never a private-use scheme.
+/// Schemes that execute code, read files or belong to the web; never allowed as private-use schemes.
 const FORBIDDEN: [&str; 14] = [
     "about",
     "blob",
@@ -22,46 +22,46 @@ const FORBIDDEN: [&str; 14] = [
     "wss",
 ];
 
-/// `scheme://host[:port]`, as a browser writes it in `Origin`.
-pub(crate) fn origin(text: &str) -> Parsed<&'static str> {
+/// Parses an origin (`scheme://host[:port]`) in the form of the `Origin` header.
+pub(crate) fn origin(text: &str) -> ParseResult<&'static str> {
     const REMEDY: &str = "write scheme://host or scheme://host:port, such as https://app.example.com";
-    let wrong = || Wrong::new(format!("{} is not an origin", quoted(text)), REMEDY);
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let invalid = || ValueError::new(format!("{} is not an origin", quoted(text)), REMEDY);
+    let (scheme, rest) = text.split_once("://").ok_or_else(invalid)?;
     if !is_scheme(scheme) || rest.is_empty() || !rest.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(wrong());
+        return Err(invalid());
     }
     if rest.contains(['/', '?', '#', '@', '\\', '*']) {
-        return Err(wrong());
+        return Err(invalid());
     }
-    let url = Url::parse(text).map_err(|_| wrong())?;
+    let url = Url::parse(text).map_err(|_| invalid())?;
     let canonical = match url.origin() {
         origin @ url::Origin::Tuple(..) => origin.ascii_serialization(),
-        // A browser extension's or an app's own scheme: opaque to the URL standard, compared as written.
+        // Schemes of browser extensions and apps have opaque origins in the URL standard and are compared as text.
         url::Origin::Opaque(_) => text.to_ascii_lowercase(),
     };
     if canonical == text {
-        return Ok(keep(text));
+        return Ok(leak(text));
     }
-    Err(Wrong::new(format!("browsers write {} differently", quoted(text)), format!("write {canonical}")))
+    Err(ValueError::new(format!("browsers write {} differently", quoted(text)), format!("write {canonical}")))
 }
 
-/// A private-use scheme for redirect URIs (RFC 8252 §7.1), in lower case.
-pub(crate) fn redirect_scheme(text: &str) -> Parsed<&'static str> {
+/// Parses a private-use scheme for redirect URIs (RFC 8252 §7.1), in lower case.
+pub(crate) fn redirect_scheme(text: &str) -> ParseResult<&'static str> {
     if FORBIDDEN.contains(&text.to_ascii_lowercase().as_str()) {
-        let wrong = format!("{} is never a redirect scheme of an app", quoted(text));
-        return Err(Wrong::new(wrong, "remove it"));
+        let message = format!("{} is never a redirect scheme of an app", quoted(text));
+        return Err(ValueError::new(message, "remove it"));
     }
     if is_scheme(text) {
-        return Ok(keep(text));
+        return Ok(leak(text));
     }
-    let wrong = format!("{} is not a scheme", quoted(text));
-    Err(Wrong::new(
-        wrong,
+    let message = format!("{} is not a scheme", quoted(text));
+    Err(ValueError::new(
+        message,
         "write what stands before the colon, in lower case, such as myapp or com.example.app",
     ))
 }
 
-/// RFC 3986 §3.1, in lower case.
+/// Checks the grammar of a scheme (RFC 3986 §3.1), in lower case.
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))

@@ -1,11 +1,11 @@
-//! `2026-11-01T00:00:00Z`, or the day alone.
+//! Dates and times: `2026-11-01T00:00:00Z` or `2026-11-01`.
 
-use super::super::problem::{Wrong, quoted};
-use super::Parsed;
+use super::super::problem::{ValueError, quoted};
+use super::ParseResult;
 use crate::UtcDateTime;
 
-/// A second of UTC (RFC 3339, with `Z`), or a day, which means its first second.
-pub(crate) fn moment(text: &str) -> Parsed<UtcDateTime> {
+/// Parses an RFC 3339 timestamp in UTC, or a date, which means its first second.
+pub(crate) fn utc_date_time(text: &str) -> ParseResult<UtcDateTime> {
     let (date, time) = match text.split_once('T') {
         Some((date, time)) => (Some(date), time.strip_suffix('Z')),
         None => (Some(text), Some("00:00:00")),
@@ -20,15 +20,15 @@ pub(crate) fn moment(text: &str) -> Parsed<UtcDateTime> {
         )
     });
     parsed.ok_or_else(|| {
-        let wrong = format!("{} is not a moment", quoted(text));
-        Wrong::new(
-            wrong,
+        let message = format!("{} is not a date or time", quoted(text));
+        ValueError::new(
+            message,
             "write it in UTC, such as 2026-11-01T00:00:00Z, or the day alone, such as 2026-11-01",
         )
     })
 }
 
-/// Three numbers of these many digits.
+/// Parses three numbers with these numbers of digits.
 fn numbers(text: &str, separator: &str, lengths: [usize; 3]) -> Option<[u16; 3]> {
     let parts: Vec<&str> = text.split(separator).collect();
     let [first, second, third] = *parts.as_slice() else { return None };

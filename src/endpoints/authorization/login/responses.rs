@@ -38,7 +38,7 @@ pub(in crate::endpoints::authorization) fn error_page(
     error: &OAuthError,
     outcome: Outcome<'_>,
 ) -> Response<Bytes> {
-    let url = to.refusal(error, gateway.iss());
+    let url = to.error_url(error, gateway.iss());
     let destination = to.redirect_uri.destination();
     let by_itself = is_trusted(gateway, &destination);
     let page = Leaving { to: &url, destination: destination.label(), outcome, by_itself };
@@ -53,7 +53,7 @@ pub(in crate::endpoints::authorization) fn error_redirect(
 ) -> Response<Bytes> {
     let error = failure.into_oauth_error();
     if is_trusted(request.gateway, &to.redirect_uri.destination()) {
-        return reply::redirect(&to.refusal(&error, request.gateway.iss()));
+        return reply::redirect(&to.error_url(&error, request.gateway.iss()));
     }
     error_page(request.gateway, to, &error, failed(request, &error))
 }

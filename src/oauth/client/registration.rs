@@ -1,40 +1,41 @@
-//! Dynamic client registration (RFC 7591): from what a client sends to what we accept.
+//! Dynamic client registration (RFC 7591): validation of the request and construction of the response.
 
-use super::client::{AuthMethod, Client};
-use super::client_keys::{ClientKeys, KeySource};
-use super::error::{ErrorCode, OAuthError};
-use super::redirect::RedirectUri;
+use super::auth_method::AuthMethod;
+use super::keys::{ClientKeys, KeySource};
+use super::record::Client;
 use crate::base::clock::Timestamp;
+use crate::oauth::error::{ErrorCode, OAuthError};
+use crate::oauth::redirect::RedirectUri;
 use serde_json::{Map, Value, json};
 
 const MAX_REDIRECT_URIS: usize = 12;
 const MAX_NAME_CHARS: usize = 120;
 
-/// What a registration request means, before the client has an id.
+/// Parses a registration request into a client that has no id yet.
 ///
 /// # Errors
-/// `invalid_redirect_uri` or `invalid_client_metadata`, naming the field. Unknown members and scopes are no
-/// error.
-pub fn accept(body: &[u8], schemes: &[&str], now: Timestamp, nonce: String) -> Result<Client, OAuthError> {
+/// `invalid_redirect_uri` or `invalid_client_metadata`, naming the member. Unknown members and scopes are ignored.
+pub fn parse(body: &[u8], schemes: &[&str], now: Timestamp, nonce: String) -> Result<Client, OAuthError> {
     let Ok(Value::Object(metadata)) = serde_json::from_slice(body) else {
         return Err(refuse("the body is not a JSON object"));
     };
-    must_include(&metadata, "grant_types", "authorization_code")?;
-    must_include(&metadata, "response_types", "code")?;
+    require_member(&metadata, "grant_types", "authorization_code")?;
+    require_member(&metadata, "response_types", "code")?;
     let auth_method = auth_method(&metadata)?;
     Ok(Client {
-        name: name(&metadata)?,
+        name: client_name(&metadata)?,
         redirect_uris: redirect_uris(&metadata, schemes)?,
         auth_method,
-        keys: (auth_method == AuthMethod::PrivateKeyJwt).then(|| ClientKeys::read(&metadata)).transpose()?,
+        keys: (auth_method == AuthMethod::PrivateKeyJwt).then(|| ClientKeys::parse(&metadata)).transpose()?,
         registered_at: now,
         nonce,
     })
 }
 
-/// The answer (RFC 7591 §3.2.1): all that was accepted, nothing empty, a secret only where one is used.
+/// Builds the registration response (RFC 7591 §3.2.1): the accepted metadata without empty members, and a secret only
+/// for methods that use one.
 pub fn response(client: &Client, client_id: &str, client_secret: Option<&str>) -> Value {
-    let mut answer = json!({
+    let mut body = json!({
         "client_id": client_id,
         "client_id_issued_at": client.registered_at.seconds(),
         "redirect_uris": client.redirect_uris,
@@ -43,25 +44,25 @@ pub fn response(client: &Client, client_id: &str, client_secret: Option<&str>) -
         "response_types": ["code"],
     });
     if !client.name.is_empty() {
-        answer["client_name"] = json!(client.name);
+        body["client_name"] = json!(client.name);
     }
     if let Some(ClientKeys { source, algorithm }) = &client.keys {
         match source {
-            KeySource::Inline(keys) => answer["jwks"] = json!({ "keys": keys }),
-            KeySource::At(url) => answer["jwks_uri"] = json!(url),
+            KeySource::Inline(keys) => body["jwks"] = json!({ "keys": keys }),
+            KeySource::At(url) => body["jwks_uri"] = json!(url),
         }
         if let Some(algorithm) = algorithm {
-            answer["token_endpoint_auth_signing_alg"] = json!(algorithm);
+            body["token_endpoint_auth_signing_alg"] = json!(algorithm);
         }
     }
     if let Some(secret) = client_secret {
-        answer["client_secret"] = json!(secret);
-        answer["client_secret_expires_at"] = json!(0);
+        body["client_secret"] = json!(secret);
+        body["client_secret_expires_at"] = json!(0);
     }
-    answer
+    body
 }
 
-pub(super) fn name(metadata: &Map<String, Value>) -> Result<String, OAuthError> {
+pub(super) fn client_name(metadata: &Map<String, Value>) -> Result<String, OAuthError> {
     match metadata.get("client_name") {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(name)) => {
@@ -94,24 +95,24 @@ pub(super) fn redirect_uris(
     if uris.is_empty() || uris.len() > MAX_REDIRECT_URIS {
         return Err(refuse(format!("redirect_uris must hold 1 to {MAX_REDIRECT_URIS} URIs")));
     }
-    let parse = |(place, uri): (usize, &Value)| {
-        let uri = uri.as_str().ok_or_else(|| refuse(format!("redirect_uris[{place}] is not a string")))?;
-        RedirectUri::parse(uri, schemes).map_err(|why| refuse(format!("redirect_uris[{place}]: {why}")))
+    let parse = |(index, uri): (usize, &Value)| {
+        let uri = uri.as_str().ok_or_else(|| refuse(format!("redirect_uris[{index}] is not a string")))?;
+        RedirectUri::parse(uri, schemes).map_err(|why| refuse(format!("redirect_uris[{index}]: {why}")))
     };
     uris.iter().enumerate().map(parse).collect()
 }
 
-pub(super) fn must_include(
+pub(super) fn require_member(
     metadata: &Map<String, Value>,
     field: &'static str,
-    needed: &str,
+    required: &str,
 ) -> Result<(), OAuthError> {
     match metadata.get(field) {
         None | Some(Value::Null) => Ok(()),
-        Some(Value::Array(values)) if values.is_empty() || values.iter().any(|value| value == needed) => {
+        Some(Value::Array(values)) if values.is_empty() || values.iter().any(|value| value == required) => {
             Ok(())
         }
-        Some(_) => Err(refuse(format!("{field} must be an array that includes {needed}"))),
+        Some(_) => Err(refuse(format!("{field} must be an array that includes {required}"))),
     }
 }
 
@@ -123,13 +124,13 @@ fn refuse(description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError 
 mod tests {
     use super::*;
 
-    fn accept_json(metadata: &Value) -> Result<Client, OAuthError> {
-        accept(metadata.to_string().as_bytes(), &[], Timestamp::from_seconds(1), "nonce".into())
+    fn parse_json(metadata: &Value) -> Result<Client, OAuthError> {
+        parse(metadata.to_string().as_bytes(), &[], Timestamp::from_seconds(1), "nonce".into())
     }
 
     #[test]
-    fn cursors_three_callbacks_are_one_registration() {
-        let client = accept_json(&json!({
+    fn the_three_callbacks_of_cursor_are_one_registration() {
+        let client = parse_json(&json!({
             "client_name": "Cursor",
             "redirect_uris": [
                 "cursor://anysphere.cursor-mcp/oauth/callback",
@@ -145,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_names_no_method_uses_basic() {
-        let client = accept_json(&json!({ "redirect_uris": ["https://example.com/cb"] })).unwrap();
+    fn the_default_method_is_client_secret_basic() {
+        let client = parse_json(&json!({ "redirect_uris": ["https://example.com/cb"] })).unwrap();
         assert_eq!(client.auth_method, AuthMethod::SecretBasic);
     }
 
     #[test]
-    fn bad_metadata_names_the_field() {
+    fn an_error_names_the_invalid_member() {
         for (metadata, code, field) in [
             (json!({}), ErrorCode::InvalidRedirectUri, "redirect_uris"),
             (json!({ "redirect_uris": [] }), ErrorCode::InvalidRedirectUri, "redirect_uris"),
@@ -177,33 +178,33 @@ mod tests {
                 "client_name",
             ),
         ] {
-            let refused = accept_json(&metadata).unwrap_err();
+            let refused = parse_json(&metadata).unwrap_err();
             assert_eq!(refused.code, code, "{metadata}");
             assert!(refused.description.starts_with(field), "{metadata}: {refused}");
         }
     }
 
     #[test]
-    fn the_keys_that_were_accepted_are_echoed() {
-        let client = accept_json(&json!({
+    fn accepted_keys_are_part_of_the_response() {
+        let client = parse_json(&json!({
             "redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "private_key_jwt",
             "jwks_uri": "https://a.example/jwks.json", "token_endpoint_auth_signing_alg": "ES256",
         }));
-        let answer = response(&client.unwrap(), "id", None);
-        assert_eq!(answer["jwks_uri"], "https://a.example/jwks.json");
-        assert_eq!(answer["token_endpoint_auth_signing_alg"], "ES256");
-        assert!(answer.get("jwks").is_none());
+        let response = response(&client.unwrap(), "id", None);
+        assert_eq!(response["jwks_uri"], "https://a.example/jwks.json");
+        assert_eq!(response["token_endpoint_auth_signing_alg"], "ES256");
+        assert!(response.get("jwks").is_none());
     }
 
     #[test]
-    fn a_public_client_never_gets_a_secret_and_nothing_empty_is_sent() {
-        let client = accept_json(&json!({
+    fn a_public_client_gets_no_secret_and_no_empty_members() {
+        let client = parse_json(&json!({
             "redirect_uris": ["http://localhost/cb"], "token_endpoint_auth_method": "none",
         }))
         .unwrap();
-        let answer = response(&client, "id", None);
-        let members: Vec<&String> = answer.as_object().unwrap().keys().collect();
+        let response = response(&client, "id", None);
+        let members: Vec<&String> = response.as_object().unwrap().keys().collect();
         assert!(!members.iter().any(|member| member.contains("secret") || *member == "client_name"));
-        assert_eq!(answer["token_endpoint_auth_method"], "none");
+        assert_eq!(response["token_endpoint_auth_method"], "none");
     }
 }

@@ -1,44 +1,44 @@
-//! How a client proves itself at the token endpoint (RFC 6749 §2.3, RFC 7523 §2.2).
+//! Client authentication at the token endpoint (RFC 6749 §2.3, RFC 7523 §2.2).
 
 use super::assertion;
-use super::client::AuthMethod;
-use super::error::OAuthError;
-use super::parameters::Parameters;
+use super::auth_method::AuthMethod;
 use crate::base::secret::Secret;
 use crate::crypto::jose::UnverifiedJwt;
+use crate::oauth::error::OAuthError;
+use crate::oauth::parameters::Parameters;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
-/// How a client names itself at the token endpoint, not yet believed.
+/// Client identity and credential of a token request, not yet verified.
 #[derive(Debug)]
 pub struct ClaimedClient {
-    /// The id it gives.
+    /// Claimed `client_id`.
     pub client_id: String,
-    /// How it would prove it; a public client has nothing.
+    /// Credential; `None` for a public client.
     pub proof: Option<Proof>,
 }
 
-/// What a client shows.
+/// Client credential.
 #[derive(Debug)]
 pub enum Proof {
-    /// A secret, in the header or in the body.
+    /// A client secret, with the method by which it was sent (header or body).
     Secret(AuthMethod, Secret),
-    /// A JWT that it signed.
+    /// A client assertion (JWT).
     Assertion(Secret),
 }
 
 impl ClaimedClient {
-    /// From the `Authorization` header and the body. Basic is taken raw or form-encoded (RFC 6749 §2.3.1), also
-    /// with the same `client_id` in the body, as clients send it.
+    /// Parses the `Authorization` header and the form body. Basic credentials may be raw or form-encoded (RFC 6749
+    /// §2.3.1), and the body may repeat the `client_id`, because clients send both.
     ///
     /// # Errors
-    /// `invalid_client` when no client is named, the header cannot be read, or two ids or proofs are given.
+    /// `invalid_client` when no client is named, the header is malformed, or there are two ids or two credentials.
     pub fn parse(authorization: Option<&str>, body: &Parameters) -> Result<Self, OAuthError> {
         let in_body = body.get("client_id");
         let secret_in_body = body.get("client_secret");
         if let Some(jwt) = body.get("client_assertion") {
-            return asserted(jwt, authorization.is_some() || secret_in_body.is_some(), body);
+            return by_assertion(jwt, authorization.is_some() || secret_in_body.is_some(), body);
         }
         let Some(header) = authorization else {
             let client_id =
@@ -47,7 +47,7 @@ impl ClaimedClient {
                 secret_in_body.map(|secret| Proof::Secret(AuthMethod::SecretPost, Secret::new(secret)));
             return Ok(Self { client_id, proof });
         };
-        let (client_id, secret) = basic(header)
+        let (client_id, secret) = parse_basic(header)
             .ok_or_else(|| OAuthError::invalid_client("the Authorization header is not HTTP Basic"))?;
         if in_body.is_some_and(|other| other != client_id) {
             return Err(OAuthError::invalid_client("the Authorization header and the body name two clients"));
@@ -60,13 +60,13 @@ impl ClaimedClient {
     }
 }
 
-/// `client_id` may be left out: the assertion names the client (RFC 7521 §4.2). That it names the same one as
-/// `client_id` is checked with the assertion.
-fn asserted(jwt: &str, also_a_secret: bool, body: &Parameters) -> Result<ClaimedClient, OAuthError> {
+/// Reads a client assertion. `client_id` may be omitted, because the assertion names the client (RFC 7521 §4.2);
+/// verifying the assertion checks that both name the same client.
+fn by_assertion(jwt: &str, has_secret: bool, body: &Parameters) -> Result<ClaimedClient, OAuthError> {
     if body.get("client_assertion_type") != Some(assertion::TYPE) {
         return Err(OAuthError::invalid_client(format!("client_assertion_type must be {}", assertion::TYPE)));
     }
-    if also_a_secret {
+    if has_secret {
         return Err(OAuthError::invalid_client(
             "there is a secret beside the client_assertion: send one of them",
         ));
@@ -78,16 +78,16 @@ fn asserted(jwt: &str, also_a_secret: bool, body: &Parameters) -> Result<Claimed
     Ok(ClaimedClient { client_id, proof: Some(Proof::Assertion(Secret::new(jwt))) })
 }
 
-fn basic(header: &str) -> Option<(String, Secret)> {
+fn parse_basic(header: &str) -> Option<(String, Secret)> {
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':')?;
-    // Our ids and secrets have no character that form-encoding changes, so that both spellings are the same.
-    let plain = |text: &str| percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).ok();
-    Some((plain(id)?, Secret::new(plain(secret)?)))
+    // The gateway's ids and secrets contain no character that form-encoding changes: both forms decode alike.
+    let decode = |text: &str| percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).ok();
+    Some((decode(id)?, Secret::new(decode(secret)?)))
 }
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_names_itself_in_every_way_that_clients_do() {
+    fn all_client_authentication_methods_are_parsed() {
         let none = ("id".to_owned(), None);
         let post = ("id".to_owned(), Some(AuthMethod::SecretPost));
         let basic = ("id".to_owned(), Some(AuthMethod::SecretBasic));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_contradicts_itself_is_refused() {
+    fn contradictory_client_authentication_is_rejected() {
         assert!(claimed(Some("id:s"), "client_id=other").is_err());
         assert!(claimed(Some("id:s"), "client_secret=other").is_err());
         assert!(claimed(Some("no colon"), "").is_err());

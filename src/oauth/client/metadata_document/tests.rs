@@ -1,4 +1,4 @@
-use super::super::client_keys::KeySource;
+use super::super::keys::KeySource;
 use super::*;
 use crate::crypto::jose::Algorithm;
 use serde_json::json;
@@ -16,18 +16,18 @@ fn document(change: impl FnOnce(&mut Value)) -> Value {
     document
 }
 
-fn read_json(document: &Value) -> Result<Client, String> {
+fn parse_json(document: &Value) -> Result<Client, String> {
     let url = DocumentUrl::parse(document["client_id"].as_str().unwrap_or(URL)).unwrap();
-    read(document.to_string().as_bytes(), &url, (&[], NOW)).map_err(|bad| bad.to_string())
+    parse(document.to_string().as_bytes(), &url, &[], NOW).map_err(|bad| bad.to_string())
 }
 
 fn with(change: impl FnOnce(&mut Value)) -> Result<Client, String> {
     let url = DocumentUrl::parse(URL).unwrap();
-    read(document(change).to_string().as_bytes(), &url, (&[], NOW)).map_err(|bad| bad.to_string())
+    parse(document(change).to_string().as_bytes(), &url, &[], NOW).map_err(|bad| bad.to_string())
 }
 
 #[test]
-fn the_urls_of_known_clients_are_allowed() {
+fn urls_of_known_clients_are_accepted() {
     for url in [
         "https://claude.ai/oauth/claude-code-client-metadata",
         "https://vscode.dev/oauth/client-metadata.json",
@@ -42,7 +42,7 @@ fn the_urls_of_known_clients_are_allowed() {
 }
 
 #[test]
-fn tricks_with_a_url_are_refused() {
+fn ambiguous_or_unsafe_urls_are_rejected() {
     for url in [
         "http://example.com/client",
         "HTTPS://example.com/client",
@@ -86,9 +86,9 @@ fn tricks_with_a_url_are_refused() {
 }
 
 #[test]
-fn nothing_is_fetched_from_ourselves_or_from_a_host_that_is_not_named() {
+fn documents_of_the_gateway_itself_or_of_unlisted_hosts_are_not_fetched() {
     let url = DocumentUrl::parse("https://client.example.com:8443/client").unwrap();
-    let may = |own: &str, hosts: &[&str]| url.may_be_fetched(own, hosts).is_ok();
+    let may = |own: &str, hosts: &[&str]| url.check_fetch_allowed(own, hosts).is_ok();
     assert!(may("mcp.example.com", &[]) && may("mcp.example.com", &["claude.ai", "client.example.com"]));
     assert!(may("client.example.com", &[]), "another port is another server");
     assert!(!may("client.example.com:8443", &[]) && !may("client.example.com:8443", &["client.example.com"]));
@@ -100,15 +100,15 @@ fn nothing_is_fetched_from_ourselves_or_from_a_host_that_is_not_named() {
 }
 
 #[test]
-fn a_document_without_a_method_is_of_a_client_without_authentication() {
+fn a_document_without_a_method_means_no_authentication() {
     let client = with(|_| {}).unwrap();
     assert_eq!((client.name.as_str(), client.auth_method), ("Client", AuthMethod::None));
     assert_eq!((client.registered_at, client.keys), (NOW, None));
 }
 
 #[test]
-fn claude_codes_document_is_read_and_its_loopback_uris_are_good_for_every_port() {
-    let client = read_json(&json!({
+fn the_document_of_claude_code_allows_loopback_uris_on_every_port() {
+    let client = parse_json(&json!({
         "client_id": "https://claude.ai/oauth/claude-code-client-metadata",
         "client_name": "Claude Code",
         "client_uri": "https://claude.ai",
@@ -125,8 +125,8 @@ fn claude_codes_document_is_read_and_its_loopback_uris_are_good_for_every_port()
 }
 
 #[test]
-fn chatgpts_document_names_private_key_jwt_and_lists_two_methods() {
-    let client = read_json(&json!({
+fn the_document_of_chatgpt_selects_private_key_jwt() {
+    let client = parse_json(&json!({
         "client_id": "https://chatgpt.com/oauth/client.json",
         "client_uri": "https://chatgpt.com/",
         "redirect_uris": ["https://chatgpt.com/connector_platform_oauth_redirect"],
@@ -149,7 +149,7 @@ fn chatgpts_document_names_private_key_jwt_and_lists_two_methods() {
 }
 
 #[test]
-fn of_listed_methods_the_strongest_counts_unless_one_is_named_that_we_have() {
+fn the_named_method_wins_over_the_strongest_listed_method() {
     let method = |named: Value, listed: Value| {
         with(|document| {
             document["token_endpoint_auth_method"] = named;
@@ -168,7 +168,7 @@ fn of_listed_methods_the_strongest_counts_unless_one_is_named_that_we_have() {
 }
 
 #[test]
-fn a_bad_document_names_the_member() {
+fn an_error_names_the_invalid_member() {
     type Change = fn(&mut Value);
     let cases: [(&str, Change); 17] = [
         ("client_id", |d| d["client_id"] = json!("https://client.example.com/oauth/client.json?")),
@@ -199,8 +199,8 @@ fn a_bad_document_names_the_member() {
     let url = DocumentUrl::parse(URL).unwrap();
     for other in ["", "[]", "\"x\"", "<html>", "{\"client_id\":"] {
         assert_eq!(
-            read(other.as_bytes(), &url, (&[], NOW)).unwrap_err(),
-            BadDocument::Foreign("it is not a JSON object"),
+            parse(other.as_bytes(), &url, &[], NOW).unwrap_err(),
+            DocumentError::NotMetadata("it is not a JSON object"),
             "{other}"
         );
     }

@@ -1,50 +1,50 @@
-//! The keys that a client's assertions are verified with: `jwks`, `jwks_uri` and `token_endpoint_auth_signing_alg`
-//! (RFC 7591 §2, `OpenID` Connect Registration §2).
+//! Keys of a client for `private_key_jwt`: `jwks`, `jwks_uri` and `token_endpoint_auth_signing_alg` (RFC 7591 §2,
+//! `OpenID` Connect Registration §2).
 
 use super::assertion::ALGORITHMS;
-use super::client_metadata::DocumentUrl;
-use super::error::{ErrorCode, OAuthError};
+use super::document_url::DocumentUrl;
 use crate::crypto::jose::{Algorithm, has_private_part, verifying_part};
+use crate::oauth::error::{ErrorCode, OAuthError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Keys that stand in the metadata itself travel in a registration's `client_id`.
+/// Most keys in an inline `jwks`, which becomes part of the `client_id` of a registration.
 const MAX_INLINE_KEYS: usize = 8;
-/// The longest key set at a `jwks_uri` that is read, in bytes.
+/// Longest accepted key set at a `jwks_uri`, in bytes.
 pub const MAX_KEY_SET_BYTES: usize = 32 * 1024;
 
-/// What a client registered for `private_key_jwt`. The short names keep its `client_id` short.
+/// Registered keys of a client. The short JSON names keep its `client_id` short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientKeys {
-    /// Where the keys are.
+    /// Location of the keys.
     #[serde(rename = "s")]
     pub source: KeySource,
-    /// The only algorithm that its assertions are signed with, if it named one.
+    /// Only algorithm of its assertions, if registered.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
 }
 
-/// Where keys are.
+/// Location of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeySource {
-    /// Here: public keys, no more of each than verifying needs.
+    /// Public keys in the metadata itself, reduced to the members that verification needs.
     #[serde(rename = "j")]
     Inline(Vec<Value>),
-    /// At a URL.
+    /// Key set at a URL (`jwks_uri`).
     #[serde(rename = "u")]
     At(DocumentUrl),
 }
 
 impl ClientKeys {
-    /// From client metadata.
+    /// Parses client metadata.
     ///
     /// # Errors
     /// `invalid_client_metadata`, naming the member.
-    pub fn read(metadata: &Map<String, Value>) -> Result<Self, OAuthError> {
+    pub fn parse(metadata: &Map<String, Value>) -> Result<Self, OAuthError> {
         let member = |name: &str| metadata.get(name).filter(|value| !value.is_null());
         let source = match (member("jwks"), member("jwks_uri")) {
             (Some(_), Some(_)) => return Err(refuse("jwks and jwks_uri stand there both: leave one out")),
-            (Some(jwks), None) => KeySource::Inline(inline(jwks)?),
+            (Some(jwks), None) => KeySource::Inline(parse_inline(jwks)?),
             (None, Some(Value::String(url))) => {
                 KeySource::At(DocumentUrl::parse(url).map_err(|why| refuse(format!("jwks_uri: {why}")))?)
             }
@@ -52,13 +52,13 @@ impl ClientKeys {
         };
         let algorithm = match member("token_endpoint_auth_signing_alg") {
             None => None,
-            Some(name) => Some(algorithm(name)?),
+            Some(name) => Some(parse_algorithm(name)?),
         };
         Ok(Self { source, algorithm })
     }
 }
 
-fn inline(jwks: &Value) -> Result<Vec<Value>, OAuthError> {
+fn parse_inline(jwks: &Value) -> Result<Vec<Value>, OAuthError> {
     let Some(keys) = jwks.get("keys").and_then(Value::as_array) else {
         return Err(refuse("jwks is not a JSON object with keys"));
     };
@@ -75,7 +75,7 @@ fn inline(jwks: &Value) -> Result<Vec<Value>, OAuthError> {
     Ok(usable)
 }
 
-fn algorithm(name: &Value) -> Result<Algorithm, OAuthError> {
+fn parse_algorithm(name: &Value) -> Result<Algorithm, OAuthError> {
     let algorithm = name.as_str().and_then(Algorithm::parse).filter(|it| ALGORITHMS.contains(it));
     algorithm.ok_or_else(|| {
         refuse(
@@ -95,11 +95,11 @@ mod tests {
     use serde_json::json;
 
     fn read(metadata: &Value) -> Result<ClientKeys, OAuthError> {
-        ClientKeys::read(metadata.as_object().unwrap())
+        ClientKeys::parse(metadata.as_object().unwrap())
     }
 
     #[test]
-    fn of_a_key_no_more_is_kept_than_verifying_needs() {
+    fn only_the_members_that_verification_needs_are_kept() {
         let mut key = SigningKey::from_seed(&[1; 32]).public_jwk();
         let slim = key.clone();
         key["x5c"] = json!(["a".repeat(5_000)]);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_the_keys_is_named() {
+    fn an_error_names_the_invalid_member() {
         let public = SigningKey::from_seed(&[1; 32]).public_jwk();
         let mut private = public.clone();
         private["d"] = json!("secret");
@@ -138,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_travel_in_a_client_id_and_come_back() {
+    fn keys_survive_serialization_in_a_client_id() {
         let inline = json!({ "jwks": { "keys": [SigningKey::from_seed(&[1; 32]).public_jwk()] } });
         let at = json!({ "jwks_uri": "https://client.example.com/jwks.json", "token_endpoint_auth_signing_alg": "PS256" });
         for metadata in [inline, at] {
             let keys = read(&metadata).unwrap();
-            let travelled = serde_json::to_vec(&keys).unwrap();
-            assert_eq!(serde_json::from_slice::<ClientKeys>(&travelled).unwrap(), keys);
+            let serialized = serde_json::to_vec(&keys).unwrap();
+            assert_eq!(serde_json::from_slice::<ClientKeys>(&serialized).unwrap(), keys);
         }
     }
 }

@@ -7,57 +7,57 @@ use std::time::Duration;
 
 /// `client_assertion_type` (RFC 7523 §2.2).
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// What an assertion may be signed with, in the order in which it is advertised.
+/// Supported signature algorithms, in the order in which the metadata advertises them.
 pub const ALGORITHMS: &[Algorithm] =
     &[Algorithm::Es256, Algorithm::Es384, Algorithm::Rs256, Algorithm::Ps256];
-/// How far ahead `exp` may be: for as long each `jti` must be remembered.
+/// Longest time that `exp` may lie in the future. Every `jti` is remembered for as long.
 const MAX_LIFETIME: Duration = Duration::from_mins(10);
-const MAX_ID_BYTES: usize = 255;
-/// The types that an assertion may have; another one is of a token that was signed for something else (RFC 8725
-/// §3.11).
+const MAX_JTI_BYTES: usize = 255;
+/// Accepted `typ` headers. A token with another type was signed for another purpose (RFC 8725 §3.11).
 const TYPES: [&str; 2] = ["JWT", "client-authentication+jwt"];
 
-/// What an assertion is held against.
+/// Expected values of an assertion.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// Who it must be of.
+    /// Client that must be `iss` and `sub`.
     pub client_id: &'a str,
-    /// For whom it must be, one of these alone. Our issuer: whatever a client was told, no other server can have been
-    /// given such an assertion. At the token endpoint also its URL (RFC 7523 §3), since `ChatGPT` says that.
+    /// Accepted audiences; `aud` must be exactly one of them. The issuer is always accepted, because no other server
+    /// can have received such an assertion. The token endpoint also accepts its own URL (RFC 7523 §3), which `ChatGPT`
+    /// sends.
     pub audiences: &'a [&'a str],
-    /// The only algorithm that the client signs with, if it named one.
+    /// Only algorithm that the client registered, if any.
     pub algorithm: Option<Algorithm>,
-    /// The time.
+    /// Current time.
     pub now: Timestamp,
 }
 
-/// An assertion that passed, but for its being used once.
+/// Verified assertion. The caller must still check that its `jti` was not used before.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// Its `jti`.
+    /// `jti` claim.
     pub id: String,
-    /// When it stops to count, by the clock that it was checked by: until then its use must be remembered.
-    pub ends_at: Timestamp,
+    /// Expiry including the accepted clock skew; the `jti` must be remembered until then.
+    pub expires_at: Timestamp,
 }
 
-/// Which check failed.
+/// Reason why an assertion was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejected {
-    /// One that every token must pass.
+    /// A check of the JWT itself: syntax, signature, type or time.
     Jose(JoseError),
-    /// `iss` and `sub` are not both the client.
+    /// `iss` or `sub` is not the client.
     Client,
-    /// It is not for us, or not for us alone.
+    /// `aud` is not exactly one of the accepted audiences.
     Audience,
-    /// It would count for too long.
-    Life,
-    /// It has no `jti`, or a long one.
-    Id,
+    /// `exp` lies too far in the future.
+    Lifetime,
+    /// `jti` is missing or too long.
+    Jti,
 }
 
 impl Rejected {
-    /// Whether another key of the client might verify it.
-    pub const fn may_need_a_newer_key(self) -> bool {
+    /// Returns true when the client may have rotated its keys, so that newer keys may verify the assertion.
+    pub const fn may_need_newer_keys(self) -> bool {
         matches!(self, Self::Jose(JoseError::UnknownKey | JoseError::Signature))
     }
 }
@@ -76,16 +76,16 @@ impl fmt::Display for Rejected {
             Self::Audience => f.write_str(
                 "aud must be the issuer of this server, or at the token endpoint its URL, and nothing else",
             ),
-            Self::Life => f.write_str("exp must be at most 10 minutes ahead"),
-            Self::Id => f.write_str("jti must be there, of at most 255 characters"),
+            Self::Lifetime => f.write_str("exp must be at most 10 minutes ahead"),
+            Self::Jti => f.write_str("jti must be there, of at most 255 characters"),
         }
     }
 }
 
-/// Checks an assertion with the client's keys. Whether it was used before is not asked here.
+/// Verifies an assertion with the client's keys. Replay of the `jti` is not checked here.
 ///
 /// # Errors
-/// Which check failed.
+/// The check that failed.
 pub fn verify(assertion: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Verified, Rejected> {
     let jwt = UnverifiedJwt::parse(assertion)?;
     if jwt.typ().is_some_and(|typ| !TYPES.iter().any(|known| known.eq_ignore_ascii_case(typ))) {
@@ -106,14 +106,14 @@ fn check(claims: &Claims, expected: &Expected<'_>) -> Result<Verified, Rejected>
         return Err(Rejected::Audience);
     }
     let (now, leeway) = (expected.now, MAX_CLOCK_SKEW);
-    let expires_at = claims.check_expiry(now, leeway)?;
+    let exp = claims.check_expiry(now, leeway)?;
     claims.check_begun("nbf", now, leeway)?;
     claims.check_begun("iat", now, leeway)?;
-    if expires_at > now.after(MAX_LIFETIME + leeway) {
-        return Err(Rejected::Life);
+    if exp > now.after(MAX_LIFETIME + leeway) {
+        return Err(Rejected::Lifetime);
     }
-    let id = claims.str("jti").filter(|id| (1..=MAX_ID_BYTES).contains(&id.len())).ok_or(Rejected::Id)?;
-    Ok(Verified { id: id.to_owned(), ends_at: expires_at.after(leeway) })
+    let id = claims.str("jti").filter(|id| (1..=MAX_JTI_BYTES).contains(&id.len())).ok_or(Rejected::Jti)?;
+    Ok(Verified { id: id.to_owned(), expires_at: exp.after(leeway) })
 }
 
 #[cfg(test)]
@@ -147,8 +147,8 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_of_the_client_for_us_alone_passes() {
-        let good = Verified { id: "1".into(), ends_at: Timestamp::from_seconds(1_000_420) };
+    fn an_assertion_of_the_client_for_this_issuer_is_accepted() {
+        let good = Verified { id: "1".into(), expires_at: Timestamp::from_seconds(1_000_420) };
         assert_eq!(checked(|_| {}), Ok(good));
         assert!(checked(|claims| claims["aud"] = json!(["https://mcp.example.com"])).is_ok());
         assert!(checked(|claims| claims["exp"] = json!(999_881)).is_ok(), "clocks differ");
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_of_another_or_for_another_is_refused() {
+    fn an_assertion_with_another_issuer_subject_or_audience_is_rejected() {
         for claim in ["iss", "sub"] {
             assert_eq!(checked(|claims| claims[claim] = json!("other")), Err(Rejected::Client));
             assert_eq!(without(claim), Err(Rejected::Client));
@@ -180,12 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_counts_for_minutes_and_says_which_one_it_is() {
+    fn an_assertion_needs_a_short_lifetime_and_a_jti() {
         for exp in [json!(-1), json!("1000300"), json!(null), json!(u64::MAX)] {
             assert_eq!(checked(|claims| claims["exp"] = exp.clone()), Err(JoseError::Time.into()), "{exp}");
         }
         assert_eq!(without("exp"), Err(JoseError::Time.into()));
-        assert_eq!(checked(|claims| claims["exp"] = json!(1_000_800)), Err(Rejected::Life));
+        assert_eq!(checked(|claims| claims["exp"] = json!(1_000_800)), Err(Rejected::Lifetime));
         let (expired, early) = (Duration::from_mins(2), Duration::from_secs(121));
         assert_eq!(checked(|claims| claims["exp"] = json!(999_880)), Err(JoseError::Expired(expired).into()));
         for claim in ["iat", "nbf"] {
@@ -194,14 +194,14 @@ mod tests {
             assert!(refused.to_string().contains("121 s"), "{refused}");
             assert_eq!(checked(|claims| claims[claim] = json!("x")), Err(JoseError::Time.into()));
         }
-        assert_eq!(without("jti"), Err(Rejected::Id));
+        assert_eq!(without("jti"), Err(Rejected::Jti));
         for id in [json!(""), json!(7), json!("j".repeat(256))] {
-            assert_eq!(checked(|claims| claims["jti"] = id.clone()), Err(Rejected::Id), "{id}");
+            assert_eq!(checked(|claims| claims["jti"] = id.clone()), Err(Rejected::Jti), "{id}");
         }
     }
 
     #[test]
-    fn a_token_of_another_type_or_algorithm_is_no_assertion() {
+    fn a_token_with_another_type_or_algorithm_is_rejected() {
         let claims = json!({
             "iss": "client", "sub": "client", "aud": "https://mcp.example.com", "jti": "1", "exp": 1_000_300,
         });

@@ -1,0 +1,111 @@
+//! Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document): the `client_id` is the URL of a
+//! document with the client's metadata.
+
+use super::auth_method::AuthMethod;
+use super::document_url::DocumentUrl;
+use super::keys::ClientKeys;
+use super::record::Client;
+use super::registration::{client_name, redirect_uris, require_member};
+use crate::base::clock::Timestamp;
+use crate::oauth::error::{ErrorCode, OAuthError};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// Longest accepted document, in bytes (draft §8.7).
+pub const MAX_DOCUMENT_BYTES: usize = 5 * 1024;
+
+/// Reason why a document is not valid client metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DocumentError {
+    /// The document does not contain its own URL as `client_id`, so it is no metadata document. The reason is for the
+    /// log only.
+    NotMetadata(&'static str),
+    /// A member is invalid. The text names the member and the reason.
+    Invalid(String),
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotMetadata(reason) => f.write_str(reason),
+            Self::Invalid(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// Parses a metadata document that was fetched from `url` at `now`.
+///
+/// # Errors
+/// The document is not valid client metadata.
+pub fn parse(
+    document: &[u8],
+    url: &DocumentUrl,
+    schemes: &[&str],
+    now: Timestamp,
+) -> Result<Client, DocumentError> {
+    let Ok(Value::Object(metadata)) = serde_json::from_slice(document) else {
+        return Err(DocumentError::NotMetadata("it is not a JSON object"));
+    };
+    if metadata.get("client_id").and_then(Value::as_str) != Some(url.as_str()) {
+        return Err(DocumentError::NotMetadata("client_id is not the URL that the document is at"));
+    }
+    parse_client(&metadata, schemes, now)
+        .map_err(|error| DocumentError::Invalid(error.description.into_owned()))
+}
+
+fn parse_client(
+    metadata: &Map<String, Value>,
+    schemes: &[&str],
+    registered_at: Timestamp,
+) -> Result<Client, OAuthError> {
+    if metadata.contains_key("client_secret") || metadata.contains_key("client_secret_expires_at") {
+        return Err(refuse("client_secret has no place in what everybody can read"));
+    }
+    require_member(metadata, "grant_types", "authorization_code")?;
+    require_member(metadata, "response_types", "code")?;
+    let name = client_name(metadata)?;
+    if name.trim().is_empty() {
+        return Err(refuse("client_name is missing"));
+    }
+    let auth_method = auth_method(metadata)?;
+    Ok(Client {
+        name,
+        redirect_uris: redirect_uris(metadata, schemes)?,
+        auth_method,
+        keys: (auth_method == AuthMethod::PrivateKeyJwt).then(|| ClientKeys::parse(metadata)).transpose()?,
+        registered_at,
+        nonce: String::new(),
+    })
+}
+
+/// Authentication method of the client: `token_endpoint_auth_method` if supported, else the strongest method of
+/// `token_endpoint_auth_methods_supported` (`OpenID` Connect RP Metadata Choices; `ChatGPT` lists two). The default is
+/// `none`, not `client_secret_basic`, because such a client has no secret.
+fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, OAuthError> {
+    let named = match metadata.get("token_endpoint_auth_method") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) if name.starts_with("client_secret") => {
+            return Err(refuse("token_endpoint_auth_method needs a secret, and there can be none"));
+        }
+        Some(Value::String(name)) => Some(name.as_str()),
+        Some(_) => return Err(refuse("token_endpoint_auth_method is not a string")),
+    };
+    let supported = match metadata.get("token_endpoint_auth_methods_supported") {
+        Some(Value::Array(methods)) => methods.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let offers = |method: AuthMethod| supported.contains(&method.as_str());
+    match named.and_then(AuthMethod::parse) {
+        Some(method) => Ok(method),
+        None if offers(AuthMethod::PrivateKeyJwt) => Ok(AuthMethod::PrivateKeyJwt),
+        None if offers(AuthMethod::None) || named.is_none() => Ok(AuthMethod::None),
+        None => Err(refuse("token_endpoint_auth_method must be none or private_key_jwt")),
+    }
+}
+
+fn refuse(description: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidClientMetadata, description)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Registration policy of a site: allowed redirect URIs and validity of registrations.
+//!
+//! The policy is checked at registration and again at every use, because a registration may be older than the policy.
+
+use super::record::Client;
+use crate::oauth::error::{ErrorCode, OAuthError};
+use crate::oauth::redirect::{Destination, RedirectUri};
+use gateway_routes::Registration;
+
+/// Checks whether a self-registered client may use a redirect URI.
+///
+/// # Errors
+/// The reason, in one sentence.
+pub fn check_redirect_uri(policy: &Registration, uri: &RedirectUri) -> Result<(), &'static str> {
+    match uri.destination() {
+        Destination::Web(host) if !is_listed(policy.redirect_hosts, &host) => {
+            Err("this gateway does not let apps of that host register themselves")
+        }
+        Destination::Loopback(_) | Destination::PrivateScheme(_) if !policy.local_clients => {
+            Err("this gateway does not let programs on people's own computers register themselves")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks all redirect URIs of a client.
+///
+/// # Errors
+/// `invalid_redirect_uri`, naming the first URI that is not allowed.
+pub fn check_client(policy: &Registration, client: &Client) -> Result<(), OAuthError> {
+    client.redirect_uris.iter().enumerate().try_for_each(|(index, uri)| {
+        let refuse =
+            |why| OAuthError::new(ErrorCode::InvalidRedirectUri, format!("redirect_uris[{index}]: {why}"));
+        check_redirect_uri(policy, uri).map_err(refuse)
+    })
+}
+
+/// Returns true when a registration is neither on the deny list nor older than `not_before`.
+pub fn is_valid(policy: &Registration, client_id: &str, client: &Client) -> bool {
+    let denied = policy.denied.iter().any(|prefix| client_id.starts_with(prefix));
+    let recent = policy.not_before.is_none_or(|at| at.seconds() <= client.registered_at.seconds());
+    !denied && recent
+}
+
+fn is_listed(hosts: &[&str], host: &str) -> bool {
+    hosts.is_empty() || hosts.contains(&host)
+}
