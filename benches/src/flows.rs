@@ -1,7 +1,7 @@
 //! Benchmarks of logins and refreshes on the embedded store and on Redis, and of the startup time.
 
-use crate::compare::Servers;
 use crate::gateway::{Gateway, Setup};
+use crate::servers::Servers;
 use crate::statistics::Spread;
 use crate::{Outcome, print_line};
 use gateway_standins::redis::Redis;

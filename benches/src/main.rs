@@ -16,6 +16,7 @@ mod process;
 mod report;
 mod scenarios;
 mod serve;
+mod servers;
 mod site;
 mod statistics;
 mod streams;

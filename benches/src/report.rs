@@ -1,8 +1,8 @@
 //! Report of the results: printed during the run, and as tables in `docs/benchmarks.md`.
 
 use crate::arguments::Options;
-use crate::compare::RunResult;
 use crate::scenarios::Candidate;
+use crate::servers::RunResult;
 use crate::statistics::Spread;
 use crate::{Outcome, print_line, site};
 use std::fmt;

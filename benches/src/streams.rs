@@ -1,10 +1,10 @@
 //! Benchmarks of event streams: memory of idle streams, latency of events, and cancellation.
 
 use crate::backend::{self, Tick};
-use crate::compare::Servers;
 use crate::gateway::MCP_PATH;
 use crate::nginx::Nginx;
 use crate::process::Process;
+use crate::servers::Servers;
 use crate::statistics::percentile;
 use crate::{Outcome, print_line};
 use std::cell::RefCell;

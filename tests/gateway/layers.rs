@@ -1,5 +1,7 @@
 //! The architecture, held to the truth: who may know whom, what names what, and how long files may be.
 
+mod circles;
+
 use crate::workspace;
 use std::collections::BTreeMap;
 use std::fs;
