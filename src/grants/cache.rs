@@ -66,7 +66,7 @@ struct CachedGrant {
     read_at: Monotonic,
     /// Start of a pending read of the store.
     refreshing_since: Option<Monotonic>,
-    /// Whether a revocation may have been missed, so that the store must be read whatever the age.
+    /// `true` if a revocation may have been missed: the store is then read, whatever the age.
     is_invalidated: bool,
 }
 

@@ -14,7 +14,7 @@ const MAX_UPDATE_ATTEMPTS: usize = 5;
 pub struct PresentedGrant {
     /// Content of the grant.
     pub grant: Arc<Grant>,
-    /// Whether the token may be refreshed: it is the newest, or the one before it.
+    /// `true` for the newest token and the one before it, which may be refreshed.
     pub is_refreshable: bool,
 }
 

@@ -126,7 +126,7 @@ pub struct Feed {
     pub ids: Vec<GrantId>,
     /// Start of the next page.
     pub cursor: Cursor,
-    /// Whether entries between the requested cursor and this page are missing: every cached grant must be read again.
+    /// `true` if entries between the requested cursor and this page are missing: every cached grant is then read again.
     pub reset: bool,
 }
 

@@ -47,7 +47,7 @@ struct Open {
     /// Time at which the next call may probe Redis.
     retry_at: Instant,
     cause: Unavailable,
-    /// Whether its opening was logged; its closing is logged only then.
+    /// `true` if its opening was logged; its closing is logged only then.
     is_logged: bool,
 }
 
