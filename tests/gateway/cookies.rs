@@ -1,23 +1,12 @@
 //! A browser never holds so many of our cookies that a front refuses its requests.
 
-use crate::harness::{CALLBACK, World, http};
+use crate::harness::{World, http};
+use crate::login::{approve, consent_page};
 use gateway_standins::browser::{Browser, Page};
-use gateway_standins::client::Client;
 use reqwest::header::{COOKIE, SET_COOKIE};
 
 /// Below the 8 KiB that nginx takes for one header by default (`large_client_header_buffers`).
 const MAX_HEADER_BYTES: usize = 4 * 1024;
-
-async fn consent_page(client: &Client, browser: &mut Browser, state: &str) -> Page {
-    let url = client.authorize_url((state, &"v".repeat(43)), &[]).unwrap();
-    browser.stop_at(CALLBACK);
-    browser.open(url.as_str()).await.unwrap().page().unwrap()
-}
-
-async fn approve(browser: &mut Browser, page: &Page) -> Page {
-    let form = page.form_with("request").unwrap();
-    browser.submit(form, &[], Some("approve")).await.unwrap().page().unwrap()
-}
 
 /// Signs in at the last eight of the 130, each of which leads to a code of its own.
 async fn work(browser: &mut Browser, logins: &[Page]) {

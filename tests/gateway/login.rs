@@ -6,13 +6,15 @@ use gateway_standins::client::{Client, Decision, Login};
 use gateway_standins::okta::{OktaOptions, Outage, RefreshTokens};
 use url::Url;
 
-async fn consent_page(client: &Client, browser: &mut Browser, state: &str) -> Page {
+/// Opens the consent page of a new authorization.
+pub(crate) async fn consent_page(client: &Client, browser: &mut Browser, state: &str) -> Page {
     let url = client.authorize_url((state, &"v".repeat(43)), &[]).unwrap();
     browser.stop_at(CALLBACK);
     browser.open(url.as_str()).await.unwrap().page().unwrap()
 }
 
-async fn approve(browser: &mut Browser, page: &Page) -> Page {
+/// Allows it; returns the page that leads to Okta.
+pub(crate) async fn approve(browser: &mut Browser, page: &Page) -> Page {
     let form = page.form_with("request").unwrap();
     browser.submit(form, &[], Some("approve")).await.unwrap().page().unwrap()
 }
