@@ -25,14 +25,14 @@ fn assert_is_file(found: &str, file: &Path) {
 }
 
 #[test]
-fn a_site_becomes_the_rust_that_a_person_would_have_written() {
+fn a_site_compiles_to_readable_rust() {
     for name in ["seed", "site"] {
         assert_is_file(&golden(name).rust, &folder("golden").join(name).join("site.rs"));
     }
 }
 
 #[test]
-fn every_mistake_is_reported_with_its_place_and_its_remedy() {
+fn every_error_is_reported_with_its_line_and_a_correction() {
     let mut cases: Vec<_> = fs::read_dir(folder("rejects"))
         .expect("the folder is there")
         .map(|case| case.expect("readable").path())
@@ -49,7 +49,7 @@ fn every_mistake_is_reported_with_its_place_and_its_remedy() {
 }
 
 #[test]
-fn the_files_and_the_folder_of_new_ones_are_watched_and_nothing_else() {
+fn only_the_files_of_the_site_and_their_folders_trigger_a_rebuild() {
     let folder = folder("golden").join("site");
     let expected =
         ["config.yaml", "routes", "routes/tickets-v2.yaml", "routes/tickets.yaml", "routes/wiki.yaml"];
@@ -57,7 +57,7 @@ fn the_files_and_the_folder_of_new_ones_are_watched_and_nothing_else() {
 }
 
 #[test]
-fn our_own_site_compiles_to_the_two_examples() {
+fn the_default_site_compiles_to_the_two_examples() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let compiled = compile(root, Path::new(CONFIG)).expect("there is no mistake in it");
     let patterns: Vec<_> = compiled.routes.iter().map(|route| route.pattern).collect();
@@ -65,7 +65,7 @@ fn our_own_site_compiles_to_the_two_examples() {
 }
 
 #[test]
-fn the_examples_in_our_own_sites_comments_are_right() {
+fn the_commented_examples_of_the_default_site_compile() {
     let key = |line: &str| {
         line.split_whitespace().next().is_some_and(|word| {
             word.strip_suffix(':').is_some_and(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
@@ -84,7 +84,7 @@ fn the_examples_in_our_own_sites_comments_are_right() {
 }
 
 #[test]
-fn the_output_is_the_same_wherever_the_site_is_and_however_it_is_named() {
+fn the_output_does_not_depend_on_the_path_of_the_site() {
     let (folder, expected) = (folder("golden").join("site"), golden("site").rust);
     let elsewhere = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for (root, config) in [
@@ -132,7 +132,7 @@ const DICE: &str = "pattern: /mcp/dice/\ntarget_url: http://localhost:3000\n";
 const UUID: &str = "pattern: /mcp/uuid/\ntarget_url: http://localhost:4000\n";
 
 #[test]
-fn a_file_that_is_not_there_is_a_problem_with_its_name() {
+fn a_missing_file_is_reported_with_its_name() {
     let problems = Site::new("absent", &[]).compile("sites/prod.yaml").expect_err("there is no file");
     assert_eq!(
         problems,
@@ -141,14 +141,14 @@ fn a_file_that_is_not_there_is_a_problem_with_its_name() {
 }
 
 #[test]
-fn a_file_longer_than_a_mebibyte_is_not_read() {
+fn a_file_above_one_mebibyte_is_rejected() {
     let long = format!("# {}\n", "x".repeat(1 << 20));
     let problems = Site::new("long", &[(CONFIG, &long)]).compile(CONFIG).expect_err("it is too long");
     assert!(problems.starts_with("config.yaml:1: the file is longer than 1 MiB;"), "{problems}");
 }
 
 #[test]
-fn globs_are_relative_to_the_file_that_names_them_and_take_no_hidden_files() {
+fn globs_are_relative_to_their_file_and_skip_hidden_files() {
     let files = [
         ("sites/prod.yaml", "include: [\"../routes/**/*.yaml\", \"../routes/dice.yaml\"]\n"),
         ("routes/uuid.yaml", UUID),
@@ -171,13 +171,13 @@ fn globs_are_relative_to_the_file_that_names_them_and_take_no_hidden_files() {
 }
 
 #[test]
-fn a_folder_with_brackets_in_its_name_is_no_glob() {
+fn brackets_in_a_folder_name_are_not_a_glob() {
     let site = Site::new("[a]*?", &[(CONFIG, "include: [\"routes/*.yaml\"]\n"), ("routes/dice.yaml", DICE)]);
     assert_eq!(site.compile(CONFIG).expect("there is no mistake in it").routes.len(), 1);
 }
 
 #[test]
-fn a_byte_order_mark_and_windows_line_ends_are_fine() {
+fn a_byte_order_mark_and_crlf_line_ends_are_accepted() {
     let site = Site::new(
         "windows",
         &[
@@ -190,7 +190,7 @@ fn a_byte_order_mark_and_windows_line_ends_are_fine() {
 }
 
 #[test]
-fn the_digest_tells_any_two_sites_apart() {
+fn different_sites_have_different_digests() {
     let digest = |name: &str, files: &[(&str, &str)]| {
         let rust = Site::new(name, files).compile(CONFIG).expect("there is no mistake in it").rust;
         rust.lines().find(|line| line.contains("digest:")).expect("it has one").to_owned()
@@ -207,7 +207,7 @@ fn the_digest_tells_any_two_sites_apart() {
 }
 
 #[test]
-fn more_routes_than_the_compiler_likes_are_refused() {
+fn too_many_routes_are_rejected() {
     let entry = |number| format!("  - {{ pattern: /n{number}/, target_url: http://localhost:3000 }}\n");
     let routes = |count| format!("proxies:\n{}", (0..count).map(entry).collect::<String>());
     let site = Site::new("many", &[(CONFIG, &routes(2048))]);

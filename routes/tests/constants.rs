@@ -22,7 +22,7 @@ fn golden(name: &str) -> Compiled {
 }
 
 #[test]
-fn the_seeds_file_compiles_byte_for_byte() {
+fn the_go_programs_config_compiles_unchanged() {
     let compiled = golden("seed");
     assert_eq!(seed::SITE.table.routes(), compiled.routes);
     let dice = seed::SITE.table.find("/mcp/dice/mcp").expect("it is a route");
@@ -44,7 +44,7 @@ fn the_seeds_file_compiles_byte_for_byte() {
 }
 
 #[test]
-fn a_site_with_every_key_compiles_to_the_constants_it_names() {
+fn every_key_of_a_site_compiles_to_its_constant() {
     let compiled = golden("site");
     let site = site::SITE;
     assert_eq!(site.table.routes(), compiled.routes);

@@ -45,7 +45,7 @@ fn read(site: &'static Site, more: &[(&str, &str)]) -> Result<Settings, String> 
 }
 
 #[test]
-fn the_environment_of_the_seed_is_accepted() {
+fn the_environment_of_the_go_program_is_accepted() {
     let settings = read(
         &OPEN,
         &[

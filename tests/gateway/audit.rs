@@ -65,7 +65,7 @@ async fn everything_once(process: &Process) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_decision_leaves_one_line_with_who_what_and_through_whom() {
+async fn every_decision_has_one_audit_event_with_user_client_and_route() {
     let seed = Seed::shared().await;
     let options = OktaOptions::default();
     let okta = Okta::start(options.clone()).await.unwrap();

@@ -39,7 +39,7 @@ async fn refusal(url: Url) -> HashMap<String, String> {
 }
 
 #[tokio::test]
-async fn a_faulty_request_of_a_known_client_goes_back_with_error_state_and_iss() {
+async fn an_invalid_request_of_a_known_client_is_redirected_with_error_state_and_iss() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     for (changes, error) in [
@@ -89,7 +89,7 @@ async fn an_unknown_client_is_400_and_is_never_redirected() {
 }
 
 #[tokio::test]
-async fn a_redirect_uri_that_was_not_registered_is_400_and_is_never_redirected_to() {
+async fn an_unregistered_redirect_uri_is_400_and_never_redirected_to() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     for uri in [
@@ -108,7 +108,7 @@ async fn a_redirect_uri_that_was_not_registered_is_400_and_is_never_redirected_t
 }
 
 #[tokio::test]
-async fn before_consent_an_error_is_not_redirected_to_a_host_that_nobody_trusts() {
+async fn before_consent_an_error_is_not_redirected_to_an_untrusted_host() {
     let world = World::start().await;
     let discovered = world.client("/mcp/dice/mcp").await.discovered;
     for (uri, trusted) in [("https://claude.ai/cb", true), ("https://evil.example.com/cb", false)] {
@@ -123,7 +123,7 @@ async fn before_consent_an_error_is_not_redirected_to_a_host_that_nobody_trusts(
 }
 
 #[tokio::test]
-async fn the_resource_may_be_any_path_of_the_route_in_any_spelling_that_means_it() {
+async fn a_resource_selects_its_route_in_every_equivalent_spelling() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let upper = world.dice_url().replace("localhost", "LOCALHOST");
@@ -136,7 +136,7 @@ async fn the_resource_may_be_any_path_of_the_route_in_any_spelling_that_means_it
 }
 
 #[tokio::test]
-async fn without_a_resource_the_scopes_decide_and_else_the_person_picks() {
+async fn without_a_resource_the_scopes_or_the_user_select_the_route() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let picks = "type=\"radio\" name=\"route\"";
@@ -153,7 +153,7 @@ async fn without_a_resource_the_scopes_decide_and_else_the_person_picks() {
 }
 
 #[tokio::test]
-async fn an_authorization_request_changes_nothing_and_may_come_twice() {
+async fn an_authorization_request_is_stateless_and_repeatable() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     for _ in 0..2 {
@@ -164,7 +164,7 @@ async fn an_authorization_request_changes_nothing_and_may_come_twice() {
 }
 
 #[tokio::test]
-async fn the_consent_page_cannot_be_framed_cached_or_scripted() {
+async fn the_consent_page_forbids_framing_caching_and_scripts() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let response = http().get(request(&world, &client, &[])).send().await.unwrap();
@@ -181,7 +181,7 @@ async fn the_consent_page_cannot_be_framed_cached_or_scripted() {
 }
 
 #[tokio::test]
-async fn an_unknown_parameter_is_ignored_and_an_empty_one_is_not_there() {
+async fn unknown_and_empty_parameters_are_ignored() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let mut url = request(&world, &client, &[("whatever", "1")]);
@@ -193,7 +193,7 @@ async fn an_unknown_parameter_is_ignored_and_an_empty_one_is_not_there() {
 }
 
 #[tokio::test]
-async fn no_script_may_read_what_the_authorization_endpoint_answers() {
+async fn the_authorization_endpoint_has_no_cors_headers() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     for (method, client_id) in [("GET", &*client.id), ("GET", "unknown"), ("OPTIONS", &client.id)] {

@@ -60,13 +60,13 @@ async fn on_loopback(world: &World) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_takes_a_code_to_a_client_on_loopback() {
+async fn chromium_delivers_a_code_to_a_loopback_client() {
     let world = World::start().await;
     signs_in(&world, &[on_loopback(&world).await]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chromium_takes_a_code_to_a_client_with_a_scheme_of_its_own() {
+async fn chromium_delivers_a_code_to_a_private_scheme() {
     let world = World::start().await;
     let discovered = world.client("/mcp/raw/echo").await.discovered;
     let redirect = "cursor://anysphere.cursor-mcp/oauth/callback";
@@ -75,7 +75,7 @@ async fn chromium_takes_a_code_to_a_client_with_a_scheme_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_logins_in_one_chromium_do_not_disturb_each_other() {
+async fn two_logins_in_one_chromium_are_independent() {
     let world = World::start().await;
     signs_in(&world, &[on_loopback(&world).await, on_loopback(&world).await]).await;
 }

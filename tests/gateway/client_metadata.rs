@@ -34,7 +34,7 @@ async fn sign_in(client: &Client) -> gateway_standins::client::Tokens {
 }
 
 #[tokio::test]
-async fn a_client_that_publishes_what_it_is_signs_in_without_registering() {
+async fn a_client_with_a_metadata_document_signs_in_without_registration() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let id = publish(&publisher, |_| {});
     let client = world.published(&id, "/mcp/dice/mcp").await;
@@ -46,7 +46,7 @@ async fn a_client_that_publishes_what_it_is_signs_in_without_registering() {
 }
 
 #[tokio::test]
-async fn any_port_of_a_published_loopback_uri_will_do_and_nothing_else_is_free() {
+async fn only_the_port_of_a_published_loopback_uri_may_differ() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let id = publish(&publisher, |_| {});
     let at = async |redirect_uri: &str| {
@@ -69,7 +69,7 @@ async fn any_port_of_a_published_loopback_uri_will_do_and_nothing_else_is_free()
 }
 
 #[tokio::test]
-async fn the_consent_page_names_the_host_that_publishes_the_client() {
+async fn the_consent_page_shows_the_host_of_the_metadata_document() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let id = publish(&publisher, |_| {});
     let mut client = world.published(&id, SERVER).await;
@@ -85,7 +85,7 @@ async fn the_consent_page_names_the_host_that_publishes_the_client() {
 }
 
 #[tokio::test]
-async fn a_document_is_fetched_again_when_it_is_no_longer_fresh_and_counts_as_it_is_then() {
+async fn a_stale_document_is_fetched_again_and_replaced() {
     let world = World::in_standing_time(|site| site).await;
     let (world, publisher) = world.and_a_publisher().await;
     let id = publisher.url(HOST, PATH);
@@ -109,7 +109,7 @@ async fn a_document_is_fetched_again_when_it_is_no_longer_fresh_and_counts_as_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_who_come_at_the_same_time_share_one_fetch() {
+async fn concurrent_requests_share_one_fetch() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let id = publisher.url(HOST, PATH);
     publisher.says(PATH, Answer::json(&document(&id)).delay(Duration::from_millis(300)));
@@ -125,7 +125,7 @@ async fn those_who_come_at_the_same_time_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn only_hosts_that_the_site_names_may_publish_clients() {
+async fn documents_of_unlisted_hosts_are_rejected() {
     let world = World::with(Keep::Embedded, |site| {
         site.set(|site| site.client_metadata_hosts = &["claude.ai", "other.example.com"])
     });
@@ -140,7 +140,7 @@ async fn only_hosts_that_the_site_names_may_publish_clients() {
 }
 
 #[tokio::test]
-async fn nobody_else_gets_a_code_of_a_published_client_redeemed() {
+async fn a_code_of_a_published_client_fails_for_another_client() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let id = publish(&publisher, |_| {});
     let client = world.published(&id, SERVER).await;
@@ -157,7 +157,7 @@ fn asked(publisher: &Publisher, times: usize) {
 }
 
 #[tokio::test]
-async fn a_claude_code_like_client_is_registered_nowhere_and_known_everywhere() {
+async fn a_client_like_claude_code_works_on_every_replica_without_registration() {
     let (mut world, publisher) = World::with(Keep::Redis, |site| site).await.and_a_publisher().await;
     let id = publish(&publisher, |_| {});
     let client = world.published(&id, SERVER).await;

@@ -76,7 +76,7 @@ async fn a_confidential_client_signs_in_with_its_secret_in_the_header_or_in_the_
 
 /// They know the document's URL alone; the gateway fetches it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_client_may_publish_what_it_is_instead_of_registering() {
+async fn a_real_client_signs_in_with_a_metadata_document() {
     for driver in [MCP_REMOTE, TYPESCRIPT_V2, TYPESCRIPT_V1, PYTHON] {
         let limits = |site: SiteOf| site.set(|site| site.limits.registrations = 1);
         let (mut world, publisher) = World::with(Keep::Embedded, limits).await.and_a_publisher().await;
@@ -95,7 +95,7 @@ async fn a_real_client_may_publish_what_it_is_instead_of_registering() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mcp_remote_signs_in_when_okta_was_down_at_the_start_and_came_later() {
+async fn mcp_remote_signs_in_after_okta_was_down_at_startup() {
     let mut world = World::start().await;
     world.okta.outage(Outage::Refuse503);
     world.restart().await;
@@ -105,7 +105,7 @@ async fn mcp_remote_signs_in_when_okta_was_down_at_the_start_and_came_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mcp_remote_signs_in_when_redis_was_down_at_the_start_and_came_later() {
+async fn mcp_remote_signs_in_after_redis_was_down_at_startup() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     world.down().await;
     world.redis.as_ref().unwrap().stop();
@@ -118,7 +118,7 @@ async fn mcp_remote_signs_in_when_redis_was_down_at_the_start_and_came_later() {
 
 /// Refreshing instead of asking a person. The Node clients do it at a 401, the Python ones by their own clock.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_client_refreshes_when_its_access_token_has_ended() {
+async fn every_client_refreshes_after_its_access_token_expired() {
     let ttl = Duration::from_mins(10);
     for driver in [MCP_REMOTE, TYPESCRIPT_V2, TYPESCRIPT_V1, PYTHON, FASTMCP] {
         let world = World::in_standing_time(|site| site.set(|site| site.tokens.access_ttl = ttl)).await;
@@ -131,7 +131,7 @@ async fn every_client_refreshes_when_its_access_token_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_with_an_okta_session_clicks_once() {
+async fn a_user_with_an_okta_session_clicks_once() {
     let world = World::start().await;
     let jar = tempfile::tempdir().unwrap();
     let jar = jar.path().join("jar");
@@ -143,7 +143,7 @@ async fn a_person_with_an_okta_session_clicks_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certified_openid_provider_may_stand_in_oktas_place() {
+async fn a_certified_openid_provider_works_in_place_of_okta() {
     let mut world = World::start().await;
     let provider = Provider::start(&world.url("/auth/callback")).await;
     world.okta_url(&provider.issuer).await;

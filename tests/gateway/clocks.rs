@@ -46,7 +46,7 @@ async fn call(replica: &Replica, token: &str) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_login_calls_and_refreshes_work_whichever_replicas_they_reach() {
+async fn login_calls_and_refreshes_work_across_replicas_with_skewed_clocks() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let balancer = world.balanced_by_clocks(&SKEWS).await;
     // Each login takes eight requests: the next one meets other replicas at each step.
@@ -62,7 +62,7 @@ async fn a_whole_login_calls_and_refreshes_work_whichever_replicas_they_reach() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refreshes_that_race_on_replicas_whose_clocks_differ_get_the_same_successor() {
+async fn concurrent_refreshes_on_replicas_with_skewed_clocks_get_one_successor() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let _balancer = world.balanced_by_clocks(&SKEWS).await;
     let (client, tokens) = world.sign_in(ECHO, "alice").await;
@@ -80,7 +80,7 @@ async fn refreshes_that_race_on_replicas_whose_clocks_differ_get_the_same_succes
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_works_once_and_for_a_minute_whichever_replicas_are_asked() {
+async fn a_code_works_once_and_for_a_minute_across_replicas_with_skewed_clocks() {
     let mut world = World::in_standing_time_on(Keep::Redis, |site| site).await;
     let balancer = world.balanced_by_clocks(&SKEWS).await;
     let client = world.client(ECHO).await;
@@ -102,7 +102,7 @@ async fn a_code_works_once_and_for_a_minute_whichever_replicas_are_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_response_is_answered_again_for_a_minute_by_every_replica() {
+async fn a_repeated_refresh_gets_the_same_response_from_every_replica_for_a_minute() {
     let mut world = World::in_standing_time_on(Keep::Redis, |site| site).await;
     let balancer = world.balanced_by_clocks(&SKEWS).await;
     let (client, tokens) = world.sign_in(ECHO, "alice").await;
@@ -123,7 +123,7 @@ async fn a_lost_response_is_answered_again_for_a_minute_by_every_replica() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn okta_is_asked_once_a_minute_whichever_replicas_are_asked() {
+async fn okta_is_called_once_a_minute_across_replicas() {
     let mut world = World::in_standing_time_on(Keep::Redis, |site| site).await;
     let balancer = world.balanced_by_clocks(&SKEWS).await;
     let (client, tokens) = world.sign_in(ECHO, "alice").await;
@@ -140,7 +140,7 @@ async fn okta_is_asked_once_a_minute_whichever_replicas_are_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_whose_clocks_differ_count_in_the_same_minute() {
+async fn replicas_with_skewed_clocks_count_in_the_same_minute() {
     let few = |site: crate::harness::SiteOf| site.set(|site| site.limits.registrations = 6);
     let mut world = World::in_standing_time_on(Keep::Redis, few).await;
     let balancer = world.balanced_by_clocks(&[0, 50, -50]).await;
@@ -156,7 +156,7 @@ async fn replicas_whose_clocks_differ_count_in_the_same_minute() {
 }
 
 #[tokio::test]
-async fn an_okta_whose_clock_differs_by_two_minutes_signs_people_in_and_by_more_does_not() {
+async fn id_tokens_are_accepted_with_two_minutes_of_clock_skew_and_no_more() {
     for (seconds, signs_in) in [(-119, true), (119, true), (600, false)] {
         let now = || gateway::base::clock::Clock::system().now().seconds();
         let time = Time::from_source(move || now().saturating_add_signed(seconds));

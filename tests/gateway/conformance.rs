@@ -49,7 +49,7 @@ async fn an_mcp_server_behind_the_gateway_passes_every_server_scenario() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_server_scenario_is_run_or_named_with_the_reason() {
+async fn every_server_scenario_runs_or_is_listed_with_a_reason() {
     let mut run = BTreeSet::new();
     for revision in REVISIONS {
         run.extend(scenarios(&["--server", "--spec-version", revision]).await);
@@ -60,7 +60,7 @@ async fn every_server_scenario_is_run_or_named_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_authorization_server_passes_every_scenario_for_one() {
+async fn the_authorization_server_passes_every_scenario() {
     let world = World::start().await;
     // The runner listens on a port of its own; a loopback redirect URI is good for every port.
     let discovered = client::discover(&world.dice_url()).await.unwrap();

@@ -101,7 +101,7 @@ fn keys(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_double_click_on_allow_begins_one_login_which_works() {
+async fn a_double_click_on_allow_starts_one_login() {
     for keep in [Keep::Embedded, Keep::Redis] {
         let world = World::with(keep, |site| site).await;
         let client = world.client("/mcp/raw/echo").await;
@@ -127,7 +127,7 @@ async fn a_double_click_on_allow_begins_one_login_which_works() {
 }
 
 #[tokio::test]
-async fn a_form_begins_one_login_on_all_replicas_together() {
+async fn a_form_starts_one_login_across_replicas() {
     let world = World::with(Keep::Redis, |site| site).await;
     let replica = world.replica();
     let client = world.client("/mcp/raw/echo").await;
@@ -151,7 +151,7 @@ async fn a_form_begins_one_login_on_all_replicas_together() {
 }
 
 #[tokio::test]
-async fn a_form_that_was_denied_cannot_be_allowed() {
+async fn a_denied_form_cannot_be_allowed_later() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let form = Form::of(&world, &client).await;
@@ -169,7 +169,7 @@ async fn a_form_that_was_denied_cannot_be_allowed() {
 }
 
 #[tokio::test]
-async fn a_denial_after_all_ends_the_login_that_was_allowed() {
+async fn a_later_denial_ends_the_login() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let mut form = Form::of(&world, &client).await;
@@ -182,7 +182,7 @@ async fn a_denial_after_all_ends_the_login_that_was_allowed() {
 }
 
 #[tokio::test]
-async fn two_clicks_for_different_servers_begin_no_login() {
+async fn two_clicks_for_different_servers_start_no_login() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let mut url = client.authorize_url(("pick", VERIFIER), &[]).unwrap();
@@ -203,7 +203,7 @@ async fn two_clicks_for_different_servers_begin_no_login() {
 }
 
 #[tokio::test]
-async fn two_pages_in_one_browser_do_not_use_each_other_up() {
+async fn two_consent_pages_in_one_browser_are_independent() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let mut first = Form::of(&world, &client).await;
@@ -218,7 +218,7 @@ async fn two_pages_in_one_browser_do_not_use_each_other_up() {
 }
 
 #[tokio::test]
-async fn an_answered_form_is_known_for_as_long_as_it_could_be_answered() {
+async fn a_submitted_form_is_remembered_until_it_expires() {
     let world = World::in_standing_time(|site| site).await;
     let client = world.client("/mcp/raw/echo").await;
     let form = Form::of(&world, &client).await;
@@ -233,7 +233,7 @@ async fn an_answered_form_is_known_for_as_long_as_it_could_be_answered() {
 }
 
 #[tokio::test]
-async fn the_pages_cookie_goes_with_every_answer() {
+async fn every_form_response_removes_the_page_cookie() {
     let few = |site: crate::harness::SiteOf| site.set(|site| site.limits.consents = 7);
     let world = World::in_standing_time(few).await;
     let client = world.client("/mcp/raw/echo").await;
@@ -271,7 +271,7 @@ async fn the_pages_cookie_goes_with_every_answer() {
 }
 
 #[tokio::test]
-async fn what_is_stored_of_a_login_is_bounded() {
+async fn the_stored_state_of_a_login_is_bounded() {
     let world = World::with(Keep::Redis, |site| site).await;
     let client = world.client("/mcp/raw/echo").await;
     let wide = "unknown:scope ".repeat(1_400) + "mcp:raw";

@@ -27,7 +27,7 @@ fn held(world: &World, browser: &Browser) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn of_130_authorization_requests_in_one_browser_the_newest_work_and_few_cookies_stay() {
+async fn after_130_authorization_requests_the_newest_work_and_the_cookies_are_bounded() {
     // In one moment, too: what is newer does not depend on the clock.
     for world in [World::start().await, World::in_standing_time(|site| site).await] {
         let client = world.client("/mcp/raw/echo").await;
@@ -50,7 +50,7 @@ async fn of_130_authorization_requests_in_one_browser_the_newest_work_and_few_co
 }
 
 #[tokio::test]
-async fn of_130_logins_that_nobody_ended_the_newest_work_and_few_cookies_stay() {
+async fn after_130_unfinished_logins_the_newest_work_and_the_cookies_are_bounded() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let mut browser = Browser::new();
@@ -69,7 +69,7 @@ async fn of_130_logins_that_nobody_ended_the_newest_work_and_few_cookies_stay() 
 }
 
 #[tokio::test]
-async fn the_cookies_of_a_burst_are_removed_a_few_at_a_time() {
+async fn excess_cookies_are_removed_a_few_per_response() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let url = client.authorize_url(("state", &"v".repeat(43)), &[]).unwrap();

@@ -64,7 +64,7 @@ async fn sent_back_by_okta(world: &World, redirect_uri: &str) -> Response {
 }
 
 #[tokio::test]
-async fn an_unknown_client_is_told_how_its_app_forgets_it() {
+async fn the_unknown_client_page_says_how_to_clear_each_apps_registration() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let response = page(authorize(&client, &[("client_id", "unknown")])).await;
@@ -75,7 +75,7 @@ async fn an_unknown_client_is_told_how_its_app_forgets_it() {
 }
 
 #[tokio::test]
-async fn where_apps_cannot_register_nobody_is_told_to_try() {
+async fn without_registration_no_page_advises_to_register() {
     let mut world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     world.rebuild(|site| site.registration.enabled = false).await;
@@ -89,7 +89,7 @@ async fn where_apps_cannot_register_nobody_is_told_to_try() {
 }
 
 #[tokio::test]
-async fn a_wrong_redirect_uri_is_told_how_the_app_registers_another() {
+async fn the_redirect_uri_page_says_how_each_app_registers_again() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let response = page(authorize(&client, &[("redirect_uri", "https://evil.example.com/cb")])).await;
@@ -101,7 +101,7 @@ async fn a_wrong_redirect_uri_is_told_how_the_app_registers_another() {
 }
 
 #[tokio::test]
-async fn an_expired_login_is_told_how_to_begin_once_more() {
+async fn the_expired_login_page_says_how_to_start_again() {
     let world = World::start().await;
     let url = Url::parse(&world.url("/auth/callback?state=long-gone&code=x")).unwrap();
     let response = page(url).await;
@@ -112,7 +112,7 @@ async fn an_expired_login_is_told_how_to_begin_once_more() {
 }
 
 #[tokio::test]
-async fn oktas_refusal_names_whom_to_ask_and_what_to_tell_them() {
+async fn an_okta_rejection_names_the_contact_and_the_request_id() {
     let world = World::start().await;
     world.okta.refuse_assignment("bob");
     let app = OktaOptions::default().client_id;
@@ -144,7 +144,7 @@ async fn oktas_refusal_names_whom_to_ask_and_what_to_tell_them() {
 }
 
 #[tokio::test]
-async fn an_outage_of_okta_at_the_consent_page_is_told_to_the_person_and_to_the_app() {
+async fn an_okta_outage_at_consent_is_shown_to_the_user_and_returned_to_the_client() {
     let world = World::start().await;
     world.okta.outage(Outage::Refuse503);
     let discovered = world.client("/mcp/raw/echo").await.discovered;

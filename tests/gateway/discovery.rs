@@ -15,7 +15,7 @@ fn without_port(world: &World, document: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_authorization_server_metadata_says_what_there_is_and_nothing_else() {
+async fn the_authorization_server_metadata_is_complete() {
     let world = World::start().await;
     let (status, document) = get(&world.url("/.well-known/oauth-authorization-server")).await;
     assert_eq!(status, 200);
@@ -25,7 +25,7 @@ async fn the_authorization_server_metadata_says_what_there_is_and_nothing_else()
 }
 
 #[tokio::test]
-async fn with_a_path_suffix_there_is_no_authorization_server_metadata() {
+async fn authorization_server_metadata_with_a_path_suffix_is_404() {
     let world = World::start().await;
     for path in [
         "/.well-known/oauth-authorization-server/mcp/dice/mcp",
@@ -38,7 +38,7 @@ async fn with_a_path_suffix_there_is_no_authorization_server_metadata() {
 }
 
 #[tokio::test]
-async fn the_metadata_of_a_resource_is_about_exactly_the_path_that_was_asked() {
+async fn resource_metadata_names_the_requested_path() {
     let world = World::start().await;
     let (status, document) = get(&world.url("/.well-known/oauth-protected-resource/mcp/dice/mcp")).await;
     assert_eq!(status, 200);
@@ -51,7 +51,7 @@ async fn the_metadata_of_a_resource_is_about_exactly_the_path_that_was_asked() {
 }
 
 #[tokio::test]
-async fn other_paths_have_no_resource_metadata() {
+async fn resource_metadata_of_an_unknown_path_is_404() {
     let world = World::start().await;
     for path in ["/mcp", "/mcp/dic", "/mcp/dicey", "/auth/token", "/mcp/dice//mcp", "/mcp/dice/a%2fb"] {
         let (status, _) = get(&world.url(&format!("/.well-known/oauth-protected-resource{path}"))).await;
@@ -60,7 +60,7 @@ async fn other_paths_have_no_resource_metadata() {
 }
 
 #[tokio::test]
-async fn the_root_metadata_is_the_sole_routes_else_the_origins() {
+async fn the_root_resource_metadata_is_the_only_routes_or_the_origins() {
     let two = World::start().await;
     let (_, document) = get(&two.url("/.well-known/oauth-protected-resource")).await;
     assert_eq!(document["resource"], two.base_url);
@@ -70,7 +70,7 @@ async fn the_root_metadata_is_the_sole_routes_else_the_origins() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_token_is_told_where_to_get_one() {
+async fn a_request_without_a_token_gets_the_metadata_url() {
     let world = World::start().await;
     let response = http().post(world.dice_url()).send().await.unwrap();
     assert_eq!(response.status(), 401);
@@ -97,7 +97,7 @@ async fn browsers_may_read_every_public_document_after_a_preflight() {
 }
 
 #[tokio::test]
-async fn another_host_name_is_refused_but_for_probes() {
+async fn another_host_is_rejected_except_for_probes() {
     let world = World::start().await;
     for (path, status) in [("/mcp/dice/mcp", 403), ("/.well-known/jwks.json", 403), ("/healthz", 200)] {
         let request = http().get(world.url(path)).header(HOST, "rebound.example.com");
@@ -106,7 +106,7 @@ async fn another_host_name_is_refused_but_for_probes() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_404_and_a_wrong_method_405() {
+async fn an_unknown_path_is_404_and_a_wrong_method_405() {
     let world = World::start().await;
     assert_eq!(get(&world.url("/auth/introspect")).await.0, 404);
     assert_eq!(get(&world.url("/metrics")).await.0, 404);
@@ -115,14 +115,14 @@ async fn what_does_not_exist_is_404_and_a_wrong_method_405() {
 }
 
 #[tokio::test]
-async fn the_health_probe_answers() {
+async fn the_health_probe_returns_200() {
     let world = World::start().await;
     let (status, body) = get(&world.url("/healthz")).await;
     assert_eq!((status, body["status"].as_str()), (200, Some("ok")));
 }
 
 #[tokio::test]
-async fn every_document_is_json_without_an_empty_member_and_its_urls_are_below_the_issuer() {
+async fn every_document_is_json_without_empty_members_and_with_urls_of_the_issuer() {
     let world = World::start().await;
     for path in [
         "/.well-known/oauth-authorization-server",

@@ -78,7 +78,7 @@ fn excuse(cell: &str) -> Option<(&'static str, &str)> {
 }
 
 #[test]
-fn every_promise_names_tests_that_exist_and_run() {
+fn every_row_names_existing_tests_that_are_not_ignored() {
     let known = tests_that_run();
     let mut wrong = Vec::new();
     for document in DOCUMENTS {
@@ -99,7 +99,7 @@ fn every_promise_names_tests_that_exist_and_run() {
 }
 
 #[test]
-fn no_cell_is_empty_and_no_duty_of_ours_is_left_out_unseen() {
+fn no_cell_is_empty_and_every_missing_must_is_listed() {
     let mut open = Vec::new();
     for document in DOCUMENTS {
         for row in rows(document) {
@@ -116,7 +116,7 @@ fn no_cell_is_empty_and_no_duty_of_ours_is_left_out_unseen() {
 }
 
 #[test]
-fn every_row_has_an_id_of_its_own() {
+fn row_ids_are_unique() {
     for document in DOCUMENTS {
         let mut seen = HashSet::new();
         let twice: Vec<String> = rows(document)
@@ -130,7 +130,7 @@ fn every_row_has_an_id_of_its_own() {
 }
 
 #[test]
-fn a_row_that_another_one_points_to_is_there() {
+fn row_references_exist() {
     for document in DOCUMENTS {
         let rows = rows(document);
         let ids: HashSet<&str> = rows.iter().map(|row| &*row[0]).collect();
@@ -147,7 +147,7 @@ fn a_row_that_another_one_points_to_is_there() {
 }
 
 #[test]
-fn every_function_that_the_architecture_names_is_in_its_file() {
+fn functions_named_in_the_architecture_exist() {
     let (mut wrong, mut found) = (Vec::new(), 0);
     for row in rows("docs/architecture.md") {
         let cell = row.last().unwrap();
@@ -170,7 +170,7 @@ fn every_function_that_the_architecture_names_is_in_its_file() {
 }
 
 #[test]
-fn a_test_that_is_ignored_or_gone_would_be_noticed() {
+fn ignored_tests_are_not_found() {
     let text = "#[test]\nfn runs() {}\n#[tokio::test(flavor = \"x\")]\nasync fn runs_too() {}\n\
                 #[test]\n#[ignore = \"slow\"]\nfn does_not() {}\n";
     assert_eq!(tests_in(text).collect::<Vec<_>>(), ["runs", "runs_too"]);

@@ -30,7 +30,7 @@ fn telling(id_token: EmailVerified, userinfo: EmailVerified) -> OktaOptions {
 }
 
 #[tokio::test]
-async fn a_server_is_told_an_address_that_okta_calls_verified_and_no_other() {
+async fn only_a_verified_email_address_is_forwarded() {
     let no = || EmailVerified::Claim(json!(false));
     for (options, counts) in [
         (telling(EmailVerified::Absent, EmailVerified::Absent), false),
@@ -49,7 +49,7 @@ async fn a_server_is_told_an_address_that_okta_calls_verified_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_site_may_trust_addresses_that_okta_never_verifies() {
+async fn trust_email_forwards_unverified_addresses() {
     for claim in [EmailVerified::Absent, EmailVerified::Claim(json!(false))] {
         let world = World::with_okta(telling(claim.clone(), claim), Keep::Embedded, trusting).await;
         let (_, tokens) = world.sign_in(PATH, "alice").await;
@@ -58,7 +58,7 @@ async fn a_site_may_trust_addresses_that_okta_never_verifies() {
 }
 
 #[tokio::test]
-async fn an_address_counts_as_it_is_at_the_next_refresh() {
+async fn the_email_address_is_updated_at_a_refresh() {
     let world = World::in_standing_time(|site| site).await;
     let (client, mut tokens) = world.sign_in(PATH, "alice").await;
     assert_eq!(told(&world, &tokens.access_token).await.as_deref(), Some("alice@example.com"));

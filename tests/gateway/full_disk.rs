@@ -20,7 +20,7 @@ exec unshare --mount sh -c 'mkdir -p "$DATA_DIR" && mount -t tmpfs -o size=2m,mo
 
 #[expect(clippy::print_stdout, reason = "a test that was not run says so")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_503_and_passes_and_nobody_is_logged_out() {
+async fn a_full_disk_is_503_and_logs_nobody_out() {
     if !may_mount() {
         println!("skipped: this user may not mount; store::embedded::slot::tests fills a simulated disk");
         return;
@@ -34,7 +34,7 @@ async fn a_full_disk_is_503_and_passes_and_nobody_is_logged_out() {
     let client = client::discover(&format!("{}/mcp/dice/mcp", gateway.base_url)).await.unwrap();
     let client = client.register("Test client", "none", CALLBACK).await.unwrap();
     let first = sign_in(&client, &mut Browser::new()).await.unwrap();
-    let ballast = gateway.data_dir_as_it_sees_it().join("ballast");
+    let ballast = gateway.data_dir_setting().join("ballast");
     fill(&ballast);
     let (mut tokens, refused) = sign_in_until_refused(&client).await;
     assert!(refused.contains("503"), "{refused}");

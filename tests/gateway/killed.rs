@@ -27,7 +27,7 @@ const FIRST_MILLIS: u64 = 80;
 const LATEST: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_and_no_code_works_twice_whenever_it_is_killed() {
+async fn after_a_kill_acknowledged_writes_remain_and_no_code_works_twice() {
     let chance = Chance::new();
     let kills = number("GATEWAY_KILLS").unwrap_or(FEW);
     let okta = Okta::start(OktaOptions::default()).await.unwrap();
@@ -74,7 +74,7 @@ async fn sessions(gateway: &Process, chance: &Chance) -> Vec<Session> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_start_that_was_killed_can_be_made_again() {
+async fn a_killed_first_start_can_be_repeated() {
     let chance = Chance::new();
     let okta =
         [("OKTA_URL", "http://127.0.0.1:9"), ("OKTA_CLIENT_ID", "0oa1"), ("OKTA_CLIENT_SECRET", "word")];

@@ -92,7 +92,7 @@ fn first_word(text: &str) -> String {
 }
 
 #[test]
-fn lower_layers_never_know_higher_ones_and_neighbours_do_not_know_each_other() {
+fn layers_depend_only_on_lower_layers() {
     let layer: BTreeMap<&str, usize> = LAYERS
         .iter()
         .enumerate()
@@ -119,7 +119,7 @@ fn lower_layers_never_know_higher_ones_and_neighbours_do_not_know_each_other() {
 }
 
 #[test]
-fn stories_never_know_each_other() {
+fn endpoint_folders_do_not_depend_on_each_other() {
     for (path, text) in sources("src/endpoints") {
         let story =
             path.strip_prefix(workspace().join("src/endpoints")).unwrap().components().next().unwrap();
@@ -134,7 +134,7 @@ fn stories_never_know_each_other() {
 }
 
 #[test]
-fn each_foreign_crate_that_we_distrust_or_may_replace_has_one_home() {
+fn restricted_crates_are_used_in_one_module_only() {
     for (path, text) in sources("src") {
         let code = code(&text);
         for (word, homes) in NAMED_ONLY_IN {
@@ -146,14 +146,14 @@ fn each_foreign_crate_that_we_distrust_or_may_replace_has_one_home() {
 }
 
 #[test]
-fn nothing_in_the_product_reaches_further_than_the_public_internet() {
+fn the_product_never_uses_the_fetch_policy_of_tests() {
     for (path, text) in sources("src").into_iter().filter(|(path, _)| module(path) != "fetch") {
         assert!(!code(&text).contains("further("), "{}: that is for tests", path.display());
     }
 }
 
 #[test]
-fn no_file_is_longer_than_a_sitting() {
+fn every_file_is_at_most_300_lines() {
     let folders = ["src", "routes/src", "routes/tests", "tests", "benches/src", "demo/src"];
     for (path, text) in folders.iter().flat_map(|folder| sources(folder)) {
         let lines = text.lines().count();
@@ -166,7 +166,7 @@ fn no_file_is_longer_than_a_sitting() {
 }
 
 #[test]
-fn a_lint_is_expected_with_a_reason_and_never_allowed() {
+fn lints_are_expected_with_a_reason_and_never_allowed() {
     for (path, text) in
         ["src", "routes/src", "benches/src", "demo/src"].iter().flat_map(|folder| sources(folder))
     {

@@ -43,7 +43,7 @@ fn retry_after(response: &Response) -> u64 {
 }
 
 #[tokio::test]
-async fn an_address_registers_so_often_and_again_in_the_next_minute() {
+async fn registrations_are_limited_per_address_and_minute() {
     let world = World::in_standing_time(limited(|limits| limits.registrations = 3)).await;
     for _ in 0..3 {
         assert_eq!(register(&world, ANNA).await.status(), 201);
@@ -61,7 +61,7 @@ async fn an_address_registers_so_often_and_again_in_the_next_minute() {
 }
 
 #[tokio::test]
-async fn a_subscriber_cannot_hide_behind_its_many_ipv6_addresses() {
+async fn an_ipv6_subnet_is_limited_like_one_address() {
     let world = World::in_standing_time(limited(|limits| limits.registrations = 1)).await;
     assert_eq!(register(&world, "2001:db8:1:2::1").await.status(), 201);
     assert_eq!(register(&world, "2001:db8:1:2:ffff::2").await.status(), 429);
@@ -69,7 +69,7 @@ async fn a_subscriber_cannot_hide_behind_its_many_ipv6_addresses() {
 }
 
 #[tokio::test]
-async fn nobody_gets_another_address_by_writing_one() {
+async fn a_forged_x_forwarded_for_does_not_change_the_client_address() {
     let world = World::in_standing_time(|site| site.set(|site| site.limits.registrations = 1)).await;
     assert_eq!(register(&world, ANNA).await.status(), 201);
     assert_eq!(register(&world, BERT).await.status(), 429, "no proxy is trusted here");
@@ -79,7 +79,7 @@ async fn nobody_gets_another_address_by_writing_one() {
 }
 
 #[tokio::test]
-async fn a_client_that_runs_wild_is_stopped_before_those_that_share_its_address() {
+async fn a_client_is_limited_before_its_address() {
     let few = limited(|limits| (limits.client_tokens, limits.tokens) = (2, 5));
     let world = World::in_standing_time(few).await;
     let wild = world.client("/mcp/raw/echo").await.id;
@@ -98,7 +98,7 @@ async fn a_client_that_runs_wild_is_stopped_before_those_that_share_its_address(
 }
 
 #[tokio::test]
-async fn unknown_clients_and_broken_forms_count_for_their_address() {
+async fn unknown_clients_and_invalid_forms_count_against_their_address() {
     let world = World::in_standing_time(limited(|limits| limits.tokens = 2)).await;
     assert_eq!(refresh(&world, ANNA, "nobody").await, 401);
     assert_eq!(refresh(&world, ANNA, "").await, 401);
@@ -106,7 +106,7 @@ async fn unknown_clients_and_broken_forms_count_for_their_address() {
 }
 
 #[tokio::test]
-async fn a_person_who_is_refused_at_authorize_gets_a_page_and_a_program_gets_json() {
+async fn a_rate_limited_authorization_request_gets_a_page_or_json() {
     let world = World::in_standing_time(limited(|limits| limits.authorizations = 1)).await;
     let authorize = |accept| {
         let request = http().get(world.url("/auth/authorize?client_id=x")).header("accept", accept);
@@ -121,7 +121,7 @@ async fn a_person_who_is_refused_at_authorize_gets_a_page_and_a_program_gets_jso
 }
 
 #[tokio::test]
-async fn callbacks_consents_and_revocations_are_limited_too() {
+async fn callbacks_consents_and_revocations_are_rate_limited() {
     let few = limited(|limits| (limits.logins, limits.consents, limits.tokens) = (1, 1, 1));
     let world = World::in_standing_time(few).await;
     for (method, path) in [
@@ -139,7 +139,7 @@ async fn callbacks_consents_and_revocations_are_limited_too() {
 }
 
 #[tokio::test]
-async fn answers_to_consent_pages_and_authorization_requests_are_counted_apart() {
+async fn consents_and_authorization_requests_are_counted_separately() {
     let few = limited(|limits| (limits.authorizations, limits.consents) = (2, 1));
     let world = World::in_standing_time(few).await;
     let ask = async |method: Method| {
@@ -156,7 +156,7 @@ async fn answers_to_consent_pages_and_authorization_requests_are_counted_apart()
 }
 
 #[tokio::test]
-async fn replicas_on_redis_count_together() {
+async fn replicas_on_redis_share_their_counters() {
     let world = World::in_standing_time_on(Keep::Redis, limited(|limits| limits.registrations = 3)).await;
     let replica = world.replica();
     let there = async || {
@@ -170,7 +170,7 @@ async fn replicas_on_redis_count_together() {
 }
 
 #[tokio::test]
-async fn without_its_store_a_gateway_counts_for_itself() {
+async fn rate_limits_are_local_while_the_store_is_down() {
     let world = World::in_standing_time_on(Keep::Redis, limited(|limits| limits.registrations = 2)).await;
     world.redis.as_ref().unwrap().stop();
     for wanted in [201, 201, 429] {
@@ -187,7 +187,7 @@ async fn register_a_thousand(world: &World) {
 }
 
 #[tokio::test]
-async fn a_thousand_registrations_leave_nothing_in_the_store() {
+async fn registrations_write_nothing_to_the_store() {
     let many = || limited(|limits| limits.registrations = 10_000);
     let world = World::with(Keep::Embedded, many()).await;
     let before = world.stored();
@@ -202,7 +202,7 @@ async fn a_thousand_registrations_leave_nothing_in_the_store() {
 }
 
 #[tokio::test]
-async fn the_server_behind_learns_who_asks_and_not_what_a_stranger_wrote() {
+async fn forwarded_headers_to_the_server_are_built_by_the_gateway() {
     let world = World::with(Keep::Embedded, limited(|_| {})).await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let call = http().post(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token).json(&json!({}));

@@ -24,7 +24,7 @@ fn parameter(url: &Url, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn two_logins_in_one_browser_do_not_disturb_each_other() {
+async fn two_logins_in_one_browser_are_independent() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let mut browser = Browser::new();
@@ -40,7 +40,7 @@ async fn two_logins_in_one_browser_do_not_disturb_each_other() {
 }
 
 #[tokio::test]
-async fn a_denied_consent_goes_back_as_access_denied_and_okta_is_never_asked() {
+async fn a_denied_consent_is_access_denied_without_a_request_to_okta() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let login = Login { decision: Decision::Deny, ..Login::of("alice") };
@@ -50,7 +50,7 @@ async fn a_denied_consent_goes_back_as_access_denied_and_okta_is_never_asked() {
 }
 
 #[tokio::test]
-async fn oktas_refusal_reaches_the_client_as_access_denied_with_oktas_words() {
+async fn an_okta_rejection_is_access_denied_with_oktas_message() {
     let world = World::start().await;
     world.okta.refuse_assignment("bob");
     let client = world.client("/mcp/dice/mcp").await;
@@ -60,7 +60,7 @@ async fn oktas_refusal_reaches_the_client_as_access_denied_with_oktas_words() {
 }
 
 #[tokio::test]
-async fn an_error_of_oktas_own_is_told_as_an_outage() {
+async fn a_server_error_of_okta_is_temporarily_unavailable() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let mut browser = Browser::new();
@@ -77,7 +77,7 @@ async fn an_error_of_oktas_own_is_told_as_an_outage() {
 }
 
 #[tokio::test]
-async fn a_callback_works_in_the_browser_that_consented_and_once() {
+async fn a_callback_works_once_and_only_in_the_browser_that_consented() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let mut victim = Browser::new();
@@ -91,7 +91,7 @@ async fn a_callback_works_in_the_browser_that_consented_and_once() {
 }
 
 #[tokio::test]
-async fn a_consent_form_without_its_pages_cookie_or_from_another_site_is_refused() {
+async fn a_consent_form_without_its_cookie_or_from_another_site_is_rejected() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let page = consent_page(&client, &mut Browser::new(), "xyz").await;
@@ -109,7 +109,7 @@ async fn a_consent_form_without_its_pages_cookie_or_from_another_site_is_refused
 }
 
 #[tokio::test]
-async fn what_okta_is_asked_never_holds_prompt_and_asks_for_groups_at_the_org_server_alone() {
+async fn okta_authorization_requests_have_no_prompt_and_groups_only_at_the_org_server() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let extra = [("prompt", "consent"), ("login_hint", "alice@example.com")];
@@ -139,7 +139,7 @@ async fn a_custom_authorization_server_works_too() {
 }
 
 #[tokio::test]
-async fn without_a_refresh_token_from_okta_there_is_none_from_us() {
+async fn without_an_okta_refresh_token_none_is_issued() {
     let options = OktaOptions { refresh_tokens: RefreshTokens::Withheld, ..OktaOptions::default() };
     let world = World::with_okta(options, Keep::Embedded, |site| site).await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -147,7 +147,7 @@ async fn without_a_refresh_token_from_okta_there_is_none_from_us() {
 }
 
 #[tokio::test]
-async fn okta_rotates_its_keys_and_logins_go_on() {
+async fn logins_work_after_okta_rotates_its_keys() {
     let world = World::start().await;
     world.sign_in("/mcp/raw/echo", "alice").await;
     world.okta.rotate_keys();
@@ -156,7 +156,7 @@ async fn okta_rotates_its_keys_and_logins_go_on() {
 }
 
 #[tokio::test]
-async fn an_okta_outage_during_a_login_is_told_and_passes() {
+async fn an_okta_outage_during_a_login_is_reported_and_temporary() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     world.okta.outage(Outage::Refuse503);
@@ -179,7 +179,7 @@ async fn retry(client: &Client) -> bool {
 }
 
 #[tokio::test]
-async fn consent_is_asked_every_time_whoever_gave_it_before() {
+async fn consent_is_required_at_every_login() {
     let world = World::start().await;
     let discovered = world.client("/mcp/raw/echo").await.discovered;
     for redirect in [
@@ -205,7 +205,7 @@ async fn consent_is_asked_every_time_whoever_gave_it_before() {
 }
 
 #[tokio::test]
-async fn after_a_revocation_the_person_is_asked_again() {
+async fn consent_is_required_again_after_a_revocation() {
     let world = World::start().await;
     let discovered = world.client("/mcp/raw/echo").await.discovered;
     let client = discovered.register("Claude", "none", "https://claude.ai/cb").await.unwrap();
@@ -220,7 +220,7 @@ async fn after_a_revocation_the_person_is_asked_again() {
 }
 
 #[tokio::test]
-async fn the_person_picks_the_server_when_the_client_names_none() {
+async fn the_user_selects_the_server_when_the_client_names_none() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let mut url = client.authorize_url(("pick", &"v".repeat(43)), &[]).unwrap();

@@ -52,7 +52,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn every_file_that_the_build_reads_is_named() {
+fn every_file_that_the_build_reads_is_listed() {
     let named = named_by_nix();
     let read = read_by_the_build();
     assert!(read.len() > 100, "cargo's note is read wrongly: {read:?}");
@@ -62,7 +62,7 @@ fn every_file_that_the_build_reads_is_named() {
 }
 
 #[test]
-fn the_named_files_are_a_workspace_that_cargo_accepts() {
+fn the_listed_files_are_a_valid_cargo_workspace() {
     let folder = tempfile::tempdir().unwrap();
     for name in named_by_nix() {
         copy(&root().join(&name), &folder.path().join(name));
@@ -76,7 +76,7 @@ fn the_named_files_are_a_workspace_that_cargo_accepts() {
 }
 
 #[test]
-fn every_environment_pins_its_url_under_its_own_name_and_includes_what_nix_gathers() {
+fn every_environment_pins_its_url_and_its_files() {
     let files = fs::read_dir(root().join(ENVIRONMENTS)).unwrap().map(|entry| entry.unwrap().path());
     let sites: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect();
     assert!(!sites.is_empty());
@@ -95,7 +95,7 @@ fn every_environment_pins_its_url_under_its_own_name_and_includes_what_nix_gathe
 }
 
 #[test]
-fn the_lock_pins_every_input() {
+fn the_flake_lock_pins_every_input() {
     let flake = text("flake.nix");
     let lock: Value = serde_json::from_str(&text("flake.lock")).unwrap();
     let inputs = lock["nodes"]["root"]["inputs"].as_object().unwrap();

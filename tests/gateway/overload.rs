@@ -74,7 +74,7 @@ fn port(world: &World) -> u16 {
 }
 
 #[tokio::test]
-async fn an_address_with_all_its_connections_leaves_others_theirs_and_gets_429_and_probes() {
+async fn an_address_at_its_connection_limit_gets_429_and_others_are_served() {
     let world = World::with(Keep::Embedded, limited(20, 5)).await;
     let port = port(&world);
     let held = hold(port, ANNA, 5).await;
@@ -90,7 +90,7 @@ async fn an_address_with_all_its_connections_leaves_others_theirs_and_gets_429_a
 }
 
 #[tokio::test]
-async fn when_all_connections_are_in_use_probes_are_answered_and_all_else_is_503() {
+async fn at_the_connection_limit_probes_are_served_and_other_requests_get_503() {
     let world = World::with(Keep::Embedded, limited(4, 4)).await;
     let port = port(&world);
     let held = hold(port, ANNA, 4).await;
@@ -113,7 +113,7 @@ async fn when_all_connections_are_in_use_probes_are_answered_and_all_else_is_503
 }
 
 #[tokio::test]
-async fn a_request_with_a_body_is_told_that_the_gateway_is_full() {
+async fn a_request_with_a_body_gets_503_at_the_connection_limit() {
     let world = World::with(Keep::Embedded, limited(2, 2)).await;
     let _held = hold(port(&world), ANNA, 2).await;
     let body = "x".repeat(200_000);
@@ -124,7 +124,7 @@ async fn a_request_with_a_body_is_told_that_the_gateway_is_full() {
 }
 
 #[tokio::test]
-async fn silent_connections_beyond_the_limits_are_few_and_keep_no_probe_out() {
+async fn silent_connections_beyond_the_limit_do_not_block_probes() {
     let world = World::with(Keep::Embedded, limited(2, 2)).await;
     let port = port(&world);
     let _held = hold(port, ANNA, 2).await;
@@ -158,7 +158,7 @@ async fn streams(world: &World) -> impl AsyncFn(&str) -> Response + use<> {
 }
 
 #[tokio::test]
-async fn streams_of_one_http_2_connection_count_like_connections() {
+async fn http_2_streams_count_as_connections() {
     let mut world = World::start().await;
     let stream = streams(&world).await;
     world.rebuild(|site| site.limits.connections_per_address = 3).await;
@@ -179,7 +179,7 @@ async fn streams_of_one_http_2_connection_count_like_connections() {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_the_streams_of_each_client_count() {
+async fn behind_a_trusted_proxy_streams_are_counted_per_client() {
     let mut world = World::start().await;
     let stream = streams(&world).await;
     world
@@ -199,7 +199,7 @@ async fn behind_a_trusted_proxy_the_streams_of_each_client_count() {
 }
 
 #[tokio::test]
-async fn requests_that_have_ended_count_no_more() {
+async fn finished_requests_are_no_longer_counted() {
     let world = World::with(Keep::Embedded, limited(8, 8)).await;
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     for _ in 0..100 {

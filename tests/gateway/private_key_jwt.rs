@@ -74,7 +74,7 @@ fn invalid_client() -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_client_proves_itself_by_a_key_that_it_publishes() {
+async fn a_published_client_authenticates_with_its_key() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     goes_all_the_way(&with_inline_key(&world, &publisher, Key::es256("1")).await).await;
     for key in [Key::es256("1"), Key::rsa("2", "RS256"), Key::rsa("3", "PS256")] {
@@ -85,7 +85,7 @@ async fn a_client_proves_itself_by_a_key_that_it_publishes() {
 }
 
 #[tokio::test]
-async fn a_client_that_registers_proves_itself_by_its_key() {
+async fn a_registered_client_authenticates_with_its_key() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let discovered = client::discover(&world.url(SERVER)).await.unwrap();
     let (inline, at) = (Key::es256("1"), Key::rsa("2", "RS256"));
@@ -110,7 +110,7 @@ async fn a_client_that_registers_proves_itself_by_its_key() {
 }
 
 #[tokio::test]
-async fn a_client_changes_its_keys_and_goes_on_and_its_site_is_asked_once_a_minute() {
+async fn an_unknown_key_refetches_the_key_set_once_a_minute() {
     let (world, publisher) = World::in_standing_time(|site| site).await.and_a_publisher().await;
     let old = with_key_set(&world, &publisher, timed(&world, Key::es256("old"))).await;
     let with = |key: Key| old.discovered.client_with_key(&old.id, CALLBACK, key);
@@ -137,7 +137,7 @@ async fn a_client_changes_its_keys_and_goes_on_and_its_site_is_asked_once_a_minu
 }
 
 #[tokio::test]
-async fn a_client_puts_another_key_into_its_document() {
+async fn a_client_can_replace_the_key_in_its_document() {
     let (world, publisher) = World::in_standing_time(|site| site).await.and_a_publisher().await;
     let old = with_inline_key(&world, &publisher, timed(&world, Key::es256("1"))).await;
     assert_eq!(answer(&old).await, proved());
@@ -148,7 +148,7 @@ async fn a_client_puts_another_key_into_its_document() {
 }
 
 #[tokio::test]
-async fn while_a_key_set_cannot_be_had_the_last_good_one_counts_for_a_day_and_else_it_is_503() {
+async fn the_last_valid_key_set_is_used_for_a_day_and_then_it_is_503() {
     let world = World::in_standing_time(|site| site).await;
     let (mut world, publisher) = world.and_a_publisher().await;
     let key = timed(&world, Key::es256("1"));
@@ -176,7 +176,7 @@ async fn while_a_key_set_cannot_be_had_the_last_good_one_counts_for_a_day_and_el
 }
 
 #[tokio::test]
-async fn a_key_set_that_is_gone_counts_no_longer() {
+async fn a_removed_key_set_is_no_longer_used() {
     for status in [404, 410] {
         let (world, publisher) = World::in_standing_time(|site| site).await.and_a_publisher().await;
         let client = with_key_set(&world, &publisher, timed(&world, Key::es256("1"))).await;
@@ -190,7 +190,7 @@ async fn a_key_set_that_is_gone_counts_no_longer() {
 }
 
 #[tokio::test]
-async fn who_asks_too_often_does_not_get_the_keys_of_before() {
+async fn a_rate_limited_client_does_not_use_stale_keys() {
     let one = |site: crate::harness::SiteOf| site.set(|site| site.limits.client_metadata_fetches = 1);
     let (world, publisher) = World::in_standing_time(one).await.and_a_publisher().await;
     let client = with_key_set(&world, &publisher, timed(&world, Key::es256("stolen"))).await;
@@ -203,7 +203,7 @@ async fn who_asks_too_often_does_not_get_the_keys_of_before() {
 }
 
 #[tokio::test]
-async fn a_grant_is_revoked_by_a_client_that_proves_itself_by_its_key() {
+async fn a_client_revokes_a_grant_with_its_key() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let client = with_inline_key(&world, &publisher, Key::es256("1")).await;
     let token = sign_in(&client).await.refresh_token.unwrap();
@@ -222,7 +222,7 @@ async fn a_grant_is_revoked_by_a_client_that_proves_itself_by_its_key() {
 }
 
 #[tokio::test]
-async fn a_registration_with_many_keys_is_told_to_point_to_them() {
+async fn a_registration_with_many_keys_is_advised_to_use_jwks_uri() {
     let world = World::start().await;
     let keys: Vec<Value> = (0..8).map(|n| Key::rsa(&"k".repeat(700 + n), "RS256").jwk()).collect();
     let metadata = json!({
@@ -235,7 +235,7 @@ async fn a_registration_with_many_keys_is_told_to_point_to_them() {
 }
 
 #[tokio::test]
-async fn a_published_client_that_lists_two_methods_uses_the_one_that_it_names() {
+async fn a_published_client_uses_the_authentication_method_that_it_names() {
     let (world, publisher) = World::with(Keep::Redis, |site| site).await.and_a_publisher().await;
     let key = Key::rsa("1", "RS256");
     publisher.says(JWKS, Answer::json(&jwks(&[&key])));

@@ -15,7 +15,7 @@ fn run_binary(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) 
 }
 
 #[test]
-fn the_version_names_environment_and_configuration() {
+fn the_version_shows_environment_and_configuration() {
     let output = run(&["--version"], &[]);
     let text = String::from_utf8(output.stdout).unwrap();
     let expected = format!("securemcp-okta-gateway {} (", env!("CARGO_PKG_VERSION"));
@@ -32,7 +32,7 @@ fn the_compiled_routes_are_printed() {
 }
 
 #[test]
-fn half_configured_it_does_not_start_and_names_all_that_is_missing() {
+fn an_incomplete_configuration_stops_startup_and_lists_every_missing_setting() {
     let output = run(&[], &[("KVS_ADDR", "localhost:6379")]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
@@ -42,7 +42,7 @@ fn half_configured_it_does_not_start_and_names_all_that_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_binary_belongs_to_its_environment_and_refuses_another_base_url() {
+async fn another_base_url_than_the_pinned_one_stops_startup() {
     let binary = built_for(Path::new("tests/gateway/sites/pinned.yaml"), "pinned");
     let folder = tempfile::tempdir().unwrap();
     let environment =
@@ -62,7 +62,7 @@ async fn a_binary_belongs_to_its_environment_and_refuses_another_base_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_gateway_on_the_same_data_refuses_to_start_and_says_what_to_do() {
+async fn a_second_gateway_on_the_same_data_does_not_start_and_says_why() {
     let okta = [
         ("OKTA_URL", "http://127.0.0.1:9"),
         ("OKTA_CLIENT_ID", "0oa1"),

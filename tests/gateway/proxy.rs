@@ -51,7 +51,7 @@ fn to(server: &str) -> impl FnOnce(SiteOf) -> SiteOf {
 }
 
 #[tokio::test]
-async fn the_rest_of_the_path_and_the_query_go_on_as_they_came() {
+async fn the_rest_of_the_path_and_the_query_are_forwarded_unchanged() {
     let signed = Signed::in_to(|site| site).await;
     for (path, target) in [
         ("/mcp/raw/mcp?a=%20b&c", "/mcp?a=%20b&c"),
@@ -65,7 +65,7 @@ async fn the_rest_of_the_path_and_the_query_go_on_as_they_came() {
 }
 
 #[tokio::test]
-async fn dot_segments_cannot_leave_the_route_however_they_are_written() {
+async fn dot_segments_cannot_leave_the_route_in_any_encoding() {
     let signed = Signed::in_to(|site| site).await;
     for path in [
         "/mcp/raw/../dice/mcp",
@@ -85,7 +85,7 @@ async fn dot_segments_cannot_leave_the_route_however_they_are_written() {
 }
 
 #[tokio::test]
-async fn the_backend_learns_the_user_from_us_alone_and_never_sees_the_token() {
+async fn identity_headers_are_set_by_the_gateway_and_the_token_is_removed() {
     let signed = Signed::in_to(|site| site).await;
     let request = signed
         .request("/mcp/raw/echo")
@@ -119,7 +119,7 @@ async fn the_backend_learns_the_user_from_us_alone_and_never_sees_the_token() {
 }
 
 #[tokio::test]
-async fn a_route_without_identity_tells_the_backend_nothing() {
+async fn a_route_without_identity_forwards_no_identity_headers() {
     let none = |route| gateway_routes::Route { identity: gateway_routes::Identity::None, ..route };
     let signed = Signed::in_to(|site| site.change("/mcp/raw/", none)).await;
     signed.request("/mcp/raw/echo").header("x-forwarded-user", "root").send().await.unwrap();
@@ -127,7 +127,7 @@ async fn a_route_without_identity_tells_the_backend_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_backend_must_not_say_to_a_browser_is_left_out() {
+async fn response_headers_that_a_server_may_not_set_are_removed() {
     let signed = Signed::in_to(|site| site).await;
     let response = signed.get("/mcp/raw/headers").await;
     for gone in ["set-cookie", "clear-site-data", "www-authenticate", "access-control-allow-credentials"] {
@@ -136,14 +136,14 @@ async fn what_a_backend_must_not_say_to_a_browser_is_left_out() {
 }
 
 #[tokio::test]
-async fn an_upstream_401_is_a_502_because_the_client_cannot_help_it() {
+async fn an_upstream_401_is_502() {
     let signed = Signed::in_to(|site| site).await;
     assert_eq!(signed.get("/mcp/raw/status/401").await.status(), 502);
     assert_eq!(signed.get("/mcp/raw/status/404").await.status(), 404);
 }
 
 #[tokio::test]
-async fn a_redirect_into_the_target_is_rewritten_and_any_other_is_a_502() {
+async fn a_redirect_within_the_target_is_rewritten_and_any_other_is_502() {
     let signed = Signed::in_to(|site| site).await;
     for (to, expected) in [
         ("/elsewhere".to_owned(), Some("/mcp/raw/elsewhere")),
@@ -162,7 +162,7 @@ async fn a_redirect_into_the_target_is_rewritten_and_any_other_is_a_502() {
 }
 
 #[tokio::test]
-async fn a_dead_backend_is_a_502_and_a_silent_one_a_504_with_a_json_rpc_error() {
+async fn a_closed_port_is_502_and_a_silent_server_504_with_a_json_rpc_error() {
     let impatient = |route| gateway_routes::Route { response_timeout: Duration::from_millis(200), ..route };
     let dead =
         |site: SiteOf| site.change("/mcp/raw/", impatient).route("/mcp/dead/", "http://127.0.0.1:1", |r| r);
@@ -179,7 +179,7 @@ async fn a_dead_backend_is_a_502_and_a_silent_one_a_504_with_a_json_rpc_error() 
 }
 
 #[tokio::test]
-async fn the_head_of_a_silent_event_stream_leaves_at_once() {
+async fn the_head_of_a_silent_event_stream_is_sent_at_once() {
     let signed = Signed::in_to(|site| site).await;
     // Nothing follows the head, so that whoever waits for more waits for ever.
     let mut response = timeout(SOON, signed.get("/mcp/raw/sse/silent")).await.unwrap();
@@ -190,7 +190,7 @@ async fn the_head_of_a_silent_event_stream_leaves_at_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_cancels_the_call_upstream() {
+async fn a_client_disconnect_cancels_the_upstream_request() {
     let signed = Signed::in_to(|site| site).await;
     let response = signed.get("/mcp/raw/sse/silent").await;
     drop(response);
@@ -198,7 +198,7 @@ async fn a_client_that_leaves_cancels_the_call_upstream() {
 }
 
 #[tokio::test]
-async fn a_revoked_grant_cuts_its_open_streams() {
+async fn a_revocation_closes_open_streams() {
     let signed = Signed::in_to(|site| site).await;
     let client = signed.world.client("/mcp/raw/echo").await;
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
@@ -212,7 +212,7 @@ async fn a_revoked_grant_cuts_its_open_streams() {
 }
 
 #[tokio::test]
-async fn bodies_stream_both_ways_and_too_long_ones_are_refused() {
+async fn bodies_stream_in_both_directions_and_too_long_ones_are_rejected() {
     let signed = Signed::in_to(|site| site).await;
     let body = signed.get("/mcp/raw/big?bytes=1048576").await.bytes().await.unwrap();
     assert_eq!(body.len(), 1 << 20);
@@ -232,7 +232,7 @@ async fn bodies_stream_both_ways_and_too_long_ones_are_refused() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_upstream_breaks_off_here() {
+async fn a_response_truncated_upstream_is_truncated_for_the_client() {
     let signed = Signed::in_to(|site| site).await;
     // Its head may not have left before it broke off.
     let whole = match signed.request("/mcp/raw/broken").send().await {
@@ -243,7 +243,7 @@ async fn an_answer_that_breaks_off_upstream_breaks_off_here() {
 }
 
 #[tokio::test]
-async fn only_known_origins_may_call_from_a_browser() {
+async fn cors_requests_are_limited_to_allowed_origins() {
     let signed = Signed::in_to(|site| site).await;
     let own = signed.world.base_url.clone();
     for (origin, allowed) in [
@@ -279,7 +279,7 @@ async fn a_preflight_needs_no_token() {
 }
 
 #[tokio::test]
-async fn a_repeated_mcp_header_is_refused() {
+async fn a_repeated_mcp_header_is_rejected() {
     let signed = Signed::in_to(|site| site).await;
     let request =
         signed.request("/mcp/raw/echo").header("mcp-method", "ping").header("mcp-method", "tools/call");

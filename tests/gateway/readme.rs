@@ -26,7 +26,7 @@ fn read(page: &str) -> String {
 }
 
 #[test]
-fn every_link_to_a_file_leads_to_one() {
+fn every_file_link_of_the_readme_exists() {
     let mut links = 0;
     for page in PAGES {
         let folder = workspace().join(page);
@@ -43,7 +43,7 @@ fn every_link_to_a_file_leads_to_one() {
 }
 
 #[test]
-fn every_command_for_make_is_one() {
+fn every_make_target_of_the_readme_exists() {
     let makefile = read("Makefile");
     let mut commands = 0;
     for page in PAGES {
@@ -58,7 +58,7 @@ fn every_command_for_make_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_endpoint_of_the_readme_is_there() {
+async fn every_endpoint_of_the_readme_exists() {
     let world = World::start().await;
     let readme = read("README.md");
     let table = readme.split("### Endpoints").nth(1).unwrap().split("\n## ").next().unwrap();

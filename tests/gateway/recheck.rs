@@ -37,7 +37,7 @@ async fn stream(world: &World, token: &str) -> reqwest::Response {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_whom_okta_does_not_let_in_any_more_is_out_at_the_next_refresh() {
+async fn a_user_rejected_by_okta_loses_access_at_the_next_refresh() {
     let taken_away: [fn(&World); 3] = [
         |world| world.okta.suspend("alice"),
         |world| world.okta.refuse_assignment("alice"),
@@ -61,7 +61,7 @@ async fn a_user_whom_okta_does_not_let_in_any_more_is_out_at_the_next_refresh() 
 }
 
 #[tokio::test]
-async fn okta_is_asked_at_most_once_a_minute_about_a_grant() {
+async fn okta_is_called_at_most_once_a_minute_per_grant() {
     let world = World::in_standing_time(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let mut token = tokens.refresh_token.unwrap();
@@ -75,7 +75,7 @@ async fn okta_is_asked_at_most_once_a_minute_about_a_grant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_of_okta_logs_nobody_out_within_the_hour_nor_after_it() {
+async fn an_okta_outage_logs_nobody_out() {
     for outage in [Outage::Refuse503, Outage::RateLimited429, Outage::Garbage, Outage::Hang] {
         let world = World::in_standing_time(|site| site).await;
         let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -94,7 +94,7 @@ async fn an_outage_of_okta_logs_nobody_out_within_the_hour_nor_after_it() {
 }
 
 #[tokio::test]
-async fn the_gateways_own_wrong_credentials_log_nobody_out() {
+async fn wrong_okta_credentials_of_the_gateway_log_nobody_out() {
     let world = World::in_standing_time(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.okta.set_client_secret("another");
@@ -107,7 +107,7 @@ async fn the_gateways_own_wrong_credentials_log_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_site_says_how_long_an_outage_may_last() {
+async fn okta_grace_sets_the_length_of_a_tolerated_outage() {
     let strict = |site: SiteOf| site.set(|site| site.okta_grace = Duration::ZERO);
     let world = World::in_standing_time(strict).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -119,7 +119,7 @@ async fn a_site_says_how_long_an_outage_may_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_that_okta_takes_or_gives_count_from_the_next_refresh_on_every_replica() {
+async fn group_changes_apply_at_the_next_refresh_on_every_replica() {
     let members = |site: SiteOf| {
         site.change("/mcp/raw/", |route| gateway_routes::Route { groups: &["Engineering"], ..route })
     };
@@ -144,7 +144,7 @@ async fn groups_that_okta_takes_or_gives_count_from_the_next_refresh_on_every_re
 }
 
 #[tokio::test]
-async fn the_server_behind_learns_the_new_groups() {
+async fn the_server_gets_the_updated_groups() {
     let world = World::in_standing_time(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "carol").await;
     world.okta.set_groups("carol", &["Admins"]);

@@ -12,8 +12,7 @@ async fn call(world: &World, token: &str) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_processes_that_refresh_one_token_at_once_get_one_successor_and_an_older_token_ends_the_grant()
-{
+async fn fifty_processes_get_one_successor_and_an_older_token_revokes_the_grant() {
     for keep in [Keep::Embedded, Keep::Redis] {
         let world = World::with(keep, |site| site).await;
         let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -36,7 +35,7 @@ async fn fifty_processes_that_refresh_one_token_at_once_get_one_successor_and_an
 }
 
 #[tokio::test]
-async fn a_lost_response_is_answered_again_for_a_minute_and_then_anew() {
+async fn a_repeated_refresh_gets_the_same_response_for_a_minute_and_then_a_new_token() {
     let world = World::in_standing_time(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let first = tokens.refresh_token.unwrap();
@@ -53,7 +52,7 @@ async fn a_lost_response_is_answered_again_for_a_minute_and_then_anew() {
 }
 
 #[tokio::test]
-async fn whoever_uses_a_skipped_token_ends_the_grant() {
+async fn use_of_a_skipped_token_revokes_the_grant() {
     let world = World::in_standing_time(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let first = tokens.refresh_token.unwrap();
@@ -66,7 +65,7 @@ async fn whoever_uses_a_skipped_token_ends_the_grant() {
 }
 
 #[tokio::test]
-async fn a_site_may_only_refuse_an_older_token() {
+async fn refresh_reuse_refuse_only_rejects_an_older_token() {
     let refuse = |site: SiteOf| site.set(|site| site.refresh_reuse = RefreshReuse::Refuse);
     for keep in [Keep::Embedded, Keep::Redis] {
         let world = World::with(keep, refuse).await;
@@ -82,7 +81,7 @@ async fn a_site_may_only_refuse_an_older_token() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_ends_when_it_is_not_used_for_its_time() {
+async fn an_unused_refresh_token_expires() {
     let world = World::in_standing_time(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let ttl = Duration::from_hours(30 * 24);

@@ -17,7 +17,7 @@ async fn token(world: &World, form: &[(&str, &str)]) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_client_registers_with_201_and_gets_back_what_was_accepted() {
+async fn a_registration_is_201_with_the_accepted_metadata() {
     let world = World::start().await;
     let metadata = json!({
         "client_name": "MCP CLI Proxy", "redirect_uris": ["http://localhost:3334/oauth/callback"],
@@ -40,7 +40,7 @@ async fn a_confidential_client_gets_a_secret_that_never_expires() {
 }
 
 #[tokio::test]
-async fn bad_metadata_is_400_with_the_field_named() {
+async fn invalid_metadata_is_400_and_names_the_field() {
     let world = World::start().await;
     let (status, answer) = register(&world, &json!({ "redirect_uris": ["javascript:alert(1)"] })).await;
     assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_redirect_uri")));
@@ -50,14 +50,14 @@ async fn bad_metadata_is_400_with_the_field_named() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_long_is_refused() {
+async fn a_registration_body_that_is_too_long_is_413() {
     let world = World::start().await;
     let response = http().post(world.url("/auth/register")).body("x".repeat(70_000)).send().await.unwrap();
     assert_eq!(response.status(), 413);
 }
 
 #[tokio::test]
-async fn a_client_id_altered_by_one_bit_is_an_invalid_client() {
+async fn an_altered_client_id_is_invalid_client() {
     let world = World::start().await;
     let metadata = json!({ "redirect_uris": ["http://localhost/cb"], "token_endpoint_auth_method": "none" });
     let (_, answer) = register(&world, &metadata).await;
@@ -92,7 +92,7 @@ async fn a_registration_survives_a_restart_and_a_flushed_store() {
 }
 
 #[tokio::test]
-async fn a_wrong_or_missing_secret_is_an_invalid_client() {
+async fn a_wrong_or_missing_client_secret_is_invalid_client() {
     let world = World::start().await;
     let (_, answer) = register(&world, &json!({ "redirect_uris": ["https://a.example/cb"] })).await;
     let id = answer["client_id"].as_str().unwrap();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_login_may_reach_another_replica_at_each_step() {
+async fn each_step_of_a_login_may_reach_another_replica() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let balancer = world.balanced(3).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -22,7 +22,7 @@ async fn a_whole_login_may_reach_another_replica_at_each_step() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refreshes_that_race_across_replicas_get_the_same_successor() {
+async fn concurrent_refreshes_across_replicas_get_one_successor() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let _balancer = world.balanced(3).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;

@@ -28,7 +28,7 @@ async fn becomes(wanted: u16, mut ask: impl AsyncFnMut() -> u16) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_starts_while_okta_is_down_and_logins_work_when_okta_comes() {
+async fn it_starts_while_okta_is_down_and_logins_work_later() {
     let mut world = World::start().await;
     world.okta.outage(Outage::Refuse503);
     world.restart().await;
@@ -40,7 +40,7 @@ async fn it_starts_while_okta_is_down_and_logins_work_when_okta_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_starts_while_redis_is_down_and_becomes_ready_when_redis_comes() {
+async fn it_starts_while_redis_is_down_and_becomes_ready_later() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     world.down().await;
     world.redis.as_ref().unwrap().stop();
@@ -53,7 +53,7 @@ async fn it_starts_while_redis_is_down_and_becomes_ready_when_redis_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_store_it_answers_503_and_never_401() {
+async fn a_store_outage_is_503_and_never_401() {
     let world = World::with(Keep::Redis, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let (_, never_seen) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -70,7 +70,7 @@ async fn without_its_store_it_answers_503_and_never_401() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flushed_redis_logs_out_cleanly_and_loses_no_registration() {
+async fn a_flushed_redis_logs_users_out_and_keeps_registrations() {
     let world = World::with(Keep::Redis, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.redis.as_ref().unwrap().command(&["FLUSHALL"]).unwrap();

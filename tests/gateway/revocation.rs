@@ -32,7 +32,7 @@ async fn ends_soon(mut stream: Response) -> bool {
 }
 
 #[tokio::test]
-async fn either_token_of_a_grant_ends_all_of_it() {
+async fn either_token_revokes_the_grant() {
     for keep in [Keep::Embedded, Keep::Redis] {
         let world = World::with(keep, |site| site).await;
         for by_refresh_token in [true, false] {
@@ -50,7 +50,7 @@ async fn either_token_of_a_grant_ends_all_of_it() {
 }
 
 #[tokio::test]
-async fn revoking_one_grant_leaves_the_users_others_alone() {
+async fn a_revocation_affects_no_other_grant_of_the_user() {
     let world = World::start().await;
     let (client, first) = world.sign_in("/mcp/raw/echo", "alice").await;
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
@@ -61,7 +61,7 @@ async fn revoking_one_grant_leaves_the_users_others_alone() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_ours_is_answered_as_if_it_had_ended() {
+async fn the_revocation_of_an_unknown_token_is_200() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let other = World::start().await;
@@ -87,7 +87,7 @@ async fn only_its_own_client_may_revoke_a_token() {
 }
 
 #[tokio::test]
-async fn a_request_that_names_no_token_or_two_is_refused() {
+async fn a_revocation_needs_exactly_one_token() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let id = ("client_id", &*client.id);
@@ -98,7 +98,7 @@ async fn a_request_that_names_no_token_or_two_is_refused() {
 }
 
 #[tokio::test]
-async fn scripts_of_any_origin_may_revoke() {
+async fn revocation_allows_every_cors_origin() {
     let world = World::start().await;
     let any = HeaderValue::from_static("*");
     let asked = http().request(Method::OPTIONS, world.url("/auth/revoke"));
@@ -109,7 +109,7 @@ async fn scripts_of_any_origin_may_revoke() {
 }
 
 #[tokio::test]
-async fn a_revocation_that_could_not_be_kept_is_a_503() {
+async fn a_revocation_that_could_not_be_stored_is_503() {
     let world = World::with(Keep::Redis, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.redis.as_ref().unwrap().stop();
@@ -118,7 +118,7 @@ async fn a_revocation_that_could_not_be_kept_is_a_503() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_grant_dies_on_every_replica_and_its_open_streams_are_cut() {
+async fn a_revocation_applies_on_every_replica_and_closes_open_streams() {
     let world = World::with(Keep::Redis, |site| site).await;
     let (replica, third) = (world.replica(), world.replica());
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -145,7 +145,7 @@ async fn a_revoked_grant_dies_on_every_replica_and_its_open_streams_are_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flushed_redis_cuts_the_streams_of_what_it_has_lost() {
+async fn a_flushed_redis_closes_the_streams_of_lost_grants() {
     let world = World::with(Keep::Redis, |site| site).await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let stream = http().get(world.url("/mcp/raw/sse/silent")).bearer_auth(&tokens.access_token);

@@ -26,7 +26,7 @@ async fn signs_in_on(echo: String, stop: Arc<AtomicBool>) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_rotated_under_load_and_nobody_is_logged_out() {
+async fn a_secret_rotation_under_load_logs_nobody_out() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let balancer = world.balanced(3).await;
     let (sessions, stop) = (Sessions::start(&world).await, Arc::new(AtomicBool::new(false)));
@@ -41,7 +41,7 @@ async fn a_secret_is_rotated_under_load_and_nobody_is_logged_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dropping_a_secret_ends_what_it_sealed_and_nothing_else() {
+async fn a_removed_secret_invalidates_only_what_it_sealed() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let (old_client, old) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.secrets = format!("{NEXT},{SECRET}");

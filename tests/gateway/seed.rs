@@ -16,7 +16,7 @@ const SEED: &str = r#"proxies:
 "#;
 
 #[test]
-fn the_seeds_config_is_compiled_byte_for_byte() {
+fn the_go_programs_config_is_compiled_unchanged() {
     assert_eq!(include_str!("../../routes/tests/golden/seed/config.yaml"), SEED);
 }
 
@@ -47,7 +47,7 @@ async fn signs_in(url: &str, folder: &Path, tool: &[(&str, &str)]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seeds_config_and_environment_serve_mcp_remote_with_a_certified_provider_as_okta() {
+async fn the_go_programs_config_and_environment_serve_mcp_remote() {
     let (mut process, _provider) = seed(&[]).await;
     let state = tempfile::tempdir().unwrap();
     let dice = format!("{}/mcp/dice/mcp", process.base_url);
@@ -60,7 +60,7 @@ async fn the_seeds_config_and_environment_serve_mcp_remote_with_a_certified_prov
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seeds_redis_with_its_password_serves_it_too() {
+async fn the_go_programs_redis_with_a_password_serves_mcp_remote() {
     let redis = Redis::start().unwrap();
     redis.command(&["CONFIG", "SET", "requirepass", "the seed's password"]).unwrap();
     let address = redis.address();

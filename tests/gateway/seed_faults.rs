@@ -27,7 +27,7 @@ async fn register(world: &World, metadata: &Value) -> Response {
 }
 
 #[tokio::test]
-async fn healthz_does_not_panic_whatever_the_method() {
+async fn healthz_does_not_panic_for_any_method() {
     let world = World::start().await;
     for method in ["GET", "HEAD", "POST", "OPTIONS", "BREW"] {
         let request = http().request(method.parse().unwrap(), world.url("/healthz"));
@@ -38,7 +38,7 @@ async fn healthz_does_not_panic_whatever_the_method() {
 }
 
 #[tokio::test]
-async fn an_event_stream_is_not_held_back_to_its_end() {
+async fn an_event_stream_is_not_buffered() {
     let world = World::start().await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let client = http();
@@ -62,7 +62,7 @@ async fn an_event_stream_is_not_held_back_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_public_client_refreshes_so_that_nobody_signs_in_every_hour() {
+async fn a_public_client_can_refresh() {
     let world = World::start().await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     assert_eq!(client.auth_method, "none");
@@ -94,7 +94,7 @@ async fn a_client_without_authentication_gets_no_secret() {
 }
 
 #[tokio::test]
-async fn a_javascript_redirect_is_refused() {
+async fn a_javascript_redirect_uri_is_rejected() {
     let world = World::start().await;
     for uri in ["javascript:alert(1)", "JavaScript:alert(1)", "java\tscript:alert(1)", "data:text/html,x"] {
         let response = register(&world, &json!({ "redirect_uris": [uri] })).await;
@@ -103,7 +103,7 @@ async fn a_javascript_redirect_is_refused() {
 }
 
 #[tokio::test]
-async fn the_code_is_added_to_a_query_that_is_there_and_the_state_is_escaped() {
+async fn the_code_is_appended_to_an_existing_query_and_the_state_is_escaped() {
     let world = World::start().await;
     let (redirect, state) = (format!("{CALLBACK}?tenant=a%20b"), "a&code=stolen#x y+é%00");
     let (_, url) = asking(&world, &redirect, state).await;
@@ -121,7 +121,7 @@ async fn the_code_is_added_to_a_query_that_is_there_and_the_state_is_escaped() {
 }
 
 #[tokio::test]
-async fn nobody_gets_a_code_without_being_asked_who_wants_it() {
+async fn a_code_needs_a_consent_page_that_names_the_client() {
     let world = World::start().await;
     let (_, url) = asking(&world, "https://client.example.com/cb", "xyz").await;
     let mut browser = Browser::new();
@@ -135,7 +135,7 @@ async fn nobody_gets_a_code_without_being_asked_who_wants_it() {
 }
 
 #[tokio::test]
-async fn oktas_refusal_is_no_500_page() {
+async fn an_okta_rejection_is_not_a_500_page() {
     let world = World::start().await;
     world.okta.refuse_assignment("bob");
     let (_, url) = asking(&world, CALLBACK, "xyz").await;

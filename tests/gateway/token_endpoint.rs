@@ -37,7 +37,7 @@ fn two_scopes(site: SiteOf) -> SiteOf {
 }
 
 #[tokio::test]
-async fn each_fault_has_the_code_that_clients_recover_by() {
+async fn each_token_error_has_its_oauth_code() {
     let world = World::start().await;
     let id = world.client("/mcp/raw/echo").await.id;
     let id = ("client_id", &*id);
@@ -68,7 +68,7 @@ async fn each_fault_has_the_code_that_clients_recover_by() {
 }
 
 #[tokio::test]
-async fn a_repeated_parameter_is_refused_an_unknown_one_ignored_and_an_empty_one_not_there() {
+async fn repeated_parameters_are_rejected_and_unknown_or_empty_ones_ignored() {
     let world = World::start().await;
     let id = world.client("/mcp/raw/echo").await.id;
     let good = [("client_id", &*id), ("grant_type", "refresh_token"), ("refresh_token", "x")];
@@ -83,7 +83,7 @@ async fn a_repeated_parameter_is_refused_an_unknown_one_ignored_and_an_empty_one
 }
 
 #[tokio::test]
-async fn a_client_that_fails_to_prove_itself_is_told_so_with_a_basic_challenge() {
+async fn failed_client_authentication_is_401_with_a_basic_challenge() {
     let world = World::start().await;
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
     let request = http().post(world.url("/auth/token")).basic_auth("unknown", Some("wrong")).form(&form);
@@ -102,7 +102,7 @@ async fn credentials_in_the_url_are_not_read() {
 }
 
 #[tokio::test]
-async fn a_code_ends_after_a_minute() {
+async fn a_code_expires_after_a_minute() {
     let world = World::in_standing_time(|site| site).await;
     let client = world.client("/mcp/raw/echo").await;
     let mut browser = Browser::new();
@@ -113,7 +113,7 @@ async fn a_code_ends_after_a_minute() {
 }
 
 #[tokio::test]
-async fn the_answer_says_which_scopes_were_granted_and_how_long_the_token_lives() {
+async fn the_token_response_has_the_granted_scopes_and_expires_in() {
     let world = World::with(Keep::Embedded, two_scopes).await;
     let (_, tokens) = signed_in(&world, &["raw:read", "unheard-of"]).await;
     assert_eq!(tokens.scope.as_deref(), Some("raw:read"));
@@ -123,7 +123,7 @@ async fn the_answer_says_which_scopes_were_granted_and_how_long_the_token_lives(
 }
 
 #[tokio::test]
-async fn scopes_may_shrink_at_a_refresh_and_never_grow() {
+async fn a_refresh_may_narrow_scopes_and_never_widen_them() {
     let world = World::with(Keep::Embedded, two_scopes).await;
     let refresh = |token: &str, scope: &'static str| {
         [("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)]
@@ -145,7 +145,7 @@ async fn scopes_may_shrink_at_a_refresh_and_never_grow() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_needed_scope_gets_403_with_all_that_are_needed() {
+async fn a_missing_scope_is_403_with_all_required_scopes() {
     let world = World::with(Keep::Embedded, two_scopes).await;
     let (_, tokens) = signed_in(&world, &["raw:read"]).await;
     let call = http().post(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token);
@@ -164,7 +164,7 @@ async fn a_token_without_a_needed_scope_gets_403_with_all_that_are_needed() {
 }
 
 #[tokio::test]
-async fn an_access_token_has_every_claim_of_rfc_9068_and_an_id_of_its_own() {
+async fn an_access_token_has_every_claim_of_rfc_9068_and_a_unique_id() {
     let world = World::start().await;
     let mut ids = HashSet::new();
     for _ in 0..2 {
@@ -183,7 +183,7 @@ async fn an_access_token_has_every_claim_of_rfc_9068_and_an_id_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_challenge_says_what_was_wrong_and_only_when_a_token_came() {
+async fn a_challenge_has_an_error_only_when_a_token_was_sent() {
     let world = World::start().await;
     let url = world.url("/mcp/raw/echo");
     let challenge = async |request: reqwest::RequestBuilder| {
@@ -210,7 +210,7 @@ async fn a_challenge_says_what_was_wrong_and_only_when_a_token_came() {
 }
 
 #[tokio::test]
-async fn an_answer_with_tokens_is_json_that_nobody_keeps() {
+async fn a_token_response_is_json_and_not_cacheable() {
     let world = World::start().await;
     let (client, tokens) = signed_in(&world, &[]).await;
     let refresh_token = tokens.refresh_token.unwrap();
@@ -228,7 +228,7 @@ async fn an_answer_with_tokens_is_json_that_nobody_keeps() {
 }
 
 #[tokio::test]
-async fn what_is_handed_out_cannot_be_guessed() {
+async fn issued_tokens_and_ids_are_random() {
     let world = World::start().await;
     let mut seen = HashSet::new();
     for _ in 0..3 {
@@ -244,7 +244,7 @@ async fn what_is_handed_out_cannot_be_guessed() {
 }
 
 #[tokio::test]
-async fn no_cookie_holds_what_a_client_was_given() {
+async fn cookies_contain_no_client_tokens() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let mut browser = Browser::new();

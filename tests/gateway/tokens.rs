@@ -28,7 +28,7 @@ fn altered(token: &str, part: usize, change: impl FnOnce(&mut Value)) -> String 
 }
 
 #[tokio::test]
-async fn a_token_opens_its_own_server_and_no_other() {
+async fn a_token_is_accepted_only_on_its_own_route() {
     let world = World::start().await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     assert_eq!(status(&world, "/mcp/raw/echo", &tokens.access_token).await, 200);
@@ -51,7 +51,7 @@ async fn an_access_token_is_an_rfc_9068_jwt_for_the_routes_resource() {
 }
 
 #[tokio::test]
-async fn tampered_unsigned_and_foreign_tokens_get_401_invalid_token() {
+async fn altered_unsigned_and_foreign_tokens_get_401_invalid_token() {
     let world = World::start().await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let token = tokens.access_token;
@@ -87,7 +87,7 @@ async fn an_expired_token_gets_401() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_query_is_refused() {
+async fn a_token_in_the_query_is_rejected() {
     let world = World::start().await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let path = format!("/mcp/raw/echo?access_token={}", tokens.access_token);
@@ -95,7 +95,7 @@ async fn a_token_in_the_query_is_refused() {
 }
 
 #[tokio::test]
-async fn an_authorization_code_works_once_and_its_second_use_ends_what_it_led_to() {
+async fn an_authorization_code_works_once_and_its_second_use_revokes_the_grant() {
     for keep in [Keep::Embedded, Keep::Redis] {
         let world = World::with(keep, |site| site).await;
         let client = world.client("/mcp/raw/echo").await;
@@ -110,7 +110,7 @@ async fn an_authorization_code_works_once_and_its_second_use_ends_what_it_led_to
 }
 
 #[tokio::test]
-async fn a_code_is_for_the_client_the_redirect_uri_and_the_verifier_it_was_made_for() {
+async fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let other = world.client("/mcp/raw/echo").await;
@@ -137,7 +137,7 @@ async fn a_code_is_for_the_client_the_redirect_uri_and_the_verifier_it_was_made_
 }
 
 #[tokio::test]
-async fn a_refresh_rotates_and_a_lost_response_is_answered_again() {
+async fn a_refresh_rotates_and_its_repetition_gets_the_same_token() {
     for keep in [Keep::Embedded, Keep::Redis] {
         let world = World::with(keep, |site| site).await;
         let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -155,7 +155,7 @@ async fn a_refresh_rotates_and_a_lost_response_is_answered_again() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_for_its_client_and_its_route() {
+async fn a_refresh_token_is_bound_to_its_client_and_route() {
     let world = World::start().await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let token = tokens.refresh_token.unwrap();
@@ -169,7 +169,7 @@ async fn a_refresh_token_is_for_its_client_and_its_route() {
 }
 
 #[tokio::test]
-async fn a_user_outside_the_routes_groups_is_told_whom_to_ask() {
+async fn a_user_outside_the_routes_groups_gets_a_contact() {
     let site = |site: crate::harness::SiteOf| {
         site.change("/mcp/raw/", |route| gateway_routes::Route { groups: &["Admins"], ..route })
     };
@@ -191,7 +191,7 @@ async fn a_user_outside_the_routes_groups_is_told_whom_to_ask() {
 }
 
 #[tokio::test]
-async fn a_session_goes_on_with_a_refreshed_token() {
+async fn a_session_continues_with_a_refreshed_token() {
     let world = World::start().await;
     let (client, tokens) = world.sign_in("/mcp/dice/mcp", "alice").await;
     let mut session = Session::open(&world.dice_url(), &tokens.access_token).await.unwrap();

@@ -18,7 +18,7 @@ fn request(world: &World, token: &str, method: Method) -> RequestBuilder {
 }
 
 #[tokio::test]
-async fn every_header_of_the_protocol_and_every_unknown_one_reaches_the_server() {
+async fn mcp_headers_and_unknown_headers_are_forwarded() {
     let (world, token) = signed_in().await;
     let headers = [
         ("accept", "application/json, text/event-stream"),
@@ -42,7 +42,7 @@ async fn every_header_of_the_protocol_and_every_unknown_one_reaches_the_server()
 }
 
 #[tokio::test]
-async fn a_version_that_the_gateway_never_heard_of_is_for_the_server_to_judge() {
+async fn an_unknown_protocol_version_is_forwarded() {
     let (world, token) = signed_in().await;
     for version in [None, Some("2024-11-05"), Some("2099-01-01"), Some("nonsense")] {
         let call = request(&world, &token, Method::POST).body("{}");
@@ -56,7 +56,7 @@ async fn a_version_that_the_gateway_never_heard_of_is_for_the_server_to_judge() 
 }
 
 #[tokio::test]
-async fn a_message_arrives_byte_for_byte_batches_too() {
+async fn messages_and_batches_are_forwarded_unchanged() {
     let (world, token) = signed_in().await;
     for body in [
         "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
@@ -70,7 +70,7 @@ async fn a_message_arrives_byte_for_byte_batches_too() {
 }
 
 #[tokio::test]
-async fn what_the_server_answers_reaches_the_client_unchanged() {
+async fn responses_are_returned_unchanged() {
     let (world, token) = signed_in().await;
     let events =
         "id: 1\r\nretry: 1500\r\ndata:\r\n\r\n: comment\nevent: message\nid: 2\ndata: {\"a\":\ndata: 1}\n\n";
@@ -99,7 +99,7 @@ async fn what_the_server_answers_reaches_the_client_unchanged() {
 }
 
 #[tokio::test]
-async fn a_session_is_the_one_that_the_server_gave() {
+async fn a_session_id_is_returned_unchanged() {
     let (world, token) = signed_in().await;
     world.backend.script("/mcp", (200, &[("mcp-session-id", "5e55-10n~!")]), "{}");
     let first = request(&world, &token, Method::POST).body("{}").send().await.unwrap();
@@ -112,7 +112,7 @@ async fn a_session_is_the_one_that_the_server_gave() {
 }
 
 #[tokio::test]
-async fn every_request_of_a_session_needs_the_token() {
+async fn every_request_of_a_session_needs_a_token() {
     let (world, _) = signed_in().await;
     for method in [Method::POST, Method::GET, Method::DELETE] {
         let without = http().request(method.clone(), world.url("/mcp/raw/mcp"));
@@ -123,7 +123,7 @@ async fn every_request_of_a_session_needs_the_token() {
 }
 
 #[tokio::test]
-async fn a_page_of_an_allowed_origin_may_send_every_header_that_a_tool_asks_for() {
+async fn an_allowed_origin_may_send_every_header() {
     let world = World::start().await;
     let asked = "authorization,content-type,mcp-method,mcp-name,mcp-param-region,mcp-protocol-version";
     let preflight = http()

@@ -31,7 +31,7 @@ async fn ready(world: &World) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn until_its_format_is_switched_on_a_release_can_be_taken_back() {
+async fn a_release_can_be_rolled_back_until_its_format_is_enabled() {
     for keep in [Keep::Embedded, Keep::Redis] {
         let mut world = World::with(keep, |site| site).await;
         let (old_client, old) = world.sign_in(ECHO, "alice").await;
@@ -47,7 +47,7 @@ async fn until_its_format_is_switched_on_a_release_can_be_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn releases_follow_each_other_and_go_back_under_load_and_no_request_fails() {
+async fn upgrades_and_rollbacks_under_load_fail_no_request() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let balancer = world.balanced(3).await;
     let sessions = Sessions::start(&world).await;
@@ -59,7 +59,7 @@ async fn releases_follow_each_other_and_go_back_under_load_and_no_request_fails(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_the_switch_an_older_release_refuses_the_store_and_nobody_is_logged_out() {
+async fn after_the_format_switch_an_older_release_rejects_the_store() {
     for keep in [Keep::Embedded, Keep::Redis] {
         let mut world = World::with(keep, |site| site).await;
         let (old_client, old) = world.sign_in(ECHO, "alice").await;
@@ -98,7 +98,7 @@ async fn told_by_the_older(world: &mut World) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_was_forgotten_before_the_switch_says_503_to_what_it_cannot_read_and_never_401() {
+async fn an_older_replica_returns_503_for_records_it_cannot_read() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     world.is_ready().await;
     let (client, tokens) = world.sign_in(ECHO, "alice").await;
@@ -123,7 +123,7 @@ async fn a_replica_that_was_forgotten_before_the_switch_says_503_to_what_it_cann
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_format_that_the_release_does_not_know_stops_the_start() {
+async fn an_unknown_store_format_stops_startup() {
     let mut world = World::start().await;
     world.down().await;
     world.store_format = "2";

@@ -21,7 +21,7 @@ fn cookies(browser: &Browser, world: &World) -> String {
 }
 
 #[tokio::test]
-async fn a_victim_cannot_be_logged_in_as_the_attacker_by_a_planted_callback() {
+async fn a_callback_url_of_the_attacker_does_not_log_the_victim_in() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let planted = callback(&world, &client, &mut Browser::new(), "bob").await;
@@ -35,7 +35,7 @@ async fn a_victim_cannot_be_logged_in_as_the_attacker_by_a_planted_callback() {
 }
 
 #[tokio::test]
-async fn a_callback_counts_once_and_a_state_that_was_never_given_never() {
+async fn a_callback_state_works_once_and_an_unknown_state_is_rejected() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let mut browser = Browser::new();
@@ -60,7 +60,7 @@ async fn a_callback_counts_once_and_a_state_that_was_never_given_never() {
 }
 
 #[tokio::test]
-async fn a_login_cookie_of_another_login_does_not_help() {
+async fn the_cookie_of_another_login_is_rejected() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let (mut attacker, mut victim) = (Browser::new(), Browser::new());
@@ -76,7 +76,7 @@ async fn a_login_cookie_of_another_login_does_not_help() {
 }
 
 #[tokio::test]
-async fn a_consent_cannot_be_posted_from_another_site_even_with_a_page_that_the_attacker_got() {
+async fn a_cross_site_consent_post_is_rejected_even_with_a_form_token_of_the_attacker() {
     let world = World::start().await;
     let client = client_at(&world, "https://evil.example.com/cb").await;
     let mut attacker = Browser::new();
@@ -97,7 +97,7 @@ async fn a_consent_cannot_be_posted_from_another_site_even_with_a_page_that_the_
 }
 
 #[tokio::test]
-async fn a_consent_form_is_for_the_page_it_came_with() {
+async fn a_consent_form_is_bound_to_its_page() {
     let world = World::start().await;
     let client = client_at(&world, "https://evil.example.com/cb").await;
     let (mut attacker, mut victim) = (Browser::new(), Browser::new());
@@ -110,7 +110,7 @@ async fn a_consent_form_is_for_the_page_it_came_with() {
 }
 
 #[tokio::test]
-async fn an_altered_or_foreign_consent_request_is_none() {
+async fn an_altered_or_foreign_consent_request_is_rejected() {
     let (world, other) = (World::start().await, World::start().await);
     let mut browser = Browser::new();
     let page = consent_page(&world.client(TARGET).await, &mut browser, "state").await;
@@ -130,7 +130,7 @@ async fn an_altered_or_foreign_consent_request_is_none() {
 }
 
 #[tokio::test]
-async fn oktas_session_never_stands_in_for_consent_to_a_client_that_registered_itself() {
+async fn an_okta_session_does_not_replace_consent() {
     let world = World::start().await;
     let mut victim = Browser::new();
     let honest = client_at(&world, "https://claude.ai/api/mcp/auth_callback").await;
@@ -151,7 +151,7 @@ async fn oktas_session_never_stands_in_for_consent_to_a_client_that_registered_i
 }
 
 #[tokio::test]
-async fn a_cookie_that_remembers_a_consent_has_no_meaning_and_is_removed() {
+async fn a_remembered_consent_cookie_is_ignored_and_removed() {
     let world = World::start().await;
     let client = client_at(&world, "https://claude.ai/api/mcp/auth_callback").await;
     let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
@@ -169,7 +169,7 @@ async fn a_cookie_that_remembers_a_consent_has_no_meaning_and_is_removed() {
 }
 
 #[tokio::test]
-async fn no_cookie_that_binds_a_login_is_set_before_the_person_has_consented() {
+async fn the_login_cookie_is_set_only_after_consent() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
@@ -183,7 +183,7 @@ async fn no_cookie_that_binds_a_login_is_set_before_the_person_has_consented() {
 }
 
 #[tokio::test]
-async fn no_page_may_be_framed_and_none_runs_a_script() {
+async fn pages_cannot_be_framed_and_run_no_scripts() {
     let world = World::start().await;
     let client = client_at(&world, "https://evil.example.com/cb").await;
     let consent = client.authorize_url(("state", VERIFIER), &[]).unwrap();
@@ -205,7 +205,7 @@ async fn no_page_may_be_framed_and_none_runs_a_script() {
 }
 
 #[tokio::test]
-async fn cookies_on_https_can_be_set_by_no_neighbour() {
+async fn cookies_on_https_have_the_host_prefix() {
     use gateway::app::cookies::{Cookie, Kind};
     for kind in [Kind::Consent, Kind::Login] {
         let cookie = Cookie::new(kind, "id", true).set("value", std::time::Duration::from_mins(1));

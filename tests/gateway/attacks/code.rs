@@ -17,7 +17,7 @@ async fn refused(client: &Client, form: &[(&str, &str)], error: &str, what: &str
 }
 
 #[tokio::test]
-async fn a_stolen_code_is_worth_nothing_without_its_verifier() {
+async fn a_stolen_code_fails_without_its_verifier() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     for (what, guess) in [
@@ -33,7 +33,7 @@ async fn a_stolen_code_is_worth_nothing_without_its_verifier() {
 }
 
 #[tokio::test]
-async fn a_stolen_code_does_not_work_for_the_thiefs_own_client_even_with_the_verifier() {
+async fn a_stolen_code_fails_for_another_client_even_with_the_verifier() {
     let world = World::start().await;
     let (victim, thief) = (world.client(TARGET).await, world.client(TARGET).await);
     let code = parameter(&answer(&victim, &mut Browser::new(), "alice").await, "code").unwrap();
@@ -41,7 +41,7 @@ async fn a_stolen_code_does_not_work_for_the_thiefs_own_client_even_with_the_ver
 }
 
 #[tokio::test]
-async fn a_code_injected_into_the_victims_session_does_not_meet_its_verifier() {
+async fn an_injected_code_fails_the_verifier_check() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     // The attacker's own code, from a login of theirs with another challenge than the victim's.
@@ -50,7 +50,7 @@ async fn a_code_injected_into_the_victims_session_does_not_meet_its_verifier() {
 }
 
 #[tokio::test]
-async fn a_challenge_cannot_be_left_out_or_made_plain() {
+async fn a_missing_or_plain_pkce_challenge_is_rejected() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
@@ -73,7 +73,7 @@ async fn a_challenge_cannot_be_left_out_or_made_plain() {
 }
 
 #[tokio::test]
-async fn a_code_cannot_be_redeemed_for_another_resource() {
+async fn a_code_for_another_resource_is_rejected() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let code = parameter(&answer(&client, &mut Browser::new(), "alice").await, "code").unwrap();
@@ -84,7 +84,7 @@ async fn a_code_cannot_be_redeemed_for_another_resource() {
 }
 
 #[tokio::test]
-async fn every_answer_names_its_issuer_so_that_no_client_takes_a_code_to_another_server() {
+async fn every_authorization_response_has_the_issuer() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let url = answer(&client, &mut Browser::new(), "alice").await;
@@ -99,7 +99,7 @@ async fn every_answer_names_its_issuer_so_that_no_client_takes_a_code_to_another
 }
 
 #[tokio::test]
-async fn oktas_code_from_another_gateway_or_login_is_not_taken() {
+async fn an_okta_code_of_another_login_or_gateway_is_rejected() {
     let (world, other) = (World::start().await, World::start().await);
     let client = world.client(TARGET).await;
     // What Okta answered to a login at the other gateway, with the state of one here.
@@ -124,7 +124,7 @@ async fn oktas_code_from_another_gateway_or_login_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_code_does_not_work_at_another_redirect_uri() {
+async fn a_code_fails_with_another_redirect_uri() {
     let world = World::start().await;
     let client = client_at(&world, CALLBACK).await;
     for uri in

@@ -33,7 +33,7 @@ async fn authorize(world: &World, client_id: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_name_that_means_an_address_within_is_never_connected_to() {
+async fn a_name_that_resolves_to_a_private_address_is_never_connected_to() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let came = trap(&publisher).await;
     for name in ["within.example.com", "mixed.example.com"] {
@@ -45,7 +45,7 @@ async fn a_name_that_means_an_address_within_is_never_connected_to() {
 }
 
 #[tokio::test]
-async fn a_key_set_within_is_never_fetched_whoever_points_to_it() {
+async fn a_key_set_at_a_private_address_is_never_fetched() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let came = trap(&publisher).await;
     let within = publisher.url("within.example.com", "/jwks.json");
@@ -77,7 +77,7 @@ async fn a_key_set_within_is_never_fetched_whoever_points_to_it() {
 }
 
 #[tokio::test]
-async fn a_redirect_leads_nowhere_neither_within_nor_elsewhere() {
+async fn fetches_do_not_follow_redirects() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let came = trap(&publisher).await;
     let id = publisher.url(HOST, PATH);
@@ -93,7 +93,7 @@ async fn a_redirect_leads_nowhere_neither_within_nor_elsewhere() {
 }
 
 #[tokio::test]
-async fn nobody_learns_from_us_which_names_and_ports_there_are_within() {
+async fn fetch_errors_do_not_reveal_internal_names_and_ports() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let _came = trap(&publisher).await;
     let mut told = Vec::new();
@@ -107,7 +107,7 @@ async fn nobody_learns_from_us_which_names_and_ports_there_are_within() {
 }
 
 #[tokio::test]
-async fn a_host_that_the_gateway_calls_is_not_asked_because_a_stranger_names_it() {
+async fn hosts_of_the_gateways_own_configuration_are_not_fetched_for_a_client() {
     let calls = |site: SiteOf| {
         site.change("/mcp/raw/", |route| {
             let target = gateway_routes::Target { host: "Inner.example.com", ..route.target };
@@ -126,7 +126,7 @@ async fn a_host_that_the_gateway_calls_is_not_asked_because_a_stranger_names_it(
 }
 
 #[tokio::test]
-async fn the_real_gateway_reaches_nothing_on_this_computer() {
+async fn the_production_fetcher_does_not_connect_to_loopback() {
     let world = World::start().await;
     let publisher = Publisher::start().await.unwrap();
     let port = publisher.address().port();

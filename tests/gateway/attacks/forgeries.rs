@@ -60,7 +60,7 @@ fn forgeries(token: &str) -> [String; 2] {
 }
 
 #[tokio::test]
-async fn who_sends_forged_tokens_gets_429_in_the_end_and_never_another_401() {
+async fn repeated_forged_tokens_get_429() {
     let asked = Asked::new().await;
     let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
     for (forgery, address) in forgeries(&tokens.access_token).iter().zip([ANNA, BERT]) {
@@ -86,7 +86,7 @@ async fn who_sends_forged_tokens_gets_429_in_the_end_and_never_another_401() {
 }
 
 #[tokio::test]
-async fn people_who_share_an_address_with_a_forger_sign_in_and_call_as_ever() {
+async fn other_users_at_the_address_of_forged_tokens_sign_in_and_call() {
     let asked = Asked::new().await;
     let (client, known) = asked.world.sign_in(TARGET, "alice").await;
     assert_eq!(asked.status(ANNA, &known.access_token).await, 200);
@@ -104,7 +104,7 @@ async fn people_who_share_an_address_with_a_forger_sign_in_and_call_as_ever() {
 }
 
 #[tokio::test]
-async fn a_client_whose_token_has_expired_hears_401_also_beside_a_forger() {
+async fn an_expired_token_gets_401_at_the_address_of_forged_tokens() {
     let asked = Asked::new().await;
     let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
     let [forgery, _] = forgeries(&tokens.access_token);
@@ -121,7 +121,7 @@ async fn a_client_whose_token_has_expired_hears_401_also_beside_a_forger() {
 }
 
 #[tokio::test]
-async fn the_claims_of_a_genuine_token_do_not_buy_more_signatures_than_others() {
+async fn copied_claims_get_no_more_signature_checks() {
     let asked = Asked::new().await;
     let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
     let (_, others) = asked.world.sign_in(TARGET, "alice").await;
@@ -135,7 +135,7 @@ async fn the_claims_of_a_genuine_token_do_not_buy_more_signatures_than_others() 
 }
 
 #[tokio::test]
-async fn an_ipv6_site_that_forges_is_limited_as_a_whole_and_no_other() {
+async fn forged_tokens_are_limited_per_ipv6_site() {
     let asked = Asked::new().await;
     let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
     let [forgery, _] = forgeries(&tokens.access_token);

@@ -72,7 +72,7 @@ impl Genuine {
 }
 
 #[tokio::test]
-async fn a_token_without_a_signature_is_refused_however_it_says_so() {
+async fn an_unsigned_token_is_rejected_in_every_spelling() {
     let genuine = Genuine::new().await;
     assert_eq!(genuine.status(&genuine.token).await, 200);
     let signature = genuine.token.rsplit('.').next().unwrap();
@@ -88,7 +88,7 @@ async fn a_token_without_a_signature_is_refused_however_it_says_so() {
 }
 
 #[tokio::test]
-async fn the_public_key_is_no_hmac_secret() {
+async fn a_public_key_as_hmac_secret_is_rejected() {
     let genuine = Genuine::new().await;
     let decode = |name: &str| URL_SAFE_NO_PAD.decode(genuine.jwk[name].as_str().unwrap()).unwrap();
     let point = [&[4][..], &decode("x"), &decode("y")].concat();
@@ -113,7 +113,7 @@ async fn the_public_key_is_no_hmac_secret() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_token_brings_or_points_to_is_never_used() {
+async fn a_key_in_or_linked_from_the_token_is_never_used() {
     let genuine = Genuine::new().await;
     let key = SigningKey::from_slice(&[7; 32]).unwrap();
     let point = key.verifying_key().to_sec1_point(false);
@@ -136,7 +136,7 @@ async fn a_key_that_the_token_brings_or_points_to_is_never_used() {
 }
 
 #[tokio::test]
-async fn a_kid_is_compared_and_never_looked_up_anywhere() {
+async fn a_kid_is_only_compared() {
     let genuine = Genuine::new().await;
     let key = SigningKey::from_slice(&[7; 32]).unwrap();
     let long = "k".repeat(8_000);
@@ -155,7 +155,7 @@ async fn a_kid_is_compared_and_never_looked_up_anywhere() {
 }
 
 #[tokio::test]
-async fn header_extensions_and_other_types_do_not_make_a_token_of_ours() {
+async fn header_extensions_and_other_token_types_are_rejected() {
     let genuine = Genuine::new().await;
     let key = SigningKey::from_slice(&[7; 32]).unwrap();
     for changes in [
@@ -182,7 +182,7 @@ async fn header_extensions_and_other_types_do_not_make_a_token_of_ours() {
 }
 
 #[tokio::test]
-async fn a_signature_of_zeros_in_der_or_with_a_byte_changed_is_none() {
+async fn a_zero_der_or_altered_signature_is_rejected() {
     let genuine = Genuine::new().await;
     let (signed, signature) = genuine.token.rsplit_once('.').unwrap();
     let good = URL_SAFE_NO_PAD.decode(signature).unwrap();
@@ -208,7 +208,7 @@ async fn a_signature_of_zeros_in_der_or_with_a_byte_changed_is_none() {
 }
 
 #[tokio::test]
-async fn the_published_keys_hold_no_private_part() {
+async fn the_jwks_has_no_private_keys() {
     let genuine = Genuine::new().await;
     let mut members: Vec<&String> = genuine.jwk.as_object().unwrap().keys().collect();
     members.sort();

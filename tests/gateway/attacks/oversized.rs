@@ -9,7 +9,7 @@ async fn lives(world: &World) {
 }
 
 #[tokio::test]
-async fn long_heads_and_many_headers_are_refused() {
+async fn long_heads_and_many_headers_are_rejected() {
     let world = World::start().await;
     let head = "GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n";
     let many: String = (0..200).map(|n| format!("X-{n}: a\r\n")).collect::<Vec<_>>().concat();
@@ -27,7 +27,7 @@ async fn long_heads_and_many_headers_are_refused() {
 }
 
 #[tokio::test]
-async fn long_bodies_of_the_oauth_endpoints_are_refused_before_they_are_read() {
+async fn long_bodies_are_rejected_at_the_oauth_endpoints_before_they_are_read() {
     let world = World::start().await;
     for path in ["/auth/register", "/auth/token", "/auth/authorize", "/token"] {
         let head = format!("POST {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n");
@@ -38,7 +38,7 @@ async fn long_bodies_of_the_oauth_endpoints_are_refused_before_they_are_read() {
 }
 
 #[tokio::test]
-async fn deep_json_is_bad_metadata_and_no_crash() {
+async fn deeply_nested_json_is_invalid_client_metadata() {
     let world = World::start().await;
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let depth = 10_000;
@@ -50,7 +50,7 @@ async fn deep_json_is_bad_metadata_and_no_crash() {
 }
 
 #[tokio::test]
-async fn long_parameters_of_an_authorization_are_refused_or_cut() {
+async fn long_authorization_parameters_are_rejected_or_truncated() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     for (name, value, wanted) in [
@@ -91,7 +91,7 @@ async fn many_parameters_and_resources_are_bounded() {
 }
 
 #[tokio::test]
-async fn long_registrations_are_bounded_in_every_member() {
+async fn every_member_of_a_registration_is_bounded() {
     let world = World::start().await;
     let uri = "https://client.example.com/cb";
     let many: Vec<String> = (0..100).map(|n| format!("{uri}/{n}")).collect();
@@ -112,7 +112,7 @@ async fn long_registrations_are_bounded_in_every_member() {
 }
 
 #[tokio::test]
-async fn long_tokens_and_client_ids_are_refused_unread() {
+async fn long_tokens_and_client_ids_are_rejected_before_decoding() {
     let world = World::start().await;
     let long = "a".repeat(30_000);
     let bearer = http().get(world.url(TARGET)).bearer_auth(&long[..20_000]).send().await.unwrap();

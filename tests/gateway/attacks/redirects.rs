@@ -80,7 +80,7 @@ async fn registration(world: &World, uri: &str) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn no_trick_with_a_redirect_uri_gets_registered() {
+async fn malformed_redirect_uris_are_rejected_at_registration() {
     let world = World::start().await;
     for &uri in TRICKS {
         let (status, answer) = registration(&world, uri).await;
@@ -93,7 +93,7 @@ async fn no_trick_with_a_redirect_uri_gets_registered() {
 }
 
 #[tokio::test]
-async fn what_was_registered_is_compared_as_a_whole() {
+async fn redirect_uris_are_compared_as_whole_strings() {
     let world = World::start().await;
     let client = client_at(&world, "https://client.example.com/cb?tenant=1").await;
     for uri in [
@@ -123,7 +123,7 @@ async fn what_was_registered_is_compared_as_a_whole() {
 }
 
 #[tokio::test]
-async fn only_the_port_of_a_loopback_uri_is_free() {
+async fn only_the_port_of_a_loopback_uri_may_differ() {
     let world = World::start().await;
     let client = client_at(&world, "http://127.0.0.1:5000/cb").await;
     for (uri, admitted) in [
@@ -148,7 +148,7 @@ fn encoded(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_gateway_is_no_open_redirector_for_whoever_registers_a_client() {
+async fn an_unauthenticated_registration_does_not_make_an_open_redirector() {
     let world = World::start().await;
     for uri in ["https://evil.example.com/cb", "cursor://evil/cb", "com.evil.app:/cb"] {
         let client = client_at(&world, uri).await;
@@ -167,7 +167,7 @@ async fn the_gateway_is_no_open_redirector_for_whoever_registers_a_client() {
 }
 
 #[tokio::test]
-async fn no_redirect_makes_a_browser_send_a_form_again() {
+async fn redirects_after_a_post_do_not_repeat_the_form() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let mut browser = Browser::new();
@@ -185,7 +185,7 @@ async fn no_redirect_makes_a_browser_send_a_form_again() {
 }
 
 #[tokio::test]
-async fn pages_and_redirects_tell_no_other_site_the_address_they_were_at() {
+async fn pages_and_redirects_send_no_referrer() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let mut browser = Browser::new();

@@ -6,7 +6,7 @@ use gateway_standins::browser::Browser;
 use serde_json::json;
 
 #[tokio::test]
-async fn no_address_in_a_registration_is_ever_fetched() {
+async fn urls_in_a_registration_are_never_fetched() {
     let world = World::start().await;
     let trap = world.backend.url();
     let metadata = json!({
@@ -31,7 +31,7 @@ async fn no_address_in_a_registration_is_ever_fetched() {
 }
 
 #[tokio::test]
-async fn a_request_object_is_refused_and_not_fetched() {
+async fn a_request_object_is_rejected_and_not_fetched() {
     let world = World::start().await;
     let client = client_at(&world, CALLBACK).await;
     let trap = format!("{}/request.jwt", world.backend.url());

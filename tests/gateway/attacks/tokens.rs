@@ -12,7 +12,7 @@ async fn call(world: &World, path: &str, token: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_token_for_one_route_opens_no_other_even_of_the_same_user_and_client() {
+async fn a_token_is_rejected_on_another_route() {
     let world = World::start().await;
     let (_, tokens) = world.sign_in(TARGET, "alice").await;
     assert_eq!(call(&world, TARGET, &tokens.access_token).await, 200);
@@ -22,7 +22,7 @@ async fn a_token_for_one_route_opens_no_other_even_of_the_same_user_and_client()
 }
 
 #[tokio::test]
-async fn one_kind_of_credential_never_passes_for_another() {
+async fn each_credential_is_accepted_only_in_its_own_place() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let code = parameter(&answer(&client, &mut Browser::new(), "alice").await, "code").unwrap();
@@ -52,7 +52,7 @@ async fn one_kind_of_credential_never_passes_for_another() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_stolen_from_one_client_is_nothing_to_another() {
+async fn a_stolen_refresh_token_fails_for_another_client() {
     let world = World::start().await;
     let (owner, tokens) = world.sign_in(TARGET, "alice").await;
     let (thief, _) = world.sign_in(TARGET, "bob").await;
@@ -63,7 +63,7 @@ async fn a_refresh_token_stolen_from_one_client_is_nothing_to_another() {
 }
 
 #[tokio::test]
-async fn one_altered_bit_of_a_refresh_token_makes_it_unknown_and_ends_nothing() {
+async fn an_altered_refresh_token_is_unknown_and_revokes_nothing() {
     let world = World::start().await;
     let (client, tokens) = world.sign_in(TARGET, "alice").await;
     let token = tokens.refresh_token.unwrap();
@@ -77,7 +77,7 @@ async fn one_altered_bit_of_a_refresh_token_makes_it_unknown_and_ends_nothing() 
 }
 
 #[tokio::test]
-async fn oktas_own_tokens_open_nothing_here() {
+async fn tokens_of_okta_are_rejected() {
     let world = World::start().await;
     for (what, token) in okta_tokens(&world).await {
         assert_eq!(call(&world, TARGET, &token).await, 401, "{what}");
@@ -115,7 +115,7 @@ async fn okta_tokens(world: &World) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn the_backend_never_sees_the_clients_token_anywhere_in_the_request() {
+async fn the_access_token_is_never_forwarded_upstream() {
     let world = World::start().await;
     let (_, tokens) = world.sign_in(TARGET, "alice").await;
     world.backend.clear_requests();
@@ -131,7 +131,7 @@ async fn the_backend_never_sees_the_clients_token_anywhere_in_the_request() {
 }
 
 #[tokio::test]
-async fn a_second_authorization_header_or_another_scheme_is_no_way_in() {
+async fn a_second_authorization_header_or_another_scheme_is_rejected() {
     let world = World::start().await;
     let (_, tokens) = world.sign_in(TARGET, "alice").await;
     let good = format!("Bearer {}", tokens.access_token);

@@ -15,7 +15,7 @@ async fn token(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn a_page_under_a_rebound_name_reaches_nothing() {
+async fn a_dns_rebinding_page_is_rejected() {
     let world = World::start().await;
     let token = token(&world).await;
     let port = world.base_url.rsplit(':').next().unwrap().to_owned();
@@ -41,7 +41,7 @@ async fn a_page_under_a_rebound_name_reaches_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_with_no_host_two_hosts_or_another_target_is_refused() {
+async fn a_missing_repeated_or_different_host_is_rejected() {
     let world = World::start().await;
     let token = token(&world).await;
     let rest = format!("Authorization: Bearer {token}\r\nConnection: close\r\n\r\n");
@@ -60,7 +60,7 @@ async fn a_request_with_no_host_two_hosts_or_another_target_is_refused() {
 }
 
 #[tokio::test]
-async fn no_request_is_smuggled_past_the_gateway() {
+async fn request_smuggling_is_rejected() {
     let world = World::start().await;
     let token = token(&world).await;
     let head = format!(
@@ -88,7 +88,7 @@ async fn no_request_is_smuggled_past_the_gateway() {
 }
 
 #[tokio::test]
-async fn nobody_can_say_who_they_are_in_a_header() {
+async fn identity_headers_of_a_client_are_removed() {
     let world = World::start().await;
     let token = token(&world).await;
     for &name in IDENTITY_HEADERS {
@@ -102,7 +102,7 @@ async fn nobody_can_say_who_they_are_in_a_header() {
 }
 
 #[tokio::test]
-async fn what_a_client_sends_in_honesty_reaches_the_server() {
+async fn ordinary_headers_of_a_client_are_forwarded() {
     let world = World::start().await;
     let token = token(&world).await;
     let request = http().get(world.url(TARGET)).bearer_auth(&token);
@@ -115,7 +115,7 @@ async fn what_a_client_sends_in_honesty_reaches_the_server() {
 }
 
 #[tokio::test]
-async fn connection_cannot_name_a_header_of_ours_away() {
+async fn the_connection_header_cannot_remove_identity_headers() {
     let world = World::start().await;
     let token = token(&world).await;
     let named = "x-forwarded-user, x-forwarded-groups, x-forwarded-for, host, content-length, mcp-session-id";
@@ -130,7 +130,7 @@ async fn connection_cannot_name_a_header_of_ours_away() {
 }
 
 #[tokio::test]
-async fn strange_methods_and_targets_break_nothing() {
+async fn unusual_methods_and_targets_get_an_error_response() {
     let world = World::start().await;
     for head in [
         "CONNECT evil.example.com:443 HTTP/1.1\r\nHost: HOST",
@@ -150,7 +150,7 @@ async fn strange_methods_and_targets_break_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_names_no_software_and_no_address_behind_the_gateway() {
+async fn responses_reveal_no_software_and_no_upstream_address() {
     let world = World::start().await;
     let token = token(&world).await;
     for path in [TARGET, "/mcp/raw/status/500", "/nothing", "/auth/token"] {
@@ -164,7 +164,7 @@ async fn an_answer_names_no_software_and_no_address_behind_the_gateway() {
 }
 
 #[tokio::test]
-async fn http_2_is_held_to_the_same_rules() {
+async fn the_same_header_rules_apply_to_http_2() {
     let world = World::start().await;
     let token = token(&world).await;
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();

@@ -80,7 +80,7 @@ fn is_told(what: &str, uri: &str, seen: &Seen, error: &str) {
 }
 
 #[tokio::test]
-async fn a_denial_takes_nobody_to_a_host_that_is_not_trusted() {
+async fn a_denial_is_not_redirected_to_an_untrusted_host() {
     let world = World::start().await;
     for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
         let client = client_at(&world, uri).await;
@@ -91,7 +91,7 @@ async fn a_denial_takes_nobody_to_a_host_that_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_store_takes_nobody_to_a_host_that_is_not_trusted() {
+async fn a_store_outage_is_not_redirected_to_an_untrusted_host() {
     let world = World::with(Keep::Redis, |site| site).await;
     world.is_ready().await;
     let mut pages = Vec::new();
@@ -118,7 +118,7 @@ async fn an_outage_of_the_store_takes_nobody_to_a_host_that_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn an_outage_of_okta_takes_nobody_to_a_host_that_is_not_trusted() {
+async fn an_okta_outage_is_not_redirected_to_an_untrusted_host() {
     let world = World::start().await;
     world.okta.outage(Outage::Refuse503);
     for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
@@ -131,7 +131,7 @@ async fn an_outage_of_okta_takes_nobody_to_a_host_that_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn what_okta_refuses_takes_nobody_to_a_host_that_is_not_trusted() {
+async fn an_okta_rejection_is_not_redirected_to_an_untrusted_host() {
     let world = World::start().await;
     world.okta.refuse_assignment("bob");
     for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
@@ -153,7 +153,7 @@ async fn what_okta_refuses_takes_nobody_to_a_host_that_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn a_sign_in_that_cannot_be_verified_takes_nobody_to_a_host_that_is_not_trusted() {
+async fn an_unverified_login_is_not_redirected_to_an_untrusted_host() {
     let world = World::start().await;
     for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
         let client = client_at(&world, uri).await;
@@ -171,7 +171,7 @@ async fn a_sign_in_that_cannot_be_verified_takes_nobody_to_a_host_that_is_not_tr
 }
 
 #[tokio::test]
-async fn a_code_goes_on_by_itself_wherever_the_person_allowed_it_to_go() {
+async fn a_code_is_redirected_to_an_untrusted_host_after_consent() {
     let world = World::start().await;
     for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
         let client = client_at(&world, uri).await;
@@ -185,7 +185,7 @@ async fn a_code_goes_on_by_itself_wherever_the_person_allowed_it_to_go() {
 }
 
 #[tokio::test]
-async fn a_client_that_registered_itself_for_an_unknown_site_comes_with_a_warning() {
+async fn a_client_of_an_untrusted_host_is_shown_with_a_warning() {
     let world = World::start().await;
     for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
         let client = client_at(&world, uri).await;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const DAY: Duration = Duration::from_hours(25);
 
 #[tokio::test]
-async fn a_site_that_does_not_answer_is_503_for_now() {
+async fn a_document_that_cannot_be_fetched_is_503() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let id = publisher.url(HOST, PATH);
     let client = world.published(&id, SERVER).await;
@@ -37,7 +37,7 @@ async fn a_site_that_does_not_answer_is_503_for_now() {
 }
 
 #[tokio::test]
-async fn nobody_waits_longer_than_five_seconds_for_a_site() {
+async fn a_document_fetch_times_out_after_five_seconds() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let id = publisher.url(HOST, PATH);
     publisher.says(PATH, Answer::json(&document(&id)).delay(Duration::from_secs(20)));
@@ -47,7 +47,7 @@ async fn nobody_waits_longer_than_five_seconds_for_a_site() {
 }
 
 #[tokio::test]
-async fn while_its_site_is_down_or_wrong_a_client_goes_on_as_it_was_last() {
+async fn the_last_valid_document_is_used_while_a_fetch_fails() {
     let world = World::in_standing_time(|site| site).await;
     let (mut world, publisher) = world.and_a_publisher().await;
     let id = publish(&publisher, |_| {});
@@ -77,7 +77,7 @@ async fn while_its_site_is_down_or_wrong_a_client_goes_on_as_it_was_last() {
 }
 
 #[tokio::test]
-async fn a_site_that_is_down_holds_a_refresh_up_once_and_not_each_time() {
+async fn a_failed_fetch_delays_one_refresh_only() {
     let world = World::in_standing_time(|site| site).await;
     let (world, publisher) = world.and_a_publisher().await;
     let id = publish(&publisher, |_| {});
@@ -95,7 +95,7 @@ async fn a_site_that_is_down_holds_a_refresh_up_once_and_not_each_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_has_four_fetches_under_way_and_no_more() {
+async fn an_address_has_at_most_four_concurrent_fetches() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let path = |n: usize| format!("/slow/{n}.json");
     let mut asking = Vec::new();
@@ -117,7 +117,7 @@ async fn an_address_has_four_fetches_under_way_and_no_more() {
 }
 
 #[tokio::test]
-async fn fetches_that_fail_are_limited_for_each_client_and_each_address() {
+async fn failed_fetches_are_rate_limited_per_client_and_address() {
     let few = |site: crate::harness::SiteOf| {
         site.set(|site| (site.limits.client_metadata_fetches, site.limits.metadata_fetches) = (2, 3))
     };

@@ -42,7 +42,7 @@ fn bad_answers(id: &str) -> Vec<(Answer, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_document_that_is_no_good_is_400_with_the_reason_and_is_not_kept() {
+async fn an_invalid_document_is_400_with_the_reason_and_not_cached() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let id = publisher.url(HOST, PATH);
     let client = world.published(&id, SERVER).await;
@@ -61,7 +61,7 @@ async fn a_document_that_is_no_good_is_400_with_the_reason_and_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_person_is_told_what_is_wrong_and_that_registering_again_would_not_help() {
+async fn the_page_of_an_invalid_document_shows_the_reason_and_does_not_advise_registration() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let id = publish(&publisher, |document| document["client_id"] = json!("https://elsewhere.example.com/"));
     let (status, page) = authorize(&world.published(&id, SERVER).await, "text/html").await;
@@ -71,7 +71,7 @@ async fn a_person_is_told_what_is_wrong_and_that_registering_again_would_not_hel
 }
 
 #[tokio::test]
-async fn a_url_that_is_no_document_is_an_unknown_client_and_is_not_fetched() {
+async fn an_unsuitable_url_is_an_unknown_client_and_not_fetched() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let port = publisher.address().port();
     for id in [
@@ -99,7 +99,7 @@ fn nothing_was_asked(publisher: &Publisher) -> usize {
 }
 
 #[tokio::test]
-async fn a_published_client_never_gets_what_is_for_machines() {
+async fn a_published_client_gets_no_machine_grant_types() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let id = publish(&publisher, |document| {
         document["grant_types"] = json!(["authorization_code", "client_credentials"]);

@@ -28,7 +28,7 @@ async fn is_ended(replicas: &[Arc<Replica>], client: &Client, tokens: &Tokens, w
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_either_token_at_any_replica_it_ends_the_grant_on_all() {
+async fn revocation_of_either_token_ends_the_grant_on_every_replica() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let balancer = world.balanced_by_clocks(&SKEWS).await;
     let replicas = balancer.replicas();
@@ -51,7 +51,7 @@ async fn by_either_token_at_any_replica_it_ends_the_grant_on_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_another_replica_signed_in_the_future_ends_its_grant() {
+async fn a_token_issued_in_the_future_can_be_revoked() {
     // Beyond what clocks may differ, so that calls are refused; a revocation is not.
     let mut world = World::with(Keep::Redis, |site| site).await;
     let ahead = world.skewed_replica(3600).await;
@@ -68,7 +68,7 @@ async fn a_token_that_another_replica_signed_in_the_future_ends_its_grant() {
 }
 
 #[tokio::test]
-async fn an_expired_access_token_ends_its_grant_in_either_store() {
+async fn an_expired_access_token_revokes_its_grant_in_both_stores() {
     for keep in [Keep::Embedded, Keep::Redis] {
         let mut world = World::in_standing_time_on(keep, |site| site).await;
         let shared = world.redis.is_some();
@@ -86,7 +86,7 @@ async fn an_expired_access_token_ends_its_grant_in_either_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_that_races_a_revocation_brings_no_grant_back() {
+async fn a_refresh_that_races_a_revocation_does_not_restore_the_grant() {
     let mut world = World::with(Keep::Redis, |site| site).await;
     let balancer = world.balanced_by_clocks(&[0, 90, -90]).await;
     let replicas = balancer.replicas();

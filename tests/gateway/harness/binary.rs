@@ -110,7 +110,7 @@ impl Process {
     }
 
     /// The same, by the mounts that it alone has.
-    pub(crate) fn data_dir_as_it_sees_it(&self) -> PathBuf {
+    pub(crate) fn data_dir_setting(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{}", self.child.id(), self.data_dir()))
     }
 

@@ -26,7 +26,7 @@ pub(super) const ANSWER: Target = Target {
 };
 
 fn answer(input: &[u8]) {
-    answer_is_read_alike_in_any_pieces(input);
+    a_response_is_parsed_the_same_in_any_fragments(input);
     // Connections take their time, those with TLS most of it: each input is tried in one way, which is its own.
     let number =
         input.iter().fold(input.len(), |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
@@ -37,7 +37,7 @@ fn answer(input: &[u8]) {
     }
 }
 
-fn answer_is_read_alike_in_any_pieces(input: &[u8]) {
+fn a_response_is_parsed_the_same_in_any_fragments(input: &[u8]) {
     let whole = Received::of(input, input.len().max(1));
     for size in 1..5 {
         assert_eq!(Received::of(input, size), whole, "in pieces of {size}");
@@ -106,7 +106,7 @@ impl Received {
 }
 
 #[test]
-fn no_seed_reaches_a_later_request_whenever_it_is_sent_and_over_tls_too() {
+fn no_seed_reaches_a_later_request() {
     for seed in ANSWER.seeds {
         for schedule in Schedule::ALL {
             for transport in [Transport::Plain, Transport::Tls] {
@@ -117,7 +117,7 @@ fn no_seed_reaches_a_later_request_whenever_it_is_sent_and_over_tls_too() {
 }
 
 #[test]
-fn a_connection_is_used_again_when_the_server_said_no_more_than_its_answer() {
+fn a_connection_without_extra_bytes_is_reused() {
     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
     for transport in [Transport::Plain, Transport::Tls] {
         assert!(run(answer, Schedule::AtOnce, transport).is_reused, "{transport:?}");

@@ -10,7 +10,7 @@ type Module = Vec<String>;
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
-fn no_modules_of_a_folder_use_each_other_in_a_circle() {
+fn modules_of_a_folder_have_no_import_circle() {
     let mut circles = Vec::new();
     for folder in ["src", "routes/src", "benches/src", "demo/src"] {
         for (parent, uses) in uses_of_siblings(&modules(folder)) {

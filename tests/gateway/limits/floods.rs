@@ -102,7 +102,7 @@ fn limits_on(redis: &str) -> Limits {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn invented_clients_leave_no_more_counters_than_their_address_has_requests() {
+async fn invented_client_ids_create_no_more_counters_than_requests() {
     for limiter in Limiter::both() {
         limiter.measured("before");
         for kind in [Kind::Token, Kind::Authorization, Kind::Metadata] {
@@ -125,7 +125,7 @@ async fn invented_clients_leave_no_more_counters_than_their_address_has_requests
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_ipv6_site_has_sixteen_shares_however_many_subnets_it_takes() {
+async fn an_ipv6_site_has_sixteen_shares_over_all_subnets() {
     for limiter in Limiter::both() {
         limiter.measured("before");
         let mut allowed = 0;
@@ -142,7 +142,7 @@ async fn an_ipv6_site_has_sixteen_shares_however_many_subnets_it_takes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_replicas_have_counted_together_is_refused_without_asking_again() {
+async fn a_limit_reached_across_replicas_is_rejected_without_a_store_call() {
     let limiter = Limiter::new(Some(Redis::start().unwrap()));
     let replica = limits_on(&limiter.redis.as_ref().unwrap().address());
     let (address, wild) = (ANNA.parse().unwrap(), Some("wild"));
@@ -167,7 +167,7 @@ async fn what_replicas_have_counted_together_is_refused_without_asking_again() {
 }
 
 #[tokio::test]
-async fn registrations_of_an_ipv6_site_are_limited_as_a_whole_and_its_neighbours_go_on() {
+async fn registrations_are_limited_per_ipv6_site() {
     let world = World::in_standing_time(limited(|limits| limits.registrations = 1)).await;
     let mut of_half_a_56 = 0;
     for subnet in 0..8 {
@@ -186,7 +186,7 @@ async fn registrations_of_an_ipv6_site_are_limited_as_a_whole_and_its_neighbours
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_requests_leaves_as_many_keys_in_redis_as_were_answered() {
+async fn rejected_requests_create_no_keys_in_redis() {
     let few = limited(|limits| (limits.tokens, limits.authorizations) = (10, 10));
     let world = World::in_standing_time_on(Keep::Redis, few).await;
     let http = http();

@@ -102,12 +102,12 @@ async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thousands_of_connections_with_one_byte_and_silence_cost_nothing_while_they_last() {
+async fn thousands_of_idle_connections_cost_little() {
     flood_and_silence("`P`", b"P", 6_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn half_a_head_and_an_http_2_preface_and_silence_cost_nothing_either() {
+async fn partial_heads_and_http_2_prefaces_cost_little() {
     flood_and_silence("half a request line", b"POST /auth/to", 1_000).await;
     flood_and_silence("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1_000).await;
     flood_and_silence("HTTP/2 settings", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 1_000)
@@ -115,7 +115,7 @@ async fn half_a_head_and_an_http_2_preface_and_silence_cost_nothing_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_low_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+async fn the_soft_limit_of_open_files_is_raised_to_the_hard_limit() {
     let process = limited("-Sn 256").await;
     let held = flood(port(&process), 600, b"GET").await;
     assert_eq!(status(&ask(port(&process), ANNA, "/").await), 200, "{}", process.log());
@@ -123,7 +123,7 @@ async fn a_low_soft_limit_of_open_files_is_raised_to_the_hard_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_files_are_few_there_are_fewer_connections_and_probes_are_answered_all_the_same() {
+async fn a_low_limit_of_open_files_lowers_the_connection_limit() {
     let process = limited("-n 1024").await;
     let log = process.log();
     let told = log.lines().filter(|line| line.contains("fewer connections than configured"));
@@ -138,7 +138,7 @@ async fn where_files_are_few_there_are_fewer_connections_and_probes_are_answered
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn too_few_files_for_anything_stop_the_start_with_what_to_do() {
+async fn too_low_a_limit_of_open_files_stops_startup_with_advice() {
     let script = tempfile::NamedTempFile::new().unwrap();
     fs::write(script.path(), format!("#!/bin/sh\nulimit -n 100 && exec {}\n", binary().display())).unwrap();
     let (script, folder) = (executable(script), tempfile::tempdir().unwrap());
@@ -150,7 +150,7 @@ async fn too_few_files_for_anything_stop_the_start_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn out_of_files_it_says_so_once_and_accepts_again_when_there_are_some() {
+async fn without_free_file_descriptors_it_logs_once_and_recovers() {
     let process = Process::start(binary(), &OKTA).await;
     let pid = Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
     let files = fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count() as u64;

@@ -53,7 +53,7 @@ async fn lives(world: &World) {
 }
 
 #[tokio::test]
-async fn rapid_resets_end_their_connection_and_nothing_else() {
+async fn http_2_rapid_resets_close_their_connection_only() {
     let world = World::start().await;
     let mut client = begun(&world).await;
     let flood: Vec<u8> = (0..5_000).flat_map(|n| [get(2 * n + 1), reset(2 * n + 1)].concat()).collect();
@@ -64,7 +64,7 @@ async fn rapid_resets_end_their_connection_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_flood_of_pings_or_settings_that_reads_nothing_is_not_read_for_ever() {
+async fn a_flood_of_unread_http_2_pings_or_settings_is_bounded() {
     let world = World::start().await;
     for frame in [PING, EMPTY_SETTINGS] {
         let mut client = begun(&world).await;
@@ -81,7 +81,7 @@ async fn a_flood_of_pings_or_settings_that_reads_nothing_is_not_read_for_ever() 
 }
 
 #[tokio::test]
-async fn streams_that_are_never_taken_are_bounded_for_an_address() {
+async fn unread_http_2_streams_are_bounded_per_address() {
     let world = World::with(Keep::Embedded, limited(20, 6)).await;
     let mut client = connect(port(&world), ANNA).await;
     let no_window = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";

@@ -56,7 +56,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn an_assertion_with_a_wrong_claim_is_an_invalid_client() {
+async fn an_assertion_with_a_wrong_claim_is_invalid_client() {
     let scene = Scene::new().await;
     let now = scene.claims()["iat"].as_u64().unwrap();
     let issuer = scene.world.base_url.clone();
@@ -93,7 +93,7 @@ async fn an_assertion_with_a_wrong_claim_is_an_invalid_client() {
 }
 
 #[tokio::test]
-async fn chatgpts_assertion_is_for_the_url_of_the_token_endpoint_and_counts_there_alone() {
+async fn an_assertion_for_the_token_endpoint_url_is_accepted_only_there() {
     let scene = Scene::new().await;
     let token_endpoint = format!("{}/auth/token", scene.world.base_url);
     let assertion = || scene.key().assertion(&scene.client.id, &token_endpoint);
@@ -105,7 +105,7 @@ async fn chatgpts_assertion_is_for_the_url_of_the_token_endpoint_and_counts_ther
 }
 
 #[tokio::test]
-async fn an_assertion_that_nobody_or_another_signed_is_an_invalid_client() {
+async fn an_unsigned_or_foreign_assertion_is_invalid_client() {
     let scene = Scene::new().await;
     let header = |changes: &[(&str, Value)]| {
         let mut header = scene.key().header();
@@ -165,7 +165,7 @@ async fn an_assertion_works_once_on_every_replica() {
 }
 
 #[tokio::test]
-async fn of_twenty_who_send_one_assertion_at_once_one_is_let_in() {
+async fn of_twenty_concurrent_uses_of_an_assertion_one_succeeds() {
     let scene = Scene::new().await;
     let assertion = scene.key().assertion(&scene.client.id, &scene.world.base_url);
     let form: Vec<(String, String)> =
@@ -181,7 +181,7 @@ async fn of_twenty_who_send_one_assertion_at_once_one_is_let_in() {
 }
 
 #[tokio::test]
-async fn an_assertion_does_the_naming_and_stands_alone() {
+async fn an_assertion_names_the_client_and_excludes_other_credentials() {
     let scene = Scene::new().await;
     let fresh = || scene.key().assertion(&scene.client.id, &scene.world.base_url);
     let id = &*scene.client.id;
@@ -207,7 +207,7 @@ async fn an_assertion_does_the_naming_and_stands_alone() {
 }
 
 #[tokio::test]
-async fn an_assertion_is_no_way_in_for_a_client_of_another_method() {
+async fn an_assertion_is_rejected_for_a_client_with_another_method() {
     let (world, publisher) = World::start().await.and_a_publisher().await;
     let public = world.client(SERVER).await;
     let key = Key::es256("1");

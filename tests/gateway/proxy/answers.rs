@@ -58,7 +58,7 @@ async fn play(mut stream: Box<dyn Duplex>, answers: Arc<[String]>, requests: Arc
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 #[tokio::test]
-async fn what_two_readers_could_take_for_two_answers_is_a_502() {
+async fn ambiguous_response_framing_is_502() {
     for answer in [
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
@@ -79,7 +79,7 @@ async fn what_two_readers_could_take_for_two_answers_is_a_502() {
 }
 
 #[tokio::test]
-async fn what_a_server_says_unasked_answers_nobody() {
+async fn an_unsolicited_response_is_never_delivered() {
     let evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
     let long = "x".repeat(40_000);
     for (head, body) in [
@@ -100,7 +100,7 @@ async fn what_a_server_says_unasked_answers_nobody() {
 }
 
 #[tokio::test]
-async fn a_body_where_there_is_none_answers_nobody_however_late_it_comes() {
+async fn a_body_after_a_bodiless_response_is_never_delivered() {
     let late = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
     for transport in TRANSPORTS {
         for head in ["HTTP/1.1 204 No Content", "HTTP/1.1 304 Not Modified"] {
@@ -130,7 +130,7 @@ async fn answer_to(stream: &mut Box<dyn Duplex>, answer: &str) {
 }
 
 #[tokio::test]
-async fn what_a_server_says_on_an_idle_connection_answers_nobody() {
+async fn bytes_on_an_idle_connection_are_never_delivered() {
     for transport in TRANSPORTS {
         let listener = Listener::bind(transport).await;
         let signed = listener.signed_in().await;
@@ -149,7 +149,7 @@ async fn what_a_server_says_on_an_idle_connection_answers_nobody() {
 }
 
 #[tokio::test]
-async fn a_body_that_ends_with_its_connection_arrives_and_one_that_is_cut_off_does_not_look_whole() {
+async fn a_close_delimited_body_is_complete_and_a_truncated_body_is_an_error() {
     for (said, body) in [
         ("HTTP/1.1 200 OK\r\n\r\nall of it", Some("all of it")),
         ("HTTP/1.0 200 OK\r\n\r\nall of it", Some("all of it")),
@@ -171,7 +171,7 @@ async fn a_body_that_ends_with_its_connection_arrives_and_one_that_is_cut_off_do
 }
 
 #[tokio::test]
-async fn interim_answers_are_passed_over_and_a_head_has_an_end() {
+async fn interim_responses_are_skipped_and_heads_are_bounded() {
     let early = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     let hinted = format!("HTTP/1.1 100 Continue\r\n\r\n{early}{OK}");
     for transport in TRANSPORTS {
@@ -187,7 +187,7 @@ async fn interim_answers_are_passed_over_and_a_head_has_an_end() {
 }
 
 #[tokio::test]
-async fn a_connection_that_its_server_has_closed_is_replaced_unseen() {
+async fn a_connection_closed_by_the_server_is_replaced() {
     for transport in TRANSPORTS {
         let script = Script::start(transport, &[OK]).await;
         let signed = script.signed_in().await;
@@ -201,7 +201,7 @@ async fn a_connection_that_its_server_has_closed_is_replaced_unseen() {
 }
 
 #[tokio::test]
-async fn a_server_that_closes_instead_of_answering_is_asked_again_only_what_may_be_asked_twice() {
+async fn only_repeatable_requests_are_retried_after_a_closed_connection() {
     for transport in TRANSPORTS {
         let script = Script::start(transport, &[OK, ""]).await;
         let signed = script.signed_in().await;

@@ -58,7 +58,7 @@ fn upload(signed: &Signed, framing: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_a_body_unread_and_closes_is_heard() {
+async fn an_early_response_to_an_unread_body_is_delivered() {
     let refusal = "HTTP/1.1 413 Payload Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope";
     let signed = Signed::in_to(to(&hasty(refusal, true).await)).await;
     let body = format!("80000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x8_0000));
@@ -69,7 +69,7 @@ async fn a_server_that_refuses_a_body_unread_and_closes_is_heard() {
 }
 
 #[tokio::test]
-async fn a_connection_on_which_a_body_is_still_under_way_is_given_to_nobody_else() {
+async fn a_connection_with_an_unfinished_body_is_not_reused() {
     let hasty = hasty("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly", false).await;
     let signed = Signed::in_to(to(&hasty)).await;
     let address = signed.world.base_url.trim_start_matches("http://");
@@ -87,14 +87,14 @@ async fn a_connection_on_which_a_body_is_still_under_way_is_given_to_nobody_else
 }
 
 #[tokio::test]
-async fn a_client_that_stops_in_its_body_is_408_and_not_the_servers_fault() {
+async fn an_unfinished_request_body_is_408() {
     let signed = Signed::in_to(|site| site.change("/mcp/raw/", patient_for_100_ms)).await;
     let answer = signed.world.raw(&(upload(&signed, "Content-Length: 100") + "and then")).await;
     assert_eq!(answer.status, 408, "{}", answer.text);
 }
 
 #[tokio::test]
-async fn a_refusal_reaches_a_client_that_sends_all_of_its_body_first() {
+async fn an_early_rejection_reaches_a_client_that_is_still_sending() {
     let signed = Signed::in_to(|site| site).await;
     let head = "POST /mcp/raw/upload HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n";
     let body = format!("300000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x30_0000));
@@ -105,7 +105,7 @@ async fn a_refusal_reaches_a_client_that_sends_all_of_its_body_first() {
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_and_says_nothing_to_tls_is_a_504_and_one_without_tls_a_502() {
+async fn a_tls_handshake_timeout_is_504_and_a_plaintext_server_502() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain = without_tls().await;
     let targets = [format!("https://{}", silent.local_addr().unwrap()), format!("https://{plain}")];
@@ -122,7 +122,7 @@ async fn a_server_that_accepts_and_says_nothing_to_tls_is_a_504_and_one_without_
 }
 
 #[tokio::test]
-async fn tunnels_echoes_and_targets_without_a_path_are_refused() {
+async fn connect_trace_and_targets_without_a_path_are_rejected() {
     let signed = Signed::in_to(|site| site).await;
     for (line, status) in [
         ("CONNECT HOST HTTP/1.1", 405),
@@ -143,7 +143,7 @@ async fn tunnels_echoes_and_targets_without_a_path_are_refused() {
 }
 
 #[tokio::test]
-async fn http_2_carries_bodies_and_event_streams_both_ways() {
+async fn http_2_streams_bodies_and_events_in_both_directions() {
     let signed = Signed::in_to(|site| site).await;
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let upload = http2.post(signed.world.url("/mcp/raw/upload")).bearer_auth(&signed.token);
@@ -159,7 +159,7 @@ async fn http_2_carries_bodies_and_event_streams_both_ways() {
 }
 
 #[tokio::test]
-async fn a_connection_on_which_nothing_was_asked_for_holds_no_drain_up() {
+async fn an_idle_connection_does_not_delay_shutdown() {
     let mut signed = Signed::in_to(|site| site).await;
     let address = signed.world.base_url.trim_start_matches("http://").to_owned();
     let mut silent = TcpStream::connect(&address).await.unwrap();

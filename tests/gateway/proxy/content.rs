@@ -81,7 +81,7 @@ fn head(signed: &Signed, line: &str, fields: &str) -> String {
 }
 
 #[tokio::test]
-async fn content_of_a_method_that_defines_none_is_400_and_reaches_no_server() {
+async fn content_in_a_method_that_defines_none_is_400_and_not_forwarded() {
     let signed = Signed::in_to(|site| site).await;
     let length = format!("Content-Length: {}", SMUGGLED.len());
     let chunks = format!("{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
@@ -107,7 +107,7 @@ async fn content_of_a_method_that_defines_none_is_400_and_reaches_no_server() {
 }
 
 #[tokio::test]
-async fn a_length_of_0_is_no_content_and_is_not_passed_on() {
+async fn a_content_length_of_0_is_not_forwarded() {
     let signed = Signed::in_to(|site| site).await;
     for method in WITHOUT_CONTENT.into_iter().filter(|method| *method != "OPTIONS") {
         let fields = "Content-Type: application/json\r\nContent-Length: 0\r\nConnection: close";
@@ -123,7 +123,7 @@ async fn a_length_of_0_is_no_content_and_is_not_passed_on() {
 }
 
 #[tokio::test]
-async fn what_may_have_content_brings_it() {
+async fn content_is_forwarded_for_methods_that_define_it() {
     let signed = Signed::in_to(|site| site).await;
     for method in ["POST", "PUT", "PATCH"] {
         for (fields, content) in
@@ -139,7 +139,7 @@ async fn what_may_have_content_brings_it() {
 }
 
 #[tokio::test]
-async fn refused_content_is_not_read_as_a_request_here_either() {
+async fn rejected_content_is_not_parsed_as_a_request() {
     let signed = Signed::in_to(|site| site).await;
     for (path, status) in [
         ("/mcp/raw/echo", 400),
@@ -172,7 +172,7 @@ async fn refused_content_is_not_read_as_a_request_here_either() {
 }
 
 #[tokio::test]
-async fn the_next_user_gets_no_response_to_what_another_smuggled() {
+async fn the_next_user_gets_no_response_to_a_smuggled_request() {
     let server = Ignorant::start().await;
     let signed = server.signed_in().await;
     assert_eq!(signed.get("/mcp/raw/first").await.text().await.unwrap(), "<first>");
@@ -198,7 +198,7 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_connection_whose_server_responded_before_the_whole_body_was_sent_carries_no_other_request() {
+async fn a_connection_is_not_reused_after_a_response_before_the_end_of_the_request() {
     let chunks = format!("{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
     let length = format!("Content-Length: {}", SMUGGLED.len());
     for status in ["200", "404", "413", "417", "500"] {
@@ -250,7 +250,7 @@ async fn attentive() -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_connection_whose_request_was_sent_whole_carries_the_next_one() {
+async fn a_connection_is_reused_after_a_complete_request() {
     let (address, connections) = attentive().await;
     let signed = Signed::in_to(to(&address)).await;
     let gateway = signed.world.base_url.trim_start_matches("http://");
@@ -268,7 +268,7 @@ async fn a_connection_whose_request_was_sent_whole_carries_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_script_may_read_why_its_content_was_refused() {
+async fn a_content_rejection_has_cors_headers() {
     let signed = Signed::in_to(|site| site).await;
     for (origin, status, may_read) in
         [("https://app.example.com", 400, true), ("https://evil.example.com", 403, false)]

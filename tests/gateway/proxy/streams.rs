@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn the_endpoint_event_of_the_old_transport_names_the_route() {
+async fn the_endpoint_event_of_the_sse_transport_is_rewritten() {
     let signed = Signed::in_to(|site| site).await;
     let mut stream = signed.get("/mcp/raw/sse/silent").await;
     // The event comes in pieces, and more follows it.
@@ -24,7 +24,7 @@ async fn the_endpoint_event_of_the_old_transport_names_the_route() {
 }
 
 #[tokio::test]
-async fn an_endpoint_event_that_leads_out_of_the_target_cuts_the_stream() {
+async fn an_endpoint_event_outside_the_target_ends_the_stream() {
     let signed = Signed::in_to(|site| site).await;
     let mut stream = signed.get("/mcp/raw/sse/silent").await;
     let evil = b"event: endpoint\ndata: https://evil.example.com/messages\n\n";
@@ -33,7 +33,7 @@ async fn an_endpoint_event_that_leads_out_of_the_target_cuts_the_stream() {
 }
 
 #[tokio::test]
-async fn what_an_event_stream_begins_with_is_lost_in_no_case() {
+async fn the_beginning_of_an_event_stream_is_never_lost() {
     let signed = Signed::in_to(|site| site).await;
     for beginning in ["event: endpoint", "event: endpoint\ndata: /x", "e", "event: message\ndata: a\n\n"] {
         let mut stream = signed.get("/mcp/raw/sse/silent").await;
@@ -48,7 +48,7 @@ async fn what_an_event_stream_begins_with_is_lost_in_no_case() {
 }
 
 #[tokio::test]
-async fn a_stream_that_ends_while_the_gateway_drains_ends_whole() {
+async fn a_stream_that_ends_during_shutdown_is_complete() {
     let mut signed = Signed::in_to(|site| site).await;
     let mut stream = signed.get("/mcp/raw/sse?n=5&every_ms=100").await;
     let mut text = String::new();

@@ -31,7 +31,7 @@ fn by(ca_file: &Certificates, name: &str) -> impl Fn(Route) -> Route {
 }
 
 #[tokio::test]
-async fn a_server_is_trusted_by_its_routes_ca_file_alone_and_shares_no_connection_with_another_trust() {
+async fn a_ca_file_applies_to_its_route_only_and_connections_are_not_shared() {
     let (listener, foreign) = (Arc::new(Listener::bind(Transport::Tls).await), Certificates::make().unwrap());
     let connections = Arc::new(AtomicUsize::new(0));
     tokio::spawn(serve(Arc::clone(&listener), Arc::clone(&connections)));
@@ -65,7 +65,7 @@ async fn a_server_is_trusted_by_its_routes_ca_file_alone_and_shares_no_connectio
 }
 
 #[test]
-fn the_routes_command_prints_the_ca_file_of_a_route() {
+fn the_routes_command_prints_ca_files() {
     let certified = |route| Route { ca_file: Some("/etc/ssl/internal-ca.pem"), ..route };
     let site = SiteOf::new()
         .route("/mcp/dice/", "http://localhost:3000", |route| route)

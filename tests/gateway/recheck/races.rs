@@ -29,7 +29,7 @@ fn same(answers: Vec<Result<String, String>>) -> String {
 }
 
 /// A minute apart, so that Okta has to be asked each time.
-async fn fifty_ask_once_three_times(world: &World) {
+async fn fifty_refreshes_call_okta_once_in_three_rounds(world: &World) {
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let (client, mut token) = (Arc::new(client), tokens.refresh_token.unwrap());
     // Slow enough that all of them wait for the one who asks.
@@ -42,20 +42,20 @@ async fn fifty_ask_once_three_times(world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_refreshes_at_once_ask_okta_once_and_get_one_successor() {
+async fn fifty_concurrent_refreshes_call_okta_once_and_get_one_successor() {
     let world = World::in_standing_time_with(strict(), Keep::Embedded, |site| site).await;
-    fifty_ask_once_three_times(&world).await;
+    fifty_refreshes_call_okta_once_in_three_rounds(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_refreshes_that_race_across_replicas_ask_okta_once_and_get_one_successor() {
+async fn fifty_concurrent_refreshes_across_replicas_call_okta_once_and_get_one_successor() {
     let mut world = World::in_standing_time_with(strict(), Keep::Redis, |site| site).await;
     let _balancer = world.balanced(2).await;
-    fifty_ask_once_three_times(&world).await;
+    fifty_refreshes_call_okta_once_in_three_rounds(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_refreshes_in_an_outage_ask_okta_once_and_wait_three_seconds_at_the_most() {
+async fn fifty_refreshes_during_an_outage_call_okta_once_and_wait_at_most_three_seconds() {
     let world = World::in_standing_time(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.okta.outage_at("/v1/token", Outage::Hang);
@@ -67,7 +67,7 @@ async fn fifty_refreshes_in_an_outage_ask_okta_once_and_wait_three_seconds_at_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_refreshes_for_a_user_who_is_out_none_leads_on() {
+async fn fifty_concurrent_refreshes_of_a_rejected_user_all_fail() {
     let mut world = World::in_standing_time_with(strict(), Keep::Redis, |site| site).await;
     let _balancer = world.balanced(2).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -87,7 +87,7 @@ async fn of_fifty_refreshes_for_a_user_who_is_out_none_leads_on() {
 }
 
 #[tokio::test]
-async fn an_older_token_ends_the_grant_also_while_okta_is_away() {
+async fn an_older_token_revokes_the_grant_during_an_okta_outage() {
     let world = World::in_standing_time(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let first = tokens.refresh_token.unwrap();

@@ -8,7 +8,7 @@ use gateway_standins::okta::{IdTokenFault, Outage};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_token_that_okta_gives_anew_at_each_use_is_kept_also_over_a_restart() {
+async fn a_rotated_okta_refresh_token_is_stored_and_survives_a_restart() {
     for keep in [Keep::Embedded, Keep::Redis] {
         let mut world = World::in_standing_time_with(strict(), keep, |site| site).await;
         let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
@@ -23,7 +23,7 @@ async fn the_token_that_okta_gives_anew_at_each_use_is_kept_also_over_a_restart(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_of_okta_that_comes_late_keeps_no_client_waiting_and_is_not_lost() {
+async fn a_late_okta_response_delays_no_client_and_is_stored() {
     let world = World::in_standing_time_with(strict(), Keep::Embedded, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.okta.outage_at("/v1/token", Outage::Late(Duration::from_secs(4)));
@@ -38,7 +38,7 @@ async fn an_answer_of_okta_that_comes_late_keeps_no_client_waiting_and_is_not_lo
 }
 
 #[tokio::test]
-async fn an_answer_of_okta_that_is_lost_with_a_new_token_ends_in_one_new_login() {
+async fn a_lost_okta_response_with_a_new_token_costs_one_new_login() {
     let world = World::in_standing_time_with(strict(), Keep::Embedded, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.okta.outage_at("/v1/token", Outage::Lost);
@@ -55,7 +55,7 @@ async fn an_answer_of_okta_that_is_lost_with_a_new_token_ends_in_one_new_login()
 }
 
 #[tokio::test]
-async fn an_id_token_that_fails_its_checks_is_an_outage_and_the_new_token_beside_it_is_kept() {
+async fn an_invalid_id_token_counts_as_an_outage_and_the_new_refresh_token_is_stored() {
     let world = World::in_standing_time_with(strict(), Keep::Embedded, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.okta.id_token_fault(Some(IdTokenFault::BrokenSignature));
@@ -73,7 +73,7 @@ async fn an_id_token_that_fails_its_checks_is_an_outage_and_the_new_token_beside
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_of_okta_that_comes_late_ends_the_grant_all_the_same() {
+async fn a_late_okta_rejection_revokes_the_grant() {
     let world = World::in_standing_time_with(strict(), Keep::Embedded, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.okta.suspend("alice");

@@ -26,7 +26,7 @@ async fn refresh_error(world: &World, client: &Client) -> Value {
 }
 
 #[tokio::test]
-async fn a_site_without_registration_has_no_endpoint_and_advertises_none() {
+async fn disabled_registration_has_no_endpoint_and_is_not_advertised() {
     let mut world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     world.rebuild(|site| site.registration.enabled = false).await;
@@ -45,7 +45,7 @@ async fn a_site_without_registration_has_no_endpoint_and_advertises_none() {
 }
 
 #[tokio::test]
-async fn a_site_limits_registration_to_hosts_and_to_programs_elsewhere() {
+async fn registration_can_be_limited_to_hosts_and_remote_clients() {
     let limited =
         Registration { redirect_hosts: &["claude.ai"], local_clients: false, ..Registration::DEFAULT };
     let world = World::with(crate::harness::Keep::Embedded, site(limited)).await;
@@ -69,7 +69,7 @@ async fn a_site_limits_registration_to_hosts_and_to_programs_elsewhere() {
 }
 
 #[tokio::test]
-async fn what_a_site_does_not_admit_any_more_stops_working_for_who_has_registered() {
+async fn redirect_rules_apply_again_to_registered_clients() {
     let schemes = |site: SiteOf| site.set(|site| site.redirect_schemes = &["acme"]);
     let mut world = World::with(crate::harness::Keep::Embedded, schemes).await;
     let discovered = world.client("/mcp/raw/echo").await.discovered;
@@ -133,7 +133,7 @@ async fn a_registration_from_before_the_sites_date_is_an_unknown_client() {
 }
 
 #[tokio::test]
-async fn a_date_that_is_still_to_come_stops_the_start() {
+async fn a_registration_date_in_the_future_stops_startup() {
     let mut world = World::start().await;
     let late = UtcDateTime::utc((9999, 1, 1), (0, 0, 0));
     let failed = world.does_not_start(|site| site.registration.not_before = Some(late)).await;

@@ -139,13 +139,13 @@ async fn lives_through<T: Send + 'static>(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_sentinels_a_primary_that_dies_under_load_fails_no_call_and_cuts_no_stream() {
+async fn a_sentinel_failover_under_load_fails_no_call_and_closes_no_stream() {
     let servers = Sentinels::start().unwrap();
     lives_through(servers.address(), move || servers.fail_over().map(|()| servers)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_cluster_a_primary_that_dies_under_load_fails_no_call_and_cuts_no_stream() {
+async fn a_cluster_failover_under_load_fails_no_call_and_closes_no_stream() {
     let cluster = Cluster::start().unwrap();
     lives_through(cluster.address(), move || {
         let grants = cluster.nodes.iter().map(|node| node.command(&["KEYS", "mcp:grant:*"]));

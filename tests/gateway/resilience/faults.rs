@@ -77,7 +77,7 @@ impl Known {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_hangs_holds_up_no_call_and_no_stream() {
+async fn a_hanging_redis_delays_no_call_and_no_stream() {
     let world = World::with(Keep::Redis, |site| site).await;
     let known = Known::in_to(&world).await;
     let redis = world.redis.as_ref().unwrap();
@@ -90,7 +90,7 @@ async fn a_redis_that_hangs_holds_up_no_call_and_no_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_redis_holds_up_no_call_and_no_stream() {
+async fn a_slow_redis_delays_no_call_and_no_stream() {
     let redis = Redis::start().unwrap();
     let detour = Detour::to(&redis.address()).await.unwrap();
     let world = World::with(Keep::At(detour.address()), |site| site).await;
@@ -107,7 +107,7 @@ async fn a_slow_redis_holds_up_no_call_and_no_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revocation_just_before_redis_goes_away_costs_nobody_else_anything() {
+async fn a_revocation_before_a_redis_outage_affects_no_other_grant() {
     let world = World::with(Keep::Redis, |site| site).await;
     let known = Known::in_to(&world).await;
     let other = Known::in_to(&world).await;
@@ -122,7 +122,7 @@ async fn a_revocation_just_before_redis_goes_away_costs_nobody_else_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_that_redis_has_forgotten_ends_in_a_new_sign_in_and_in_nothing_else() {
+async fn a_rotation_lost_by_redis_costs_one_new_login() {
     let world = World::with(Keep::Redis, |site| site).await;
     let known = Known::in_to(&world).await;
     let newer = known.client.refresh(known.tokens.refresh_token.as_ref().unwrap()).await.unwrap();

@@ -7,7 +7,7 @@ use gateway_standins::okta::OktaOptions;
 use std::fs;
 
 #[tokio::test]
-async fn a_dump_holds_no_token_no_secret_no_address_and_no_name() {
+async fn a_store_dump_has_no_tokens_secrets_addresses_or_names() {
     for keep in [Keep::Embedded, Keep::Redis] {
         let world = World::with(keep, |site| site).await;
         let (client, first) = world.sign_in("/mcp/raw/echo", "alice").await;

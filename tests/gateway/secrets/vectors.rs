@@ -44,7 +44,7 @@ fn credentials(secrets: Vec<SecretBytes>) -> Credentials {
 }
 
 #[test]
-fn each_purpose_has_the_key_it_always_had() {
+fn derived_keys_match_the_stored_vectors() {
     let keys = Keys::new(vec![secret()]);
     let derived: serde_json::Map<String, Value> = [
         ("client-id", Purpose::ClientId),
@@ -65,7 +65,7 @@ fn each_purpose_has_the_key_it_always_had() {
 }
 
 #[test]
-fn tokens_and_secrets_are_computed_as_they_always_were() {
+fn tokens_and_client_secrets_match_the_stored_vectors() {
     let (credentials, vectors) = (credentials(vec![secret()]), vectors());
     let token = RefreshToken { grant: GRANT, generation: 7 };
     assert_eq!(credentials.refresh_token(token).expose(), vectors["refresh_token"]);
@@ -75,7 +75,7 @@ fn tokens_and_secrets_are_computed_as_they_always_were() {
 }
 
 #[test]
-fn a_client_id_and_an_access_token_still_open_beside_a_newer_secret() {
+fn a_stored_client_id_and_access_token_open_after_a_rotation() {
     let vectors = vectors();
     let text = |name: &str| vectors[name].as_str().unwrap().to_owned();
     for secrets in [vec![secret()], vec![SecretBytes::new(vec![9; 33]), secret()]] {
@@ -90,7 +90,7 @@ fn a_client_id_and_an_access_token_still_open_beside_a_newer_secret() {
 }
 
 #[tokio::test]
-async fn a_record_still_opens_and_is_sealed_anew_under_a_newer_secret() {
+async fn a_stored_record_opens_after_a_rotation_and_is_sealed_again() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(NOW);
     let store = Arc::new(

@@ -16,7 +16,7 @@ fn open(address: &str, password: Option<&str>) -> Store {
 }
 
 #[tokio::test]
-async fn a_password_is_needed_where_there_is_one_and_never_told() {
+async fn a_redis_password_is_required_and_not_logged() {
     let redis = Redis::start().unwrap();
     redis.command(&["CONFIG", "SET", "requirepass", "open sesame"]).unwrap();
     open(&redis.address(), Some("open sesame")).ping().await.unwrap();
@@ -44,7 +44,7 @@ pub(super) fn let_in(redis: &Redis, rights: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_user_with_the_rights_of_the_handbook_may_do_all_and_needs_each_of_them() {
+async fn a_redis_user_needs_exactly_the_documented_rights() {
     let redis = Redis::start().unwrap();
     let [needed, ..] = rights();
     let_in(&redis, &needed);

@@ -45,7 +45,7 @@ async fn open(kept: &Kept, bytes: &[u8]) -> Result<usize, String> {
 }
 
 #[tokio::test]
-async fn a_shortened_lengthened_or_empty_looking_file_is_refused_and_left_as_it_is() {
+async fn a_truncated_extended_or_zeroed_file_is_rejected_and_unchanged() {
     let (kept, whole) = file().await;
     assert_eq!(open(&kept, &whole).await, Ok(usize::from(GRANTS)));
     let lengths =
@@ -59,7 +59,7 @@ async fn a_shortened_lengthened_or_empty_looking_file_is_refused_and_left_as_it_
 }
 
 #[tokio::test]
-async fn a_file_of_another_format_of_redb_asks_for_the_release_that_wrote_it() {
+async fn an_older_redb_format_is_rejected_with_advice() {
     let (kept, whole) = file().await;
     for format in [2, 4] {
         let mut bytes = whole.clone();
@@ -72,7 +72,7 @@ async fn a_file_of_another_format_of_redb_asks_for_the_release_that_wrote_it() {
 }
 
 #[tokio::test]
-async fn wherever_a_page_is_damaged_the_file_is_refused_or_nothing_is_missing() {
+async fn a_damaged_page_is_detected_or_loses_nothing() {
     let (kept, whole) = file().await;
     let (mut refused, heads, pages) = (0, (0..320).step_by(8), (PAGE..whole.len()).step_by(PAGE / 2));
     for at in heads.chain(pages) {
@@ -89,7 +89,7 @@ async fn wherever_a_page_is_damaged_the_file_is_refused_or_nothing_is_missing() 
 }
 
 #[tokio::test]
-async fn file_and_folder_are_for_their_owner_alone() {
+async fn the_file_and_its_folder_are_accessible_to_their_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let _store = Store::embedded(&data, Clock::system(), &Entropy::system(), Format::default()).unwrap();

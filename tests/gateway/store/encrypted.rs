@@ -36,7 +36,7 @@ fn as_client(kvs: &str, certificates: &Certificates) -> RedisAddress {
 }
 
 #[tokio::test]
-async fn redis_is_believed_by_its_authority_and_name_and_believes_us_by_our_certificate() {
+async fn redis_over_tls_verifies_authority_name_and_client_certificate() {
     let (certificates, foreign) = (Certificates::make().unwrap(), Certificates::make().unwrap());
     let redis = Redis::start_with_tls(&certificates).unwrap();
     let kvs = format!("rediss://{}", redis.tls_address());
@@ -58,7 +58,7 @@ async fn redis_is_believed_by_its_authority_and_name_and_believes_us_by_our_cert
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sentinels_and_their_servers_speak_tls_with_a_user_of_few_rights() {
+async fn sentinels_work_over_tls_with_a_restricted_user() {
     let certificates = Certificates::make().unwrap();
     let servers = Sentinels::start_with_tls(&certificates).unwrap();
     let [needed, beside, _] = rights();
@@ -68,7 +68,7 @@ async fn sentinels_and_their_servers_speak_tls_with_a_user_of_few_rights() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_speaks_tls_with_a_user_of_few_rights() {
+async fn a_cluster_works_over_tls_with_a_restricted_user() {
     let certificates = Certificates::make().unwrap();
     let cluster = Cluster::start_with_tls(&certificates).unwrap();
     let [needed, _, beside] = rights();

@@ -97,7 +97,7 @@ async fn has_kept_its_word(kept: &Kept) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_sentinels_a_dead_primary_costs_a_moment_and_no_promise() {
+async fn a_sentinel_failover_keeps_every_guarantee() {
     let servers = Sentinels::start().unwrap();
     let kept = Kept::at(&servers.address());
     keeps_its_promises(&kept).await;
@@ -107,7 +107,7 @@ async fn behind_sentinels_a_dead_primary_costs_a_moment_and_no_promise() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_cluster_a_dead_primary_costs_a_moment_and_no_promise() {
+async fn a_cluster_failover_keeps_every_guarantee() {
     let cluster = Cluster::start().unwrap();
     let kept = Kept::at(&cluster.address());
     keeps_its_promises(&kept).await;
@@ -118,7 +118,7 @@ async fn in_a_cluster_a_dead_primary_costs_a_moment_and_no_promise() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_primary_that_falls_silent_is_left_with_all_connections_to_it() {
+async fn all_connections_to_a_hanging_primary_are_dropped() {
     let servers = Sentinels::start().unwrap();
     let kept = Kept::at(&servers.address());
     connects_often(&kept).await;
@@ -140,7 +140,7 @@ async fn a_primary_that_falls_silent_is_left_with_all_connections_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_replica_has_is_not_told_again_either() {
+async fn a_rotation_that_no_replica_has_is_not_acknowledged() {
     let servers = Sentinels::start().unwrap();
     let kept = Kept::at(&servers.address());
     assert!(kept.store.create_grant(kept.record(1)).await.unwrap());
@@ -155,7 +155,7 @@ async fn what_no_replica_has_is_not_told_again_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_of_which_a_node_hangs_is_joined_by_the_others() {
+async fn a_cluster_with_a_hanging_node_can_be_connected_to() {
     let cluster = Cluster::start().unwrap();
     let silent = cluster.nodes.last().unwrap();
     let before = Kept::at(&cluster.address());

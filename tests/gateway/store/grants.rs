@@ -18,7 +18,7 @@ fn outcome(rotation: Rotation) -> Result<(u32, bool), &'static str> {
 }
 
 #[tokio::test]
-async fn a_grant_comes_back_as_it_was_made_even_after_a_restart() {
+async fn a_grant_is_read_back_unchanged_after_a_restart() {
     for kept in [Kept::embedded(), Kept::redis()] {
         let record = GrantRecord { generation: u32::MAX, previous: Some(7), ..kept.record(1) };
         assert!(kept.store.create_grant(record.clone()).await.unwrap());
@@ -30,7 +30,7 @@ async fn a_grant_comes_back_as_it_was_made_even_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_grant_ends_at_its_time() {
+async fn a_grant_expires() {
     on_both(async |kept| {
         kept.store.create_grant(kept.record(1)).await.unwrap();
         kept.clock.advance(Duration::from_hours(1));
@@ -45,7 +45,7 @@ async fn a_grant_ends_at_its_time() {
 }
 
 #[tokio::test]
-async fn the_newest_token_makes_a_new_one_and_its_replay_soon_after_the_same() {
+async fn a_rotation_and_its_repetition_give_the_same_successor() {
     on_both(async |kept| {
         kept.store.create_grant(kept.record(1)).await.unwrap();
         let rotate =
@@ -62,7 +62,7 @@ async fn the_newest_token_makes_a_new_one_and_its_replay_soon_after_the_same() {
 }
 
 #[tokio::test]
-async fn a_late_replay_makes_a_fresh_token_and_poisons_the_skipped_one() {
+async fn a_late_repetition_gives_a_new_token_and_invalidates_the_skipped_one() {
     on_both(async |kept| {
         kept.store.create_grant(kept.record(1)).await.unwrap();
         let rotate =
@@ -77,7 +77,7 @@ async fn a_late_replay_makes_a_fresh_token_and_poisons_the_skipped_one() {
 }
 
 #[tokio::test]
-async fn an_older_token_ends_the_grant_unless_it_is_only_to_be_refused() {
+async fn an_older_token_revokes_the_grant_or_is_only_rejected() {
     on_both(async |kept| {
         for (fill, on_reuse) in [(1, Reuse::Refuse), (2, Reuse::Revoke)] {
             kept.store.create_grant(kept.record(fill)).await.unwrap();
@@ -98,7 +98,7 @@ async fn an_older_token_ends_the_grant_unless_it_is_only_to_be_refused() {
 }
 
 #[tokio::test]
-async fn generations_end_before_they_overflow() {
+async fn rotation_stops_before_the_generation_overflows() {
     on_both(async |kept| {
         let last = GrantRecord { generation: u32::MAX, previous: Some(u32::MAX - 1), ..kept.record(1) };
         kept.store.create_grant(last.clone()).await.unwrap();
@@ -109,7 +109,7 @@ async fn generations_end_before_they_overflow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_who_rotate_one_token_get_the_same_successor() {
+async fn fifty_concurrent_rotations_give_one_successor() {
     on_both(async |kept| {
         kept.store.create_grant(kept.record(1)).await.unwrap();
         let rotate = kept.rotate(1);
@@ -125,7 +125,7 @@ async fn fifty_who_rotate_one_token_get_the_same_successor() {
 }
 
 #[tokio::test]
-async fn a_revoked_grant_is_gone_and_cannot_be_made_again() {
+async fn a_revoked_grant_is_removed_and_cannot_be_created_again() {
     on_both(async |kept| {
         kept.store.create_grant(kept.record(1)).await.unwrap();
         assert!(kept.store.revoke(id(1)).await.unwrap());
@@ -140,7 +140,7 @@ async fn a_revoked_grant_is_gone_and_cannot_be_made_again() {
 }
 
 #[tokio::test]
-async fn the_sealed_part_is_swapped_only_by_who_knows_it() {
+async fn sealed_data_is_replaced_by_compare_and_swap() {
     on_both(async |kept| {
         let record = kept.record(1);
         kept.store.create_grant(record.clone()).await.unwrap();
@@ -155,7 +155,7 @@ async fn the_sealed_part_is_swapped_only_by_who_knows_it() {
 }
 
 #[tokio::test]
-async fn the_feed_tells_revocations_in_their_order_and_once() {
+async fn the_feed_has_each_revocation_once_and_in_order() {
     on_both(async |kept| {
         let start = kept.store.revoked_since(Cursor(0)).await.unwrap();
         assert!(start.ids.is_empty() && !start.reset);
@@ -175,7 +175,7 @@ async fn the_feed_tells_revocations_in_their_order_and_once() {
 }
 
 #[tokio::test]
-async fn the_living_grants_of_an_owner_are_found() {
+async fn active_grants_are_listed_by_owner() {
     on_both(async |kept| {
         for fill in 1..=4 {
             kept.store.create_grant(kept.record(fill)).await.unwrap();

@@ -212,13 +212,13 @@ fn holds_in_any_order(kept: &Kept, runtime: &tokio::runtime::Runtime) {
 }
 
 #[test]
-fn rotation_keeps_to_the_contract_in_any_order_of_events_in_the_embedded_store() {
+fn rotation_matches_the_model_in_the_embedded_store() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     holds_in_any_order(&Kept::embedded(), &runtime);
 }
 
 #[test]
-fn rotation_keeps_to_the_contract_in_any_order_of_events_in_redis() {
+fn rotation_matches_the_model_in_redis() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     holds_in_any_order(&Kept::redis(), &runtime);
 }

@@ -39,7 +39,7 @@ async fn all_fail_soon(kept: &Kept) {
 }
 
 #[tokio::test]
-async fn a_killed_redis_is_noticed_at_once_and_used_again_when_it_is_back() {
+async fn a_killed_redis_fails_at_once_and_is_used_again_after_its_restart() {
     let kept = Kept::redis();
     kept.store.ping().await.unwrap();
     kept.server().stop();
@@ -52,7 +52,7 @@ async fn a_killed_redis_is_noticed_at_once_and_used_again_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_restart_of_redis_while_nothing_was_asked_no_call_fails() {
+async fn an_idle_restart_of_redis_fails_no_call() {
     let kept = Kept::redis();
     // So that there are many connections.
     super::kept::by_fifty(|| {
@@ -67,7 +67,7 @@ async fn after_a_restart_of_redis_while_nothing_was_asked_no_call_fails() {
 }
 
 #[tokio::test]
-async fn a_frozen_redis_does_not_hold_anyone_up() {
+async fn a_frozen_redis_fails_fast() {
     let kept = Kept::redis();
     kept.store.ping().await.unwrap();
     kept.server().freeze().unwrap();
@@ -77,7 +77,7 @@ async fn a_frozen_redis_does_not_hold_anyone_up() {
 }
 
 #[tokio::test]
-async fn a_full_redis_still_answers_reads_and_revocations_and_takes_nothing_more() {
+async fn a_full_redis_serves_reads_and_revocations_only() {
     let kept = Kept::redis();
     let (store, ends) = (&kept.store, kept.seconds(60));
     store.create_grant(kept.record(1)).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_full_redis_still_answers_reads_and_revocations_and_takes_nothing_more
 }
 
 #[tokio::test]
-async fn everything_in_redis_expires_by_itself() {
+async fn every_redis_key_has_a_ttl() {
     let kept = Kept::redis();
     let (store, ends) = (&kept.store, kept.seconds(60));
     store.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
@@ -124,7 +124,7 @@ async fn everything_in_redis_expires_by_itself() {
 }
 
 #[tokio::test]
-async fn a_flushed_redis_is_a_reset_of_the_feed() {
+async fn a_flushed_redis_resets_the_feed() {
     let kept = Kept::redis();
     kept.store.revoke(id(1)).await.unwrap();
     let before = kept.store.revoked_since(Cursor(0)).await.unwrap().cursor;
@@ -140,7 +140,7 @@ async fn a_flushed_redis_is_a_reset_of_the_feed() {
 }
 
 #[tokio::test]
-async fn a_file_that_another_has_open_is_refused() {
+async fn a_file_opened_by_another_process_is_rejected() {
     let kept = Kept::embedded();
     let refused = Store::embedded(kept.folder(), Clock::system(), &Entropy::system(), Format::default())
         .err()
@@ -150,7 +150,7 @@ async fn a_file_that_another_has_open_is_refused() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_refused_and_left_as_it_is() {
+async fn a_damaged_file_is_rejected_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.redb");
     fs::write(&path, b"these are not the records of a gateway").unwrap();
@@ -163,7 +163,7 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_read_only_redis_refuses_what_changes_something_until_it_is_a_primary_again() {
+async fn a_read_only_redis_rejects_writes_until_it_is_a_primary() {
     let kept = Kept::redis();
     kept.store.create_grant(kept.record(1)).await.unwrap();
     kept.server().command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();

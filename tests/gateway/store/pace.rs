@@ -40,7 +40,7 @@ impl Far {
 }
 
 #[tokio::test]
-async fn a_verb_takes_one_round_trip_unless_what_it_finds_names_what_to_change_next() {
+async fn a_store_operation_takes_one_round_trip_unless_its_next_key_is_stored() {
     let far = Far::start().await;
     let (store, ends) = (&far.kept.store, far.kept.seconds(60));
     far.costs("put_login", 1, store.put_login(key(1), vec![1], ends)).await;
@@ -65,7 +65,7 @@ async fn a_verb_takes_one_round_trip_unless_what_it_finds_names_what_to_change_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_redis_is_waited_for_and_one_that_is_too_slow_is_given_up() {
+async fn a_slow_redis_is_awaited_until_the_timeout() {
     let far = Far::start().await;
     let store = &far.kept.store;
     store.create_grant(far.kept.record(1)).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_slow_redis_is_waited_for_and_one_that_is_too_slow_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_of_many_streams_does_not_wait_for_one_grant_after_the_other() {
+async fn a_sweep_reads_many_grants_concurrently() {
     let far = Far::start().await;
     let keys = Keys::new(vec![SecretBytes::new(vec![7; 32])]);
     let grants = Grants::new(Arc::clone(&far.kept.store), &keys, far.kept.clock.clone(), Entropy::seeded(1));
@@ -98,7 +98,7 @@ async fn a_sweep_of_many_streams_does_not_wait_for_one_grant_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_given_up_leaves_its_answer_to_nobody_else() {
+async fn a_cancelled_call_leaves_no_response_for_another() {
     let far = Far::start().await;
     let store = &far.kept.store;
     for fill in 1..=50 {
@@ -125,7 +125,7 @@ async fn a_call_that_is_given_up_leaves_its_answer_to_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_no_more_connections_are_to_be_had_those_that_there_are_go_on() {
+async fn open_connections_work_when_no_new_ones_are_accepted() {
     let kept = Kept::redis();
     kept.store.create_grant(kept.record(1)).await.unwrap();
     kept.server().command(&["CONFIG", "SET", "maxclients", "1"]).unwrap();
@@ -137,7 +137,7 @@ async fn where_no_more_connections_are_to_be_had_those_that_there_are_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_more_calls_than_may_wait_none_takes_long_when_redis_hangs() {
+async fn calls_beyond_the_queue_limit_fail_fast_when_redis_hangs() {
     let kept = Kept::redis();
     kept.store.ping().await.unwrap();
     kept.server().freeze().unwrap();

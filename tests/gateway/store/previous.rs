@@ -10,7 +10,7 @@ fn redis(kept: &Kept, words: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn what_the_release_before_has_written_is_read() {
+async fn records_of_the_previous_release_are_read() {
     let kept = Kept::redis();
     let store = &kept.store;
     let ends = kept.seconds(60).millis().to_string();
@@ -40,7 +40,7 @@ async fn what_the_release_before_has_written_is_read() {
 
 /// The scripts of the release before look at these members alone.
 #[tokio::test]
-async fn what_is_written_the_release_before_takes_for_what_it_is() {
+async fn records_are_readable_by_the_previous_release() {
     let kept = Kept::redis();
     let (store, ends) = (&kept.store, kept.seconds(60));
     let named = |kind: &str, place: u8| format!("mcp:{kind}:{{{}}}", encode(key(place).0));

@@ -47,7 +47,7 @@ fn generation(rotation: &Rotation) -> Option<u32> {
 }
 
 #[tokio::test]
-async fn a_call_that_is_run_twice_gets_its_first_result_twice() {
+async fn a_repeated_command_returns_its_first_result() {
     for kept in [Some(Kept::redis()), Kept::valkey()].into_iter().flatten() {
         let (calls, ends) = (Repeated::on(&kept, 1), kept.seconds(60));
         calls.twice("put_login", async |store| store.put_login(key(1), b"login".to_vec(), ends).await).await;
@@ -91,7 +91,7 @@ async fn a_call_that_is_run_twice_gets_its_first_result_twice() {
 }
 
 #[tokio::test]
-async fn a_repeat_that_comes_late_undoes_nothing_that_has_happened_since() {
+async fn a_late_repeated_command_undoes_no_later_change() {
     let kept = Kept::redis();
     let (calls, store, ends) = (Repeated::on(&kept, 1), &kept.store, kept.seconds(60));
     calls.call.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
@@ -120,7 +120,7 @@ async fn a_repeat_that_comes_late_undoes_nothing_that_has_happened_since() {
 }
 
 #[tokio::test]
-async fn a_lease_that_was_given_back_is_not_taken_by_a_late_repeat() {
+async fn a_released_lease_is_not_taken_by_a_late_repeated_command() {
     let kept = Kept::redis();
     let (store, ends) = (&kept.store, kept.seconds(60));
     assert!(store.lease(key(1), key(2), ends).await.unwrap());
@@ -163,7 +163,7 @@ impl FarCluster {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_cluster_a_lost_response_costs_a_repeat_and_changes_no_result() {
+async fn a_lost_cluster_response_is_retried_without_another_result() {
     let far = FarCluster::start().await;
     let (store, ends) = (&far.kept.store, far.kept.seconds(60));
     for round in 1..=3 {

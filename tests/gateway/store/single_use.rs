@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_who_take_a_login_one_gets_it() {
+async fn one_of_fifty_concurrent_takes_gets_the_login() {
     on_both(async |kept| {
         kept.store.put_login(key(1), b"login".to_vec(), kept.seconds(60)).await.unwrap();
         let taken = by_fifty(|| {
@@ -21,7 +21,7 @@ async fn of_fifty_who_take_a_login_one_gets_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_who_put_a_login_one_is_kept_and_the_others_are_told_which() {
+async fn one_of_fifty_concurrent_puts_stores_its_login_and_the_others_get_it() {
     on_both(async |kept| {
         let ends = kept.seconds(60);
         let put = by_fifty(|| {
@@ -36,7 +36,7 @@ async fn of_fifty_who_put_a_login_one_is_kept_and_the_others_are_told_which() {
 }
 
 #[tokio::test]
-async fn no_login_takes_the_place_of_another_until_that_has_ended() {
+async fn a_login_replaces_no_other_before_that_expired() {
     on_both(async |kept| {
         let store = &kept.store;
         let put =
@@ -57,7 +57,7 @@ async fn no_login_takes_the_place_of_another_until_that_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_who_use_a_code_one_is_the_first_and_the_others_know_it() {
+async fn one_of_fifty_concurrent_uses_of_a_code_is_the_first() {
     on_both(async |kept| {
         kept.store.put_code(key(1), b"code".to_vec(), kept.seconds(60)).await.unwrap();
         let uses = by_fifty(|| {
@@ -72,7 +72,7 @@ async fn of_fifty_who_use_a_code_one_is_the_first_and_the_others_know_it() {
 }
 
 #[tokio::test]
-async fn reading_a_code_does_not_use_it_and_using_it_does_not_hide_it() {
+async fn a_code_can_be_read_before_and_after_its_use() {
     on_both(async |kept| {
         let store = &kept.store;
         assert_eq!(store.code(key(1)).await.unwrap(), None);
@@ -87,7 +87,7 @@ async fn reading_a_code_does_not_use_it_and_using_it_does_not_hide_it() {
 }
 
 #[tokio::test]
-async fn logins_and_codes_end_at_their_time() {
+async fn logins_and_codes_expire() {
     on_both(async |kept| {
         let store = &kept.store;
         store.put_login(key(1), b"login".to_vec(), kept.seconds(60)).await.unwrap();
@@ -103,7 +103,7 @@ async fn logins_and_codes_end_at_their_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_single_use_id_counts_once_until_it_has_ended() {
+async fn a_single_use_id_is_accepted_once_until_it_expires() {
     on_both(async |kept| {
         let ends = kept.seconds(60);
         let firsts = by_fifty(|| {
@@ -119,7 +119,7 @@ async fn a_single_use_id_counts_once_until_it_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_who_count_as_many_are_counted_as_the_limit_says() {
+async fn concurrent_counting_stops_at_the_limit() {
     on_both(async |kept| {
         let ends = kept.seconds(60);
         let counted = by_fifty(|| {
@@ -134,7 +134,7 @@ async fn of_fifty_who_count_as_many_are_counted_as_the_limit_says() {
 }
 
 #[tokio::test]
-async fn a_request_is_counted_in_all_of_its_counters_or_in_none() {
+async fn a_request_counts_in_all_of_its_counters_or_in_none() {
     on_both(async |kept| {
         let ends = kept.seconds(60);
         let count = async |other: u8, limit: u32| {
@@ -155,7 +155,7 @@ async fn a_request_is_counted_in_all_of_its_counters_or_in_none() {
 }
 
 #[tokio::test]
-async fn a_lease_has_one_holder_until_it_is_given_back_or_ends() {
+async fn a_lease_has_one_holder_until_it_is_released_or_expires() {
     on_both(async |kept| {
         let store = &kept.store;
         assert!(store.lease(key(1), key(10), kept.seconds(60)).await.unwrap());

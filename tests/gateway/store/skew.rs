@@ -34,7 +34,7 @@ fn seconds(store: &Store, seconds: u64) -> Timestamp {
 }
 
 #[tokio::test]
-async fn what_one_replica_keeps_for_a_minute_another_one_finds_for_a_minute() {
+async fn a_stored_minute_is_a_minute_on_every_replica() {
     let kept = Kept::redis();
     for (place, (who, store)) in (1..).zip(skewed(&kept).await) {
         let (code, login, jti, counter) = (key(place), key(place + 50), key(place + 100), key(place + 150));
@@ -59,7 +59,7 @@ async fn what_one_replica_keeps_for_a_minute_another_one_finds_for_a_minute() {
 }
 
 #[tokio::test]
-async fn the_grace_of_a_refresh_is_a_minute_whichever_replicas_are_asked() {
+async fn the_refresh_grace_period_is_a_minute_across_replicas() {
     let kept = Kept::redis();
     let generation = |rotation: Rotation| match rotation {
         Rotation::Fresh { record } | Rotation::Same { record } => record.generation,
@@ -81,7 +81,7 @@ async fn the_grace_of_a_refresh_is_a_minute_whichever_replicas_are_asked() {
 }
 
 #[tokio::test]
-async fn a_revocation_is_heard_whichever_clocks_have_told_of_those_before() {
+async fn the_feed_delivers_a_revocation_after_events_of_skewed_clocks() {
     let kept = Kept::redis();
     let mut cursor = Cursor(0);
     let mut order = SKEWS;
@@ -103,7 +103,7 @@ async fn a_revocation_is_heard_whichever_clocks_have_told_of_those_before() {
 }
 
 #[tokio::test]
-async fn a_replica_knows_how_far_its_clock_is_off_and_goes_by_that_of_redis() {
+async fn a_replica_measures_its_clock_skew_and_uses_the_time_of_redis() {
     let kept = Kept::redis();
     for seconds in SKEWS {
         let store = kept.skewed(seconds);
@@ -118,7 +118,7 @@ async fn a_replica_knows_how_far_its_clock_is_off_and_goes_by_that_of_redis() {
 }
 
 #[tokio::test]
-async fn a_lease_is_as_long_as_it_was_taken_for() {
+async fn a_lease_lasts_its_full_duration_under_clock_skew() {
     let kept = Kept::redis();
     for (place, (who, store)) in (1..).zip(skewed(&kept).await) {
         let (behind, ahead) = (kept.skewed(-119), kept.skewed(119));
@@ -134,7 +134,7 @@ async fn a_lease_is_as_long_as_it_was_taken_for() {
 }
 
 #[tokio::test]
-async fn what_works_once_is_remembered_for_as_long_as_any_replica_accepts_it() {
+async fn single_use_ids_are_stored_as_long_as_any_replica_accepts_them() {
     let kept = Kept::redis();
     let keys = Keys::new(vec![SecretBytes::new(vec![7; 32])]);
     let replica = |seconds: i64| {
@@ -155,7 +155,7 @@ async fn what_works_once_is_remembered_for_as_long_as_any_replica_accepts_it() {
 }
 
 #[tokio::test]
-async fn a_comparison_that_took_long_says_nothing_of_the_clocks() {
+async fn a_slow_clock_measurement_is_ignored() {
     let redis = Redis::start().unwrap();
     let detour = Detour::to(&redis.address()).await.unwrap();
     let kept = Kept::at(&detour.address());

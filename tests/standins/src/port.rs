@@ -39,7 +39,7 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn a_server_can_listen_on_a_reserved_port_and_come_back_to_it() {
+    fn a_server_can_listen_on_a_reserved_port_twice() {
         let port = ReservedPort::reserve().unwrap();
         for _ in 0..2 {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).unwrap();
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_given_a_reserved_port() {
+    fn a_reserved_port_is_not_assigned_again() {
         let reserved: Vec<_> = (0..100).map(|_| ReservedPort::reserve().unwrap()).collect();
         for _ in 0..2_000 {
             let given = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();

@@ -25,7 +25,7 @@ impl http_body::Body for Pieces {
 }
 
 #[tokio::test]
-async fn http_2_brings_no_content_with_such_methods_either() {
+async fn http_2_content_in_a_method_that_defines_none_is_400() {
     let signed = Signed::in_to(|site| site).await;
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     for method in ["GET", "DELETE", "OPTIONS", "QUERY"] {
@@ -58,7 +58,7 @@ async fn http_2_brings_no_content_with_such_methods_either() {
 }
 
 #[tokio::test]
-async fn http_2_may_announce_a_length_of_0_and_end_later() {
+async fn http_2_accepts_a_length_of_0_with_a_later_end_of_stream() {
     let signed = Signed::in_to(|site| site).await;
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     for method in [reqwest::Method::POST, reqwest::Method::DELETE] {

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_goes_back_to_its_host_and_path_on_any_port() {
+    fn a_cookie_is_sent_to_its_host_and_path_on_any_port() {
         let jar = jar("http://localhost:1/auth/x", &["a=1", "b=2; Path=/", "c=3; Path=/auth/x/y"]);
         assert_eq!(sent(&jar, "http://localhost:2/auth/callback", SAME), ["a=1", "b=2"]);
         assert_eq!(sent(&jar, "http://localhost:2/authority", SAME), ["b=2"]);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_ends_by_max_age_before_expires_and_by_replacement() {
+    fn max_age_precedes_expires_and_a_cookie_can_be_replaced() {
         let past = "a=1; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
         assert!(sent(&jar("http://localhost/", &[past]), "http://localhost/", SAME).is_empty());
         let mut kept = jar("http://localhost/", &["a=1; Max-Age=5; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_and_secure_are_held() {
+    fn cookie_prefixes_and_secure_are_enforced() {
         let set = [
             "__Host-a=1; Secure; Path=/",
             "__Host-b=1; Path=/",
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn same_site_is_held() {
+    fn same_site_is_enforced() {
         let jar = jar(
             "http://localhost/",
             &["s=1; SameSite=Strict", "l=1; SameSite=Lax", "n=1; SameSite=None; Secure"],

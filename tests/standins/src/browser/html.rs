@@ -197,7 +197,7 @@ mod tests {
         <button type=button>Help</button></form>"#;
 
     #[test]
-    fn a_form_is_read_as_a_browser_reads_it() {
+    fn forms_are_parsed_like_in_a_browser() {
         let found = forms(PAGE, &Source::default());
         assert_eq!(found.len(), 1);
         let form = &found[0];
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_is_found() {
+    fn a_meta_refresh_is_found() {
         let page = r#"<meta charset=utf-8><META HTTP-EQUIV="Refresh" CONTENT="0; URL=cursor://x/cb?code=1&amp;state=2">"#;
         assert_eq!(refresh(page).as_deref(), Some("cursor://x/cb?code=1&state=2"));
         assert_eq!(refresh("<meta http-equiv=refresh content=5>"), None);

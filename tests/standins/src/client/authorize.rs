@@ -154,7 +154,7 @@ mod tests {
     use crate::browser::{Button, Form};
 
     #[test]
-    fn a_decision_presses_the_button_that_says_so() {
+    fn a_decision_selects_its_button() {
         let button = |value: &str, text: &str| Button {
             name: "decision".to_owned(),
             value: value.to_owned(),

@@ -42,7 +42,7 @@ mod tests {
     use super::bearer;
 
     #[test]
-    fn a_bearer_challenge_is_read_whole() {
+    fn a_bearer_challenge_is_parsed_with_all_parameters() {
         let header = r#"Bearer realm="a \"b\", c", resource_metadata="http://h/.well-known/x" ,scope=a"#;
         let found = bearer(header).unwrap();
         let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

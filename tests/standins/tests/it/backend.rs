@@ -9,7 +9,7 @@ fn http() -> reqwest::Client {
 }
 
 #[tokio::test]
-async fn it_echoes_and_records_the_target_as_received() {
+async fn the_target_is_echoed_and_recorded_as_received() {
     let backend = Backend::start(0).await.unwrap();
     let url = format!("{}/a%2fb//c;x?q=%20+%zz", backend.url());
     let request = http().post(url).header("x-twice", "1").header("x-twice", "2").body("hello");
@@ -21,7 +21,7 @@ async fn it_echoes_and_records_the_target_as_received() {
 }
 
 #[tokio::test]
-async fn a_silent_stream_has_its_head_at_once_and_speaks_when_released() {
+async fn a_silent_stream_sends_its_head_at_once_and_events_when_released() {
     let backend = Backend::start(0).await.unwrap();
     let mut response = http().get(format!("{}/sse/silent", backend.url())).send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -33,7 +33,7 @@ async fn a_silent_stream_has_its_head_at_once_and_speaks_when_released() {
 }
 
 #[tokio::test]
-async fn it_notices_who_leaves_early() {
+async fn early_disconnects_are_recorded() {
     let backend = Backend::start(0).await.unwrap();
     let http = http();
     drop(http.get(format!("{}/sse/silent", backend.url())).send().await.unwrap());
@@ -47,7 +47,7 @@ async fn it_notices_who_leaves_early() {
 }
 
 #[tokio::test]
-async fn what_is_taken_to_its_end_is_not_aborted() {
+async fn a_fully_read_response_is_not_aborted() {
     let backend = Backend::start(0).await.unwrap();
     let http = http();
     let events = http.get(format!("{}/sse?n=3&every_ms=1", backend.url())).send().await.unwrap();
@@ -63,7 +63,7 @@ async fn what_is_taken_to_its_end_is_not_aborted() {
 }
 
 #[tokio::test]
-async fn it_answers_what_it_is_told() {
+async fn a_scripted_response_is_sent() {
     let backend = Backend::start(0).await.unwrap();
     let get = |path: &str| http().get(format!("{}{path}", backend.url())).send();
     assert_eq!(get("/status/401").await.unwrap().headers()["www-authenticate"], "Bearer realm=\"backend\"");

@@ -16,7 +16,7 @@ async fn site(pages: &[Page<'_>]) -> Backend {
 }
 
 #[tokio::test]
-async fn a_redirect_chain_is_followed_with_its_cookies_and_stops_where_told() {
+async fn a_redirect_chain_is_followed_with_cookies_up_to_the_stop_prefix() {
     let site = site(&[]).await;
     site.script("/a", (302, &[("location", "/b?x=1"), ("set-cookie", "one=1; Path=/")]), "");
     site.script("/b", (303, &[("location", "http://localhost:9/callback?code=c")]), "");
@@ -31,7 +31,7 @@ async fn a_redirect_chain_is_followed_with_its_cookies_and_stops_where_told() {
 }
 
 #[tokio::test]
-async fn a_private_scheme_leaves_the_browser_and_a_loop_ends() {
+async fn a_private_scheme_ends_navigation_and_a_loop_is_an_error() {
     let refresh = "<meta http-equiv=refresh content='0;url=cursor://anysphere/cb?code=1&amp;state=2'>";
     let site = site(&[("/app", &[HTML], refresh)]).await;
     site.script("/loop", (302, &[("location", "/loop")]), "");
@@ -61,7 +61,7 @@ async fn a_307_keeps_the_form_and_a_302_drops_it() {
 }
 
 #[tokio::test]
-async fn form_action_holds_for_the_whole_redirect_chain() {
+async fn form_action_applies_to_the_whole_redirect_chain() {
     let policy = ("content-security-policy", "default-src 'none'; form-action 'self'");
     let form = "<form method=post action=/go></form>";
     let site = site(&[("/", &[HTML, policy], form)]).await;
@@ -90,7 +90,7 @@ async fn origin_is_sent_with_posts_and_is_null_without_referrers() {
 }
 
 #[tokio::test]
-async fn a_form_from_another_site_carries_no_strict_cookie_and_no_lax_one_with_a_post() {
+async fn a_cross_site_form_sends_no_strict_cookie_and_no_lax_cookie_with_a_post() {
     let target = site(&[]).await;
     let localhost = target.url().replace("127.0.0.1", "localhost");
     target.script("/set", (200, &[("set-cookie", "s=1; SameSite=Strict; Path=/")]), "");

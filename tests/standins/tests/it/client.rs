@@ -69,7 +69,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn it_gets_from_a_url_to_a_tool() {
+async fn a_client_gets_from_a_url_to_a_tool_call() {
     let world = World::start().await;
     let client = world.client().await;
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
@@ -91,7 +91,7 @@ async fn it_gets_from_a_url_to_a_tool() {
 }
 
 #[tokio::test]
-async fn discovery_refuses_what_a_strict_client_refuses() {
+async fn discovery_rejects_invalid_metadata() {
     let world = World::start().await;
     let cases: [(Change, &str); 5] = [
         (|resource, _| resource["resource"] = json!("http://other.example/mcp"), "RFC 9728"),
@@ -110,7 +110,7 @@ async fn discovery_refuses_what_a_strict_client_refuses() {
 }
 
 #[tokio::test]
-async fn an_answer_without_the_promised_iss_is_refused() {
+async fn a_response_without_the_advertised_iss_is_rejected() {
     let world = World::start().await;
     world.documents(|_, server| server["authorization_response_iss_parameter_supported"] = json!(true));
     let client = world.client().await;
@@ -119,7 +119,7 @@ async fn an_answer_without_the_promised_iss_is_refused() {
 }
 
 #[tokio::test]
-async fn a_registration_that_changes_the_client_is_refused() {
+async fn a_registration_response_that_changes_the_client_is_rejected() {
     let world = World::start().await;
     let discovered = world.discovered().await;
     assert!(discovered.register("Test", "none", REDIRECT).await.is_err());
@@ -127,7 +127,7 @@ async fn a_registration_that_changes_the_client_is_refused() {
 }
 
 #[tokio::test]
-async fn consent_is_answered_as_told_and_refusals_come_first() {
+async fn consent_follows_the_given_decision_and_errors_come_first() {
     let world = World::start().await;
     let page = format!(
         "<form method=get action='{}/decided'><button name=d value=deny>Deny</button>\

@@ -46,7 +46,7 @@ impl Session {
 }
 
 #[tokio::test]
-async fn dice_roll_within_their_sides() {
+async fn dice_rolls_are_within_their_sides() {
     let server = McpServer::dice(0).await.unwrap();
     let (mut session, answer) = Session::open(&server).await;
     assert_eq!(answer["result"]["serverInfo"]["name"], "dice");
@@ -63,7 +63,7 @@ async fn dice_roll_within_their_sides() {
 }
 
 #[tokio::test]
-async fn uuids_are_made_and_two_sessions_live_side_by_side() {
+async fn uuids_are_generated_in_two_concurrent_sessions() {
     let server = McpServer::uuid(0).await.unwrap();
     let (mut first, _) = Session::open(&server).await;
     let (mut second, _) = Session::open(&server).await;

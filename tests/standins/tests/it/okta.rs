@@ -51,7 +51,7 @@ async fn a_code_works_once_and_for_a_minute() {
 }
 
 #[tokio::test]
-async fn a_second_login_in_the_same_browser_asks_nothing_unless_told_to() {
+async fn a_second_login_in_the_same_browser_needs_no_input_unless_requested() {
     let (okta, party) = start(OktaOptions::default()).await;
     let mut browser = browser();
     party.login(&mut browser, "bob").await;
@@ -70,7 +70,7 @@ async fn a_second_login_in_the_same_browser_asks_nothing_unless_told_to() {
 }
 
 #[tokio::test]
-async fn custom_servers_know_no_groups_scope_but_may_have_the_claim() {
+async fn custom_servers_have_no_groups_scope_but_may_have_the_claim() {
     let (okta, mut party) = start(OktaOptions::default()).await;
     party.issuer = okta.custom_issuer("default");
     let refused = browser().open(&party.authorize_url(&[]).await).await.unwrap();
@@ -84,7 +84,7 @@ async fn custom_servers_know_no_groups_scope_but_may_have_the_claim() {
 }
 
 #[tokio::test]
-async fn a_thin_id_token_leaves_groups_to_userinfo() {
+async fn a_minimal_id_token_leaves_groups_to_userinfo() {
     let (_okta, party) = start(OktaOptions { claims_in: ClaimsIn::UserInfo, ..OktaOptions::default() }).await;
     let tokens = party.tokens("alice").await;
     let claims = party.verified(tokens["id_token"].as_str().unwrap()).await.unwrap();
@@ -94,7 +94,7 @@ async fn a_thin_id_token_leaves_groups_to_userinfo() {
 }
 
 #[tokio::test]
-async fn okta_says_no_in_its_own_words() {
+async fn okta_errors_have_their_real_format() {
     let (okta, mut party) = start(OktaOptions::default()).await;
     okta.refuse_assignment("bob");
     let callback = party.login(&mut browser(), "bob").await;
@@ -113,7 +113,7 @@ async fn okta_says_no_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_dies_with_its_user() {
+async fn a_refresh_token_ends_with_its_user() {
     let (okta, party) = start(OktaOptions::default()).await;
     let tokens = party.tokens("carol").await;
     let token = tokens["refresh_token"].as_str().unwrap();
@@ -131,7 +131,7 @@ async fn a_refresh_token_dies_with_its_user() {
 }
 
 #[tokio::test]
-async fn rotation_has_a_grace_period_and_punishes_reuse_after_it() {
+async fn rotation_has_a_grace_period_and_later_reuse_revokes() {
     let clock = Arc::new(AtomicU64::new(1_800_000_000));
     let read = Arc::clone(&clock);
     let time = Time::from_source(move || read.load(Ordering::Relaxed));
@@ -147,7 +147,7 @@ async fn rotation_has_a_grace_period_and_punishes_reuse_after_it() {
 }
 
 #[tokio::test]
-async fn refresh_tokens_can_be_withheld_or_refused() {
+async fn refresh_tokens_can_be_omitted_or_rejected() {
     let withheld = OktaOptions { refresh_tokens: RefreshTokens::Withheld, ..OktaOptions::default() };
     assert!(start(withheld).await.1.tokens("alice").await["refresh_token"].is_null());
     let refused = OktaOptions { refresh_tokens: RefreshTokens::Refused, ..OktaOptions::default() };
@@ -171,7 +171,7 @@ async fn rotated_keys_sign_under_a_new_kid_that_the_jwks_has() {
 }
 
 #[tokio::test]
-async fn faults_spoil_what_they_name() {
+async fn each_id_token_fault_alters_its_claim() {
     let (okta, party) = start(OktaOptions::default()).await;
     let invalid_signatures = [
         IdTokenFault::AlgNone,
@@ -205,7 +205,7 @@ async fn faults_spoil_what_they_name() {
 }
 
 #[tokio::test]
-async fn an_outage_hits_the_whole_or_one_endpoint() {
+async fn an_outage_affects_all_or_one_endpoint() {
     let (okta, party) = start(OktaOptions::default()).await;
     let tokens = party.tokens("alice").await;
     let access_token = tokens["access_token"].as_str().unwrap();
@@ -231,7 +231,7 @@ async fn an_outage_hits_the_whole_or_one_endpoint() {
 }
 
 #[tokio::test]
-async fn what_is_asked_is_done_also_when_the_answer_is_late_or_lost() {
+async fn a_request_takes_effect_also_when_its_response_is_late_or_lost() {
     let (okta, party) = start(OktaOptions::default()).await;
     let keys = format!("{}/oauth2/v1/keys", okta.url());
     let late = Duration::from_millis(300);

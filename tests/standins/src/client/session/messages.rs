@@ -42,7 +42,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn messages_survive_any_cut() {
+    fn messages_are_parsed_in_any_fragments() {
         let stream = b": hello\r\nid: 0\r\ndata:\r\n\r\nevent: message\ndata: {\"id\":1,\ndata: \"a\":2}\n\ndata: {\"id\":2}\n\n";
         for cut in 0..stream.len() {
             let mut messages = Messages::default();
