@@ -4,7 +4,7 @@ use crate::arguments::Options;
 use crate::report::{self, Comparison};
 use crate::scenarios::{self, Candidate, Scenario};
 use crate::servers::Servers;
-use crate::{Outcome, backend, flows, minted, print_line, site, streams};
+use crate::{Outcome, backend, flows, print_line, signed_tokens, site, streams};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::LocalSet;
@@ -62,7 +62,7 @@ async fn compare_candidates(
 ) -> Outcome<Comparison> {
     let (rounds, duration) = options.turns();
     if scenario.candidates.contains(&Candidate::ManyTokens) {
-        minted::tokens(&servers.quiet.gateway, &servers.quiet.token, MANY_TOKENS)?;
+        signed_tokens::write(&servers.quiet.gateway, &servers.quiet.token, MANY_TOKENS)?;
         // Long enough to send each token once.
         servers.turn(scenario, Candidate::ManyTokens, Duration::from_secs(20)).await?;
     }

@@ -63,11 +63,11 @@ pub(crate) async fn flows(
 
 async fn logins(gateway: &Rc<Gateway>, duration: Duration) -> Outcome<Flow> {
     let deadline = Instant::now() + duration;
-    let mut people = JoinSet::new();
+    let mut users = JoinSet::new();
     let measurement = Measurement::begin(gateway)?;
     for _ in 0..CONCURRENCY {
         let gateway = Rc::clone(gateway);
-        people.spawn_local(async move {
+        users.spawn_local(async move {
             let mut done = 0;
             while Instant::now() < deadline {
                 gateway.sign_in().await.map_err(|error| error.to_string())?;
@@ -76,7 +76,7 @@ async fn logins(gateway: &Rc<Gateway>, duration: Duration) -> Outcome<Flow> {
             Ok(done)
         });
     }
-    measurement.end(people).await
+    measurement.end(users).await
 }
 
 async fn refreshes(gateway: &Rc<Gateway>, duration: Duration) -> Outcome<Flow> {

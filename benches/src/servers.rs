@@ -5,7 +5,7 @@ use crate::load::{Load, Tokens};
 use crate::nginx;
 use crate::process::Process;
 use crate::scenarios::{Candidate, Scenario};
-use crate::{Outcome, minted, site};
+use crate::{Outcome, signed_tokens, site};
 use gateway_standins::okta::{Okta, OktaOptions};
 use std::path::Path;
 use std::time::Duration;
@@ -54,13 +54,13 @@ impl Servers {
     pub(crate) async fn turn(
         &self,
         scenario: &Scenario,
-        who: Candidate,
+        candidate: Candidate,
         duration: Duration,
     ) -> Outcome<RunResult> {
-        let load = self.load(scenario, who, duration)?;
-        let process = self.process(who)?;
+        let load = self.load(scenario, candidate, duration)?;
+        let process = self.process(candidate)?;
         let before = process.cpu_time()?;
-        let seen = load.run(duration).await.map_err(|error| format!("{}: {error}", who.name()))?;
+        let seen = load.run(duration).await.map_err(|error| format!("{}: {error}", candidate.name()))?;
         let used = process.cpu_time()?.saturating_sub(before);
         Ok(RunResult {
             requests_per_second: seen.requests / seen.elapsed.as_secs_f64(),
@@ -70,39 +70,39 @@ impl Servers {
         })
     }
 
-    fn load(&self, scenario: &Scenario, who: Candidate, duration: Duration) -> Outcome<Load> {
+    fn load(&self, scenario: &Scenario, candidate: Candidate, duration: Duration) -> Outcome<Load> {
         let seconds = usize::try_from(duration.as_secs())?;
-        let signed_in = self.signed_in(who)?;
-        let tokens = match who {
+        let signed_in = self.signed_in(candidate)?;
+        let tokens = match candidate {
             Candidate::ColdTokens => {
                 let count = COLD_TOKENS_PER_SECOND * seconds;
-                Tokens::Many(minted::tokens(&signed_in.gateway, &signed_in.token, count)?)
+                Tokens::Many(signed_tokens::write(&signed_in.gateway, &signed_in.token, count)?)
             }
             Candidate::ManyTokens => Tokens::Many(site::folder().join("tokens")),
             _ => Tokens::One(signed_in.token.clone()),
         };
-        let address = match who {
+        let address = match candidate {
             Candidate::Nginx(which) => self.nginx.address(which),
             _ => signed_in.gateway.address.clone(),
         };
-        let http2 = matches!(who, Candidate::H2c | Candidate::Nginx(nginx::Nginx::H2c));
+        let http2 = matches!(candidate, Candidate::H2c | Candidate::Nginx(nginx::Nginx::H2c));
         let path = format!("{MCP_PATH}{}", scenario.path);
         Ok(Load { address, path, body: scenario.body, tokens, connections: scenario.connections, http2 })
     }
 
     /// Returns the gateway whose token is sent; nginx receives the same requests as the gateway.
-    fn signed_in(&self, who: Candidate) -> Outcome<&SignedIn> {
-        match who {
+    fn signed_in(&self, candidate: Candidate) -> Outcome<&SignedIn> {
+        match candidate {
             Candidate::Audited => Ok(&self.audited),
             Candidate::ThousandRoutes => self.thousand.as_ref().ok_or_else(|| "it was not started".into()),
             _ => Ok(&self.quiet),
         }
     }
 
-    fn process(&self, who: Candidate) -> Outcome<&Process> {
-        match who {
+    fn process(&self, candidate: Candidate) -> Outcome<&Process> {
+        match candidate {
             Candidate::Nginx(_) => Ok(&self.nginx.process),
-            _ => Ok(&self.signed_in(who)?.gateway.process),
+            _ => Ok(&self.signed_in(candidate)?.gateway.process),
         }
     }
 }

@@ -4,8 +4,8 @@
 //! It starts a stand-in Okta, the two MCP servers of `routes/` and the gateway, and prints the configuration of MCP
 //! clients. With `--once`, a built-in client signs in and calls a tool, step by step.
 
+mod login_steps;
 mod ports;
-mod walk;
 mod welcome;
 mod world;
 
@@ -56,7 +56,7 @@ fn run(arguments: &Arguments) -> Outcome<()> {
     let runtime = Runtime::new()?;
     let world = runtime.block_on(World::start(arguments.once))?;
     let outcome = if arguments.once {
-        runtime.block_on(walk::walk(&world.base_url))
+        runtime.block_on(login_steps::run(&world.base_url))
     } else {
         welcome::welcome(&world);
         runtime.block_on(tokio::signal::ctrl_c()).map_err(Into::into)

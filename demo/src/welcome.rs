@@ -3,13 +3,13 @@
 use crate::print_line;
 use crate::world::{DICE, World};
 use gateway::pages::Snippets;
-use gateway_standins::okta::{PASSWORD, everyone};
+use gateway_standins::okta::{PASSWORD, default_users};
 
 /// Prints the welcome message.
 pub(crate) fn welcome(world: &World) {
-    let people: Vec<String> = everyone()
+    let users: Vec<String> = default_users()
         .iter()
-        .map(|person| format!("{} ({})", person.username, person.groups.join(", ")))
+        .map(|user| format!("{} ({})", user.username, user.groups.join(", ")))
         .collect();
     let snippets = Snippets::new("dice", &format!("{}{DICE}mcp", world.base_url));
     print_line(&format!(
@@ -25,13 +25,13 @@ pub(crate) fn welcome(world: &World) {
       Cursor        into ~/.cursor/mcp.json: {cursor}
       a terminal    {mcp_remote}
 
-  Your browser opens. Sign in as {people}; the password is {PASSWORD}.",
+  Your browser opens. Sign in as {users}; the password is {PASSWORD}.",
         base_url = world.base_url,
         claude_code = snippets.claude_code,
         vscode = snippets.vscode_command,
         cursor = on_one_line(&snippets.cursor_file),
         mcp_remote = snippets.remote_command,
-        people = people.join(", "),
+        users = users.join(", "),
     ));
     print_line(&format!("\n  Behind it: a stand-in Okta at {}, and", world.okta.url()));
     for route in world.site.table.routes() {

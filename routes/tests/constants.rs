@@ -8,7 +8,7 @@ use std::time::Duration;
 
 #[expect(unreachable_pub, reason = "the text is written for the gateway")]
 mod seed {
-    include!("golden/seed/site.rs");
+    include!("golden/go-program/site.rs");
 }
 
 #[expect(unreachable_pub, reason = "the text is written for the gateway")]

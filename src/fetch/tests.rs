@@ -1,5 +1,5 @@
 use super::*;
-use gateway_standins::publisher::Publisher;
+use gateway_standins::document_server::DocumentServer;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -143,7 +143,7 @@ async fn an_abandoned_lookup_is_counted_until_it_ends() {
         let _ = blocked.lock().map(|blocked| blocked.recv());
         Vec::new()
     };
-    let publisher = Publisher::start().await.expect("an authority");
+    let publisher = DocumentServer::start().await.expect("an authority");
     let policy = FetchPolicy::for_tests(names, Vec::new(), publisher.authority().to_vec());
     let fetcher = Arc::new(Fetcher::new(policy, Clock::system()).expect("a client"));
     let url = Url::parse("https://client.example.com/").expect("a URL");

@@ -54,11 +54,11 @@ async fn the_profile_is_read_from_the_id_token_or_from_userinfo() {
 
 #[tokio::test]
 async fn an_unverified_email_address_is_ignored() {
-    let mut people = gateway_standins::okta::everyone();
+    let mut people = gateway_standins::okta::default_users();
     for person in &mut people {
         person.email_verified = person.username != "bob";
     }
-    let standin = StandIn::start(OktaOptions { people, ..OktaOptions::default() }).await.unwrap();
+    let standin = StandIn::start(OktaOptions { users: people, ..OktaOptions::default() }).await.unwrap();
     let okta = client(&standin, AuthorizationServer::Org);
     assert_eq!(sign_in(&okta, "bob").await.unwrap().profile.email, None);
     assert_eq!(sign_in(&okta, "carol").await.unwrap().profile.email.as_deref(), Some("carol@example.com"));

@@ -12,7 +12,7 @@ mod redirects;
 mod requests;
 mod tokens;
 mod transport;
-mod untrusted;
+mod untrusted_hosts;
 
 use crate::harness::World;
 use gateway_standins::browser::{Browser, Page};
@@ -37,7 +37,7 @@ async fn approve(browser: &mut Browser, page: &Page) -> Page {
 }
 
 /// The whole way of `username` from the request to the URL that carries the answer to the client.
-async fn answer(client: &Client, browser: &mut Browser, username: &str) -> Url {
+async fn authorization_response(client: &Client, browser: &mut Browser, username: &str) -> Url {
     let page = consent_page(client, browser, "state").await;
     let okta = approve(browser, &page).await;
     browser.sign_in(&okta, username).await.unwrap().stopped().unwrap()

@@ -1,7 +1,7 @@
 //! The audit log: who asked for what, through which client, and what was decided.
 
 use crate::harness::binary::Process;
-use crate::harness::seed::Seed;
+use crate::harness::go_program::GoProgram;
 use crate::harness::{CALLBACK, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Decision, Login};
@@ -29,7 +29,7 @@ async fn events_until(process: &Process, last: (&str, &str)) -> Vec<Value> {
     }
 }
 
-/// What one decision is told by, in the order in which [`everything_once`] asks for them.
+/// What one decision is told by, in the order in which [`perform_each_decision`] asks for them.
 const DECISIONS: [(&str, &str); 10] = [
     ("registration", "allowed"),
     ("consent", "refused"),
@@ -44,7 +44,7 @@ const DECISIONS: [(&str, &str); 10] = [
 ];
 
 /// Asks for everything that is decided on; returns the client's id.
-async fn everything_once(process: &Process) -> String {
+async fn perform_each_decision(process: &Process) -> String {
     let endpoint = format!("{}/mcp/dice/mcp", process.base_url);
     let discovered = client::discover(&endpoint).await.unwrap();
     let client = discovered.register("Auditor", "none", CALLBACK).await.unwrap();
@@ -66,7 +66,7 @@ async fn everything_once(process: &Process) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_decision_has_one_audit_event_with_user_client_and_route() {
-    let seed = Seed::shared().await;
+    let go_program = GoProgram::shared().await;
     let options = OktaOptions::default();
     let okta = Okta::start(options.clone()).await.unwrap();
     let settings = [
@@ -74,9 +74,9 @@ async fn every_decision_has_one_audit_event_with_user_client_and_route() {
         ("OKTA_CLIENT_ID", &options.client_id),
         ("OKTA_CLIENT_SECRET", &options.client_secret),
     ];
-    let process = Process::start(&seed.binary, &settings).await;
+    let process = Process::start(&go_program.binary, &settings).await;
     okta.add_redirect_uri(&format!("{}/auth/callback", process.base_url));
-    let client_id = everything_once(&process).await;
+    let client_id = perform_each_decision(&process).await;
     let events = events_until(&process, DECISIONS[9]).await;
     assert_eq!(events.iter().map(decision).collect::<Vec<_>>(), DECISIONS);
     for event in &events {

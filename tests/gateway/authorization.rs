@@ -6,7 +6,7 @@ use reqwest::header::{ACCEPT, LOCATION};
 use std::collections::HashMap;
 use url::Url;
 
-const HASH: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A good authorization request, changed: an empty value takes a parameter out.
 fn request(world: &World, client: &Client, changes: &[(&str, &str)]) -> Url {
@@ -15,7 +15,7 @@ fn request(world: &World, client: &Client, changes: &[(&str, &str)]) -> Url {
         ("response_type", "code"),
         ("client_id", &*client.id),
         ("redirect_uri", CALLBACK),
-        ("code_challenge", HASH),
+        ("code_challenge", CODE_CHALLENGE),
         ("code_challenge_method", "S256"),
         ("state", "xyz"),
         ("resource", &*resource),
@@ -139,8 +139,8 @@ async fn a_resource_selects_its_route_in_every_equivalent_spelling() {
 async fn without_a_resource_the_scopes_or_the_user_select_the_route() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
-    let picks = "type=\"radio\" name=\"route\"";
-    for (resource, scope, person_picks) in [
+    let route_choice = "type=\"radio\" name=\"route\"";
+    for (resource, scope, user_selects) in [
         ("", "mcp:dice", false),
         ("", "openid email profile", true),
         (&*world.base_url, "", true),
@@ -148,7 +148,7 @@ async fn without_a_resource_the_scopes_or_the_user_select_the_route() {
     ] {
         let url = request(&world, &client, &[("resource", resource), ("scope", scope)]);
         let page = http().get(url).send().await.unwrap().text().await.unwrap();
-        assert_eq!(page.contains(picks), person_picks, "resource {resource:?}, scope {scope:?}");
+        assert_eq!(page.contains(route_choice), user_selects, "resource {resource:?}, scope {scope:?}");
     }
 }
 
@@ -197,11 +197,11 @@ async fn the_authorization_endpoint_has_no_cors_headers() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     for (method, client_id) in [("GET", &*client.id), ("GET", "unknown"), ("OPTIONS", &client.id)] {
-        let asked = http()
+        let request_builder = http()
             .request(method.parse().unwrap(), request(&world, &client, &[("client_id", client_id)]))
             .header("origin", "https://app.example.com")
             .header("access-control-request-method", "GET");
-        let response = asked.send().await.unwrap();
+        let response = request_builder.send().await.unwrap();
         assert_eq!(response.headers().get("access-control-allow-origin"), None, "{method} {client_id}");
     }
 }

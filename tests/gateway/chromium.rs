@@ -11,7 +11,7 @@ use url::Url;
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-async fn in_chromium(options: &[&str], urls: &[Url]) -> Value {
+async fn run_chromium(options: &[&str], urls: &[Url]) -> Value {
     let child = Command::new("node")
         .arg("chromium.mjs")
         .args(options)
@@ -27,16 +27,16 @@ async fn in_chromium(options: &[&str], urls: &[Url]) -> Value {
 }
 
 /// Signs in to all of these at once, by Chromium, and redeems what came back.
-async fn signs_in(world: &World, clients: &[Client]) {
-    signs_in_with(&[], world, clients).await;
+async fn sign_in(world: &World, clients: &[Client]) {
+    sign_in_with(&[], world, clients).await;
 }
 
-async fn signs_in_with(options: &[&str], world: &World, clients: &[Client]) {
+async fn sign_in_with(options: &[&str], world: &World, clients: &[Client]) {
     let state = |number: usize| format!("state-{number}");
     let url =
         |(number, client): (usize, &Client)| client.authorize_url((&state(number), VERIFIER), &[]).unwrap();
     let urls: Vec<Url> = clients.iter().enumerate().map(url).collect();
-    let report = in_chromium(options, &urls).await;
+    let report = run_chromium(options, &urls).await;
     assert_eq!(report["ok"], true, "{report}");
     assert_eq!(report["framed"], false, "{report}");
     let blocked = |text: &Value| {
@@ -52,7 +52,7 @@ async fn signs_in_with(options: &[&str], world: &World, clients: &[Client]) {
 }
 
 /// A client that listens on a port of its own.
-async fn on_loopback(world: &World) -> Client {
+async fn loopback_client(world: &World) -> Client {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let discovered = world.client("/mcp/raw/echo").await.discovered;
     let redirect = format!("http://localhost:{port}/callback");
@@ -62,7 +62,7 @@ async fn on_loopback(world: &World) -> Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_delivers_a_code_to_a_loopback_client() {
     let world = World::start().await;
-    signs_in(&world, &[on_loopback(&world).await]).await;
+    sign_in(&world, &[loopback_client(&world).await]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,17 +71,17 @@ async fn chromium_delivers_a_code_to_a_private_scheme() {
     let discovered = world.client("/mcp/raw/echo").await.discovered;
     let redirect = "cursor://anysphere.cursor-mcp/oauth/callback";
     let client = discovered.register("Cursor", "none", redirect).await.unwrap();
-    signs_in(&world, &[client]).await;
+    sign_in(&world, &[client]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_logins_in_one_chromium_are_independent() {
     let world = World::start().await;
-    signs_in(&world, &[on_loopback(&world).await, on_loopback(&world).await]).await;
+    sign_in(&world, &[loopback_client(&world).await, loopback_client(&world).await]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_double_click_on_allow_in_chromium_signs_in() {
     let world = World::start().await;
-    signs_in_with(&["--double-click"], &world, &[on_loopback(&world).await]).await;
+    sign_in_with(&["--double-click"], &world, &[loopback_client(&world).await]).await;
 }

@@ -3,11 +3,11 @@
 mod outages;
 mod refusals;
 
-use crate::harness::publishing::{HOST, PATH, document, publish};
-use crate::harness::{CALLBACK, Keep, World, http};
+use crate::harness::metadata_documents::{HOST, PATH, document, publish};
+use crate::harness::{CALLBACK, StoreKind, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{Client, Login, Session};
-use gateway_standins::publisher::{Answer, Publisher};
+use gateway_standins::document_server::{DocumentResponse, DocumentServer};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn authorize(client: &Client, accept: &str) -> (u16, String) {
 }
 
 /// The status and the error of an authorization request that a program makes.
-async fn refused(client: &Client) -> (u16, Value) {
+async fn authorize_error(client: &Client) -> (u16, Value) {
     let (status, body) = authorize(client, "application/json").await;
     (status, serde_json::from_str(&body).unwrap_or_else(|_| panic!("{status}: {body}")))
 }
@@ -35,22 +35,22 @@ async fn sign_in(client: &Client) -> gateway_standins::client::Tokens {
 
 #[tokio::test]
 async fn a_client_with_a_metadata_document_signs_in_without_registration() {
-    let (world, publisher) = World::start().await.and_a_publisher().await;
-    let id = publish(&publisher, |_| {});
-    let client = world.published(&id, "/mcp/dice/mcp").await;
+    let (world, document_server) = World::start().await.with_document_server().await;
+    let id = publish(&document_server, |_| {});
+    let client = world.published_client(&id, "/mcp/dice/mcp").await;
     let tokens = sign_in(&client).await;
     let mut session = Session::open(&world.dice_url(), &tokens.access_token).await.unwrap();
     assert!(session.tools().await.unwrap().iter().any(|tool| tool["name"] == "roll"));
     client.refresh(tokens.refresh_token.as_deref().unwrap()).await.unwrap();
-    assert_eq!(publisher.asked(PATH), 1, "the document was fresh throughout");
+    assert_eq!(document_server.request_count(PATH), 1, "the document was fresh throughout");
 }
 
 #[tokio::test]
 async fn only_the_port_of_a_published_loopback_uri_may_differ() {
-    let (world, publisher) = World::start().await.and_a_publisher().await;
-    let id = publish(&publisher, |_| {});
+    let (world, document_server) = World::start().await.with_document_server().await;
+    let id = publish(&document_server, |_| {});
     let at = async |redirect_uri: &str| {
-        let mut client = world.published(&id, SERVER).await;
+        let mut client = world.published_client(&id, SERVER).await;
         redirect_uri.clone_into(&mut client.redirect_uri);
         authorize(&client, "text/html").await.0
     };
@@ -70,9 +70,9 @@ async fn only_the_port_of_a_published_loopback_uri_may_differ() {
 
 #[tokio::test]
 async fn the_consent_page_shows_the_host_of_the_metadata_document() {
-    let (world, publisher) = World::start().await.and_a_publisher().await;
-    let id = publish(&publisher, |_| {});
-    let mut client = world.published(&id, SERVER).await;
+    let (world, document_server) = World::start().await.with_document_server().await;
+    let id = publish(&document_server, |_| {});
+    let mut client = world.published_client(&id, SERVER).await;
     let (_, page) = authorize(&client, "text/html").await;
     assert!(
         page.contains("Published client") && page.contains("The name is published by client.example.com.")
@@ -86,23 +86,24 @@ async fn the_consent_page_shows_the_host_of_the_metadata_document() {
 
 #[tokio::test]
 async fn a_stale_document_is_fetched_again_and_replaced() {
-    let world = World::in_standing_time(|site| site).await;
-    let (world, publisher) = world.and_a_publisher().await;
-    let id = publisher.url(HOST, PATH);
-    let says = |document: &Value| {
-        publisher.says(PATH, Answer::json(document).header("cache-control", "max-age=300"));
+    let world = World::with_manual_clock(|site| site).await;
+    let (world, document_server) = world.with_document_server().await;
+    let id = document_server.url(HOST, PATH);
+    let publish_document = |document: &Value| {
+        document_server
+            .set_response(PATH, DocumentResponse::json(document).header("cache-control", "max-age=300"));
     };
-    says(&document(&id));
-    let client = world.published(&id, SERVER).await;
+    publish_document(&document(&id));
+    let client = world.published_client(&id, SERVER).await;
     assert_eq!(authorize(&client, "text/html").await.0, 200);
     let mut changed = document(&id);
     changed["client_name"] = json!("Renamed client");
     changed["redirect_uris"] = json!(["http://localhost/moved"]);
-    says(&changed);
+    publish_document(&changed);
     world.clock.advance(Duration::from_secs(299));
-    assert_eq!((authorize(&client, "text/html").await.0, publisher.asked(PATH)), (200, 1));
+    assert_eq!((authorize(&client, "text/html").await.0, document_server.request_count(PATH)), (200, 1));
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!((authorize(&client, "text/html").await.0, publisher.asked(PATH)), (400, 2));
+    assert_eq!((authorize(&client, "text/html").await.0, document_server.request_count(PATH)), (400, 2));
     let moved = Client { redirect_uri: "http://localhost:1/moved".into(), ..client };
     let (status, page) = authorize(&moved, "text/html").await;
     assert!(status == 200 && page.contains("Renamed client"), "{status}");
@@ -110,40 +111,41 @@ async fn a_stale_document_is_fetched_again_and_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_requests_share_one_fetch() {
-    let (world, publisher) = World::start().await.and_a_publisher().await;
-    let id = publisher.url(HOST, PATH);
-    publisher.says(PATH, Answer::json(&document(&id)).delay(Duration::from_millis(300)));
-    let client = world.published(&id, SERVER).await;
-    let asking = (0..20).map(|_| {
+    let (world, document_server) = World::start().await.with_document_server().await;
+    let id = document_server.url(HOST, PATH);
+    document_server
+        .set_response(PATH, DocumentResponse::json(&document(&id)).delay(Duration::from_millis(300)));
+    let client = world.published_client(&id, SERVER).await;
+    let requests = (0..20).map(|_| {
         let client = client.clone();
         tokio::spawn(async move { authorize(&client, "text/html").await.0 })
     });
-    for status in asking.collect::<Vec<_>>() {
+    for status in requests.collect::<Vec<_>>() {
         assert_eq!(status.await.unwrap(), 200);
     }
-    assert_eq!(publisher.asked(PATH), 1);
+    assert_eq!(document_server.request_count(PATH), 1);
 }
 
 #[tokio::test]
 async fn documents_of_unlisted_hosts_are_rejected() {
-    let world = World::with(Keep::Embedded, |site| {
+    let world = World::with(StoreKind::Embedded, |site| {
         site.set(|site| site.client_metadata_hosts = &["claude.ai", "other.example.com"])
     });
-    let (world, publisher) = world.await.and_a_publisher().await;
-    let other = publisher.url("other.example.com", PATH);
-    publisher.says(PATH, Answer::json(&document(&other)));
-    assert_eq!(authorize(&world.published(&other, SERVER).await, "text/html").await.0, 200);
-    let id = publisher.url(HOST, PATH);
-    let (status, error) = refused(&world.published(&id, SERVER).await).await;
+    let (world, document_server) = world.await.with_document_server().await;
+    let other = document_server.url("other.example.com", PATH);
+    document_server.set_response(PATH, DocumentResponse::json(&document(&other)));
+    assert_eq!(authorize(&world.published_client(&other, SERVER).await, "text/html").await.0, 200);
+    let id = document_server.url(HOST, PATH);
+    let (status, error) = authorize_error(&world.published_client(&id, SERVER).await).await;
     assert_eq!((status, error["error"].as_str()), (400, Some("invalid_client")));
-    assert_eq!(publisher.asked(PATH), 1, "no other host is asked");
+    assert_eq!(document_server.request_count(PATH), 1, "no other host is asked");
 }
 
 #[tokio::test]
 async fn a_code_of_a_published_client_fails_for_another_client() {
-    let (world, publisher) = World::start().await.and_a_publisher().await;
-    let id = publish(&publisher, |_| {});
-    let client = world.published(&id, SERVER).await;
+    let (world, document_server) = World::start().await.with_document_server().await;
+    let id = publish(&document_server, |_| {});
+    let client = world.published_client(&id, SERVER).await;
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
     let thief = world.client(SERVER).await;
     let stolen = Client { discovered: client.discovered.clone(), ..thief };
@@ -152,19 +154,20 @@ async fn a_code_of_a_published_client_fails_for_another_client() {
 }
 
 /// Whether the site was asked this often by now.
-fn asked(publisher: &Publisher, times: usize) {
-    assert_eq!(publisher.asked(PATH), times);
+fn assert_request_count(document_server: &DocumentServer, times: usize) {
+    assert_eq!(document_server.request_count(PATH), times);
 }
 
 #[tokio::test]
 async fn a_client_like_claude_code_works_on_every_replica_without_registration() {
-    let (mut world, publisher) = World::with(Keep::Redis, |site| site).await.and_a_publisher().await;
-    let id = publish(&publisher, |_| {});
-    let client = world.published(&id, SERVER).await;
+    let (mut world, document_server) =
+        World::with(StoreKind::Redis, |site| site).await.with_document_server().await;
+    let id = publish(&document_server, |_| {});
+    let client = world.published_client(&id, SERVER).await;
     assert_eq!(client.redirect_uri, CALLBACK);
     let tokens = sign_in(&client).await;
-    asked(&publisher, 1);
+    assert_request_count(&document_server, 1);
     let client = world.after_restart(client).await;
     client.refresh(tokens.refresh_token.as_deref().unwrap()).await.unwrap();
-    asked(&publisher, 2);
+    assert_request_count(&document_server, 2);
 }

@@ -2,8 +2,8 @@
 //! of the gateway without signing in. `tests/clients/README.md` says what the drivers are.
 
 use crate::harness::drivers::{self, FASTMCP, MCP_REMOTE, PYTHON, Provider, TYPESCRIPT_V1, TYPESCRIPT_V2};
-use crate::harness::publishing::{PATH, publish};
-use crate::harness::{CALLBACK, Keep, SiteOf, World, http};
+use crate::harness::metadata_documents::{PATH, publish};
+use crate::harness::{CALLBACK, SiteBuilder, StoreKind, World, http};
 use gateway::base::clock::MAX_CLOCK_SKEW;
 use gateway_standins::okta::Outage;
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ async fn run(driver: &[&str], world: &World, state: &TempDir, more: &[(&str, &st
 }
 
 /// Signs in, restarts the gateway, and calls again.
-async fn signs_in_once(driver: &[&str], keep: Keep, more: &[(&str, &str)]) {
-    let mut world = World::with(keep, |site| site).await;
+async fn assert_one_sign_in(driver: &[&str], store_kind: StoreKind, more: &[(&str, &str)]) {
+    let mut world = World::with(store_kind, |site| site).await;
     let state = tempfile::tempdir().unwrap();
     let first = run(driver, &world, &state, more).await;
     assert_eq!(first["signed_in"], true);
@@ -31,36 +31,36 @@ async fn signs_in_once(driver: &[&str], keep: Keep, more: &[(&str, &str)]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mcp_remote_signs_in_once_on_the_embedded_store() {
-    signs_in_once(MCP_REMOTE, Keep::Embedded, &[]).await;
+    assert_one_sign_in(MCP_REMOTE, StoreKind::Embedded, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mcp_remote_signs_in_once_on_redis() {
-    signs_in_once(MCP_REMOTE, Keep::Redis, &[]).await;
+    assert_one_sign_in(MCP_REMOTE, StoreKind::Redis, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_typescript_sdk_signs_in_once_on_the_embedded_store() {
-    signs_in_once(TYPESCRIPT_V2, Keep::Embedded, &[]).await;
-    signs_in_once(TYPESCRIPT_V1, Keep::Embedded, &[]).await;
+    assert_one_sign_in(TYPESCRIPT_V2, StoreKind::Embedded, &[]).await;
+    assert_one_sign_in(TYPESCRIPT_V1, StoreKind::Embedded, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_typescript_sdk_signs_in_once_on_redis() {
-    signs_in_once(TYPESCRIPT_V2, Keep::Redis, &[]).await;
-    signs_in_once(TYPESCRIPT_V1, Keep::Redis, &[]).await;
+    assert_one_sign_in(TYPESCRIPT_V2, StoreKind::Redis, &[]).await;
+    assert_one_sign_in(TYPESCRIPT_V1, StoreKind::Redis, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_sdk_signs_in_once_on_the_embedded_store() {
-    signs_in_once(PYTHON, Keep::Embedded, &[]).await;
-    signs_in_once(FASTMCP, Keep::Embedded, &[]).await;
+    assert_one_sign_in(PYTHON, StoreKind::Embedded, &[]).await;
+    assert_one_sign_in(FASTMCP, StoreKind::Embedded, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_sdk_signs_in_once_on_redis() {
-    signs_in_once(PYTHON, Keep::Redis, &[]).await;
-    signs_in_once(FASTMCP, Keep::Redis, &[]).await;
+    assert_one_sign_in(PYTHON, StoreKind::Redis, &[]).await;
+    assert_one_sign_in(FASTMCP, StoreKind::Redis, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,17 +78,18 @@ async fn a_confidential_client_signs_in_with_its_secret_in_the_header_or_in_the_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_client_signs_in_with_a_metadata_document() {
     for driver in [MCP_REMOTE, TYPESCRIPT_V2, TYPESCRIPT_V1, PYTHON] {
-        let limits = |site: SiteOf| site.set(|site| site.limits.registrations = 1);
-        let (mut world, publisher) = World::with(Keep::Embedded, limits).await.and_a_publisher().await;
+        let limits = |site: SiteBuilder| site.set(|site| site.limits.registrations = 1);
+        let (mut world, document_server) =
+            World::with(StoreKind::Embedded, limits).await.with_document_server().await;
         world.client("/mcp/dice/mcp").await;
-        let id = publish(&publisher, |document| {
+        let id = publish(&document_server, |document| {
             document["redirect_uris"] =
                 json!(["http://localhost/callback", "http://localhost/oauth/callback"]);
         });
         let state = tempfile::tempdir().unwrap();
         let more = [("CLIENT_METADATA_URL", &*id)];
         assert_eq!(run(driver, &world, &state, &more).await["signed_in"], true);
-        assert_eq!(publisher.asked(PATH), 1, "{driver:?}");
+        assert_eq!(document_server.request_count(PATH), 1, "{driver:?}");
         world.restart().await;
         assert_eq!(run(driver, &world, &state, &more).await["signed_in"], false);
     }
@@ -106,13 +107,13 @@ async fn mcp_remote_signs_in_after_okta_was_down_at_startup() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mcp_remote_signs_in_after_redis_was_down_at_startup() {
-    let mut world = World::with(Keep::Redis, |site| site).await;
-    world.down().await;
+    let mut world = World::with(StoreKind::Redis, |site| site).await;
+    world.stop_gateway().await;
     world.redis.as_ref().unwrap().stop();
-    world.up();
+    world.start_gateway();
     assert_eq!(http().get(world.url("/readyz")).send().await.unwrap().status(), 503);
     world.redis.as_ref().unwrap().resume().unwrap();
-    world.is_ready().await;
+    world.wait_until_ready().await;
     assert_eq!(run(MCP_REMOTE, &world, &tempfile::tempdir().unwrap(), &[]).await["signed_in"], true);
 }
 
@@ -121,7 +122,7 @@ async fn mcp_remote_signs_in_after_redis_was_down_at_startup() {
 async fn every_client_refreshes_after_its_access_token_expired() {
     let ttl = Duration::from_mins(10);
     for driver in [MCP_REMOTE, TYPESCRIPT_V2, TYPESCRIPT_V1, PYTHON, FASTMCP] {
-        let world = World::in_standing_time(|site| site.set(|site| site.tokens.access_ttl = ttl)).await;
+        let world = World::with_manual_clock(|site| site.set(|site| site.tokens.access_ttl = ttl)).await;
         let state = tempfile::tempdir().unwrap();
         run(driver, &world, &state, &[]).await;
         world.clock.advance(ttl + MAX_CLOCK_SKEW);
@@ -146,7 +147,7 @@ async fn a_user_with_an_okta_session_clicks_once() {
 async fn a_certified_openid_provider_works_in_place_of_okta() {
     let mut world = World::start().await;
     let provider = Provider::start(&world.url("/auth/callback")).await;
-    world.okta_url(&provider.issuer).await;
+    world.restart_with_okta_url(&provider.issuer).await;
     let first = run(MCP_REMOTE, &world, &tempfile::tempdir().unwrap(), &[]).await;
     assert_eq!(first["signed_in"], true);
     run(PYTHON, &world, &tempfile::tempdir().unwrap(), &[("REDIRECT_URI", CALLBACK)]).await;

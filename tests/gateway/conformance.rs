@@ -1,7 +1,7 @@
 //! The official conformance runner (`@modelcontextprotocol/conformance`) finds nothing to object to, in any revision
 //! that it knows: neither in an MCP server seen through the gateway, nor in the gateway's authorization server.
 
-use crate::harness::{Keep, SiteOf, World, drivers};
+use crate::harness::{SiteBuilder, StoreKind, World, drivers};
 use crate::workspace;
 use gateway_standins::client;
 use gateway_standins::port::ReservedPort;
@@ -16,13 +16,13 @@ use tokio::process::Command;
 const RUNNER: &str = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
 const REVISIONS: [&str; 4] = ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
 /// A revision takes a few seconds; a loaded machine is slow.
-const LIMIT: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_mcp_server_behind_the_gateway_passes_every_server_scenario() {
-    let (url, _server) = drivers::serving(node().arg("server.mjs").env("PORT", "0")).await;
-    let everything = |site: SiteOf| site.route("/mcp/everything/", &url, |route| route);
-    let world = World::with(Keep::Embedded, everything).await;
+    let (url, _server) = drivers::start_server(node().arg("server.mjs").env("PORT", "0")).await;
+    let everything = |site: SiteBuilder| site.route("/mcp/everything/", &url, |route| route);
+    let world = World::with(StoreKind::Embedded, everything).await;
     let (_, tokens) = world.sign_in("/mcp/everything/mcp", "alice").await;
     for revision in REVISIONS {
         let results = tempfile::tempdir().unwrap();
@@ -43,8 +43,8 @@ async fn an_mcp_server_behind_the_gateway_passes_every_server_scenario() {
             .arg(results.path())
             .env("GATEWAY_URL", &world.base_url)
             .env("ACCESS_TOKEN", &tokens.access_token);
-        let said = output(&mut command).await;
-        no_objection(results.path(), ("--server", "server-", revision), &said).await;
+        let output_text = output(&mut command).await;
+        assert_findings_are_listed(results.path(), ("--server", "server-", revision), &output_text).await;
     }
 }
 
@@ -81,9 +81,9 @@ async fn the_authorization_server_passes_every_scenario() {
             ])
             .arg("--output-dir")
             .arg(results.path());
-        let said = signed_in(&mut command).await;
+        let output_text = signed_in(&mut command).await;
         let kind = ("--authorization", "authorization-server-", revision);
-        no_objection(results.path(), kind, &said).await;
+        assert_findings_are_listed(results.path(), kind, &output_text).await;
     }
 }
 
@@ -104,7 +104,7 @@ fn node() -> Command {
 
 /// What the runner says until it ends; its verdict is in the files that it wrote.
 async fn output(command: &mut Command) -> String {
-    let output = tokio::time::timeout(LIMIT, command.output()).await.expect("the runner ends").unwrap();
+    let output = tokio::time::timeout(TIMEOUT, command.output()).await.expect("the runner ends").unwrap();
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
@@ -112,21 +112,25 @@ async fn output(command: &mut Command) -> String {
 async fn signed_in(command: &mut Command) -> String {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut said = String::new();
+    let mut output_text = String::new();
     loop {
-        let start = said.len();
-        let length = tokio::time::timeout(LIMIT, stdout.read_line(&mut said)).await.unwrap().unwrap();
-        assert_ne!(length, 0, "the runner never asked anybody to sign in: {said}");
-        if said[start..].starts_with("http") {
-            let url = said[start..].trim().to_owned();
+        let start = output_text.len();
+        let length =
+            tokio::time::timeout(TIMEOUT, stdout.read_line(&mut output_text)).await.unwrap().unwrap();
+        assert_ne!(length, 0, "the runner never asked anybody to sign in: {output_text}");
+        if output_text[start..].starts_with("http") {
+            let url = output_text[start..].trim().to_owned();
             let mut browser = Command::new("node");
             browser.args(["browser.mjs", &url]).current_dir(drivers::folder()).kill_on_drop(true);
-            said.push_str(&output(&mut browser).await);
+            output_text.push_str(&output(&mut browser).await);
             break;
         }
     }
-    tokio::time::timeout(LIMIT, stdout.read_to_string(&mut said)).await.expect("the runner ends").unwrap();
-    said
+    tokio::time::timeout(TIMEOUT, stdout.read_to_string(&mut output_text))
+        .await
+        .expect("the runner ends")
+        .unwrap();
+    output_text
 }
 
 /// The names of the scenarios that the runner lists.
@@ -143,7 +147,7 @@ async fn scenarios(filter: &[&str]) -> BTreeSet<String> {
 /// The scenarios with results in `folder`, and the checks in them that failed, warned or were skipped. A scenario in
 /// which nothing succeeded ends the test.
 fn results(folder: &Path, kind: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    let (mut scenarios, mut objections) = (BTreeSet::new(), BTreeSet::new());
+    let (mut scenarios, mut findings) = (BTreeSet::new(), BTreeSet::new());
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         // The name of a folder is the kind, the scenario and the time, as in 2026-11-24T15-49-08-027Z.
@@ -154,11 +158,13 @@ fn results(folder: &Path, kind: &str) -> (BTreeSet<String>, BTreeSet<String>) {
             serde_json::from_slice(&std::fs::read(path.join("checks.json")).unwrap()).unwrap();
         let of = |status: &'static str| checks.iter().filter(move |check| check["status"] == status);
         assert_ne!(of("SUCCESS").count(), 0, "{scenario}: {checks:#?}");
-        let objected = ["FAILURE", "WARNING", "SKIPPED"].into_iter().flat_map(of);
-        objections.extend(objected.map(|check| format!("{scenario} {}", check["id"].as_str().unwrap())));
+        let findings_of_scenario = ["FAILURE", "WARNING", "SKIPPED"].into_iter().flat_map(of);
+        findings.extend(
+            findings_of_scenario.map(|check| format!("{scenario} {}", check["id"].as_str().unwrap())),
+        );
         scenarios.insert(scenario.to_owned());
     }
-    (scenarios, objections)
+    (scenarios, findings)
 }
 
 /// What `exceptions.json` lists under `kind`, as `member` of groups that each say the reason.
@@ -173,11 +179,15 @@ fn exceptions(kind: &str, member: &str) -> BTreeSet<String> {
 }
 
 /// All that the runner lists for `revision` was run, and it objected to exactly what `exceptions.json` says.
-async fn no_objection(folder: &Path, (command, kind, revision): (&str, &str, &str), said: &str) {
-    let (run, objections) = results(folder, kind);
-    assert_eq!(run, scenarios(&[command, "--spec-version", revision]).await, "{revision}: {said}");
+async fn assert_findings_are_listed(
+    folder: &Path,
+    (command, kind, revision): (&str, &str, &str),
+    output_text: &str,
+) {
+    let (run, findings) = results(folder, kind);
+    assert_eq!(run, scenarios(&[command, "--spec-version", revision]).await, "{revision}: {output_text}");
     let start = format!("{revision} {kind}");
     let excepted = exceptions("objections", "checks");
     let excepted = excepted.iter().filter_map(|check| check.strip_prefix(&start).map(str::to_owned));
-    assert_eq!(objections, excepted.collect(), "{revision}: {said}");
+    assert_eq!(findings, excepted.collect(), "{revision}: {output_text}");
 }

@@ -1,6 +1,6 @@
 //! `POST /auth/authorize`: a consent form counts once, and its page's cookie goes with each response.
 
-use crate::harness::{CALLBACK, Keep, World, http};
+use crate::harness::{CALLBACK, StoreKind, World, http};
 use gateway_standins::browser::{Browser, Page};
 use gateway_standins::client::Client;
 use gateway_standins::okta::Outage;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use url::Url;
 
 const VERIFIER: &str = "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv";
-const ANSWERED_BEFORE: &str = "This page was answered before.";
+const REPEATED: &str = "This page was answered before.";
 
 /// A consent page in a browser, with what a request needs to post its form without that browser.
 struct Form {
@@ -49,9 +49,9 @@ impl Form {
     }
 
     /// Posts it with the cookie that the page came with, whatever the browser has by now.
-    async fn post(&self, world: &World, decision: &str) -> Answer {
+    async fn post(&self, world: &World, decision: &str) -> FormResponse {
         let request = http().post(world.url(&self.action));
-        Answer::of(self.fill(request, decision).send().await.unwrap()).await
+        FormResponse::of(self.fill(request, decision).send().await.unwrap()).await
     }
 
     /// The name of the page's cookie.
@@ -65,13 +65,13 @@ impl Form {
     }
 }
 
-struct Answer {
+struct FormResponse {
     status: u16,
     cookies: Vec<String>,
     body: String,
 }
 
-impl Answer {
+impl FormResponse {
     async fn of(response: Response) -> Self {
         assert!(response.headers().get(LOCATION).is_none(), "a form is answered with a page");
         let status = response.status().as_u16();
@@ -88,8 +88,8 @@ impl Answer {
         self.cookies.iter().map(|cookie| &**cookie).find(|cookie| cookie.starts_with("mcp-login-"))
     }
 
-    fn is_answered_before(&self) -> bool {
-        self.status == 400 && self.body.contains("Please start again") && self.body.contains(ANSWERED_BEFORE)
+    fn is_repeated(&self) -> bool {
+        self.status == 400 && self.body.contains("Please start again") && self.body.contains(REPEATED)
     }
 }
 
@@ -102,8 +102,8 @@ fn keys(world: &World) -> Vec<String> {
 
 #[tokio::test]
 async fn a_double_click_on_allow_starts_one_login() {
-    for keep in [Keep::Embedded, Keep::Redis] {
-        let world = World::with(keep, |site| site).await;
+    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
+        let world = World::with(store_kind, |site| site).await;
         let client = world.client("/mcp/raw/echo").await;
         let mut form = Form::of(&world, &client).await;
         // Both clicks are under way at once; then a third one, to which the browser knows the first response.
@@ -122,19 +122,21 @@ async fn a_double_click_on_allow_starts_one_login() {
         if world.redis.is_some() {
             assert_eq!(keys(&world).iter().filter(|key| key.contains("mcp:login")).count(), 1);
         }
-        assert!(form.post(&world, "approve").await.is_answered_before(), "its login has ended");
+        assert!(form.post(&world, "approve").await.is_repeated(), "its login has ended");
     }
 }
 
 #[tokio::test]
 async fn a_form_starts_one_login_across_replicas() {
-    let world = World::with(Keep::Redis, |site| site).await;
+    let world = World::with(StoreKind::Redis, |site| site).await;
     let replica = world.replica();
     let client = world.client("/mcp/raw/echo").await;
     let mut form = Form::of(&world, &client).await;
     let there = async |form: &Form| {
-        Answer::of(form.fill(replica.request(Method::POST, &form.action), "approve").send().await.unwrap())
-            .await
+        FormResponse::of(
+            form.fill(replica.request(Method::POST, &form.action), "approve").send().await.unwrap(),
+        )
+        .await
     };
     let (here, other) = (form.post(&world, "approve").await, there(&form).await);
     assert_eq!(here.login_cookie(), other.login_cookie());
@@ -146,7 +148,7 @@ async fn a_form_starts_one_login_across_replicas() {
     let okta = form.click("approve").await;
     form.browser.sign_in(&okta, "alice").await.unwrap().stopped().unwrap();
     let before = keys(&world);
-    assert!(there(&form).await.is_answered_before());
+    assert!(there(&form).await.is_repeated());
     assert_eq!(keys(&world), before, "a refused form stores nothing");
 }
 
@@ -163,7 +165,7 @@ async fn a_denied_form_cannot_be_allowed_later() {
         );
     }
     let allowed = form.post(&world, "approve").await;
-    assert!(allowed.is_answered_before(), "{}", allowed.body);
+    assert!(allowed.is_repeated(), "{}", allowed.body);
     assert_eq!(allowed.login_cookie(), None);
     assert!(world.okta.requests().iter().all(|request| !request.path.contains("authorize")));
 }
@@ -178,7 +180,7 @@ async fn a_later_denial_ends_the_login() {
     assert!(denied.body.contains("error=access_denied"), "{}", denied.body);
     let landed = form.browser.sign_in(&okta, "alice").await.unwrap().page().unwrap();
     assert_eq!(landed.status, 400, "the login that was under way leads to no code");
-    assert!(form.post(&world, "deny").await.is_answered_before(), "a login that has ended is not denied");
+    assert!(form.post(&world, "deny").await.is_repeated(), "a login that has ended is not denied");
 }
 
 #[tokio::test]
@@ -194,12 +196,12 @@ async fn two_clicks_for_different_servers_start_no_login() {
     let form = Form::at(&world, browser, &url).await;
     let post = async |route| {
         let request = form.fill_for(http().post(world.url(&form.action)), "approve", route);
-        Answer::of(request.send().await.unwrap()).await
+        FormResponse::of(request.send().await.unwrap()).await
     };
     assert_eq!(post("/mcp/raw/").await.status, 200);
     assert_eq!(post("/mcp/raw/").await.status, 200, "the same server again");
-    assert!(post("/mcp/dice/").await.is_answered_before());
-    assert!(post("/mcp/raw/").await.is_answered_before());
+    assert!(post("/mcp/dice/").await.is_repeated());
+    assert!(post("/mcp/raw/").await.is_repeated());
 }
 
 #[tokio::test]
@@ -219,12 +221,12 @@ async fn two_consent_pages_in_one_browser_are_independent() {
 
 #[tokio::test]
 async fn a_submitted_form_is_remembered_until_it_expires() {
-    let world = World::in_standing_time(|site| site).await;
+    let world = World::with_manual_clock(|site| site).await;
     let client = world.client("/mcp/raw/echo").await;
     let form = Form::of(&world, &client).await;
     form.post(&world, "deny").await;
     world.clock.advance(Duration::from_mins(8) - Duration::from_millis(1));
-    assert!(form.post(&world, "approve").await.is_answered_before());
+    assert!(form.post(&world, "approve").await.is_repeated());
     world.clock.advance(Duration::from_millis(1));
     let expired = form.post(&world, "approve").await;
     assert!(expired.status == 400 && expired.body.contains("open for too long"), "{}", expired.body);
@@ -234,45 +236,45 @@ async fn a_submitted_form_is_remembered_until_it_expires() {
 
 #[tokio::test]
 async fn every_form_response_removes_the_page_cookie() {
-    let few = |site: crate::harness::SiteOf| site.set(|site| site.limits.consents = 7);
-    let world = World::in_standing_time(few).await;
+    let few = |site: crate::harness::SiteBuilder| site.set(|site| site.limits.consents = 7);
+    let world = World::with_manual_clock(few).await;
     let client = world.client("/mcp/raw/echo").await;
     let fresh = async || Form::of(&world, &client).await;
-    let gone = |what: &str, form: &Form, answer: &Answer, status: u16| {
-        assert_eq!(answer.status, status, "{what}: {}", answer.body);
-        assert!(answer.removes(form.cookie_name()), "{what}: {:?}", answer.cookies);
-        assert_eq!(answer.cookies.iter().filter(|cookie| cookie.contains("consent")).count(), 1, "{what}");
+    let check = |what: &str, form: &Form, response: &FormResponse, status: u16| {
+        assert_eq!(response.status, status, "{what}: {}", response.body);
+        assert!(response.removes(form.cookie_name()), "{what}: {:?}", response.cookies);
+        assert_eq!(response.cookies.iter().filter(|cookie| cookie.contains("consent")).count(), 1, "{what}");
     };
     let form = fresh().await;
-    gone("allowed", &form, &form.post(&world, "approve").await, 200);
+    check("allowed", &form, &form.post(&world, "approve").await, 200);
     let form = fresh().await;
-    gone("denied", &form, &form.post(&world, "deny").await, 200);
-    gone("answered before", &form, &form.post(&world, "approve").await, 400);
+    check("denied", &form, &form.post(&world, "deny").await, 200);
+    check("answered before", &form, &form.post(&world, "approve").await, 400);
     let form = fresh().await;
     let foreign =
         form.fill(http().post(world.url(&form.action)), "approve").header(ORIGIN, "https://evil.example");
-    gone("from elsewhere", &form, &Answer::of(foreign.send().await.unwrap()).await, 403);
+    check("from elsewhere", &form, &FormResponse::of(foreign.send().await.unwrap()).await, 403);
     let form = fresh().await;
     let garbage = http().post(world.url(&form.action)).header(COOKIE, &form.cookie).body("request=x");
-    gone("no form", &form, &Answer::of(garbage.send().await.unwrap()).await, 400);
+    check("no form", &form, &FormResponse::of(garbage.send().await.unwrap()).await, 400);
     let form = fresh().await;
     world.okta.outage(Outage::Refuse503);
     world.clock.advance(Duration::from_mins(7));
-    gone("an outage of Okta", &form, &form.post(&world, "approve").await, 200);
+    check("an outage of Okta", &form, &form.post(&world, "approve").await, 200);
     world.clock.advance(Duration::from_mins(1));
-    gone("expired", &form, &form.post(&world, "approve").await, 400);
+    check("expired", &form, &form.post(&world, "approve").await, 400);
     for _ in 0..7 {
         form.post(&world, "approve").await;
     }
     let form = fresh().await;
-    gone("too many", &form, &form.post(&world, "approve").await, 429);
+    check("too many", &form, &form.post(&world, "approve").await, 429);
     let nameless = form.fill(http().post(world.url("/auth/authorize")), "approve").send().await.unwrap();
-    gone("too many, without an id", &form, &Answer::of(nameless).await, 429);
+    check("too many, without an id", &form, &FormResponse::of(nameless).await, 429);
 }
 
 #[tokio::test]
 async fn the_stored_state_of_a_login_is_bounded() {
-    let world = World::with(Keep::Redis, |site| site).await;
+    let world = World::with(StoreKind::Redis, |site| site).await;
     let client = world.client("/mcp/raw/echo").await;
     let wide = "unknown:scope ".repeat(1_400) + "mcp:raw";
     let state = "s".repeat(2_048);

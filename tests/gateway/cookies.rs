@@ -9,7 +9,7 @@ use reqwest::header::{COOKIE, SET_COOKIE};
 const MAX_HEADER_BYTES: usize = 4 * 1024;
 
 /// Signs in at the last eight of the 130, each of which leads to a code of its own.
-async fn work(browser: &mut Browser, logins: &[Page]) {
+async fn assert_logins_work(browser: &mut Browser, logins: &[Page]) {
     assert_eq!(logins.len(), 8);
     for (okta, number) in logins.iter().zip(122..) {
         let done = browser.sign_in(okta, "alice").await.unwrap().stopped().unwrap();
@@ -19,7 +19,7 @@ async fn work(browser: &mut Browser, logins: &[Page]) {
 }
 
 /// The names of the cookies that the next request carries.
-fn held(world: &World, browser: &Browser) -> Vec<String> {
+fn cookie_names(world: &World, browser: &Browser) -> Vec<String> {
     let cookies = browser.cookies(&world.base_url).unwrap();
     let bytes: usize = cookies.iter().map(|(name, value)| name.len() + value.len() + 3).sum();
     assert!(bytes < MAX_HEADER_BYTES, "{bytes} bytes of cookies");
@@ -29,13 +29,13 @@ fn held(world: &World, browser: &Browser) -> Vec<String> {
 #[tokio::test]
 async fn after_130_authorization_requests_the_newest_work_and_the_cookies_are_bounded() {
     // In one moment, too: what is newer does not depend on the clock.
-    for world in [World::start().await, World::in_standing_time(|site| site).await] {
+    for world in [World::start().await, World::with_manual_clock(|site| site).await] {
         let client = world.client("/mcp/raw/echo").await;
         let mut browser = Browser::new();
         let mut pages = Vec::new();
         for number in 0..130 {
             pages.push(consent_page(&client, &mut browser, &format!("state-{number}")).await);
-            assert!(held(&world, &browser).len() <= 8, "after {number} requests");
+            assert!(cookie_names(&world, &browser).len() <= 8, "after {number} requests");
         }
         let oldest =
             browser.submit(pages[0].form_with("request").unwrap(), &[], Some("approve")).await.unwrap();
@@ -44,8 +44,8 @@ async fn after_130_authorization_requests_the_newest_work_and_the_cookies_are_bo
         for page in &pages[122..] {
             logins.push(approve(&mut browser, page).await);
         }
-        work(&mut browser, &logins).await;
-        assert_eq!(held(&world, &browser), [""; 0]);
+        assert_logins_work(&mut browser, &logins).await;
+        assert_eq!(cookie_names(&world, &browser), [""; 0]);
     }
 }
 
@@ -58,14 +58,14 @@ async fn after_130_unfinished_logins_the_newest_work_and_the_cookies_are_bounded
     for number in 0..130 {
         let page = consent_page(&client, &mut browser, &format!("state-{number}")).await;
         logins.push(approve(&mut browser, &page).await);
-        assert!(held(&world, &browser).len() <= 8, "after {number} logins");
+        assert!(cookie_names(&world, &browser).len() <= 8, "after {number} logins");
     }
     // Pages that nobody answers do not push out what is under way at Okta.
     for _ in 0..20 {
         consent_page(&client, &mut browser, "unanswered").await;
     }
-    assert!(held(&world, &browser).len() <= 16);
-    work(&mut browser, &logins[122..]).await;
+    assert!(cookie_names(&world, &browser).len() <= 16);
+    assert_logins_work(&mut browser, &logins[122..]).await;
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn excess_cookies_are_removed_a_few_per_response() {
         assert!(set.iter().map(|cookie| cookie.len() + 14).sum::<usize>() < 2_048, "the head stays short");
         for cookie in set {
             let (name, rest) = cookie.split_once('=').unwrap();
-            cookies.retain(|held| !held.starts_with(name));
+            cookies.retain(|cookie_names| !cookie_names.starts_with(name));
             if !rest.starts_with(';') {
                 cookies.push(cookie.split(';').next().unwrap().to_owned());
             }

@@ -1,6 +1,6 @@
 //! `/.well-known/…`, and the 401 that leads there.
 
-use crate::harness::{Keep, World, http};
+use crate::harness::{StoreKind, World, http};
 use reqwest::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, WWW_AUTHENTICATE};
 use serde_json::Value;
 
@@ -64,7 +64,7 @@ async fn the_root_resource_metadata_is_the_only_routes_or_the_origins() {
     let two = World::start().await;
     let (_, document) = get(&two.url("/.well-known/oauth-protected-resource")).await;
     assert_eq!(document["resource"], two.base_url);
-    let one = World::with(Keep::Embedded, |site| site.without("/mcp/raw/")).await;
+    let one = World::with(StoreKind::Embedded, |site| site.without("/mcp/raw/")).await;
     let (_, document) = get(&one.url("/.well-known/oauth-protected-resource")).await;
     assert_eq!(document["resource"], one.url("/mcp/dice"));
 }

@@ -1,6 +1,6 @@
 //! Whose e-mail address a server behind the gateway is told: one that Okta calls verified, or none.
 
-use crate::harness::{Keep, SiteOf, World, http};
+use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_standins::okta::{ClaimsIn, EmailVerified, OktaOptions};
 use serde_json::json;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 const PATH: &str = "/mcp/raw/echo";
 
 /// The header that the server got from this user's call.
-async fn told(world: &World, token: &str) -> Option<String> {
+async fn forwarded_email(world: &World, token: &str) -> Option<String> {
     world.backend.clear_requests();
     assert_eq!(http().get(world.url(PATH)).bearer_auth(token).send().await.unwrap().status(), 200);
     let seen = world.backend.last().unwrap();
@@ -16,12 +16,12 @@ async fn told(world: &World, token: &str) -> Option<String> {
     seen.header("x-forwarded-email").map(str::to_owned)
 }
 
-fn trusting(site: SiteOf) -> SiteOf {
+fn trust_email(site: SiteBuilder) -> SiteBuilder {
     site.set(|site| site.okta.trust_email = true)
 }
 
 /// An Okta that tells `email_verified` like this in ID tokens and at userinfo.
-fn telling(id_token: EmailVerified, userinfo: EmailVerified) -> OktaOptions {
+fn okta_with_email_verified(id_token: EmailVerified, userinfo: EmailVerified) -> OktaOptions {
     OktaOptions {
         id_token_email_verified: id_token,
         userinfo_email_verified: userinfo,
@@ -32,36 +32,41 @@ fn telling(id_token: EmailVerified, userinfo: EmailVerified) -> OktaOptions {
 #[tokio::test]
 async fn only_a_verified_email_address_is_forwarded() {
     let no = || EmailVerified::Claim(json!(false));
-    for (options, counts) in [
-        (telling(EmailVerified::Absent, EmailVerified::Absent), false),
-        (telling(EmailVerified::Absent, no()), false),
-        (telling(no(), no()), false),
-        (telling(EmailVerified::Absent, EmailVerified::Directory), true),
+    for (options, is_forwarded) in [
+        (okta_with_email_verified(EmailVerified::Absent, EmailVerified::Absent), false),
+        (okta_with_email_verified(EmailVerified::Absent, no()), false),
+        (okta_with_email_verified(no(), no()), false),
+        (okta_with_email_verified(EmailVerified::Absent, EmailVerified::Directory), true),
         (OktaOptions { claims_in: ClaimsIn::UserInfo, ..OktaOptions::default() }, true),
-        (OktaOptions { claims_in: ClaimsIn::UserInfo, ..telling(no(), no()) }, false),
+        (OktaOptions { claims_in: ClaimsIn::UserInfo, ..okta_with_email_verified(no(), no()) }, false),
     ] {
         let case = format!("{options:?}");
-        let world = World::with_okta(options, Keep::Embedded, |site| site).await;
+        let world = World::with_okta(options, StoreKind::Embedded, |site| site).await;
         let (_, tokens) = world.sign_in(PATH, "alice").await;
-        let expected = counts.then_some("alice@example.com");
-        assert_eq!(told(&world, &tokens.access_token).await.as_deref(), expected, "{case}");
+        let expected = is_forwarded.then_some("alice@example.com");
+        assert_eq!(forwarded_email(&world, &tokens.access_token).await.as_deref(), expected, "{case}");
     }
 }
 
 #[tokio::test]
 async fn trust_email_forwards_unverified_addresses() {
     for claim in [EmailVerified::Absent, EmailVerified::Claim(json!(false))] {
-        let world = World::with_okta(telling(claim.clone(), claim), Keep::Embedded, trusting).await;
+        let world = World::with_okta(
+            okta_with_email_verified(claim.clone(), claim),
+            StoreKind::Embedded,
+            trust_email,
+        )
+        .await;
         let (_, tokens) = world.sign_in(PATH, "alice").await;
-        assert_eq!(told(&world, &tokens.access_token).await.as_deref(), Some("alice@example.com"));
+        assert_eq!(forwarded_email(&world, &tokens.access_token).await.as_deref(), Some("alice@example.com"));
     }
 }
 
 #[tokio::test]
 async fn the_email_address_is_updated_at_a_refresh() {
-    let world = World::in_standing_time(|site| site).await;
+    let world = World::with_manual_clock(|site| site).await;
     let (client, mut tokens) = world.sign_in(PATH, "alice").await;
-    assert_eq!(told(&world, &tokens.access_token).await.as_deref(), Some("alice@example.com"));
+    assert_eq!(forwarded_email(&world, &tokens.access_token).await.as_deref(), Some("alice@example.com"));
     // What Alice calls herself now is Carol's.
     for (email, verified) in
         [("carol@example.com", false), ("alice@example.org", true), ("carol@example.com", false)]
@@ -69,6 +74,6 @@ async fn the_email_address_is_updated_at_a_refresh() {
         world.okta.set_email("alice", email, verified);
         world.clock.advance(Duration::from_mins(1));
         tokens = client.refresh(tokens.refresh_token.as_ref().unwrap()).await.unwrap();
-        assert_eq!(told(&world, &tokens.access_token).await.as_deref(), verified.then_some(email));
+        assert_eq!(forwarded_email(&world, &tokens.access_token).await.as_deref(), verified.then_some(email));
     }
 }

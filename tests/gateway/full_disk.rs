@@ -2,7 +2,7 @@
 
 use crate::harness::binary::{Process, binary};
 use crate::harness::{CALLBACK, http};
-use gateway_standins::Trouble;
+use gateway_standins::ClientError;
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Client, Login, Tokens};
 use gateway_standins::okta::{Okta, OktaOptions};
@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Mounts 2 MiB at `DATA_DIR`, for itself alone, and becomes the gateway.
-const ON_A_SMALL_DISK: &str = r#"#!/bin/sh
+const SMALL_DISK_SCRIPT: &str = r#"#!/bin/sh
 exec unshare --mount sh -c 'mkdir -p "$DATA_DIR" && mount -t tmpfs -o size=2m,mode=0700 tmpfs "$DATA_DIR" && exec "$GATEWAY"'
 "#;
 
@@ -35,7 +35,7 @@ async fn a_full_disk_is_503_and_logs_nobody_out() {
     let client = client.register("Test client", "none", CALLBACK).await.unwrap();
     let first = sign_in(&client, &mut Browser::new()).await.unwrap();
     let ballast = gateway.data_dir_setting().join("ballast");
-    fill(&ballast);
+    fill_disk(&ballast);
     let (mut tokens, refused) = sign_in_until_refused(&client).await;
     assert!(refused.contains("503"), "{refused}");
     let call = http().post(format!("{}/mcp/dice/mcp", gateway.base_url)).bearer_auth(&first.access_token);
@@ -57,20 +57,20 @@ async fn a_full_disk_is_503_and_logs_nobody_out() {
 fn may_mount() -> bool {
     let folder = tempfile::tempdir().unwrap();
     let mount = format!("mount -t tmpfs tmpfs '{}'", folder.path().display());
-    let tried = Command::new("unshare").args(["--mount", "sh", "-c", &mount]).output();
-    tried.is_ok_and(|tried| tried.status.success())
+    let output = Command::new("unshare").args(["--mount", "sh", "-c", &mount]).output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 fn small_disk() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("gateway");
-    fs::write(&program, ON_A_SMALL_DISK).unwrap();
+    fs::write(&program, SMALL_DISK_SCRIPT).unwrap();
     fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
     (folder, program)
 }
 
 /// Takes all the room that there is.
-fn fill(ballast: &Path) {
+fn fill_disk(ballast: &Path) {
     let mut file = fs::File::create(ballast).unwrap();
     for _ in 0..64 * 1024 {
         if file.write_all(&[1; 512]).is_err() {
@@ -80,7 +80,7 @@ fn fill(ballast: &Path) {
     panic!("the disk is not small");
 }
 
-async fn sign_in(client: &Client, browser: &mut Browser) -> Result<Tokens, Trouble> {
+async fn sign_in(client: &Client, browser: &mut Browser) -> Result<Tokens, ClientError> {
     client.redeem(&client.authorize(browser, &Login::of("alice")).await?).await
 }
 

@@ -2,19 +2,19 @@
 
 mod balancer;
 pub(crate) mod binary;
-pub(crate) mod chance;
 pub(crate) mod drivers;
-mod keep;
-pub(crate) mod publishing;
-mod raw;
-mod rebuilt;
+pub(crate) mod go_program;
+pub(crate) mod metadata_documents;
+pub(crate) mod random_source;
+mod raw_request;
+mod rebuild;
 mod replica;
-pub(crate) mod seed;
 mod site;
+mod store_kind;
 
-pub(crate) use keep::Keep;
 pub(crate) use replica::Replica;
-pub(crate) use site::SiteOf;
+pub(crate) use site::SiteBuilder;
+pub(crate) use store_kind::StoreKind;
 
 use gateway::app::state::Dependencies;
 use gateway::base::clock::Clock;
@@ -70,50 +70,53 @@ pub(crate) struct World {
 impl World {
     /// The usual world: routes `/mcp/dice/` (the dice server) and `/mcp/raw/` (the raw backend), embedded store.
     pub(crate) async fn start() -> Self {
-        Self::with(Keep::Embedded, |site| site).await
+        Self::with(StoreKind::Embedded, |site| site).await
     }
 
     /// A world whose state is kept there and whose site `change` has changed.
-    pub(crate) async fn with(keep: Keep, change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
-        Self::with_okta(OktaOptions::default(), keep, change).await
+    pub(crate) async fn with(store_kind: StoreKind, change: impl FnOnce(SiteBuilder) -> SiteBuilder) -> Self {
+        Self::with_okta(OktaOptions::default(), store_kind, change).await
     }
 
     /// A world with this Okta; the redirect URI is set here.
     pub(crate) async fn with_okta(
         options: OktaOptions,
-        keep: Keep,
-        change: impl FnOnce(SiteOf) -> SiteOf,
+        store_kind: StoreKind,
+        change: impl FnOnce(SiteBuilder) -> SiteBuilder,
     ) -> Self {
-        Self::made((Clock::system(), options), keep, change).await
+        Self::build((Clock::system(), options), store_kind, change).await
     }
 
     /// A world on the embedded store in which time stands still until its clock is moved; Okta goes by it too.
-    pub(crate) async fn in_standing_time(change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
-        Self::in_standing_time_on(Keep::Embedded, change).await
+    pub(crate) async fn with_manual_clock(change: impl FnOnce(SiteBuilder) -> SiteBuilder) -> Self {
+        Self::with_manual_clock_on(StoreKind::Embedded, change).await
     }
 
     /// The same, with its state kept there. Redis has a clock of its own, which goes on.
-    pub(crate) async fn in_standing_time_on(keep: Keep, change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
-        Self::in_standing_time_with(OktaOptions::default(), keep, change).await
+    pub(crate) async fn with_manual_clock_on(
+        store_kind: StoreKind,
+        change: impl FnOnce(SiteBuilder) -> SiteBuilder,
+    ) -> Self {
+        Self::with_manual_clock_and_okta(OktaOptions::default(), store_kind, change).await
     }
 
     /// The same, with this Okta.
-    pub(crate) async fn in_standing_time_with(
+    pub(crate) async fn with_manual_clock_and_okta(
         options: OktaOptions,
-        keep: Keep,
-        change: impl FnOnce(SiteOf) -> SiteOf,
+        store_kind: StoreKind,
+        change: impl FnOnce(SiteBuilder) -> SiteBuilder,
     ) -> Self {
         let clock = Clock::manual(Clock::system().now());
         let okta = clock.clone();
         let time = Time::from_source(move || okta.now().seconds());
         let options = OktaOptions { time, ..options };
-        Self::made((clock, options), keep, change).await
+        Self::build((clock, options), store_kind, change).await
     }
 
-    async fn made(
+    async fn build(
         (clock, mut options): (Clock, OktaOptions),
-        keep: Keep,
-        change: impl FnOnce(SiteOf) -> SiteOf,
+        store_kind: StoreKind,
+        change: impl FnOnce(SiteBuilder) -> SiteBuilder,
     ) -> Self {
         install_crypto();
         let (socket, port) = reserve_port();
@@ -122,9 +125,12 @@ impl World {
         let okta = Okta::start(options).await.unwrap();
         let dice = McpServer::dice(0).await.unwrap();
         let backend = Backend::start(0).await.unwrap();
-        let (redis, kvs) = keep.start();
-        let site =
-            SiteOf::new().route("/mcp/dice/", &dice.url(), |r| r).route("/mcp/raw/", &backend.url(), |r| r);
+        let (redis, kvs) = store_kind.start();
+        let site = SiteBuilder::new().route("/mcp/dice/", &dice.url(), |r| r).route(
+            "/mcp/raw/",
+            &backend.url(),
+            |r| r,
+        );
         let site = change(site).leak();
         let folder = tempfile::tempdir().unwrap();
         let okta_url = okta.url().to_owned();
@@ -148,7 +154,7 @@ impl World {
             port,
             serving,
         };
-        world.up();
+        world.start_gateway();
         world
     }
 
@@ -164,35 +170,35 @@ impl World {
 
     /// Ends the gateway and starts another in its place, on the same state.
     pub(crate) async fn restart(&mut self) {
-        self.down().await;
-        self.up();
+        self.stop_gateway().await;
+        self.start_gateway();
     }
 
     /// Restarts the gateway with another Okta.
-    pub(crate) async fn okta_url(&mut self, url: &str) {
+    pub(crate) async fn restart_with_okta_url(&mut self, url: &str) {
         url.clone_into(&mut self.okta_url);
         self.restart().await;
     }
 
     /// The length of the embedded store's file.
-    pub(crate) fn stored(&self) -> u64 {
+    pub(crate) fn store_file_bytes(&self) -> u64 {
         self.folder.path().join("data/gateway.redb").metadata().unwrap().len()
     }
 
     /// Starts the gateway.
-    pub(crate) fn up(&mut self) {
+    pub(crate) fn start_gateway(&mut self) {
         self.serving = Some(self.assemble(&self.port.to_string()));
     }
 
     /// Ends the gateway.
-    pub(crate) async fn down(&mut self) {
+    pub(crate) async fn stop_gateway(&mut self) {
         if let Some(serving) = self.serving.take() {
             tokio::task::spawn_blocking(move || serving.shut_down()).await.unwrap();
         }
     }
 
     /// Waits until the gateway says that it is ready.
-    pub(crate) async fn is_ready(&self) {
+    pub(crate) async fn wait_until_ready(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while http().get(self.url("/readyz")).send().await.unwrap().status() != 200 {
             assert!(Instant::now() < deadline, "the gateway does not become ready");

@@ -1,7 +1,6 @@
 //! Whatever reads foreign input, fed with thousands of inputs that are nearly right: what must hold is not only that
 //! none panics, but what each promises. The inputs are the same at every run.
 
-mod answers;
 mod claims;
 mod clients;
 mod credentials;
@@ -9,10 +8,11 @@ mod forwarding;
 mod oauth;
 mod site;
 mod text;
+mod upstream_response;
 
 #[expect(unreachable_pub, reason = "compiled sites are public where they are included")]
-mod seed {
-    include!("../../routes/tests/golden/seed/site.rs");
+mod go_program_site {
+    include!("../../routes/tests/golden/go-program/site.rs");
 }
 
 /// One reader of foreign input.
@@ -44,7 +44,7 @@ pub(crate) const TARGETS: &[Target] = &[
     claims::ID_TOKEN,
     claims::OKTA_METADATA,
     claims::RESOURCE,
-    answers::ANSWER,
+    upstream_response::UPSTREAM_RESPONSE,
     forwarding::COOKIES,
     forwarding::EVENT_STREAM,
     forwarding::FORWARDED_FOR,
@@ -62,9 +62,9 @@ fn text(input: &[u8]) -> Option<&str> {
 const MUTATIONS: usize = 3_000;
 
 /// A small generator of numbers (`SplitMix64`): the same mutations at every run.
-struct Numbers(u64);
+struct NumberGenerator(u64);
 
-impl Numbers {
+impl NumberGenerator {
     fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -74,7 +74,7 @@ impl Numbers {
 }
 
 /// What parsers trip over.
-const PIECES: [&str; 24] = [
+const FRAGMENTS: [&str; 24] = [
     "",
     "\0",
     "%",
@@ -101,13 +101,13 @@ const PIECES: [&str; 24] = [
     "null",
 ];
 
-fn mutated(seed: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+fn mutated(seed: &[u8], numbers: &mut NumberGenerator) -> Vec<u8> {
     let mut input = seed.to_vec();
     for _ in 0..=numbers.below(4) {
         let at = numbers.below(input.len() + 1);
         let end = (at + numbers.below(8)).min(input.len());
         match numbers.below(4) {
-            0 => drop(input.splice(at..end, PIECES[numbers.below(PIECES.len())].bytes())),
+            0 => drop(input.splice(at..end, FRAGMENTS[numbers.below(FRAGMENTS.len())].bytes())),
             1 => drop(input.drain(at..end)),
             2 if at < input.len() => input[at] ^= 1 << numbers.below(8),
             _ => {
@@ -123,7 +123,7 @@ fn mutated(seed: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 #[test]
 fn seeds_and_their_mutations_pass_every_target() {
     for target in TARGETS {
-        let mut numbers = Numbers(7);
+        let mut numbers = NumberGenerator(7);
         for seed in target.seeds {
             (target.run)(seed.as_bytes());
             for _ in 0..MUTATIONS / target.seeds.len() {

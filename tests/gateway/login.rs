@@ -1,6 +1,6 @@
 //! From the consent page through Okta to the client.
 
-use crate::harness::{CALLBACK, Keep, World};
+use crate::harness::{CALLBACK, StoreKind, World};
 use gateway_standins::browser::{Browser, Page};
 use gateway_standins::client::{Client, Decision, Login};
 use gateway_standins::okta::{OktaOptions, Outage, RefreshTokens};
@@ -44,8 +44,8 @@ async fn a_denied_consent_is_access_denied_without_a_request_to_okta() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;
     let login = Login { decision: Decision::Deny, ..Login::of("alice") };
-    let trouble = client.authorize(&mut Browser::new(), &login).await.unwrap_err().to_string();
-    assert!(trouble.starts_with("access_denied"), "{trouble}");
+    let error = client.authorize(&mut Browser::new(), &login).await.unwrap_err().to_string();
+    assert!(error.starts_with("access_denied"), "{error}");
     assert!(world.okta.requests().is_empty());
 }
 
@@ -54,9 +54,9 @@ async fn an_okta_rejection_is_access_denied_with_oktas_message() {
     let world = World::start().await;
     world.okta.refuse_assignment("bob");
     let client = world.client("/mcp/dice/mcp").await;
-    let trouble = client.authorize(&mut Browser::new(), &Login::of("bob")).await.unwrap_err().to_string();
-    assert!(trouble.starts_with("access_denied"), "{trouble}");
-    assert!(trouble.contains("not assigned"), "{trouble}");
+    let error = client.authorize(&mut Browser::new(), &Login::of("bob")).await.unwrap_err().to_string();
+    assert!(error.starts_with("access_denied"), "{error}");
+    assert!(error.contains("not assigned"), "{error}");
 }
 
 #[tokio::test]
@@ -68,12 +68,14 @@ async fn a_server_error_of_okta_is_temporarily_unavailable() {
     let page = consent_page(&client, &mut browser, "xyz").await;
     let okta = approve(&mut browser, &page).await;
     let (_, state) = okta.url.query_pairs().find(|(name, _)| name == "state").unwrap();
-    let answer =
+    let response =
         world.url(&format!("/auth/callback?error=server_error&error_description=Oops&state={state}"));
-    let back = browser.open(&answer).await.unwrap().stopped().unwrap();
-    let told = |name: &str| back.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
-    assert_eq!((&*told("error"), &*told("state")), ("temporarily_unavailable", "xyz"));
-    assert!(told("error_description").starts_with("Okta could not sign you in: Oops. Try again later"));
+    let back = browser.open(&response).await.unwrap().stopped().unwrap();
+    let parameter_of = |name: &str| back.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    assert_eq!((&*parameter_of("error"), &*parameter_of("state")), ("temporarily_unavailable", "xyz"));
+    assert!(
+        parameter_of("error_description").starts_with("Okta could not sign you in: Oops. Try again later")
+    );
 }
 
 #[tokio::test]
@@ -115,25 +117,25 @@ async fn okta_authorization_requests_have_no_prompt_and_groups_only_at_the_org_s
     let extra = [("prompt", "consent"), ("login_hint", "alice@example.com")];
     let login = Login { extra: &extra, ..Login::of("alice") };
     client.authorize(&mut Browser::new(), &login).await.unwrap();
-    let asked = world.okta.wait_for_request("/oauth2/v1/authorize").await.unwrap();
-    assert_eq!(asked.field("prompt"), None);
-    assert_eq!(asked.field("login_hint"), Some("alice@example.com"));
-    assert_eq!(asked.field("code_challenge_method"), Some("S256"));
-    assert!(asked.field("scope").unwrap().split(' ').any(|scope| scope == "groups"));
+    let okta_request = world.okta.wait_for_request("/oauth2/v1/authorize").await.unwrap();
+    assert_eq!(okta_request.field("prompt"), None);
+    assert_eq!(okta_request.field("login_hint"), Some("alice@example.com"));
+    assert_eq!(okta_request.field("code_challenge_method"), Some("S256"));
+    assert!(okta_request.field("scope").unwrap().split(' ').any(|scope| scope == "groups"));
 }
 
 #[tokio::test]
 async fn a_custom_authorization_server_works_too() {
-    let custom = |site: crate::harness::SiteOf| {
+    let custom = |site: crate::harness::SiteBuilder| {
         let server = gateway_routes::AuthorizationServer::Custom("default");
         site.set(move |site| site.okta.authorization_server = server)
     };
-    let world = World::with(Keep::Embedded, custom).await;
+    let world = World::with(StoreKind::Embedded, custom).await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "carol").await;
     assert!(tokens.refresh_token.is_some());
-    let asked = world.okta.wait_for_request("/oauth2/default/v1/authorize").await.unwrap();
+    let okta_request = world.okta.wait_for_request("/oauth2/default/v1/authorize").await.unwrap();
     assert!(
-        !asked.field("scope").unwrap().contains("groups"),
+        !okta_request.field("scope").unwrap().contains("groups"),
         "custom servers refuse scopes they do not define"
     );
 }
@@ -141,7 +143,7 @@ async fn a_custom_authorization_server_works_too() {
 #[tokio::test]
 async fn without_an_okta_refresh_token_none_is_issued() {
     let options = OktaOptions { refresh_tokens: RefreshTokens::Withheld, ..OktaOptions::default() };
-    let world = World::with_okta(options, Keep::Embedded, |site| site).await;
+    let world = World::with_okta(options, StoreKind::Embedded, |site| site).await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     assert_eq!(tokens.refresh_token, None);
 }
@@ -160,8 +162,8 @@ async fn an_okta_outage_during_a_login_is_reported_and_temporary() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     world.okta.outage(Outage::Refuse503);
-    let trouble = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap_err().to_string();
-    assert!(trouble.starts_with("temporarily_unavailable"), "{trouble}");
+    let error = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap_err().to_string();
+    assert!(error.starts_with("temporarily_unavailable"), "{error}");
     world.okta.outage(Outage::None);
     let code = retry(&client).await;
     assert!(code, "a login right after the outage did not work");
@@ -197,10 +199,14 @@ async fn consent_is_required_at_every_login() {
         client.redeem(&code).await.unwrap();
         assert!(browser.cookies(&world.base_url).unwrap().is_empty(), "{redirect}: nothing is remembered");
         world.okta.wait_for_request("/oauth2/v1/authorize").await.unwrap();
-        let asked = world.okta.requests().len();
+        let okta_request = world.okta.requests().len();
         let page = consent_page(&client, &mut browser, "again").await;
         assert!(page.form_with("request").is_some(), "{redirect}");
-        assert_eq!(world.okta.requests().len(), asked, "{redirect}: Okta is not asked before the person");
+        assert_eq!(
+            world.okta.requests().len(),
+            okta_request,
+            "{redirect}: Okta is not asked before the person"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can be said of the Nix files without Nix: they name all that a build reads, and what they build is sound.
 
 use crate::harness::binary::{built_for, target_dir};
-use crate::harness::seed::SEED;
+use crate::harness::go_program::GO_PROGRAM_CONFIG;
 use crate::workspace;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,13 +30,13 @@ fn named_by_nix() -> Vec<PathBuf> {
 
 /// The files of the workspace that went into the seed's binary, as cargo noted them, but for the site's own.
 fn read_by_the_build() -> Vec<PathBuf> {
-    let noted = built_for(Path::new(SEED), "as-it-is").with_extension("d");
+    let noted = built_for(Path::new(GO_PROGRAM_CONFIG), "as-it-is").with_extension("d");
     let noted = fs::read_to_string(noted).unwrap().replace("\\ ", "\0");
     let target = target_dir();
     let paths = noted.split_once(": ").unwrap().1.split_whitespace().map(|path| path.replace('\0', " "));
     let paths = paths.map(PathBuf::from).filter(|path| !path.starts_with(&target));
     let paths = paths.filter_map(|path| path.strip_prefix(root()).map(Path::to_owned).ok());
-    paths.filter(|path| !path.ends_with("golden/seed/config.yaml")).collect()
+    paths.filter(|path| !path.ends_with("golden/go-program/config.yaml")).collect()
 }
 
 fn copy(from: &Path, to: &Path) {

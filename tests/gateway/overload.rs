@@ -3,7 +3,7 @@
 mod flood;
 mod http2;
 
-use crate::harness::{Keep, SiteOf, World, http};
+use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_routes::Network;
 use reqwest::Response;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,13 +12,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-const SOON: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const LOOPBACK: &[Network] = &[Network::v4([127, 0, 0, 0], 8), Network::v6([0, 0, 0, 0, 0, 0, 0, 1], 128)];
 /// Addresses of this computer, which are different ones to the gateway.
-const ANNA: [u8; 4] = [127, 0, 0, 2];
-const BERT: [u8; 4] = [127, 0, 0, 3];
+const ADDRESS_A: [u8; 4] = [127, 0, 0, 2];
+const ADDRESS_B: [u8; 4] = [127, 0, 0, 3];
 
-fn limited(connections: u32, per_address: u32) -> impl FnOnce(SiteOf) -> SiteOf {
+fn limited(connections: u32, per_address: u32) -> impl FnOnce(SiteBuilder) -> SiteBuilder {
     move |site| {
         site.set(|site| {
             site.limits.connections = connections;
@@ -32,7 +32,7 @@ async fn connect(port: u16, from: [u8; 4]) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
     socket.bind(SocketAddr::from((from, 0))).unwrap();
-    timeout(SOON, socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))).await.unwrap().unwrap()
+    timeout(TIMEOUT, socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))).await.unwrap().unwrap()
 }
 
 /// Sends a request, and returns what comes until the gateway closes the connection.
@@ -40,33 +40,33 @@ async fn ask(port: u16, from: [u8; 4], path: &str) -> String {
     let mut stream = connect(port, from).await;
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-    answer
+    let mut response = String::new();
+    timeout(TIMEOUT, stream.read_to_string(&mut response)).await.unwrap().unwrap();
+    response
 }
 
-fn status(answer: &str) -> u16 {
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+fn status(response: &str) -> u16 {
+    response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
 }
 
 /// Asks until the answer has this status: the gateway learns of a closed connection a moment later.
-async fn becomes(port: u16, from: [u8; 4], wanted: u16) {
+async fn wait_for_status(port: u16, from: [u8; 4], wanted: u16) {
     let asked = async {
         while status(&ask(port, from, "/").await) != wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(SOON, asked).await.unwrap();
+    timeout(TIMEOUT, asked).await.unwrap();
 }
 
 /// Silent connections that the gateway has accepted: a later one was answered.
-async fn hold(port: u16, from: [u8; 4], count: usize) -> Vec<TcpStream> {
-    let mut held = Vec::new();
+async fn open_idle_connections(port: u16, from: [u8; 4], count: usize) -> Vec<TcpStream> {
+    let mut connections = Vec::new();
     for _ in 0..count {
-        held.push(connect(port, from).await);
+        connections.push(connect(port, from).await);
     }
     assert_eq!(status(&ask(port, from, "/healthz").await), 200);
-    held
+    connections
 }
 
 fn port(world: &World) -> u16 {
@@ -75,65 +75,65 @@ fn port(world: &World) -> u16 {
 
 #[tokio::test]
 async fn an_address_at_its_connection_limit_gets_429_and_others_are_served() {
-    let world = World::with(Keep::Embedded, limited(20, 5)).await;
+    let world = World::with(StoreKind::Embedded, limited(20, 5)).await;
     let port = port(&world);
-    let held = hold(port, ANNA, 5).await;
-    let refused = ask(port, ANNA, "/").await;
+    let connections = open_idle_connections(port, ADDRESS_A, 5).await;
+    let refused = ask(port, ADDRESS_A, "/").await;
     assert_eq!(status(&refused), 429, "{refused}");
     let refused = refused.to_lowercase();
     assert!(refused.contains("\r\nretry-after: 5\r\n") && refused.contains("\r\nconnection: close\r\n"));
     assert!(refused.contains("\r\nx-request-id: ") && refused.contains("too many connections"), "{refused}");
-    assert_eq!(status(&ask(port, ANNA, "/healthz").await), 200);
-    assert_eq!(status(&ask(port, BERT, "/").await), 200);
-    drop(held);
-    becomes(port, ANNA, 200).await;
+    assert_eq!(status(&ask(port, ADDRESS_A, "/healthz").await), 200);
+    assert_eq!(status(&ask(port, ADDRESS_B, "/").await), 200);
+    drop(connections);
+    wait_for_status(port, ADDRESS_A, 200).await;
 }
 
 #[tokio::test]
 async fn at_the_connection_limit_probes_are_served_and_other_requests_get_503() {
-    let world = World::with(Keep::Embedded, limited(4, 4)).await;
+    let world = World::with(StoreKind::Embedded, limited(4, 4)).await;
     let port = port(&world);
-    let held = hold(port, ANNA, 4).await;
+    let connections = open_idle_connections(port, ADDRESS_A, 4).await;
     for path in ["/", "/mcp/raw/mcp", "/auth/token", "/.well-known/oauth-authorization-server", "/healthz/x"]
     {
-        let refused = ask(port, BERT, path).await;
+        let refused = ask(port, ADDRESS_B, path).await;
         assert_eq!(status(&refused), 503, "{path}: {refused}");
         assert!(refused.to_lowercase().contains("\r\nretry-after: 5\r\n"), "{refused}");
     }
     for path in ["/healthz", "/readyz"] {
-        assert_eq!(status(&ask(port, BERT, path).await), 200, "{path}");
+        assert_eq!(status(&ask(port, ADDRESS_B, path).await), 200, "{path}");
     }
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     for (path, wanted) in [("/healthz", 200), ("/", 503), ("/readyz", 200)] {
-        let answer = timeout(SOON, http2.get(world.url(path)).send()).await.unwrap().unwrap();
-        assert_eq!(answer.status(), wanted, "{path} over HTTP/2");
+        let response = timeout(TIMEOUT, http2.get(world.url(path)).send()).await.unwrap().unwrap();
+        assert_eq!(response.status(), wanted, "{path} over HTTP/2");
     }
-    drop(held);
-    becomes(port, BERT, 200).await;
+    drop(connections);
+    wait_for_status(port, ADDRESS_B, 200).await;
 }
 
 #[tokio::test]
 async fn a_request_with_a_body_gets_503_at_the_connection_limit() {
-    let world = World::with(Keep::Embedded, limited(2, 2)).await;
-    let _held = hold(port(&world), ANNA, 2).await;
+    let world = World::with(StoreKind::Embedded, limited(2, 2)).await;
+    let _held = open_idle_connections(port(&world), ADDRESS_A, 2).await;
     let body = "x".repeat(200_000);
     for _ in 0..3 {
-        let answer = http().post(world.url("/mcp/raw/mcp")).body(body.clone()).send().await.unwrap();
-        assert_eq!(answer.status(), 503);
+        let response = http().post(world.url("/mcp/raw/mcp")).body(body.clone()).send().await.unwrap();
+        assert_eq!(response.status(), 503);
     }
 }
 
 #[tokio::test]
 async fn silent_connections_beyond_the_limit_do_not_block_probes() {
-    let world = World::with(Keep::Embedded, limited(2, 2)).await;
+    let world = World::with(StoreKind::Embedded, limited(2, 2)).await;
     let port = port(&world);
-    let _held = hold(port, ANNA, 2).await;
+    let _held = open_idle_connections(port, ADDRESS_A, 2).await;
     let mut beyond = Vec::new();
     for number in 10..50 {
         for _ in 0..3 {
             beyond.push(connect(port, [127, 0, 0, number]).await);
         }
-        assert_eq!(status(&ask(port, BERT, "/healthz").await), 200);
+        assert_eq!(status(&ask(port, ADDRESS_B, "/healthz").await), 200);
     }
     let mut open = 0;
     for stream in &mut beyond {
@@ -141,7 +141,7 @@ async fn silent_connections_beyond_the_limit_do_not_block_probes() {
     }
     assert!(open <= 16, "{open} of {} are open", beyond.len());
     for stream in &mut beyond {
-        assert!(matches!(timeout(SOON, stream.read(&mut [0; 1])).await.unwrap(), Ok(0) | Err(_)));
+        assert!(matches!(timeout(TIMEOUT, stream.read(&mut [0; 1])).await.unwrap(), Ok(0) | Err(_)));
     }
 }
 
@@ -153,7 +153,7 @@ async fn streams(world: &World) -> impl AsyncFn(&str) -> Response + use<> {
     async move |client_address: &str| {
         let request = client.get(&url).bearer_auth(&tokens.access_token);
         let request = request.header("x-forwarded-for", client_address).send();
-        timeout(SOON, request).await.unwrap().unwrap()
+        timeout(TIMEOUT, request).await.unwrap().unwrap()
     }
 }
 
@@ -162,7 +162,7 @@ async fn http_2_streams_count_as_connections() {
     let mut world = World::start().await;
     let stream = streams(&world).await;
     world.rebuild(|site| site.limits.connections_per_address = 3).await;
-    world.is_ready().await;
+    world.wait_until_ready().await;
     let mut open = Vec::new();
     while open.len() < 3 {
         let response = stream("").await;
@@ -175,7 +175,7 @@ async fn http_2_streams_count_as_connections() {
     assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"5".parse().unwrap()));
     open.pop();
     world.backend.wait_aborted(1).await;
-    timeout(SOON, async { while stream("").await.status() != 200 {} }).await.unwrap();
+    timeout(TIMEOUT, async { while stream("").await.status() != 200 {} }).await.unwrap();
 }
 
 #[tokio::test]
@@ -188,22 +188,22 @@ async fn behind_a_trusted_proxy_streams_are_counted_per_client() {
             site.limits.connections_per_address = 2;
         })
         .await;
-    world.is_ready().await;
+    world.wait_until_ready().await;
     let open = [stream("203.0.113.1").await, stream("203.0.113.1").await];
     assert!(open.iter().all(|response| response.status() == 200));
     assert_eq!(stream("203.0.113.1").await.status(), 429);
     assert_eq!(stream("2001:db8:1:2::1").await.status(), 200);
     let port = port(&world);
-    let _connections = hold(port, ANNA, 9).await;
-    assert_eq!(status(&ask(port, ANNA, "/").await), 200, "connections of the proxy count for nobody");
+    let _connections = open_idle_connections(port, ADDRESS_A, 9).await;
+    assert_eq!(status(&ask(port, ADDRESS_A, "/").await), 200, "connections of the proxy count for nobody");
 }
 
 #[tokio::test]
 async fn finished_requests_are_no_longer_counted() {
-    let world = World::with(Keep::Embedded, limited(8, 8)).await;
+    let world = World::with(StoreKind::Embedded, limited(8, 8)).await;
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     for _ in 0..100 {
         assert_eq!(http2.get(world.url("/")).send().await.unwrap().status(), 200);
-        assert_eq!(status(&ask(port(&world), ANNA, "/").await), 200);
+        assert_eq!(status(&ask(port(&world), ADDRESS_A, "/").await), 200);
     }
 }

@@ -1,13 +1,13 @@
 //! What goes to an MCP server and what comes back.
 
-mod answers;
 mod connections;
 mod content;
+mod responses;
 mod servers;
 mod streams;
 mod trust;
 
-use crate::harness::{Keep, SiteOf, World, http};
+use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::Login;
 use reqwest::Response;
@@ -15,17 +15,17 @@ use reqwest::header::{ACCESS_CONTROL_ALLOW_ORIGIN, LOCATION, ORIGIN, VARY};
 use std::time::Duration;
 use tokio::time::timeout;
 
-const SOON: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A world in which alice holds a token for `/mcp/raw/`.
-struct Signed {
+struct SignedIn {
     world: World,
     token: String,
 }
 
-impl Signed {
-    async fn in_to(change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
-        let world = World::with(Keep::Embedded, change).await;
+impl SignedIn {
+    async fn start(change: impl FnOnce(SiteBuilder) -> SiteBuilder) -> Self {
+        let world = World::with(StoreKind::Embedded, change).await;
         let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
         world.backend.clear_requests();
         Self { world, token: tokens.access_token }
@@ -45,14 +45,14 @@ impl Signed {
 }
 
 /// Routes `/mcp/raw/` to that server.
-fn to(server: &str) -> impl FnOnce(SiteOf) -> SiteOf {
+fn to(server: &str) -> impl FnOnce(SiteBuilder) -> SiteBuilder {
     let target = format!("http://{server}");
     move |site| site.route("/mcp/raw/", &target, |route| route)
 }
 
 #[tokio::test]
 async fn the_rest_of_the_path_and_the_query_are_forwarded_unchanged() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     for (path, target) in [
         ("/mcp/raw/mcp?a=%20b&c", "/mcp?a=%20b&c"),
         ("/mcp/raw/", "/"),
@@ -66,7 +66,7 @@ async fn the_rest_of_the_path_and_the_query_are_forwarded_unchanged() {
 
 #[tokio::test]
 async fn dot_segments_cannot_leave_the_route_in_any_encoding() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     for path in [
         "/mcp/raw/../dice/mcp",
         "/mcp/raw/%2e%2e/x",
@@ -78,15 +78,15 @@ async fn dot_segments_cannot_leave_the_route_in_any_encoding() {
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
         );
-        let answer = signed.world.raw(&head).await;
-        assert!([400, 401, 404].contains(&answer.status), "{path}: {}", answer.text);
+        let response = signed.world.send_raw(&head).await;
+        assert!([400, 401, 404].contains(&response.status), "{path}: {}", response.text);
     }
     assert!(signed.world.backend.requests().is_empty());
 }
 
 #[tokio::test]
 async fn identity_headers_are_set_by_the_gateway_and_the_token_is_removed() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let request = signed
         .request("/mcp/raw/echo")
         .header("cookie", "session=stolen")
@@ -121,14 +121,14 @@ async fn identity_headers_are_set_by_the_gateway_and_the_token_is_removed() {
 #[tokio::test]
 async fn a_route_without_identity_forwards_no_identity_headers() {
     let none = |route| gateway_routes::Route { identity: gateway_routes::Identity::None, ..route };
-    let signed = Signed::in_to(|site| site.change("/mcp/raw/", none)).await;
+    let signed = SignedIn::start(|site| site.change("/mcp/raw/", none)).await;
     signed.request("/mcp/raw/echo").header("x-forwarded-user", "root").send().await.unwrap();
     assert_eq!(signed.world.backend.last().unwrap().headers.get("x-forwarded-user"), None);
 }
 
 #[tokio::test]
 async fn response_headers_that_a_server_may_not_set_are_removed() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let response = signed.get("/mcp/raw/headers").await;
     for gone in ["set-cookie", "clear-site-data", "www-authenticate", "access-control-allow-credentials"] {
         assert_eq!(response.headers().get(gone), None, "{gone}");
@@ -137,14 +137,14 @@ async fn response_headers_that_a_server_may_not_set_are_removed() {
 
 #[tokio::test]
 async fn an_upstream_401_is_502() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     assert_eq!(signed.get("/mcp/raw/status/401").await.status(), 502);
     assert_eq!(signed.get("/mcp/raw/status/404").await.status(), 404);
 }
 
 #[tokio::test]
 async fn a_redirect_within_the_target_is_rewritten_and_any_other_is_502() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     for (to, expected) in [
         ("/elsewhere".to_owned(), Some("/mcp/raw/elsewhere")),
         (format!("{}/elsewhere?x=1", signed.world.backend.url()), Some("/mcp/raw/elsewhere?x=1")),
@@ -163,10 +163,12 @@ async fn a_redirect_within_the_target_is_rewritten_and_any_other_is_502() {
 
 #[tokio::test]
 async fn a_closed_port_is_502_and_a_silent_server_504_with_a_json_rpc_error() {
-    let impatient = |route| gateway_routes::Route { response_timeout: Duration::from_millis(200), ..route };
-    let dead =
-        |site: SiteOf| site.change("/mcp/raw/", impatient).route("/mcp/dead/", "http://127.0.0.1:1", |r| r);
-    let signed = Signed::in_to(dead).await;
+    let with_short_timeout =
+        |route| gateway_routes::Route { response_timeout: Duration::from_millis(200), ..route };
+    let dead = |site: SiteBuilder| {
+        site.change("/mcp/raw/", with_short_timeout).route("/mcp/dead/", "http://127.0.0.1:1", |r| r)
+    };
+    let signed = SignedIn::start(dead).await;
     let silent = signed.get("/mcp/raw/slow-head").await;
     assert_eq!(silent.status(), 504);
     let (_, tokens) = signed.world.sign_in("/mcp/dead/mcp", "alice").await;
@@ -180,18 +182,18 @@ async fn a_closed_port_is_502_and_a_silent_server_504_with_a_json_rpc_error() {
 
 #[tokio::test]
 async fn the_head_of_a_silent_event_stream_is_sent_at_once() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     // Nothing follows the head, so that whoever waits for more waits for ever.
-    let mut response = timeout(SOON, signed.get("/mcp/raw/sse/silent")).await.unwrap();
+    let mut response = timeout(TIMEOUT, signed.get("/mcp/raw/sse/silent")).await.unwrap();
     assert_eq!(response.status(), 200);
     signed.world.backend.release("hello").await;
-    let event = timeout(SOON, response.chunk()).await.unwrap().unwrap().unwrap();
+    let event = timeout(TIMEOUT, response.chunk()).await.unwrap().unwrap().unwrap();
     assert!(String::from_utf8_lossy(&event).contains("hello"));
 }
 
 #[tokio::test]
 async fn a_client_disconnect_cancels_the_upstream_request() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let response = signed.get("/mcp/raw/sse/silent").await;
     drop(response);
     assert!(signed.world.backend.wait_aborted(1).await);
@@ -199,7 +201,7 @@ async fn a_client_disconnect_cancels_the_upstream_request() {
 
 #[tokio::test]
 async fn a_revocation_closes_open_streams() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let client = signed.world.client("/mcp/raw/echo").await;
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
     let tokens = client.redeem(&code).await.unwrap();
@@ -207,13 +209,13 @@ async fn a_revocation_closes_open_streams() {
     let mut stream = http().get(url).bearer_auth(tokens.access_token).send().await.unwrap();
     // The code's second use revokes the grant.
     client.redeem(&code).await.unwrap_err();
-    let end = timeout(SOON, async { while let Ok(Some(_)) = stream.chunk().await {} }).await;
+    let end = timeout(TIMEOUT, async { while let Ok(Some(_)) = stream.chunk().await {} }).await;
     assert!(end.is_ok(), "the stream goes on");
 }
 
 #[tokio::test]
 async fn bodies_stream_in_both_directions_and_too_long_ones_are_rejected() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let body = signed.get("/mcp/raw/big?bytes=1048576").await.bytes().await.unwrap();
     assert_eq!(body.len(), 1 << 20);
     let upload = http().post(signed.world.url("/mcp/raw/upload")).bearer_auth(&signed.token);
@@ -226,14 +228,14 @@ async fn bodies_stream_in_both_directions_and_too_long_ones_are_rejected() {
         )
     };
     let promised = head(&format!("Content-Length: {}", (4 << 20) + 1));
-    assert_eq!(signed.world.raw(&promised).await.status, 413);
+    assert_eq!(signed.world.send_raw(&promised).await.status, 413);
     let unannounced = head("Transfer-Encoding: chunked") + "500000\r\n" + &"x".repeat((4 << 20) + 1);
-    assert_eq!(signed.world.raw(&unannounced).await.status, 413);
+    assert_eq!(signed.world.send_raw(&unannounced).await.status, 413);
 }
 
 #[tokio::test]
 async fn a_response_truncated_upstream_is_truncated_for_the_client() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     // Its head may not have left before it broke off.
     let whole = match signed.request("/mcp/raw/broken").send().await {
         Ok(response) => response.bytes().await.is_ok(),
@@ -244,7 +246,7 @@ async fn a_response_truncated_upstream_is_truncated_for_the_client() {
 
 #[tokio::test]
 async fn cors_requests_are_limited_to_allowed_origins() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let own = signed.world.base_url.clone();
     for (origin, allowed) in [
         ("https://app.example.com", true),
@@ -268,7 +270,7 @@ async fn cors_requests_are_limited_to_allowed_origins() {
 
 #[tokio::test]
 async fn a_preflight_needs_no_token() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let preflight = http()
         .request(reqwest::Method::OPTIONS, signed.world.url("/mcp/raw/mcp"))
         .header(ORIGIN, "http://localhost:6274")
@@ -280,7 +282,7 @@ async fn a_preflight_needs_no_token() {
 
 #[tokio::test]
 async fn a_repeated_mcp_header_is_rejected() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let request =
         signed.request("/mcp/raw/echo").header("mcp-method", "ping").header("mcp-method", "tools/call");
     assert_eq!(request.send().await.unwrap().status(), 400);

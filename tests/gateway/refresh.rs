@@ -1,6 +1,6 @@
 //! Refresh: strict with a thief, kind to a client whose response was lost or whose processes race.
 
-use crate::harness::{Keep, SiteOf, World, http};
+use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_routes::RefreshReuse;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ async fn call(world: &World, token: &str) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_processes_get_one_successor_and_an_older_token_revokes_the_grant() {
-    for keep in [Keep::Embedded, Keep::Redis] {
-        let world = World::with(keep, |site| site).await;
+    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
+        let world = World::with(store_kind, |site| site).await;
         let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
         let (client, token) = (Arc::new(client), tokens.refresh_token.unwrap());
         let mut processes = JoinSet::new();
@@ -36,7 +36,7 @@ async fn fifty_processes_get_one_successor_and_an_older_token_revokes_the_grant(
 
 #[tokio::test]
 async fn a_repeated_refresh_gets_the_same_response_for_a_minute_and_then_a_new_token() {
-    let world = World::in_standing_time(|site| site).await;
+    let world = World::with_manual_clock(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let first = tokens.refresh_token.unwrap();
     let lost = client.refresh(&first).await.unwrap().refresh_token.unwrap();
@@ -53,7 +53,7 @@ async fn a_repeated_refresh_gets_the_same_response_for_a_minute_and_then_a_new_t
 
 #[tokio::test]
 async fn use_of_a_skipped_token_revokes_the_grant() {
-    let world = World::in_standing_time(|site| site).await;
+    let world = World::with_manual_clock(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let first = tokens.refresh_token.unwrap();
     let skipped = client.refresh(&first).await.unwrap().refresh_token.unwrap();
@@ -66,9 +66,9 @@ async fn use_of_a_skipped_token_revokes_the_grant() {
 
 #[tokio::test]
 async fn refresh_reuse_refuse_only_rejects_an_older_token() {
-    let refuse = |site: SiteOf| site.set(|site| site.refresh_reuse = RefreshReuse::Refuse);
-    for keep in [Keep::Embedded, Keep::Redis] {
-        let world = World::with(keep, refuse).await;
+    let refuse = |site: SiteBuilder| site.set(|site| site.refresh_reuse = RefreshReuse::Refuse);
+    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
+        let world = World::with(store_kind, refuse).await;
         let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
         let first = tokens.refresh_token.unwrap();
         let second = client.refresh(&first).await.unwrap().refresh_token.unwrap();
@@ -82,7 +82,7 @@ async fn refresh_reuse_refuse_only_rejects_an_older_token() {
 
 #[tokio::test]
 async fn an_unused_refresh_token_expires() {
-    let world = World::in_standing_time(|site| site).await;
+    let world = World::with_manual_clock(|site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let ttl = Duration::from_hours(30 * 24);
     world.clock.advance(ttl.checked_sub(Duration::from_secs(1)).unwrap());

@@ -24,27 +24,27 @@ async fn a_registration_is_201_with_the_accepted_metadata() {
         "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"], "scope": "openid email profile", "software_id": "x", "application_type": "native",
     });
-    let (status, answer) = register(&world, &metadata).await;
+    let (status, response) = register(&world, &metadata).await;
     assert_eq!(status, 201);
-    insta::assert_json_snapshot!(answer, { ".client_id" => "[sealed]", ".client_id_issued_at" => 0 });
+    insta::assert_json_snapshot!(response, { ".client_id" => "[sealed]", ".client_id_issued_at" => 0 });
 }
 
 #[tokio::test]
 async fn a_confidential_client_gets_a_secret_that_never_expires() {
     let world = World::start().await;
     let metadata = json!({ "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"] });
-    let (_, answer) = register(&world, &metadata).await;
-    assert_eq!(answer["token_endpoint_auth_method"], "client_secret_basic");
-    assert_eq!(answer["client_secret_expires_at"], 0);
-    assert!(answer["client_secret"].as_str().unwrap().len() >= 43);
+    let (_, response) = register(&world, &metadata).await;
+    assert_eq!(response["token_endpoint_auth_method"], "client_secret_basic");
+    assert_eq!(response["client_secret_expires_at"], 0);
+    assert!(response["client_secret"].as_str().unwrap().len() >= 43);
 }
 
 #[tokio::test]
 async fn invalid_metadata_is_400_and_names_the_field() {
     let world = World::start().await;
-    let (status, answer) = register(&world, &json!({ "redirect_uris": ["javascript:alert(1)"] })).await;
-    assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_redirect_uri")));
-    assert!(answer["error_description"].as_str().unwrap().contains("redirect_uris[0]"), "{answer}");
+    let (status, response) = register(&world, &json!({ "redirect_uris": ["javascript:alert(1)"] })).await;
+    assert_eq!((status, response["error"].as_str()), (400, Some("invalid_redirect_uri")));
+    assert!(response["error_description"].as_str().unwrap().contains("redirect_uris[0]"), "{response}");
     let response = http().post(world.url("/auth/register")).body("not json").send().await.unwrap();
     assert_eq!(response.status(), 400);
 }
@@ -60,8 +60,8 @@ async fn a_registration_body_that_is_too_long_is_413() {
 async fn an_altered_client_id_is_invalid_client() {
     let world = World::start().await;
     let metadata = json!({ "redirect_uris": ["http://localhost/cb"], "token_endpoint_auth_method": "none" });
-    let (_, answer) = register(&world, &metadata).await;
-    let id = answer["client_id"].as_str().unwrap();
+    let (_, response) = register(&world, &metadata).await;
+    let id = response["client_id"].as_str().unwrap();
     let form = |id: &str| {
         [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", id)]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
@@ -76,8 +76,8 @@ async fn an_altered_client_id_is_invalid_client() {
     for place in [0, id.len() / 2, id.len() - 1] {
         let mut altered = id.as_bytes().to_vec();
         altered[place] ^= 1;
-        let (status, answer) = ask(String::from_utf8(altered).unwrap()).await;
-        assert_eq!((status, answer["error"].as_str()), (401, Some("invalid_client")), "place {place}");
+        let (status, response) = ask(String::from_utf8(altered).unwrap()).await;
+        assert_eq!((status, response["error"].as_str()), (401, Some("invalid_client")), "place {place}");
     }
 }
 
@@ -87,16 +87,16 @@ async fn a_registration_survives_a_restart_and_a_flushed_store() {
     let client = world.client("/mcp/dice/mcp").await;
     world.restart().await;
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", &*client.id)];
-    let (_, answer) = token(&world, &form).await;
-    assert_eq!(answer["error"], "invalid_grant", "the client is known: only its token is not");
+    let (_, response) = token(&world, &form).await;
+    assert_eq!(response["error"], "invalid_grant", "the client is known: only its token is not");
 }
 
 #[tokio::test]
 async fn a_wrong_or_missing_client_secret_is_invalid_client() {
     let world = World::start().await;
-    let (_, answer) = register(&world, &json!({ "redirect_uris": ["https://a.example/cb"] })).await;
-    let id = answer["client_id"].as_str().unwrap();
-    let secret = answer["client_secret"].as_str().unwrap();
+    let (_, response) = register(&world, &json!({ "redirect_uris": ["https://a.example/cb"] })).await;
+    let id = response["client_id"].as_str().unwrap();
+    let secret = response["client_secret"].as_str().unwrap();
     let base = [("grant_type", "refresh_token"), ("refresh_token", "x")];
     let refresh = |proof: Option<&str>| {
         let request = http().post(world.url("/auth/token")).form(&base);
@@ -105,8 +105,8 @@ async fn a_wrong_or_missing_client_secret_is_invalid_client() {
     for (proof, error) in
         [(Some(secret), "invalid_grant"), (Some("wrong"), "invalid_client"), (None, "invalid_client")]
     {
-        let answer: Value = refresh(proof).await.unwrap().json().await.unwrap();
-        assert_eq!(answer["error"], error, "{proof:?}");
+        let response: Value = refresh(proof).await.unwrap().json().await.unwrap();
+        assert_eq!(response["error"], error, "{proof:?}");
     }
     let posted = [base[0], base[1], ("client_id", id), ("client_secret", secret)];
     assert_eq!(token(&world, &posted).await.1["error"], "invalid_grant", "client_secret_post works as well");

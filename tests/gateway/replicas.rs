@@ -1,6 +1,6 @@
 //! Many gateways that are one: each request of a client reaches another replica than the one before.
 
-use crate::harness::{Keep, World, http};
+use crate::harness::{StoreKind, World, http};
 use gateway_standins::client::Client;
 use serde_json::json;
 use std::collections::HashSet;
@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_step_of_a_login_may_reach_another_replica() {
-    let mut world = World::with(Keep::Redis, |site| site).await;
-    let balancer = world.balanced(3).await;
+    let mut world = World::with(StoreKind::Redis, |site| site).await;
+    let balancer = world.start_balancer(3).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
-    assert_eq!(balancer.served(), 8, "401, two documents, registration, page, form, callback, token");
+    assert_eq!(balancer.response_count(), 8, "401, two documents, registration, page, form, callback, token");
     let tokens = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
     for _ in 0..3 {
         let call = http().post(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token).json(&json!({}));
@@ -23,8 +23,8 @@ async fn each_step_of_a_login_may_reach_another_replica() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_refreshes_across_replicas_get_one_successor() {
-    let mut world = World::with(Keep::Redis, |site| site).await;
-    let _balancer = world.balanced(3).await;
+    let mut world = World::with(StoreKind::Redis, |site| site).await;
+    let _balancer = world.start_balancer(3).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let (client, token) = (Arc::new(client), tokens.refresh_token.unwrap());
     let mut processes = JoinSet::new();
@@ -49,7 +49,7 @@ impl Sessions {
         for _ in 0..3 {
             let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
             let session = (client, tokens.refresh_token.unwrap());
-            rounds.spawn(goes_on(world.url("/mcp/raw/echo"), session, Arc::clone(&stop)));
+            rounds.spawn(run_session(world.url("/mcp/raw/echo"), session, Arc::clone(&stop)));
         }
         Self { stop, rounds }
     }
@@ -63,7 +63,7 @@ impl Sessions {
 }
 
 /// Refreshes and calls until it is told to stop; nothing may fail. How often.
-async fn goes_on(echo: String, (client, mut token): (Client, String), stop: Arc<AtomicBool>) -> usize {
+async fn run_session(echo: String, (client, mut token): (Client, String), stop: Arc<AtomicBool>) -> usize {
     let mut rounds = 0;
     while !stop.load(Ordering::SeqCst) {
         let tokens = client.refresh(&token).await.unwrap();
@@ -77,9 +77,9 @@ async fn goes_on(echo: String, (client, mut token): (Client, String), stop: Arc<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_under_load_fails_no_request() {
-    let mut world = World::with(Keep::Redis, |site| site).await;
-    let balancer = world.balanced(3).await;
+    let mut world = World::with(StoreKind::Redis, |site| site).await;
+    let balancer = world.start_balancer(3).await;
     let sessions = Sessions::start(&world).await;
-    balancer.roll(&world).await;
+    balancer.restart_rolling(&world).await;
     sessions.end().await;
 }

@@ -3,7 +3,7 @@
 mod failover;
 mod faults;
 
-use crate::harness::{Keep, World, http};
+use crate::harness::{StoreKind, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::Login;
 use gateway_standins::okta::Outage;
@@ -16,10 +16,10 @@ async fn call(world: &World, token: &str) -> u16 {
 }
 
 /// Asks until the answer is `wanted`, for ten seconds at most.
-async fn becomes(wanted: u16, mut ask: impl AsyncFnMut() -> u16) -> bool {
+async fn eventually_returns(wanted: u16, mut request: impl AsyncFnMut() -> u16) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
-        if ask().await == wanted {
+        if request().await == wanted {
             return true;
         }
         tokio::task::yield_now().await;
@@ -41,20 +41,20 @@ async fn it_starts_while_okta_is_down_and_logins_work_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_starts_while_redis_is_down_and_becomes_ready_later() {
-    let mut world = World::with(Keep::Redis, |site| site).await;
-    world.down().await;
+    let mut world = World::with(StoreKind::Redis, |site| site).await;
+    world.stop_gateway().await;
     world.redis.as_ref().unwrap().stop();
-    world.up();
+    world.start_gateway();
     let ready = async || http().get(world.url("/readyz")).send().await.unwrap().status().as_u16();
     assert_eq!(ready().await, 503);
     world.redis.as_ref().unwrap().resume().unwrap();
-    assert!(becomes(200, ready).await);
+    assert!(eventually_returns(200, ready).await);
     world.sign_in("/mcp/raw/echo", "alice").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_outage_is_503_and_never_401() {
-    let world = World::with(Keep::Redis, |site| site).await;
+    let world = World::with(StoreKind::Redis, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let (_, never_seen) = world.sign_in("/mcp/raw/echo", "alice").await;
     assert_eq!(call(&world, &tokens.access_token).await, 200);
@@ -63,18 +63,18 @@ async fn a_store_outage_is_503_and_never_401() {
     assert_eq!(call(&world, &never_seen.access_token).await, 503);
     let form =
         [("grant_type", "refresh_token"), ("refresh_token", &**tokens.refresh_token.as_ref().unwrap())];
-    let asked = Instant::now();
+    let call_started = Instant::now();
     let (status, body) = client.token(&form).await.unwrap();
     assert_eq!((status, body["error"].as_str()), (503, Some("temporarily_unavailable")));
-    assert!(asked.elapsed() < Duration::from_secs(5), "never a hang");
+    assert!(call_started.elapsed() < Duration::from_secs(5), "never a hang");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flushed_redis_logs_users_out_and_keeps_registrations() {
-    let world = World::with(Keep::Redis, |site| site).await;
+    let world = World::with(StoreKind::Redis, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.redis.as_ref().unwrap().command(&["FLUSHALL"]).unwrap();
-    assert!(becomes(401, async || call(&world, &tokens.access_token).await).await);
+    assert!(eventually_returns(401, async || call(&world, &tokens.access_token).await).await);
     let refused = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap_err().to_string();
     assert!(refused.starts_with("invalid_grant"), "{refused}");
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
@@ -83,8 +83,8 @@ async fn a_flushed_redis_logs_users_out_and_keeps_registrations() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_survives_a_restart_of_the_gateway() {
-    for keep in [Keep::Embedded, Keep::Redis] {
-        let mut world = World::with(keep, |site| site).await;
+    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
+        let mut world = World::with(store_kind, |site| site).await;
         let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
         world.restart().await;
         assert_eq!(call(&world, &tokens.access_token).await, 200);

@@ -1,6 +1,6 @@
 //! `POST /auth/revoke` (RFC 7009), and what becomes of a revoked grant.
 
-use crate::harness::{CALLBACK, Keep, World, http};
+use crate::harness::{CALLBACK, StoreKind, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Client, Login};
 use reqwest::header::HeaderValue;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Within this every replica has heard of it (contract: Revocation).
-const SOON: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn revoke(world: &World, form: &[(&str, &str)]) -> (u16, Value) {
     let response = http().post(world.url("/auth/revoke")).form(form).send().await.unwrap();
@@ -26,15 +26,15 @@ async fn call(world: &World, token: &str) -> u16 {
 }
 
 /// Whether a stream ends soon; comment frames that keep it alive do not count.
-async fn ends_soon(mut stream: Response) -> bool {
+async fn ends_in_time(mut stream: Response) -> bool {
     let ended = async { while let Ok(Some(_)) = stream.chunk().await {} };
-    tokio::time::timeout(SOON, ended).await.is_ok()
+    tokio::time::timeout(TIMEOUT, ended).await.is_ok()
 }
 
 #[tokio::test]
 async fn either_token_revokes_the_grant() {
-    for keep in [Keep::Embedded, Keep::Redis] {
-        let world = World::with(keep, |site| site).await;
+    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
+        let world = World::with(store_kind, |site| site).await;
         for by_refresh_token in [true, false] {
             let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
             let refresh_token = tokens.refresh_token.unwrap();
@@ -76,13 +76,13 @@ async fn the_revocation_of_an_unknown_token_is_200() {
 async fn only_its_own_client_may_revoke_a_token() {
     let world = World::start().await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
-    let stranger = world.client("/mcp/raw/echo").await;
-    let (status, answer) = revoke_by(&world, &stranger, &tokens.access_token).await;
-    assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_grant")));
+    let other_client = world.client("/mcp/raw/echo").await;
+    let (status, response) = revoke_by(&world, &other_client, &tokens.access_token).await;
+    assert_eq!((status, response["error"].as_str()), (400, Some("invalid_grant")));
     let discovered = client::discover(&world.url("/mcp/raw/echo")).await.unwrap();
     let confidential = discovered.register("Confidential", "client_secret_post", CALLBACK).await.unwrap();
-    let (status, answer) = revoke_by(&world, &confidential, &tokens.access_token).await;
-    assert_eq!((status, answer["error"].as_str()), (401, Some("invalid_client")));
+    let (status, response) = revoke_by(&world, &confidential, &tokens.access_token).await;
+    assert_eq!((status, response["error"].as_str()), (401, Some("invalid_client")));
     assert_eq!(call(&world, &tokens.access_token).await, 200);
 }
 
@@ -92,8 +92,8 @@ async fn a_revocation_needs_exactly_one_token() {
     let client = world.client("/mcp/raw/echo").await;
     let id = ("client_id", &*client.id);
     for form in [&[id][..], &[id, ("token", "x"), ("token", "y")], &[id, ("token", "")]] {
-        let (status, answer) = revoke(&world, form).await;
-        assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_request")), "{form:?}");
+        let (status, response) = revoke(&world, form).await;
+        assert_eq!((status, response["error"].as_str()), (400, Some("invalid_request")), "{form:?}");
     }
 }
 
@@ -101,25 +101,28 @@ async fn a_revocation_needs_exactly_one_token() {
 async fn revocation_allows_every_cors_origin() {
     let world = World::start().await;
     let any = HeaderValue::from_static("*");
-    let asked = http().request(Method::OPTIONS, world.url("/auth/revoke"));
-    let asked = asked.header("origin", "https://app.example.net").send().await.unwrap();
-    assert_eq!((asked.status().as_u16(), &asked.headers()["access-control-allow-origin"]), (204, &any));
-    let answer = http().post(world.url("/auth/revoke")).form(&[("token", "x")]).send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), &answer.headers()["access-control-allow-origin"]), (401, &any));
+    let preflight = http().request(Method::OPTIONS, world.url("/auth/revoke"));
+    let preflight = preflight.header("origin", "https://app.example.net").send().await.unwrap();
+    assert_eq!(
+        (preflight.status().as_u16(), &preflight.headers()["access-control-allow-origin"]),
+        (204, &any)
+    );
+    let response = http().post(world.url("/auth/revoke")).form(&[("token", "x")]).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), &response.headers()["access-control-allow-origin"]), (401, &any));
 }
 
 #[tokio::test]
 async fn a_revocation_that_could_not_be_stored_is_503() {
-    let world = World::with(Keep::Redis, |site| site).await;
+    let world = World::with(StoreKind::Redis, |site| site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.redis.as_ref().unwrap().stop();
-    let (status, answer) = revoke_by(&world, &client, &tokens.access_token).await;
-    assert_eq!((status, answer["error"].as_str()), (503, Some("temporarily_unavailable")));
+    let (status, response) = revoke_by(&world, &client, &tokens.access_token).await;
+    assert_eq!((status, response["error"].as_str()), (503, Some("temporarily_unavailable")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_applies_on_every_replica_and_closes_open_streams() {
-    let world = World::with(Keep::Redis, |site| site).await;
+    let world = World::with(StoreKind::Redis, |site| site).await;
     let (replica, third) = (world.replica(), world.replica());
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let (_, other) = world.sign_in("/mcp/raw/echo", "bob").await;
@@ -133,23 +136,23 @@ async fn a_revocation_applies_on_every_replica_and_closes_open_streams() {
     assert_eq!([&here, &there, &elsewhere, &others].map(|stream| stream.status().as_u16()), [200; 4]);
     assert_eq!(revoke_by(&world, &client, token).await.0, 200);
     let started = Instant::now();
-    assert!(ends_soon(here).await, "on the replica that was asked");
-    assert!(ends_soon(there).await, "on another one");
-    assert!(ends_soon(elsewhere).await, "on the third");
-    assert!(started.elapsed() < SOON);
+    assert!(ends_in_time(here).await, "on the replica that was asked");
+    assert!(ends_in_time(there).await, "on another one");
+    assert!(ends_in_time(elsewhere).await, "on the third");
+    assert!(started.elapsed() < TIMEOUT);
     let refused = replica.request(Method::POST, "/mcp/raw/echo").bearer_auth(token).json(&json!({}));
     assert_eq!(refused.send().await.unwrap().status(), 401);
-    let lives = replica.request(Method::POST, "/mcp/raw/echo").bearer_auth(&other.access_token);
-    assert_eq!(lives.send().await.unwrap().status(), 200);
+    let allowed = replica.request(Method::POST, "/mcp/raw/echo").bearer_auth(&other.access_token);
+    assert_eq!(allowed.send().await.unwrap().status(), 200);
     drop(others);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flushed_redis_closes_the_streams_of_lost_grants() {
-    let world = World::with(Keep::Redis, |site| site).await;
+    let world = World::with(StoreKind::Redis, |site| site).await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let stream = http().get(world.url("/mcp/raw/sse/silent")).bearer_auth(&tokens.access_token);
     let stream = stream.send().await.unwrap();
     world.redis.as_ref().unwrap().command(&["FLUSHALL"]).unwrap();
-    assert!(ends_soon(stream).await);
+    assert!(ends_in_time(stream).await);
 }

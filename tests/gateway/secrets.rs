@@ -3,7 +3,7 @@
 mod at_rest;
 mod vectors;
 
-use crate::harness::{CALLBACK, Keep, SECRET, World};
+use crate::harness::{CALLBACK, SECRET, StoreKind, World};
 use crate::replicas::Sessions;
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Login};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const NEXT: &str = "0d6b1f9c4e7a2d5380c1e6f4a9b7d2035f8e1c4a7b0d3f69258c1e4b7a0d3c6f";
 
 /// Registers and signs in until it is told to stop; nothing may fail. How often.
-async fn signs_in_on(echo: String, stop: Arc<AtomicBool>) -> usize {
+async fn sign_in_repeatedly(echo: String, stop: Arc<AtomicBool>) -> usize {
     let mut count = 0;
     while !stop.load(Ordering::SeqCst) {
         let discovered = client::discover(&echo).await.unwrap();
@@ -27,13 +27,13 @@ async fn signs_in_on(echo: String, stop: Arc<AtomicBool>) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_rotation_under_load_logs_nobody_out() {
-    let mut world = World::with(Keep::Redis, |site| site).await;
-    let balancer = world.balanced(3).await;
+    let mut world = World::with(StoreKind::Redis, |site| site).await;
+    let balancer = world.start_balancer(3).await;
     let (sessions, stop) = (Sessions::start(&world).await, Arc::new(AtomicBool::new(false)));
-    let logins = tokio::spawn(signs_in_on(world.url("/mcp/raw/echo"), Arc::clone(&stop)));
+    let logins = tokio::spawn(sign_in_repeatedly(world.url("/mcp/raw/echo"), Arc::clone(&stop)));
     for secrets in [format!("{SECRET},{NEXT}"), format!("{NEXT},{SECRET}")] {
         world.secrets = secrets;
-        balancer.roll(&world).await;
+        balancer.restart_rolling(&world).await;
     }
     stop.store(true, Ordering::SeqCst);
     sessions.end().await;
@@ -42,7 +42,7 @@ async fn a_secret_rotation_under_load_logs_nobody_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_secret_invalidates_only_what_it_sealed() {
-    let mut world = World::with(Keep::Redis, |site| site).await;
+    let mut world = World::with(StoreKind::Redis, |site| site).await;
     let (old_client, old) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.secrets = format!("{NEXT},{SECRET}");
     world.restart().await;

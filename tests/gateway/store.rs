@@ -1,18 +1,18 @@
 //! The promises of the store's verbs, each held against both backends: a file on a disk and a Redis server.
 
 mod access;
-mod damage;
-mod encrypted;
+mod clock_skew;
 mod failover;
+mod file_damage;
+mod fixture;
 mod grants;
-mod kept;
+mod latency;
 mod model;
 mod outage;
-mod pace;
-mod previous;
-mod repeats;
+mod previous_release;
+mod repeated_commands;
 mod single_use;
-mod skew;
+mod tls;
 
 use gateway::store::{GrantId, Key};
 

@@ -1,6 +1,6 @@
 //! `POST /auth/token`: how a request must look, and the exact codes that clients recover by.
 
-use crate::harness::{Keep, SiteOf, World, http};
+use crate::harness::{SiteBuilder, StoreKind, World, http};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gateway_routes::Route;
@@ -19,8 +19,8 @@ async fn post(world: &World, form: &[(&str, &str)]) -> Response {
 async fn refusal(world: &World, form: &[(&str, &str)]) -> (u16, String) {
     let response = post(world, form).await;
     let status = response.status().as_u16();
-    let answer: Value = response.json().await.unwrap();
-    (status, answer["error"].as_str().unwrap_or_default().to_owned())
+    let response: Value = response.json().await.unwrap();
+    (status, response["error"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Signs alice in to `/mcp/raw/` for these scopes.
@@ -32,7 +32,7 @@ async fn signed_in(world: &World, scopes: &[&str]) -> (Client, Tokens) {
     (client, tokens)
 }
 
-fn two_scopes(site: SiteOf) -> SiteOf {
+fn two_scopes(site: SiteBuilder) -> SiteBuilder {
     site.change("/mcp/raw/", |route| Route { scopes: &["raw:read", "raw:write"], ..route })
 }
 
@@ -60,9 +60,9 @@ async fn each_token_error_has_its_oauth_code() {
         assert_eq!(response.headers()["cache-control"], "no-store");
         assert_eq!(response.headers()["pragma"], "no-cache");
         let status = response.status().as_u16();
-        let answer: Value = response.json().await.unwrap();
-        assert_eq!((status, answer["error"].as_str().unwrap()), expected, "{form:?}");
-        let words = answer["error_description"].as_str().unwrap();
+        let response: Value = response.json().await.unwrap();
+        assert_eq!((status, response["error"].as_str().unwrap()), expected, "{form:?}");
+        let words = response["error_description"].as_str().unwrap();
         assert!(!words.is_empty() && !words.contains(['"', '\\']), "{words}");
     }
 }
@@ -97,13 +97,13 @@ async fn credentials_in_the_url_are_not_read() {
     let world = World::start().await;
     let id = world.client("/mcp/raw/echo").await.id;
     let url = world.url(&format!("/auth/token?client_id={id}&grant_type=refresh_token&refresh_token=x"));
-    let answer: Value = http().post(url).send().await.unwrap().json().await.unwrap();
-    assert_eq!(answer["error"], "invalid_client", "the body names no client");
+    let response: Value = http().post(url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(response["error"], "invalid_client", "the body names no client");
 }
 
 #[tokio::test]
 async fn a_code_expires_after_a_minute() {
-    let world = World::in_standing_time(|site| site).await;
+    let world = World::with_manual_clock(|site| site).await;
     let client = world.client("/mcp/raw/echo").await;
     let mut browser = Browser::new();
     let code = client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_code_expires_after_a_minute() {
 
 #[tokio::test]
 async fn the_token_response_has_the_granted_scopes_and_expires_in() {
-    let world = World::with(Keep::Embedded, two_scopes).await;
+    let world = World::with(StoreKind::Embedded, two_scopes).await;
     let (_, tokens) = signed_in(&world, &["raw:read", "unheard-of"]).await;
     assert_eq!(tokens.scope.as_deref(), Some("raw:read"));
     assert_eq!(tokens.expires_in, 600);
@@ -124,29 +124,29 @@ async fn the_token_response_has_the_granted_scopes_and_expires_in() {
 
 #[tokio::test]
 async fn a_refresh_may_narrow_scopes_and_never_widen_them() {
-    let world = World::with(Keep::Embedded, two_scopes).await;
+    let world = World::with(StoreKind::Embedded, two_scopes).await;
     let refresh = |token: &str, scope: &'static str| {
         [("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
     };
     let (client, tokens) = signed_in(&world, &["raw:read", "raw:write"]).await;
-    let ask = async |client: &Client, token: &str, scope| {
+    let refresh_with_scope = async |client: &Client, token: &str, scope| {
         let form = refresh(token, scope);
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (&**name, &**value)).collect();
         client.token(&form).await.unwrap().1
     };
-    let fewer = ask(&client, &tokens.refresh_token.unwrap(), "raw:read").await;
+    let fewer = refresh_with_scope(&client, &tokens.refresh_token.unwrap(), "raw:read").await;
     assert_eq!(fewer["scope"], "raw:read");
     let again = client.refresh(fewer["refresh_token"].as_str().unwrap()).await.unwrap();
     assert_eq!(again.scope.as_deref(), Some("raw:read raw:write"), "the grant itself did not shrink");
     let (client, tokens) = signed_in(&world, &["raw:read"]).await;
-    let more = ask(&client, &tokens.refresh_token.unwrap(), "raw:read raw:write").await;
+    let more = refresh_with_scope(&client, &tokens.refresh_token.unwrap(), "raw:read raw:write").await;
     assert_eq!(more["error"], "invalid_scope");
 }
 
 #[tokio::test]
 async fn a_missing_scope_is_403_with_all_required_scopes() {
-    let world = World::with(Keep::Embedded, two_scopes).await;
+    let world = World::with(StoreKind::Embedded, two_scopes).await;
     let (_, tokens) = signed_in(&world, &["raw:read"]).await;
     let call = http().post(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token);
     let response = call.json(&json!({ "jsonrpc": "2.0" })).send().await.unwrap();
@@ -200,8 +200,8 @@ async fn a_challenge_has_an_error_only_when_a_token_was_sent() {
         (http().get(&url).bearer_auth("x").header("authorization", "Bearer y"), 400, "invalid_request"),
         (http().get(format!("{url}?access_token=x")), 400, "invalid_request"),
     ] {
-        let (answered, words) = challenge(request).await;
-        assert_eq!(answered, status, "{words}");
+        let (received, words) = challenge(request).await;
+        assert_eq!(received, status, "{words}");
         assert!(words.starts_with(&format!(r#"Bearer error="{error}", error_description=""#)), "{words}");
         for once in ["error=", "error_description=", "scope=", "resource_metadata="] {
             assert_eq!(words.matches(once).count(), 1, "{words}");
@@ -223,8 +223,8 @@ async fn a_token_response_is_json_and_not_cacheable() {
     {
         assert_eq!(response.headers()[name], value);
     }
-    let answer: Value = response.json().await.unwrap();
-    assert_eq!(answer["token_type"], "Bearer");
+    let response: Value = response.json().await.unwrap();
+    assert_eq!(response["token_type"], "Bearer");
 }
 
 #[tokio::test]

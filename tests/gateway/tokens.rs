@@ -1,6 +1,6 @@
 //! `POST /auth/token`, and what its tokens open.
 
-use crate::harness::{CALLBACK, Keep, World, http};
+use crate::harness::{CALLBACK, StoreKind, World, http};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gateway_standins::browser::Browser;
@@ -77,7 +77,7 @@ async fn altered_unsigned_and_foreign_tokens_get_401_invalid_token() {
 
 #[tokio::test]
 async fn an_expired_token_gets_401() {
-    let world = World::in_standing_time(|site| site).await;
+    let world = World::with_manual_clock(|site| site).await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     // The replica that signed it may be two minutes behind.
     world.clock.advance(Duration::from_secs(600 + 119));
@@ -96,8 +96,8 @@ async fn a_token_in_the_query_is_rejected() {
 
 #[tokio::test]
 async fn an_authorization_code_works_once_and_its_second_use_revokes_the_grant() {
-    for keep in [Keep::Embedded, Keep::Redis] {
-        let world = World::with(keep, |site| site).await;
+    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
+        let world = World::with(store_kind, |site| site).await;
         let client = world.client("/mcp/raw/echo").await;
         let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
         let tokens = client.redeem(&code).await.unwrap();
@@ -129,17 +129,17 @@ async fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
         let redirect_uri = if wrong == "redirect_uri" { "http://localhost:43110/other" } else { CALLBACK };
         let form = form(&code.code, &verifier, redirect_uri);
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let asking = if wrong == "client" { &other } else { &client };
-        let (status, answer) = asking.token(&form).await.unwrap();
-        assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_grant")), "{wrong}");
+        let redeeming_client = if wrong == "client" { &other } else { &client };
+        let (status, response) = redeeming_client.token(&form).await.unwrap();
+        assert_eq!((status, response["error"].as_str()), (400, Some("invalid_grant")), "{wrong}");
         client.redeem(&code).await.expect("who lacks something cannot use the code up");
     }
 }
 
 #[tokio::test]
 async fn a_refresh_rotates_and_its_repetition_gets_the_same_token() {
-    for keep in [Keep::Embedded, Keep::Redis] {
-        let world = World::with(keep, |site| site).await;
+    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
+        let world = World::with(store_kind, |site| site).await;
         let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
         let first = tokens.refresh_token.unwrap();
         let second = client.refresh(&first).await.unwrap();
@@ -159,8 +159,8 @@ async fn a_refresh_token_is_bound_to_its_client_and_route() {
     let world = World::start().await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let token = tokens.refresh_token.unwrap();
-    let stranger = world.client("/mcp/raw/echo").await;
-    assert!(stranger.refresh(&token).await.unwrap_err().to_string().starts_with("invalid_grant"));
+    let other_client = world.client("/mcp/raw/echo").await;
+    assert!(other_client.refresh(&token).await.unwrap_err().to_string().starts_with("invalid_grant"));
     let elsewhere =
         [("grant_type", "refresh_token"), ("refresh_token", &*token), ("resource", &*world.dice_url())];
     assert_eq!(client.token(&elsewhere).await.unwrap().1["error"], "invalid_target");
@@ -170,10 +170,10 @@ async fn a_refresh_token_is_bound_to_its_client_and_route() {
 
 #[tokio::test]
 async fn a_user_outside_the_routes_groups_gets_a_contact() {
-    let site = |site: crate::harness::SiteOf| {
+    let site = |site: crate::harness::SiteBuilder| {
         site.change("/mcp/raw/", |route| gateway_routes::Route { groups: &["Admins"], ..route })
     };
-    let world = World::with(Keep::Embedded, site).await;
+    let world = World::with(StoreKind::Embedded, site).await;
     let (_, alice) = world.sign_in("/mcp/raw/echo", "alice").await;
     let response =
         http().get(world.url("/mcp/raw/echo")).bearer_auth(&alice.access_token).send().await.unwrap();

@@ -125,14 +125,15 @@ async fn every_request_of_a_session_needs_a_token() {
 #[tokio::test]
 async fn an_allowed_origin_may_send_every_header() {
     let world = World::start().await;
-    let asked = "authorization,content-type,mcp-method,mcp-name,mcp-param-region,mcp-protocol-version";
+    let requested_headers =
+        "authorization,content-type,mcp-method,mcp-name,mcp-param-region,mcp-protocol-version";
     let preflight = http()
         .request(Method::OPTIONS, world.url("/mcp/raw/mcp"))
         .header("origin", "https://app.example.com")
         .header("access-control-request-method", "POST")
-        .header("access-control-request-headers", asked);
+        .header("access-control-request-headers", requested_headers);
     let response = preflight.send().await.unwrap();
     assert_eq!(response.status(), 204);
-    assert_eq!(response.headers()["access-control-allow-headers"], asked);
+    assert_eq!(response.headers()["access-control-allow-headers"], requested_headers);
     assert_eq!(response.headers()["access-control-allow-methods"], "GET, POST, DELETE, OPTIONS");
 }

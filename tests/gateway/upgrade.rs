@@ -1,6 +1,6 @@
 //! One release follows another on the same store, and goes back. The next one is this one with a format more.
 
-use crate::harness::{Keep, World, http};
+use crate::harness::{StoreKind, World, http};
 use crate::replicas::Sessions;
 use gateway::base::clock::Clock;
 use gateway::base::entropy::Entropy;
@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 const NEXT: Formats = Formats { newest: 2, ..Formats::THIS };
 const ECHO: &str = "/mcp/raw/echo";
 
-async fn becomes(world: &mut World, formats: Formats, store_format: &'static str) {
+async fn restart_with(world: &mut World, formats: Formats, store_format: &'static str) {
     (world.formats, world.store_format) = (formats, store_format);
     world.restart().await;
-    world.is_ready().await;
+    world.wait_until_ready().await;
 }
 
 async fn call(world: &World, tokens: &Tokens) -> u16 {
@@ -32,13 +32,13 @@ async fn ready(world: &World) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_can_be_rolled_back_until_its_format_is_enabled() {
-    for keep in [Keep::Embedded, Keep::Redis] {
-        let mut world = World::with(keep, |site| site).await;
+    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
+        let mut world = World::with(store_kind, |site| site).await;
         let (old_client, old) = world.sign_in(ECHO, "alice").await;
-        becomes(&mut world, NEXT, "").await;
+        restart_with(&mut world, NEXT, "").await;
         let old = old_client.refresh(&old.refresh_token.unwrap()).await.unwrap();
         let (new_client, new) = world.sign_in(ECHO, "alice").await;
-        becomes(&mut world, Formats::THIS, "").await;
+        restart_with(&mut world, Formats::THIS, "").await;
         for (client, tokens) in [(old_client, old), (new_client, new)] {
             assert_eq!(call(&world, &tokens).await, 200);
             client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
@@ -48,33 +48,33 @@ async fn a_release_can_be_rolled_back_until_its_format_is_enabled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn upgrades_and_rollbacks_under_load_fail_no_request() {
-    let mut world = World::with(Keep::Redis, |site| site).await;
-    let balancer = world.balanced(3).await;
+    let mut world = World::with(StoreKind::Redis, |site| site).await;
+    let balancer = world.start_balancer(3).await;
     let sessions = Sessions::start(&world).await;
     for (formats, store_format) in [(NEXT, ""), (Formats::THIS, ""), (NEXT, ""), (NEXT, "2")] {
         (world.formats, world.store_format) = (formats, store_format);
-        balancer.roll(&world).await;
+        balancer.restart_rolling(&world).await;
     }
     sessions.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_the_format_switch_an_older_release_rejects_the_store() {
-    for keep in [Keep::Embedded, Keep::Redis] {
-        let mut world = World::with(keep, |site| site).await;
+    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
+        let mut world = World::with(store_kind, |site| site).await;
         let (old_client, old) = world.sign_in(ECHO, "alice").await;
-        becomes(&mut world, NEXT, "2").await;
+        restart_with(&mut world, NEXT, "2").await;
         let old = old_client.refresh(&old.refresh_token.unwrap()).await.unwrap();
         let (new_client, new) = world.sign_in(ECHO, "alice").await;
-        world.down().await;
+        world.stop_gateway().await;
         (world.formats, world.store_format) = (Formats::THIS, "");
-        let told = told_by_the_older(&mut world).await;
+        let error = older_release_error(&mut world).await;
         assert!(
-            told.contains("run the release that switched it on (STORE_FORMAT=2) or a newer one"),
-            "{told}"
+            error.contains("run the release that switched it on (STORE_FORMAT=2) or a newer one"),
+            "{error}"
         );
         // The switch is remembered where the state is.
-        becomes(&mut world, NEXT, "").await;
+        restart_with(&mut world, NEXT, "").await;
         for (client, tokens) in [(old_client, old), (new_client, new)] {
             assert_eq!(call(&world, &tokens).await, 200);
             client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
@@ -83,11 +83,11 @@ async fn after_the_format_switch_an_older_release_rejects_the_store() {
 }
 
 /// Why it does not start on the file, or does not become ready on Redis.
-async fn told_by_the_older(world: &mut World) -> String {
+async fn older_release_error(world: &mut World) -> String {
     let Some(address) = world.redis.as_ref().map(gateway_standins::redis::Redis::address) else {
-        return world.refusal();
+        return world.startup_error();
     };
-    world.up();
+    world.start_gateway();
     let until = Instant::now() + Duration::from_secs(1);
     while Instant::now() < until {
         assert_eq!(ready(world).await, 503);
@@ -99,8 +99,8 @@ async fn told_by_the_older(world: &mut World) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_replica_returns_503_for_records_it_cannot_read() {
-    let mut world = World::with(Keep::Redis, |site| site).await;
-    world.is_ready().await;
+    let mut world = World::with(StoreKind::Redis, |site| site).await;
+    world.wait_until_ready().await;
     let (client, tokens) = world.sign_in(ECHO, "alice").await;
     (world.formats, world.store_format) = (NEXT, "2");
     let newer = world.replica();
@@ -110,10 +110,10 @@ async fn an_older_replica_returns_503_for_records_it_cannot_read() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let refresh = |token: &str| json!({ "grant_type": "refresh_token", "refresh_token": token, "client_id": client.id });
-    let asked =
+    let refresh_request =
         newer.request(Method::POST, "/auth/token").form(&refresh(tokens.refresh_token.as_ref().unwrap()));
-    let answer: Value = asked.send().await.unwrap().json().await.unwrap();
-    let next = answer["refresh_token"].as_str().unwrap();
+    let response: Value = refresh_request.send().await.unwrap().json().await.unwrap();
+    let next = response["refresh_token"].as_str().unwrap();
     assert_eq!(call(&world, &tokens).await, 503);
     let (status, refused) =
         client.token(&[("grant_type", "refresh_token"), ("refresh_token", next)]).await.unwrap();
@@ -125,7 +125,9 @@ async fn an_older_replica_returns_503_for_records_it_cannot_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_store_format_stops_startup() {
     let mut world = World::start().await;
-    world.down().await;
+    world.stop_gateway().await;
     world.store_format = "2";
-    assert!(world.refusal().starts_with("STORE_FORMAT is 2, and this release knows the formats 1 to 1"));
+    assert!(
+        world.startup_error().starts_with("STORE_FORMAT is 2, and this release knows the formats 1 to 1")
+    );
 }

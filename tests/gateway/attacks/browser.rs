@@ -24,12 +24,12 @@ fn cookies(browser: &Browser, world: &World) -> String {
 async fn a_callback_url_of_the_attacker_does_not_log_the_victim_in() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
-    let planted = callback(&world, &client, &mut Browser::new(), "bob").await;
+    let attacker_callback = callback(&world, &client, &mut Browser::new(), "bob").await;
     // The victim is in the middle of a login of their own, so that a cookie of that kind is there.
     let mut victim = Browser::new();
     let page = consent_page(&client, &mut victim, "state").await;
     approve(&mut victim, &page).await;
-    let page = victim.open(planted.as_str()).await.unwrap().page().unwrap();
+    let page = victim.open(attacker_callback.as_str()).await.unwrap().page().unwrap();
     assert_eq!(page.status, 403);
     assert!(page.body.contains("another browser"), "{}", page.body);
 }
@@ -64,14 +64,14 @@ async fn the_cookie_of_another_login_is_rejected() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let (mut attacker, mut victim) = (Browser::new(), Browser::new());
-    let planted = callback(&world, &client, &mut attacker, "bob").await;
+    let attacker_callback = callback(&world, &client, &mut attacker, "bob").await;
     let _own = callback(&world, &client, &mut victim, "alice").await;
     // Tossed: the name that the planted state asks for, with the value of the victim's own login.
     let pairs = attacker.cookies(&world.base_url).unwrap();
     let (name, _) = pairs.iter().find(|(name, _)| name.contains("mcp-login")).unwrap();
     let own = victim.cookies(&world.base_url).unwrap();
     let (_, value) = own.iter().find(|(name, _)| name.contains("mcp-login")).unwrap();
-    let request = http().get(planted).header(COOKIE, format!("{name}={value}"));
+    let request = http().get(attacker_callback).header(COOKIE, format!("{name}={value}"));
     assert_eq!(request.send().await.unwrap().status(), 403);
 }
 
@@ -82,17 +82,17 @@ async fn a_cross_site_consent_post_is_rejected_even_with_a_form_token_of_the_att
     let mut attacker = Browser::new();
     let page = consent_page(&client, &mut attacker, "state").await;
     let request = page.form_with("request").unwrap().value("request").unwrap().to_owned();
-    let tossed = cookies(&attacker, &world);
+    let cookie_header = cookies(&attacker, &world);
     let form = [("request", &*request), ("decision", "approve")];
     let post = || http().post(world.url("/auth/authorize")).form(&form);
     assert_eq!(post().send().await.unwrap().status(), 403, "without the page's cookie");
     for origin in ["https://evil.example.com", "null", "http://localhost:9", "https://localhost"] {
         // Even if a neighbour of ours could plant the cookie: the browser says who posts.
-        let response = post().header(COOKIE, &tossed).header(ORIGIN, origin).send().await.unwrap();
+        let response = post().header(COOKIE, &cookie_header).header(ORIGIN, origin).send().await.unwrap();
         assert_eq!(response.status(), 403, "{origin}");
     }
     assert!(world.okta.requests().is_empty());
-    let own = post().header(COOKIE, &tossed).header(ORIGIN, &world.base_url).send().await.unwrap();
+    let own = post().header(COOKIE, &cookie_header).header(ORIGIN, &world.base_url).send().await.unwrap();
     assert_eq!(own.status(), 200, "the same form from the page itself");
 }
 
@@ -141,12 +141,16 @@ async fn an_okta_session_does_not_replace_consent() {
     {
         let evil = client_at(&world, uri).await;
         world.okta.wait_for_request("/oauth2/v1/authorize").await.unwrap();
-        let asked = world.okta.requests().len();
+        let requests_before = world.okta.requests().len();
         let url = evil.authorize_url(("state", VERIFIER), &[]).unwrap();
         victim.stop_at(uri);
         let landing = victim.open(url.as_str()).await.unwrap();
         assert!(matches!(&landing, Landing::Page(page) if page.form_with("request").is_some()), "{uri}");
-        assert_eq!(world.okta.requests().len(), asked, "{uri}: Okta is not asked before the person");
+        assert_eq!(
+            world.okta.requests().len(),
+            requests_before,
+            "{uri}: Okta is not asked before the person"
+        );
     }
 }
 
@@ -155,8 +159,8 @@ async fn a_remembered_consent_cookie_is_ignored_and_removed() {
     let world = World::start().await;
     let client = client_at(&world, "https://claude.ai/api/mcp/auth_callback").await;
     let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
-    let held = "mcp-remembered-AbCdEfGhIjKlMnOp=x; other=y; mcp-remembered-b=";
-    let response = http().get(url).header(COOKIE, held).send().await.unwrap();
+    let cookies = "mcp-remembered-AbCdEfGhIjKlMnOp=x; other=y; mcp-remembered-b=";
+    let response = http().get(url).header(COOKIE, cookies).send().await.unwrap();
     assert_eq!(response.status(), 200, "the person is asked");
     let set: Vec<&str> = response.headers().get_all(SET_COOKIE).iter().map(|v| v.to_str().unwrap()).collect();
     for name in ["mcp-remembered-AbCdEfGhIjKlMnOp", "mcp-remembered-b"] {

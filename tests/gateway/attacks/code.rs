@@ -1,19 +1,19 @@
 //! Authorization codes: stolen, injected, mixed up (RFC 9700 §4.4, §4.5, §4.8, §4.13).
 
-use super::{TARGET, VERIFIER, answer, client_at, parameter};
+use super::{TARGET, VERIFIER, authorization_response, client_at, parameter};
 use crate::harness::{CALLBACK, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{Client, Login};
 use serde_json::Value;
 
-fn redeeming<'a>(code: &'a str, verifier: &'a str) -> Vec<(&'a str, &'a str)> {
+fn redeem_form<'a>(code: &'a str, verifier: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![("grant_type", "authorization_code"), ("code", code), ("code_verifier", verifier)]
 }
 
-async fn refused(client: &Client, form: &[(&str, &str)], error: &str, what: &str) {
-    let (status, answer): (u16, Value) = client.token(form).await.unwrap();
-    assert_eq!((status, answer["error"].as_str()), (400, Some(error)), "{what}: {answer}");
-    assert!(answer.get("access_token").is_none(), "{what}");
+async fn assert_rejected(client: &Client, form: &[(&str, &str)], error: &str, what: &str) {
+    let (status, response): (u16, Value) = client.token(form).await.unwrap();
+    assert_eq!((status, response["error"].as_str()), (400, Some(error)), "{what}: {response}");
+    assert!(response.get("access_token").is_none(), "{what}");
 }
 
 #[tokio::test]
@@ -26,9 +26,10 @@ async fn a_stolen_code_fails_without_its_verifier() {
         ("shorter than RFC 7636 has it", "v"),
         ("with another character", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv\n"),
     ] {
-        let code = parameter(&answer(&client, &mut Browser::new(), "alice").await, "code").unwrap();
+        let code =
+            parameter(&authorization_response(&client, &mut Browser::new(), "alice").await, "code").unwrap();
         let error = if guess.is_empty() { "invalid_request" } else { "invalid_grant" };
-        refused(&client, &redeeming(&code, guess), error, what).await;
+        assert_rejected(&client, &redeem_form(&code, guess), error, what).await;
     }
 }
 
@@ -36,8 +37,9 @@ async fn a_stolen_code_fails_without_its_verifier() {
 async fn a_stolen_code_fails_for_another_client_even_with_the_verifier() {
     let world = World::start().await;
     let (victim, thief) = (world.client(TARGET).await, world.client(TARGET).await);
-    let code = parameter(&answer(&victim, &mut Browser::new(), "alice").await, "code").unwrap();
-    refused(&thief, &redeeming(&code, VERIFIER), "invalid_grant", "the thief's client").await;
+    let code =
+        parameter(&authorization_response(&victim, &mut Browser::new(), "alice").await, "code").unwrap();
+    assert_rejected(&thief, &redeem_form(&code, VERIFIER), "invalid_grant", "the thief's client").await;
 }
 
 #[tokio::test]
@@ -46,7 +48,13 @@ async fn an_injected_code_fails_the_verifier_check() {
     let client = world.client(TARGET).await;
     // The attacker's own code, from a login of theirs with another challenge than the victim's.
     let injected = client.authorize(&mut Browser::new(), &Login::of("bob")).await.unwrap();
-    refused(&client, &redeeming(&injected.code, VERIFIER), "invalid_grant", "the victim's verifier").await;
+    assert_rejected(
+        &client,
+        &redeem_form(&injected.code, VERIFIER),
+        "invalid_grant",
+        "the victim's verifier",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -76,21 +84,22 @@ async fn a_missing_or_plain_pkce_challenge_is_rejected() {
 async fn a_code_for_another_resource_is_rejected() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
-    let code = parameter(&answer(&client, &mut Browser::new(), "alice").await, "code").unwrap();
-    let mut form = redeeming(&code, VERIFIER);
+    let code =
+        parameter(&authorization_response(&client, &mut Browser::new(), "alice").await, "code").unwrap();
+    let mut form = redeem_form(&code, VERIFIER);
     let dice = world.dice_url();
     form.push(("resource", &dice));
-    refused(&client, &form, "invalid_target", "another route").await;
+    assert_rejected(&client, &form, "invalid_target", "another route").await;
 }
 
 #[tokio::test]
 async fn every_authorization_response_has_the_issuer() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
-    let url = answer(&client, &mut Browser::new(), "alice").await;
+    let url = authorization_response(&client, &mut Browser::new(), "alice").await;
     assert_eq!(parameter(&url, "iss").as_deref(), Some(&*world.base_url));
     world.okta.refuse_assignment("bob");
-    let refusal = answer(&client, &mut Browser::new(), "bob").await;
+    let refusal = authorization_response(&client, &mut Browser::new(), "bob").await;
     assert_eq!(parameter(&refusal, "error").as_deref(), Some("access_denied"));
     assert_eq!(parameter(&refusal, "iss").as_deref(), Some(&*world.base_url));
     let metadata = &client.discovered.server_metadata;
@@ -130,9 +139,10 @@ async fn a_code_fails_with_another_redirect_uri() {
     for uri in
         ["https://evil.example.com/", "http://localhost:43110/callback/", "http://LOCALHOST:43110/callback"]
     {
-        let code = parameter(&answer(&client, &mut Browser::new(), "alice").await, "code").unwrap();
-        let mut form = redeeming(&code, VERIFIER);
+        let code =
+            parameter(&authorization_response(&client, &mut Browser::new(), "alice").await, "code").unwrap();
+        let mut form = redeem_form(&code, VERIFIER);
         form.push(("redirect_uri", uri));
-        refused(&client, &form, "invalid_grant", uri).await;
+        assert_rejected(&client, &form, "invalid_grant", uri).await;
     }
 }

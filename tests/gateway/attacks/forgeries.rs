@@ -10,21 +10,21 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How many a subscriber may send in a minute, and an IPv6 site.
-const SHARE: usize = 60;
-const SITE: usize = 16 * SHARE;
+const SUBSCRIBER_LIMIT: usize = 60;
+const SITE_LIMIT: usize = 16 * SUBSCRIBER_LIMIT;
 /// The network that they come from, and somebody else.
-const ANNA: &str = "203.0.113.1";
-const BERT: &str = "203.0.113.2";
+const ADDRESS_A: &str = "203.0.113.1";
+const ADDRESS_B: &str = "203.0.113.2";
 
 /// A world that is asked from anywhere.
-struct Asked {
+struct ProxiedWorld {
     world: World,
     http: reqwest::Client,
 }
 
-impl Asked {
+impl ProxiedWorld {
     async fn new() -> Self {
-        let world = World::in_standing_time(|site| site.set(|site| site.trusted_proxies = LOOPBACK)).await;
+        let world = World::with_manual_clock(|site| site.set(|site| site.trusted_proxies = LOOPBACK)).await;
         Self { world, http: http() }
     }
 
@@ -61,13 +61,13 @@ fn forgeries(token: &str) -> [String; 2] {
 
 #[tokio::test]
 async fn repeated_forged_tokens_get_429() {
-    let asked = Asked::new().await;
-    let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
-    for (forgery, address) in forgeries(&tokens.access_token).iter().zip([ANNA, BERT]) {
-        for _ in 0..SHARE {
-            assert_eq!(asked.status(address, forgery).await, 401);
+    let env = ProxiedWorld::new().await;
+    let (_, tokens) = env.world.sign_in(TARGET, "alice").await;
+    for (forgery, address) in forgeries(&tokens.access_token).iter().zip([ADDRESS_A, ADDRESS_B]) {
+        for _ in 0..SUBSCRIBER_LIMIT {
+            assert_eq!(env.status(address, forgery).await, 401);
         }
-        let refused = asked.call(address, forgery).await;
+        let refused = env.call(address, forgery).await;
         assert_eq!(refused.status(), 429);
         let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((1..=60).contains(&seconds), "{seconds}");
@@ -75,76 +75,76 @@ async fn repeated_forged_tokens_get_429() {
         let body: Value = refused.json().await.unwrap();
         assert_eq!((&body["jsonrpc"], &body["error"]["code"]), (&json!("2.0"), &json!(-32_000)));
         for _ in 0..20 {
-            assert_eq!(asked.status(address, forgery).await, 429);
+            assert_eq!(env.status(address, forgery).await, 429);
         }
-        assert_eq!(asked.status("203.0.113.9", forgery).await, 401, "another network");
+        assert_eq!(env.status("203.0.113.9", forgery).await, 401, "another network");
     }
     let seconds =
-        asked.call(ANNA, &forgeries(&tokens.access_token)[0]).await.headers()["retry-after"].clone();
-    asked.world.clock.advance(Duration::from_secs(seconds.to_str().unwrap().parse().unwrap()));
-    assert_eq!(asked.status(ANNA, &forgeries(&tokens.access_token)[0]).await, 401, "Retry-After is kept");
+        env.call(ADDRESS_A, &forgeries(&tokens.access_token)[0]).await.headers()["retry-after"].clone();
+    env.world.clock.advance(Duration::from_secs(seconds.to_str().unwrap().parse().unwrap()));
+    assert_eq!(env.status(ADDRESS_A, &forgeries(&tokens.access_token)[0]).await, 401, "Retry-After is kept");
 }
 
 #[tokio::test]
 async fn other_users_at_the_address_of_forged_tokens_sign_in_and_call() {
-    let asked = Asked::new().await;
-    let (client, known) = asked.world.sign_in(TARGET, "alice").await;
-    assert_eq!(asked.status(ANNA, &known.access_token).await, 200);
-    let (_, unseen) = asked.world.sign_in(TARGET, "alice").await;
+    let env = ProxiedWorld::new().await;
+    let (client, known) = env.world.sign_in(TARGET, "alice").await;
+    assert_eq!(env.status(ADDRESS_A, &known.access_token).await, 200);
+    let (_, unseen) = env.world.sign_in(TARGET, "alice").await;
     for forgery in forgeries(&known.access_token) {
-        for _ in 0..2 * SHARE {
-            assert!([401, 429].contains(&asked.status(ANNA, &forgery).await));
+        for _ in 0..2 * SUBSCRIBER_LIMIT {
+            assert!([401, 429].contains(&env.status(ADDRESS_A, &forgery).await));
         }
-        assert_eq!(asked.status(ANNA, &forgery).await, 429);
+        assert_eq!(env.status(ADDRESS_A, &forgery).await, 429);
     }
-    assert_eq!(asked.status(ANNA, &known.access_token).await, 200, "it was verified before");
-    assert_eq!(asked.status(ANNA, &unseen.access_token).await, 200, "its claims are ours");
+    assert_eq!(env.status(ADDRESS_A, &known.access_token).await, 200, "it was verified before");
+    assert_eq!(env.status(ADDRESS_A, &unseen.access_token).await, 200, "its claims are ours");
     let refreshed = client.refresh(&known.refresh_token.unwrap()).await.unwrap();
-    assert_eq!(asked.status(ANNA, &refreshed.access_token).await, 200);
+    assert_eq!(env.status(ADDRESS_A, &refreshed.access_token).await, 200);
 }
 
 #[tokio::test]
 async fn an_expired_token_gets_401_at_the_address_of_forged_tokens() {
-    let asked = Asked::new().await;
-    let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
+    let env = ProxiedWorld::new().await;
+    let (_, tokens) = env.world.sign_in(TARGET, "alice").await;
     let [forgery, _] = forgeries(&tokens.access_token);
-    asked.world.clock.advance(Duration::from_mins(9));
-    for _ in 0..=SHARE {
-        asked.status(ANNA, &forgery).await;
+    env.world.clock.advance(Duration::from_mins(9));
+    for _ in 0..=SUBSCRIBER_LIMIT {
+        env.status(ADDRESS_A, &forgery).await;
     }
-    assert_eq!(asked.status(ANNA, &forgery).await, 429);
+    assert_eq!(env.status(ADDRESS_A, &forgery).await, 429);
     for nothing_to_verify in ["x", "a.b.c", &forged(&tokens.access_token, &json!({ "exp": 1 }))] {
-        assert_eq!(asked.status(ANNA, nothing_to_verify).await, 401, "{nothing_to_verify}");
+        assert_eq!(env.status(ADDRESS_A, nothing_to_verify).await, 401, "{nothing_to_verify}");
     }
-    asked.world.clock.advance(Duration::from_mins(3));
-    assert_eq!(asked.status(ANNA, &tokens.access_token).await, 401);
+    env.world.clock.advance(Duration::from_mins(3));
+    assert_eq!(env.status(ADDRESS_A, &tokens.access_token).await, 401);
 }
 
 #[tokio::test]
 async fn copied_claims_get_no_more_signature_checks() {
-    let asked = Asked::new().await;
-    let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
-    let (_, others) = asked.world.sign_in(TARGET, "alice").await;
+    let env = ProxiedWorld::new().await;
+    let (_, tokens) = env.world.sign_in(TARGET, "alice").await;
+    let (_, others) = env.world.sign_in(TARGET, "alice").await;
     let copied = forged(&tokens.access_token, &json!({}));
-    for number in 0..SHARE {
+    for number in 0..SUBSCRIBER_LIMIT {
         let from = format!("198.51.100.{number}");
-        assert_eq!(asked.status(&from, &copied).await, 401, "from wherever they come");
+        assert_eq!(env.status(&from, &copied).await, 401, "from wherever they come");
     }
-    assert_eq!(asked.status("198.51.100.200", &copied).await, 429);
-    assert_eq!(asked.status("198.51.100.200", &others.access_token).await, 200, "another token");
+    assert_eq!(env.status("198.51.100.200", &copied).await, 429);
+    assert_eq!(env.status("198.51.100.200", &others.access_token).await, 200, "another token");
 }
 
 #[tokio::test]
 async fn forged_tokens_are_limited_per_ipv6_site() {
-    let asked = Asked::new().await;
-    let (_, tokens) = asked.world.sign_in(TARGET, "alice").await;
+    let env = ProxiedWorld::new().await;
+    let (_, tokens) = env.world.sign_in(TARGET, "alice").await;
     let [forgery, _] = forgeries(&tokens.access_token);
-    let mut looked_at = 0;
-    for number in 0..SITE + 100 {
+    let mut verified = 0;
+    for number in 0..SITE_LIMIT + 100 {
         let address = format!("2001:db8:1:{:x}::1", number * 59);
-        looked_at += usize::from(asked.status(&address, &forgery).await == 401);
+        verified += usize::from(env.status(&address, &forgery).await == 401);
     }
-    assert_eq!(looked_at, SITE);
-    assert_eq!(asked.status("2001:db8:2::1", &forgery).await, 401);
-    assert_eq!(asked.status("2001:db8:1::1", &tokens.access_token).await, 200);
+    assert_eq!(verified, SITE_LIMIT);
+    assert_eq!(env.status("2001:db8:2::1", &forgery).await, 401);
+    assert_eq!(env.status("2001:db8:1::1", &tokens.access_token).await, 200);
 }

@@ -66,7 +66,7 @@ impl Genuine {
         request.send().await.unwrap().status().as_u16()
     }
 
-    async fn is_refused(&self, token: &str, what: &str) {
+    async fn assert_rejected(&self, token: &str, what: &str) {
         assert_eq!(self.status(token).await, 401, "{what}");
     }
 }
@@ -79,12 +79,12 @@ async fn an_unsigned_token_is_rejected_in_every_spelling() {
     for alg in ["none", "None", "NONE", "nOnE", "", "null"] {
         let head =
             format!("{}.{}", encoded(&genuine.header(&json!({ "alg": alg }))), encoded(&genuine.claims));
-        genuine.is_refused(&format!("{head}."), alg).await;
-        genuine.is_refused(&format!("{head}.{signature}"), alg).await;
-        genuine.is_refused(&head, alg).await;
+        genuine.assert_rejected(&format!("{head}."), alg).await;
+        genuine.assert_rejected(&format!("{head}.{signature}"), alg).await;
+        genuine.assert_rejected(&head, alg).await;
     }
     let unsigned = genuine.token.rsplit_once('.').unwrap().0;
-    genuine.is_refused(&format!("{unsigned}."), "the signature cut off").await;
+    genuine.assert_rejected(&format!("{unsigned}."), "the signature cut off").await;
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_public_key_as_hmac_secret_is_rejected() {
     ] {
         for alg in ["HS256", "HS384", "HS512"] {
             let token = hs256(&genuine.header(&json!({ "alg": alg })), &genuine.claims, key);
-            genuine.is_refused(&token, what).await;
+            genuine.assert_rejected(&token, what).await;
         }
     }
 }
@@ -131,7 +131,7 @@ async fn a_key_in_or_linked_from_the_token_is_never_used() {
         json!({ "kid": null }),
     ] {
         let token = es256(&genuine.header(&changes), &genuine.claims, &key);
-        genuine.is_refused(&token, &changes.to_string()).await;
+        genuine.assert_rejected(&token, &changes.to_string()).await;
     }
 }
 
@@ -144,13 +144,13 @@ async fn a_kid_is_only_compared() {
         ["", "../../../../dev/null", "' OR '1'='1", "|/usr/bin/id", "\u{0}", "http://127.0.0.1/", &long]
     {
         let token = es256(&genuine.header(&json!({ "kid": kid })), &genuine.claims, &key);
-        genuine.is_refused(&token, kid).await;
+        genuine.assert_rejected(&token, kid).await;
         let token = hs256(&genuine.header(&json!({ "kid": kid, "alg": "HS256" })), &genuine.claims, b"");
-        genuine.is_refused(&token, kid).await;
+        genuine.assert_rejected(&token, kid).await;
     }
     for kid in [json!(1), json!(["a"]), json!({ "a": 1 })] {
         let token = es256(&genuine.header(&json!({ "kid": kid })), &genuine.claims, &key);
-        genuine.is_refused(&token, "a kid that is no text").await;
+        genuine.assert_rejected(&token, "a kid that is no text").await;
     }
 }
 
@@ -173,11 +173,11 @@ async fn header_extensions_and_other_token_types_are_rejected() {
         json!({ "alg": 1 }),
     ] {
         let header = genuine.header(&changes);
-        genuine.is_refused(&es256(&header, &genuine.claims, &key), &changes.to_string()).await;
+        genuine.assert_rejected(&es256(&header, &genuine.claims, &key), &changes.to_string()).await;
         // The genuine signature over another header.
         let signature = genuine.token.rsplit('.').next().unwrap();
         let moved = format!("{}.{}.{signature}", encoded(&header), encoded(&genuine.claims));
-        genuine.is_refused(&moved, &changes.to_string()).await;
+        genuine.assert_rejected(&moved, &changes.to_string()).await;
     }
 }
 
@@ -199,11 +199,11 @@ async fn a_zero_der_or_altered_signature_is_rejected() {
         ("one bit", &changed),
         ("one byte more", &longer),
     ] {
-        genuine.is_refused(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(bytes)), what).await;
+        genuine.assert_rejected(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(bytes)), what).await;
     }
     // The same bytes in another alphabet are another text: a token has one form.
     for other in [format!("{signed}.{signature}="), format!("{signed}.{}", STANDARD.encode(&good))] {
-        genuine.is_refused(&other, "another encoding").await;
+        genuine.assert_rejected(&other, "another encoding").await;
     }
 }
 

@@ -1,8 +1,8 @@
 //! Logs: a whole login at the most talkative level, held against every secret that passed by.
 
 use crate::harness::binary::Process;
+use crate::harness::go_program::GoProgram;
 use crate::harness::http;
-use crate::harness::seed::Seed;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway_standins::browser::Browser;
@@ -22,7 +22,7 @@ impl Secrets {
         self.0.push((name.to_owned(), value));
     }
 
-    fn add_what_okta_saw(&mut self, okta: &Okta) {
+    fn add_okta_secrets(&mut self, okta: &Okta) {
         for request in okta.requests() {
             for name in ["state", "nonce", "code", "code_verifier", "refresh_token", "client_secret"] {
                 if let Some(value) = request.field(name) {
@@ -32,7 +32,7 @@ impl Secrets {
         }
     }
 
-    fn not_in(&self, log: &str) {
+    fn assert_absent_from(&self, log: &str) {
         for (name, value) in &self.0 {
             assert!(!log.contains(value), "{name} is in the log");
         }
@@ -41,11 +41,11 @@ impl Secrets {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_login_leaves_no_code_token_cookie_or_secret_in_the_log() {
-    let seed = Seed::shared().await;
+    let go_program = GoProgram::shared().await;
     let options = OktaOptions::default();
     let okta = Okta::start(options.clone()).await.unwrap();
     let process = Process::start(
-        &seed.binary,
+        &go_program.binary,
         &[
             ("RUST_LOG", "trace"),
             ("OKTA_URL", okta.url()),
@@ -56,17 +56,17 @@ async fn a_whole_login_leaves_no_code_token_cookie_or_secret_in_the_log() {
     )
     .await;
     okta.add_redirect_uri(&format!("{}/auth/callback", process.base_url));
-    let secrets = everything_that_passed_by(&process, &okta).await;
+    let secrets = log_in_and_fail(&process, &okta).await;
     let log = process.log();
     assert!(
         log.contains("\"TRACE\"") && log.contains("\"event\":\"login\""),
         "the log is not talkative:\n{log}"
     );
-    secrets.not_in(&log);
+    secrets.assert_absent_from(&log);
 }
 
 /// Signs in with a confidential client, calls a tool, refreshes, and fails in every way that repeats a secret.
-async fn everything_that_passed_by(process: &Process, okta: &Okta) -> Secrets {
+async fn log_in_and_fail(process: &Process, okta: &Okta) -> Secrets {
     let mut secrets = Secrets::default();
     secrets.add("GATEWAY_SECRET", SECRET);
     let options = OktaOptions::default();
@@ -104,6 +104,6 @@ async fn everything_that_passed_by(process: &Process, okta: &Okta) -> Secrets {
         secrets.add("an access token's signature", signature);
         secrets.add("a refresh token", tokens.refresh_token.unwrap());
     }
-    secrets.add_what_okta_saw(okta);
+    secrets.add_okta_secrets(okta);
     secrets
 }

@@ -4,7 +4,7 @@ use super::{TARGET, VERIFIER};
 use crate::harness::{World, http};
 use serde_json::json;
 
-async fn lives(world: &World) {
+async fn assert_serving(world: &World) {
     assert_eq!(http().get(world.url("/healthz")).send().await.unwrap().status(), 200);
 }
 
@@ -19,11 +19,11 @@ async fn long_heads_and_many_headers_are_rejected() {
         ("a long target", format!("GET /{} HTTP/1.1\r\nHost: HOST\r\n\r\n", "a".repeat(100_000))),
         ("a long method", format!("{} / HTTP/1.1\r\nHost: HOST\r\n\r\n", "A".repeat(100_000))),
     ] {
-        let answer = world.raw(&request).await;
+        let response = world.send_raw(&request).await;
         // hyper closes without a word when a head does not even begin well.
-        assert!([0, 400, 414, 431].contains(&answer.status), "{what}: {}", answer.text);
+        assert!([0, 400, 414, 431].contains(&response.status), "{what}: {}", response.text);
     }
-    lives(&world).await;
+    assert_serving(&world).await;
 }
 
 #[tokio::test]
@@ -32,9 +32,9 @@ async fn long_bodies_are_rejected_at_the_oauth_endpoints_before_they_are_read() 
     for path in ["/auth/register", "/auth/token", "/auth/authorize", "/token"] {
         let head = format!("POST {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n");
         let chunks = format!("{head}Transfer-Encoding: chunked\r\n\r\n100000\r\n{}", "a".repeat(0x10_0000));
-        assert_eq!(world.raw(&chunks).await.status, 413, "{path}, in chunks");
+        assert_eq!(world.send_raw(&chunks).await.status, 413, "{path}, in chunks");
     }
-    lives(&world).await;
+    assert_serving(&world).await;
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn deeply_nested_json_is_invalid_client_metadata() {
         let response = http().post(world.url("/auth/register")).body(deep).send().await.unwrap();
         assert!(response.status().is_client_error());
     }
-    lives(&world).await;
+    assert_serving(&world).await;
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn long_authorization_parameters_are_rejected_or_truncated() {
             assert!(response.text().await.unwrap().len() < 20_000, "{name}: the page holds what is known");
         }
     }
-    lives(&world).await;
+    assert_serving(&world).await;
 }
 
 #[tokio::test]
@@ -105,10 +105,10 @@ async fn every_member_of_a_registration_is_bounded() {
         assert_eq!(response.status(), 400);
     }
     let named = json!({ "redirect_uris": [uri], "client_name": "n".repeat(10_000) });
-    let answer = http().post(world.url("/auth/register")).json(&named).send().await.unwrap();
-    let answer: serde_json::Value = answer.json().await.unwrap();
-    assert_eq!(answer["client_name"].as_str().unwrap().len(), 120);
-    assert!(answer["client_id"].as_str().unwrap().len() < 1_000);
+    let response = http().post(world.url("/auth/register")).json(&named).send().await.unwrap();
+    let response: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(response["client_name"].as_str().unwrap().len(), 120);
+    assert!(response["client_id"].as_str().unwrap().len() < 1_000);
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! Redirect URIs and what leaks through redirects (RFC 9700 §4.1, §4.2, §4.11, §4.12; RFC 8252 §8).
 
-use super::{TARGET, VERIFIER, answer, approve, client_at, consent_page, parameter};
+use super::{TARGET, VERIFIER, approve, authorization_response, client_at, consent_page, parameter};
 use crate::harness::{CALLBACK, World, http};
 use gateway_standins::browser::{Browser, Hop, Landing};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use url::Url;
 
-const TRICKS: &[&str] = &[
+const MALFORMED_URIS: &[&str] = &[
     // User information, where a reader looks for the host.
     "https://claude.ai@evil.example.com/",
     "https:claude.ai@evil.example.com/",
@@ -82,10 +82,10 @@ async fn registration(world: &World, uri: &str) -> (StatusCode, Value) {
 #[tokio::test]
 async fn malformed_redirect_uris_are_rejected_at_registration() {
     let world = World::start().await;
-    for &uri in TRICKS {
-        let (status, answer) = registration(&world, uri).await;
+    for &uri in MALFORMED_URIS {
+        let (status, response) = registration(&world, uri).await;
         assert_eq!(
-            (status, &answer["error"]),
+            (status, &response["error"]),
             (StatusCode::BAD_REQUEST, &json!("invalid_redirect_uri")),
             "{uri:?}"
         );
@@ -194,7 +194,7 @@ async fn pages_and_redirects_send_no_referrer() {
     for forbidden in ["src=\"http", "src=\"//", "<script", "<img", "<iframe", "url(http"] {
         assert!(!page.body.contains(forbidden), "{forbidden}");
     }
-    let url = answer(&client, &mut Browser::new(), "alice").await;
+    let url = authorization_response(&client, &mut Browser::new(), "alice").await;
     assert!(parameter(&url, "code").is_some());
     let refused = client.authorize_url(("state", VERIFIER), &[("scope", "twice")]).unwrap();
     let redirect = http().get(refused).send().await.unwrap();

@@ -1,6 +1,6 @@
 //! What an attacker would have the gateway fetch (MCP: server-side request forgery).
 
-use super::{TARGET, VERIFIER, answer, client_at};
+use super::{TARGET, VERIFIER, authorization_response, client_at};
 use crate::harness::{CALLBACK, World, http};
 use gateway_standins::browser::Browser;
 use serde_json::json;
@@ -8,25 +8,25 @@ use serde_json::json;
 #[tokio::test]
 async fn urls_in_a_registration_are_never_fetched() {
     let world = World::start().await;
-    let trap = world.backend.url();
+    let private_server = world.backend.url();
     let metadata = json!({
-        "redirect_uris": [CALLBACK, format!("{}/cb", trap)],
+        "redirect_uris": [CALLBACK, format!("{}/cb", private_server)],
         "token_endpoint_auth_method": "none",
-        "client_name": format!("<img src={trap}/name>"),
-        "client_uri": format!("{trap}/client"),
-        "logo_uri": format!("{trap}/logo"),
-        "tos_uri": format!("{trap}/tos"),
-        "policy_uri": format!("{trap}/policy"),
-        "sector_identifier_uri": format!("{trap}/sector"),
-        "request_uris": [format!("{trap}/request")],
-        "initiate_login_uri": format!("{trap}/login"),
+        "client_name": format!("<img src={private_server}/name>"),
+        "client_uri": format!("{private_server}/client"),
+        "logo_uri": format!("{private_server}/logo"),
+        "tos_uri": format!("{private_server}/tos"),
+        "policy_uri": format!("{private_server}/policy"),
+        "sector_identifier_uri": format!("{private_server}/sector"),
+        "request_uris": [format!("{private_server}/request")],
+        "initiate_login_uri": format!("{private_server}/login"),
     });
     let response = http().post(world.url("/auth/register")).json(&metadata).send().await.unwrap();
     assert_eq!(response.status(), 201, "unknown members are no mistake");
     let registered: serde_json::Value = response.json().await.unwrap();
     let discovered = world.client(TARGET).await.discovered;
     let client = discovered.known_client(registered["client_id"].as_str().unwrap(), CALLBACK);
-    answer(&client, &mut Browser::new(), "alice").await;
+    authorization_response(&client, &mut Browser::new(), "alice").await;
     assert!(world.backend.requests().is_empty(), "{:?}", world.backend.last().map(|request| request.target));
 }
 
@@ -34,10 +34,12 @@ async fn urls_in_a_registration_are_never_fetched() {
 async fn a_request_object_is_rejected_and_not_fetched() {
     let world = World::start().await;
     let client = client_at(&world, CALLBACK).await;
-    let trap = format!("{}/request.jwt", world.backend.url());
-    for extra in
-        [("request_uri", &*trap), ("request", "eyJhbGciOiJub25lIn0.e30."), ("response_mode", "form_post")]
-    {
+    let private_server = format!("{}/request.jwt", world.backend.url());
+    for extra in [
+        ("request_uri", &*private_server),
+        ("request", "eyJhbGciOiJub25lIn0.e30."),
+        ("response_mode", "form_post"),
+    ] {
         let url = client.authorize_url(("state", VERIFIER), &[extra]).unwrap();
         let response = http().get(url).send().await.unwrap();
         let location = response.headers()["location"].to_str().unwrap();

@@ -1,7 +1,7 @@
 //! Tokens in the wrong place: at another route, for another client, of another kind, of another issuer
 //! (RFC 9700 §4.9, §4.10; MCP: token passthrough).
 
-use super::{TARGET, answer, parameter};
+use super::{TARGET, authorization_response, parameter};
 use crate::harness::{World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::okta::OktaOptions;
@@ -25,7 +25,8 @@ async fn a_token_is_rejected_on_another_route() {
 async fn each_credential_is_accepted_only_in_its_own_place() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
-    let code = parameter(&answer(&client, &mut Browser::new(), "alice").await, "code").unwrap();
+    let code =
+        parameter(&authorization_response(&client, &mut Browser::new(), "alice").await, "code").unwrap();
     let (_, tokens) = world.sign_in(TARGET, "alice").await;
     let refresh = tokens.refresh_token.unwrap();
     for (what, credential) in [("a code", &code), ("a refresh token", &refresh), ("a client id", &client.id)]
@@ -91,13 +92,13 @@ async fn okta_tokens(world: &World) -> Vec<(&'static str, String)> {
     let mut browser = Browser::new();
     browser.stop_at(&callback);
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-    let asked = format!(
+    let authorize_url = format!(
         "{}/oauth2/v1/authorize?response_type=code&client_id={}&redirect_uri={callback}&scope=openid+offline_access\
          &state=s&nonce=n&code_challenge={challenge}&code_challenge_method=S256",
         world.okta.url(),
         options.client_id
     );
-    let page = browser.open(&asked).await.unwrap().page().unwrap();
+    let page = browser.open(&authorize_url).await.unwrap().page().unwrap();
     let back = browser.sign_in(&page, "alice").await.unwrap().stopped().unwrap();
     let code = parameter(&back, "code").unwrap();
     let form = [
@@ -108,9 +109,11 @@ async fn okta_tokens(world: &World) -> Vec<(&'static str, String)> {
     ];
     let request = http().post(format!("{}/oauth2/v1/token", world.okta.url())).form(&form);
     let request = request.basic_auth(&options.client_id, Some(&options.client_secret));
-    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let response: Value = request.send().await.unwrap().json().await.unwrap();
     ["access_token", "id_token", "refresh_token"]
-        .map(|name| (name, answer[name].as_str().unwrap_or_else(|| panic!("{name}: {answer}")).to_owned()))
+        .map(|name| {
+            (name, response[name].as_str().unwrap_or_else(|| panic!("{name}: {response}")).to_owned())
+        })
         .into()
 }
 

@@ -26,16 +26,16 @@ struct Shared {
 }
 
 impl World {
-    /// Ends the gateway and puts this many replicas in its place. They share what `Keep::Redis` keeps.
-    pub(crate) async fn balanced(&mut self, count: usize) -> Balancer {
-        self.down().await;
+    /// Ends the gateway and puts this many replicas in its place. They share what `StoreKind::Redis` keeps.
+    pub(crate) async fn start_balancer(&mut self, count: usize) -> Balancer {
+        self.stop_gateway().await;
         let replicas = (0..count).map(|_| Arc::new(self.replica())).collect();
         self.balance(replicas)
     }
 
     /// The same, of replicas whose clocks are ahead by so many seconds, or behind.
-    pub(crate) async fn balanced_by_clocks(&mut self, skews: &[i64]) -> Balancer {
-        self.down().await;
+    pub(crate) async fn start_balancer_with_clock_skews(&mut self, skews: &[i64]) -> Balancer {
+        self.stop_gateway().await;
         let mut replicas = Vec::new();
         for seconds in skews {
             replicas.push(Arc::new(self.skewed_replica(*seconds).await));
@@ -54,13 +54,13 @@ impl World {
 impl Balancer {
     /// Exchanges each replica in turn for one that is started now, with some traffic before each. What is replaced
     /// gets no further requests, and ends when those that it has are answered.
-    pub(crate) async fn roll(&self, world: &World) {
+    pub(crate) async fn restart_rolling(&self, world: &World) {
         let count = self.shared.replicas.lock().unwrap().len();
         for place in 0..count {
             let fresh = Arc::new(world.replica());
             self.shared.replicas.lock().unwrap()[place] = fresh;
-            let so_far = self.served();
-            while self.served() < so_far + 12 {
+            let so_far = self.response_count();
+            while self.response_count() < so_far + 12 {
                 tokio::task::yield_now().await;
             }
         }
@@ -72,7 +72,7 @@ impl Balancer {
     }
 
     /// How many requests have been answered.
-    pub(crate) fn served(&self) -> usize {
+    pub(crate) fn response_count(&self) -> usize {
         self.shared.served.load(Ordering::SeqCst)
     }
 }
@@ -90,12 +90,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    let answer = service_fn(|request| {
+    let upstream_response = service_fn(|request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(forward(request, &shared).await) }
     });
     // A client that goes away ends its connection with an error.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), upstream_response)
+        .await;
 }
 
 /// Answers whole: what is asked for here ends.
@@ -107,14 +109,14 @@ async fn forward(request: Request<Incoming>, shared: &Shared) -> Response<Full<B
         let next = shared.served.fetch_add(1, Ordering::SeqCst) % replicas.len();
         Arc::clone(&replicas[next])
     };
-    let asked = replica.request(head.method, head.uri.path_and_query().unwrap().as_str());
-    let answer = asked.headers(head.headers).body(body).send().await.unwrap();
+    let upstream_request = replica.request(head.method, head.uri.path_and_query().unwrap().as_str());
+    let upstream_response = upstream_request.headers(head.headers).body(body).send().await.unwrap();
     let mut response = Response::new(Full::default());
-    *response.status_mut() = answer.status();
-    *response.headers_mut() = answer.headers().clone();
+    *response.status_mut() = upstream_response.status();
+    *response.headers_mut() = upstream_response.headers().clone();
     for hop in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
         response.headers_mut().remove(hop);
     }
-    *response.body_mut() = answer.bytes().await.unwrap().into();
+    *response.body_mut() = upstream_response.bytes().await.unwrap().into();
     response
 }

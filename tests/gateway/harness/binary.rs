@@ -66,13 +66,13 @@ impl Process {
     /// Starts it with these variables beside `PORT`, `BASE_URL` and `DATA_DIR`, of which `{base_url}` stands for
     /// the second. Returns when it answers.
     pub(crate) async fn start(program: &Path, environment: &[(&str, &str)]) -> Self {
-        let process = Self::spawned(program, environment);
-        process.answers().await;
+        let process = Self::spawn_without_wait(program, environment);
+        process.wait_until_listening().await;
         process
     }
 
     /// The same, without a wait.
-    pub(crate) fn spawned(program: &Path, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn spawn_without_wait(program: &Path, environment: &[(&str, &str)]) -> Self {
         let (socket, port) = reserve_port();
         let base_url = format!("http://localhost:{port}");
         let folder = tempfile::tempdir().unwrap();
@@ -137,7 +137,7 @@ impl Process {
     /// Starts it on the state that it left.
     pub(crate) async fn start_again(&mut self) {
         self.child = spawn(&self.program, &self.environment, &self.log);
-        self.answers().await;
+        self.wait_until_listening().await;
     }
 
     /// The id of its process.
@@ -150,7 +150,7 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
-    async fn answers(&self) {
+    async fn wait_until_listening(&self) {
         let deadline = Instant::now() + START_TIMEOUT;
         while http().get(format!("{}/readyz", self.base_url)).send().await.is_err() {
             assert!(Instant::now() < deadline, "it does not answer: {}", self.log());

@@ -71,13 +71,13 @@ impl Provider {
             .env("OKTA_CLIENT_ID", &options.client_id)
             .env("OKTA_CLIENT_SECRET", &options.client_secret)
             .env("OKTA_REDIRECT_URI", callback);
-        let (issuer, child) = serving(&mut command).await;
+        let (issuer, child) = start_server(&mut command).await;
         Self { issuer, _child: child }
     }
 }
 
 /// Starts a server that says `ready <url>` as its first line; it is killed when the child is dropped.
-pub(crate) async fn serving(command: &mut Command) -> (String, Child) {
+pub(crate) async fn start_server(command: &mut Command) -> (String, Child) {
     let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let ready = tokio::time::timeout(LIMIT, lines.next_line()).await.unwrap().unwrap().unwrap();

@@ -27,7 +27,7 @@ impl World {
         let clock = std::mem::replace(&mut self.clock, skewed);
         let replica = self.replica();
         self.clock = clock;
-        replica.is_ready().await;
+        replica.wait_until_ready().await;
         replica
     }
 }
@@ -40,7 +40,7 @@ impl Replica {
     }
 
     /// Waits until it says that it is ready.
-    async fn is_ready(&self) {
+    async fn wait_until_ready(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.request(Method::GET, "/readyz").send().await.unwrap().status() != 200 {
             assert!(Instant::now() < deadline, "a replica does not become ready");

@@ -8,12 +8,12 @@ use std::time::Duration;
 use url::Url;
 
 /// A site under construction.
-pub(crate) struct SiteOf {
+pub(crate) struct SiteBuilder {
     pub(crate) site: Site,
     routes: Vec<Route>,
 }
 
-impl SiteOf {
+impl SiteBuilder {
     pub(crate) fn new() -> Self {
         let site = Site {
             environment: "test",

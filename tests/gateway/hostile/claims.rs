@@ -1,6 +1,6 @@
 //! Claims that are rightly signed and may say anything: whoever signs is believed no further than the checks go.
 
-use super::seed::SITE;
+use super::go_program_site::SITE;
 use super::{Target, text};
 use gateway::base::clock::Timestamp;
 use gateway::crypto::jose::{Algorithm, Check, Expected, KeySet, SigningKey, UnverifiedJwt};
@@ -30,16 +30,16 @@ pub(super) const CLAIMS: Target = Target {
 };
 
 fn claims(input: &[u8]) {
-    let Some((said, signed)) = signed(input) else { return };
+    let Some((json, signed)) = signed(input) else { return };
     let keys = KeySet::of(std::slice::from_ref(&KEY));
     let expected = Expected { algorithms: &[Algorithm::Es256], typ: Some("JWT") };
     let read = UnverifiedJwt::parse(&signed).and_then(|jwt| jwt.verify(&keys, expected));
     let Ok(read) = read else { return };
     let check = Check { issuer: ISSUER, audience: CLIENT_ID, now: NOW, leeway: LEEWAY };
     if read.check(&check).is_ok() {
-        assert_eq!(said["iss"], ISSUER);
+        assert_eq!(json["iss"], ISSUER);
         let earliest = 1_800_000_000.0 - LEEWAY.as_secs_f64();
-        assert!(said["exp"].as_f64().is_some_and(|exp| exp >= earliest));
+        assert!(json["exp"].as_f64().is_some_and(|exp| exp >= earliest));
     }
 }
 
@@ -55,14 +55,14 @@ pub(super) const ID_TOKEN: Target = Target {
 };
 
 fn id_token(input: &[u8]) {
-    let Some((said, signed)) = signed(input) else { return };
+    let Some((json, signed)) = signed(input) else { return };
     let keys = KeySet::of(std::slice::from_ref(&KEY));
     for login in [Some(LoginBinding { nonce: "n", access_token: "access token" }), None] {
         let expected = ExpectedIdToken { issuer: ISSUER, client_id: CLIENT_ID, now: NOW, login };
         let Ok(read) = verify_id_token(&signed, &keys, &expected) else { continue };
         assert!(read.strings("aud").is_some_and(|audiences| audiences.contains(&CLIENT_ID)));
         assert!(read.str("sub").is_some_and(|sub| !sub.is_empty()));
-        assert!(login.is_none() || said["nonce"] == "n");
+        assert!(login.is_none() || json["nonce"] == "n");
     }
 }
 

@@ -81,7 +81,7 @@ fn client_document(input: &[u8]) {
 /// signed never does.
 pub(super) const ASSERTION: Target = Target {
     name: "assertion",
-    run: claims_of_an_assertion,
+    run: assertion,
     seeds: &[
         r#"{"iss":"client","sub":"client","aud":"https://mcp.example.com","jti":"1","exp":1800000300,"iat":1800000000}"#,
         r#"{"iss":"client","sub":"client","aud":["https://mcp.example.com"],"jti":"1","exp":1800000300.5,"nbf":1800000000}"#,
@@ -90,7 +90,7 @@ pub(super) const ASSERTION: Target = Target {
     ],
 };
 
-fn claims_of_an_assertion(input: &[u8]) {
+fn assertion(input: &[u8]) {
     static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_seed(&[1; 32]));
     static KEYS: LazyLock<KeySet> = LazyLock::new(|| KeySet::of(std::slice::from_ref(&*KEY)));
     let expected = Expected { client_id: "client", audiences: &[ISSUER], algorithm: None, now: NOW };

@@ -1,6 +1,6 @@
 //! What goes through to a server and comes back, and who asked.
 
-use super::seed::SITE;
+use super::go_program_site::SITE;
 use super::{Target, text};
 use gateway::app::client_address::address_of;
 use gateway::app::cookies::{Cookie, Kind};
@@ -90,13 +90,13 @@ fn headers(input: &[u8]) {
     }
     let mut written = Vec::new();
     let (forwarded_for, public_origin) = (&proxy::address_value(PROXY), &PublicOrigin::new(BASE_URL));
-    let told = ForwardedHeaders { route: &route(), identity: None, forwarded_for, public_origin };
-    toward_server(&headers, &told, &mut written);
+    let forwarded = ForwardedHeaders { route: &route(), identity: None, forwarded_for, public_origin };
+    toward_server(&headers, &forwarded, &mut written);
     let seen = fields(&written);
     let ours = ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
     for (name, _) in seen.iter().filter(|(name, _)| !ours.contains(name)) {
         let plain = name.replace('_', "-");
-        let told = [
+        let forwarded = [
             "authorization",
             "connection",
             "content-length",
@@ -107,7 +107,7 @@ fn headers(input: &[u8]) {
             "upgrade",
             "x-real-ip",
         ];
-        assert!(!plain.starts_with("x-forwarded") && !told.contains(&&*plain), "{name}");
+        assert!(!plain.starts_with("x-forwarded") && !forwarded.contains(&&*plain), "{name}");
     }
     let base_host = BASE_URL.trim_start_matches("https://");
     for (name, value) in ours.into_iter().zip(["h", "10.0.0.1", "https", base_host]) {
@@ -163,8 +163,8 @@ fn address_value(input: &[u8]) {
         headers.append("x-forwarded-for", line);
     }
     let trusted = [Network::v4([10, 0, 0, 0], 8)];
-    let stranger = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    assert_eq!(address_of(stranger, &headers, &trusted), stranger);
+    let untrusted = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    assert_eq!(address_of(untrusted, &headers, &trusted), untrusted);
     let address = address_of(PROXY, &headers, &trusted);
     assert_eq!(address, address.to_canonical());
     headers.append("x-forwarded-for", HeaderValue::from_static("203.0.113.9"));

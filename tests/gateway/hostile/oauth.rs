@@ -1,6 +1,6 @@
 //! What clients send to the OAuth endpoints.
 
-use super::seed::SITE;
+use super::go_program_site::SITE;
 use super::{Target, text};
 use gateway::base::clock::Timestamp;
 use gateway::oauth::authorization::AuthorizationRequest;
@@ -42,9 +42,9 @@ fn redirect_uri(input: &[u8]) {
     let host = before.host_str().unwrap_or_default();
     let local = matches!(uri.destination(), Destination::Loopback(_));
     assert!(before.scheme() != "http" || local && ["localhost", "127.0.0.1", "[::1]"].contains(&host));
-    let answered = uri.with_query(&[("code", Some("c")), ("state", Some(state)), ("iss", None)]);
-    assert!(answered.starts_with(input), "{answered}");
-    let after = Url::parse(&answered).expect("the answer is a URL");
+    let response_url = uri.with_query(&[("code", Some("c")), ("state", Some(state)), ("iss", None)]);
+    assert!(response_url.starts_with(input), "{response_url}");
+    let after = Url::parse(&response_url).expect("the answer is a URL");
     let place = |url: &Url| {
         (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port(), url.path().to_owned())
     };
@@ -103,9 +103,9 @@ fn registration_body(input: &[u8]) {
         assert!(RedirectUri::parse(uri.as_str(), &[]).is_ok());
     }
     assert!(client.name.chars().count() <= 120 && !client.name.chars().any(char::is_control));
-    let answer = registration::response(&client, "id", None);
-    assert_eq!(answer["token_endpoint_auth_method"], client.auth_method.as_str());
-    assert!(answer.get("client_secret").is_none());
+    let response = registration::response(&client, "id", None);
+    assert_eq!(response["token_endpoint_auth_method"], client.auth_method.as_str());
+    assert!(response.get("client_secret").is_none());
 }
 
 /// The header is on the first line, the form behind it.

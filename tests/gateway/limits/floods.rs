@@ -1,7 +1,7 @@
 //! Floods from one address or one IPv6 site: what they leave behind is bounded, and nobody else notices.
 
-use super::{ANNA, BERT, limited, register};
-use crate::harness::{Keep, World, http};
+use super::{ADDRESS_A, ADDRESS_B, register, with_limits};
+use crate::harness::{StoreKind, World, http};
 use gateway::app::rate_limit::{Kind, Limits};
 use gateway::base::clock::{Clock, Timestamp};
 use gateway::base::entropy::Entropy;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 /// Requests of a flood. Each of the counters that it would have made is one in thousands of a small table.
-const FLOOD: u32 = 20_000;
+const FLOOD_REQUESTS: u32 = 20_000;
 const LIMITS: Most = Most {
     authorizations: 40,
     client_authorizations: 30,
@@ -27,9 +27,9 @@ const LIMITS: Most = Most {
     ..Most::DEFAULT
 };
 /// Counters of one request from an IPv6 address: three subnets and a client.
-const COUNTERS: u32 = 4;
+const COUNTERS_PER_REQUEST: u32 = 4;
 /// What an IPv6 site may do, in shares of a subscriber.
-const SITE: u32 = 16;
+const SITE_SHARES: u32 = 16;
 
 /// The limiter of a gateway, with what it counts in.
 struct Limiter {
@@ -66,7 +66,7 @@ impl Limiter {
     }
 
     #[expect(clippy::print_stdout, reason = "measured, and not promised")]
-    fn measured(&self, when: &str) {
+    fn print_usage(&self, when: &str) {
         let of_redis = self.redis.as_ref().map(|redis| redis.command(&["INFO", "memory"]).unwrap());
         let of_redis = of_redis.unwrap_or_default();
         let memory = of_redis.lines().find(|line| line.starts_with("used_memory:")).unwrap_or("no Redis");
@@ -78,7 +78,7 @@ impl Limiter {
     }
 
     /// Nobody else is refused anything, however little they may do.
-    async fn others_are_served(&self) {
+    async fn assert_others_allowed(&self) {
         for number in 0..500_u32 {
             let address = IpAddr::V4(number.into()).to_string();
             for kind in [Kind::Token, Kind::Authorization, Kind::Metadata] {
@@ -104,7 +104,7 @@ fn limits_on(redis: &str) -> Limits {
 #[tokio::test(flavor = "multi_thread")]
 async fn invented_client_ids_create_no_more_counters_than_requests() {
     for limiter in Limiter::both() {
-        limiter.measured("before");
+        limiter.print_usage("before");
         for kind in [Kind::Token, Kind::Authorization, Kind::Metadata] {
             let most = match kind {
                 Kind::Token => LIMITS.tokens,
@@ -113,31 +113,31 @@ async fn invented_client_ids_create_no_more_counters_than_requests() {
             };
             let before = limiter.counters();
             let mut allowed = 0;
-            for number in 0..FLOOD {
-                allowed += u32::from(limiter.is_allowed(kind, ANNA, &format!("client {number}")).await);
+            for number in 0..FLOOD_REQUESTS {
+                allowed += u32::from(limiter.is_allowed(kind, ADDRESS_A, &format!("client {number}")).await);
             }
             assert_eq!(allowed, most);
             assert!(limiter.counters() - before <= 1 + most, "{}", limiter.counters());
         }
-        limiter.measured("after");
-        limiter.others_are_served().await;
+        limiter.print_usage("after");
+        limiter.assert_others_allowed().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ipv6_site_has_sixteen_shares_over_all_subnets() {
     for limiter in Limiter::both() {
-        limiter.measured("before");
+        limiter.print_usage("before");
         let mut allowed = 0;
-        for number in 0..FLOOD {
+        for number in 0..FLOOD_REQUESTS {
             let address = format!("2001:db8:1:{:x}::{number:x}", number.wrapping_mul(31) & 0xffff);
             allowed +=
                 u32::from(limiter.is_allowed(Kind::Token, &address, &format!("client {number}")).await);
         }
-        assert_eq!(allowed, SITE * LIMITS.tokens);
-        assert!(limiter.counters() <= COUNTERS * allowed, "{}", limiter.counters());
-        limiter.measured("after");
-        limiter.others_are_served().await;
+        assert_eq!(allowed, SITE_SHARES * LIMITS.tokens);
+        assert!(limiter.counters() <= COUNTERS_PER_REQUEST * allowed, "{}", limiter.counters());
+        limiter.print_usage("after");
+        limiter.assert_others_allowed().await;
     }
 }
 
@@ -145,30 +145,33 @@ async fn an_ipv6_site_has_sixteen_shares_over_all_subnets() {
 async fn a_limit_reached_across_replicas_is_rejected_without_a_store_call() {
     let limiter = Limiter::new(Some(Redis::start().unwrap()));
     let replica = limits_on(&limiter.redis.as_ref().unwrap().address());
-    let (address, wild) = (ANNA.parse().unwrap(), Some("wild"));
+    let (address, busy) = (ADDRESS_A.parse().unwrap(), Some("wild"));
     for _ in 0..LIMITS.client_tokens / 2 {
-        assert!(limiter.is_allowed(Kind::Token, ANNA, "wild").await);
-        assert!(replica.count(Kind::Token, address, wild).await.is_ok());
+        assert!(limiter.is_allowed(Kind::Token, ADDRESS_A, "wild").await);
+        assert!(replica.count(Kind::Token, address, busy).await.is_ok());
     }
     let calls = || {
         let stats = limiter.redis.as_ref().unwrap().command(&["INFO", "commandstats"]).unwrap();
         stats.lines().find(|line| line.starts_with("cmdstat_eval:")).unwrap_or_default().to_owned()
     };
-    assert!(!limiter.is_allowed(Kind::Token, ANNA, "wild").await);
-    let asked = calls();
+    assert!(!limiter.is_allowed(Kind::Token, ADDRESS_A, "wild").await);
+    let calls_before = calls();
     for _ in 0..100 {
-        assert!(!limiter.is_allowed(Kind::Token, ANNA, "wild").await);
+        assert!(!limiter.is_allowed(Kind::Token, ADDRESS_A, "wild").await);
     }
-    assert_eq!(calls(), asked, "a refusal needs no store");
+    assert_eq!(calls(), calls_before, "a refusal needs no store");
     for _ in 0..LIMITS.tokens - LIMITS.client_tokens {
-        assert!(limiter.is_allowed(Kind::Token, ANNA, "calm").await, "its share is not used up by refusals");
+        assert!(
+            limiter.is_allowed(Kind::Token, ADDRESS_A, "calm").await,
+            "its share is not used up by refusals"
+        );
     }
-    assert!(!limiter.is_allowed(Kind::Token, ANNA, "calm").await);
+    assert!(!limiter.is_allowed(Kind::Token, ADDRESS_A, "calm").await);
 }
 
 #[tokio::test]
 async fn registrations_are_limited_per_ipv6_site() {
-    let world = World::in_standing_time(limited(|limits| limits.registrations = 1)).await;
+    let world = World::with_manual_clock(with_limits(|limits| limits.registrations = 1)).await;
     let mut of_half_a_56 = 0;
     for subnet in 0..8 {
         let status = register(&world, &format!("2001:db8:1:10{subnet:x}::1")).await.status();
@@ -180,17 +183,17 @@ async fn registrations_are_limited_per_ipv6_site() {
         let status = register(&world, &format!("2001:db8:1:{subnet:x}::1")).await.status();
         of_site += u32::from(status == 201);
     }
-    assert_eq!(of_site, SITE);
+    assert_eq!(of_site, SITE_SHARES);
     assert_eq!(register(&world, "2001:db8:2::1").await.status(), 201, "another site");
-    assert_eq!(register(&world, BERT).await.status(), 201);
+    assert_eq!(register(&world, ADDRESS_B).await.status(), 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rejected_requests_create_no_keys_in_redis() {
-    let few = limited(|limits| (limits.tokens, limits.authorizations) = (10, 10));
-    let world = World::in_standing_time_on(Keep::Redis, few).await;
+    let few = with_limits(|limits| (limits.tokens, limits.authorizations) = (10, 10));
+    let world = World::with_manual_clock_on(StoreKind::Redis, few).await;
     let http = http();
-    let ask = async |address: &str, number: u32| {
+    let send = async |address: &str, number: u32| {
         let id = format!("https://client.example.com/{number}");
         let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", &*id)];
         let token = http.post(world.url("/auth/token")).form(&form);
@@ -205,11 +208,11 @@ async fn rejected_requests_create_no_keys_in_redis() {
     };
     let mut refused = 0;
     for number in 0..300 {
-        refused += ask(ANNA, number).await;
+        refused += send(ADDRESS_A, number).await;
     }
     assert!(refused >= 3 * 290, "{refused}");
     let keys = world.redis.as_ref().unwrap().command(&["KEYS", "*"]).unwrap();
     let keys = keys.lines().filter(|line| line.contains("mcp:count:")).count();
     assert!(keys <= 3 * 11 + 21, "an address and its clients for each, and fetches: {keys}");
-    assert_eq!(ask(BERT, 1).await, 0);
+    assert_eq!(send(ADDRESS_B, 1).await, 0);
 }

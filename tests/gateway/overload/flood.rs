@@ -1,7 +1,7 @@
 //! Floods of connections on the binary: what they cost, what the log says of them, and what the limit of open files
 //! makes of the limits.
 
-use super::{ANNA, SOON, ask, connect, status};
+use super::{ADDRESS_A, TIMEOUT, ask, connect, status};
 use crate::harness::binary::{Process, binary};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
@@ -71,13 +71,13 @@ fn cost(process: &Process) -> Cost {
 async fn flood(port: u16, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
     let files = gateway::server::raise_open_files().unwrap_or(u64::MAX);
     let count = count.min(usize::try_from(files / 2).unwrap_or(usize::MAX));
-    let mut held = Vec::with_capacity(count);
+    let mut connections = Vec::with_capacity(count);
     for number in 0..count {
         let mut stream = connect(port, [127, 0, 1, u8::try_from(number % 8).unwrap() + 1]).await;
         stream.write_all(bytes).await.unwrap();
-        held.push(stream);
+        connections.push(stream);
     }
-    held
+    connections
 }
 
 /// Opens connections, sends these bytes on each, and counts the CPU time of the silence after them.
@@ -85,12 +85,12 @@ async fn flood(port: u16, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
 async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
     let process = Process::start(binary(), &OKTA).await;
     let before = cost(&process);
-    let held = flood(port(&process), count, bytes).await;
-    assert_eq!(status(&ask(port(&process), ANNA, "/healthz").await), 200);
+    let connections = flood(port(&process), count, bytes).await;
+    assert_eq!(status(&ask(port(&process), ADDRESS_A, "/healthz").await), 200);
     let open = cost(&process);
     sleep(SILENCE).await;
     let after = cost(&process);
-    let (count, silent) = (held.len(), after.ticks - open.ticks);
+    let (count, silent) = (connections.len(), after.ticks - open.ticks);
     println!(
         "{what} on {count} connections: memory {} KiB, then {} KiB; CPU time {} ticks, then {}, after the silence {}",
         before.kib, after.kib, before.ticks, open.ticks, after.ticks
@@ -98,7 +98,7 @@ async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
     // What one timer of 10 ms for each connection takes is 90 ticks, without one it is 1.
     assert!(silent < 30, "{what}: {silent} ticks of CPU time in silence");
     assert!(warnings(&process).len() <= 3, "{}", process.log());
-    drop(held);
+    drop(connections);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,24 +117,24 @@ async fn partial_heads_and_http_2_prefaces_cost_little() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_soft_limit_of_open_files_is_raised_to_the_hard_limit() {
     let process = limited("-Sn 256").await;
-    let held = flood(port(&process), 600, b"GET").await;
-    assert_eq!(status(&ask(port(&process), ANNA, "/").await), 200, "{}", process.log());
-    assert!(held.len() < 300 || warnings(&process).is_empty(), "{}", process.log());
+    let connections = flood(port(&process), 600, b"GET").await;
+    assert_eq!(status(&ask(port(&process), ADDRESS_A, "/").await), 200, "{}", process.log());
+    assert!(connections.len() < 300 || warnings(&process).is_empty(), "{}", process.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_low_limit_of_open_files_lowers_the_connection_limit() {
     let process = limited("-n 1024").await;
     let log = process.log();
-    let told = log.lines().filter(|line| line.contains("fewer connections than configured"));
-    assert_eq!(told.count(), 1, "{log}");
-    let held = flood(port(&process), 600, b"G").await;
+    let expected = log.lines().filter(|line| line.contains("fewer connections than configured"));
+    assert_eq!(expected.count(), 1, "{log}");
+    let connections = flood(port(&process), 600, b"G").await;
     for path in ["/healthz", "/readyz"] {
-        assert_ne!(status(&ask(port(&process), ANNA, path).await), 0, "{path}: {}", process.log());
+        assert_ne!(status(&ask(port(&process), ADDRESS_A, path).await), 0, "{path}: {}", process.log());
     }
-    assert_eq!(status(&ask(port(&process), ANNA, "/healthz").await), 200);
+    assert_eq!(status(&ask(port(&process), ADDRESS_A, "/healthz").await), 200);
     assert!(warnings(&process).len() <= 4, "{}", process.log());
-    drop(held);
+    drop(connections);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,23 +158,23 @@ async fn without_free_file_descriptors_it_logs_once_and_recovers() {
     let before = prlimit(Some(pid), Resource::Nofile, none).unwrap();
     let mut waiting = Vec::new();
     for _ in 0..20 {
-        waiting.push(connect(port(&process), ANNA).await);
+        waiting.push(connect(port(&process), ADDRESS_A).await);
     }
-    let told = "a connection could not be accepted";
+    let expected = "a connection could not be accepted";
     let logged = async {
-        while !process.log().contains(told) {
+        while !process.log().contains(expected) {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(SOON, logged).await.unwrap();
+    timeout(TIMEOUT, logged).await.unwrap();
     sleep(Duration::from_millis(300)).await;
     assert_eq!(warnings(&process).len(), 1, "{}", process.log());
     prlimit(Some(pid), Resource::Nofile, before).unwrap();
-    assert_eq!(status(&ask(port(&process), ANNA, "/healthz").await), 200);
+    assert_eq!(status(&ask(port(&process), ADDRESS_A, "/healthz").await), 200);
     for mut stream in waiting {
         stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await.unwrap();
-        let mut answer = String::new();
-        timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-        assert_eq!(status(&answer), 200);
+        let mut response = String::new();
+        timeout(TIMEOUT, stream.read_to_string(&mut response)).await.unwrap().unwrap();
+        assert_eq!(status(&response), 200);
     }
 }

@@ -1,7 +1,7 @@
 //! HTTP/2 written by hand: what no client does.
 
-use super::{ANNA, SOON, connect, limited, port};
-use crate::harness::{Keep, World, http};
+use super::{ADDRESS_A, TIMEOUT, connect, limited, port};
+use crate::harness::{StoreKind, World, http};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,8 +14,8 @@ const GOAWAY: u8 = 7;
 /// More than the buffers of both ends of a connection on loopback hold.
 const MAX_UNREAD_BYTES: usize = 64 << 20;
 
-async fn begun(world: &World) -> TcpStream {
-    let mut stream = connect(port(world), ANNA).await;
+async fn open_http2(world: &World) -> TcpStream {
+    let mut stream = connect(port(world), ADDRESS_A).await;
     stream.write_all(PREFACE).await.unwrap();
     stream
 }
@@ -44,30 +44,30 @@ async fn goaway(client: &mut TcpStream) -> u32 {
             }
         }
     };
-    timeout(SOON, read).await.unwrap()
+    timeout(TIMEOUT, read).await.unwrap()
 }
 
-async fn lives(world: &World) {
-    let answer = timeout(SOON, http().get(world.url("/")).send()).await.unwrap().unwrap();
-    assert_eq!(answer.status(), 200);
+async fn assert_serving(world: &World) {
+    let response = timeout(TIMEOUT, http().get(world.url("/")).send()).await.unwrap().unwrap();
+    assert_eq!(response.status(), 200);
 }
 
 #[tokio::test]
 async fn http_2_rapid_resets_close_their_connection_only() {
     let world = World::start().await;
-    let mut client = begun(&world).await;
+    let mut client = open_http2(&world).await;
     let flood: Vec<u8> = (0..5_000).flat_map(|n| [get(2 * n + 1), reset(2 * n + 1)].concat()).collect();
     // The gateway may close before all of it is sent.
     let _ = client.write_all(&flood).await;
     assert_eq!(goaway(&mut client).await, 11, "ENHANCE_YOUR_CALM");
-    lives(&world).await;
+    assert_serving(&world).await;
 }
 
 #[tokio::test]
 async fn a_flood_of_unread_http_2_pings_or_settings_is_bounded() {
     let world = World::start().await;
     for frame in [PING, EMPTY_SETTINGS] {
-        let mut client = begun(&world).await;
+        let mut client = open_http2(&world).await;
         let (flood, mut sent) = (frame.repeat(4_000), 0);
         while sent < MAX_UNREAD_BYTES {
             match timeout(Duration::from_secs(1), client.write(&flood)).await {
@@ -76,14 +76,14 @@ async fn a_flood_of_unread_http_2_pings_or_settings_is_bounded() {
             }
         }
         assert!(sent < MAX_UNREAD_BYTES, "{sent} bytes were taken");
-        lives(&world).await;
+        assert_serving(&world).await;
     }
 }
 
 #[tokio::test]
 async fn unread_http_2_streams_are_bounded_per_address() {
-    let world = World::with(Keep::Embedded, limited(20, 6)).await;
-    let mut client = connect(port(&world), ANNA).await;
+    let world = World::with(StoreKind::Embedded, limited(20, 6)).await;
+    let mut client = connect(port(&world), ADDRESS_A).await;
     let no_window = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
     client.write_all(no_window).await.unwrap();
     client.write_all(&(0..20).flat_map(|n| get(2 * n + 1)).collect::<Vec<u8>>()).await.unwrap();
@@ -97,10 +97,10 @@ async fn unread_http_2_streams_are_bounded_per_address() {
             statuses += usize::from(head[3] == 1);
         }
     };
-    timeout(SOON, read).await.unwrap();
+    timeout(TIMEOUT, read).await.unwrap();
     // The connection and five more streams: everything is in use for this address, and nothing for the next one.
-    assert_eq!(super::status(&super::ask(port(&world), ANNA, "/").await), 429);
-    assert_eq!(super::status(&super::ask(port(&world), super::BERT, "/").await), 200);
+    assert_eq!(super::status(&super::ask(port(&world), ADDRESS_A, "/").await), 429);
+    assert_eq!(super::status(&super::ask(port(&world), super::ADDRESS_B, "/").await), 200);
     drop(client);
-    super::becomes(port(&world), ANNA, 200).await;
+    super::wait_for_status(port(&world), ADDRESS_A, 200).await;
 }

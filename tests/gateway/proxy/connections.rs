@@ -1,7 +1,7 @@
 //! Connections on both sides: what neither a client nor a server can do to the others.
 
-use super::{SOON, Signed, to};
-use crate::harness::{SiteOf, http};
+use super::{SignedIn, TIMEOUT, to};
+use crate::harness::{SiteBuilder, http};
 use gateway_routes::Route;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,19 +9,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// A server that answers every head with these bytes, whatever follows it, and then closes or not.
-async fn hasty(answer: &'static str, closes: bool) -> String {
+async fn early_responder(response: &'static str, closes: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer_heads(stream, answer, closes));
+            tokio::spawn(respond_to_heads(stream, response, closes));
         }
     });
     address.to_string()
 }
 
 /// A server that says something else than TLS to everyone.
-async fn without_tls() -> String {
+async fn plaintext_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -32,12 +32,12 @@ async fn without_tls() -> String {
     address.to_string()
 }
 
-async fn answer_heads(mut stream: TcpStream, answer: &str, closes: bool) {
+async fn respond_to_heads(mut stream: TcpStream, response: &str, closes: bool) {
     let mut seen = Vec::new();
     while let Ok(1..) = stream.read_buf(&mut seen).await {
         if seen.windows(4).any(|end| end == b"\r\n\r\n") {
             seen.clear();
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.write_all(response.as_bytes()).await.unwrap();
             if closes {
                 return;
             }
@@ -45,12 +45,12 @@ async fn answer_heads(mut stream: TcpStream, answer: &str, closes: bool) {
     }
 }
 
-fn patient_for_100_ms(route: Route) -> Route {
+fn with_short_timeouts(route: Route) -> Route {
     let soon = Duration::from_millis(100);
     Route { connect_timeout: soon, response_timeout: soon, ..route }
 }
 
-fn upload(signed: &Signed, framing: &str) -> String {
+fn upload(signed: &SignedIn, framing: &str) -> String {
     let token = &signed.token;
     format!(
         "POST /mcp/raw/upload HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer {token}\r\n{framing}\r\n\r\n"
@@ -60,60 +60,62 @@ fn upload(signed: &Signed, framing: &str) -> String {
 #[tokio::test]
 async fn an_early_response_to_an_unread_body_is_delivered() {
     let refusal = "HTTP/1.1 413 Payload Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope";
-    let signed = Signed::in_to(to(&hasty(refusal, true).await)).await;
+    let signed = SignedIn::start(to(&early_responder(refusal, true).await)).await;
     let body = format!("80000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x8_0000));
-    let answer =
-        signed.world.raw(&(upload(&signed, "Connection: close\r\nTransfer-Encoding: chunked") + &body)).await;
-    assert_eq!(answer.status, 413, "{}", answer.text);
-    assert!(answer.text.ends_with("nope"), "{}", answer.text);
+    let response = signed
+        .world
+        .send_raw(&(upload(&signed, "Connection: close\r\nTransfer-Encoding: chunked") + &body))
+        .await;
+    assert_eq!(response.status, 413, "{}", response.text);
+    assert!(response.text.ends_with("nope"), "{}", response.text);
 }
 
 #[tokio::test]
 async fn a_connection_with_an_unfinished_body_is_not_reused() {
-    let hasty = hasty("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly", false).await;
-    let signed = Signed::in_to(to(&hasty)).await;
+    let early_responder = early_responder("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly", false).await;
+    let signed = SignedIn::start(to(&early_responder)).await;
     let address = signed.world.base_url.trim_start_matches("http://");
     let mut slow = TcpStream::connect(address).await.unwrap();
     let head = upload(&signed, "Content-Length: 100").replace("HOST", address);
     slow.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    while !answer.ends_with("early") {
-        let mut piece = [0; 1024];
-        let length = timeout(SOON, slow.read(&mut piece)).await.unwrap().unwrap();
-        answer += std::str::from_utf8(&piece[..length]).unwrap();
+    let mut response = String::new();
+    while !response.ends_with("early") {
+        let mut chunk = [0; 1024];
+        let length = timeout(TIMEOUT, slow.read(&mut chunk)).await.unwrap().unwrap();
+        response += std::str::from_utf8(&chunk[..length]).unwrap();
     }
-    let other = timeout(SOON, signed.get("/mcp/raw/echo")).await.unwrap();
+    let other = timeout(TIMEOUT, signed.get("/mcp/raw/echo")).await.unwrap();
     assert_eq!(other.text().await.unwrap(), "early");
 }
 
 #[tokio::test]
 async fn an_unfinished_request_body_is_408() {
-    let signed = Signed::in_to(|site| site.change("/mcp/raw/", patient_for_100_ms)).await;
-    let answer = signed.world.raw(&(upload(&signed, "Content-Length: 100") + "and then")).await;
-    assert_eq!(answer.status, 408, "{}", answer.text);
+    let signed = SignedIn::start(|site| site.change("/mcp/raw/", with_short_timeouts)).await;
+    let response = signed.world.send_raw(&(upload(&signed, "Content-Length: 100") + "and then")).await;
+    assert_eq!(response.status, 408, "{}", response.text);
 }
 
 #[tokio::test]
 async fn an_early_rejection_reaches_a_client_that_is_still_sending() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let head = "POST /mcp/raw/upload HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n";
     let body = format!("300000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x30_0000));
     let next = "GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n";
-    let answer = signed.world.raw(&[head, &body, next].concat()).await;
-    assert_eq!(answer.status, 401, "{}", answer.text);
-    assert!(answer.text.contains("HTTP/1.1 200 OK"), "the connection goes on: {}", answer.text);
+    let response = signed.world.send_raw(&[head, &body, next].concat()).await;
+    assert_eq!(response.status, 401, "{}", response.text);
+    assert!(response.text.contains("HTTP/1.1 200 OK"), "the connection goes on: {}", response.text);
 }
 
 #[tokio::test]
 async fn a_tls_handshake_timeout_is_504_and_a_plaintext_server_502() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let plain = without_tls().await;
+    let plain = plaintext_server().await;
     let targets = [format!("https://{}", silent.local_addr().unwrap()), format!("https://{plain}")];
-    let site = |site: SiteOf| {
-        let site = site.route("/mcp/silent/", &targets[0], patient_for_100_ms);
+    let site = |site: SiteBuilder| {
+        let site = site.route("/mcp/silent/", &targets[0], with_short_timeouts);
         site.route("/mcp/plain/", &targets[1], |route| route)
     };
-    let signed = Signed::in_to(site).await;
+    let signed = SignedIn::start(site).await;
     for (path, status) in [("/mcp/silent/mcp", 504), ("/mcp/plain/mcp", 502)] {
         let (_, tokens) = signed.world.sign_in(path, "alice").await;
         let request = http().get(signed.world.url(path)).bearer_auth(tokens.access_token);
@@ -123,7 +125,7 @@ async fn a_tls_handshake_timeout_is_504_and_a_plaintext_server_502() {
 
 #[tokio::test]
 async fn connect_trace_and_targets_without_a_path_are_rejected() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     for (line, status) in [
         ("CONNECT HOST HTTP/1.1", 405),
         ("CONNECT evil.example.com:443 HTTP/1.1", 405),
@@ -136,23 +138,23 @@ async fn connect_trace_and_targets_without_a_path_are_rejected() {
     ] {
         let token = &signed.token;
         let rest = format!("Host: HOST\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
-        let answer = signed.world.raw(&format!("{line}\r\n{rest}")).await;
-        assert_eq!(answer.status, status, "{line}: {}", answer.text);
+        let response = signed.world.send_raw(&format!("{line}\r\n{rest}")).await;
+        assert_eq!(response.status, status, "{line}: {}", response.text);
     }
     assert!(signed.world.backend.requests().is_empty());
 }
 
 #[tokio::test]
 async fn http_2_streams_bodies_and_events_in_both_directions() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let upload = http2.post(signed.world.url("/mcp/raw/upload")).bearer_auth(&signed.token);
     assert_eq!(upload.body(vec![b'x'; 1 << 20]).send().await.unwrap().status(), 200);
     assert_eq!(signed.world.backend.uploaded(), 1 << 20);
     let stream = http2.get(signed.world.url("/mcp/raw/sse/silent")).bearer_auth(&signed.token);
-    let mut stream = timeout(SOON, stream.send()).await.unwrap().unwrap();
+    let mut stream = timeout(TIMEOUT, stream.send()).await.unwrap().unwrap();
     signed.world.backend.release("hello").await;
-    let event = timeout(SOON, stream.chunk()).await.unwrap().unwrap().unwrap();
+    let event = timeout(TIMEOUT, stream.chunk()).await.unwrap().unwrap().unwrap();
     assert_eq!(event, "data: hello\n\n");
     drop(stream);
     assert!(signed.world.backend.wait_aborted(1).await);
@@ -160,17 +162,17 @@ async fn http_2_streams_bodies_and_events_in_both_directions() {
 
 #[tokio::test]
 async fn an_idle_connection_does_not_delay_shutdown() {
-    let mut signed = Signed::in_to(|site| site).await;
+    let mut signed = SignedIn::start(|site| site).await;
     let address = signed.world.base_url.trim_start_matches("http://").to_owned();
     let mut silent = TcpStream::connect(&address).await.unwrap();
-    let mut begun = TcpStream::connect(&address).await.unwrap();
-    begun.write_all(b"PR").await.unwrap();
+    let mut partial = TcpStream::connect(&address).await.unwrap();
+    partial.write_all(b"PR").await.unwrap();
     // Both were accepted by the time that a later one is answered.
     assert_eq!(signed.get("/healthz").await.status(), 200);
-    timeout(SOON, signed.world.down()).await.unwrap();
-    let sooner_than_given_up = Duration::from_secs(5);
-    for stream in [&mut silent, &mut begun] {
-        let read = timeout(sooner_than_given_up, stream.read(&mut [0; 1])).await.unwrap();
+    timeout(TIMEOUT, signed.world.stop_gateway()).await.unwrap();
+    let below_idle_timeout = Duration::from_secs(5);
+    for stream in [&mut silent, &mut partial] {
+        let read = timeout(below_idle_timeout, stream.read(&mut [0; 1])).await.unwrap();
         assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     }
 }

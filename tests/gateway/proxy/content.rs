@@ -3,7 +3,7 @@
 
 mod http_2;
 
-use super::{SOON, Signed, to};
+use super::{SignedIn, TIMEOUT, to};
 use crate::harness::http;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,12 +17,12 @@ const WITHOUT_CONTENT: [&str; 8] = ["GET", "HEAD", "DELETE", "OPTIONS", "QUERY",
 
 /// A server that ignores content: to whatever follows a head it responds as to the next request. Each response names
 /// the path that was asked for.
-struct Ignorant {
+struct ContentIgnoringServer {
     address: String,
     connections: Arc<AtomicUsize>,
 }
 
-impl Ignorant {
+impl ContentIgnoringServer {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -31,14 +31,14 @@ impl Ignorant {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 accepted.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(ignore_content(stream));
+                tokio::spawn(serve_ignoring_content(stream));
             }
         });
         Self { address, connections }
     }
 
-    async fn signed_in(&self) -> Signed {
-        Signed::in_to(to(&self.address)).await
+    async fn signed_in(&self) -> SignedIn {
+        SignedIn::start(to(&self.address)).await
     }
 
     fn connections(&self) -> usize {
@@ -47,14 +47,14 @@ impl Ignorant {
 }
 
 /// The status and the name in a path such as `/413/name`; other paths are their own name.
-fn asked(head: &str) -> (String, String) {
+fn status_and_name(head: &str) -> (String, String) {
     let path = head.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
     let (status, name) = path.split_once('/').unwrap_or(("200", path));
     (status.to_owned(), name.to_owned())
 }
 
 /// The end of a response to a request with content waits until more than the head has come.
-async fn ignore_content(mut stream: TcpStream) {
+async fn serve_ignoring_content(mut stream: TcpStream) {
     let mut seen = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&seen).into_owned();
@@ -64,7 +64,7 @@ async fn ignore_content(mut stream: TcpStream) {
             }
             continue;
         };
-        let (status, name) = asked(head);
+        let (status, name) = status_and_name(head);
         seen = rest.as_bytes().to_vec();
         let response = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n<{name}", name.len() + 2);
         stream.write_all(response.as_bytes()).await.unwrap();
@@ -75,14 +75,14 @@ async fn ignore_content(mut stream: TcpStream) {
     }
 }
 
-fn head(signed: &Signed, line: &str, fields: &str) -> String {
+fn head(signed: &SignedIn, line: &str, fields: &str) -> String {
     let token = &signed.token;
     format!("{line} HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer {token}\r\n{fields}\r\n\r\n")
 }
 
 #[tokio::test]
 async fn content_in_a_method_that_defines_none_is_400_and_not_forwarded() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let length = format!("Content-Length: {}", SMUGGLED.len());
     let chunks = format!("{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
     for method in WITHOUT_CONTENT {
@@ -96,11 +96,11 @@ async fn content_in_a_method_that_defines_none_is_400_and_not_forwarded() {
         ] {
             let fields = format!("{framing}\r\nConnection: close");
             let request = head(&signed, &format!("{method} /mcp/raw/echo"), &fields) + content;
-            let answer = signed.world.raw(&request).await;
-            assert_eq!(answer.status, 400, "{method} {framing}: {}", answer.text);
+            let response = signed.world.send_raw(&request).await;
+            assert_eq!(response.status, 400, "{method} {framing}: {}", response.text);
             let is_json_rpc =
-                answer.text.contains("\"jsonrpc\":\"2.0\"") && answer.text.contains("without a body");
-            assert!(is_json_rpc || method == "HEAD", "{method} {framing}: {}", answer.text);
+                response.text.contains("\"jsonrpc\":\"2.0\"") && response.text.contains("without a body");
+            assert!(is_json_rpc || method == "HEAD", "{method} {framing}: {}", response.text);
         }
     }
     assert!(signed.world.backend.requests().is_empty());
@@ -108,11 +108,12 @@ async fn content_in_a_method_that_defines_none_is_400_and_not_forwarded() {
 
 #[tokio::test]
 async fn a_content_length_of_0_is_not_forwarded() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     for method in WITHOUT_CONTENT.into_iter().filter(|method| *method != "OPTIONS") {
         let fields = "Content-Type: application/json\r\nContent-Length: 0\r\nConnection: close";
-        let answer = signed.world.raw(&head(&signed, &format!("{method} /mcp/raw/echo"), fields)).await;
-        assert_ne!(answer.status, 400, "{method}: {}", answer.text);
+        let response =
+            signed.world.send_raw(&head(&signed, &format!("{method} /mcp/raw/echo"), fields)).await;
+        assert_ne!(response.status, 400, "{method}: {}", response.text);
         let seen = signed.world.backend.last().unwrap();
         assert_eq!(seen.method, method);
         for name in ["content-length", "transfer-encoding"] {
@@ -124,14 +125,14 @@ async fn a_content_length_of_0_is_not_forwarded() {
 
 #[tokio::test]
 async fn content_is_forwarded_for_methods_that_define_it() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     for method in ["POST", "PUT", "PATCH"] {
         for (fields, content) in
             [("Content-Length: 2", "ok"), ("Transfer-Encoding: chunked", "2\r\nok\r\n0\r\n\r\n")]
         {
             let fields = format!("{fields}\r\nConnection: close");
             let request = head(&signed, &format!("{method} /mcp/raw/echo"), &fields) + content;
-            assert_eq!(signed.world.raw(&request).await.status, 200, "{method} {fields}");
+            assert_eq!(signed.world.send_raw(&request).await.status, 200, "{method} {fields}");
             let seen = signed.world.backend.last().unwrap();
             assert_eq!((&*seen.method, &*seen.text()), (method, "ok"), "{fields}");
         }
@@ -140,7 +141,7 @@ async fn content_is_forwarded_for_methods_that_define_it() {
 
 #[tokio::test]
 async fn rejected_content_is_not_parsed_as_a_request() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     for (path, status) in [
         ("/mcp/raw/echo", 400),
         ("/healthz", 400),
@@ -158,14 +159,14 @@ async fn rejected_content_is_not_parsed_as_a_request() {
             let first =
                 head(&signed, &format!("GET {path}"), &format!("{expect}Content-Length: {}", content.len()));
             let next = "GET /readyz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n";
-            let answer = signed.world.raw(&[&*first, &content, next].concat()).await;
-            assert_eq!(answer.status, status, "{path}: {}", answer.text);
+            let response = signed.world.send_raw(&[&*first, &content, next].concat()).await;
+            assert_eq!(response.status, status, "{path}: {}", response.text);
             // A connection whose client was not asked to send its content may end instead.
-            let others: Vec<_> = answer.text.match_indices("HTTP/1.1 ").skip(1).collect();
-            assert!(others.len() <= 1, "{path}: {}", answer.text);
-            let goes_on = answer.text.contains("HTTP/1.1 200 OK");
-            assert!(goes_on == (others.len() == 1), "{path}: {}", answer.text);
-            assert!(goes_on || !expect.is_empty(), "{path}: {}", answer.text);
+            let others: Vec<_> = response.text.match_indices("HTTP/1.1 ").skip(1).collect();
+            assert!(others.len() <= 1, "{path}: {}", response.text);
+            let is_reused = response.text.contains("HTTP/1.1 200 OK");
+            assert!(is_reused == (others.len() == 1), "{path}: {}", response.text);
+            assert!(is_reused || !expect.is_empty(), "{path}: {}", response.text);
         }
     }
     assert!(signed.world.backend.requests().is_empty());
@@ -173,16 +174,16 @@ async fn rejected_content_is_not_parsed_as_a_request() {
 
 #[tokio::test]
 async fn the_next_user_gets_no_response_to_a_smuggled_request() {
-    let server = Ignorant::start().await;
+    let server = ContentIgnoringServer::start().await;
     let signed = server.signed_in().await;
     assert_eq!(signed.get("/mcp/raw/first").await.text().await.unwrap(), "<first>");
     for method in WITHOUT_CONTENT {
         let fields = format!("Content-Length: {}\r\nConnection: close", SMUGGLED.len());
         let attack = head(&signed, &format!("{method} /mcp/raw/attack"), &fields) + SMUGGLED;
-        assert_eq!(signed.world.raw(&attack).await.status, 400, "{method}");
+        assert_eq!(signed.world.send_raw(&attack).await.status, 400, "{method}");
         for _ in 0..3 {
-            let answer = timeout(SOON, signed.get("/mcp/raw/victim")).await.unwrap();
-            assert_eq!(answer.text().await.unwrap(), "<victim>", "{method}");
+            let response = timeout(TIMEOUT, signed.get("/mcp/raw/victim")).await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "<victim>", "{method}");
         }
     }
 }
@@ -191,7 +192,7 @@ async fn the_next_user_gets_no_response_to_a_smuggled_request() {
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut seen = Vec::new();
     while !seen.ends_with(end.as_bytes()) {
-        let length = timeout(SOON, stream.read_buf(&mut seen)).await.unwrap().unwrap();
+        let length = timeout(TIMEOUT, stream.read_buf(&mut seen)).await.unwrap().unwrap();
         assert_ne!(length, 0, "{}", String::from_utf8_lossy(&seen));
     }
     String::from_utf8(seen).unwrap()
@@ -203,19 +204,19 @@ async fn a_connection_is_not_reused_after_a_response_before_the_end_of_the_reque
     let length = format!("Content-Length: {}", SMUGGLED.len());
     for status in ["200", "404", "413", "417", "500"] {
         for (framing, content) in [(&*length, SMUGGLED), ("Transfer-Encoding: chunked", &*chunks)] {
-            let server = Ignorant::start().await;
+            let server = ContentIgnoringServer::start().await;
             let signed = server.signed_in().await;
             let address = signed.world.base_url.trim_start_matches("http://");
             let mut client = TcpStream::connect(address).await.unwrap();
             let head = head(&signed, &format!("POST /mcp/raw/{status}/early"), framing);
             client.write_all(head.replace("HOST", address).as_bytes()).await.unwrap();
-            let begun = read_until(&mut client, "<early").await;
-            assert!(begun.starts_with(&format!("HTTP/1.1 {status}")), "{begun}");
+            let partial = read_until(&mut client, "<early").await;
+            assert!(partial.starts_with(&format!("HTTP/1.1 {status}")), "{partial}");
             client.write_all(content.as_bytes()).await.unwrap();
             read_until(&mut client, ">").await;
             for _ in 0..3 {
-                let answer = timeout(SOON, signed.get("/mcp/raw/victim")).await.unwrap();
-                assert_eq!(answer.text().await.unwrap(), "<victim>", "{status} {framing}");
+                let response = timeout(TIMEOUT, signed.get("/mcp/raw/victim")).await.unwrap();
+                assert_eq!(response.text().await.unwrap(), "<victim>", "{status} {framing}");
             }
             assert_eq!(server.connections(), 2, "{status} {framing}");
         }
@@ -223,7 +224,7 @@ async fn a_connection_is_not_reused_after_a_response_before_the_end_of_the_reque
 }
 
 /// A server that reads whole requests of a few bytes, has them sent by "100 Continue", and counts its connections.
-async fn attentive() -> (String, Arc<AtomicUsize>) {
+async fn continue_server() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let connections = Arc::new(AtomicUsize::new(0));
@@ -251,15 +252,15 @@ async fn attentive() -> (String, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn a_connection_is_reused_after_a_complete_request() {
-    let (address, connections) = attentive().await;
-    let signed = Signed::in_to(to(&address)).await;
+    let (address, connections) = continue_server().await;
+    let signed = SignedIn::start(to(&address)).await;
     let gateway = signed.world.base_url.trim_start_matches("http://");
     let mut client = TcpStream::connect(gateway).await.unwrap();
     for _ in 0..3 {
         let head = head(&signed, "POST /mcp/raw/echo", "Content-Length: 9");
         client.write_all(head.replace("HOST", gateway).as_bytes()).await.unwrap();
-        for piece in ["the", "   ", "end"] {
-            client.write_all(piece.as_bytes()).await.unwrap();
+        for chunk in ["the", "   ", "end"] {
+            client.write_all(chunk.as_bytes()).await.unwrap();
             tokio::task::yield_now().await;
         }
         assert!(read_until(&mut client, "ok").await.starts_with("HTTP/1.1 200"));
@@ -269,13 +270,13 @@ async fn a_connection_is_reused_after_a_complete_request() {
 
 #[tokio::test]
 async fn a_content_rejection_has_cors_headers() {
-    let signed = Signed::in_to(|site| site).await;
-    for (origin, status, may_read) in
+    let signed = SignedIn::start(|site| site).await;
+    for (origin, status, is_allowed) in
         [("https://app.example.com", 400, true), ("https://evil.example.com", 403, false)]
     {
         let request = http().delete(signed.world.url("/mcp/raw/echo")).bearer_auth(&signed.token);
         let refused = request.header("origin", origin).body("{}").send().await.unwrap();
         assert_eq!(refused.status(), status, "{origin}");
-        assert_eq!(refused.headers().contains_key("access-control-allow-origin"), may_read, "{origin}");
+        assert_eq!(refused.headers().contains_key("access-control-allow-origin"), is_allowed, "{origin}");
     }
 }

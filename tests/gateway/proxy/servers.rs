@@ -1,7 +1,7 @@
 //! Servers of a test that speak for themselves, over plain TCP and over TLS.
 
-use super::Signed;
-use crate::harness::SiteOf;
+use super::SignedIn;
+use crate::harness::SiteBuilder;
 use gateway_routes::Route;
 use gateway_standins::redis::Certificates;
 use std::net::SocketAddr;
@@ -61,9 +61,9 @@ impl Listener {
     }
 
     /// Alice, signed in to a gateway that routes `/mcp/raw/` here.
-    pub(super) async fn signed_in(&self) -> Signed {
+    pub(super) async fn signed_in(&self) -> SignedIn {
         let (url, ca_file) = (self.url(), self.ca_file());
         let trusting = |route| Route { ca_file, ..route };
-        Signed::in_to(|site: SiteOf| site.route("/mcp/raw/", &url, trusting)).await
+        SignedIn::start(|site: SiteBuilder| site.route("/mcp/raw/", &url, trusting)).await
     }
 }

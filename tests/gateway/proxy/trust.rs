@@ -1,8 +1,8 @@
 //! Which certificates of MCP servers are trusted.
 
 use super::servers::{Listener, Transport};
-use super::{SOON, Signed};
-use crate::harness::{SiteOf, http};
+use super::{SignedIn, TIMEOUT};
+use crate::harness::{SiteBuilder, http};
 use gateway::cli;
 use gateway_routes::Route;
 use gateway_standins::redis::Certificates;
@@ -25,7 +25,7 @@ async fn serve(listener: Arc<Listener>, connections: Arc<AtomicUsize>) {
     }
 }
 
-fn by(ca_file: &Certificates, name: &str) -> impl Fn(Route) -> Route {
+fn with_ca_file(ca_file: &Certificates, name: &str) -> impl Fn(Route) -> Route {
     let ca_file = Some(&*ca_file.path(name).leak());
     move |route| Route { ca_file, ..route }
 }
@@ -37,11 +37,11 @@ async fn a_ca_file_applies_to_its_route_only_and_connections_are_not_shared() {
     tokio::spawn(serve(Arc::clone(&listener), Arc::clone(&connections)));
     let (url, ca_file) = (listener.url(), listener.ca_file());
     let trusting = |route| Route { ca_file, ..route };
-    let signed = Signed::in_to(|site| {
+    let signed = SignedIn::start(|site| {
         site.route("/mcp/raw/", &url, trusting)
             .route("/mcp/same/", &url, trusting)
             .route("/mcp/web/", &url, |route| route)
-            .route("/mcp/foreign/", &url, by(&foreign, "ca.pem"))
+            .route("/mcp/foreign/", &url, with_ca_file(&foreign, "ca.pem"))
             .route("/mcp/name/", &url.replace("127.0.0.1", "localhost"), trusting)
     })
     .await;
@@ -57,9 +57,9 @@ async fn a_ca_file_applies_to_its_route_only_and_connections_are_not_shared() {
     ] {
         let (_, tokens) = signed.world.sign_in(path, "alice").await;
         let request = http().get(signed.world.url(path)).bearer_auth(tokens.access_token);
-        let answer = timeout(SOON, request.send()).await.unwrap().unwrap();
-        assert_eq!(answer.status(), status, "{path}");
-        answer.text().await.unwrap();
+        let response = timeout(TIMEOUT, request.send()).await.unwrap().unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        response.text().await.unwrap();
         assert_eq!(connections.load(Ordering::SeqCst), made, "{path}");
     }
 }
@@ -67,7 +67,7 @@ async fn a_ca_file_applies_to_its_route_only_and_connections_are_not_shared() {
 #[test]
 fn the_routes_command_prints_ca_files() {
     let certified = |route| Route { ca_file: Some("/etc/ssl/internal-ca.pem"), ..route };
-    let site = SiteOf::new()
+    let site = SiteBuilder::new()
         .route("/mcp/dice/", "http://localhost:3000", |route| route)
         .route("/mcp/tickets/", "https://tickets.internal.example.com", certified)
         .leak();

@@ -1,14 +1,14 @@
 //! Who may register, and whose registration still counts.
 
 use super::{register, token};
-use crate::harness::{SiteOf, World, http};
+use crate::harness::{SiteBuilder, World, http};
 use gateway_routes::{Registration, UtcDateTime};
 use gateway_standins::client::Client;
 use reqwest::header::ACCEPT;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-fn site(registration: Registration) -> impl FnOnce(SiteOf) -> SiteOf {
+fn site(registration: Registration) -> impl FnOnce(SiteBuilder) -> SiteBuilder {
     move |site| site.set(move |site| site.registration = registration)
 }
 
@@ -36,10 +36,14 @@ async fn disabled_registration_has_no_endpoint_and_is_not_advertised() {
         assert_eq!(metadata.get("registration_endpoint"), None, "{document}");
     }
     for method in [Method::POST, Method::GET, Method::OPTIONS] {
-        let asked = http().request(method.clone(), world.url("/auth/register")).json(&json!({}));
-        let answer = asked.send().await.unwrap();
-        assert_eq!(answer.status(), 404, "{method}");
-        assert_eq!(answer.headers()["access-control-allow-origin"], "*", "a script can read that: {method}");
+        let request = http().request(method.clone(), world.url("/auth/register")).json(&json!({}));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 404, "{method}");
+        assert_eq!(
+            response.headers()["access-control-allow-origin"],
+            "*",
+            "a script can read that: {method}"
+        );
     }
     assert_eq!(authorize(&world, &client).await.0, 200, "who has registered goes on");
 }
@@ -48,7 +52,7 @@ async fn disabled_registration_has_no_endpoint_and_is_not_advertised() {
 async fn registration_can_be_limited_to_hosts_and_remote_clients() {
     let limited =
         Registration { redirect_hosts: &["claude.ai"], local_clients: false, ..Registration::DEFAULT };
-    let world = World::with(crate::harness::Keep::Embedded, site(limited)).await;
+    let world = World::with(crate::harness::StoreKind::Embedded, site(limited)).await;
     for (uris, admitted) in [
         (json!(["https://claude.ai/api/mcp/auth_callback"]), true),
         (json!(["https://claude.ai:8443/cb"]), true),
@@ -59,19 +63,19 @@ async fn registration_can_be_limited_to_hosts_and_remote_clients() {
         (json!(["https://localhost/cb"]), false),
         (json!(["cursor://anysphere.cursor-mcp/oauth/callback"]), false),
     ] {
-        let (status, answer) = register(&world, &json!({ "redirect_uris": uris })).await;
-        assert_eq!(status, if admitted { 201 } else { 400 }, "{uris}: {answer}");
+        let (status, response) = register(&world, &json!({ "redirect_uris": uris })).await;
+        assert_eq!(status, if admitted { 201 } else { 400 }, "{uris}: {response}");
         if !admitted {
-            assert_eq!(answer["error"], "invalid_redirect_uri");
-            assert!(answer["error_description"].as_str().unwrap().contains("redirect_uris["), "{answer}");
+            assert_eq!(response["error"], "invalid_redirect_uri");
+            assert!(response["error_description"].as_str().unwrap().contains("redirect_uris["), "{response}");
         }
     }
 }
 
 #[tokio::test]
 async fn redirect_rules_apply_again_to_registered_clients() {
-    let schemes = |site: SiteOf| site.set(|site| site.redirect_schemes = &["acme"]);
-    let mut world = World::with(crate::harness::Keep::Embedded, schemes).await;
+    let schemes = |site: SiteBuilder| site.set(|site| site.redirect_schemes = &["acme"]);
+    let mut world = World::with(crate::harness::StoreKind::Embedded, schemes).await;
     let discovered = world.client("/mcp/raw/echo").await.discovered;
     let mut clients = Vec::new();
     for uri in ["acme://callback", "http://localhost:43110/callback", "https://a.example/cb"] {
@@ -115,7 +119,7 @@ async fn a_denied_registration_is_an_unknown_client() {
 
 #[tokio::test]
 async fn a_registration_from_before_the_sites_date_is_an_unknown_client() {
-    let mut world = World::in_standing_time(|site| site).await;
+    let mut world = World::with_manual_clock(|site| site).await;
     let old = world.client("/mcp/raw/echo").await;
     let day = std::time::Duration::from_hours(24);
     world.clock.advance(day);
@@ -136,6 +140,6 @@ async fn a_registration_from_before_the_sites_date_is_an_unknown_client() {
 async fn a_registration_date_in_the_future_stops_startup() {
     let mut world = World::start().await;
     let late = UtcDateTime::utc((9999, 1, 1), (0, 0, 0));
-    let failed = world.does_not_start(|site| site.registration.not_before = Some(late)).await;
+    let failed = world.startup_error_after_rebuild(|site| site.registration.not_before = Some(late)).await;
     assert!(failed.contains("registration.not_before") && failed.contains("future"), "{failed}");
 }

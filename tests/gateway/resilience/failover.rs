@@ -1,9 +1,9 @@
 //! A primary dies under load: calls and streams do not notice, logins and refreshes wait for the replica, and
 //! nothing counts twice.
 
-use super::faults::Known;
-use crate::harness::{Keep, World, http};
-use gateway_standins::Trouble;
+use super::faults::SignedInUser;
+use crate::harness::{StoreKind, World, http};
+use gateway_standins::ClientError;
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{Client, Code, Login, Tokens};
 use gateway_standins::redis::{Cluster, Sentinels};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Within this all is as before, once a replica has taken over and has one of its own.
-const RECOVERS: Duration = Duration::from_secs(20);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_DELAY: Duration = Duration::from_millis(20);
 
 /// What goes on until it is told to stop.
@@ -32,18 +32,18 @@ impl Load {
         let (mut calls, mut refreshes, mut codes) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let echo = world.url("/mcp/raw/echo");
         for _ in 0..3 {
-            let (client, tokens) = signs_in(world).await;
-            calls.spawn(calls_on(echo.clone(), tokens.access_token, Arc::clone(&stop)));
-            refreshes.spawn(refreshes_on(client, tokens.refresh_token.unwrap(), Arc::clone(&stop)));
+            let (client, tokens) = sign_in(world).await;
+            calls.spawn(call_repeatedly(echo.clone(), tokens.access_token, Arc::clone(&stop)));
+            refreshes.spawn(refresh_repeatedly(client, tokens.refresh_token.unwrap(), Arc::clone(&stop)));
         }
         for _ in 0..3 {
-            let (client, code) = in_the_end(world, async |client| consents(client).await).await;
-            codes.spawn(redeems(client, code, Arc::clone(&stop)));
+            let (client, code) = retry_until_success(world, async |client| get_code(client).await).await;
+            codes.spawn(redeem_repeatedly(client, code, Arc::clone(&stop)));
         }
         Self { stop, calls, refreshes, codes }
     }
 
-    async fn ends(self) {
+    async fn stop_and_check(self) {
         self.stop.store(true, Ordering::SeqCst);
         assert!(self.calls.join_all().await.into_iter().all(|count| count > 10), "too few to show anything");
         self.refreshes.join_all().await;
@@ -52,7 +52,7 @@ impl Load {
 }
 
 /// Calls: not one may fail. How many there were.
-async fn calls_on(echo: String, token: String, stop: Arc<AtomicBool>) -> usize {
+async fn call_repeatedly(echo: String, token: String, stop: Arc<AtomicBool>) -> usize {
     let (http, mut count) = (http(), 0);
     while !stop.load(Ordering::SeqCst) {
         let call = http.post(&echo).bearer_auth(&token).json(&json!({}));
@@ -65,7 +65,7 @@ async fn calls_on(echo: String, token: String, stop: Arc<AtomicBool>) -> usize {
 
 /// Refreshes: one that is not answered is tried again with the same token; no token is ever refused. After the end
 /// the last one is answered.
-async fn refreshes_on(client: Client, mut token: String, stop: Arc<AtomicBool>) {
+async fn refresh_repeatedly(client: Client, mut token: String, stop: Arc<AtomicBool>) {
     let mut deadline = None;
     loop {
         let stopped = stop.load(Ordering::SeqCst);
@@ -75,7 +75,7 @@ async fn refreshes_on(client: Client, mut token: String, stop: Arc<AtomicBool>) 
             (200, Some(_)) if stopped => return,
             (200, Some(next)) => next.clone_into(&mut token),
             (503, _) => {
-                let deadline = deadline.get_or_insert_with(|| Instant::now() + RECOVERS * 2);
+                let deadline = deadline.get_or_insert_with(|| Instant::now() + RECOVERY_TIMEOUT * 2);
                 assert!(Instant::now() < *deadline, "{body}");
             }
             _ => panic!("{status}: {body}"),
@@ -85,15 +85,16 @@ async fn refreshes_on(client: Client, mut token: String, stop: Arc<AtomicBool>) 
 }
 
 /// Redeems one code again and again: it is answered with tokens once at most.
-async fn redeems(client: Client, code: Code, stop: Arc<AtomicBool>) {
+async fn redeem_repeatedly(client: Client, code: Code, stop: Arc<AtomicBool>) {
     let mut times = 0;
     while !stop.load(Ordering::SeqCst) {
         match client.redeem(&code).await {
             Ok(_) => times += 1,
-            Err(trouble) => {
-                let why = trouble.to_string();
-                let known = why.starts_with("temporarily_unavailable") || why.starts_with("invalid_grant");
-                assert!(known, "{why}");
+            Err(error) => {
+                let why = error.to_string();
+                let is_expected =
+                    why.starts_with("temporarily_unavailable") || why.starts_with("invalid_grant");
+                assert!(is_expected, "{why}");
             }
         }
         assert!(times <= 1, "a code worked twice");
@@ -102,52 +103,55 @@ async fn redeems(client: Client, code: Code, stop: Arc<AtomicBool>) {
 }
 
 /// A login: servers that a busy machine holds up may take more than one start.
-async fn signs_in(world: &World) -> (Client, Tokens) {
-    in_the_end(world, async |client| client.redeem(&consents(client).await?).await).await
+async fn sign_in(world: &World) -> (Client, Tokens) {
+    retry_until_success(world, async |client| client.redeem(&get_code(client).await?).await).await
 }
 
-async fn consents(client: &Client) -> Result<Code, Trouble> {
+async fn get_code(client: &Client) -> Result<Code, ClientError> {
     client.authorize(&mut Browser::new(), &Login::of("alice")).await
 }
 
 /// What a new client gets, once the gateway has its store again.
-async fn in_the_end<T>(world: &World, step: impl AsyncFn(&Client) -> Result<T, Trouble>) -> (Client, T) {
+async fn retry_until_success<T>(
+    world: &World,
+    step: impl AsyncFn(&Client) -> Result<T, ClientError>,
+) -> (Client, T) {
     let client = world.client("/mcp/raw/echo").await;
-    let deadline = Instant::now() + RECOVERS;
+    let deadline = Instant::now() + RECOVERY_TIMEOUT;
     loop {
         match step(&client).await {
             Ok(got) => return (client, got),
-            Err(trouble) => assert!(Instant::now() < deadline, "{trouble}"),
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
         tokio::time::sleep(POLL_DELAY).await;
     }
 }
 
 /// Goes through the failover that `fail` is, under load.
-async fn lives_through<T: Send + 'static>(
+async fn run_failover_under_load<T: Send + 'static>(
     address: String,
     fail: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) {
-    let world = World::with(Keep::At(address), |site| site).await;
-    let known = Known::with(&world, signs_in(&world).await).await;
+    let world = World::with(StoreKind::At(address), |site| site).await;
+    let user = SignedInUser::with(&world, sign_in(&world).await).await;
     let load = Load::start(&world).await;
     let failing: JoinHandle<io::Result<T>> = tokio::task::spawn_blocking(fail);
     let _servers = failing.await.unwrap().unwrap();
-    signs_in(&world).await;
-    load.ends().await;
-    known.still_hears(&world).await;
+    sign_in(&world).await;
+    load.stop_and_check().await;
+    user.assert_stream_open(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sentinel_failover_under_load_fails_no_call_and_closes_no_stream() {
     let servers = Sentinels::start().unwrap();
-    lives_through(servers.address(), move || servers.fail_over().map(|()| servers)).await;
+    run_failover_under_load(servers.address(), move || servers.fail_over().map(|()| servers)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_failover_under_load_fails_no_call_and_closes_no_stream() {
     let cluster = Cluster::start().unwrap();
-    lives_through(cluster.address(), move || {
+    run_failover_under_load(cluster.address(), move || {
         let grants = cluster.nodes.iter().map(|node| node.command(&["KEYS", "mcp:grant:*"]));
         let grants: String = grants.collect::<io::Result<_>>()?;
         let grant = grants.lines().find(|line| line.starts_with("mcp:")).unwrap().to_owned();

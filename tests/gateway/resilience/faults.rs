@@ -1,32 +1,32 @@
 //! A Redis that hangs or is slow does not hold up who was seen alive within the last minute.
 
-use super::{becomes, call};
-use crate::harness::{Keep, World, http};
+use super::{call, eventually_returns};
+use crate::harness::{StoreKind, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{Client, Login, Tokens};
-use gateway_standins::detour::Detour;
 use gateway_standins::redis::Redis;
+use gateway_standins::tcp_proxy::TcpProxy;
 use reqwest::Response;
 use std::time::{Duration, Instant};
 
 /// Longer than what was read counts without asking the store again.
-const A_WHILE: Duration = Duration::from_secs(4);
+const CALL_DURATION: Duration = Duration::from_secs(4);
 /// A tenth of a second, and what a busy machine adds to it; of many calls a few may take longer there.
-const AT_ONCE: Duration = Duration::from_millis(500);
+const MAX_CALL_TIME: Duration = Duration::from_millis(500);
 /// Replicas read the list of revocations every second.
-const HEARD: Duration = Duration::from_millis(1500);
+const FEED_DELAY: Duration = Duration::from_millis(1500);
 /// For a whole token request, of which each call to Redis has its own bound.
-const NEVER_A_HANG: Duration = Duration::from_secs(10);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Someone who has called, and has a stream open.
-pub(super) struct Known {
+pub(super) struct SignedInUser {
     client: Client,
     tokens: Tokens,
     stream: Response,
 }
 
-impl Known {
-    pub(super) async fn in_to(world: &World) -> Self {
+impl SignedInUser {
+    pub(super) async fn start(world: &World) -> Self {
         let signed_in = world.sign_in("/mcp/raw/echo", "alice").await;
         Self::with(world, signed_in).await
     }
@@ -39,12 +39,12 @@ impl Known {
     }
 
     /// Calls all the while: each is answered, and at once.
-    async fn is_served(&self, world: &World) {
+    async fn assert_calls_succeed(&self, world: &World) {
         let (started, mut calls, mut late) = (Instant::now(), 0, 0);
-        while started.elapsed() < A_WHILE {
-            let asked = Instant::now();
+        while started.elapsed() < CALL_DURATION {
+            let call_started = Instant::now();
             assert_eq!(call(world, &self.tokens.access_token).await, 200);
-            (calls, late) = (calls + 1, late + usize::from(asked.elapsed() > AT_ONCE));
+            (calls, late) = (calls + 1, late + usize::from(call_started.elapsed() > MAX_CALL_TIME));
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert!(late * 20 <= calls, "{late} of {calls} calls came late");
@@ -56,84 +56,84 @@ impl Known {
             ("grant_type", "refresh_token"),
             ("refresh_token", &**self.tokens.refresh_token.as_ref().unwrap()),
         ];
-        let asked = Instant::now();
+        let call_started = Instant::now();
         let (status, body) = self.client.token(&form).await.unwrap();
-        assert!(asked.elapsed() < NEVER_A_HANG, "{:?}", asked.elapsed());
+        assert!(call_started.elapsed() < CALL_TIMEOUT, "{:?}", call_started.elapsed());
         assert!(matches!(status, 200 | 503), "{status}: {body}");
         status
     }
 
-    pub(super) async fn still_hears(mut self, world: &World) {
+    pub(super) async fn assert_stream_open(mut self, world: &World) {
         world.backend.release("still here").await;
-        let heard = async {
+        let received = async {
             let mut text = String::new();
             while !text.contains("still here") {
-                let piece = self.stream.chunk().await.unwrap().expect("the stream goes on");
-                text += std::str::from_utf8(&piece).unwrap();
+                let chunk = self.stream.chunk().await.unwrap().expect("the stream goes on");
+                text += std::str::from_utf8(&chunk).unwrap();
             }
         };
-        tokio::time::timeout(NEVER_A_HANG, heard).await.unwrap();
+        tokio::time::timeout(CALL_TIMEOUT, received).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hanging_redis_delays_no_call_and_no_stream() {
-    let world = World::with(Keep::Redis, |site| site).await;
-    let known = Known::in_to(&world).await;
+    let world = World::with(StoreKind::Redis, |site| site).await;
+    let user = SignedInUser::start(&world).await;
     let redis = world.redis.as_ref().unwrap();
     redis.freeze().unwrap();
-    known.is_served(&world).await;
-    assert_eq!(known.refresh().await, 503);
+    user.assert_calls_succeed(&world).await;
+    assert_eq!(user.refresh().await, 503);
     redis.thaw().unwrap();
-    assert!(becomes(200, async || known.refresh().await).await);
-    known.still_hears(&world).await;
+    assert!(eventually_returns(200, async || user.refresh().await).await);
+    user.assert_stream_open(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_redis_delays_no_call_and_no_stream() {
     let redis = Redis::start().unwrap();
-    let detour = Detour::to(&redis.address()).await.unwrap();
-    let world = World::with(Keep::At(detour.address()), |site| site).await;
-    let known = Known::in_to(&world).await;
-    detour.takes(Duration::from_millis(150));
-    known.is_served(&world).await;
-    known.refresh().await;
-    detour.takes(Duration::from_secs(2));
-    known.is_served(&world).await;
-    assert_eq!(known.refresh().await, 503, "a round trip takes longer than a call may");
-    detour.takes(Duration::ZERO);
-    assert!(becomes(200, async || known.refresh().await).await);
-    known.still_hears(&world).await;
+    let proxy = TcpProxy::start(&redis.address()).await.unwrap();
+    let world = World::with(StoreKind::At(proxy.address()), |site| site).await;
+    let user = SignedInUser::start(&world).await;
+    proxy.set_delay(Duration::from_millis(150));
+    user.assert_calls_succeed(&world).await;
+    user.refresh().await;
+    proxy.set_delay(Duration::from_secs(2));
+    user.assert_calls_succeed(&world).await;
+    assert_eq!(user.refresh().await, 503, "a round trip takes longer than a call may");
+    proxy.set_delay(Duration::ZERO);
+    assert!(eventually_returns(200, async || user.refresh().await).await);
+    user.assert_stream_open(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_before_a_redis_outage_affects_no_other_grant() {
-    let world = World::with(Keep::Redis, |site| site).await;
-    let known = Known::in_to(&world).await;
-    let other = Known::in_to(&world).await;
+    let world = World::with(StoreKind::Redis, |site| site).await;
+    let user = SignedInUser::start(&world).await;
+    let other = SignedInUser::start(&world).await;
     let token = &other.tokens.access_token;
     let form = [("client_id", &*other.client.id), ("token", token)];
     assert_eq!(http().post(world.url("/auth/revoke")).form(&form).send().await.unwrap().status(), 200);
     // The first revocation that a gateway hears of may not be the first that there was.
-    tokio::time::sleep(HEARD).await;
+    tokio::time::sleep(FEED_DELAY).await;
     world.redis.as_ref().unwrap().stop();
-    assert_eq!(call(&world, &known.tokens.access_token).await, 200);
+    assert_eq!(call(&world, &user.tokens.access_token).await, 200);
     assert_eq!(call(&world, token).await, 503, "it was revoked, and Redis cannot say so");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_lost_by_redis_costs_one_new_login() {
-    let world = World::with(Keep::Redis, |site| site).await;
-    let known = Known::in_to(&world).await;
-    let newer = known.client.refresh(known.tokens.refresh_token.as_ref().unwrap()).await.unwrap();
+    let world = World::with(StoreKind::Redis, |site| site).await;
+    let user = SignedInUser::start(&world).await;
+    let newer = user.client.refresh(user.tokens.refresh_token.as_ref().unwrap()).await.unwrap();
     let redis = world.redis.as_ref().unwrap();
     let grant = redis.command(&["KEYS", "mcp:grant:*"]).unwrap();
     let grant = grant.lines().find(|line| line.starts_with("mcp:")).unwrap();
     // As a replica has it that was promoted before it heard of the rotation.
     redis.command(&["HSET", grant, "generation", "1", "previous", ""]).unwrap();
-    let refused = known.client.refresh(&newer.refresh_token.unwrap()).await.unwrap_err().to_string();
+    let refused = user.client.refresh(&newer.refresh_token.unwrap()).await.unwrap_err().to_string();
     assert!(refused.starts_with("invalid_grant"), "{refused}");
     assert_eq!(call(&world, &newer.access_token).await, 200);
-    let code = known.client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
-    known.client.redeem(&code).await.unwrap();
+    let code = user.client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    user.client.redeem(&code).await.unwrap();
 }

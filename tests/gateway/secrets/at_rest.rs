@@ -1,6 +1,6 @@
 //! What somebody learns who gets hold of Redis or of the file: how many grants there are, and when they change.
 
-use crate::harness::{CALLBACK, Keep, World};
+use crate::harness::{CALLBACK, StoreKind, World};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::Login;
 use gateway_standins::okta::OktaOptions;
@@ -8,13 +8,13 @@ use std::fs;
 
 #[tokio::test]
 async fn a_store_dump_has_no_tokens_secrets_addresses_or_names() {
-    for keep in [Keep::Embedded, Keep::Redis] {
-        let world = World::with(keep, |site| site).await;
+    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
+        let world = World::with(store_kind, |site| site).await;
         let (client, first) = world.sign_in("/mcp/raw/echo", "alice").await;
         let unused = client.authorize(&mut Browser::new(), &Login::of("bob")).await.unwrap();
         let second = client.refresh(first.refresh_token.as_ref().unwrap()).await.unwrap();
         let okta_secret = OktaOptions::default().client_secret;
-        let clear = [
+        let plaintexts = [
             &*first.access_token,
             first.refresh_token.as_deref().unwrap(),
             second.refresh_token.as_deref().unwrap(),
@@ -37,7 +37,7 @@ async fn a_store_dump_has_no_tokens_secrets_addresses_or_names() {
             None => fs::read(world.data_dir().join("gateway.redb")).unwrap(),
         };
         assert!(dump.len() > 1000, "there is something in it");
-        for text in clear {
+        for text in plaintexts {
             let found = dump.windows(text.len()).any(|window| window == text.as_bytes());
             assert!(!found, "{text} stands in it");
         }

@@ -1,7 +1,7 @@
 //! As whom we come to Redis: a password, and a user who may do no more than is needed.
 
-use super::kept::{Kept, once_around};
-use super::outage::NEVER_A_HANG;
+use super::fixture::{StoreFixture, use_every_operation};
+use super::outage::CALL_TIMEOUT;
 use gateway::base::clock::Clock;
 use gateway::base::entropy::Entropy;
 use gateway::base::secret::Secret;
@@ -24,39 +24,40 @@ async fn a_redis_password_is_required_and_not_logged() {
     for wrong in [open(&redis.address(), Some("hunter2")), open(&redis.address(), None)] {
         let started = Instant::now();
         let why = wrong.ping().await.unwrap_err().to_string();
-        assert!(started.elapsed() < NEVER_A_HANG);
+        assert!(started.elapsed() < CALL_TIMEOUT);
         assert!(!why.contains("hunter2"), "{why}");
     }
 }
 
 /// The rights that docs/operations.md names: of every user, and what Sentinels and a Cluster take beside them.
-pub(super) fn rights() -> [Vec<&'static str>; 3] {
+pub(super) fn documented_rights() -> [Vec<&'static str>; 3] {
     let page = include_str!("../../../docs/operations.md");
-    let (_, rights) = page.split_once("For an ACL user:").unwrap();
-    let mut rights = rights.split('`').skip(1).step_by(2).map(|words| words.split_whitespace().collect());
-    [(); 3].map(|()| rights.next().unwrap())
+    let (_, documented_rights) = page.split_once("For an ACL user:").unwrap();
+    let mut documented_rights =
+        documented_rights.split('`').skip(1).step_by(2).map(|words| words.split_whitespace().collect());
+    [(); 3].map(|()| documented_rights.next().unwrap())
 }
 
 /// A user `mcp` with these rights and the password `secret`.
-pub(super) fn let_in(redis: &Redis, rights: &[&str]) {
+pub(super) fn create_user(redis: &Redis, documented_rights: &[&str]) {
     let user = ["ACL", "SETUSER", "mcp", "reset", "on", ">secret"];
-    redis.command(&[&user, rights].concat()).unwrap();
+    redis.command(&[&user, documented_rights].concat()).unwrap();
 }
 
 #[tokio::test]
 async fn a_redis_user_needs_exactly_the_documented_rights() {
     let redis = Redis::start().unwrap();
-    let [needed, ..] = rights();
-    let_in(&redis, &needed);
-    let kept = Kept::in_redis_time(&format!("redis://mcp:secret@{}", redis.address()));
-    once_around(&kept).await.unwrap();
+    let [needed, ..] = documented_rights();
+    create_user(&redis, &needed);
+    let fixture = StoreFixture::with_redis_clock(&format!("redis://mcp:secret@{}", redis.address()));
+    use_every_operation(&fixture).await.unwrap();
     for right in needed.iter().filter_map(|word| word.strip_prefix('+')) {
         redis.command(&["FLUSHALL"]).unwrap();
         // So long that the next revocation shortens it.
         let fill = "for number = 1, 10001 do redis.call('ZADD', KEYS[1], number, number) end";
         redis.command(&["EVAL", fill, "1", "mcp:{feed}:entries"]).unwrap();
         redis.command(&["ACL", "SETUSER", "mcp", &format!("-{right}")]).unwrap();
-        assert!(once_around(&kept).await.is_err(), "{right} is not needed");
+        assert!(use_every_operation(&fixture).await.is_err(), "{right} is not needed");
         redis.command(&["ACL", "SETUSER", "mcp", &format!("+{right}")]).unwrap();
     }
 }

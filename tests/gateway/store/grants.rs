@@ -1,6 +1,6 @@
 //! Grants: made, found, rotated, ended.
 
-use super::kept::{Kept, by_fifty, on_both};
+use super::fixture::{StoreFixture, fifty_concurrent, on_each_backend};
 use super::{id, key};
 use gateway::store::{Cursor, GrantRecord, IndexKey, Reuse, Rotate, Rotation, Sealed};
 use std::sync::Arc;
@@ -19,56 +19,56 @@ fn outcome(rotation: Rotation) -> Result<(u32, bool), &'static str> {
 
 #[tokio::test]
 async fn a_grant_is_read_back_unchanged_after_a_restart() {
-    for kept in [Kept::embedded(), Kept::redis()] {
-        let record = GrantRecord { generation: u32::MAX, previous: Some(7), ..kept.record(1) };
-        assert!(kept.store.create_grant(record.clone()).await.unwrap());
-        assert_eq!(kept.store.grant(id(1)).await.unwrap(), Some(record.clone()));
-        let kept = kept.reopened();
-        assert_eq!(kept.store.grant(id(1)).await.unwrap(), Some(record));
-        assert_eq!(kept.store.grant(id(2)).await.unwrap(), None);
+    for fixture in [StoreFixture::embedded(), StoreFixture::redis()] {
+        let record = GrantRecord { generation: u32::MAX, previous: Some(7), ..fixture.record(1) };
+        assert!(fixture.store.create_grant(record.clone()).await.unwrap());
+        assert_eq!(fixture.store.grant(id(1)).await.unwrap(), Some(record.clone()));
+        let fixture = fixture.reopened();
+        assert_eq!(fixture.store.grant(id(1)).await.unwrap(), Some(record));
+        assert_eq!(fixture.store.grant(id(2)).await.unwrap(), None);
     }
 }
 
 #[tokio::test]
 async fn a_grant_expires() {
-    on_both(async |kept| {
-        kept.store.create_grant(kept.record(1)).await.unwrap();
-        kept.clock.advance(Duration::from_hours(1));
-        assert_eq!(kept.store.grant(id(1)).await.unwrap(), None);
-        assert_eq!(kept.store.rotate(id(1), kept.rotate(1)).await.unwrap(), Rotation::Gone);
+    on_each_backend(async |fixture| {
+        fixture.store.create_grant(fixture.record(1)).await.unwrap();
+        fixture.clock.advance(Duration::from_hours(1));
+        assert_eq!(fixture.store.grant(id(1)).await.unwrap(), None);
+        assert_eq!(fixture.store.rotate(id(1), fixture.rotate(1)).await.unwrap(), Rotation::Gone);
         let new = Sealed { sealed: vec![1], owners: Vec::new() };
-        assert!(!kept.store.replace_sealed(id(1), &kept.record(1).sealed, new).await.unwrap());
-        assert!(kept.store.grants_of(IndexKey::User, key(0), 10).await.unwrap().is_empty());
-        assert!(!kept.store.revoke(id(1)).await.unwrap());
+        assert!(!fixture.store.replace_sealed(id(1), &fixture.record(1).sealed, new).await.unwrap());
+        assert!(fixture.store.grants_of(IndexKey::User, key(0), 10).await.unwrap().is_empty());
+        assert!(!fixture.store.revoke(id(1)).await.unwrap());
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_rotation_and_its_repetition_give_the_same_successor() {
-    on_both(async |kept| {
-        kept.store.create_grant(kept.record(1)).await.unwrap();
+    on_each_backend(async |fixture| {
+        fixture.store.create_grant(fixture.record(1)).await.unwrap();
         let rotate =
-            async |presented| outcome(kept.store.rotate(id(1), kept.rotate(presented)).await.unwrap());
+            async |presented| outcome(fixture.store.rotate(id(1), fixture.rotate(presented)).await.unwrap());
         assert_eq!(rotate(2).await, Err("unknown"));
         assert_eq!(rotate(1).await, Ok((2, true)));
-        kept.clock.advance(Duration::from_mins(1));
+        fixture.clock.advance(Duration::from_mins(1));
         assert_eq!(rotate(1).await, Ok((2, false)));
-        let record = kept.store.grant(id(1)).await.unwrap().unwrap();
+        let record = fixture.store.grant(id(1)).await.unwrap().unwrap();
         assert_eq!((record.generation, record.previous), (2, Some(1)));
-        assert_eq!(record.expires_at, kept.seconds(7200 - 60), "a rotation makes it live longer");
+        assert_eq!(record.expires_at, fixture.seconds(7200 - 60), "a rotation makes it live longer");
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_late_repetition_gives_a_new_token_and_invalidates_the_skipped_one() {
-    on_both(async |kept| {
-        kept.store.create_grant(kept.record(1)).await.unwrap();
+    on_each_backend(async |fixture| {
+        fixture.store.create_grant(fixture.record(1)).await.unwrap();
         let rotate =
-            async |presented| outcome(kept.store.rotate(id(1), kept.rotate(presented)).await.unwrap());
+            async |presented| outcome(fixture.store.rotate(id(1), fixture.rotate(presented)).await.unwrap());
         assert_eq!(rotate(1).await, Ok((2, true)));
-        kept.clock.advance(Duration::from_millis(60_001));
+        fixture.clock.advance(Duration::from_millis(60_001));
         assert_eq!(rotate(1).await, Ok((3, true)));
         assert_eq!(rotate(2).await, Err("reused"));
         assert_eq!(rotate(3).await, Err("gone"), "the poisoned one ended the grant");
@@ -78,12 +78,12 @@ async fn a_late_repetition_gives_a_new_token_and_invalidates_the_skipped_one() {
 
 #[tokio::test]
 async fn an_older_token_revokes_the_grant_or_is_only_rejected() {
-    on_both(async |kept| {
+    on_each_backend(async |fixture| {
         for (fill, on_reuse) in [(1, Reuse::Refuse), (2, Reuse::Revoke)] {
-            kept.store.create_grant(kept.record(fill)).await.unwrap();
+            fixture.store.create_grant(fixture.record(fill)).await.unwrap();
             let rotate = async |presented| {
-                let rotate = Rotate { on_reuse, ..kept.rotate(presented) };
-                outcome(kept.store.rotate(id(fill), rotate).await.unwrap())
+                let rotate = Rotate { on_reuse, ..fixture.rotate(presented) };
+                outcome(fixture.store.rotate(id(fill), rotate).await.unwrap())
             };
             assert_eq!(rotate(1).await, Ok((2, true)));
             assert_eq!(rotate(2).await, Ok((3, true)));
@@ -91,7 +91,7 @@ async fn an_older_token_revokes_the_grant_or_is_only_rejected() {
             let expected = if on_reuse == Reuse::Refuse { Ok((4, true)) } else { Err("gone") };
             assert_eq!(rotate(3).await, expected);
         }
-        let feed = kept.store.revoked_since(Cursor(0)).await.unwrap();
+        let feed = fixture.store.revoked_since(Cursor(0)).await.unwrap();
         assert_eq!(feed.ids, [id(2)], "everyone is told of the ended one");
     })
     .await;
@@ -99,22 +99,22 @@ async fn an_older_token_revokes_the_grant_or_is_only_rejected() {
 
 #[tokio::test]
 async fn rotation_stops_before_the_generation_overflows() {
-    on_both(async |kept| {
-        let last = GrantRecord { generation: u32::MAX, previous: Some(u32::MAX - 1), ..kept.record(1) };
-        kept.store.create_grant(last.clone()).await.unwrap();
-        assert_eq!(kept.store.rotate(id(1), kept.rotate(u32::MAX)).await.unwrap(), Rotation::Unknown);
-        assert_eq!(kept.store.grant(id(1)).await.unwrap(), Some(last));
+    on_each_backend(async |fixture| {
+        let last = GrantRecord { generation: u32::MAX, previous: Some(u32::MAX - 1), ..fixture.record(1) };
+        fixture.store.create_grant(last.clone()).await.unwrap();
+        assert_eq!(fixture.store.rotate(id(1), fixture.rotate(u32::MAX)).await.unwrap(), Rotation::Unknown);
+        assert_eq!(fixture.store.grant(id(1)).await.unwrap(), Some(last));
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_concurrent_rotations_give_one_successor() {
-    on_both(async |kept| {
-        kept.store.create_grant(kept.record(1)).await.unwrap();
-        let rotate = kept.rotate(1);
-        let outcomes = by_fifty(|| {
-            let store = Arc::clone(&kept.store);
+    on_each_backend(async |fixture| {
+        fixture.store.create_grant(fixture.record(1)).await.unwrap();
+        let rotate = fixture.rotate(1);
+        let outcomes = fifty_concurrent(|| {
+            let store = Arc::clone(&fixture.store);
             async move { outcome(store.rotate(id(1), rotate).await.unwrap()).unwrap() }
         });
         let outcomes = outcomes.await;
@@ -126,49 +126,49 @@ async fn fifty_concurrent_rotations_give_one_successor() {
 
 #[tokio::test]
 async fn a_revoked_grant_is_removed_and_cannot_be_created_again() {
-    on_both(async |kept| {
-        kept.store.create_grant(kept.record(1)).await.unwrap();
-        assert!(kept.store.revoke(id(1)).await.unwrap());
-        assert!(!kept.store.revoke(id(1)).await.unwrap());
-        assert_eq!(kept.store.grant(id(1)).await.unwrap(), None);
-        assert_eq!(kept.store.rotate(id(1), kept.rotate(1)).await.unwrap(), Rotation::Gone);
-        assert!(!kept.store.create_grant(kept.record(1)).await.unwrap());
-        assert!(!kept.store.revoke(id(2)).await.unwrap(), "it was never there");
-        assert!(!kept.store.create_grant(kept.record(2)).await.unwrap(), "and never will be");
+    on_each_backend(async |fixture| {
+        fixture.store.create_grant(fixture.record(1)).await.unwrap();
+        assert!(fixture.store.revoke(id(1)).await.unwrap());
+        assert!(!fixture.store.revoke(id(1)).await.unwrap());
+        assert_eq!(fixture.store.grant(id(1)).await.unwrap(), None);
+        assert_eq!(fixture.store.rotate(id(1), fixture.rotate(1)).await.unwrap(), Rotation::Gone);
+        assert!(!fixture.store.create_grant(fixture.record(1)).await.unwrap());
+        assert!(!fixture.store.revoke(id(2)).await.unwrap(), "it was never there");
+        assert!(!fixture.store.create_grant(fixture.record(2)).await.unwrap(), "and never will be");
     })
     .await;
 }
 
 #[tokio::test]
 async fn sealed_data_is_replaced_by_compare_and_swap() {
-    on_both(async |kept| {
-        let record = kept.record(1);
-        kept.store.create_grant(record.clone()).await.unwrap();
+    on_each_backend(async |fixture| {
+        let record = fixture.record(1);
+        fixture.store.create_grant(record.clone()).await.unwrap();
         let new = Sealed { sealed: b"new".to_vec(), owners: vec![(IndexKey::User, key(9))] };
-        assert!(!kept.store.replace_sealed(id(1), b"other", new.clone()).await.unwrap());
-        assert!(kept.store.replace_sealed(id(1), &record.sealed, new.clone()).await.unwrap());
+        assert!(!fixture.store.replace_sealed(id(1), b"other", new.clone()).await.unwrap());
+        assert!(fixture.store.replace_sealed(id(1), &record.sealed, new.clone()).await.unwrap());
         let expected = GrantRecord { sealed: new.sealed, owners: new.owners, ..record };
-        assert_eq!(kept.store.grant(id(1)).await.unwrap(), Some(expected));
-        assert_eq!(kept.store.grants_of(IndexKey::User, key(9), 10).await.unwrap(), [id(1)]);
+        assert_eq!(fixture.store.grant(id(1)).await.unwrap(), Some(expected));
+        assert_eq!(fixture.store.grants_of(IndexKey::User, key(9), 10).await.unwrap(), [id(1)]);
     })
     .await;
 }
 
 #[tokio::test]
 async fn the_feed_has_each_revocation_once_and_in_order() {
-    on_both(async |kept| {
-        let start = kept.store.revoked_since(Cursor(0)).await.unwrap();
+    on_each_backend(async |fixture| {
+        let start = fixture.store.revoked_since(Cursor(0)).await.unwrap();
         assert!(start.ids.is_empty() && !start.reset);
         for fill in 1..=3 {
-            kept.store.create_grant(kept.record(fill)).await.unwrap();
-            kept.store.revoke(id(fill)).await.unwrap();
+            fixture.store.create_grant(fixture.record(fill)).await.unwrap();
+            fixture.store.revoke(id(fill)).await.unwrap();
         }
-        let feed = kept.store.revoked_since(start.cursor).await.unwrap();
+        let feed = fixture.store.revoked_since(start.cursor).await.unwrap();
         assert_eq!(feed.ids, [id(1), id(2), id(3)]);
-        let again = kept.store.revoked_since(feed.cursor).await.unwrap();
+        let again = fixture.store.revoked_since(feed.cursor).await.unwrap();
         assert_eq!((again.ids.len(), again.cursor, again.reset), (0, feed.cursor, false));
-        kept.store.revoke(id(4)).await.unwrap();
-        let next = kept.store.revoked_since(feed.cursor).await.unwrap();
+        fixture.store.revoke(id(4)).await.unwrap();
+        let next = fixture.store.revoked_since(feed.cursor).await.unwrap();
         assert_eq!((next.ids, next.reset), (vec![id(4)], false));
     })
     .await;
@@ -176,22 +176,22 @@ async fn the_feed_has_each_revocation_once_and_in_order() {
 
 #[tokio::test]
 async fn active_grants_are_listed_by_owner() {
-    on_both(async |kept| {
+    on_each_backend(async |fixture| {
         for fill in 1..=4 {
-            kept.store.create_grant(kept.record(fill)).await.unwrap();
+            fixture.store.create_grant(fixture.record(fill)).await.unwrap();
         }
-        kept.store.revoke(id(2)).await.unwrap();
-        for (owner, owned) in kept.record(1).owners {
-            let mut found = kept.store.grants_of(owner, owned, 10).await.unwrap();
+        fixture.store.revoke(id(2)).await.unwrap();
+        for (owner, owned) in fixture.record(1).owners {
+            let mut found = fixture.store.grants_of(owner, owned, 10).await.unwrap();
             found.sort_unstable();
             assert_eq!(found, [id(1), id(3), id(4)], "{owner:?}");
         }
-        assert_eq!(kept.store.grants_of(IndexKey::User, key(0), 2).await.unwrap().len(), 2);
-        assert!(kept.store.grants_of(IndexKey::User, key(9), 10).await.unwrap().is_empty());
-        kept.clock.advance(Duration::from_mins(59));
-        kept.store.rotate(id(3), kept.rotate(1)).await.unwrap();
-        kept.clock.advance(Duration::from_mins(2));
-        let found = kept.store.grants_of(IndexKey::User, key(0), 10).await.unwrap();
+        assert_eq!(fixture.store.grants_of(IndexKey::User, key(0), 2).await.unwrap().len(), 2);
+        assert!(fixture.store.grants_of(IndexKey::User, key(9), 10).await.unwrap().is_empty());
+        fixture.clock.advance(Duration::from_mins(59));
+        fixture.store.rotate(id(3), fixture.rotate(1)).await.unwrap();
+        fixture.clock.advance(Duration::from_mins(2));
+        let found = fixture.store.grants_of(IndexKey::User, key(0), 10).await.unwrap();
         assert_eq!(found, [id(3)], "a rotated grant is found for as long as it lives");
     })
     .await;

@@ -2,7 +2,7 @@
 //! lost, replays, races, time that passes and revocations, in any order. `PROPTEST_CASES` sets how many orders are
 //! tried, `MODEL_SEED` which: a number that a failure names. Without it they are the same in every run.
 
-use super::kept::Kept;
+use super::fixture::StoreFixture;
 use gateway::base::clock::Timestamp;
 use gateway::store::{GrantId, GrantRecord, Reuse, Rotate, Rotation};
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use std::time::Duration;
 const GRACE: Duration = Duration::from_mins(1);
 const TTL: Duration = Duration::from_hours(2);
 /// How many orders are tried when nothing else is asked for.
-const FEW: u32 = 64;
+const DEFAULT_CASES: u32 = 64;
 
 #[derive(Debug, Clone)]
 enum Event {
@@ -48,12 +48,12 @@ fn event() -> impl Strategy<Value = Event> {
 enum Token {
     Unused,
     Used { at: Timestamp, successor: usize },
-    Poisoned,
+    Skipped,
 }
 
 /// What an answer says.
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+enum RotationOutcome {
     Token(u32),
     Unknown,
     Reused,
@@ -71,50 +71,50 @@ struct Model {
 }
 
 impl Model {
-    fn present(&mut self, generation: u32, now: Timestamp) -> Answer {
+    fn present(&mut self, generation: u32, now: Timestamp) -> RotationOutcome {
         if !self.alive || now >= self.ends_at {
-            return Answer::Gone;
+            return RotationOutcome::Gone;
         }
         let place = generation as usize - 1;
         match self.tokens.get(place).copied() {
-            None => Answer::Unknown,
-            Some(Token::Unused) => self.succeed(place, now),
+            None => RotationOutcome::Unknown,
+            Some(Token::Unused) => self.rotate(place, now),
             Some(Token::Used { at, successor }) if matches!(self.tokens[successor], Token::Unused) => {
                 if now.since(at) <= GRACE {
-                    return Answer::Token(u32::try_from(successor).unwrap() + 1);
+                    return RotationOutcome::Token(u32::try_from(successor).unwrap() + 1);
                 }
-                self.tokens[successor] = Token::Poisoned;
-                self.succeed(place, now)
+                self.tokens[successor] = Token::Skipped;
+                self.rotate(place, now)
             }
-            Some(Token::Used { .. } | Token::Poisoned) => {
+            Some(Token::Used { .. } | Token::Skipped) => {
                 self.alive = self.on_reuse == Reuse::Refuse;
-                Answer::Reused
+                RotationOutcome::Reused
             }
         }
     }
 
-    fn succeed(&mut self, place: usize, now: Timestamp) -> Answer {
+    fn rotate(&mut self, place: usize, now: Timestamp) -> RotationOutcome {
         self.tokens[place] = Token::Used { at: now, successor: self.tokens.len() };
         self.tokens.push(Token::Unused);
         self.ends_at = now.after(TTL);
-        Answer::Token(u32::try_from(self.tokens.len()).unwrap())
+        RotationOutcome::Token(u32::try_from(self.tokens.len()).unwrap())
     }
 }
 
 /// A grant that the store and the model both have, and what its two clients hold.
 struct Run<'a> {
-    kept: &'a Kept,
+    fixture: &'a StoreFixture,
     id: GrantId,
     model: Model,
     holds: [u32; 2],
 }
 
 impl Run<'_> {
-    async fn happen(&mut self, event: &Event) {
+    async fn apply(&mut self, event: &Event) {
         match *event {
             Event::Refresh { client, lost } => {
-                let answer = self.present(self.holds[client]).await;
-                if let (Answer::Token(generation), false) = (answer, lost) {
+                let response = self.present(self.holds[client]).await;
+                if let (RotationOutcome::Token(generation), false) = (response, lost) {
                     self.holds[client] = generation;
                 }
             }
@@ -123,50 +123,55 @@ impl Run<'_> {
                 let newest = u32::try_from(self.model.tokens.len()).unwrap();
                 self.present((newest + 1).saturating_sub(back).max(1)).await;
             }
-            Event::Wait(duration) => self.kept.clock.advance(duration),
+            Event::Wait(duration) => self.fixture.clock.advance(duration),
             Event::Revoke => {
-                let was_alive = self.model.alive && self.kept.clock.now() < self.model.ends_at;
-                assert_eq!(self.kept.store.revoke(self.id).await.unwrap(), was_alive);
+                let was_alive = self.model.alive && self.fixture.clock.now() < self.model.ends_at;
+                assert_eq!(self.fixture.store.revoke(self.id).await.unwrap(), was_alive);
                 self.model.alive = false;
             }
         }
-        let alive = self.kept.store.grant(self.id).await.unwrap().is_some();
-        assert_eq!(alive, self.model.alive && self.kept.clock.now() < self.model.ends_at);
+        let alive = self.fixture.store.grant(self.id).await.unwrap().is_some();
+        assert_eq!(alive, self.model.alive && self.fixture.clock.now() < self.model.ends_at);
     }
 
-    async fn present(&mut self, presented: u32) -> Answer {
-        let answer = self.ask(presented).await;
-        let now = self.kept.clock.now();
-        assert_eq!(answer, self.model.present(presented, now), "generation {presented}");
-        answer
+    async fn present(&mut self, presented: u32) -> RotationOutcome {
+        let response = self.ask(presented).await;
+        let now = self.fixture.clock.now();
+        assert_eq!(response, self.model.present(presented, now), "generation {presented}");
+        response
     }
 
     /// Two at once get what they would get one after the other, in one order or in the other.
     async fn race(&mut self) {
         let [first, second] = self.holds;
-        let answers = tokio::join!(self.ask(first), self.ask(second));
-        let now = self.kept.clock.now();
+        let responses = tokio::join!(self.ask(first), self.ask(second));
+        let now = self.fixture.clock.now();
         let (mut one, mut other) = (self.model.clone(), self.model.clone());
         let in_order = (one.present(first, now), one.present(second, now));
         let behind = other.present(second, now);
         let reversed = (other.present(first, now), behind);
-        assert!(answers == in_order || answers == reversed, "{first} and {second} at once: {answers:?}");
-        self.model = if answers == in_order { one } else { other };
-        for (holds, answer) in self.holds.iter_mut().zip([answers.0, answers.1]) {
-            if let Answer::Token(generation) = answer {
+        assert!(
+            responses == in_order || responses == reversed,
+            "{first} and {second} at once: {responses:?}"
+        );
+        self.model = if responses == in_order { one } else { other };
+        for (holds, response) in self.holds.iter_mut().zip([responses.0, responses.1]) {
+            if let RotationOutcome::Token(generation) = response {
                 *holds = generation;
             }
         }
     }
 
-    async fn ask(&self, presented: u32) -> Answer {
-        let expires_at = self.kept.clock.now().after(TTL);
+    async fn ask(&self, presented: u32) -> RotationOutcome {
+        let expires_at = self.fixture.clock.now().after(TTL);
         let rotate = Rotate { presented, grace: GRACE, expires_at, on_reuse: self.model.on_reuse };
-        match self.kept.store.rotate(self.id, rotate).await.unwrap() {
-            Rotation::Fresh { record } | Rotation::Same { record } => Answer::Token(record.generation),
-            Rotation::Unknown => Answer::Unknown,
-            Rotation::Reused => Answer::Reused,
-            Rotation::Gone => Answer::Gone,
+        match self.fixture.store.rotate(self.id, rotate).await.unwrap() {
+            Rotation::Fresh { record } | Rotation::Same { record } => {
+                RotationOutcome::Token(record.generation)
+            }
+            Rotation::Unknown => RotationOutcome::Unknown,
+            Rotation::Reused => RotationOutcome::Reused,
+            Rotation::Gone => RotationOutcome::Gone,
         }
     }
 }
@@ -177,22 +182,22 @@ fn runner() -> (u64, TestRunner) {
     // Nothing is kept of a failure: the seed brings it back.
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = FEW;
+        config.cases = DEFAULT_CASES;
     }
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
-    let chance = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    (seed, TestRunner::new_with_rng(config, chance))
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    (seed, TestRunner::new_with_rng(config, random))
 }
 
-fn holds_in_any_order(kept: &Kept, runtime: &tokio::runtime::Runtime) {
+fn check_model(fixture: &StoreFixture, runtime: &tokio::runtime::Runtime) {
     let next = Cell::new(0_u128);
     let (seed, mut runner) = runner();
     let orders = (proptest::collection::vec(event(), 1..40), any::<bool>());
     let held = runner.run(&orders, |(events, revokes)| {
         next.set(next.get() + 1);
         let id = GrantId(next.get().to_be_bytes());
-        let record = GrantRecord { id, expires_at: kept.clock.now().after(TTL), ..kept.record(0) };
+        let record = GrantRecord { id, expires_at: fixture.clock.now().after(TTL), ..fixture.record(0) };
         let model = Model {
             tokens: vec![Token::Unused],
             ends_at: record.expires_at,
@@ -200,10 +205,10 @@ fn holds_in_any_order(kept: &Kept, runtime: &tokio::runtime::Runtime) {
             on_reuse: if revokes { Reuse::Revoke } else { Reuse::Refuse },
         };
         runtime.block_on(async {
-            assert!(kept.store.create_grant(record).await.unwrap());
-            let mut run = Run { kept, id, model, holds: [1, 1] };
+            assert!(fixture.store.create_grant(record).await.unwrap());
+            let mut run = Run { fixture, id, model, holds: [1, 1] };
             for event in &events {
-                run.happen(event).await;
+                run.apply(event).await;
             }
         });
         Ok(())
@@ -214,11 +219,11 @@ fn holds_in_any_order(kept: &Kept, runtime: &tokio::runtime::Runtime) {
 #[test]
 fn rotation_matches_the_model_in_the_embedded_store() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    holds_in_any_order(&Kept::embedded(), &runtime);
+    check_model(&StoreFixture::embedded(), &runtime);
 }
 
 #[test]
 fn rotation_matches_the_model_in_redis() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    holds_in_any_order(&Kept::redis(), &runtime);
+    check_model(&StoreFixture::redis(), &runtime);
 }

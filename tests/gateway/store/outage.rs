@@ -1,6 +1,6 @@
 //! What happens when the store is not there, is someone else's, or is damaged.
 
-use super::kept::Kept;
+use super::fixture::StoreFixture;
 use super::{id, key};
 use gateway::base::clock::Clock;
 use gateway::base::entropy::Entropy;
@@ -9,10 +9,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 /// No verb may take longer, whatever Redis does.
-pub(super) const NEVER_A_HANG: Duration = Duration::from_secs(2);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks until the store answers, for ten seconds at most.
-pub(super) async fn recovers(store: &Store) -> bool {
+pub(super) async fn becomes_available(store: &Store) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
         if store.ping().await.is_ok() {
@@ -24,125 +24,125 @@ pub(super) async fn recovers(store: &Store) -> bool {
 }
 
 /// Every verb that a request waits for fails soon.
-async fn all_fail_soon(kept: &Kept) {
-    let store = &kept.store;
+async fn assert_all_fail_fast(fixture: &StoreFixture) {
+    let store = &fixture.store;
     let started = Instant::now();
     assert!(store.grant(id(1)).await.is_err());
-    assert!(started.elapsed() < NEVER_A_HANG);
+    assert!(started.elapsed() < CALL_TIMEOUT);
     for turn in 0..20 {
         let started = Instant::now();
         assert!(store.use_code(key(1)).await.is_err());
-        assert!(store.rotate(id(1), kept.rotate(1)).await.is_err());
+        assert!(store.rotate(id(1), fixture.rotate(1)).await.is_err());
         assert!(store.revoke(id(1)).await.is_err());
-        assert!(started.elapsed() < NEVER_A_HANG, "turn {turn}: {:?}", started.elapsed());
+        assert!(started.elapsed() < CALL_TIMEOUT, "turn {turn}: {:?}", started.elapsed());
     }
 }
 
 #[tokio::test]
 async fn a_killed_redis_fails_at_once_and_is_used_again_after_its_restart() {
-    let kept = Kept::redis();
-    kept.store.ping().await.unwrap();
-    kept.server().stop();
-    all_fail_soon(&kept).await;
-    kept.server().resume().unwrap();
-    assert!(recovers(&kept.store).await);
+    let fixture = StoreFixture::redis();
+    fixture.store.ping().await.unwrap();
+    fixture.server().stop();
+    assert_all_fail_fast(&fixture).await;
+    fixture.server().resume().unwrap();
+    assert!(becomes_available(&fixture.store).await);
     for _ in 0..50 {
-        kept.store.create_grant(kept.record(1)).await.unwrap();
+        fixture.store.create_grant(fixture.record(1)).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_restart_of_redis_fails_no_call() {
-    let kept = Kept::redis();
+    let fixture = StoreFixture::redis();
     // So that there are many connections.
-    super::kept::by_fifty(|| {
-        let store = std::sync::Arc::clone(&kept.store);
+    super::fixture::fifty_concurrent(|| {
+        let store = std::sync::Arc::clone(&fixture.store);
         async move { store.ping().await.unwrap() }
     })
     .await;
-    kept.server().resume().unwrap();
+    fixture.server().resume().unwrap();
     for _ in 0..50 {
-        kept.store.create_grant(kept.record(1)).await.unwrap();
+        fixture.store.create_grant(fixture.record(1)).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_frozen_redis_fails_fast() {
-    let kept = Kept::redis();
-    kept.store.ping().await.unwrap();
-    kept.server().freeze().unwrap();
-    all_fail_soon(&kept).await;
-    kept.server().thaw().unwrap();
-    assert!(recovers(&kept.store).await);
+    let fixture = StoreFixture::redis();
+    fixture.store.ping().await.unwrap();
+    fixture.server().freeze().unwrap();
+    assert_all_fail_fast(&fixture).await;
+    fixture.server().thaw().unwrap();
+    assert!(becomes_available(&fixture.store).await);
 }
 
 #[tokio::test]
 async fn a_full_redis_serves_reads_and_revocations_only() {
-    let kept = Kept::redis();
-    let (store, ends) = (&kept.store, kept.seconds(60));
-    store.create_grant(kept.record(1)).await.unwrap();
-    store.create_grant(kept.record(3)).await.unwrap();
-    kept.server().command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    let keys = kept.server().command(&["DBSIZE"]).unwrap();
-    assert!(store.create_grant(kept.record(2)).await.is_err());
+    let fixture = StoreFixture::redis();
+    let (store, ends) = (&fixture.store, fixture.seconds(60));
+    store.create_grant(fixture.record(1)).await.unwrap();
+    store.create_grant(fixture.record(3)).await.unwrap();
+    fixture.server().command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    let keys = fixture.server().command(&["DBSIZE"]).unwrap();
+    assert!(store.create_grant(fixture.record(2)).await.is_err());
     assert!(store.put_login(key(1), b"login".to_vec(), ends).await.is_err());
     assert!(store.put_code(key(1), b"code".to_vec(), ends).await.is_err());
-    assert!(store.rotate(id(3), kept.rotate(1)).await.is_err());
+    assert!(store.rotate(id(3), fixture.rotate(1)).await.is_err());
     assert!(store.use_once(key(1), ends).await.is_err());
     assert!(store.count(key(1), vec![(key(1), 9)], ends).await.is_err());
     assert!(store.lease(key(1), key(2), ends).await.is_err());
-    assert_eq!(kept.server().command(&["DBSIZE"]).unwrap(), keys);
+    assert_eq!(fixture.server().command(&["DBSIZE"]).unwrap(), keys);
     assert!(store.grant(id(1)).await.unwrap().is_some());
     assert!(store.revoke(id(1)).await.unwrap());
     assert_eq!(store.revoked_since(Cursor(0)).await.unwrap().ids, [id(1)]);
-    kept.server().command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
-    assert!(store.create_grant(kept.record(2)).await.unwrap());
-    assert!(matches!(store.rotate(id(3), kept.rotate(1)).await.unwrap(), Rotation::Fresh { .. }));
+    fixture.server().command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    assert!(store.create_grant(fixture.record(2)).await.unwrap());
+    assert!(matches!(store.rotate(id(3), fixture.rotate(1)).await.unwrap(), Rotation::Fresh { .. }));
 }
 
 #[tokio::test]
 async fn every_redis_key_has_a_ttl() {
-    let kept = Kept::redis();
-    let (store, ends) = (&kept.store, kept.seconds(60));
+    let fixture = StoreFixture::redis();
+    let (store, ends) = (&fixture.store, fixture.seconds(60));
     store.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
     store.put_code(key(1), b"code".to_vec(), ends).await.unwrap();
     store.use_code(key(1)).await.unwrap();
-    store.create_grant(kept.record(1)).await.unwrap();
-    store.rotate(id(1), kept.rotate(1)).await.unwrap();
-    store.create_grant(kept.record(2)).await.unwrap();
+    store.create_grant(fixture.record(1)).await.unwrap();
+    store.rotate(id(1), fixture.rotate(1)).await.unwrap();
+    store.create_grant(fixture.record(2)).await.unwrap();
     store.revoke(id(2)).await.unwrap();
     store.use_once(key(1), ends).await.unwrap();
     store.count(key(1), vec![(key(1), 9)], ends).await.unwrap();
     store.lease(key(1), key(2), ends).await.unwrap();
-    let keys = kept.server().command(&["KEYS", "*"]).unwrap();
+    let keys = fixture.server().command(&["KEYS", "*"]).unwrap();
     let keys: Vec<&str> = keys.lines().filter(|line| line.starts_with("mcp:")).collect();
     assert_eq!(keys.len(), 13, "{keys:?}");
     for key in keys {
-        let lives = kept.server().command(&["PTTL", key]).unwrap();
+        let lives = fixture.server().command(&["PTTL", key]).unwrap();
         assert!(lives.trim().trim_start_matches(':').parse::<i64>().unwrap() > 0, "{key}: {lives}");
     }
 }
 
 #[tokio::test]
 async fn a_flushed_redis_resets_the_feed() {
-    let kept = Kept::redis();
-    kept.store.revoke(id(1)).await.unwrap();
-    let before = kept.store.revoked_since(Cursor(0)).await.unwrap().cursor;
-    kept.server().command(&["FLUSHALL"]).unwrap();
-    kept.clock.advance(Duration::from_secs(1));
-    let empty = kept.store.revoked_since(before).await.unwrap();
+    let fixture = StoreFixture::redis();
+    fixture.store.revoke(id(1)).await.unwrap();
+    let before = fixture.store.revoked_since(Cursor(0)).await.unwrap().cursor;
+    fixture.server().command(&["FLUSHALL"]).unwrap();
+    fixture.clock.advance(Duration::from_secs(1));
+    let empty = fixture.store.revoked_since(before).await.unwrap();
     assert!(empty.reset && empty.ids.is_empty());
-    kept.store.revoke(id(2)).await.unwrap();
-    let feed = kept.store.revoked_since(before).await.unwrap();
+    fixture.store.revoke(id(2)).await.unwrap();
+    let feed = fixture.store.revoked_since(before).await.unwrap();
     assert_eq!((feed.ids, feed.reset), (vec![id(2)], true));
-    let next = kept.store.revoked_since(feed.cursor).await.unwrap();
+    let next = fixture.store.revoked_since(feed.cursor).await.unwrap();
     assert!(!next.reset);
 }
 
 #[tokio::test]
 async fn a_file_opened_by_another_process_is_rejected() {
-    let kept = Kept::embedded();
-    let refused = Store::embedded(kept.folder(), Clock::system(), &Entropy::system(), Format::default())
+    let fixture = StoreFixture::embedded();
+    let refused = Store::embedded(fixture.folder(), Clock::system(), &Entropy::system(), Format::default())
         .err()
         .unwrap()
         .to_string();
@@ -164,13 +164,13 @@ async fn a_damaged_file_is_rejected_and_unchanged() {
 
 #[tokio::test]
 async fn a_read_only_redis_rejects_writes_until_it_is_a_primary() {
-    let kept = Kept::redis();
-    kept.store.create_grant(kept.record(1)).await.unwrap();
-    kept.server().command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
-    assert!(kept.store.create_grant(kept.record(2)).await.is_err());
-    assert!(kept.store.rotate(id(1), kept.rotate(1)).await.is_err());
-    assert!(kept.store.revoke(id(1)).await.is_err());
-    kept.server().command(&["REPLICAOF", "NO", "ONE"]).unwrap();
-    assert!(recovers(&kept.store).await);
-    assert!(matches!(kept.store.rotate(id(1), kept.rotate(1)).await.unwrap(), Rotation::Fresh { .. }));
+    let fixture = StoreFixture::redis();
+    fixture.store.create_grant(fixture.record(1)).await.unwrap();
+    fixture.server().command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    assert!(fixture.store.create_grant(fixture.record(2)).await.is_err());
+    assert!(fixture.store.rotate(id(1), fixture.rotate(1)).await.is_err());
+    assert!(fixture.store.revoke(id(1)).await.is_err());
+    fixture.server().command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    assert!(becomes_available(&fixture.store).await);
+    assert!(matches!(fixture.store.rotate(id(1), fixture.rotate(1)).await.unwrap(), Rotation::Fresh { .. }));
 }

@@ -1,6 +1,6 @@
 //! Logins, codes, single-use ids, counters and leases.
 
-use super::kept::{by_fifty, on_both};
+use super::fixture::{fifty_concurrent, on_each_backend};
 use super::key;
 use gateway::store::CodeUse;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_fifty_concurrent_takes_gets_the_login() {
-    on_both(async |kept| {
-        kept.store.put_login(key(1), b"login".to_vec(), kept.seconds(60)).await.unwrap();
-        let taken = by_fifty(|| {
-            let store = Arc::clone(&kept.store);
+    on_each_backend(async |fixture| {
+        fixture.store.put_login(key(1), b"login".to_vec(), fixture.seconds(60)).await.unwrap();
+        let taken = fifty_concurrent(|| {
+            let store = Arc::clone(&fixture.store);
             async move { store.take_login(key(1)).await.unwrap() }
         });
         let taken: Vec<_> = taken.await.into_iter().flatten().collect();
@@ -22,25 +22,25 @@ async fn one_of_fifty_concurrent_takes_gets_the_login() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_fifty_concurrent_puts_stores_its_login_and_the_others_get_it() {
-    on_both(async |kept| {
-        let ends = kept.seconds(60);
-        let put = by_fifty(|| {
-            let store = Arc::clone(&kept.store);
+    on_each_backend(async |fixture| {
+        let ends = fixture.seconds(60);
+        let put = fifty_concurrent(|| {
+            let store = Arc::clone(&fixture.store);
             async move { store.put_login(key(1), b"login".to_vec(), ends).await.unwrap() }
         });
         let put = put.await;
-        assert_eq!(put.iter().filter(|kept| kept.is_none()).count(), 1);
-        assert_eq!(put.iter().filter(|kept| kept.as_deref() == Some(b"login")).count(), 49);
+        assert_eq!(put.iter().filter(|fixture| fixture.is_none()).count(), 1);
+        assert_eq!(put.iter().filter(|fixture| fixture.as_deref() == Some(b"login")).count(), 49);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_login_replaces_no_other_before_that_expired() {
-    on_both(async |kept| {
-        let store = &kept.store;
+    on_each_backend(async |fixture| {
+        let store = &fixture.store;
         let put =
-            async |value: &[u8]| store.put_login(key(1), value.to_vec(), kept.seconds(60)).await.unwrap();
+            async |value: &[u8]| store.put_login(key(1), value.to_vec(), fixture.seconds(60)).await.unwrap();
         assert_eq!(store.take_login(key(1)).await.unwrap(), None);
         assert_eq!(put(b"first").await, None, "a login that is asked for in vain leaves nothing");
         assert_eq!(put(b"second").await.as_deref(), Some(&b"first"[..]));
@@ -49,7 +49,7 @@ async fn a_login_replaces_no_other_before_that_expired() {
             assert_eq!(put(b"third").await.as_deref(), Some(&b""[..]), "it was taken");
             assert_eq!(store.take_login(key(1)).await.unwrap(), None);
         }
-        kept.clock.advance(Duration::from_mins(1));
+        fixture.clock.advance(Duration::from_mins(1));
         assert_eq!(put(b"third").await, None);
         assert_eq!(store.take_login(key(1)).await.unwrap().as_deref(), Some(&b"third"[..]));
     })
@@ -58,10 +58,10 @@ async fn a_login_replaces_no_other_before_that_expired() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_fifty_concurrent_uses_of_a_code_is_the_first() {
-    on_both(async |kept| {
-        kept.store.put_code(key(1), b"code".to_vec(), kept.seconds(60)).await.unwrap();
-        let uses = by_fifty(|| {
-            let store = Arc::clone(&kept.store);
+    on_each_backend(async |fixture| {
+        fixture.store.put_code(key(1), b"code".to_vec(), fixture.seconds(60)).await.unwrap();
+        let uses = fifty_concurrent(|| {
+            let store = Arc::clone(&fixture.store);
             async move { store.use_code(key(1)).await.unwrap().unwrap() }
         });
         let uses = uses.await;
@@ -73,11 +73,11 @@ async fn one_of_fifty_concurrent_uses_of_a_code_is_the_first() {
 
 #[tokio::test]
 async fn a_code_can_be_read_before_and_after_its_use() {
-    on_both(async |kept| {
-        let store = &kept.store;
+    on_each_backend(async |fixture| {
+        let store = &fixture.store;
         assert_eq!(store.code(key(1)).await.unwrap(), None);
         assert_eq!(store.use_code(key(1)).await.unwrap(), None);
-        store.put_code(key(1), b"co\0de".to_vec(), kept.seconds(60)).await.unwrap();
+        store.put_code(key(1), b"co\0de".to_vec(), fixture.seconds(60)).await.unwrap();
         for used in [CodeUse::First, CodeUse::Again, CodeUse::Again] {
             assert_eq!(store.code(key(1)).await.unwrap().as_deref(), Some(&b"co\0de"[..]));
             assert_eq!(store.use_code(key(1)).await.unwrap(), Some(used));
@@ -88,13 +88,13 @@ async fn a_code_can_be_read_before_and_after_its_use() {
 
 #[tokio::test]
 async fn logins_and_codes_expire() {
-    on_both(async |kept| {
-        let store = &kept.store;
-        store.put_login(key(1), b"login".to_vec(), kept.seconds(60)).await.unwrap();
-        store.put_code(key(2), b"code".to_vec(), kept.seconds(60)).await.unwrap();
-        kept.clock.advance(Duration::from_millis(59_999));
+    on_each_backend(async |fixture| {
+        let store = &fixture.store;
+        store.put_login(key(1), b"login".to_vec(), fixture.seconds(60)).await.unwrap();
+        store.put_code(key(2), b"code".to_vec(), fixture.seconds(60)).await.unwrap();
+        fixture.clock.advance(Duration::from_millis(59_999));
         assert!(store.code(key(2)).await.unwrap().is_some());
-        kept.clock.advance(Duration::from_millis(1));
+        fixture.clock.advance(Duration::from_millis(1));
         assert_eq!(store.take_login(key(1)).await.unwrap(), None);
         assert_eq!(store.code(key(2)).await.unwrap(), None);
         assert_eq!(store.use_code(key(2)).await.unwrap(), None);
@@ -104,26 +104,26 @@ async fn logins_and_codes_expire() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_single_use_id_is_accepted_once_until_it_expires() {
-    on_both(async |kept| {
-        let ends = kept.seconds(60);
-        let firsts = by_fifty(|| {
-            let store = Arc::clone(&kept.store);
+    on_each_backend(async |fixture| {
+        let ends = fixture.seconds(60);
+        let firsts = fifty_concurrent(|| {
+            let store = Arc::clone(&fixture.store);
             async move { store.use_once(key(1), ends).await.unwrap() }
         });
         assert_eq!(firsts.await.into_iter().filter(|first| *first).count(), 1);
-        assert!(kept.store.use_once(key(2), ends).await.unwrap(), "another id is another id");
-        kept.clock.advance(Duration::from_mins(1));
-        assert!(kept.store.use_once(key(1), kept.seconds(60)).await.unwrap());
+        assert!(fixture.store.use_once(key(2), ends).await.unwrap(), "another id is another id");
+        fixture.clock.advance(Duration::from_mins(1));
+        assert!(fixture.store.use_once(key(1), fixture.seconds(60)).await.unwrap());
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_counting_stops_at_the_limit() {
-    on_both(async |kept| {
-        let ends = kept.seconds(60);
-        let counted = by_fifty(|| {
-            let store = Arc::clone(&kept.store);
+    on_each_backend(async |fixture| {
+        let ends = fixture.seconds(60);
+        let counted = fifty_concurrent(|| {
+            let store = Arc::clone(&fixture.store);
             async move { store.count(key(1), vec![(key(1), 30)], ends).await.unwrap() }
         });
         let counted = counted.await;
@@ -135,18 +135,18 @@ async fn concurrent_counting_stops_at_the_limit() {
 
 #[tokio::test]
 async fn a_request_counts_in_all_of_its_counters_or_in_none() {
-    on_both(async |kept| {
-        let ends = kept.seconds(60);
+    on_each_backend(async |fixture| {
+        let ends = fixture.seconds(60);
         let count = async |other: u8, limit: u32| {
             let counters = vec![(key(1), 3), (key(other), limit)];
-            kept.store.count(key(9), counters, ends).await.unwrap()
+            fixture.store.count(key(9), counters, ends).await.unwrap()
         };
         assert_eq!((count(2, 1).await, count(2, 1).await, count(2, 1).await), (None, Some(1), Some(1)));
         assert_eq!((count(3, 5).await, count(3, 5).await), (None, None), "what was refused used up nothing");
         for other in 10..60 {
             assert_eq!(count(other, 5).await, Some(0));
         }
-        if let Some(redis) = &kept.redis {
+        if let Some(redis) = &fixture.redis {
             let keys = redis.command(&["KEYS", "mcp:count:*"]).unwrap();
             assert_eq!(keys.lines().filter(|line| line.contains("mcp:")).count(), 3, "{keys}");
         }
@@ -156,19 +156,22 @@ async fn a_request_counts_in_all_of_its_counters_or_in_none() {
 
 #[tokio::test]
 async fn a_lease_has_one_holder_until_it_is_released_or_expires() {
-    on_both(async |kept| {
-        let store = &kept.store;
-        assert!(store.lease(key(1), key(10), kept.seconds(60)).await.unwrap());
-        assert!(!store.lease(key(1), key(11), kept.seconds(60)).await.unwrap());
-        kept.clock.advance(Duration::from_secs(59));
-        assert!(store.lease(key(1), key(10), kept.seconds(60)).await.unwrap(), "its holder extends it");
-        kept.clock.advance(Duration::from_secs(59));
+    on_each_backend(async |fixture| {
+        let store = &fixture.store;
+        assert!(store.lease(key(1), key(10), fixture.seconds(60)).await.unwrap());
+        assert!(!store.lease(key(1), key(11), fixture.seconds(60)).await.unwrap());
+        fixture.clock.advance(Duration::from_secs(59));
+        assert!(store.lease(key(1), key(10), fixture.seconds(60)).await.unwrap(), "its holder extends it");
+        fixture.clock.advance(Duration::from_secs(59));
         store.release(key(1), key(11)).await.unwrap();
-        assert!(!store.lease(key(1), key(11), kept.seconds(60)).await.unwrap(), "nobody else gives it back");
+        assert!(
+            !store.lease(key(1), key(11), fixture.seconds(60)).await.unwrap(),
+            "nobody else gives it back"
+        );
         store.release(key(1), key(10)).await.unwrap();
-        assert!(store.lease(key(1), key(11), kept.seconds(60)).await.unwrap());
-        kept.clock.advance(Duration::from_mins(1));
-        assert!(store.lease(key(1), key(10), kept.seconds(60)).await.unwrap(), "it has ended");
+        assert!(store.lease(key(1), key(11), fixture.seconds(60)).await.unwrap());
+        fixture.clock.advance(Duration::from_mins(1));
+        assert!(store.lease(key(1), key(10), fixture.seconds(60)).await.unwrap(), "it has ended");
     })
     .await;
 }

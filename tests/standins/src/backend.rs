@@ -35,7 +35,7 @@ pub use recorded::Recorded;
 
 use crate::log::{Log, lock};
 use crate::server::{Bound, Server};
-use bodies::Piece;
+use bodies::Chunk;
 use count::Count;
 
 /// A running backend; dropping it closes its port and its connections.
@@ -48,7 +48,7 @@ pub struct Backend {
 struct Shared {
     log: Log<Recorded>,
     scripts: Mutex<HashMap<String, Scripted>>,
-    silent: Mutex<Vec<mpsc::Sender<Piece>>>,
+    silent: Mutex<Vec<mpsc::Sender<Chunk>>>,
     heads: Semaphore,
     uploaded: Count,
     produced: Count,

@@ -16,7 +16,7 @@ pub use page::{Hop, Landing, Page};
 
 use crate::net::{http_client, read_body};
 use crate::okta::PASSWORD;
-use crate::{Time, Trouble};
+use crate::{ClientError, Time};
 use cookies::{Jar, Navigation};
 use csp::FormAction;
 use source::Source;
@@ -70,7 +70,7 @@ impl Browser {
     }
 
     /// Goes to `url` as if it was typed in, and follows redirects and refreshes.
-    pub async fn open(&mut self, url: &str) -> Result<Landing, Trouble> {
+    pub async fn open(&mut self, url: &str) -> Result<Landing, ClientError> {
         self.navigate(Request::typed(Url::parse(url)?)).await
     }
 
@@ -81,7 +81,7 @@ impl Browser {
         form: &Form,
         overrides: &[(&str, &str)],
         button: Option<&str>,
-    ) -> Result<Landing, Trouble> {
+    ) -> Result<Landing, ClientError> {
         let button = form.button(button)?;
         let data = form.data(overrides, button);
         let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(data).finish();
@@ -102,15 +102,15 @@ impl Browser {
     }
 
     /// Fills in the stand-in Okta's login form on `page` and sends it.
-    pub async fn sign_in(&mut self, page: &Page, username: &str) -> Result<Landing, Trouble> {
+    pub async fn sign_in(&mut self, page: &Page, username: &str) -> Result<Landing, ClientError> {
         let form = page.form_with("password");
         let form =
-            form.ok_or_else(|| Trouble::new(format!("no login form at {}: {}", page.url, page.body)))?;
+            form.ok_or_else(|| ClientError::new(format!("no login form at {}: {}", page.url, page.body)))?;
         self.submit(form, &[("username", username), ("password", PASSWORD)], None).await
     }
 
     /// The name and value of each cookie that a request to `url` from the same site would carry.
-    pub fn cookies(&self, url: &str) -> Result<Vec<(String, String)>, Trouble> {
+    pub fn cookies(&self, url: &str) -> Result<Vec<(String, String)>, ClientError> {
         let url = Url::parse(url)?;
         Ok(self.jar.matching(&url, Navigation { same_site: true, safe: true }))
     }
@@ -120,7 +120,7 @@ impl Browser {
         self.jar.clear();
     }
 
-    async fn navigate(&mut self, mut request: Request) -> Result<Landing, Trouble> {
+    async fn navigate(&mut self, mut request: Request) -> Result<Landing, ClientError> {
         let mut trail = Vec::new();
         loop {
             request.form_action.allow(&request.url)?;
@@ -128,7 +128,7 @@ impl Browser {
                 return Ok(Landing::Stopped { url: request.url, trail });
             }
             if trail.len() == MAX_REDIRECTS {
-                return Err(Trouble::new(format!(
+                return Err(ClientError::new(format!(
                     "more than {MAX_REDIRECTS} redirects, the last to {}",
                     request.url
                 )));
@@ -149,7 +149,7 @@ impl Browser {
             || self.stops.iter().any(|stop| url.as_str().starts_with(stop))
     }
 
-    async fn fetch(&mut self, request: &Request) -> Result<Fetched, Trouble> {
+    async fn fetch(&mut self, request: &Request) -> Result<Fetched, ClientError> {
         let mut builder =
             self.http.request(request.method.clone(), request.url.clone()).headers(self.headers(request)?);
         if let Some(form) = &request.form {
@@ -163,8 +163,9 @@ impl Browser {
         Ok(Fetched { url: request.url.clone(), status, headers, body })
     }
 
-    fn headers(&self, request: &Request) -> Result<HeaderMap, Trouble> {
-        let value = |text: &str| HeaderValue::from_str(text).map_err(|error| Trouble::new(error.to_string()));
+    fn headers(&self, request: &Request) -> Result<HeaderMap, ClientError> {
+        let value =
+            |text: &str| HeaderValue::from_str(text).map_err(|error| ClientError::new(error.to_string()));
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, value(self.accept)?);
         headers.insert(header::USER_AGENT, value("Mozilla/5.0 (scripted)")?);
@@ -193,9 +194,9 @@ struct Fetched {
 
 impl Fetched {
     /// Where this answer sends the browser, if anywhere.
-    fn next(&self, request: &Request) -> Result<Option<Request>, Trouble> {
+    fn next(&self, request: &Request) -> Result<Option<Request>, ClientError> {
         if let Some(location) = self.headers.get(header::LOCATION).filter(|_| self.status.is_redirection()) {
-            let location = location.to_str().map_err(|_| Trouble::new("a Location that is not ASCII"))?;
+            let location = location.to_str().map_err(|_| ClientError::new("a Location that is not ASCII"))?;
             return Ok(Some(request.redirected(self.url.join(location)?, self.status)));
         }
         let refresh = html::refresh(&self.body).filter(|_| self.is_html());

@@ -5,19 +5,19 @@
 pub mod backend;
 pub mod browser;
 pub mod client;
-pub mod detour;
+mod client_error;
+pub mod document_server;
 mod log;
 pub mod mcp;
 mod net;
 pub mod okta;
 mod params;
 pub mod port;
-pub mod publisher;
 mod random;
 pub mod redis;
 mod server;
+pub mod tcp_proxy;
 mod time;
-mod trouble;
 
+pub use client_error::ClientError;
 pub use time::Time;
-pub use trouble::Trouble;

@@ -3,11 +3,11 @@
 use std::sync::Once;
 use std::time::Duration;
 
-use crate::Trouble;
+use crate::ClientError;
 
-const SLOWEST_ANSWER: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a page, a document or a JSON-RPC answer may weigh.
-const LARGEST_BODY: usize = 1024 * 1024;
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// A client that follows no redirect, uses no proxy and gives up after 30 seconds.
 pub(crate) fn http_client() -> reqwest::Client {
@@ -19,17 +19,17 @@ pub(crate) fn http_client() -> reqwest::Client {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .timeout(SLOWEST_ANSWER)
+        .timeout(RESPONSE_TIMEOUT)
         .build()
         .expect("a client without special settings can be built")
 }
 
 /// The body, at most 1 MiB of it; a longer one is trouble.
-pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Trouble> {
+pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, ClientError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > LARGEST_BODY {
-            return Err(Trouble::new("the body is larger than 1 MiB"));
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(ClientError::new("the body is larger than 1 MiB"));
         }
         body.extend_from_slice(&chunk);
     }

@@ -1,33 +1,33 @@
 //! A stand-in Okta: a real `OpenID` provider on loopback, with the endpoints, names and words of Okta's org
 //! authorization server and of its custom ones, and with verbs that make it misbehave.
 
-mod answers;
 mod app_auth;
 mod authorize;
-mod bounded;
+mod bounded_map;
 mod claims;
 mod documents;
-mod gate;
 mod id_token;
 mod keys;
 mod login_page;
 mod options;
 mod org;
-mod people;
+mod outage;
 mod received;
 mod refresh;
+mod responses;
 mod routes;
 mod server;
 mod token;
+mod users;
 
 use std::io;
 use std::sync::Arc;
 
-pub use gate::Outage;
 pub use id_token::IdTokenFault;
 pub use options::{ClaimsIn, EmailVerified, OktaOptions, RefreshTokens};
-pub use people::{PASSWORD, Person, everyone};
+pub use outage::Outage;
 pub use received::Received;
+pub use users::{PASSWORD, User, default_users};
 
 use crate::server::{Bound, Server};
 use org::Org;
@@ -85,16 +85,16 @@ impl Okta {
     /// Puts `username` into exactly these groups.
     pub fn set_groups(&self, username: &str, groups: &[&str]) {
         let mut memory = self.org.memory();
-        for person in memory.people.iter_mut().filter(|person| person.username == username) {
-            person.groups = groups.iter().map(|&group| group.to_owned()).collect();
+        for user in memory.users.iter_mut().filter(|user| user.username == username) {
+            user.groups = groups.iter().map(|&group| group.to_owned()).collect();
         }
     }
 
     /// Gives `username` this e-mail address, which they have shown to be theirs or not.
     pub fn set_email(&self, username: &str, email: &str, verified: bool) {
         let mut memory = self.org.memory();
-        for person in memory.people.iter_mut().filter(|person| person.username == username) {
-            (person.email, person.email_verified) = (email.to_owned(), verified);
+        for user in memory.users.iter_mut().filter(|user| user.username == username) {
+            (user.email, user.email_verified) = (email.to_owned(), verified);
         }
     }
 

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 /// A loaded machine is slow; a server that ended by itself is not waited for.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-const ANSWER: Duration = Duration::from_secs(2);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What `make test` installs where the system has a package of it.
 const VALKEY: &str = "valkey-server";
@@ -85,7 +85,7 @@ impl Redis {
     }
 
     /// The port to be told to others: the one of TLS, where it is spoken.
-    fn told_port(&self) -> u16 {
+    fn advertised_port(&self) -> u16 {
         self.tls_port.as_ref().unwrap_or(&self.port).number()
     }
 
@@ -171,27 +171,27 @@ impl Redis {
     /// One command; the raw answer.
     pub fn command(&self, words: &[&str]) -> io::Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port.number()))?;
-        stream.set_read_timeout(Some(ANSWER))?;
+        stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
         let arguments: Vec<String> =
             words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
         let command = format!("*{}\r\n{}", words.len(), arguments.concat());
         stream.write_all(command.as_bytes())?;
-        let mut answer = vec![0; 64 * 1024];
-        let length = stream.read(&mut answer)?;
-        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-        if length == 0 || answer.starts_with('-') {
-            return Err(io::Error::other(answer));
+        let mut response = vec![0; 64 * 1024];
+        let length = stream.read(&mut response)?;
+        let response = String::from_utf8_lossy(&response[..length]).into_owned();
+        if length == 0 || response.starts_with('-') {
+            return Err(io::Error::other(response));
         }
-        Ok(answer)
+        Ok(response)
     }
 
     fn is_primary(&self) -> bool {
-        self.says(&["ROLE"], "master")
+        self.response_contains(&["ROLE"], "master")
     }
 
     /// Whether its answer holds this text.
-    fn says(&self, words: &[&str], text: &str) -> bool {
-        self.command(words).is_ok_and(|answer| answer.contains(text))
+    fn response_contains(&self, words: &[&str], text: &str) -> bool {
+        self.command(words).is_ok_and(|response| response.contains(text))
     }
 
     fn child(&self) -> MutexGuard<'_, Option<Child>> {

@@ -5,7 +5,7 @@ use serde_yaml::{Mapping, Value as Yaml};
 const FILES: [&str; 6] = [
     include_str!("../../../../config.yaml"),
     include_str!("../../../dice.yaml"),
-    include_str!("../../../tests/golden/seed/config.yaml"),
+    include_str!("../../../tests/golden/go-program/config.yaml"),
     include_str!("../../../tests/golden/site/config.yaml"),
     include_str!("../../../tests/golden/site/routes/tickets.yaml"),
     include_str!("../../../tests/rejects/wrong-types-of-a-route/config.yaml"),

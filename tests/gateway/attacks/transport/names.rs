@@ -111,7 +111,7 @@ pub(super) const IDENTITY_HEADERS: &[&str] = &[
     "X-Forward-For",
 ];
 /// What clients, and whatever traces their requests, send in honesty.
-pub(super) const HONEST_HEADERS: &[&str] = &[
+pub(super) const ORDINARY_HEADERS: &[&str] = &[
     "Traceparent",
     "Baggage",
     "X-Request-Id",

@@ -1,7 +1,7 @@
 //! The same by HTTP/2, in which a request's head need not say whether content follows.
 
 use super::SMUGGLED;
-use crate::proxy::{SOON, Signed};
+use crate::proxy::{SignedIn, TIMEOUT};
 use bytes::Bytes;
 use http_body::Frame;
 use std::convert::Infallible;
@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 use tokio::time::timeout;
 
 /// Content that its head does not announce: each piece is a DATA frame of HTTP/2.
-struct Pieces(Vec<&'static str>);
+struct UnannouncedBody(Vec<&'static str>);
 
-impl http_body::Body for Pieces {
+impl http_body::Body for UnannouncedBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -20,13 +20,13 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.pop().map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes())))))
+        Poll::Ready(self.0.pop().map(|chunk| Ok(Frame::data(Bytes::from_static(chunk.as_bytes())))))
     }
 }
 
 #[tokio::test]
 async fn http_2_content_in_a_method_that_defines_none_is_400() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     for method in ["GET", "DELETE", "OPTIONS", "QUERY"] {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
@@ -36,8 +36,8 @@ async fn http_2_content_in_a_method_that_defines_none_is_400() {
         for (path, status) in [("/mcp/raw/echo", 400), ("/healthz", at_health)] {
             let announced = request(path).body(SMUGGLED).send().await.unwrap();
             assert_eq!(announced.status(), status, "{method} {path}");
-            for pieces in [vec![SMUGGLED], vec![SMUGGLED, ""], vec!["", "x", ""]] {
-                let body = reqwest::Body::wrap(Pieces(pieces));
+            for chunks in [vec![SMUGGLED], vec![SMUGGLED, ""], vec!["", "x", ""]] {
+                let body = reqwest::Body::wrap(UnannouncedBody(chunks));
                 assert_eq!(
                     request(path).body(body).send().await.unwrap().status(),
                     status,
@@ -46,8 +46,8 @@ async fn http_2_content_in_a_method_that_defines_none_is_400() {
             }
         }
         assert!(signed.world.backend.requests().is_empty());
-        for pieces in [vec![], vec![""]] {
-            let body = reqwest::Body::wrap(Pieces(pieces));
+        for chunks in [vec![], vec![""]] {
+            let body = reqwest::Body::wrap(UnannouncedBody(chunks));
             let empty = request("/mcp/raw/status/204").body(body).send().await.unwrap();
             assert_eq!(empty.status(), 204, "{method}: an empty frame is no content");
             let seen = signed.world.backend.last().unwrap();
@@ -59,12 +59,13 @@ async fn http_2_content_in_a_method_that_defines_none_is_400() {
 
 #[tokio::test]
 async fn http_2_accepts_a_length_of_0_with_a_later_end_of_stream() {
-    let signed = Signed::in_to(|site| site).await;
+    let signed = SignedIn::start(|site| site).await;
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     for method in [reqwest::Method::POST, reqwest::Method::DELETE] {
         let request = http2.request(method, signed.world.url("/mcp/raw/echo")).bearer_auth(&signed.token);
-        let request = request.header("content-length", "0").body(reqwest::Body::wrap(Pieces(vec![])));
-        assert_eq!(timeout(SOON, request.send()).await.unwrap().unwrap().status(), 200);
+        let request =
+            request.header("content-length", "0").body(reqwest::Body::wrap(UnannouncedBody(vec![])));
+        assert_eq!(timeout(TIMEOUT, request.send()).await.unwrap().unwrap().status(), 200);
         assert!(signed.world.backend.last().unwrap().body.is_empty());
     }
 }

@@ -36,19 +36,19 @@ impl Drop for Exchange {
 }
 
 /// What goes into a [`Feed`]: bytes, or an error that cuts the connection.
-pub(super) type Piece = Result<Bytes, io::Error>;
+pub(super) type Chunk = Result<Bytes, io::Error>;
 
 /// A body that someone else writes; it ends when all senders are gone.
 pub(super) struct Feed {
-    pieces: mpsc::Receiver<Piece>,
+    chunks: mpsc::Receiver<Chunk>,
     exchange: Exchange,
 }
 
 impl Feed {
     /// A body, and the end to write it at.
-    pub(super) fn new(shared: &Arc<Shared>) -> (mpsc::Sender<Piece>, Self) {
-        let (sender, pieces) = mpsc::channel(64);
-        (sender, Self { pieces, exchange: Exchange::begin(shared) })
+    pub(super) fn new(shared: &Arc<Shared>) -> (mpsc::Sender<Chunk>, Self) {
+        let (sender, chunks) = mpsc::channel(64);
+        (sender, Self { chunks, exchange: Exchange::begin(shared) })
     }
 }
 
@@ -60,11 +60,11 @@ impl Body for Feed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let piece = std::task::ready!(self.pieces.poll_recv(cx));
-        if !matches!(piece, Some(Ok(_))) {
+        let chunk = std::task::ready!(self.chunks.poll_recv(cx));
+        if !matches!(chunk, Some(Ok(_))) {
             self.exchange.finish();
         }
-        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Big {
     pub(super) exchange: Exchange,
 }
 
-const PIECE: &[u8] = &[b'x'; 64 * 1024];
+const CHUNK: &[u8] = &[b'x'; 64 * 1024];
 
 impl Body for Big {
     type Data = Bytes;
@@ -88,13 +88,13 @@ impl Body for Big {
             self.exchange.finish();
             return Poll::Ready(None);
         }
-        let size = usize::try_from(self.left).map_or(PIECE.len(), |left| left.min(PIECE.len()));
+        let size = usize::try_from(self.left).map_or(CHUNK.len(), |left| left.min(CHUNK.len()));
         self.left -= size as u64;
         self.exchange.shared.produced.add(size);
         // With a Content-Length nobody asks for the end of the stream.
         if self.left == 0 {
             self.exchange.finish();
         }
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&PIECE[..size])))))
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&CHUNK[..size])))))
     }
 }

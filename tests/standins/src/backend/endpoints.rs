@@ -19,7 +19,7 @@ use super::recorded::Recorded;
 use crate::log::lock;
 use crate::params::Params;
 
-const LARGEST_RECORDED: usize = 1024 * 1024;
+const MAX_RECORDED_BYTES: usize = 1024 * 1024;
 
 /// Headers that a proxy must not let through to a browser or an MCP client.
 const HOSTILE: [(&str, &str); 14] = [
@@ -48,18 +48,18 @@ pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
         return if path == "/upload" { upload(&shared, body).await } else { refuse_upload() };
     }
     let mut exchange = Exchange::begin(&shared);
-    let Ok(body) = to_bytes(body, LARGEST_RECORDED).await else {
+    let Ok(body) = to_bytes(body, MAX_RECORDED_BYTES).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let record = recorded(&head, body);
     shared.log.push(record.clone());
-    let response = answer(&shared, &record, (&path, &query)).await;
+    let response = route_request(&shared, &record, (&path, &query)).await;
     // From here on the body itself tells whether it was taken.
     exchange.finish();
     response
 }
 
-async fn answer(shared: &Arc<Shared>, record: &Recorded, (path, query): (&str, &Params)) -> Response {
+async fn route_request(shared: &Arc<Shared>, record: &Recorded, (path, query): (&str, &Params)) -> Response {
     if let Some(scripted) = lock(&shared.scripts).get(path) {
         return scripted.response();
     }

@@ -3,7 +3,7 @@
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use crate::Trouble;
+use crate::ClientError;
 
 /// What a page's forms may reach: the page's own address, and one source list for each policy that has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,13 +26,13 @@ impl FormAction {
     }
 
     /// Trouble if a policy does not let a form get to `url`.
-    pub(super) fn allow(&self, url: &Url) -> Result<(), Trouble> {
+    pub(super) fn allow(&self, url: &Url) -> Result<(), ClientError> {
         let allowed = |sources: &Vec<String>| sources.iter().any(|source| self.matches(source, url));
         match self.policies.iter().find(|sources| !allowed(sources)) {
             None => Ok(()),
             Some(sources) => {
                 let sources = sources.join(" ");
-                Err(Trouble::new(format!("Content-Security-Policy form-action {sources} blocks {url}")))
+                Err(ClientError::new(format!("Content-Security-Policy form-action {sources} blocks {url}")))
             }
         }
     }

@@ -5,7 +5,7 @@ mod tags;
 use url::Url;
 
 use super::source::Source;
-use crate::Trouble;
+use crate::ClientError;
 use tags::{Tag, Tags};
 
 /// A form of a page.
@@ -61,17 +61,19 @@ impl Form {
     }
 
     /// The button of this name, value or text; without one, the first button, if there is any.
-    pub(super) fn button(&self, wanted: Option<&str>) -> Result<Option<&Button>, Trouble> {
+    pub(super) fn button(&self, wanted: Option<&str>) -> Result<Option<&Button>, ClientError> {
         let Some(wanted) = wanted else { return Ok(self.buttons.first()) };
         let is =
             |button: &&Button| [&button.name, &button.value, &button.text].iter().any(|text| *text == wanted);
         let found = self.buttons.iter().find(is);
-        found.map(Some).ok_or_else(|| Trouble::new(format!("no button {wanted:?} among {:?}", self.buttons)))
+        found
+            .map(Some)
+            .ok_or_else(|| ClientError::new(format!("no button {wanted:?} among {:?}", self.buttons)))
     }
 
-    pub(super) fn target(&self, button: Option<&Button>) -> Result<Url, Trouble> {
+    pub(super) fn target(&self, button: Option<&Button>) -> Result<Url, ClientError> {
         let action = button.and_then(|button| button.action.as_deref()).unwrap_or(&self.action);
-        let page = self.source.page.as_ref().ok_or_else(|| Trouble::new("a form that is on no page"))?;
+        let page = self.source.page.as_ref().ok_or_else(|| ClientError::new("a form that is on no page"))?;
         Ok(if action.is_empty() { page.clone() } else { page.join(action)? })
     }
 

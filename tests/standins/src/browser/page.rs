@@ -5,7 +5,7 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 use super::html::Form;
-use crate::Trouble;
+use crate::ClientError;
 
 /// The end of a navigation.
 #[derive(Debug, Clone)]
@@ -51,18 +51,18 @@ pub struct Page {
 
 impl Landing {
     /// The page; trouble if the browser was stopped.
-    pub fn page(self) -> Result<Page, Trouble> {
+    pub fn page(self) -> Result<Page, ClientError> {
         match self {
             Self::Page(page) => Ok(page),
-            Self::Stopped { url, .. } => Err(Trouble::new(format!("expected a page, was sent to {url}"))),
+            Self::Stopped { url, .. } => Err(ClientError::new(format!("expected a page, was sent to {url}"))),
         }
     }
 
     /// The URL at which the browser stopped; trouble if it shows a page.
-    pub fn stopped(self) -> Result<Url, Trouble> {
+    pub fn stopped(self) -> Result<Url, ClientError> {
         match self {
             Self::Stopped { url, .. } => Ok(url),
-            Self::Page(page) => Err(Trouble::new(format!(
+            Self::Page(page) => Err(ClientError::new(format!(
                 "expected to be sent away, but {} shows ({}): {}",
                 page.url, page.status, page.body
             ))),

@@ -10,7 +10,7 @@ use url::Url;
 use super::exchange::{check, text};
 use super::register::Client;
 use crate::browser::{Browser, Form, Landing, Page};
-use crate::{Trouble, random};
+use crate::{ClientError, random};
 
 /// More pages than consent, login and a confirmation are a loop.
 const MAX_PAGES: usize = 6;
@@ -36,13 +36,13 @@ pub struct Login<'a> {
     /// Further or repeated parameters of the authorization request.
     pub extra: &'a [(&'a str, &'a str)],
     /// What they fill in on the consent page, such as the route they pick.
-    pub answers: &'a [(&'a str, &'a str)],
+    pub form_values: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Login<'a> {
     /// `username` approves.
     pub fn of(username: &'a str) -> Self {
-        Self { username, decision: Decision::Approve, extra: &[], answers: &[] }
+        Self { username, decision: Decision::Approve, extra: &[], form_values: &[] }
     }
 }
 
@@ -64,19 +64,19 @@ impl fmt::Debug for Code {
 impl Client {
     /// Sends the browser to the authorization endpoint and does there what `login` says. Trouble if the answer
     /// is an error (its code comes first), if `state` is another, or if `iss` is missing or wrong (RFC 9207).
-    pub async fn authorize(&self, browser: &mut Browser, login: &Login<'_>) -> Result<Code, Trouble> {
+    pub async fn authorize(&self, browser: &mut Browser, login: &Login<'_>) -> Result<Code, ClientError> {
         let (state, verifier) = (random::token(), random::token() + &random::token());
         let url = self.authorize_url((&state, &verifier), login.extra)?;
         browser.stop_at(&self.redirect_uri);
         let mut landing = browser.open(url.as_str()).await?;
         for _ in 0..MAX_PAGES {
             let page = match landing {
-                Landing::Stopped { url, .. } => return self.read_answer(&url, &state, verifier),
+                Landing::Stopped { url, .. } => return self.read_response(&url, &state, verifier),
                 Landing::Page(page) => page,
             };
             landing = step(browser, &page, login).await?;
         }
-        Err(Trouble::new(format!("still no code after {MAX_PAGES} pages")))
+        Err(ClientError::new(format!("still no code after {MAX_PAGES} pages")))
     }
 
     /// The authorization request for this state and verifier; `extra` is added at the end.
@@ -84,7 +84,7 @@ impl Client {
         &self,
         (state, verifier): (&str, &str),
         extra: &[(&str, &str)],
-    ) -> Result<Url, Trouble> {
+    ) -> Result<Url, ClientError> {
         let mut url = Url::parse(&text(&self.discovered.server_metadata, "authorization_endpoint")?)?;
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
         let scope = self.discovered.scopes.join(" ");
@@ -106,7 +106,7 @@ impl Client {
         Ok(url)
     }
 
-    fn read_answer(&self, url: &Url, state: &str, verifier: String) -> Result<Code, Trouble> {
+    fn read_response(&self, url: &Url, state: &str, verifier: String) -> Result<Code, ClientError> {
         let get =
             |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         check(get("state").as_deref() == Some(state), || format!("another state in {url}"))?;
@@ -117,23 +117,23 @@ impl Client {
         check(right, || format!("iss is {issuer:?}, expected {}", self.discovered.issuer))?;
         if let Some(error) = get("error") {
             let words = get("error_description").unwrap_or_default();
-            return Err(Trouble::new(format!("{error}: {words}")));
+            return Err(ClientError::new(format!("{error}: {words}")));
         }
-        let code = get("code").ok_or_else(|| Trouble::new(format!("neither code nor error in {url}")))?;
+        let code = get("code").ok_or_else(|| ClientError::new(format!("neither code nor error in {url}")))?;
         Ok(Code { code, verifier })
     }
 }
 
 /// Signs in on a login page, decides on any other.
-async fn step(browser: &mut Browser, page: &Page, login: &Login<'_>) -> Result<Landing, Trouble> {
+async fn step(browser: &mut Browser, page: &Page, login: &Login<'_>) -> Result<Landing, ClientError> {
     let nobody_refused = page.status.is_success();
     check(nobody_refused, || format!("{} shows {}: {}", page.url, page.status, page.body))?;
     if page.form_with("password").is_some() {
         return browser.sign_in(page, login.username).await;
     }
     let (form, button) = decide(&page.forms, login.decision)
-        .ok_or_else(|| Trouble::new(format!("nothing to press at {}: {}", page.url, page.body)))?;
-    browser.submit(form, login.answers, Some(button)).await
+        .ok_or_else(|| ClientError::new(format!("nothing to press at {}: {}", page.url, page.body)))?;
+    browser.submit(form, login.form_values, Some(button)).await
 }
 
 /// The form and the button that say this, by the button's value or text.

@@ -8,7 +8,7 @@ use url::Url;
 use super::challenge::bearer;
 use super::exchange::{check, send, text, texts};
 use super::session::{PROTOCOL, initialize_message};
-use crate::Trouble;
+use crate::ClientError;
 use crate::net::http_client;
 
 /// What a client learns before it has any credential.
@@ -29,19 +29,19 @@ pub struct Discovered {
 
 /// Calls `mcp_url` without a token and follows the 401. Trouble if any document breaks a rule that a strict
 /// client checks: the resource is not the URL, the issuer is not itself, PKCE S256 is missing.
-pub async fn discover(mcp_url: &str) -> Result<Discovered, Trouble> {
+pub async fn discover(mcp_url: &str) -> Result<Discovered, ClientError> {
     let http = http_client();
     let challenge = challenge(&http, mcp_url).await?;
     let find = |name: &str| challenge.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     let location =
-        find("resource_metadata").ok_or_else(|| Trouble::new("a challenge without resource_metadata"))?;
+        find("resource_metadata").ok_or_else(|| ClientError::new("a challenge without resource_metadata"))?;
     let resource_metadata = document(&http, &location).await?;
     let resource = text(&resource_metadata, "resource")?;
     check(resource == mcp_url, || {
         format!("the metadata is about {resource}, not {mcp_url} (RFC 9728 §3.3)")
     })?;
     let issuers = texts(&resource_metadata, "authorization_servers");
-    let issuer = issuers.first().ok_or_else(|| Trouble::new("no authorization_servers"))?.clone();
+    let issuer = issuers.first().ok_or_else(|| ClientError::new("no authorization_servers"))?.clone();
     let server_metadata = server_metadata(&http, &issuer).await?;
     let scopes = match find("scope") {
         Some(scope) => scope.split_whitespace().map(str::to_owned).collect(),
@@ -50,20 +50,21 @@ pub async fn discover(mcp_url: &str) -> Result<Discovered, Trouble> {
     Ok(Discovered { resource, issuer, scopes, resource_metadata, server_metadata, http })
 }
 
-async fn challenge(http: &reqwest::Client, mcp_url: &str) -> Result<Vec<(String, String)>, Trouble> {
+async fn challenge(http: &reqwest::Client, mcp_url: &str) -> Result<Vec<(String, String)>, ClientError> {
     let request = http.post(mcp_url).header("accept", "application/json, text/event-stream");
-    let answer = send(request.json(&initialize_message())).await?;
-    check(answer.status == StatusCode::UNAUTHORIZED, || format!("expected 401, got {}", answer.status))?;
-    let mut headers = answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let response = send(request.json(&initialize_message())).await?;
+    check(response.status == StatusCode::UNAUTHORIZED, || format!("expected 401, got {}", response.status))?;
+    let mut headers =
+        response.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let parameters =
-        headers.find_map(bearer).ok_or_else(|| Trouble::new("401 without a Bearer challenge"))?;
+        headers.find_map(bearer).ok_or_else(|| ClientError::new("401 without a Bearer challenge"))?;
     // RFC 6750 §3.1: a request without a token is told nothing about one.
     let accused = parameters.iter().any(|(name, _)| name == "error");
     check(!accused, || "error in a challenge although no token was sent".to_owned())?;
     Ok(parameters)
 }
 
-async fn server_metadata(http: &reqwest::Client, issuer: &str) -> Result<Value, Trouble> {
+async fn server_metadata(http: &reqwest::Client, issuer: &str) -> Result<Value, ClientError> {
     let mut location = Url::parse(issuer)?;
     let path = location.path().trim_end_matches('/').to_owned();
     location.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
@@ -80,7 +81,7 @@ async fn server_metadata(http: &reqwest::Client, issuer: &str) -> Result<Value, 
     Ok(metadata)
 }
 
-async fn document(http: &reqwest::Client, location: &str) -> Result<Value, Trouble> {
+async fn document(http: &reqwest::Client, location: &str) -> Result<Value, ClientError> {
     let request = http.get(location).header("mcp-protocol-version", PROTOCOL);
     send(request.header("accept", "application/json")).await?.json(StatusCode::OK, location)
 }

@@ -4,41 +4,41 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 
-use crate::Trouble;
+use crate::ClientError;
 use crate::net::read_body;
 
 /// An answer that was read to its end.
-pub(super) struct Answer {
+pub(super) struct HttpResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
-pub(super) async fn send(request: RequestBuilder) -> Result<Answer, Trouble> {
+pub(super) async fn send(request: RequestBuilder) -> Result<HttpResponse, ClientError> {
     let response = request.send().await?;
     let (status, headers) = (response.status(), response.headers().clone());
-    Ok(Answer { status, headers, body: read_body(response).await? })
+    Ok(HttpResponse { status, headers, body: read_body(response).await? })
 }
 
-impl Answer {
+impl HttpResponse {
     /// The body as JSON if the status is `wanted`; `what` names the document in the trouble.
-    pub(super) fn json(&self, wanted: StatusCode, what: &str) -> Result<Value, Trouble> {
+    pub(super) fn json(&self, wanted: StatusCode, what: &str) -> Result<Value, ClientError> {
         let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let document = serde_json::from_slice(&self.body);
         match document {
             Ok(document) if self.status == wanted && kind.starts_with("application/json") => Ok(document),
             _ => {
                 let body = String::from_utf8_lossy(&self.body);
-                Err(Trouble::new(format!("{what}: {} {kind}: {body}", self.status)))
+                Err(ClientError::new(format!("{what}: {} {kind}: {body}", self.status)))
             }
         }
     }
 }
 
 /// A required text member of a document.
-pub(super) fn text(document: &Value, member: &str) -> Result<String, Trouble> {
+pub(super) fn text(document: &Value, member: &str) -> Result<String, ClientError> {
     let found = document[member].as_str().map(str::to_owned);
-    found.ok_or_else(|| Trouble::new(format!("no {member} in {document}")))
+    found.ok_or_else(|| ClientError::new(format!("no {member} in {document}")))
 }
 
 /// A list of texts; empty if the member is absent.
@@ -48,6 +48,6 @@ pub(super) fn texts(document: &Value, member: &str) -> Vec<String> {
 }
 
 /// Trouble in these words unless `held`.
-pub(super) fn check(held: bool, words: impl FnOnce() -> String) -> Result<(), Trouble> {
-    if held { Ok(()) } else { Err(Trouble::new(words())) }
+pub(super) fn check(held: bool, words: impl FnOnce() -> String) -> Result<(), ClientError> {
+    if held { Ok(()) } else { Err(ClientError::new(words())) }
 }

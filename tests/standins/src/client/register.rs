@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::discover::Discovered;
 use super::exchange::{check, send, text, texts};
 use super::key::Key;
-use crate::Trouble;
+use crate::ClientError;
 
 /// A client that an authorization server knows.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl Discovered {
         name: &str,
         auth_method: &str,
         redirect_uri: &str,
-    ) -> Result<Client, Trouble> {
+    ) -> Result<Client, ClientError> {
         let endpoint = text(&self.server_metadata, "registration_endpoint")?;
         let request = json!({
             "client_name": name,
@@ -46,9 +46,9 @@ impl Discovered {
             "response_types": ["code"],
             "application_type": "native",
         });
-        let answer = send(self.http.post(endpoint).json(&request)).await?;
-        let answer = answer.json(StatusCode::CREATED, "registration")?;
-        self.registered(&answer, (auth_method, redirect_uri))
+        let response = send(self.http.post(endpoint).json(&request)).await?;
+        let response = response.json(StatusCode::CREATED, "registration")?;
+        self.registered(&response, (auth_method, redirect_uri))
     }
 
     /// A client that was registered before, such as one from a sealed id that a test kept.
@@ -71,20 +71,20 @@ impl Discovered {
 
     fn registered(
         &self,
-        answer: &Value,
+        response: &Value,
         (auth_method, redirect_uri): (&str, &str),
-    ) -> Result<Client, Trouble> {
-        let echoed = text(answer, "token_endpoint_auth_method")?;
+    ) -> Result<Client, ClientError> {
+        let echoed = text(response, "token_endpoint_auth_method")?;
         check(echoed == auth_method, || format!("asked for {auth_method}, was given {echoed}"))?;
-        let redirects = texts(answer, "redirect_uris");
+        let redirects = texts(response, "redirect_uris");
         check(redirects == [redirect_uri], || format!("redirect_uris became {redirects:?}"))?;
-        let secret = answer["client_secret"].as_str().map(str::to_owned);
+        let secret = response["client_secret"].as_str().map(str::to_owned);
         check(secret.is_some() == (auth_method != "none"), || {
             format!("{auth_method} and a secret do not match")
         })?;
-        let expiry = secret.is_none() || answer["client_secret_expires_at"].is_u64();
+        let expiry = secret.is_none() || response["client_secret_expires_at"].is_u64();
         check(expiry, || "a client_secret without client_secret_expires_at".to_owned())?;
-        let id = text(answer, "client_id")?;
+        let id = text(response, "client_id")?;
         Ok(Client { id, secret, auth_method: echoed, ..self.known_client("", redirect_uri) })
     }
 }

@@ -9,13 +9,13 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use super::exchange::check;
-use crate::Trouble;
+use crate::ClientError;
 use crate::net::{http_client, read_body};
 use messages::Messages;
 
 /// The revision this client speaks.
 pub(super) const PROTOCOL: &str = "2025-11-25";
-const LARGEST_STREAM: usize = 1024 * 1024;
+const MAX_STREAM_BYTES: usize = 1024 * 1024;
 
 /// An initialized MCP session.
 pub struct Session {
@@ -39,7 +39,7 @@ pub(super) fn initialize_message() -> Value {
 
 impl Session {
     /// Sends `initialize` and `notifications/initialized`.
-    pub async fn open(endpoint: &str, access_token: &str) -> Result<Self, Trouble> {
+    pub async fn open(endpoint: &str, access_token: &str) -> Result<Self, ClientError> {
         let mut session = Self {
             server: Value::Null,
             id: None,
@@ -54,23 +54,26 @@ impl Session {
         session.id = id.map(str::to_owned);
         session.server = result(message(response, 0).await?)?;
         let protocol = session.server["protocolVersion"].as_str().map(str::to_owned);
-        session.protocol = protocol.ok_or_else(|| Trouble::new("initialize without protocolVersion"))?;
-        let told = session.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await?;
-        check(told.status() == 202, || format!("a notification was answered {}", told.status()))?;
+        session.protocol = protocol.ok_or_else(|| ClientError::new("initialize without protocolVersion"))?;
+        let acknowledged =
+            session.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await?;
+        check(acknowledged.status() == 202, || {
+            format!("a notification was answered {}", acknowledged.status())
+        })?;
         Ok(session)
     }
 
     /// `tools/list`: the tools as the server describes them (its first page).
-    pub async fn tools(&mut self) -> Result<Vec<Value>, Trouble> {
+    pub async fn tools(&mut self) -> Result<Vec<Value>, ClientError> {
         let mut listed = self.request("tools/list", json!({})).await?;
         match listed["tools"].take() {
             Value::Array(tools) => Ok(tools),
-            _ => Err(Trouble::new("tools/list without tools")),
+            _ => Err(ClientError::new("tools/list without tools")),
         }
     }
 
     /// `tools/call`: the text of the result. A result that is an error is trouble.
-    pub async fn call(&mut self, tool: &str, arguments: Value) -> Result<String, Trouble> {
+    pub async fn call(&mut self, tool: &str, arguments: Value) -> Result<String, ClientError> {
         let called = self.request("tools/call", json!({"name": tool, "arguments": arguments})).await?;
         let content = called["content"].as_array().map(Vec::as_slice).unwrap_or_default();
         let text: Vec<&str> = content.iter().filter_map(|part| part["text"].as_str()).collect();
@@ -80,7 +83,7 @@ impl Session {
     }
 
     /// Any request; its result, or the JSON-RPC error as trouble.
-    pub async fn request(&mut self, method: &str, params: Value) -> Result<Value, Trouble> {
+    pub async fn request(&mut self, method: &str, params: Value) -> Result<Value, ClientError> {
         self.last_id += 1;
         let request = json!({"jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params});
         let response = self.post(&request).await?;
@@ -93,23 +96,23 @@ impl Session {
     }
 
     /// Ends the session at the server.
-    pub async fn close(self) -> Result<(), Trouble> {
-        let response = self.dressed(self.http.delete(&self.endpoint)).send().await?;
+    pub async fn close(self) -> Result<(), ClientError> {
+        let response = self.with_session_headers(self.http.delete(&self.endpoint)).send().await?;
         check(response.status().is_success(), || format!("DELETE was answered {}", response.status()))
     }
 
-    async fn post(&self, message: &Value) -> Result<Response, Trouble> {
+    async fn post(&self, message: &Value) -> Result<Response, ClientError> {
         let request = self.http.post(&self.endpoint).header(ACCEPT, "application/json, text/event-stream");
-        let response = self.dressed(request.json(message)).send().await?;
+        let response = self.with_session_headers(request.json(message)).send().await?;
         if response.status().is_success() {
             return Ok(response);
         }
         let status = response.status();
         let body = read_body(response).await?;
-        Err(Trouble::new(format!("{status}: {}", String::from_utf8_lossy(&body))))
+        Err(ClientError::new(format!("{status}: {}", String::from_utf8_lossy(&body))))
     }
 
-    fn dressed(&self, request: RequestBuilder) -> RequestBuilder {
+    fn with_session_headers(&self, request: RequestBuilder) -> RequestBuilder {
         let mut request = request.bearer_auth(&self.access_token);
         if let Some(id) = &self.id {
             request = request.header("mcp-session-id", id);
@@ -126,26 +129,26 @@ impl fmt::Debug for Session {
 }
 
 /// The answer to request `id`, from a JSON body or from an event stream, which may go on after it.
-async fn message(mut response: Response, id: u64) -> Result<Value, Trouble> {
+async fn message(mut response: Response, id: u64) -> Result<Value, ClientError> {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
         let body = read_body(response).await?;
-        return serde_json::from_slice(&body).map_err(|error| Trouble::new(format!("not JSON: {error}")));
+        return serde_json::from_slice(&body).map_err(|error| ClientError::new(format!("not JSON: {error}")));
     }
     let (mut messages, mut read) = (Messages::default(), 0);
     while let Some(chunk) = response.chunk().await? {
         read += chunk.len();
-        check(read <= LARGEST_STREAM, || "the stream is larger than 1 MiB".to_owned())?;
+        check(read <= MAX_STREAM_BYTES, || "the stream is larger than 1 MiB".to_owned())?;
         if let Some(found) = messages.feed(&chunk).into_iter().find(|message| message["id"] == id) {
             return Ok(found);
         }
     }
-    Err(Trouble::new(format!("the stream ended without the answer to request {id}")))
+    Err(ClientError::new(format!("the stream ended without the answer to request {id}")))
 }
 
-fn result(mut message: Value) -> Result<Value, Trouble> {
+fn result(mut message: Value) -> Result<Value, ClientError> {
     if message["error"].is_object() {
-        return Err(Trouble::new(format!("JSON-RPC error {}", message["error"])));
+        return Err(ClientError::new(format!("JSON-RPC error {}", message["error"])));
     }
     Ok(message["result"].take())
 }

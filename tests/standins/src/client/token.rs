@@ -7,9 +7,9 @@ use reqwest::header::CACHE_CONTROL;
 use serde_json::Value;
 
 use super::authorize::Code;
-use super::exchange::{Answer, check, send, text};
+use super::exchange::{HttpResponse, check, send, text};
 use super::register::Client;
-use crate::Trouble;
+use crate::ClientError;
 
 /// `client_assertion_type` (RFC 7523 §2.2).
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -35,7 +35,7 @@ impl fmt::Debug for Tokens {
 
 impl Client {
     /// Trades a code for tokens. An OAuth error is trouble that begins with its code.
-    pub async fn redeem(&self, code: &Code) -> Result<Tokens, Trouble> {
+    pub async fn redeem(&self, code: &Code) -> Result<Tokens, ClientError> {
         let form = [
             ("grant_type", "authorization_code"),
             ("code", &code.code),
@@ -47,7 +47,7 @@ impl Client {
     }
 
     /// Trades a refresh token for tokens. An OAuth error is trouble that begins with its code.
-    pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, Trouble> {
+    pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, ClientError> {
         let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token),
@@ -57,23 +57,23 @@ impl Client {
     }
 
     /// Any form at the token endpoint with this client's authentication: the status and the body.
-    pub async fn token(&self, form: &[(&str, &str)]) -> Result<(u16, Value), Trouble> {
-        let answer = self.post(form).await?;
-        Ok((answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap_or_default()))
+    pub async fn token(&self, form: &[(&str, &str)]) -> Result<(u16, Value), ClientError> {
+        let response = self.post(form).await?;
+        Ok((response.status.as_u16(), serde_json::from_slice(&response.body).unwrap_or_default()))
     }
 
-    async fn tokens(&self, form: &[(&str, &str)]) -> Result<Tokens, Trouble> {
-        let answer = self.post(form).await?;
-        if let Ok(body) = serde_json::from_slice::<Value>(&answer.body)
+    async fn tokens(&self, form: &[(&str, &str)]) -> Result<Tokens, ClientError> {
+        let response = self.post(form).await?;
+        if let Ok(body) = serde_json::from_slice::<Value>(&response.body)
             && let Some(error) = body["error"].as_str()
         {
             let words = body["error_description"].as_str().unwrap_or_default();
-            return Err(Trouble::new(format!("{error} ({}): {words}", answer.status)));
+            return Err(ClientError::new(format!("{error} ({}): {words}", response.status)));
         }
-        read(&answer)
+        read(&response)
     }
 
-    async fn post(&self, form: &[(&str, &str)]) -> Result<Answer, Trouble> {
+    async fn post(&self, form: &[(&str, &str)]) -> Result<HttpResponse, ClientError> {
         let endpoint = text(&self.discovered.server_metadata, "token_endpoint")?;
         let mut form = form.to_vec();
         let request = self.discovered.http.post(endpoint).header("accept", "application/json");
@@ -93,15 +93,15 @@ impl Client {
     }
 }
 
-fn read(answer: &Answer) -> Result<Tokens, Trouble> {
-    let body = answer.json(StatusCode::OK, "token endpoint")?;
+fn read(response: &HttpResponse) -> Result<Tokens, ClientError> {
+    let body = response.json(StatusCode::OK, "token endpoint")?;
     let kind = text(&body, "token_type")?;
     check(kind.eq_ignore_ascii_case("bearer"), || format!("token_type is {kind}"))?;
-    let cache = answer.headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let cache = response.headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     check(cache.contains("no-store"), || {
         "tokens without Cache-Control: no-store (RFC 6749 §5.1)".to_owned()
     })?;
-    let expires_in = body["expires_in"].as_u64().ok_or_else(|| Trouble::new("no expires_in"))?;
+    let expires_in = body["expires_in"].as_u64().ok_or_else(|| ClientError::new("no expires_in"))?;
     Ok(Tokens {
         access_token: text(&body, "access_token")?,
         refresh_token: body["refresh_token"].as_str().map(str::to_owned),

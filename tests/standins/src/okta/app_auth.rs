@@ -7,8 +7,8 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256};
 use ring::signature::{RsaPublicKeyComponents, UnparsedPublicKey};
 use serde_json::Value;
 
-use super::answers::{INVALID_ASSERTION, INVALID_CLIENT, OAuthError, TWO_CREDENTIALS};
 use super::org::{Memory, Org};
+use super::responses::{INVALID_ASSERTION, INVALID_CLIENT, OAuthError, TWO_CREDENTIALS};
 use crate::params::Params;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

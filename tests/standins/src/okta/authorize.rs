@@ -7,13 +7,13 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 
-use super::answers::{NOT_ASSIGNED, OAuthError, page, redirect, redirect_error};
 use super::claims::has;
 use super::login_page::{LoginPage, login_page};
 use super::options::RefreshTokens;
 use super::org::{AuthorizeRequest, Code, Org, Session};
-use super::people::PASSWORD;
+use super::responses::{NOT_ASSIGNED, OAuthError, page, redirect, redirect_error};
 use super::server::AuthServer;
+use super::users::PASSWORD;
 use crate::params::Params;
 use crate::random;
 
@@ -45,13 +45,11 @@ pub(super) async fn login(State(org): State<Arc<Org>>, body: Bytes) -> Response 
         );
     };
     let login = form.get("username").unwrap_or_default();
-    let known =
-        memory.people.iter().find(|person| person.answers_to(login)).map(|person| person.username.clone());
+    let known = memory.users.iter().find(|user| user.is_login_name(login)).map(|user| user.username.clone());
     let allowed =
         known.filter(|name| form.get("password") == Some(PASSWORD) && !memory.suspended.contains(name));
     let Some(username) = allowed else {
-        let shown =
-            LoginPage { state_token, username: login, error: Some(BAD_LOGIN), people: &memory.people };
+        let shown = LoginPage { state_token, username: login, error: Some(BAD_LOGIN), users: &memory.users };
         return (StatusCode::UNAUTHORIZED, Html(login_page(&shown))).into_response();
     };
     memory.pending.take(state_token);
@@ -165,7 +163,7 @@ fn ask(org: &Org, request: AuthorizeRequest) -> Response {
     let mut memory = org.memory();
     let username = request.login_hint.clone().unwrap_or_default();
     let shown =
-        LoginPage { state_token: &state_token, username: &username, error: None, people: &memory.people };
+        LoginPage { state_token: &state_token, username: &username, error: None, users: &memory.users };
     let html = login_page(&shown);
     memory.pending.insert(state_token, request);
     Html(html).into_response()

@@ -3,24 +3,24 @@
 use serde_json::{Value, json};
 
 use super::options::{EmailVerified, OktaOptions};
-use super::people::Person;
 use super::server::AuthServer;
+use super::users::User;
 
 /// The claims that even a thin ID token carries.
-pub(super) fn base(claims: &mut Value, person: &Person, scopes: &[String]) {
+pub(super) fn base(claims: &mut Value, user: &User, scopes: &[String]) {
     if has(scopes, "profile") {
-        claims["name"] = json!(person.name);
-        claims["preferred_username"] = json!(person.email);
+        claims["name"] = json!(user.name);
+        claims["preferred_username"] = json!(user.email);
     }
     if has(scopes, "email") {
-        claims["email"] = json!(person.email);
+        claims["email"] = json!(user.email);
     }
 }
 
 /// The rest of the profile.
-pub(super) fn profile(claims: &mut Value, person: &Person, scopes: &[String], verified: &EmailVerified) {
+pub(super) fn profile(claims: &mut Value, user: &User, scopes: &[String], verified: &EmailVerified) {
     if has(scopes, "profile") {
-        let (given, family) = person.name.split_once(' ').unwrap_or((&person.name, ""));
+        let (given, family) = user.name.split_once(' ').unwrap_or((&user.name, ""));
         claims["given_name"] = json!(given);
         claims["family_name"] = json!(family);
         claims["locale"] = json!("en-US");
@@ -28,7 +28,7 @@ pub(super) fn profile(claims: &mut Value, person: &Person, scopes: &[String], ve
     }
     if has(scopes, "email") {
         match verified {
-            EmailVerified::Directory => claims["email_verified"] = json!(person.email_verified),
+            EmailVerified::Directory => claims["email_verified"] = json!(user.email_verified),
             EmailVerified::Claim(value) => claims["email_verified"] = value.clone(),
             EmailVerified::Absent => {}
         }
@@ -38,7 +38,7 @@ pub(super) fn profile(claims: &mut Value, person: &Person, scopes: &[String], ve
 /// Groups: by the `groups` scope at the org server, by an always-included claim at a custom one.
 pub(super) fn groups(
     claims: &mut Value,
-    person: &Person,
+    user: &User,
     options: &OktaOptions,
     (server, scopes): (&AuthServer, &[String]),
 ) {
@@ -48,7 +48,7 @@ pub(super) fn groups(
         AuthServer::Custom(_) => options.custom_groups_claim.as_deref(),
     };
     if let Some(name) = name {
-        claims[name] = json!(person.groups);
+        claims[name] = json!(user.groups);
     }
 }
 

@@ -32,17 +32,17 @@ pub(super) async fn userinfo(State(org): State<Arc<Org>>, headers: HeaderMap) ->
     let token = bearer.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     let memory = org.memory();
     let access = memory.access_tokens.get(token).filter(|access| access.expires_at > org.now());
-    let Some((access, person)) = access.and_then(|access| Some((access, memory.active(&access.username)?)))
+    let Some((access, user)) = access.and_then(|access| Some((access, memory.active(&access.username)?)))
     else {
         let challenge = "Bearer authorization_uri=\"/oauth2/v1/authorize\", realm=\"/oauth2/v1/userinfo\", \
             scope=\"openid\", error=\"invalid_token\", error_description=\"The access token is invalid.\"";
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response();
     };
-    let mut answer = json!({ "sub": person.sub });
-    claims::base(&mut answer, person, &access.scopes);
-    claims::profile(&mut answer, person, &access.scopes, &org.options.userinfo_email_verified);
-    claims::groups(&mut answer, person, &org.options, (&access.server, &access.scopes));
-    Json(answer).into_response()
+    let mut response = json!({ "sub": user.sub });
+    claims::base(&mut response, user, &access.scopes);
+    claims::profile(&mut response, user, &access.scopes, &org.options.userinfo_email_verified);
+    claims::groups(&mut response, user, &org.options, (&access.server, &access.scopes));
+    Json(response).into_response()
 }
 
 /// Okta's answer to an authorization server or a path that does not exist.

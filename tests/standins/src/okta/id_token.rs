@@ -77,12 +77,12 @@ pub(super) struct Subject<'a> {
 
 /// A signed ID token, spoilt by the current fault; `None` when the fault is that there is none.
 pub(super) fn id_token(org: &Org, memory: &Memory, subject: &Subject<'_>) -> Option<String> {
-    let mut claims = right_claims(org, memory, subject);
+    let mut claims = valid_claims(org, memory, subject);
     let mut header = json!({ "alg": "RS256", "kid": memory.keys.kid() });
     let Some(fault) = memory.fault else {
         return Some(memory.keys.sign(&header, &claims));
     };
-    spoil_claims(&mut claims, fault, org.now());
+    apply_claims_fault(&mut claims, fault, org.now());
     if fault == IdTokenFault::UnknownCrit {
         header["crit"] = json!(["https://example.com/unknown"]);
         header["https://example.com/unknown"] = json!(true);
@@ -90,7 +90,7 @@ pub(super) fn id_token(org: &Org, memory: &Memory, subject: &Subject<'_>) -> Opt
     sign_with_fault(&memory.keys, fault, (header, claims), memory.client_secret.as_bytes())
 }
 
-fn right_claims(org: &Org, memory: &Memory, subject: &Subject<'_>) -> Value {
+fn valid_claims(org: &Org, memory: &Memory, subject: &Subject<'_>) -> Value {
     let now = org.now();
     let mut claims = json!({
         "ver": 1,
@@ -107,18 +107,18 @@ fn right_claims(org: &Org, memory: &Memory, subject: &Subject<'_>) -> Value {
     if let Some(nonce) = subject.nonce {
         claims["nonce"] = json!(nonce);
     }
-    if let Some(person) = memory.person(&subject.session.username) {
-        claims["sub"] = json!(person.sub);
-        claims::base(&mut claims, person, subject.scopes);
+    if let Some(user) = memory.user(&subject.session.username) {
+        claims["sub"] = json!(user.sub);
+        claims::base(&mut claims, user, subject.scopes);
         if org.options.claims_in == ClaimsIn::IdToken {
-            claims::profile(&mut claims, person, subject.scopes, &org.options.id_token_email_verified);
-            claims::groups(&mut claims, person, &org.options, (subject.server, subject.scopes));
+            claims::profile(&mut claims, user, subject.scopes, &org.options.id_token_email_verified);
+            claims::groups(&mut claims, user, &org.options, (subject.server, subject.scopes));
         }
     }
     claims
 }
 
-fn spoil_claims(claims: &mut Value, fault: IdTokenFault, now: u64) {
+fn apply_claims_fault(claims: &mut Value, fault: IdTokenFault, now: u64) {
     match fault {
         IdTokenFault::WrongIssuer => claims["iss"] = json!("https://evil.example.com"),
         IdTokenFault::WrongAudience => claims["aud"] = json!("0oasomeoneelse"),
@@ -160,15 +160,15 @@ fn sign_with_fault(
             let secret = if fault == IdTokenFault::Hs256 { client_secret } else { &modulus };
             return Some(mac(secret, &header, &claims));
         }
-        IdTokenFault::ForeignKey => return Some(keys.sign_as_stranger(&header, &claims)),
+        IdTokenFault::ForeignKey => return Some(keys.sign_with_foreign_key(&header, &claims)),
         IdTokenFault::UnknownKid => header["kid"] = json!("a-kid-that-does-not-exist"),
         _ => {}
     }
     let token = keys.sign(&header, &claims);
-    Some(if fault == IdTokenFault::BrokenSignature { turn_a_bit(&token) } else { token })
+    Some(if fault == IdTokenFault::BrokenSignature { flip_bit(&token) } else { token })
 }
 
-fn turn_a_bit(token: &str) -> String {
+fn flip_bit(token: &str) -> String {
     let dot = token.rfind('.').expect("a compact JWS has dots");
     let mut signature = URL_SAFE_NO_PAD.decode(&token[dot + 1..]).expect("our own signature is base64url");
     signature[0] ^= 1;

@@ -70,7 +70,7 @@ impl Keys {
     }
 
     /// The same, signed by a key that is in no JWKS.
-    pub(super) fn sign_as_stranger(&self, header: &Value, claims: &Value) -> String {
+    pub(super) fn sign_with_foreign_key(&self, header: &Value, claims: &Value) -> String {
         signed(&self.foreign, header, claims)
     }
 

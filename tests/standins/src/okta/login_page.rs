@@ -1,6 +1,6 @@
 //! The sign-in page. It tells who may sign in, since nobody here is real.
 
-use super::people::{PASSWORD, Person};
+use super::users::{PASSWORD, User};
 
 /// What the page shows.
 pub(super) struct LoginPage<'a> {
@@ -8,7 +8,7 @@ pub(super) struct LoginPage<'a> {
     /// What the username field starts with.
     pub(super) username: &'a str,
     pub(super) error: Option<&'a str>,
-    pub(super) people: &'a [Person],
+    pub(super) users: &'a [User],
 }
 
 const STYLE: &str = "
@@ -27,7 +27,7 @@ button { width: 100%; margin-top: 1.25rem; padding: .6rem; font: inherit; font-w
 pub(super) fn login_page(shown: &LoginPage<'_>) -> String {
     let error =
         shown.error.map_or_else(String::new, |words| format!("<p class=error role=alert>{words}</p>"));
-    let people: String = shown.people.iter().map(entry).collect();
+    let users: String = shown.users.iter().map(entry).collect();
     let (state_token, username) = (escape(shown.state_token), escape(shown.username));
     format!(
         r#"<!doctype html>
@@ -46,14 +46,14 @@ pub(super) fn login_page(shown: &LoginPage<'_>) -> String {
 <button type="submit">Sign in</button>
 </form>
 <div class="note">This is not Okta but a stand-in for it. The password of everyone is <code>{PASSWORD}</code>:
-<ul>{people}</ul></div>
+<ul>{users}</ul></div>
 </main></body></html>
 "#
     )
 }
 
-fn entry(person: &Person) -> String {
-    format!("<li><code>{}</code> ({})</li>", escape(&person.username), escape(&person.groups.join(", ")))
+fn entry(user: &User) -> String {
+    format!("<li><code>{}</code> ({})</li>", escape(&user.username), escape(&user.groups.join(", ")))
 }
 
 fn escape(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::people::{Person, everyone};
+use super::users::{User, default_users};
 use crate::Time;
 
 /// The org and the one app in it; `OktaOptions::default()` suits most tests.
@@ -19,7 +19,7 @@ pub struct OktaOptions {
     /// The port on 127.0.0.1; 0 picks a free one.
     pub port: u16,
     /// The directory.
-    pub people: Vec<Person>,
+    pub users: Vec<User>,
     /// The usernames that are assigned to the app; `None` is everyone.
     pub assigned: Option<Vec<String>>,
     /// What the app gets when it asks for `offline_access`.
@@ -88,7 +88,7 @@ impl Default for OktaOptions {
             client_jwks: Vec::new(),
             redirect_uris: vec!["http://localhost:8080/auth/callback".to_owned()],
             port: 0,
-            people: everyone(),
+            users: default_users(),
             assigned: None,
             refresh_tokens: RefreshTokens::Persistent,
             claims_in: ClaimsIn::IdToken,

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
-use super::bounded::Bounded;
-use super::gate::Outage;
+use super::bounded_map::BoundedMap;
 use super::id_token::IdTokenFault;
 use super::keys::Keys;
 use super::options::OktaOptions;
-use super::people::Person;
+use super::outage::Outage;
 use super::received::Received;
 use super::server::AuthServer;
+use super::users::User;
 use crate::log::{Log, lock};
 
 /// One org, shared by its handlers and its handle.
@@ -26,7 +26,7 @@ pub(super) struct Org {
 pub(super) struct Memory {
     pub(super) client_secret: String,
     pub(super) redirect_uris: Vec<String>,
-    pub(super) people: Vec<Person>,
+    pub(super) users: Vec<User>,
     /// Usernames that are not assigned to the app.
     pub(super) refused: HashSet<String>,
     /// Usernames that may not sign in and whose tokens are dead.
@@ -37,16 +37,16 @@ pub(super) struct Memory {
     pub(super) outages: HashMap<String, Outage>,
     pub(super) fault: Option<IdTokenFault>,
     /// Logins that wait for a password, by their state token.
-    pub(super) pending: Bounded<AuthorizeRequest>,
+    pub(super) pending: BoundedMap<AuthorizeRequest>,
     /// Browsers that are signed in, by their `sid` cookie.
-    pub(super) sessions: Bounded<Session>,
-    pub(super) codes: Bounded<Code>,
-    pub(super) access_tokens: Bounded<Access>,
+    pub(super) sessions: BoundedMap<Session>,
+    pub(super) codes: BoundedMap<Code>,
+    pub(super) access_tokens: BoundedMap<Access>,
     /// The `jti` of client assertions seen.
-    pub(super) assertions: Bounded<()>,
+    pub(super) assertions: BoundedMap<()>,
     /// Refresh tokens, current and spent, to the family they belong to.
-    pub(super) refresh_tokens: Bounded<String>,
-    pub(super) families: Bounded<Family>,
+    pub(super) refresh_tokens: BoundedMap<String>,
+    pub(super) families: BoundedMap<Family>,
 }
 
 /// An authorization request that was found to be in order.
@@ -112,36 +112,35 @@ impl Org {
 
 impl Memory {
     fn new(options: &OktaOptions) -> Self {
-        let unassigned = |person: &&Person| {
-            options.assigned.as_ref().is_some_and(|assigned| !assigned.contains(&person.username))
+        let unassigned = |user: &&User| {
+            options.assigned.as_ref().is_some_and(|assigned| !assigned.contains(&user.username))
         };
         Self {
             client_secret: options.client_secret.clone(),
             redirect_uris: options.redirect_uris.clone(),
-            people: options.people.clone(),
-            refused: options.people.iter().filter(unassigned).map(|person| person.username.clone()).collect(),
+            users: options.users.clone(),
+            refused: options.users.iter().filter(unassigned).map(|user| user.username.clone()).collect(),
             suspended: HashSet::new(),
             keys: Keys::new(),
             outage: Outage::None,
             outages: HashMap::new(),
             fault: None,
-            pending: Bounded::new(),
-            sessions: Bounded::new(),
-            codes: Bounded::new(),
-            access_tokens: Bounded::new(),
-            assertions: Bounded::new(),
-            refresh_tokens: Bounded::new(),
-            families: Bounded::new(),
+            pending: BoundedMap::new(),
+            sessions: BoundedMap::new(),
+            codes: BoundedMap::new(),
+            access_tokens: BoundedMap::new(),
+            assertions: BoundedMap::new(),
+            refresh_tokens: BoundedMap::new(),
+            families: BoundedMap::new(),
         }
     }
 
-    pub(super) fn person(&self, username: &str) -> Option<&Person> {
-        self.people.iter().find(|person| person.username == username)
+    pub(super) fn user(&self, username: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.username == username)
     }
 
     /// Someone whose tokens still count: known, not suspended, assigned to the app.
-    pub(super) fn active(&self, username: &str) -> Option<&Person> {
-        self.person(username)
-            .filter(|_| !self.suspended.contains(username) && !self.refused.contains(username))
+    pub(super) fn active(&self, username: &str) -> Option<&User> {
+        self.user(username).filter(|_| !self.suspended.contains(username) && !self.refused.contains(username))
     }
 }

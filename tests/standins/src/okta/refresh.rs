@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{INVALID_REFRESH_TOKEN, OAuthError};
 use super::claims::has;
 use super::options::RefreshTokens;
 use super::org::{Family, Memory, Org};
+use super::responses::{INVALID_REFRESH_TOKEN, OAuthError};
 use super::server::AuthServer;
 use super::token::tokens;
 use crate::params::Params;
@@ -25,9 +25,9 @@ pub(super) fn by_refresh_token(
     }
     let scopes = narrowed(&family, form.get("scope"))?;
     let next = next_token(org, memory, &id, token)?;
-    let mut answer = tokens(org, memory, (server, &family.session, &scopes), None);
-    answer["refresh_token"] = json!(next);
-    Ok(answer)
+    let mut response = tokens(org, memory, (server, &family.session, &scopes), None);
+    response["refresh_token"] = json!(next);
+    Ok(response)
 }
 
 fn narrowed(family: &Family, asked: Option<&str>) -> Result<Vec<String>, OAuthError> {

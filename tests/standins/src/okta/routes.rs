@@ -10,7 +10,7 @@ use axum::{RequestExt as _, Router};
 
 use super::documents::{custom_metadata, keys, not_found, org_metadata, userinfo};
 use super::org::Org;
-use super::{authorize, gate, token};
+use super::{authorize, outage, token};
 
 /// The org's endpoints, behind its gate.
 pub(super) fn router(org: &Arc<Org>) -> Router {
@@ -26,7 +26,7 @@ pub(super) fn router(org: &Arc<Org>) -> Router {
         .route("/login/signout", get(authorize::sign_out))
         .merge(custom(org))
         .fallback(not_found)
-        .layer(from_fn_with_state(Arc::clone(org), gate::gate))
+        .layer(from_fn_with_state(Arc::clone(org), outage::log_and_apply))
         .with_state(Arc::clone(org))
 }
 

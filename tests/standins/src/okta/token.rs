@@ -11,13 +11,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::answers::{INVALID_CODE, OAuthError};
 use super::app_auth::{Presented, authenticate};
 use super::claims::has;
 use super::id_token::{Subject, id_token};
 use super::options::RefreshTokens;
 use super::org::{Access, Family, Memory, Org, Session};
 use super::refresh;
+use super::responses::{INVALID_CODE, OAuthError};
 use super::server::AuthServer;
 use crate::params::Params;
 use crate::random;
@@ -59,8 +59,8 @@ pub(super) async fn revoke(
     StatusCode::OK.into_response()
 }
 
-fn respond(answer: Result<Value, OAuthError>) -> Response {
-    match answer {
+fn respond(response: Result<Value, OAuthError>) -> Response {
+    match response {
         Ok(body) => ([(header::CACHE_CONTROL, "no-cache, no-store")], Json(body)).into_response(),
         Err(error) => error.into_response(),
     }
@@ -99,11 +99,11 @@ fn by_code(org: &Org, memory: &mut Memory, server: &AuthServer, form: &Params) -
     }
     memory.active(&code.session.username).ok_or(INVALID_CODE)?;
     let scopes = &code.request.scopes;
-    let mut answer = tokens(org, memory, (server, &code.session, scopes), code.request.nonce.as_deref());
+    let mut response = tokens(org, memory, (server, &code.session, scopes), code.request.nonce.as_deref());
     if has(scopes, "offline_access") && org.options.refresh_tokens != RefreshTokens::Withheld {
-        answer["refresh_token"] = json!(start_family(memory, server, &code.session, scopes));
+        response["refresh_token"] = json!(start_family(memory, server, &code.session, scopes));
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// An access token and an ID token for `session`.
@@ -114,17 +114,17 @@ pub(super) fn tokens(
     nonce: Option<&str>,
 ) -> Value {
     let access_token = access_token(org, memory, (server, session, scopes));
-    let mut answer = json!({
+    let mut response = json!({
         "token_type": "Bearer", "expires_in": ACCESS_LIFETIME,
         "access_token": access_token, "scope": scopes.join(" "),
     });
     if has(scopes, "openid") {
         let subject = Subject { server, session, scopes, nonce, access_token: &access_token };
         if let Some(id_token) = id_token(org, memory, &subject) {
-            answer["id_token"] = json!(id_token);
+            response["id_token"] = json!(id_token);
         }
     }
-    answer
+    response
 }
 
 fn access_token(
@@ -133,7 +133,7 @@ fn access_token(
     (server, session, scopes): (&AuthServer, &Session, &[String]),
 ) -> String {
     let expires_at = org.now() + ACCESS_LIFETIME;
-    let uid = memory.person(&session.username).map(|person| person.sub.clone());
+    let uid = memory.user(&session.username).map(|user| user.sub.clone());
     let audience = match server {
         AuthServer::Org => org.origin.clone(),
         AuthServer::Custom(id) => format!("api://{id}"),

@@ -42,9 +42,10 @@ impl Cluster {
             return Err(io::Error::other(String::from_utf8_lossy(&made.stdout).into_owned()));
         }
         let cluster = Self { nodes, _bus_ports: bus_ports };
-        let is_up = |node: &Redis| node.says(&["CLUSTER", "INFO"], "cluster_state:ok");
+        let is_up = |node: &Redis| node.response_contains(&["CLUSTER", "INFO"], "cluster_state:ok");
         wait_until("the Cluster takes commands", || cluster.nodes.iter().all(is_up))?;
-        let follows = |node: &Redis| node.says(&["INFO", "replication"], "master_link_status:up");
+        let follows =
+            |node: &Redis| node.response_contains(&["INFO", "replication"], "master_link_status:up");
         wait_until("its replicas follow", || cluster.nodes.iter().filter(|node| follows(node)).count() == 3)?;
         Ok(cluster)
     }
@@ -66,16 +67,16 @@ impl Cluster {
             node.command(&["CONFIG", "SET", "cluster-announce-port", &port.to_string()])?;
         }
         let names_all = |node: &Redis| {
-            let told = node.command(&["CLUSTER", "SLOTS"]).unwrap_or_default();
-            ports.iter().all(|port| told.contains(&format!(":{port}\r\n")))
+            let advertised = node.command(&["CLUSTER", "SLOTS"]).unwrap_or_default();
+            ports.iter().all(|port| advertised.contains(&format!(":{port}\r\n")))
         };
         wait_until("the nodes name the new ports", || self.nodes.iter().all(names_all))
     }
 
     /// Some of them, as `KVS_ADDR` lists them.
     pub fn hosts(&self) -> String {
-        let told = |node: &Redis| format!("127.0.0.1:{}", node.told_port());
-        self.nodes.iter().rev().take(3).map(told).collect::<Vec<_>>().join(",")
+        let advertised = |node: &Redis| format!("127.0.0.1:{}", node.advertised_port());
+        self.nodes.iter().rev().take(3).map(advertised).collect::<Vec<_>>().join(",")
     }
 
     /// `KVS_ADDR` for them.

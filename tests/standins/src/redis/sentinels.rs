@@ -31,17 +31,18 @@ impl Sentinels {
 
     fn start_with(tls: Option<&Certificates>) -> io::Result<Self> {
         let primary = Redis::start_with(tls, &[])?;
-        let port = primary.told_port().to_string();
+        let port = primary.advertised_port().to_string();
         let follow = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
         let replica = Redis::start_with(tls, &follow)?;
         let watchers = (0..3).map(|_| sentinel(tls, &port)).collect::<io::Result<Vec<_>>>()?;
         let servers = Self { primary, replica, watchers };
-        let follows = || servers.replica.says(&["INFO", "replication"], "master_link_status:up");
+        let follows = || servers.replica.response_contains(&["INFO", "replication"], "master_link_status:up");
         wait_until("the replica follows", follows)?;
         let knows = |sentinel: &Redis| {
-            let told = sentinel.command(&["SENTINEL", "MASTER", NAME]).unwrap_or_default();
-            let number =
-                |name: &str| told.split("\r\n").skip_while(|line| *line != name).nth(2).map(str::to_owned);
+            let advertised = sentinel.command(&["SENTINEL", "MASTER", NAME]).unwrap_or_default();
+            let number = |name: &str| {
+                advertised.split("\r\n").skip_while(|line| *line != name).nth(2).map(str::to_owned)
+            };
             number("num-other-sentinels").as_deref() == Some("2")
                 && number("num-slaves").as_deref() == Some("1")
         };
@@ -56,20 +57,22 @@ impl Sentinels {
         wait_until("the replica takes over", || self.replica.is_primary())?;
         self.primary.resume()?;
         // The Sentinels would tell it so too, ten seconds later.
-        self.primary.command(&["REPLICAOF", "127.0.0.1", &self.replica.told_port().to_string()]).map(drop)
+        self.primary
+            .command(&["REPLICAOF", "127.0.0.1", &self.replica.advertised_port().to_string()])
+            .map(drop)
     }
 
     /// Stops the primary where it is, as a network does that loses every packet, and waits until the replica has
     /// taken its place.
-    pub fn lose_the_primary(&self) -> io::Result<()> {
+    pub fn hang_primary(&self) -> io::Result<()> {
         self.primary.freeze()?;
         wait_until("the replica takes over", || self.replica.is_primary())
     }
 
     /// The Sentinels and the name of the primary, as `KVS_ADDR` lists them.
     pub fn hosts(&self) -> String {
-        let told = |watcher: &Redis| format!("127.0.0.1:{}", watcher.told_port());
-        format!("{}/{NAME}", self.watchers.iter().map(told).collect::<Vec<_>>().join(","))
+        let advertised = |watcher: &Redis| format!("127.0.0.1:{}", watcher.advertised_port());
+        format!("{}/{NAME}", self.watchers.iter().map(advertised).collect::<Vec<_>>().join(","))
     }
 
     /// `KVS_ADDR` for them.

@@ -102,8 +102,8 @@ async fn discovery_rejects_invalid_metadata() {
     ];
     for (change, words) in cases {
         world.documents(change);
-        let trouble = discover(&world.mcp()).await.unwrap_err();
-        assert!(trouble.0.contains(words), "{trouble} should speak of {words}");
+        let error = discover(&world.mcp()).await.unwrap_err();
+        assert!(error.0.contains(words), "{error} should speak of {words}");
     }
     world.backend.script("/mcp", (401, &[("www-authenticate", "Bearer error=\"invalid_token\"")]), "");
     assert!(discover(&world.mcp()).await.is_err());
@@ -114,8 +114,8 @@ async fn a_response_without_the_advertised_iss_is_rejected() {
     let world = World::start().await;
     world.documents(|_, server| server["authorization_response_iss_parameter_supported"] = json!(true));
     let client = world.client().await;
-    let trouble = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap_err();
-    assert!(trouble.0.contains("iss is None"), "{trouble}");
+    let error = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap_err();
+    assert!(error.0.contains("iss is None"), "{error}");
 }
 
 #[tokio::test]

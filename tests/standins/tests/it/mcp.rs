@@ -17,9 +17,9 @@ impl Session {
         let mut session = Self { http, endpoint: server.endpoint(), id: None };
         let client = json!({"name": "test", "version": "1"});
         let params = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client});
-        let answer = session.call("initialize", params).await;
+        let response = session.call("initialize", params).await;
         session.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
-        (session, answer)
+        (session, response)
     }
 
     async fn call(&mut self, method: &str, params: Value) -> Value {
@@ -48,8 +48,8 @@ impl Session {
 #[tokio::test]
 async fn dice_rolls_are_within_their_sides() {
     let server = McpServer::dice(0).await.unwrap();
-    let (mut session, answer) = Session::open(&server).await;
-    assert_eq!(answer["result"]["serverInfo"]["name"], "dice");
+    let (mut session, response) = Session::open(&server).await;
+    assert_eq!(response["result"]["serverInfo"]["name"], "dice");
     assert!(session.id.is_some());
     let tools = session.call("tools/list", json!({})).await;
     assert_eq!(tools["result"]["tools"][0]["name"], "roll");

@@ -11,7 +11,7 @@ use gateway_standins::okta::{ClaimsIn, IdTokenFault, Okta, OktaOptions, Outage, 
 use serde_json::json;
 use url::Url;
 
-use super::org::{CALLBACK, Party, VERIFIER, answer, browser, find, start};
+use super::org::{CALLBACK, Party, VERIFIER, browser, find, response, start};
 
 #[tokio::test]
 async fn a_login_at_the_org_server_yields_a_verifiable_id_token() {
@@ -56,14 +56,14 @@ async fn a_second_login_in_the_same_browser_needs_no_input_unless_requested() {
     let mut browser = browser();
     party.login(&mut browser, "bob").await;
     let again = browser.open(&party.authorize_url(&[]).await).await.unwrap();
-    assert!(!find(&answer(again), "code").is_empty());
+    assert!(!find(&response(again), "code").is_empty());
     let forced = party.authorize_url(&[("prompt", "login"), ("login_hint", "carol@example.com")]).await;
     let page = browser.open(&forced).await.unwrap().page().unwrap();
     assert_eq!(page.forms[0].value("username"), Some("carol@example.com"));
     browser.open(&format!("{}/login/signout", okta.url())).await.unwrap();
     assert!(browser.cookies(okta.url()).unwrap().is_empty());
     let none = browser.open(&party.authorize_url(&[("prompt", "none")]).await).await.unwrap();
-    assert_eq!(find(&answer(none), "error"), "login_required");
+    assert_eq!(find(&response(none), "error"), "login_required");
     let asked = okta.requests().into_iter().filter(|request| request.path == "/oauth2/v1/authorize");
     let prompts: Vec<_> = asked.map(|request| request.field("prompt").map(str::to_owned)).collect();
     assert_eq!(prompts, [None, None, Some("login".to_owned()), Some("none".to_owned())]);
@@ -74,7 +74,7 @@ async fn custom_servers_have_no_groups_scope_but_may_have_the_claim() {
     let (okta, mut party) = start(OktaOptions::default()).await;
     party.issuer = okta.custom_issuer("default");
     let refused = browser().open(&party.authorize_url(&[]).await).await.unwrap();
-    assert_eq!(find(&answer(refused), "error"), "invalid_scope");
+    assert_eq!(find(&response(refused), "error"), "invalid_scope");
     party.scope = "openid profile email offline_access";
     let claims = claims(&party).await;
     assert_eq!(claims["iss"], okta.custom_issuer("default"));
@@ -152,7 +152,7 @@ async fn refresh_tokens_can_be_omitted_or_rejected() {
     assert!(start(withheld).await.1.tokens("alice").await["refresh_token"].is_null());
     let refused = OktaOptions { refresh_tokens: RefreshTokens::Refused, ..OktaOptions::default() };
     let (_okta, party) = start(refused).await;
-    let callback = answer(browser().open(&party.authorize_url(&[]).await).await.unwrap());
+    let callback = response(browser().open(&party.authorize_url(&[]).await).await.unwrap());
     assert_eq!(find(&callback, "error"), "invalid_scope");
 }
 

@@ -65,7 +65,7 @@ impl Party {
     /// The callback's parameters after a login.
     pub(crate) async fn login(&self, browser: &mut Browser, user: &str) -> Vec<(String, String)> {
         let page = self.login_page(browser).await;
-        answer(browser.sign_in(&page, user).await.unwrap())
+        response(browser.sign_in(&page, user).await.unwrap())
     }
 
     pub(crate) async fn redeem(&self, code: &str) -> (u16, Value) {
@@ -142,7 +142,7 @@ pub(crate) fn json(part: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
-pub(crate) fn answer(landing: Landing) -> Vec<(String, String)> {
+pub(crate) fn response(landing: Landing) -> Vec<(String, String)> {
     landing.stopped().unwrap().query_pairs().into_owned().collect()
 }
 

@@ -11,8 +11,8 @@ pub(super) struct Messages {
 
 impl Messages {
     /// The messages that this piece completes; events without JSON (the priming one) are left out.
-    pub(super) fn feed(&mut self, piece: &[u8]) -> Vec<Value> {
-        self.pending.extend_from_slice(piece);
+    pub(super) fn feed(&mut self, chunk: &[u8]) -> Vec<Value> {
+        self.pending.extend_from_slice(chunk);
         let mut found = Vec::new();
         while let Some(end) = self.pending.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = self.pending.drain(..=end).collect();

@@ -1,0 +1,223 @@
+//! Before anybody has signed in, nothing takes the browser to a host that the site does not trust (RFC 9700 §4.11.2).
+
+use super::{approve, client_at, consent_page};
+use crate::harness::{CALLBACK, StoreKind, World, http};
+use gateway_standins::browser::{Browser, Page};
+use gateway_standins::client::Client;
+use gateway_standins::okta::{IdTokenFault, Outage};
+use reqwest::header::{COOKIE, LOCATION};
+use url::Url;
+
+const UNTRUSTED: [&str; 5] = [
+    "https://evil.example.com/cb",
+    "https://claude.ai.evil.example.com/cb",
+    "https://evil.example.com:8443/cb",
+    "cursor://evil/cb",
+    "com.evil.app:/cb",
+];
+const TRUSTED: [&str; 3] = [CALLBACK, "https://claude.ai/api/mcp/auth_callback", "https://localhost:8443/cb"];
+
+/// A response to a browser, as far as it matters where it goes on to.
+struct PageResponse {
+    status: u16,
+    location: Option<String>,
+    body: String,
+}
+
+impl PageResponse {
+    /// Goes on by itself.
+    fn is_redirected(&self) -> bool {
+        self.location.is_some() || self.body.contains("http-equiv=\"refresh\"")
+    }
+}
+
+fn cookies(browser: &Browser, world: &World) -> String {
+    let pairs = browser.cookies(&world.base_url).unwrap();
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+}
+
+async fn fetch(request: reqwest::RequestBuilder) -> PageResponse {
+    let response = request.send().await.unwrap();
+    let location = response.headers().get(LOCATION).map(|to| to.to_str().unwrap().to_owned());
+    PageResponse { status: response.status().as_u16(), location, body: response.text().await.unwrap() }
+}
+
+async fn post_decision(world: &World, browser: &Browser, page: &Page, decision: &str) -> PageResponse {
+    let sealed = page.form_with("request").unwrap().value("request").unwrap();
+    let form = [("request", sealed), ("route", "/mcp/raw/"), ("decision", decision)];
+    fetch(http().post(world.url("/auth/authorize")).header(COOKIE, cookies(browser, world)).form(&form)).await
+}
+
+async fn open_callback(world: &World, browser: &Browser, url: &Url) -> PageResponse {
+    fetch(http().get(url.clone()).header(COOKIE, cookies(browser, world))).await
+}
+
+/// Okta's response to `username`, kept from reaching the gateway.
+async fn callback(world: &World, client: &Client, browser: &mut Browser, username: &str) -> Url {
+    let page = consent_page(client, browser, "state").await;
+    let okta = approve(browser, &page).await;
+    browser.stop_at(&world.url("/auth/callback"));
+    browser.sign_in(&okta, username).await.unwrap().stopped().unwrap()
+}
+
+/// Waits for the person where it is untrusted, names the host, has a link there with the error; else it goes on.
+fn assert_error_shown(what: &str, uri: &str, fetch: &PageResponse, error: &str) {
+    let told = format!("error={error}");
+    if TRUSTED.contains(&uri) {
+        assert!(fetch.is_redirected(), "{what}, {uri}: {} {}", fetch.status, fetch.body);
+        let to = fetch.location.as_ref().unwrap_or(&fetch.body);
+        assert!(to.contains(&told), "{what}, {uri}: {to}");
+        return;
+    }
+    assert_eq!(fetch.status, 200, "{what}, {uri}: {}", fetch.body);
+    assert!(!fetch.is_redirected(), "{what}, {uri}: {:?} {}", fetch.location, fetch.body);
+    assert!(
+        fetch.body.contains(&told) && fetch.body.contains("Nothing was shared"),
+        "{what}: {}",
+        fetch.body
+    );
+    let host = Url::parse(uri).unwrap();
+    let name = host.host_str().filter(|_| host.scheme() == "https").unwrap_or(host.scheme());
+    assert!(fetch.body.contains(&format!("href=\"{uri}?")), "{what}, {uri}: {}", fetch.body);
+    assert!(fetch.body.replace("<wbr>", "").contains(name), "{what}: the page names {name}");
+    assert!(!fetch.body.contains("You are being taken"), "{what}: {}", fetch.body);
+}
+
+#[tokio::test]
+async fn a_denial_is_not_redirected_to_an_untrusted_host() {
+    let world = World::start().await;
+    for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
+        let client = client_at(&world, uri).await;
+        let mut browser = Browser::new();
+        let page = consent_page(&client, &mut browser, "state").await;
+        assert_error_shown(
+            "denied",
+            uri,
+            &post_decision(&world, &browser, &page, "deny").await,
+            "access_denied",
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_store_outage_is_not_redirected_to_an_untrusted_host() {
+    let world = World::with(StoreKind::Redis, |site| site).await;
+    world.wait_until_ready().await;
+    let mut pages = Vec::new();
+    for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
+        let client = client_at(&world, uri).await;
+        let mut browser = Browser::new();
+        // Okta's metadata is known by then.
+        let late = callback(&world, &client, &mut browser, "alice").await;
+        let page = consent_page(&client, &mut browser, "state").await;
+        pages.push((uri, browser, page, late));
+    }
+    world.redis.as_ref().unwrap().stop();
+    for (uri, browser, page, late) in pages {
+        let unstored = post_decision(&world, &browser, &page, "approve").await;
+        assert_error_shown("no store", uri, &unstored, "temporarily_unavailable");
+        assert_error_shown(
+            "denied without a store",
+            uri,
+            &post_decision(&world, &browser, &page, "deny").await,
+            "access_denied",
+        );
+        assert!(
+            !open_callback(&world, &browser, &late).await.is_redirected(),
+            "where the login leads is not known"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_okta_outage_is_not_redirected_to_an_untrusted_host() {
+    let world = World::start().await;
+    world.okta.outage(Outage::Refuse503);
+    for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
+        let client = client_at(&world, uri).await;
+        let mut browser = Browser::new();
+        let page = consent_page(&client, &mut browser, "state").await;
+        let failed = post_decision(&world, &browser, &page, "approve").await;
+        assert_error_shown("no Okta", uri, &failed, "temporarily_unavailable");
+    }
+}
+
+#[tokio::test]
+async fn an_okta_rejection_is_not_redirected_to_an_untrusted_host() {
+    let world = World::start().await;
+    world.okta.refuse_assignment("bob");
+    for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
+        let client = client_at(&world, uri).await;
+        let mut browser = Browser::new();
+        let refused = callback(&world, &client, &mut browser, "bob").await;
+        assert_error_shown(
+            "not assigned",
+            uri,
+            &open_callback(&world, &browser, &refused).await,
+            "access_denied",
+        );
+        // An error that anybody can write into the address, with the person's own state.
+        for (error, told) in
+            [("login_required", "access_denied"), ("server_error", "temporarily_unavailable")]
+        {
+            let mut browser = Browser::new();
+            let mut url = callback(&world, &client, &mut browser, "alice").await;
+            let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+            url.query_pairs_mut().clear().append_pair("error", error).append_pair("state", &state);
+            assert_error_shown(error, uri, &open_callback(&world, &browser, &url).await, told);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unverified_login_is_not_redirected_to_an_untrusted_host() {
+    let world = World::start().await;
+    for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
+        let client = client_at(&world, uri).await;
+        let mut browser = Browser::new();
+        let mut url = callback(&world, &client, &mut browser, "alice").await;
+        let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        url.query_pairs_mut().clear().append_pair("code", "made-up").append_pair("state", &state);
+        assert_error_shown(
+            "another code",
+            uri,
+            &open_callback(&world, &browser, &url).await,
+            "access_denied",
+        );
+        let mut browser = Browser::new();
+        let url = callback(&world, &client, &mut browser, "alice").await;
+        world.okta.id_token_fault(Some(IdTokenFault::WrongNonce));
+        assert_error_shown(
+            "a wrong ID token",
+            uri,
+            &open_callback(&world, &browser, &url).await,
+            "server_error",
+        );
+        world.okta.id_token_fault(None);
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_redirected_to_an_untrusted_host_after_consent() {
+    let world = World::start().await;
+    for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
+        let client = client_at(&world, uri).await;
+        let mut browser = Browser::new();
+        let url = callback(&world, &client, &mut browser, "alice").await;
+        let done = open_callback(&world, &browser, &url).await;
+        let to = done.location.as_ref().unwrap_or(&done.body);
+        assert!(done.is_redirected() && to.contains("code="), "{uri}: {} {}", done.status, done.body);
+        assert_eq!(done.location.is_some(), uri.starts_with("http"), "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_an_untrusted_host_is_shown_with_a_warning() {
+    let world = World::start().await;
+    for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
+        let client = client_at(&world, uri).await;
+        let page = consent_page(&client, &mut Browser::new(), "state").await;
+        let warned = page.body.contains("class=\"note alert\"");
+        assert_eq!(warned, uri.starts_with("https:") && !TRUSTED.contains(&uri), "{uri}");
+    }
+}

@@ -1,0 +1,54 @@
+//! The Go program's `config.yaml` with its two servers: on ports that are free here, whatever else listens on 3000 and
+//! 4000.
+
+use super::binary::{built_for, target_dir};
+use crate::workspace;
+use gateway_standins::mcp::McpServer;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+
+/// The seed's `config.yaml`, as it is.
+pub(crate) const GO_PROGRAM_CONFIG: &str = "routes/tests/golden/go-program/config.yaml";
+
+/// The gateway's binary for the seed's site, and its servers. They serve until the tests end.
+pub(crate) struct GoProgram {
+    /// The binary.
+    pub(crate) binary: PathBuf,
+    _servers: [McpServer; 2],
+    _runtime: Runtime,
+}
+
+impl GoProgram {
+    /// The same for all tests.
+    pub(crate) async fn shared() -> &'static Self {
+        static SHARED: OnceCell<GoProgram> = OnceCell::const_new();
+        SHARED.get_or_init(|| async { tokio::task::spawn_blocking(Self::start).await.unwrap() }).await
+    }
+
+    fn start() -> Self {
+        // The servers outlive the runtime of the test that happens to be first.
+        let runtime = Runtime::new().unwrap();
+        let servers = runtime
+            .block_on(async { [McpServer::dice(0).await.unwrap(), McpServer::uuid(0).await.unwrap()] });
+        let folder = target_dir().join("sites").join(format!("seed-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let binary = folder.join("gateway");
+        fs::copy(built_for(&config(&folder, &servers), "seed"), &binary).unwrap();
+        Self { binary, _servers: servers, _runtime: runtime }
+    }
+}
+
+/// The seed's file with the ports of these servers.
+fn config(folder: &Path, [dice, uuid]: &[McpServer; 2]) -> PathBuf {
+    let mut text = fs::read_to_string(workspace().join(GO_PROGRAM_CONFIG)).unwrap();
+    for (named, server) in [("http://localhost:3000", dice), ("http://localhost:4000", uuid)] {
+        assert!(text.contains(named), "{GO_PROGRAM_CONFIG} names {named}");
+        let port = server.url().rsplit(':').next().unwrap().to_owned();
+        text = text.replace(named, &format!("http://localhost:{port}"));
+    }
+    let path = folder.join("config.yaml");
+    fs::write(&path, text).unwrap();
+    path
+}

@@ -1,0 +1,76 @@
+//! A world whose gateway can reach the web site of people who make a client. Names below `example.com` mean this
+//! computer, where that site is; some mean what no honest name does.
+
+use super::World;
+use gateway::fetch::FetchPolicy;
+use gateway_standins::client::{self, Client, Key};
+use gateway_standins::document_server::{DocumentResponse, DocumentServer};
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The usual client's name.
+pub(crate) const HOST: &str = "client.example.com";
+/// The path of its document.
+pub(crate) const PATH: &str = "/oauth/client.json";
+/// Where the publisher is. To the gateways of these worlds it is as good as the internet.
+const SITE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Within: it is not admitted.
+pub(crate) const PRIVATE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+fn resolve(name: &str) -> Vec<IpAddr> {
+    match name {
+        "private.example.com" => vec![PRIVATE_ADDRESS],
+        "mixed.example.com" => vec![SITE, PRIVATE_ADDRESS],
+        "nowhere.example.com" => vec![],
+        _ => vec![SITE],
+    }
+}
+
+impl World {
+    /// The same world, and a publisher that its gateway can reach.
+    pub(crate) async fn with_document_server(mut self) -> (Self, DocumentServer) {
+        let document_server = DocumentServer::start().await.unwrap();
+        self.fetch = FetchPolicy::for_tests(resolve, vec![SITE], document_server.authority().to_vec());
+        self.restart().await;
+        (self, document_server)
+    }
+
+    /// A client that is published at `id`, for the MCP server at `path`.
+    pub(crate) async fn published_client(&self, id: &str, path: &str) -> Client {
+        client::discover(&self.url(path)).await.unwrap().known_client(id, super::CALLBACK)
+    }
+
+    /// The same, with a key.
+    pub(crate) async fn published_client_with_key(&self, id: &str, path: &str, key: Key) -> Client {
+        client::discover(&self.url(path)).await.unwrap().client_with_key(id, super::CALLBACK, key)
+    }
+
+    /// The same client after a restart of the gateway, in a process of its own: it holds no connection to the one before.
+    pub(crate) async fn after_restart(&mut self, client: Client) -> Client {
+        self.restart().await;
+        let discovered = client::discover(&client.discovered.resource).await.unwrap();
+        Client { discovered, ..client }
+    }
+}
+
+/// The document of a public client on loopback, at this URL.
+pub(crate) fn document(id: &str) -> Value {
+    json!({
+        "client_id": id,
+        "client_name": "Published client",
+        "client_uri": "https://client.example.com",
+        "redirect_uris": ["http://localhost/callback", "http://127.0.0.1/callback", "https://client.example.com/callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    })
+}
+
+/// Publishes that document, changed, at the usual place; its URL.
+pub(crate) fn publish(document_server: &DocumentServer, change: impl FnOnce(&mut Value)) -> String {
+    let id = document_server.url(HOST, PATH);
+    let mut document = document(&id);
+    change(&mut document);
+    document_server.set_response(PATH, DocumentResponse::json(&document));
+    id
+}

@@ -1,0 +1,34 @@
+//! Requests written by hand: what an HTTP client would tidy up, refuse to send, or hang on.
+
+use super::World;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// An answer as it stood on the wire.
+pub(crate) struct RawResponse {
+    pub(crate) status: u16,
+    pub(crate) text: String,
+}
+
+impl World {
+    /// Sends these bytes on a connection of its own and reads until the gateway closes it. `HOST` in them becomes
+    /// the gateway's own.
+    pub(crate) async fn send_raw(&self, request: &str) -> RawResponse {
+        let address = self.base_url.trim_start_matches("http://");
+        let request = request.replace("HOST", address);
+        let exchange = tokio::time::timeout(TIMEOUT, async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // The gateway may answer and close before all of it is sent; what counts is the answer.
+            let _ = stream.write_all(request.as_bytes()).await;
+            let mut response = Vec::new();
+            let _ = stream.read_to_end(&mut response).await;
+            String::from_utf8_lossy(&response).into_owned()
+        });
+        let text = exchange.await.expect("the gateway answers and closes");
+        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+        RawResponse { status, text }
+    }
+}

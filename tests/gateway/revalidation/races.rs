@@ -1,0 +1,106 @@
+//! Refreshes that race: one asks Okta for all, whatever replica each of them reaches.
+
+use super::{MINUTE, call, okta_refresh_count, single_use_refresh_tokens};
+use crate::harness::{StoreKind, World};
+use gateway_standins::client::Client;
+use gateway_standins::okta::Outage;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// What fifty processes get that refresh one token at once.
+async fn fifty_concurrent_refreshes(client: &Arc<Client>, token: &str) -> Vec<Result<String, String>> {
+    let mut processes = JoinSet::new();
+    for _ in 0..50 {
+        let (client, token) = (Arc::clone(client), token.to_owned());
+        processes.spawn(async move {
+            let refreshed = client.refresh(&token).await;
+            refreshed.map(|tokens| tokens.refresh_token.unwrap()).map_err(|error| error.to_string())
+        });
+    }
+    processes.join_all().await
+}
+
+fn single_successor(responses: Vec<Result<String, String>>) -> String {
+    let mut tokens: HashSet<String> = responses.into_iter().map(Result::unwrap).collect();
+    assert_eq!(tokens.len(), 1, "each got the same successor");
+    tokens.drain().next().unwrap()
+}
+
+/// A minute apart, so that Okta has to be asked each time.
+async fn fifty_refreshes_call_okta_once_in_three_rounds(world: &World) {
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    let (client, mut token) = (Arc::new(client), tokens.refresh_token.unwrap());
+    // Slow enough that all of them wait for the one who asks.
+    world.okta.outage_at("/v1/token", Outage::Late(Duration::from_millis(500)));
+    for round in 1..=3 {
+        world.clock.advance(MINUTE);
+        token = single_successor(fifty_concurrent_refreshes(&client, &token).await);
+        assert_eq!(okta_refresh_count(world), round);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_concurrent_refreshes_call_okta_once_and_get_one_successor() {
+    let world =
+        World::with_manual_clock_and_okta(single_use_refresh_tokens(), StoreKind::Embedded, |site| site)
+            .await;
+    fifty_refreshes_call_okta_once_in_three_rounds(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_concurrent_refreshes_across_replicas_call_okta_once_and_get_one_successor() {
+    let mut world =
+        World::with_manual_clock_and_okta(single_use_refresh_tokens(), StoreKind::Redis, |site| site).await;
+    let _balancer = world.start_balancer(2).await;
+    fifty_refreshes_call_okta_once_in_three_rounds(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_refreshes_during_an_outage_call_okta_once_and_wait_at_most_three_seconds() {
+    let world = World::with_manual_clock(|site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    world.okta.outage_at("/v1/token", Outage::Hang);
+    world.clock.advance(MINUTE);
+    let before = std::time::Instant::now();
+    single_successor(fifty_concurrent_refreshes(&Arc::new(client), &tokens.refresh_token.unwrap()).await);
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+    assert_eq!(okta_refresh_count(&world), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_concurrent_refreshes_of_a_rejected_user_all_fail() {
+    let mut world =
+        World::with_manual_clock_and_okta(single_use_refresh_tokens(), StoreKind::Redis, |site| site).await;
+    let _balancer = world.start_balancer(2).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    world.okta.suspend("alice");
+    world.clock.advance(MINUTE);
+    let client = Arc::new(client);
+    for response in fifty_concurrent_refreshes(&client, &tokens.refresh_token.unwrap()).await {
+        // One that had no more patience goes on, as in an outage, with a token that is dead by now.
+        let refused = match response {
+            Ok(token) => client.refresh(&token).await.unwrap_err().to_string(),
+            Err(refused) => refused,
+        };
+        assert!(refused.starts_with("invalid_grant"), "{refused}");
+    }
+    assert_eq!(call(&world, &tokens.access_token).await, 401);
+    assert_eq!(okta_refresh_count(&world), 1);
+}
+
+#[tokio::test]
+async fn an_older_token_revokes_the_grant_during_an_okta_outage() {
+    let world = World::with_manual_clock(|site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    let first = tokens.refresh_token.unwrap();
+    let second = client.refresh(&first).await.unwrap().refresh_token.unwrap();
+    let third = client.refresh(&second).await.unwrap();
+    world.okta.outage(Outage::Refuse503);
+    world.clock.advance(Duration::from_mins(9));
+    let refused = client.refresh(&first).await.unwrap_err().to_string();
+    assert!(refused.starts_with("invalid_grant"), "{refused}");
+    assert_eq!(call(&world, &third.access_token).await, 401);
+    assert_eq!(okta_refresh_count(&world), 0, "whoever holds a used token is no reason to ask Okta");
+}

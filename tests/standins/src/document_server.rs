@@ -1,0 +1,169 @@
+//! The web site of people who make a client: its metadata document and its key set, over TLS. Certificates are made
+//! anew for each, by an authority that nobody else knows.
+
+mod certificates;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::log::lock;
+use certificates::Authority;
+
+/// The names that its certificate is for.
+const NAMES: [&str; 2] = ["example.com", "*.example.com"];
+
+/// An https site on 127.0.0.1; names are the caller's business. It stops when it is dropped.
+#[derive(Debug)]
+pub struct DocumentServer {
+    address: SocketAddr,
+    authority: Vec<u8>,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    responses: Mutex<HashMap<String, DocumentResponse>>,
+    asked: Mutex<Vec<String>>,
+    down: AtomicBool,
+}
+
+/// What it says at one path.
+#[derive(Debug, Clone)]
+pub struct DocumentResponse {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+    delay: Duration,
+}
+
+impl DocumentResponse {
+    /// A JSON document.
+    pub fn json(document: &Value) -> Self {
+        Self::text("application/json", document.to_string())
+    }
+
+    /// Anything, under this content type.
+    pub fn text(content_type: &str, body: impl Into<String>) -> Self {
+        let headers = vec![("content-type", content_type.to_owned())];
+        Self { status: 200, headers, body: body.into(), delay: Duration::ZERO }
+    }
+
+    /// With another status.
+    #[must_use]
+    pub fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// After a while.
+    #[must_use]
+    pub fn delay(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+}
+
+impl DocumentServer {
+    /// Starts on a free port, with nothing to say.
+    pub async fn start() -> io::Result<Self> {
+        let authority = Authority::new();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let acceptor = TlsAcceptor::from(authority.server(&NAMES));
+        let router = Router::new().fallback(respond).with_state(Arc::clone(&shared));
+        let task = tokio::spawn(accept(listener, (acceptor, router), Arc::clone(&shared)));
+        Ok(Self { address, authority: authority.certificate(), shared, task })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The authority's certificate, in DER.
+    pub fn authority(&self) -> &[u8] {
+        &self.authority
+    }
+
+    /// The URL of a path under this name.
+    pub fn url(&self, name: &str, path: &str) -> String {
+        format!("https://{name}:{}{path}", self.address.port())
+    }
+
+    /// From now on this is said at `path`, query included.
+    pub fn set_response(&self, path: &str, configured: DocumentResponse) {
+        lock(&self.shared.responses).insert(path.to_owned(), configured);
+    }
+
+    /// From now on connections are cut before TLS, or not any more.
+    pub fn set_down(&self, down: bool) {
+        self.shared.down.store(down, Ordering::SeqCst);
+    }
+
+    /// How often `path` was asked for.
+    pub fn request_count(&self, path: &str) -> usize {
+        lock(&self.shared.asked).iter().filter(|asked| *asked == path).count()
+    }
+}
+
+impl Drop for DocumentServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, site: (TlsAcceptor, Router), shared: Arc<Shared>) {
+    // Owned by this task: aborting it drops the set, which aborts every connection.
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        if !shared.down.load(Ordering::SeqCst) {
+            connections.spawn(connection(stream, site.clone()));
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connection(stream: TcpStream, (acceptor, router): (TlsAcceptor, Router)) {
+    // A peer that does not trust the certificate ends here.
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let service = TowerToHyperService::new(router);
+    let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn respond(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
+    let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    lock(&shared.asked).push(path.clone());
+    let configured = lock(&shared.responses).get(&path).cloned();
+    let Some(configured) = configured else { return StatusCode::NOT_FOUND.into_response() };
+    tokio::time::sleep(configured.delay).await;
+    let mut response = Response::builder().status(configured.status);
+    for (name, value) in configured.headers {
+        response = response.header(name, value);
+    }
+    response.body(Body::from(configured.body)).expect("tests write headers that can be")
+}

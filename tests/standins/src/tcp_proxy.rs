@@ -1,0 +1,171 @@
+//! A longer way to a server, which can be made as slow as a test needs it, and lose a response.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// How many pieces may be on the way in one direction.
+const MAX_CHUNKS_IN_FLIGHT: usize = 1024;
+const MAX_READ_BYTES: usize = 16 * 1024;
+/// How a client of Redis asks for a script to be run.
+const SCRIPT: &[u8] = b"\r\nEVAL\r\n";
+
+/// Passes on what comes to its port, and the answers; it ends when this is dropped.
+pub struct TcpProxy {
+    port: u16,
+    link: Arc<Link>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Link {
+    millis: AtomicU64,
+    round_trips: AtomicU64,
+    loss: Arc<AtomicBool>,
+}
+
+impl TcpProxy {
+    /// A way to this server, `host:port`, as quick as it gets at first.
+    pub async fn start(server: &str) -> io::Result<Self> {
+        Self::listen(server, Arc::default()).await
+    }
+
+    async fn listen(server: &str, loss: Arc<AtomicBool>) -> io::Result<Self> {
+        let server: SocketAddr = server.parse().map_err(io::Error::other)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
+        let link = Arc::new(Link { loss, ..Link::default() });
+        let task = tokio::spawn(accept(listener, server, Arc::clone(&link)));
+        Ok(Self { port, link, task })
+    }
+
+    /// Its own `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// From now on each piece takes so long in each direction, connections that are open included.
+    pub fn set_delay(&self, time: Duration) {
+        self.link.millis.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// Its own port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A way that loses the next response of Redis to a script, with the connection that it came on, whenever `loss` is
+    /// set, which that clears: of several ways with the same one, one loses a response. What replicas are told passes.
+    pub async fn start_losing(server: &str, loss: &Arc<AtomicBool>) -> io::Result<Self> {
+        Self::listen(server, Arc::clone(loss)).await
+    }
+
+    /// How often something was asked after the last answer, on all connections together.
+    pub fn round_trips(&self) -> u64 {
+        self.link.round_trips.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for TcpProxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, server: SocketAddr, link: Arc<Link>) {
+    let mut open = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        open.spawn(proxy_connection(client, server, Arc::clone(&link)));
+    }
+}
+
+async fn proxy_connection(client: TcpStream, server: SocketAddr, link: Arc<Link>) {
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let last_sent = Arc::new(LastSent::default());
+    let requests = forward((from_client, to_server), (Arc::clone(&link), true, Arc::clone(&last_sent)));
+    let responses = forward((from_server, to_client), (link, false, last_sent));
+    let (mut requests, mut responses) = (pin!(requests), pin!(responses));
+    tokio::select! {
+        response_end = &mut responses => {
+            if response_end == End::Closed {
+                requests.await;
+            }
+        }
+        _ = &mut requests => {
+            responses.await;
+        }
+    }
+}
+
+/// What was said last on a connection.
+#[derive(Default)]
+struct LastSent {
+    by_client: AtomicBool,
+    is_script: AtomicBool,
+}
+
+/// How one direction ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    Closed,
+    /// A response was lost, and the connection is to be closed.
+    Lost,
+}
+
+/// One direction.
+async fn forward(
+    (mut from, mut to): (OwnedReadHalf, OwnedWriteHalf),
+    (link, is_client, last_sent): (Arc<Link>, bool, Arc<LastSent>),
+) -> End {
+    let (sender, mut chunks) = mpsc::channel::<(Instant, Vec<u8>)>(MAX_CHUNKS_IN_FLIGHT);
+    let reading = async {
+        let mut chunk = vec![0; MAX_READ_BYTES];
+        while let Ok(length @ 1..) = from.read(&mut chunk).await {
+            if last_sent.by_client.swap(is_client, Ordering::SeqCst) != is_client && is_client {
+                link.round_trips.fetch_add(1, Ordering::SeqCst);
+            }
+            let is_script = chunk[..length].windows(SCRIPT.len()).any(|word| word == SCRIPT);
+            let was_script = last_sent.is_script.swap(is_client && is_script, Ordering::SeqCst);
+            if !is_client && was_script && link.loss.swap(false, Ordering::SeqCst) {
+                return End::Lost;
+            }
+            let due_at = Instant::now() + Duration::from_millis(link.millis.load(Ordering::SeqCst));
+            if sender.send((due_at, chunk[..length].to_vec())).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        End::Closed
+    };
+    let writing = async {
+        while let Some((due_at, chunk)) = chunks.recv().await {
+            tokio::time::sleep_until(due_at.into()).await;
+            if to.write_all(&chunk).await.is_err() {
+                break;
+            }
+        }
+        // The other side learns of the end this way; it may be gone already.
+        let _ = to.shutdown().await;
+    };
+    let (mut reading, mut writing) = (pin!(reading), pin!(writing));
+    tokio::select! {
+        end = &mut reading => {
+            if end == End::Closed {
+                writing.await;
+            }
+            end
+        }
+        () = &mut writing => End::Closed,
+    }
+}
