@@ -1,5 +1,5 @@
-//! What attackers try: RFC 9700 §4, the MCP security best practices, and what is known of JWT and HTTP. Each test
-//! is named after what it shows.
+//! Attacks: RFC 9700 §4, the MCP security best practices, and known attacks on JWT and HTTP. Each test is named after
+//! the property that it checks.
 
 mod browser;
 mod code;
@@ -19,31 +19,31 @@ use gateway_standins::browser::{Browser, Page};
 use gateway_standins::client::Client;
 use url::Url;
 
-/// A verifier for tests in which PKCE is not what is attacked.
+/// PKCE verifier of tests that do not attack PKCE.
 const VERIFIER: &str = "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv";
-/// The MCP endpoint that the attacks aim at.
+/// MCP endpoint under attack.
 const TARGET: &str = "/mcp/raw/echo";
 
-/// The consent page of an authorization request with this state, in this browser.
+/// Opens the consent page of an authorization request with this state.
 async fn consent_page(client: &Client, browser: &mut Browser, state: &str) -> Page {
     let url = client.authorize_url((state, VERIFIER), &[]).unwrap();
     browser.stop_at(&client.redirect_uri);
     browser.open(url.as_str()).await.unwrap().page().unwrap()
 }
 
-/// Approves on a consent page; the page that follows, Okta's.
+/// Approves on a consent page; returns the next page, which is Okta's.
 async fn approve(browser: &mut Browser, page: &Page) -> Page {
     browser.submit(page.form_with("request").unwrap(), &[], Some("approve")).await.unwrap().page().unwrap()
 }
 
-/// The whole way of `username` from the request to the URL that carries the answer to the client.
+/// Logs `username` in; returns the redirect URL with the authorization response.
 async fn authorization_response(client: &Client, browser: &mut Browser, username: &str) -> Url {
     let page = consent_page(client, browser, "state").await;
     let okta = approve(browser, &page).await;
     browser.sign_in(&okta, username).await.unwrap().stopped().unwrap()
 }
 
-/// A client that registers with this redirect URI.
+/// Registers a client with this redirect URI.
 async fn client_at(world: &World, redirect_uri: &str) -> Client {
     let discovered = world.client(TARGET).await.discovered;
     discovered.register("A client", "none", redirect_uri).await.unwrap()

@@ -1,4 +1,4 @@
-//! The audit log: who asked for what, through which client, and what was decided.
+//! The audit log: user, client, request and decision.
 
 use crate::harness::binary::Process;
 use crate::harness::go_program::GoProgram;
@@ -14,7 +14,7 @@ fn decision(event: &Value) -> (&str, &str) {
     (event["event"].as_str().unwrap(), event["decision"].as_str().unwrap())
 }
 
-/// The audit events so far, when one of them is the last; they are written behind the answers.
+/// Returns the audit events once `last` is the last of them; they are written after the responses.
 async fn events_until(process: &Process, last: (&str, &str)) -> Vec<Value> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -29,7 +29,7 @@ async fn events_until(process: &Process, last: (&str, &str)) -> Vec<Value> {
     }
 }
 
-/// What one decision is told by, in the order in which [`perform_each_decision`] asks for them.
+/// Event and decision of each action, in the order of [`perform_each_decision`].
 const DECISIONS: [(&str, &str); 10] = [
     ("registration", "allowed"),
     ("consent", "refused"),
@@ -43,7 +43,7 @@ const DECISIONS: [(&str, &str); 10] = [
     ("revocation", "allowed"),
 ];
 
-/// Asks for everything that is decided on; returns the client's id.
+/// Performs every action that is audited; returns the client's id.
 async fn perform_each_decision(process: &Process) -> String {
     let endpoint = format!("{}/mcp/dice/mcp", process.base_url);
     let discovered = client::discover(&endpoint).await.unwrap();

@@ -1,4 +1,4 @@
-//! `GET /auth/authorize`: what is refused, and where the refusal goes.
+//! `GET /auth/authorize`: rejected requests, and the target of the error response.
 
 use crate::harness::{CALLBACK, World, http};
 use gateway_standins::client::Client;
@@ -8,7 +8,7 @@ use url::Url;
 
 const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// A good authorization request, changed: an empty value takes a parameter out.
+/// Valid authorization request with changed parameters; an empty value removes the parameter.
 fn request(world: &World, client: &Client, changes: &[(&str, &str)]) -> Url {
     let resource = world.dice_url();
     let mut parameters = vec![
@@ -29,7 +29,7 @@ fn request(world: &World, client: &Client, changes: &[(&str, &str)]) -> Url {
     Url::parse_with_params(&world.url("/auth/authorize"), parameters).unwrap()
 }
 
-/// What an error redirect says.
+/// Parameters of an error redirect.
 async fn refusal(url: Url) -> HashMap<String, String> {
     let response = http().get(url).send().await.unwrap();
     assert_eq!(response.status(), 302);

@@ -1,5 +1,5 @@
-//! The login in a real Chromium, without JavaScript: its `form-action` covers a form's whole redirect chain, its
-//! cookies have rules of their own, and it knows private schemes.
+//! Logins in a real Chromium without JavaScript: its `form-action` covers the whole redirect chain of a form, it has
+//! its own cookie rules, and it opens private schemes.
 
 use crate::harness::{World, drivers};
 use gateway_standins::client::{Client, Code};
@@ -26,7 +26,7 @@ async fn run_chromium(options: &[&str], urls: &[Url]) -> Value {
         .unwrap_or_else(|_| panic!("chromium.mjs: {}", String::from_utf8_lossy(&output.stdout)))
 }
 
-/// Signs in to all of these at once, by Chromium, and redeems what came back.
+/// Signs all clients in concurrently in Chromium and redeems their codes.
 async fn sign_in(world: &World, clients: &[Client]) {
     sign_in_with(&[], world, clients).await;
 }
@@ -51,7 +51,7 @@ async fn sign_in_with(options: &[&str], world: &World, clients: &[Client]) {
     }
 }
 
-/// A client that listens on a port of its own.
+/// Client that listens on a free loopback port.
 async fn loopback_client(world: &World) -> Client {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let discovered = world.client("/mcp/raw/echo").await.discovered;

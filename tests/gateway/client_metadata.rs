@@ -1,4 +1,4 @@
-//! Clients that publish what they are: Client ID Metadata Documents.
+//! Clients with a Client ID Metadata Document.
 
 mod outages;
 mod refusals;
@@ -14,20 +14,20 @@ use std::time::Duration;
 const SERVER: &str = "/mcp/raw/echo";
 const VERIFIER: &str = "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv";
 
-/// The status of an authorization request, and its body.
+/// Status and body of the response to an authorization request.
 async fn authorize(client: &Client, accept: &str) -> (u16, String) {
     let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
     let response = http().get(url).header("accept", accept).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
-/// The status and the error of an authorization request that a program makes.
+/// Status and error of the response to an authorization request that accepts JSON.
 async fn authorize_error(client: &Client) -> (u16, Value) {
     let (status, body) = authorize(client, "application/json").await;
     (status, serde_json::from_str(&body).unwrap_or_else(|_| panic!("{status}: {body}")))
 }
 
-/// Tokens for `alice`.
+/// Signs `alice` in; returns her tokens.
 async fn sign_in(client: &Client) -> gateway_standins::client::Tokens {
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
     client.redeem(&code).await.unwrap()
@@ -153,7 +153,7 @@ async fn a_code_of_a_published_client_fails_for_another_client() {
     client.redeem(&code).await.unwrap();
 }
 
-/// Whether the site was asked this often by now.
+/// Checks the number of fetches of the document.
 fn assert_request_count(document_server: &DocumentServer, times: usize) {
     assert_eq!(document_server.request_count(PATH), times);
 }

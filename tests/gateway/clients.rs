@@ -1,5 +1,5 @@
-//! The packages that people really use: each signs in, calls the dice tool, and calls it again after a restart
-//! of the gateway without signing in. `tests/clients/README.md` says what the drivers are.
+//! Published client packages: each signs in, calls the dice tool, and calls it again after a restart of the gateway
+//! without a new login. `tests/clients/README.md` describes the drivers.
 
 use crate::harness::drivers::{self, FASTMCP, MCP_REMOTE, PYTHON, Provider, TYPESCRIPT_V1, TYPESCRIPT_V2};
 use crate::harness::metadata_documents::{PATH, publish};
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Runs a driver against the dice server; it must end well.
+/// Runs a driver against the dice server; it must succeed.
 async fn run(driver: &[&str], world: &World, state: &TempDir, more: &[(&str, &str)]) -> Value {
     let line = drivers::run(driver, &world.dice_url(), state.path(), more).await;
     assert_eq!(line["ok"], true, "{driver:?}: {line}");
     line
 }
 
-/// Signs in, restarts the gateway, and calls again.
+/// Signs in, restarts the gateway and calls again without a login.
 async fn assert_one_sign_in(driver: &[&str], store_kind: StoreKind, more: &[(&str, &str)]) {
     let mut world = World::with(store_kind, |site| site).await;
     let state = tempfile::tempdir().unwrap();
@@ -74,7 +74,7 @@ async fn a_confidential_client_signs_in_with_its_secret_in_the_header_or_in_the_
     }
 }
 
-/// They know the document's URL alone; the gateway fetches it.
+/// The clients only know the URL of the document; the gateway fetches it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_client_signs_in_with_a_metadata_document() {
     for driver in [MCP_REMOTE, TYPESCRIPT_V2, TYPESCRIPT_V1, PYTHON] {
@@ -117,7 +117,8 @@ async fn mcp_remote_signs_in_after_redis_was_down_at_startup() {
     assert_eq!(run(MCP_REMOTE, &world, &tempfile::tempdir().unwrap(), &[]).await["signed_in"], true);
 }
 
-/// Refreshing instead of asking a person. The Node clients do it at a 401, the Python ones by their own clock.
+/// Clients refresh instead of starting a new login: the Node clients after a 401, the Python clients by their own
+/// clock.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_client_refreshes_after_its_access_token_expired() {
     let ttl = Duration::from_mins(10);

@@ -1,4 +1,4 @@
-//! Replicas whose clocks differ by up to two minutes are one gateway still.
+//! Replicas whose clocks differ by up to two minutes behave as one gateway.
 
 mod revocation;
 
@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 const ECHO: &str = "/mcp/raw/echo";
-/// Seconds by which the clocks of the replicas are wrong.
+/// Clock errors of the replicas, in seconds.
 const SKEWS: [i64; 9] = [0, 5, -5, 60, -60, 90, -90, 119, -119];
 
-/// What a replica answers to a form.
+/// Posts a form to a replica; returns status and body.
 async fn post(replica: &Replica, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
     let response = replica.request(Method::POST, path).form(form).send().await.unwrap();
     let status = response.status().as_u16();
@@ -49,7 +49,7 @@ async fn call(replica: &Replica, token: &str) -> u16 {
 async fn login_calls_and_refreshes_work_across_replicas_with_skewed_clocks() {
     let mut world = World::with(StoreKind::Redis, |site| site).await;
     let balancer = world.start_balancer_with_clock_skews(&SKEWS).await;
-    // Each login takes eight requests: the next one meets other replicas at each step.
+    // Each login takes eight requests, so that the next login reaches other replicas at each step.
     for _ in 0..5 {
         let (client, mut tokens) = world.sign_in(ECHO, "alice").await;
         for _ in 0..3 {

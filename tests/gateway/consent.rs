@@ -1,4 +1,4 @@
-//! `POST /auth/authorize`: a consent form counts once, and its page's cookie goes with each response.
+//! `POST /auth/authorize`: a consent form works once, and each response removes the cookie of its page.
 
 use crate::harness::{CALLBACK, StoreKind, World, http};
 use gateway_standins::browser::{Browser, Page};
@@ -12,7 +12,7 @@ use url::Url;
 const VERIFIER: &str = "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv";
 const REPEATED: &str = "This page was answered before.";
 
-/// A consent page in a browser, with what a request needs to post its form without that browser.
+/// Consent page in a browser, with the values that post its form without that browser.
 struct Form {
     browser: Browser,
     page: Page,
@@ -48,13 +48,13 @@ impl Form {
         request.header(COOKIE, &self.cookie).header("accept", "text/html").form(&form)
     }
 
-    /// Posts it with the cookie that the page came with, whatever the browser has by now.
+    /// Posts the form with the original cookie of the page.
     async fn post(&self, world: &World, decision: &str) -> FormResponse {
         let request = http().post(world.url(&self.action));
         FormResponse::of(self.fill(request, decision).send().await.unwrap()).await
     }
 
-    /// The name of the page's cookie.
+    /// Name of the page's cookie.
     fn cookie_name(&self) -> &str {
         self.cookie.split('=').next().unwrap()
     }
@@ -93,7 +93,7 @@ impl FormResponse {
     }
 }
 
-/// The keys in Redis, but for counters.
+/// Keys in Redis without the rate limit counters.
 fn keys(world: &World) -> Vec<String> {
     let keys = world.redis.as_ref().unwrap().command(&["KEYS", "mcp:*"]).unwrap();
     let keys = keys.lines().filter(|line| line.contains("mcp:") && !line.contains("mcp:count"));
@@ -106,7 +106,7 @@ async fn a_double_click_on_allow_starts_one_login() {
         let world = World::with(store_kind, |site| site).await;
         let client = world.client("/mcp/raw/echo").await;
         let mut form = Form::of(&world, &client).await;
-        // Both clicks are under way at once; then a third one, to which the browser knows the first response.
+        // Two concurrent clicks, then a third one after the first response.
         let (first, second) = tokio::join!(form.post(&world, "approve"), form.post(&world, "approve"));
         assert_eq!((first.status, second.status), (200, 200));
         assert_eq!(first.body, second.body, "the same page, to the same login at Okta");

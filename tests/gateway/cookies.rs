@@ -1,14 +1,15 @@
-//! A browser never holds so many of our cookies that a front refuses its requests.
+//! The number of the gateway's cookies in a browser is bounded, so that a proxy in front does not reject its
+//! requests.
 
 use crate::harness::{World, http};
 use crate::login::{approve, consent_page};
 use gateway_standins::browser::{Browser, Page};
 use reqwest::header::{COOKIE, SET_COOKIE};
 
-/// Below the 8 KiB that nginx takes for one header by default (`large_client_header_buffers`).
+/// Below the 8 KiB that nginx accepts for one header by default (`large_client_header_buffers`).
 const MAX_HEADER_BYTES: usize = 4 * 1024;
 
-/// Signs in at the last eight of the 130, each of which leads to a code of its own.
+/// Completes the last eight of the 130 logins; each of them gets its own code.
 async fn assert_logins_work(browser: &mut Browser, logins: &[Page]) {
     assert_eq!(logins.len(), 8);
     for (okta, number) in logins.iter().zip(122..) {
@@ -18,7 +19,7 @@ async fn assert_logins_work(browser: &mut Browser, logins: &[Page]) {
     }
 }
 
-/// The names of the cookies that the next request carries.
+/// Names of the cookies of the next request.
 fn cookie_names(world: &World, browser: &Browser) -> Vec<String> {
     let cookies = browser.cookies(&world.base_url).unwrap();
     let bytes: usize = cookies.iter().map(|(name, value)| name.len() + value.len() + 3).sum();
@@ -28,7 +29,7 @@ fn cookie_names(world: &World, browser: &Browser) -> Vec<String> {
 
 #[tokio::test]
 async fn after_130_authorization_requests_the_newest_work_and_the_cookies_are_bounded() {
-    // In one moment, too: what is newer does not depend on the clock.
+    // With a stopped clock as well: the order of the cookies does not depend on the time.
     for world in [World::start().await, World::with_manual_clock(|site| site).await] {
         let client = world.client("/mcp/raw/echo").await;
         let mut browser = Browser::new();
@@ -60,7 +61,7 @@ async fn after_130_unfinished_logins_the_newest_work_and_the_cookies_are_bounded
         logins.push(approve(&mut browser, &page).await);
         assert!(cookie_names(&world, &browser).len() <= 8, "after {number} logins");
     }
-    // Pages that nobody answers do not push out what is under way at Okta.
+    // Consent pages without a response do not replace the cookies of logins at Okta.
     for _ in 0..20 {
         consent_page(&client, &mut browser, "unanswered").await;
     }
@@ -73,7 +74,7 @@ async fn excess_cookies_are_removed_a_few_per_response() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let url = client.authorize_url(("state", &"v".repeat(43)), &[]).unwrap();
-    // 130 tabs at once, none of which knew of the others.
+    // 130 concurrent tabs, none of which has the cookies of the others.
     let mut cookies = Vec::new();
     for _ in 0..130 {
         let response = http().get(url.clone()).send().await.unwrap();

@@ -1,6 +1,6 @@
-//! The binary, killed under load at random moments: whatever it has acknowledged holds when it is back.
+//! The binary, killed under load at random times: after the restart, everything that it acknowledged is still true.
 //!
-//! `GATEWAY_KILLS` says how often, `GATEWAY_SEED` repeats a run's chances (not its timing).
+//! `GATEWAY_KILLS` sets the number of kills. `GATEWAY_SEED` repeats the random choices of a run, but not its timing.
 
 mod session;
 
@@ -14,16 +14,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// How often it is killed when nothing else is asked for.
+/// Default number of kills.
 const DEFAULT_KILLS: u64 = 40;
-/// Clients that ask at the same time, each for what it needs next.
+/// Number of concurrent clients.
 const SESSIONS: usize = 6;
-/// It is killed after fewer answers than this, and less than so many milliseconds later: in the middle of others.
+/// The binary is killed after a random number of responses below this, plus a random delay in milliseconds.
 const MAX_RESPONSES: u64 = 32;
 const MAX_DELAY_MILLIS: u64 = 20;
-/// A first start takes about as long.
+/// Approximate duration of a first start.
 const MAX_FIRST_START_MILLIS: u64 = 80;
-/// A loaded machine answers little; it is killed at the latest after this.
+/// Time after which the binary is killed on a loaded machine that responds slowly.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,7 +59,7 @@ async fn wait_for_responses(responses: &AtomicU64, wanted: u64) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    // Fewer are enough for a loaded machine.
+    // On a loaded machine, fewer responses are enough.
     let _ = tokio::time::timeout(KILL_TIMEOUT, responses_arrived).await;
 }
 

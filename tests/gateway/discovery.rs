@@ -1,4 +1,4 @@
-//! `/.well-known/…`, and the 401 that leads there.
+//! `/.well-known/…`, and the 401 response that refers to it.
 
 use crate::harness::{StoreKind, World, http};
 use reqwest::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, WWW_AUTHENTICATE};
@@ -9,7 +9,7 @@ async fn get(url: &str) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap_or_default())
 }
 
-/// The port of a test differs from run to run.
+/// Replaces the random port by a constant for snapshots.
 fn without_port(world: &World, document: &Value) -> Value {
     serde_json::from_str(&document.to_string().replace(&world.base_url, "https://gateway")).unwrap()
 }

@@ -1,18 +1,18 @@
-//! The documents that say which test shows what are held to the tests that there are.
+//! The tests named in the documents exist.
 
 use crate::workspace;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The documents whose tables end in a column of tests.
+/// Documents whose tables have a last column of tests.
 const DOCUMENTS: &[&str] =
     &["docs/attacks.md", "docs/conformance.md", "docs/contract.md", "docs/operations.md"];
-/// What may stand in that column instead: a rule that binds others, or one that is not kept yet.
+/// Prefixes allowed in that column instead of a test: a rule for others, or one that is not implemented yet.
 const EXCUSES: [&str; 2] = ["not ours: ", "not built: "];
-/// Each MUST that is not kept yet. It only ever gets shorter.
+/// Ids of the MUST rules that are not implemented. The list must not grow.
 const OPEN: &[&str] = &[];
-/// Where tests are, and whether those beside the code are in a module `tests` of their own.
+/// Folders with tests, and whether their unit tests are in a module `tests` of their own.
 const SOURCES: &[(&str, bool)] =
     &[("tests/gateway", false), ("routes/tests", false), ("src", true), ("routes/src", true)];
 
@@ -31,7 +31,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The tests that run, as `cargo test` names them.
+/// Tests that are not ignored, with the names that `cargo test` shows.
 fn tests_that_run() -> HashSet<String> {
     let mut names = HashSet::new();
     for (folder, beside_code) in SOURCES {
@@ -50,7 +50,7 @@ fn tests_that_run() -> HashSet<String> {
     names
 }
 
-/// The functions that stand below a test attribute, but for those that are ignored.
+/// Functions with a test attribute and without `ignore`.
 fn tests_in(text: &str) -> impl Iterator<Item = &str> {
     text.split("#[test]").flat_map(|part| part.split("#[tokio::test")).skip(1).filter_map(|behind| {
         let (attributes, function) = behind.split_once("fn ")?;
@@ -59,7 +59,7 @@ fn tests_in(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The cells of the rows of the document's tables.
+/// Cells of the rows of a document's tables.
 fn rows(document: &str) -> Vec<Vec<String>> {
     let text = fs::read_to_string(root().join(document)).unwrap();
     let tables = text.lines().filter(|line| line.starts_with('|') && line.ends_with('|'));
@@ -67,12 +67,12 @@ fn rows(document: &str) -> Vec<Vec<String>> {
     rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-/// The tests that a cell names.
+/// Tests that a cell names.
 fn tests_named(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// The reason that a cell gives instead of a test.
+/// Kind and reason of a cell without tests.
 fn excuse(cell: &str) -> Option<(&'static str, &str)> {
     EXCUSES.into_iter().find_map(|kind| Some((kind, cell.strip_prefix(kind)?)))
 }

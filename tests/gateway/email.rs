@@ -1,4 +1,4 @@
-//! Whose e-mail address a server behind the gateway is told: one that Okta calls verified, or none.
+//! The forwarded e-mail address: one that Okta has verified, or none.
 
 use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_standins::okta::{ClaimsIn, EmailVerified, OktaOptions};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const PATH: &str = "/mcp/raw/echo";
 
-/// The header that the server got from this user's call.
+/// `X-Forwarded-Email` of a call with this token.
 async fn forwarded_email(world: &World, token: &str) -> Option<String> {
     world.backend.clear_requests();
     assert_eq!(http().get(world.url(PATH)).bearer_auth(token).send().await.unwrap().status(), 200);
@@ -20,7 +20,7 @@ fn trust_email(site: SiteBuilder) -> SiteBuilder {
     site.set(|site| site.okta.trust_email = true)
 }
 
-/// An Okta that tells `email_verified` like this in ID tokens and at userinfo.
+/// Okta with these values of `email_verified` in ID tokens and userinfo.
 fn okta_with_email_verified(id_token: EmailVerified, userinfo: EmailVerified) -> OktaOptions {
     OktaOptions {
         id_token_email_verified: id_token,
@@ -67,7 +67,7 @@ async fn the_email_address_is_updated_at_a_refresh() {
     let world = World::with_manual_clock(|site| site).await;
     let (client, mut tokens) = world.sign_in(PATH, "alice").await;
     assert_eq!(forwarded_email(&world, &tokens.access_token).await.as_deref(), Some("alice@example.com"));
-    // What Alice calls herself now is Carol's.
+    // Alice's new address in the directory is Carol's.
     for (email, verified) in
         [("carol@example.com", false), ("alice@example.org", true), ("carol@example.com", false)]
     {

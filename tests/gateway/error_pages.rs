@@ -1,4 +1,4 @@
-//! Where a login cannot go on, a person reads what happened, what to do in which app, and what to tell whom.
+//! Error pages of a login: they explain the error, the steps in each client, and whom to contact.
 
 use crate::harness::{World, http};
 use gateway_standins::browser::{Browser, Page};
@@ -7,7 +7,7 @@ use gateway_standins::okta::{OktaOptions, Outage};
 use reqwest::header::{ACCEPT, COOKIE, LOCATION};
 use reqwest::{Response, Url};
 
-/// What to click or type in each client when its registration is of no use any more.
+/// Steps in each client that delete an unusable registration.
 const CLEAR_STEPS: [&str; 5] = [
     "<kbd>/mcp</kbd>",
     "<b>Clear authentication</b>",
@@ -15,7 +15,7 @@ const CLEAR_STEPS: [&str; 5] = [
     "rm -rf ~/.mcp-auth",
     "Cursor",
 ];
-/// What to click or type to begin once more.
+/// Steps in each client that start the login again.
 const START_STEPS: [&str; 4] =
     ["<kbd>/mcp</kbd>", "<b>Authenticate</b>", "<b>MCP: List Servers</b>", "Cursor"];
 
@@ -23,7 +23,7 @@ async fn page(url: Url) -> Response {
     http().get(url).header(ACCEPT, "text/html,*/*").send().await.unwrap()
 }
 
-/// The text of a page that has its own request id in it.
+/// Text of a page, which must contain its own request id.
 async fn text(response: Response) -> String {
     let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
@@ -49,7 +49,7 @@ fn authorize(client: &Client, changes: &[(&str, &str)]) -> Url {
     url
 }
 
-/// How the gateway answers a browser that Okta sends back without a code.
+/// Response to a browser that Okta redirected to the callback without a code.
 async fn okta_callback_response(world: &World, redirect_uri: &str) -> Response {
     let discovered = world.client("/mcp/raw/echo").await.discovered;
     let client = discovered.register("An app", "none", redirect_uri).await.unwrap();
@@ -122,7 +122,7 @@ async fn an_okta_rejection_names_the_contact_and_the_request_id() {
         "Ask your Okta administrator for access to the app",
         &*app,
     ];
-    // The client shows what came in the URL; the browser is gone from here.
+    // The client shows the error from the URL; the browser has left the gateway.
     for redirect_uri in ["http://localhost:43110/callback", "https://claude.ai/api/mcp/auth_callback"] {
         let response = okta_callback_response(&world, redirect_uri).await;
         assert_eq!(response.status(), 302);
@@ -133,7 +133,7 @@ async fn an_okta_rejection_names_the_contact_and_the_request_id() {
         assert_contains(&get("error_description"), &wanted);
         assert_contains(&get("error_description"), &[response.headers()["x-request-id"].to_str().unwrap()]);
     }
-    // A link of an app's own leaves the person at the page.
+    // A private scheme leaves the browser on the gateway's page.
     let response = okta_callback_response(&world, "cursor://anysphere.cursor-mcp/oauth/callback").await;
     assert_eq!(response.status(), 200);
     let text = text(response).await;

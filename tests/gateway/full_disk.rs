@@ -1,4 +1,4 @@
-//! The binary on a file system of its own that fills up.
+//! The binary on its own file system that runs full.
 
 use crate::harness::binary::{Process, binary};
 use crate::harness::{CALLBACK, http};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Mounts 2 MiB at `DATA_DIR`, for itself alone, and becomes the gateway.
+/// Mounts 2 MiB at `DATA_DIR` in its own mount namespace and executes the gateway.
 const SMALL_DISK_SCRIPT: &str = r#"#!/bin/sh
 exec unshare --mount sh -c 'mkdir -p "$DATA_DIR" && mount -t tmpfs -o size=2m,mode=0700 tmpfs "$DATA_DIR" && exec "$GATEWAY"'
 "#;
@@ -53,7 +53,7 @@ async fn a_full_disk_is_503_and_logs_nobody_out() {
     drop(folder);
 }
 
-/// Whether a file system can be mounted here.
+/// Whether this user can mount a file system.
 fn may_mount() -> bool {
     let folder = tempfile::tempdir().unwrap();
     let mount = format!("mount -t tmpfs tmpfs '{}'", folder.path().display());
@@ -69,7 +69,7 @@ fn small_disk() -> (tempfile::TempDir, PathBuf) {
     (folder, program)
 }
 
-/// Takes all the room that there is.
+/// Fills the disk completely.
 fn fill_disk(ballast: &Path) {
     let mut file = fs::File::create(ballast).unwrap();
     for _ in 0..64 * 1024 {
@@ -84,7 +84,7 @@ async fn sign_in(client: &Client, browser: &mut Browser) -> Result<Tokens, Clien
     client.redeem(&client.authorize(browser, &Login::of("alice")).await?).await
 }
 
-/// Signs in until that is refused; what was handed out, and the refusal.
+/// Signs in until a login fails; returns the issued tokens and the error.
 async fn sign_in_until_refused(client: &Client) -> (Vec<Tokens>, String) {
     let (mut tokens, mut browser) = (Vec::new(), Browser::new());
     for _ in 0..1000 {

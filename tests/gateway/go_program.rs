@@ -1,4 +1,4 @@
-//! Whoever comes from the Go program changes nothing: its `config.yaml`, its environment, its clients.
+//! Compatibility with the Go program: its `config.yaml`, environment and clients work unchanged.
 
 use crate::harness::binary::Process;
 use crate::harness::drivers::{self, MCP_REMOTE, Provider};
@@ -7,7 +7,7 @@ use gateway_standins::okta::OktaOptions;
 use gateway_standins::redis::Redis;
 use std::path::Path;
 
-/// As the Go program's README has it. What is started here has other ports, which are free.
+/// From the README of the Go program. The servers of the tests listen on other, free ports.
 const CONFIG: &str = r#"proxies:
   - pattern: "/mcp/dice/"
     target_url: "http://localhost:3000"
@@ -20,7 +20,8 @@ fn the_go_programs_config_is_compiled_unchanged() {
     assert_eq!(include_str!("../../routes/tests/golden/go-program/config.yaml"), CONFIG);
 }
 
-/// The binary of the seed's site, in the seed's environment and these variables, with a certified provider as Okta.
+/// Starts the binary of the Go program's site with its environment, these variables, and a certified provider as
+/// Okta.
 async fn go_program(more: &[(&str, &str)]) -> (Process, Provider) {
     let binary = &GoProgram::shared().await.binary;
     let options = OktaOptions::default();
@@ -31,7 +32,7 @@ async fn go_program(more: &[(&str, &str)]) -> (Process, Provider) {
         ("OAUTH_OKTA_REDIRECT_URI", "{base_url}/auth/callback"),
     ];
     environment.extend_from_slice(more);
-    // Each must know where the other is: the gateway comes up first, without its Okta.
+    // Each needs the URL of the other: the gateway is started first, without its Okta.
     let mut process = Process::start(binary, &environment).await;
     let provider = Provider::start(&format!("{}/auth/callback", process.base_url)).await;
     process.set("OAUTH_OKTA_URL", &provider.issuer);
@@ -39,7 +40,7 @@ async fn go_program(more: &[(&str, &str)]) -> (Process, Provider) {
     (process, provider)
 }
 
-/// Runs mcp-remote with the state of `folder`; whether a person had to sign in.
+/// Runs mcp-remote with the state in `folder`; returns whether a login was needed.
 async fn needs_sign_in(url: &str, folder: &Path, tool: &[(&str, &str)]) -> bool {
     let line = drivers::run(MCP_REMOTE, url, folder, tool).await;
     assert_eq!(line["ok"], true, "{line}");

@@ -1,5 +1,4 @@
-//! What the Go program gets wrong, and this one does not. Faults that the other files have a test for are listed
-//! with it in `docs/contract.md`.
+//! Faults of the Go program that are fixed here. `docs/contract.md` also lists faults whose tests are in other files.
 
 use crate::harness::{CALLBACK, World, http};
 use gateway_standins::browser::{Browser, Page};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// A client whose redirect URI is this, and the authorization URL for this state.
+/// Registers a client with this redirect URI; returns it with an authorization URL.
 async fn authorize_url(world: &World, redirect_uri: &str, state: &str) -> (Client, Url) {
     let discovered = world.client("/mcp/raw/echo").await.discovered;
     let client = discovered.register("Old client", "none", redirect_uri).await.unwrap();
@@ -52,8 +51,8 @@ async fn an_event_stream_is_not_buffered() {
             break;
         }
     }
-    // The stream never says anything: a proxy that waits for something waits for ever. One fast head is enough, so
-    // that a loaded machine does not matter.
+    // The stream has no events, so that a proxy that buffers its start waits forever. One fast head is enough,
+    // because other measurements depend on the load of the machine.
     assert!(fastest < Duration::from_millis(50), "the head took {fastest:?}");
     let mut stream = request().await.unwrap();
     world.backend.release("first").await;

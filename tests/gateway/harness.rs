@@ -1,4 +1,4 @@
-//! A world for a test: Okta, MCP servers and a gateway in front of them, all on ports of their own.
+//! Test environment: Okta, MCP servers and a gateway in front of them, all on free ports.
 
 mod balancer;
 pub(crate) mod binary;
@@ -37,48 +37,48 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A redirect URI on which nothing listens: the scripted browser stops there.
+/// Redirect URI without a listener: the scripted browser stops at it.
 pub(crate) const CALLBACK: &str = "http://localhost:43110/callback";
 pub(crate) const SECRET: &str = "7f3a9c51e2d84b06a1f7c3e95d20b86478e1f0a2c4d6b8093e5a7c9d1f2b4e60";
 
-/// All that a test talks to.
+/// Servers and settings of one test.
 pub(crate) struct World {
     pub(crate) okta: Okta,
-    // Serves for as long as the world lives.
+    // Serves until the world is dropped.
     _dice: McpServer,
     pub(crate) backend: Backend,
     pub(crate) redis: Option<Redis>,
     kvs: String,
     pub(crate) base_url: String,
     pub(crate) clock: Clock,
-    /// `GATEWAY_SECRET` of what is started from now on.
+    /// `GATEWAY_SECRET` of gateways that are started from now on.
     pub(crate) secrets: String,
-    /// Which release that is, by the formats that it knows.
+    /// Storage formats that their release supports.
     pub(crate) formats: Formats,
-    /// Its `STORE_FORMAT`.
+    /// Their `STORE_FORMAT`.
     pub(crate) store_format: &'static str,
     fetch: FetchPolicy,
     folder: TempDir,
     okta_url: String,
     site: &'static Site,
-    // Keeps the port ours while the gateway is down: bound, but not listening.
+    // Reserves the port while the gateway is stopped: bound, but not listening.
     _port: socket2::Socket,
     port: u16,
     serving: Option<Serving>,
 }
 
 impl World {
-    /// The usual world: routes `/mcp/dice/` (the dice server) and `/mcp/raw/` (the raw backend), embedded store.
+    /// Starts the default world: routes `/mcp/dice/` (dice server) and `/mcp/raw/` (HTTP backend), embedded store.
     pub(crate) async fn start() -> Self {
         Self::with(StoreKind::Embedded, |site| site).await
     }
 
-    /// A world whose state is kept there and whose site `change` has changed.
+    /// Starts a world with this store and a changed site.
     pub(crate) async fn with(store_kind: StoreKind, change: impl FnOnce(SiteBuilder) -> SiteBuilder) -> Self {
         Self::with_okta(OktaOptions::default(), store_kind, change).await
     }
 
-    /// A world with this Okta; the redirect URI is set here.
+    /// Starts a world with this Okta, whose redirect URI is set here.
     pub(crate) async fn with_okta(
         options: OktaOptions,
         store_kind: StoreKind,
@@ -87,12 +87,12 @@ impl World {
         Self::build((Clock::system(), options), store_kind, change).await
     }
 
-    /// A world on the embedded store in which time stands still until its clock is moved; Okta goes by it too.
+    /// Starts a world on the embedded store with a manual clock, which Okta uses too.
     pub(crate) async fn with_manual_clock(change: impl FnOnce(SiteBuilder) -> SiteBuilder) -> Self {
         Self::with_manual_clock_on(StoreKind::Embedded, change).await
     }
 
-    /// The same, with its state kept there. Redis has a clock of its own, which goes on.
+    /// The same, with another store. Redis uses its own clock, which runs.
     pub(crate) async fn with_manual_clock_on(
         store_kind: StoreKind,
         change: impl FnOnce(SiteBuilder) -> SiteBuilder,
@@ -158,17 +158,17 @@ impl World {
         world
     }
 
-    /// The URL of the MCP endpoint behind `/mcp/dice/`.
+    /// URL of the MCP endpoint of `/mcp/dice/`.
     pub(crate) fn dice_url(&self) -> String {
         format!("{}/mcp/dice/mcp", self.base_url)
     }
 
-    /// A URL of the gateway.
+    /// URL of a path of the gateway.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)
     }
 
-    /// Ends the gateway and starts another in its place, on the same state.
+    /// Stops the gateway and starts it again on the same state.
     pub(crate) async fn restart(&mut self) {
         self.stop_gateway().await;
         self.start_gateway();
@@ -180,7 +180,7 @@ impl World {
         self.restart().await;
     }
 
-    /// The length of the embedded store's file.
+    /// Length of the embedded store's file, in bytes.
     pub(crate) fn store_file_bytes(&self) -> u64 {
         self.folder.path().join("data/gateway.redb").metadata().unwrap().len()
     }
@@ -190,14 +190,14 @@ impl World {
         self.serving = Some(self.assemble(&self.port.to_string()));
     }
 
-    /// Ends the gateway.
+    /// Stops the gateway.
     pub(crate) async fn stop_gateway(&mut self) {
         if let Some(serving) = self.serving.take() {
             tokio::task::spawn_blocking(move || serving.shut_down()).await.unwrap();
         }
     }
 
-    /// Waits until the gateway says that it is ready.
+    /// Waits until the gateway is ready.
     pub(crate) async fn wait_until_ready(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while http().get(self.url("/readyz")).send().await.unwrap().status() != 200 {
@@ -206,7 +206,7 @@ impl World {
         }
     }
 
-    /// Where the embedded store lies.
+    /// Directory of the embedded store.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -238,13 +238,13 @@ impl World {
         ])
     }
 
-    /// A registered public client of the server at `path`.
+    /// Registers a public client of the MCP server at `path`.
     pub(crate) async fn client(&self, path: &str) -> Client {
         let discovered = client::discover(&self.url(path)).await.unwrap();
         discovered.register("Test client", "none", CALLBACK).await.unwrap()
     }
 
-    /// Signs `username` in to the server at `path` with a new client and a new browser.
+    /// Signs `username` in to the MCP server at `path` with a new client and a new browser.
     pub(crate) async fn sign_in(&self, path: &str, username: &str) -> (Client, Tokens) {
         let client = self.client(path).await;
         let code = client.authorize(&mut Browser::new(), &Login::of(username)).await.unwrap();
@@ -261,14 +261,14 @@ impl Drop for World {
     }
 }
 
-/// A port of ours: others cannot bind it, the gateway's listeners (`SO_REUSEPORT`) can.
+/// Reserves a port: other programs cannot bind it, the gateway's listeners (`SO_REUSEPORT`) can.
 fn reserve_port() -> (socket2::Socket, u16) {
     let socket = bind(0);
     let port = socket.local_addr().unwrap().as_socket().unwrap().port();
     (socket, port)
 }
 
-/// A listener of our own on a port that we have reserved.
+/// Listens on a reserved port.
 fn listen_on(port: u16) -> tokio::net::TcpListener {
     let socket = bind(port);
     socket.listen(1024).unwrap();
@@ -285,13 +285,13 @@ fn bind(port: u16) -> socket2::Socket {
     socket
 }
 
-/// One crypto provider for all of TLS, before anything builds a client.
+/// Installs the process-wide TLS provider, before any client is built.
 fn install_crypto() {
-    // Fails only when one is installed already.
+    // Fails only if one is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// An HTTP client that follows no redirects.
+/// HTTP client that follows no redirects.
 pub(crate) fn http() -> reqwest::Client {
     install_crypto();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()

@@ -1,5 +1,5 @@
-//! Whatever reads foreign input, fed with thousands of inputs that are nearly right: what must hold is not only that
-//! none panics, but what each promises. The inputs are the same at every run.
+//! Parsers of untrusted input, tested with thousands of almost valid inputs: none may panic or violate its
+//! invariants. The inputs are the same in every run.
 
 mod claims;
 mod clients;
@@ -15,17 +15,17 @@ mod go_program_site {
     include!("../../routes/tests/golden/go-program/site.rs");
 }
 
-/// One reader of foreign input.
+/// Parser of untrusted input.
 pub(crate) struct Target {
-    /// Its name, and that of its folder in `fuzz/corpus/`.
+    /// Its name, and the name of its folder in `fuzz/corpus/`.
     pub(crate) name: &'static str,
-    /// Reads the input; panics when a promise is broken.
+    /// Parses the input; panics when an invariant is violated.
     pub(crate) run: fn(&[u8]),
-    /// Inputs that get far, and those that once broke a promise.
+    /// Almost valid inputs, and inputs that once violated an invariant.
     pub(crate) seeds: &'static [&'static str],
 }
 
-/// All of them; `fuzz/` runs them under libFuzzer.
+/// All targets; `fuzz/` runs them under libFuzzer.
 pub(crate) const TARGETS: &[Target] = &[
     oauth::REDIRECT_URI,
     oauth::AUTHORIZATION_REQUEST,
@@ -54,14 +54,14 @@ pub(crate) const TARGETS: &[Target] = &[
     site::SITE,
 ];
 
-/// The input as text, when it is text.
+/// The input, if it is UTF-8.
 fn text(input: &[u8]) -> Option<&str> {
     std::str::from_utf8(input).ok()
 }
 
 const MUTATIONS: usize = 3_000;
 
-/// A small generator of numbers (`SplitMix64`): the same mutations at every run.
+/// Deterministic generator of numbers (`SplitMix64`): the same mutations in every run.
 struct NumberGenerator(u64);
 
 impl NumberGenerator {
@@ -73,7 +73,7 @@ impl NumberGenerator {
     }
 }
 
-/// What parsers trip over.
+/// Fragments that are often parsed incorrectly.
 const FRAGMENTS: [&str; 24] = [
     "",
     "\0",

@@ -1,4 +1,4 @@
-//! The architecture, held to the truth: who may know whom, what names what, and how long files may be.
+//! Rules of the architecture: dependencies between modules, restricted crates, length of files.
 
 mod circles;
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lower layers first. A module may use those of the layers above it in this table, never its neighbours.
+/// Layers, lowest first. A module may use modules of lower layers, not of its own.
 const LAYERS: &[&[&str]] = &[
     &["base"],
     &["crypto"],
@@ -20,9 +20,9 @@ const LAYERS: &[&[&str]] = &[
     &["cli", "server"],
     &["main"],
 ];
-/// Neighbours that one sentence would describe together, and which way they lean.
+/// Allowed dependencies within a layer: (from, to).
 const ALLOWED_SIBLINGS: &[(&str, &str)] = &[("cli", "server")];
-/// Layers that would fit, and still must not be used.
+/// Forbidden dependencies that the layers would allow.
 const FORBIDDEN: &[(&str, &str)] = &[
     ("proxy", "oauth"),
     ("proxy", "credential"),
@@ -30,7 +30,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("store", "oauth"),
     ("pages", "oauth"),
 ];
-/// Words that only these modules may use.
+/// Crates that only these modules may use.
 const NAMED_ONLY_IN: &[(&str, &[&str])] = &[
     ("warp", &["server"]),
     ("biscuit", &["crypto"]),
@@ -60,19 +60,19 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The module that a file of `src/` belongs to.
+/// Module of a file of `src/`.
 fn module(path: &Path) -> String {
     let inside = path.strip_prefix(workspace().join("src")).unwrap();
     let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The code without its line comments, in which anything may be named.
+/// Code without line comments.
 fn code(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// The modules that `use crate::…` and paths like `crate::x::` name.
+/// Modules named in `use crate::…` and in paths like `crate::x::`.
 fn named_modules(code: &str) -> Vec<String> {
     let mut named = Vec::new();
     for (at, _) in code.match_indices("crate::") {

@@ -1,4 +1,4 @@
-//! How often who may ask: `limits:` and `trusted_proxies:`.
+//! Rate limits: `limits:` and `trusted_proxies:`.
 
 mod floods;
 
@@ -8,7 +8,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The test's own requests come through a proxy that the site trusts, so that they can come from anywhere.
+/// The test's requests come from a trusted proxy, so that they can have any client address.
 pub(crate) const LOOPBACK: &[Network] =
     &[Network::v4([127, 0, 0, 0], 8), Network::v6([0, 0, 0, 0, 0, 0, 0, 1], 128)];
 const ADDRESS_A: &str = "203.0.113.1";

@@ -1,4 +1,4 @@
-//! From the consent page through Okta to the client.
+//! The login: consent page, Okta, callback, client.
 
 use crate::harness::{CALLBACK, StoreKind, World};
 use gateway_standins::browser::{Browser, Page};
@@ -6,14 +6,14 @@ use gateway_standins::client::{Client, Decision, Login};
 use gateway_standins::okta::{OktaOptions, Outage, RefreshTokens};
 use url::Url;
 
-/// Opens the consent page of a new authorization.
+/// Opens the consent page of a new authorization request.
 pub(crate) async fn consent_page(client: &Client, browser: &mut Browser, state: &str) -> Page {
     let url = client.authorize_url((state, &"v".repeat(43)), &[]).unwrap();
     browser.stop_at(CALLBACK);
     browser.open(url.as_str()).await.unwrap().page().unwrap()
 }
 
-/// Allows it; returns the page that leads to Okta.
+/// Approves; returns the page that redirects to Okta.
 pub(crate) async fn approve(browser: &mut Browser, page: &Page) -> Page {
     let form = page.form_with("request").unwrap();
     browser.submit(form, &[], Some("approve")).await.unwrap().page().unwrap()
@@ -169,7 +169,7 @@ async fn an_okta_outage_during_a_login_is_reported_and_temporary() {
     assert!(code, "a login right after the outage did not work");
 }
 
-/// After a failure Okta is not asked again within a second, so the first try may still be told so.
+/// For a second after a failure Okta is not called, so the first attempts may fail.
 async fn retry(client: &Client) -> bool {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while std::time::Instant::now() < deadline {

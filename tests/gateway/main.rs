@@ -1,4 +1,4 @@
-//! What the gateway promises, shown on a real one: real stores, a stand-in Okta, real MCP servers and clients.
+//! Integration tests of the gateway with real stores, a stand-in Okta, real MCP servers and clients.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends; what it says is where it ended")]
 
@@ -48,7 +48,7 @@ mod upgrade;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// The root of the workspace.
+/// Root of the workspace.
 fn workspace() -> &'static Path {
     static ROOT: LazyLock<&Path> = LazyLock::new(|| Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
     *ROOT

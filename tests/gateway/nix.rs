@@ -1,4 +1,4 @@
-//! What can be said of the Nix files without Nix: they name all that a build reads, and what they build is sound.
+//! Nix files, checked without Nix: they list all files that a build reads, and those are a valid workspace.
 
 use crate::harness::binary::{built_for, target_dir};
 use crate::harness::go_program::GO_PROGRAM_CONFIG;
@@ -21,14 +21,14 @@ fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// The files and folders of the code that `nix/package.nix` hands to cargo, as named from the workspace.
+/// Files and folders of the code that `nix/package.nix` passes to cargo, relative to the workspace.
 fn named_by_nix() -> Vec<PathBuf> {
     let package = text("nix/package.nix");
     let list = package.split_once("code = fileset.unions [").unwrap().1.split_once(']').unwrap().0;
     list.split_whitespace().map(|path| path.strip_prefix("../").unwrap().into()).collect()
 }
 
-/// The files of the workspace that went into the seed's binary, as cargo noted them, but for the site's own.
+/// Files of the workspace that the Go program's executable was built from, as cargo recorded them, without the site.
 fn read_by_the_build() -> Vec<PathBuf> {
     let noted = built_for(Path::new(GO_PROGRAM_CONFIG), "as-it-is").with_extension("d");
     let noted = fs::read_to_string(noted).unwrap().replace("\\ ", "\0");

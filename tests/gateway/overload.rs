@@ -1,4 +1,4 @@
-//! More connections and concurrent requests than there may be: `limits.connections`, `limits.connections_per_address`.
+//! Connection limits: `limits.connections`, `limits.connections_per_address`.
 
 mod flood;
 mod http2;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 const LOOPBACK: &[Network] = &[Network::v4([127, 0, 0, 0], 8), Network::v6([0, 0, 0, 0, 0, 0, 0, 1], 128)];
-/// Addresses of this computer, which are different ones to the gateway.
+/// Loopback addresses, which count as different clients.
 const ADDRESS_A: [u8; 4] = [127, 0, 0, 2];
 const ADDRESS_B: [u8; 4] = [127, 0, 0, 3];
 
@@ -27,7 +27,7 @@ fn limited(connections: u32, per_address: u32) -> impl FnOnce(SiteBuilder) -> Si
     }
 }
 
-/// A connection from this address.
+/// Opens a connection from this address.
 async fn connect(port: u16, from: [u8; 4]) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
@@ -35,7 +35,7 @@ async fn connect(port: u16, from: [u8; 4]) -> TcpStream {
     timeout(TIMEOUT, socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))).await.unwrap().unwrap()
 }
 
-/// Sends a request, and returns what comes until the gateway closes the connection.
+/// Sends a request; returns everything until the gateway closes the connection.
 async fn ask(port: u16, from: [u8; 4], path: &str) -> String {
     let mut stream = connect(port, from).await;
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
@@ -49,7 +49,7 @@ fn status(response: &str) -> u16 {
     response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
 }
 
-/// Asks until the answer has this status: the gateway learns of a closed connection a moment later.
+/// Repeats a request until the response has this status: the gateway detects a closed connection with a delay.
 async fn wait_for_status(port: u16, from: [u8; 4], wanted: u16) {
     let asked = async {
         while status(&ask(port, from, "/").await) != wanted {
@@ -59,7 +59,7 @@ async fn wait_for_status(port: u16, from: [u8; 4], wanted: u16) {
     timeout(TIMEOUT, asked).await.unwrap();
 }
 
-/// Silent connections that the gateway has accepted: a later one was answered.
+/// Opens connections without requests. They are accepted when a later connection is served.
 async fn open_idle_connections(port: u16, from: [u8; 4], count: usize) -> Vec<TcpStream> {
     let mut connections = Vec::new();
     for _ in 0..count {
@@ -145,7 +145,7 @@ async fn silent_connections_beyond_the_limit_do_not_block_probes() {
     }
 }
 
-/// A client, a token, and a request for a stream with them.
+/// Opens event streams with one client and one token.
 async fn streams(world: &World) -> impl AsyncFn(&str) -> Response + use<> {
     let (_, tokens) = world.sign_in("/mcp/raw/mcp", "alice").await;
     let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
@@ -166,7 +166,7 @@ async fn http_2_streams_count_as_connections() {
     let mut open = Vec::new();
     while open.len() < 3 {
         let response = stream("").await;
-        // The connection of the probe may be there for a moment.
+        // The connection of the readiness probe may still be open.
         if response.status() == 200 {
             open.push(response);
         }

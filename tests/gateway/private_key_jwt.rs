@@ -1,4 +1,4 @@
-//! `private_key_jwt`: clients that prove themselves by a key, published or registered.
+//! `private_key_jwt`: published and registered clients that authenticate with a key.
 
 mod assertions;
 
@@ -18,7 +18,7 @@ fn jwks(keys: &[&Key]) -> Value {
     json!({ "keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>() })
 }
 
-/// A published client with this key in its document.
+/// Published client with this key in its document.
 async fn with_inline_key(world: &World, document_server: &DocumentServer, key: Key) -> Client {
     let id = publish(document_server, |document| {
         document["token_endpoint_auth_method"] = json!("private_key_jwt");
@@ -27,7 +27,7 @@ async fn with_inline_key(world: &World, document_server: &DocumentServer, key: K
     world.published_client_with_key(&id, SERVER, key).await
 }
 
-/// A published client whose document points to a key set with this key.
+/// Published client whose document refers to a key set with this key.
 async fn with_key_set(world: &World, document_server: &DocumentServer, key: Key) -> Client {
     document_server.set_response(JWKS, DocumentResponse::json(&jwks(&[&key])));
     let id = publish(document_server, |document| {
@@ -37,7 +37,7 @@ async fn with_key_set(world: &World, document_server: &DocumentServer, key: Key)
     world.published_client_with_key(&id, SERVER, key).await
 }
 
-/// A key of a client that goes by the world's time.
+/// Key of a client that uses the world's clock.
 fn with_world_clock(world: &World, key: Key) -> Key {
     let clock = world.clock.clone();
     key.by(Time::from_source(move || clock.now().seconds()))
@@ -54,7 +54,7 @@ async fn sign_in_and_refresh(client: &Client) {
     client.refresh(tokens.refresh_token.as_deref().unwrap()).await.unwrap();
 }
 
-/// The status and the error of a refresh with a token that is none: `invalid_grant` is said to a proved client alone.
+/// Status and error of a refresh with an invalid token: only an authenticated client gets `invalid_grant`.
 async fn refresh_error(client: &Client) -> (u16, String) {
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
     let (status, response) = client.token(&form).await.unwrap();
@@ -133,7 +133,7 @@ async fn an_unknown_key_refetches_the_key_set_once_a_minute() {
     assert_eq!(document_server.request_count(JWKS), 2, "nobody makes us ask a site again and again");
     world.clock.advance(Duration::from_mins(1));
     assert_eq!(refresh_error(&old).await, invalid_client(), "it is not there");
-    // The same name for another key.
+    // The same `kid` for another key.
     world.clock.advance(Duration::from_mins(1));
     let same_name = with_world_clock(&world, Key::es256("new"));
     document_server.set_response(JWKS, DocumentResponse::json(&jwks(&[&same_name])));

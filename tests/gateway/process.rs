@@ -1,4 +1,4 @@
-//! The binary itself: what it prints, when it refuses to start, how it ends.
+//! The executable: its output, its errors at startup, its exit.
 
 use crate::harness::binary::{Process, binary, built_for};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What goes to an MCP server and what comes back.
+//! Forwarding of requests and responses between client and MCP server.
 
 mod connections;
 mod content;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A world in which alice holds a token for `/mcp/raw/`.
+/// World in which alice has a token for `/mcp/raw/`.
 struct SignedIn {
     world: World,
     token: String,
@@ -44,7 +44,7 @@ impl SignedIn {
     }
 }
 
-/// Routes `/mcp/raw/` to that server.
+/// Routes `/mcp/raw/` to this server.
 fn to(server: &str) -> impl FnOnce(SiteBuilder) -> SiteBuilder {
     let target = format!("http://{server}");
     move |site| site.route("/mcp/raw/", &target, |route| route)
@@ -183,7 +183,7 @@ async fn a_closed_port_is_502_and_a_silent_server_504_with_a_json_rpc_error() {
 #[tokio::test]
 async fn the_head_of_a_silent_event_stream_is_sent_at_once() {
     let signed = SignedIn::start(|site| site).await;
-    // Nothing follows the head, so that whoever waits for more waits for ever.
+    // Nothing follows the head: a proxy that buffers would wait forever.
     let mut response = timeout(TIMEOUT, signed.get("/mcp/raw/sse/silent")).await.unwrap();
     assert_eq!(response.status(), 200);
     signed.world.backend.release("hello").await;
@@ -207,7 +207,7 @@ async fn a_revocation_closes_open_streams() {
     let tokens = client.redeem(&code).await.unwrap();
     let url = signed.world.url("/mcp/raw/sse/silent");
     let mut stream = http().get(url).bearer_auth(tokens.access_token).send().await.unwrap();
-    // The code's second use revokes the grant.
+    // The second use of the code revokes the grant.
     client.redeem(&code).await.unwrap_err();
     let end = timeout(TIMEOUT, async { while let Ok(Some(_)) = stream.chunk().await {} }).await;
     assert!(end.is_ok(), "the stream goes on");
@@ -236,7 +236,7 @@ async fn bodies_stream_in_both_directions_and_too_long_ones_are_rejected() {
 #[tokio::test]
 async fn a_response_truncated_upstream_is_truncated_for_the_client() {
     let signed = SignedIn::start(|site| site).await;
-    // Its head may not have left before it broke off.
+    // The response may be truncated before its head was sent.
     let whole = match signed.request("/mcp/raw/broken").send().await {
         Ok(response) => response.bytes().await.is_ok(),
         Err(_) => false,

@@ -1,4 +1,4 @@
-//! What a newcomer reads first is true.
+//! Links, commands and endpoints in the documentation exist.
 
 use crate::harness::{World, http};
 use crate::workspace;

@@ -1,4 +1,4 @@
-//! Refresh: strict with a thief, kind to a client whose response was lost or whose processes race.
+//! Refresh: reuse revokes the grant; lost responses and concurrent refreshes do not.
 
 use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_routes::RefreshReuse;

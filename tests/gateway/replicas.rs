@@ -1,4 +1,4 @@
-//! Many gateways that are one: each request of a client reaches another replica than the one before.
+//! Several replicas as one gateway: consecutive requests of a client reach different replicas.
 
 use crate::harness::{StoreKind, World, http};
 use gateway_standins::client::Client;
@@ -36,14 +36,14 @@ async fn concurrent_refreshes_across_replicas_get_one_successor() {
     assert_eq!(successors.len(), 1);
 }
 
-/// Three who are signed in, and go on until they are ended.
+/// Three signed-in clients that continue until they are stopped.
 pub(crate) struct Sessions {
     stop: Arc<AtomicBool>,
     rounds: JoinSet<usize>,
 }
 
 impl Sessions {
-    /// Signs them in, and lets them refresh and call.
+    /// Signs the clients in and starts their refreshes and calls.
     pub(crate) async fn start(world: &World) -> Self {
         let (stop, mut rounds) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
         for _ in 0..3 {
@@ -54,7 +54,7 @@ impl Sessions {
         Self { stop, rounds }
     }
 
-    /// Ends them: each has gone on, and nothing has failed.
+    /// Stops them, and checks that each made progress without a failure.
     pub(crate) async fn end(self) {
         self.stop.store(true, Ordering::SeqCst);
         let rounds = self.rounds.join_all().await;
@@ -62,7 +62,7 @@ impl Sessions {
     }
 }
 
-/// Refreshes and calls until it is told to stop; nothing may fail. How often.
+/// Refreshes and calls until it is stopped; nothing may fail. Returns the number of rounds.
 async fn run_session(echo: String, (client, mut token): (Client, String), stop: Arc<AtomicBool>) -> usize {
     let mut rounds = 0;
     while !stop.load(Ordering::SeqCst) {

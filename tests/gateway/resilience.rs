@@ -1,4 +1,4 @@
-//! What happens when something behind the gateway is not there.
+//! Outages of the servers behind the gateway.
 
 mod failover;
 mod faults;
@@ -15,7 +15,7 @@ async fn call(world: &World, token: &str) -> u16 {
     request.send().await.unwrap().status().as_u16()
 }
 
-/// Asks until the answer is `wanted`, for ten seconds at most.
+/// Repeats a request until its status is `wanted`, for at most ten seconds.
 async fn eventually_returns(wanted: u16, mut request: impl AsyncFnMut() -> u16) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {

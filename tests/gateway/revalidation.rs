@@ -1,4 +1,4 @@
-//! Before a refresh rotates, Okta is asked whether the user may still use the app.
+//! Revalidation: before a refresh rotates, the gateway asks Okta whether the user may still use the app.
 
 mod races;
 mod tokens;
@@ -8,15 +8,15 @@ use gateway_standins::okta::{OktaOptions, Outage, RefreshTokens};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_mins(1);
-/// Within this every replica knows, and streams are cut.
+/// Time within which changes apply on every replica, and streams are closed.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An app whose refresh tokens Okta replaces at each use and takes once: whoever sends one twice is logged out.
+/// App whose refresh tokens work once: a second use logs the user out.
 fn single_use_refresh_tokens() -> OktaOptions {
     OktaOptions { refresh_tokens: RefreshTokens::Rotating { grace: 0 }, ..OktaOptions::default() }
 }
 
-/// How often Okta was asked by a refresh token.
+/// Number of refreshes that Okta received.
 pub(crate) fn okta_refresh_count(world: &World) -> usize {
     let asked = world.okta.requests().into_iter();
     asked.filter(|request| request.field("grant_type") == Some("refresh_token")).count()
@@ -26,7 +26,7 @@ async fn call(world: &World, token: &str) -> u16 {
     http().get(world.url("/mcp/raw/echo")).bearer_auth(token).send().await.unwrap().status().as_u16()
 }
 
-/// Whether a stream ends soon; comment frames that keep it alive do not count.
+/// Whether a stream ends in time; keep-alive comments are ignored.
 async fn ends_in_time(mut stream: reqwest::Response) -> bool {
     let ended = async { while let Ok(Some(_)) = stream.chunk().await {} };
     tokio::time::timeout(TIMEOUT, ended).await.is_ok()

@@ -1,4 +1,4 @@
-//! `POST /auth/revoke` (RFC 7009), and what becomes of a revoked grant.
+//! `POST /auth/revoke` (RFC 7009), and the end of a revoked grant.
 
 use crate::harness::{CALLBACK, StoreKind, World, http};
 use gateway_standins::browser::Browser;
@@ -8,7 +8,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Within this every replica has heard of it (contract: Revocation).
+/// Time within which a revocation applies on every replica (contract: Revocation).
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn revoke(world: &World, form: &[(&str, &str)]) -> (u16, Value) {
@@ -25,7 +25,7 @@ async fn call(world: &World, token: &str) -> u16 {
     http().get(world.url("/mcp/raw/echo")).bearer_auth(token).send().await.unwrap().status().as_u16()
 }
 
-/// Whether a stream ends soon; comment frames that keep it alive do not count.
+/// Whether a stream ends in time; keep-alive comments are ignored.
 async fn ends_in_time(mut stream: Response) -> bool {
     let ended = async { while let Ok(Some(_)) = stream.chunk().await {} };
     tokio::time::timeout(TIMEOUT, ended).await.is_ok()

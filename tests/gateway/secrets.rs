@@ -1,4 +1,4 @@
-//! `GATEWAY_SECRET`: rotated while the gateway is in use, and pinned so that what one version sealed a later one opens.
+//! `GATEWAY_SECRET`: rotation in operation, and vectors that keep its derivations compatible.
 
 mod at_rest;
 mod vectors;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const NEXT: &str = "0d6b1f9c4e7a2d5380c1e6f4a9b7d2035f8e1c4a7b0d3f69258c1e4b7a0d3c6f";
 
-/// Registers and signs in until it is told to stop; nothing may fail. How often.
+/// Registers and signs in until it is stopped; nothing may fail. Returns the number of logins.
 async fn sign_in_repeatedly(echo: String, stop: Arc<AtomicBool>) -> usize {
     let mut count = 0;
     while !stop.load(Ordering::SeqCst) {

@@ -1,4 +1,4 @@
-//! The promises of the store's verbs, each held against both backends: a file on a disk and a Redis server.
+//! Guarantees of the store's operations, tested on both backends: a file and a Redis server.
 
 mod access;
 mod clock_skew;

@@ -1,4 +1,4 @@
-//! `POST /auth/token`: how a request must look, and the exact codes that clients recover by.
+//! `POST /auth/token`: form of a request, and error codes.
 
 use crate::harness::{SiteBuilder, StoreKind, World, http};
 use base64::Engine as _;
@@ -15,7 +15,7 @@ async fn post(world: &World, form: &[(&str, &str)]) -> Response {
     http().post(world.url("/auth/token")).form(form).send().await.unwrap()
 }
 
-/// The status and the error code.
+/// Status and error code of a response.
 async fn refusal(world: &World, form: &[(&str, &str)]) -> (u16, String) {
     let response = post(world, form).await;
     let status = response.status().as_u16();
@@ -23,7 +23,7 @@ async fn refusal(world: &World, form: &[(&str, &str)]) -> (u16, String) {
     (status, response["error"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Signs alice in to `/mcp/raw/` for these scopes.
+/// Signs alice in to `/mcp/raw/` with these scopes.
 async fn signed_in(world: &World, scopes: &[&str]) -> (Client, Tokens) {
     let mut client = world.client("/mcp/raw/echo").await;
     client.discovered.scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();

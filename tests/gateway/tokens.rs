@@ -1,4 +1,4 @@
-//! `POST /auth/token`, and what its tokens open.
+//! `POST /auth/token`, and access with its tokens.
 
 use crate::harness::{CALLBACK, StoreKind, World, http};
 use base64::Engine as _;
@@ -18,7 +18,7 @@ fn claims(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
-/// The token with another header or other claims, its signature as it was.
+/// Token with a changed header or changed claims and the original signature.
 fn altered(token: &str, part: usize, change: impl FnOnce(&mut Value)) -> String {
     let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
     let mut json: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&parts[part]).unwrap()).unwrap();
@@ -79,7 +79,7 @@ async fn altered_unsigned_and_foreign_tokens_get_401_invalid_token() {
 async fn an_expired_token_gets_401() {
     let world = World::with_manual_clock(|site| site).await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
-    // The replica that signed it may be two minutes behind.
+    // The clock of the signing replica may be two minutes behind.
     world.clock.advance(Duration::from_secs(600 + 119));
     assert_eq!(status(&world, "/mcp/raw/echo", &tokens.access_token).await, 200);
     world.clock.advance(Duration::from_secs(1));

@@ -1,10 +1,10 @@
-//! The MCP transports, as they look through the gateway: what a client and a server say to each other arrives as it
-//! was said, in every revision (streamable HTTP of 2025-03-26 to 2026-07-28).
+//! The MCP transports through the gateway: messages arrive unchanged in both directions, in every revision
+//! (streamable HTTP of 2025-03-26 to 2026-07-28).
 
 use crate::harness::{World, http};
 use reqwest::{Method, RequestBuilder};
 
-/// A world, and alice's token for `/mcp/raw/`.
+/// World with alice's token for `/mcp/raw/`.
 async fn signed_in() -> (World, String) {
     let world = World::start().await;
     let (_, tokens) = world.sign_in("/mcp/raw/mcp", "alice").await;

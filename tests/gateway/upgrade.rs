@@ -1,4 +1,4 @@
-//! One release follows another on the same store, and goes back. The next one is this one with a format more.
+//! Upgrades and rollbacks on the same store. The next release is this one with one more format.
 
 use crate::harness::{StoreKind, World, http};
 use crate::replicas::Sessions;
@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// What the next release knows.
+/// Formats of the next release.
 const NEXT: Formats = Formats { newest: 2, ..Formats::THIS };
 const ECHO: &str = "/mcp/raw/echo";
 
@@ -73,7 +73,7 @@ async fn after_the_format_switch_an_older_release_rejects_the_store() {
             error.contains("run the release that switched it on (STORE_FORMAT=2) or a newer one"),
             "{error}"
         );
-        // The switch is remembered where the state is.
+        // The store records the switch.
         restart_with(&mut world, NEXT, "").await;
         for (client, tokens) in [(old_client, old), (new_client, new)] {
             assert_eq!(call(&world, &tokens).await, 200);
@@ -82,7 +82,7 @@ async fn after_the_format_switch_an_older_release_rejects_the_store() {
     }
 }
 
-/// Why it does not start on the file, or does not become ready on Redis.
+/// Error of the older release: it does not start on the file, or does not become ready on Redis.
 async fn older_release_error(world: &mut World) -> String {
     let Some(address) = world.redis.as_ref().map(gateway_standins::redis::Redis::address) else {
         return world.startup_error();

@@ -1,4 +1,5 @@
-//! The person's browser: forged requests, planted cookies, frames (RFC 9700 §4.7, §4.16; MCP: confused deputy).
+//! Attacks on the user's browser: forged requests, injected cookies, frames (RFC 9700 §4.7, §4.16; MCP: confused
+//! deputy).
 
 use super::{TARGET, VERIFIER, approve, client_at, consent_page, parameter};
 use crate::harness::{World, http};
@@ -7,7 +8,7 @@ use gateway_standins::client::{Client, Login};
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use url::Url;
 
-/// Okta's answer to a login that `browser` began, kept from reaching the gateway.
+/// Callback URL of a login that `browser` started; the gateway does not receive it.
 async fn callback(world: &World, client: &Client, browser: &mut Browser, username: &str) -> Url {
     let page = consent_page(client, browser, "state").await;
     let okta = approve(browser, &page).await;
@@ -25,7 +26,7 @@ async fn a_callback_url_of_the_attacker_does_not_log_the_victim_in() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
     let attacker_callback = callback(&world, &client, &mut Browser::new(), "bob").await;
-    // The victim is in the middle of a login of their own, so that a cookie of that kind is there.
+    // The victim's browser has a login cookie of its own.
     let mut victim = Browser::new();
     let page = consent_page(&client, &mut victim, "state").await;
     approve(&mut victim, &page).await;
@@ -66,7 +67,7 @@ async fn the_cookie_of_another_login_is_rejected() {
     let (mut attacker, mut victim) = (Browser::new(), Browser::new());
     let attacker_callback = callback(&world, &client, &mut attacker, "bob").await;
     let _own = callback(&world, &client, &mut victim, "alice").await;
-    // Tossed: the name that the planted state asks for, with the value of the victim's own login.
+    // Cookie injection: the cookie name that the attacker's state requires, with the value of the victim's login.
     let pairs = attacker.cookies(&world.base_url).unwrap();
     let (name, _) = pairs.iter().find(|(name, _)| name.contains("mcp-login")).unwrap();
     let own = victim.cookies(&world.base_url).unwrap();
@@ -87,7 +88,7 @@ async fn a_cross_site_consent_post_is_rejected_even_with_a_form_token_of_the_att
     let post = || http().post(world.url("/auth/authorize")).form(&form);
     assert_eq!(post().send().await.unwrap().status(), 403, "without the page's cookie");
     for origin in ["https://evil.example.com", "null", "http://localhost:9", "https://localhost"] {
-        // Even if a neighbour of ours could plant the cookie: the browser says who posts.
+        // Even with an injected cookie, the `Origin` header shows that the request is cross-site.
         let response = post().header(COOKIE, &cookie_header).header(ORIGIN, origin).send().await.unwrap();
         assert_eq!(response.status(), 403, "{origin}");
     }
@@ -104,7 +105,7 @@ async fn a_consent_form_is_bound_to_its_page() {
     let evil = consent_page(&client, &mut attacker, "state").await;
     let honest = consent_page(&world.client(TARGET).await, &mut victim, "state").await;
     assert!(honest.form_with("request").is_some());
-    // The victim's browser has a cookie of its own page only.
+    // The victim's browser only has the cookie of its own page.
     let refused = victim.submit(evil.form_with("request").unwrap(), &[], Some("approve")).await.unwrap();
     assert_eq!(refused.page().unwrap().status, 403);
 }
@@ -135,7 +136,8 @@ async fn an_okta_session_does_not_replace_consent() {
     let mut victim = Browser::new();
     let honest = client_at(&world, "https://claude.ai/api/mcp/auth_callback").await;
     honest.authorize(&mut victim, &Login::of("alice")).await.unwrap();
-    // Okta knows alice now, and so does our cookie: another client, and the same redirect URI even.
+    // Alice now has an Okta session and a gateway cookie. Another client still needs consent, even with the same
+    // redirect URI.
     for uri in
         ["https://evil.example.com/cb", "https://claude.ai/api/mcp/auth_callback", "http://localhost:1/cb"]
     {

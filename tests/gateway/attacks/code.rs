@@ -1,4 +1,4 @@
-//! Authorization codes: stolen, injected, mixed up (RFC 9700 §4.4, §4.5, §4.8, §4.13).
+//! Attacks on authorization codes: theft, injection, mix-up (RFC 9700 §4.4, §4.5, §4.8, §4.13).
 
 use super::{TARGET, VERIFIER, authorization_response, client_at, parameter};
 use crate::harness::{CALLBACK, World, http};
@@ -46,7 +46,7 @@ async fn a_stolen_code_fails_for_another_client_even_with_the_verifier() {
 async fn an_injected_code_fails_the_verifier_check() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
-    // The attacker's own code, from a login of theirs with another challenge than the victim's.
+    // Code of the attacker's own login, whose challenge differs from the victim's.
     let injected = client.authorize(&mut Browser::new(), &Login::of("bob")).await.unwrap();
     assert_rejected(
         &client,
@@ -111,7 +111,7 @@ async fn every_authorization_response_has_the_issuer() {
 async fn an_okta_code_of_another_login_or_gateway_is_rejected() {
     let (world, other) = (World::start().await, World::start().await);
     let client = world.client(TARGET).await;
-    // What Okta answered to a login at the other gateway, with the state of one here.
+    // Okta's response to a login at the other gateway, combined with a state of this one.
     let mut foreign = Browser::new();
     foreign.stop_at(&other.url("/auth/callback"));
     let page = super::consent_page(&other.client(TARGET).await, &mut foreign, "x").await;

@@ -1,4 +1,4 @@
-//! What an attacker would have the gateway fetch by the address of a client, or of its keys.
+//! Server-side request forgery by the URLs of client documents and key sets.
 
 use super::{TARGET, VERIFIER};
 use crate::harness::metadata_documents::{HOST, PATH, PRIVATE_ADDRESS, document, publish};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 
-/// A server within that counts who comes, on the publisher's port.
+/// Server at a private address on the document server's port; counts its connections.
 async fn private_server(document_server: &DocumentServer) -> Arc<AtomicUsize> {
     let listener =
         TcpListener::bind(SocketAddr::new(PRIVATE_ADDRESS, document_server.address().port())).await.unwrap();

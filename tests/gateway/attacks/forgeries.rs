@@ -1,4 +1,4 @@
-//! Access tokens with a wrong signature: whoever sends many of them waits, and nobody is taken for him.
+//! Access tokens with an invalid signature: a sender of many is rate limited, and other senders are not affected.
 
 use super::TARGET;
 use crate::harness::{World, http};
@@ -9,14 +9,14 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How many a subscriber may send in a minute, and an IPv6 site.
+/// Forged tokens per minute that are verified for one address, and for an IPv6 site.
 const SUBSCRIBER_LIMIT: usize = 60;
 const SITE_LIMIT: usize = 16 * SUBSCRIBER_LIMIT;
-/// The network that they come from, and somebody else.
+/// Client addresses: the attacker's network and another one.
 const ADDRESS_A: &str = "203.0.113.1";
 const ADDRESS_B: &str = "203.0.113.2";
 
-/// A world that is asked from anywhere.
+/// World behind a trusted proxy, so that requests can have any client address.
 struct ProxiedWorld {
     world: World,
     http: reqwest::Client,
@@ -38,7 +38,7 @@ impl ProxiedWorld {
     }
 }
 
-/// A token with the header of this one, these claims changed, and a signature that anybody could make.
+/// Token with the same header, changed claims and an invalid signature.
 fn forged(token: &str, changes: &Value) -> String {
     let parts: Vec<&str> = token.split('.').collect();
     let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
@@ -49,8 +49,8 @@ fn forged(token: &str, changes: &Value) -> String {
     format!("{}.{claims}.{}", parts[0], URL_SAFE_NO_PAD.encode([7; 64]))
 }
 
-/// Forgeries that pass every check but that of the signature: with a tag that does not fit, and with none, as tokens of
-/// older releases had none.
+/// Forged tokens that pass every check except the signature: one with an invalid claims tag, one without a tag, as
+/// older releases issued them.
 fn forgeries(token: &str) -> [String; 2] {
     let untagged = URL_SAFE_NO_PAD.encode([7; 16]);
     [

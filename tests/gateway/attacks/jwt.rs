@@ -1,4 +1,4 @@
-//! Access tokens that were never ours: JWT confusion in all its known forms (RFC 8725).
+//! Forged access tokens: all known forms of JWT confusion (RFC 8725).
 
 use super::TARGET;
 use crate::harness::{World, http};
@@ -31,7 +31,7 @@ fn es256(header: &Value, claims: &Value, key: &SigningKey) -> String {
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
 }
 
-/// A genuine token, taken apart.
+/// Genuine token with its decoded parts.
 struct Genuine {
     world: World,
     token: String,
@@ -92,7 +92,7 @@ async fn a_public_key_as_hmac_secret_is_rejected() {
     let genuine = Genuine::new().await;
     let decode = |name: &str| URL_SAFE_NO_PAD.decode(genuine.jwk[name].as_str().unwrap()).unwrap();
     let point = [&[4][..], &decode("x"), &decode("y")].concat();
-    // SubjectPublicKeyInfo of a P-256 key: a fixed head, then the point.
+    // SubjectPublicKeyInfo of a P-256 key: a fixed prefix, then the point.
     let head = STANDARD.decode("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE").unwrap();
     let der = [&head[..], &point[1..]].concat();
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(&der));
@@ -174,7 +174,7 @@ async fn header_extensions_and_other_token_types_are_rejected() {
     ] {
         let header = genuine.header(&changes);
         genuine.assert_rejected(&es256(&header, &genuine.claims, &key), &changes.to_string()).await;
-        // The genuine signature over another header.
+        // Genuine signature over another header.
         let signature = genuine.token.rsplit('.').next().unwrap();
         let moved = format!("{}.{}.{signature}", encoded(&header), encoded(&genuine.claims));
         genuine.assert_rejected(&moved, &changes.to_string()).await;
@@ -201,7 +201,7 @@ async fn a_zero_der_or_altered_signature_is_rejected() {
     ] {
         genuine.assert_rejected(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(bytes)), what).await;
     }
-    // The same bytes in another alphabet are another text: a token has one form.
+    // Another encoding of the same bytes is rejected: a token has one spelling.
     for other in [format!("{signed}.{signature}="), format!("{signed}.{}", STANDARD.encode(&good))] {
         genuine.assert_rejected(&other, "another encoding").await;
     }

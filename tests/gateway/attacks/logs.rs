@@ -1,4 +1,4 @@
-//! Logs: a whole login at the most talkative level, held against every secret that passed by.
+//! Secrets in logs: a whole login at the most verbose level leaves none.
 
 use crate::harness::binary::Process;
 use crate::harness::go_program::GoProgram;
@@ -11,7 +11,7 @@ use gateway_standins::okta::{Okta, OktaOptions};
 
 const SECRET: &str = "5f0e8d7c6b5a49382716f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0";
 
-/// Everything that must not be written down, with a name for it.
+/// Secrets that must not be logged, with their names.
 #[derive(Default)]
 struct Secrets(Vec<(String, String)>);
 
@@ -65,7 +65,7 @@ async fn a_whole_login_leaves_no_code_token_cookie_or_secret_in_the_log() {
     secrets.assert_absent_from(&log);
 }
 
-/// Signs in with a confidential client, calls a tool, refreshes, and fails in every way that repeats a secret.
+/// Signs in with a confidential client, calls a tool, refreshes, and causes errors that could quote a secret.
 async fn log_in_and_fail(process: &Process, okta: &Okta) -> Secrets {
     let mut secrets = Secrets::default();
     secrets.add("GATEWAY_SECRET", SECRET);
@@ -89,7 +89,7 @@ async fn log_in_and_fail(process: &Process, okta: &Okta) -> Secrets {
     let mut session = Session::open(&endpoint, &tokens.access_token).await.unwrap();
     session.call("roll", serde_json::json!({ "sides": 6 })).await.unwrap();
     let next = client.refresh(tokens.refresh_token.as_ref().unwrap()).await.unwrap();
-    // A second use of the code, a token in the query, a broken token: errors like to quote.
+    // Second use of the code, token in the query, invalid token: their error messages could quote the secret.
     client.redeem(&code).await.unwrap_err();
     http().get(format!("{endpoint}?access_token={}", next.access_token)).send().await.unwrap();
     http().get(&endpoint).bearer_auth(format!("{}x", next.access_token)).send().await.unwrap();

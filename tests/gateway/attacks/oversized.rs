@@ -1,4 +1,4 @@
-//! Too much of everything: an answer in the four hundreds, soon, and the gateway lives on.
+//! Oversized input: an immediate 4xx response, and the gateway continues to serve.
 
 use super::{TARGET, VERIFIER};
 use crate::harness::{World, http};
@@ -20,7 +20,7 @@ async fn long_heads_and_many_headers_are_rejected() {
         ("a long method", format!("{} / HTTP/1.1\r\nHost: HOST\r\n\r\n", "A".repeat(100_000))),
     ] {
         let response = world.send_raw(&request).await;
-        // hyper closes without a word when a head does not even begin well.
+        // hyper closes the connection without a response when the start of a head is invalid.
         assert!([0, 400, 414, 431].contains(&response.status), "{what}: {}", response.text);
     }
     assert_serving(&world).await;

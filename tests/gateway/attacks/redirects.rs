@@ -1,4 +1,4 @@
-//! Redirect URIs and what leaks through redirects (RFC 9700 §4.1, §4.2, §4.11, §4.12; RFC 8252 §8).
+//! Redirect URIs, and information that redirects leak (RFC 9700 §4.1, §4.2, §4.11, §4.12; RFC 8252 §8).
 
 use super::{TARGET, VERIFIER, approve, authorization_response, client_at, consent_page, parameter};
 use crate::harness::{CALLBACK, World, http};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 const MALFORMED_URIS: &[&str] = &[
-    // User information, where a reader looks for the host.
+    // User information that looks like a host.
     "https://claude.ai@evil.example.com/",
     "https:claude.ai@evil.example.com/",
     "https:/claude.ai@evil.example.com/",
@@ -17,7 +17,7 @@ const MALFORMED_URIS: &[&str] = &[
     "https://@evil.example.com/",
     "http://localhost:1@evil.example.com/",
     "http://localhost%40evil.example.com/",
-    // Slashes that are not two.
+    // Other than two slashes.
     "https:evil.example.com/cb",
     "https:/evil.example.com/cb",
     "https:///evil.example.com/cb",
@@ -29,12 +29,12 @@ const MALFORMED_URIS: &[&str] = &[
     // Fragments.
     "https://claude.ai/cb#",
     "https://claude.ai/cb#code=1",
-    // Dot segments, also encoded.
+    // Dot segments, plain and encoded.
     "https://claude.ai/a/../b",
     "https://claude.ai/%2e%2E/b",
     "https://claude.ai/a/.%2e",
     "http://localhost/./cb",
-    // Characters that readers take for others, or for an end.
+    // Characters that are easily confused with others, or that end a URL in some parsers.
     "https://cl\u{0430}ude.ai/",
     "https://claude.ai\u{2044}evil.example.com/",
     "https://claude.ai\u{3002}evil.example.com/",
@@ -45,7 +45,7 @@ const MALFORMED_URIS: &[&str] = &[
     " https://claude.ai/",
     "https://claude.ai/<script>",
     "https://claude.ai/\"onload",
-    // Loopback that is not, and the network in disguise.
+    // Hosts that look like loopback, and addresses of internal networks.
     "http://localhost.evil.example.com/",
     "http://127.0.0.1.evil.example.com/",
     "http://127.0.0.2/",
@@ -54,7 +54,7 @@ const MALFORMED_URIS: &[&str] = &[
     "http://192.168.0.1/",
     "http://169.254.169.254/latest",
     "http://evil.example.com/",
-    // Schemes that run, read or reach something.
+    // Schemes that execute code, read files or contact other programs.
     "JaVaScRiPt:alert(1)",
     "javascript://claude.ai/%0aalert(1)",
     "data:text/html;base64,PHNjcmlwdD4=",
@@ -180,7 +180,8 @@ async fn redirects_after_a_post_do_not_repeat_the_form() {
     };
     let ours: Vec<StatusCode> =
         okta.trail.iter().chain(&trail).filter(gateways).map(|hop| hop.status).collect();
-    // The consent form is answered by a page, and Okta's answer by a redirect that every browser follows by GET.
+    // The response to the consent form is a page. The response to Okta's callback is a redirect that every browser
+    // follows with GET.
     assert_eq!(ours, [StatusCode::OK, StatusCode::FOUND]);
 }
 

@@ -1,4 +1,4 @@
-//! What an attacker would have the gateway fetch (MCP: server-side request forgery).
+//! Server-side request forgery by the URLs of a registration (MCP best practices).
 
 use super::{TARGET, VERIFIER, authorization_response, client_at};
 use crate::harness::{CALLBACK, World, http};

@@ -1,5 +1,4 @@
-//! Tokens in the wrong place: at another route, for another client, of another kind, of another issuer
-//! (RFC 9700 §4.9, §4.10; MCP: token passthrough).
+//! Tokens used for another route, client, purpose or issuer (RFC 9700 §4.9, §4.10; MCP: token passthrough).
 
 use super::{TARGET, authorization_response, parameter};
 use crate::harness::{World, http};
@@ -85,7 +84,7 @@ async fn tokens_of_okta_are_rejected() {
     }
 }
 
-/// What somebody gets who does the whole login at Okta with the gateway's own app.
+/// Tokens that a user gets by a direct login at Okta with the gateway's app.
 async fn okta_tokens(world: &World) -> Vec<(&'static str, String)> {
     let options = OktaOptions::default();
     let callback = world.url("/auth/callback");

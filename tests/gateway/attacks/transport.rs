@@ -1,4 +1,4 @@
-//! HTTP itself: another Host, a smuggled request, an identity that the client made up.
+//! Attacks on HTTP: another Host, request smuggling, forged identity headers.
 
 mod names;
 

@@ -1,4 +1,4 @@
-//! Before anybody has signed in, nothing takes the browser to a host that the site does not trust (RFC 9700 §4.11.2).
+//! Before a verified login, no response redirects the browser to an untrusted host (RFC 9700 §4.11.2).
 
 use super::{approve, client_at, consent_page};
 use crate::harness::{CALLBACK, StoreKind, World, http};
@@ -17,7 +17,7 @@ const UNTRUSTED: [&str; 5] = [
 ];
 const TRUSTED: [&str; 3] = [CALLBACK, "https://claude.ai/api/mcp/auth_callback", "https://localhost:8443/cb"];
 
-/// A response to a browser, as far as it matters where it goes on to.
+/// Response to a browser, reduced to the parts that redirect.
 struct PageResponse {
     status: u16,
     location: Option<String>,
@@ -25,7 +25,7 @@ struct PageResponse {
 }
 
 impl PageResponse {
-    /// Goes on by itself.
+    /// Whether the response redirects without a click.
     fn is_redirected(&self) -> bool {
         self.location.is_some() || self.body.contains("http-equiv=\"refresh\"")
     }
@@ -52,7 +52,7 @@ async fn open_callback(world: &World, browser: &Browser, url: &Url) -> PageRespo
     fetch(http().get(url.clone()).header(COOKIE, cookies(browser, world))).await
 }
 
-/// Okta's response to `username`, kept from reaching the gateway.
+/// Callback URL of a login of `username`; the gateway does not receive it.
 async fn callback(world: &World, client: &Client, browser: &mut Browser, username: &str) -> Url {
     let page = consent_page(client, browser, "state").await;
     let okta = approve(browser, &page).await;
@@ -60,7 +60,7 @@ async fn callback(world: &World, client: &Client, browser: &mut Browser, usernam
     browser.sign_in(&okta, username).await.unwrap().stopped().unwrap()
 }
 
-/// Waits for the person where it is untrusted, names the host, has a link there with the error; else it goes on.
+/// Checks that an untrusted host gets a page with a link and the error, and a trusted host a redirect.
 fn assert_error_shown(what: &str, uri: &str, fetch: &PageResponse, error: &str) {
     let told = format!("error={error}");
     if TRUSTED.contains(&uri) {
@@ -107,7 +107,7 @@ async fn a_store_outage_is_not_redirected_to_an_untrusted_host() {
     for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
         let client = client_at(&world, uri).await;
         let mut browser = Browser::new();
-        // Okta's metadata is known by then.
+        // By then, Okta's metadata is cached.
         let late = callback(&world, &client, &mut browser, "alice").await;
         let page = consent_page(&client, &mut browser, "state").await;
         pages.push((uri, browser, page, late));
@@ -156,7 +156,7 @@ async fn an_okta_rejection_is_not_redirected_to_an_untrusted_host() {
             &open_callback(&world, &browser, &refused).await,
             "access_denied",
         );
-        // An error that anybody can write into the address, with the person's own state.
+        // Errors that anybody can write into the callback URL, with the user's own state.
         for (error, told) in
             [("login_required", "access_denied"), ("server_error", "temporarily_unavailable")]
         {

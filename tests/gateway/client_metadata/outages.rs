@@ -1,4 +1,4 @@
-//! A client's web site that does not answer: who is logged in stays so.
+//! Outages of a document server: logged-in users stay logged in.
 
 use super::{SERVER, authorize, authorize_error, sign_in};
 use crate::harness::metadata_documents::{HOST, PATH, document, publish};
@@ -7,7 +7,7 @@ use gateway_standins::document_server::DocumentResponse;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// Longer than any copy is fresh.
+/// Longer than any document stays fresh.
 const DAY: Duration = Duration::from_hours(25);
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Documents that are no good, and what is said of them.
+//! Invalid metadata documents, and their error messages.
 
 use super::{SERVER, authorize, authorize_error};
 use crate::harness::metadata_documents::{HOST, PATH, document, publish};
@@ -6,11 +6,11 @@ use crate::harness::{World, http};
 use gateway_standins::document_server::{DocumentResponse, DocumentServer};
 use serde_json::{Value, json};
 
-/// What is said of all that is not meant as a document.
+/// Error message for a response that is not a metadata document.
 const NOT_A_DOCUMENT: &str = "what is at client_id is not its metadata document: JSON that is called JSON, of at most 5120 \
                        bytes, with that very URL as its client_id";
 
-/// Answers that are no such document, and a word of what is said of each.
+/// Invalid responses of the document server, each with a word of its error message.
 fn invalid_documents(id: &str) -> Vec<(DocumentResponse, &'static str)> {
     let with = |change: fn(&mut Value)| {
         let mut document = document(id);

@@ -1,4 +1,4 @@
-//! An acknowledged revocation has ended its grant, whatever the clocks of the replicas and the times in the token say.
+//! An acknowledged revocation ends its grant, regardless of clock skew and of the times in the token.
 
 use super::{ECHO, SKEWS, call, post, refresh};
 use crate::harness::{Replica, StoreKind, World};
@@ -7,14 +7,14 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Within this every replica has heard of it (contract: Revocation).
+/// Time within which a revocation applies on every replica (contract: Revocation).
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn revoke(replica: &Replica, client: &Client, token: &str) -> (u16, Value) {
     post(replica, "/auth/revoke", &[("client_id", &client.id), ("token", token)]).await
 }
 
-/// On every replica its calls end soon, and its refreshes at once.
+/// Checks that calls end in time on every replica, and refreshes at once.
 async fn assert_ended(replicas: &[Arc<Replica>], client: &Client, tokens: &Tokens, what: &str) {
     let deadline = Instant::now() + TIMEOUT;
     for replica in replicas {
@@ -52,7 +52,7 @@ async fn revocation_of_either_token_ends_the_grant_on_every_replica() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_issued_in_the_future_can_be_revoked() {
-    // Beyond what clocks may differ, so that calls are refused; a revocation is not.
+    // Beyond the tolerated clock skew: calls are rejected, a revocation is not.
     let mut world = World::with(StoreKind::Redis, |site| site).await;
     let ahead = world.skewed_replica(3600).await;
     let (client, tokens) = world.sign_in(ECHO, "alice").await;

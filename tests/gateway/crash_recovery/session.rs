@@ -1,4 +1,4 @@
-//! One client: what it was promised, and what it cannot know because the answer did not come.
+//! One client: the operations that were acknowledged, and the one whose response was lost.
 
 use crate::harness::http;
 use crate::harness::random_source::RandomSource;
@@ -9,7 +9,7 @@ use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What happened, so that a test that showed nothing is noticed.
+/// Numbers of operations, to detect a run without significance.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     logins: u64,
@@ -19,7 +19,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Each of them, in numbers that grow with the kills.
+    /// Whether each number is large enough for this number of kills.
     pub(super) fn are_significant(&self, kills: u64) -> bool {
         [self.logins, self.rotations, self.revocations, self.interrupted]
             .iter()
@@ -40,28 +40,28 @@ impl Add for Counts {
     }
 }
 
-/// The tokens of a grant.
+/// Tokens of a grant.
 #[derive(Clone)]
 struct Tokens {
     access: String,
     refresh: String,
 }
 
-/// What was asked for and not answered.
+/// Operation without a response.
 enum Unacknowledged {
     Redeeming(Code),
     Refreshing,
     Revoking(Tokens),
 }
 
-/// A client, and what it holds.
+/// Client with its tokens.
 pub(super) struct Session {
     base_url: String,
     client: Client,
     browser: Browser,
     random: RandomSource,
     pub(super) counts: Counts,
-    /// Given out, and not redeemed.
+    /// Issued and not redeemed.
     code: Option<Code>,
     tokens: Option<Tokens>,
     /// Redeemed since the last check.
@@ -89,7 +89,7 @@ impl Session {
         }
     }
 
-    /// Logs in, refreshes and revokes until nobody answers.
+    /// Logs in, refreshes and revokes until a request fails.
     pub(super) async fn run_until_error(mut self, responses: Arc<AtomicU64>) -> Self {
         while self.step().await.is_some() {
             responses.fetch_add(1, Ordering::Relaxed);
@@ -135,7 +135,7 @@ impl Session {
         self.counts.revocations += 1;
     }
 
-    /// Holds what the gateway does now against what it has said.
+    /// Compares the gateway's state with everything that it acknowledged.
     pub(super) async fn check_acknowledged(mut self) -> Self {
         match self.unacknowledged.take() {
             Some(Unacknowledged::Redeeming(code)) => {
@@ -169,7 +169,7 @@ impl Session {
         for tokens in std::mem::take(&mut self.revoked) {
             self.assert_revoked(&tokens, "no revocation is lost").await;
         }
-        // Half of them, since it costs the grant: the second use of a code is a thief's or the thief's victim's.
+        // Only in half of the checks, because the second use of a code revokes the grant.
         let codes = std::mem::take(&mut self.redeemed);
         if !codes.is_empty() && self.random.below(2) == 0 {
             for code in &codes {

@@ -1,4 +1,4 @@
-//! A balancer at the gateway's own address that sends each request to another replica than the one before.
+//! Load balancer at the gateway's address: consecutive requests go to different replicas.
 
 use super::{Replica, World, listen_on};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Replicas in place of the one gateway of a world.
+/// Replicas in place of a world's gateway.
 pub(crate) struct Balancer {
     shared: Arc<Shared>,
     task: JoinHandle<()>,
@@ -26,14 +26,14 @@ struct Shared {
 }
 
 impl World {
-    /// Ends the gateway and puts this many replicas in its place. They share what `StoreKind::Redis` keeps.
+    /// Replaces the gateway by `count` replicas, which share the store of `StoreKind::Redis`.
     pub(crate) async fn start_balancer(&mut self, count: usize) -> Balancer {
         self.stop_gateway().await;
         let replicas = (0..count).map(|_| Arc::new(self.replica())).collect();
         self.balance(replicas)
     }
 
-    /// The same, of replicas whose clocks are ahead by so many seconds, or behind.
+    /// The same, with replicas whose clocks differ by these numbers of seconds.
     pub(crate) async fn start_balancer_with_clock_skews(&mut self, skews: &[i64]) -> Balancer {
         self.stop_gateway().await;
         let mut replicas = Vec::new();
@@ -52,8 +52,8 @@ impl World {
 }
 
 impl Balancer {
-    /// Exchanges each replica in turn for one that is started now, with some traffic before each. What is replaced
-    /// gets no further requests, and ends when those that it has are answered.
+    /// Replaces one replica after the other, with some traffic in between. A replaced replica gets no further
+    /// requests and ends after its responses.
     pub(crate) async fn restart_rolling(&self, world: &World) {
         let count = self.shared.replicas.lock().unwrap().len();
         for place in 0..count {
@@ -66,12 +66,12 @@ impl Balancer {
         }
     }
 
-    /// The replicas, in the order in which they are asked.
+    /// Replicas, in the order of their requests.
     pub(crate) fn replicas(&self) -> Vec<Arc<Replica>> {
         self.shared.replicas.lock().unwrap().clone()
     }
 
-    /// How many requests have been answered.
+    /// Number of completed responses.
     pub(crate) fn response_count(&self) -> usize {
         self.shared.served.load(Ordering::SeqCst)
     }
@@ -94,13 +94,13 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(forward(request, &shared).await) }
     });
-    // A client that goes away ends its connection with an error.
+    // A client that disconnects ends its connection with an error.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), upstream_response)
         .await;
 }
 
-/// Answers whole: what is asked for here ends.
+/// Forwards a request and buffers the response, which must be finite.
 async fn forward(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();

@@ -1,4 +1,4 @@
-//! The gateway as it is shipped: a binary, built for a site, with nothing but its environment.
+//! The gateway as an executable, built for a site and configured by its environment.
 
 use super::{http, reserve_port};
 use crate::workspace;
@@ -10,29 +10,29 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A loaded machine is slow, a stopped one is seen at once.
+/// Long enough for a loaded machine; an ended process is detected at once.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The executable's name.
+/// Name of the executable.
 const NAME: &str = "securemcp-okta-gateway";
 
-/// The binary of this workspace's own `config.yaml`.
+/// Executable for the workspace's own `config.yaml`.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| build(&target_dir(), Path::new("config.yaml"), &[]));
     &BINARY
 }
 
-/// The binary of another site: of its `config`, below the workspace or absolute. Each `name` has a build of its own, of
-/// which all but the last step is shared with [`binary`].
+/// Executable for another site: its `config`, relative to the workspace or absolute. Each `name` has its own build,
+/// which shares all but the last step with [`binary`].
 pub(crate) fn built_for(config: &Path, name: &str) -> PathBuf {
-    // The setting gives the site a place of its own among what cargo has built.
+    // A setting that gives the site its own directory among cargo's artefacts.
     let units = 16 + name.bytes().map(usize::from).sum::<usize>();
     let own = format!("profile.dev.package.{NAME}.codegen-units={units}");
     let shared = format!("build.build-dir='{}'", target_dir().display());
     build(&target_dir().join("sites").join(name), config, &["--config", &own, "--config", &shared])
 }
 
-/// The folder that cargo built this test in.
+/// Directory in which cargo built this test.
 pub(crate) fn target_dir() -> PathBuf {
     std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
 }
@@ -51,7 +51,7 @@ fn build(target_dir: &Path, config: &Path, options: &[&str]) -> PathBuf {
     target_dir.join("debug").join(NAME)
 }
 
-/// A binary that serves on a port of its own; it is killed when this is dropped.
+/// Running executable on a free port, killed on drop.
 pub(crate) struct Process {
     pub(crate) base_url: String,
     program: PathBuf,
@@ -63,15 +63,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it with these variables beside `PORT`, `BASE_URL` and `DATA_DIR`, of which `{base_url}` stands for
-    /// the second. Returns when it answers.
+    /// Starts it with these variables and `PORT`, `BASE_URL` and `DATA_DIR`; `{base_url}` in a value is replaced by
+    /// the second. Returns when it accepts requests.
     pub(crate) async fn start(program: &Path, environment: &[(&str, &str)]) -> Self {
         let process = Self::spawn_without_wait(program, environment);
         process.wait_until_listening().await;
         process
     }
 
-    /// The same, without a wait.
+    /// The same, without waiting.
     pub(crate) fn spawn_without_wait(program: &Path, environment: &[(&str, &str)]) -> Self {
         let (socket, port) = reserve_port();
         let base_url = format!("http://localhost:{port}");
@@ -109,18 +109,18 @@ impl Process {
         self.environment.iter().find(|(name, _)| name == "DATA_DIR").unwrap().1.clone()
     }
 
-    /// The same, by the mounts that it alone has.
+    /// The same, as seen in its mount namespace.
     pub(crate) fn data_dir_setting(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{}", self.child.id(), self.data_dir()))
     }
 
-    /// Gives a variable another value, from the next start on.
+    /// Changes a variable for the next start.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.retain(|(other, _)| other != name);
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Ends it as an operator does, and starts it again on the same state.
+    /// Sends SIGTERM, waits, and starts it again on the same state.
     pub(crate) async fn restart(&mut self) {
         let ended = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(ended.success());
@@ -128,19 +128,19 @@ impl Process {
         self.start_again().await;
     }
 
-    /// Ends it as a crash does, at whatever it is doing.
+    /// Kills it, as a crash does.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Starts it on the state that it left.
+    /// Starts it again on its state.
     pub(crate) async fn start_again(&mut self) {
         self.child = spawn(&self.program, &self.environment, &self.log);
         self.wait_until_listening().await;
     }
 
-    /// The id of its process.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

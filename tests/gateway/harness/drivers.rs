@@ -1,4 +1,4 @@
-//! The real clients and the certified `OpenID` provider of `tests/clients`, as processes of their own.
+//! Real clients and the certified `OpenID` provider of `tests/clients`, as processes.
 
 use crate::workspace;
 use gateway_standins::okta::OktaOptions;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// The drivers end by themselves after a minute.
+/// Drivers end after a minute.
 const LIMIT: Duration = Duration::from_secs(70);
 
 pub(crate) const MCP_REMOTE: &[&str] = &["node", "mcp-remote.mjs"];
@@ -18,12 +18,12 @@ pub(crate) const TYPESCRIPT_V1: &[&str] = &["node", "typescript-v1.mjs"];
 pub(crate) const PYTHON: &[&str] = &[".venv/bin/python", "python-sdk.py"];
 pub(crate) const FASTMCP: &[&str] = &[".venv/bin/python", "python-fastmcp.py"];
 
-/// The folder of the drivers.
+/// Folder of the drivers.
 pub(crate) fn folder() -> PathBuf {
     workspace().join("tests/clients")
 }
 
-/// Runs a driver against the MCP server at `url` and returns the line that it ends with, whatever that says.
+/// Runs a driver against the MCP server at `url`; returns its last line of output.
 pub(crate) async fn run(driver: &[&str], url: &str, state: &Path, more: &[(&str, &str)]) -> Value {
     let program = if driver[0].starts_with('.') { folder().join(driver[0]) } else { driver[0].into() };
     let child = Command::new(program)
@@ -52,14 +52,14 @@ pub(crate) async fn run(driver: &[&str], url: &str, state: &Path, more: &[(&str,
     line
 }
 
-/// `oidc-provider`, certified by the `OpenID` Foundation, in Okta's place.
+/// `oidc-provider`, certified by the `OpenID` Foundation, in place of Okta.
 pub(crate) struct Provider {
     pub(crate) issuer: String,
     _child: Child,
 }
 
 impl Provider {
-    /// Starts it as an Okta with one custom authorization server, and the app of [`OktaOptions::default`] in it.
+    /// Starts it as an Okta with one custom authorization server and the app of [`OktaOptions::default`].
     pub(crate) async fn start(callback: &str) -> Self {
         let options = OktaOptions::default();
         let mut command = Command::new("node");
@@ -76,7 +76,7 @@ impl Provider {
     }
 }
 
-/// Starts a server that says `ready <url>` as its first line; it is killed when the child is dropped.
+/// Starts a server whose first line of output is `ready <url>`; it is killed when the child is dropped.
 pub(crate) async fn start_server(command: &mut Command) -> (String, Child) {
     let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -1,5 +1,4 @@
-//! The Go program's `config.yaml` with its two servers: on ports that are free here, whatever else listens on 3000 and
-//! 4000.
+//! The Go program's `config.yaml` with its two servers, on free ports instead of 3000 and 4000.
 
 use super::binary::{built_for, target_dir};
 use crate::workspace;
@@ -9,26 +8,26 @@ use std::path::{Path, PathBuf};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
-/// The seed's `config.yaml`, as it is.
+/// The Go program's `config.yaml`, unchanged.
 pub(crate) const GO_PROGRAM_CONFIG: &str = "routes/tests/golden/go-program/config.yaml";
 
-/// The gateway's binary for the seed's site, and its servers. They serve until the tests end.
+/// The gateway's executable for the Go program's site, with its two servers, which serve until the tests end.
 pub(crate) struct GoProgram {
-    /// The binary.
+    /// The executable.
     pub(crate) binary: PathBuf,
     _servers: [McpServer; 2],
     _runtime: Runtime,
 }
 
 impl GoProgram {
-    /// The same for all tests.
+    /// Instance that all tests share.
     pub(crate) async fn shared() -> &'static Self {
         static SHARED: OnceCell<GoProgram> = OnceCell::const_new();
         SHARED.get_or_init(|| async { tokio::task::spawn_blocking(Self::start).await.unwrap() }).await
     }
 
     fn start() -> Self {
-        // The servers outlive the runtime of the test that happens to be first.
+        // The servers outlive the runtime of the first test.
         let runtime = Runtime::new().unwrap();
         let servers = runtime
             .block_on(async { [McpServer::dice(0).await.unwrap(), McpServer::uuid(0).await.unwrap()] });
@@ -40,7 +39,7 @@ impl GoProgram {
     }
 }
 
-/// The seed's file with the ports of these servers.
+/// The Go program's file with the ports of these servers.
 fn config(folder: &Path, [dice, uuid]: &[McpServer; 2]) -> PathBuf {
     let mut text = fs::read_to_string(workspace().join(GO_PROGRAM_CONFIG)).unwrap();
     for (named, server) in [("http://localhost:3000", dice), ("http://localhost:4000", uuid)] {

@@ -1,5 +1,5 @@
-//! A world whose gateway can reach the web site of people who make a client. Names below `example.com` mean this
-//! computer, where that site is; some mean what no honest name does.
+//! A world whose gateway can fetch from a document server. Names below `example.com` resolve to it; some resolve to
+//! private addresses or not at all.
 
 use super::World;
 use gateway::fetch::FetchPolicy;
@@ -8,13 +8,13 @@ use gateway_standins::document_server::{DocumentResponse, DocumentServer};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The usual client's name.
+/// Host of the default client.
 pub(crate) const HOST: &str = "client.example.com";
-/// The path of its document.
+/// Path of its document.
 pub(crate) const PATH: &str = "/oauth/client.json";
-/// Where the publisher is. To the gateways of these worlds it is as good as the internet.
+/// Address of the document server, which the gateways of these worlds treat as public.
 const SITE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Within: it is not admitted.
+/// Private address, which must not be fetched from.
 pub(crate) const PRIVATE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 fn resolve(name: &str) -> Vec<IpAddr> {
@@ -27,7 +27,7 @@ fn resolve(name: &str) -> Vec<IpAddr> {
 }
 
 impl World {
-    /// The same world, and a publisher that its gateway can reach.
+    /// The same world with a document server that its gateway can fetch from.
     pub(crate) async fn with_document_server(mut self) -> (Self, DocumentServer) {
         let document_server = DocumentServer::start().await.unwrap();
         self.fetch = FetchPolicy::for_tests(resolve, vec![SITE], document_server.authority().to_vec());
@@ -35,7 +35,7 @@ impl World {
         (self, document_server)
     }
 
-    /// A client that is published at `id`, for the MCP server at `path`.
+    /// Client with a metadata document at `id`, for the MCP server at `path`.
     pub(crate) async fn published_client(&self, id: &str, path: &str) -> Client {
         client::discover(&self.url(path)).await.unwrap().known_client(id, super::CALLBACK)
     }
@@ -45,7 +45,7 @@ impl World {
         client::discover(&self.url(path)).await.unwrap().client_with_key(id, super::CALLBACK, key)
     }
 
-    /// The same client after a restart of the gateway, in a process of its own: it holds no connection to the one before.
+    /// Restarts the gateway; returns the same client without open connections.
     pub(crate) async fn after_restart(&mut self, client: Client) -> Client {
         self.restart().await;
         let discovered = client::discover(&client.discovered.resource).await.unwrap();
@@ -53,7 +53,7 @@ impl World {
     }
 }
 
-/// The document of a public client on loopback, at this URL.
+/// Metadata document of a public loopback client with this `client_id`.
 pub(crate) fn document(id: &str) -> Value {
     json!({
         "client_id": id,
@@ -66,7 +66,7 @@ pub(crate) fn document(id: &str) -> Value {
     })
 }
 
-/// Publishes that document, changed, at the usual place; its URL.
+/// Publishes that document with a change at the default path; returns its URL.
 pub(crate) fn publish(document_server: &DocumentServer, change: impl FnOnce(&mut Value)) -> String {
     let id = document_server.url(HOST, PATH);
     let mut document = document(&id);

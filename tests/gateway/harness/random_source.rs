@@ -1,13 +1,13 @@
-//! Chance that can be repeated: whoever uses it prints its seed.
+//! Repeatable randomness: its seed is printed.
 
 use gateway::base::entropy::Entropy;
 
-/// Draws from a seed.
+/// Random numbers from a seed.
 #[derive(Clone)]
 pub(crate) struct RandomSource(Entropy);
 
 impl RandomSource {
-    /// From `GATEWAY_SEED`, or from a seed that nobody has drawn before.
+    /// From `GATEWAY_SEED`, else from a new random seed.
     #[expect(clippy::print_stdout, reason = "a run that fails can be run again")]
     pub(crate) fn new() -> Self {
         let seed = number("GATEWAY_SEED").unwrap_or_else(|| u64::from_be_bytes(Entropy::system().bytes()));
@@ -15,13 +15,13 @@ impl RandomSource {
         Self(Entropy::seeded(seed))
     }
 
-    /// A number below this one.
+    /// Number below this bound.
     pub(crate) fn below(&self, bound: u64) -> u64 {
         u64::from_be_bytes(self.0.bytes()) % bound
     }
 }
 
-/// A number in this variable of the test's environment.
+/// Number in this environment variable.
 pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }

@@ -1,4 +1,4 @@
-//! Requests written by hand: what an HTTP client would tidy up, refuse to send, or hang on.
+//! Requests that an HTTP client would correct, refuse to send, or wait on.
 
 use super::World;
 use std::time::Duration;
@@ -7,21 +7,21 @@ use tokio::net::TcpStream;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An answer as it stood on the wire.
+/// Response with its unparsed text.
 pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) text: String,
 }
 
 impl World {
-    /// Sends these bytes on a connection of its own and reads until the gateway closes it. `HOST` in them becomes
-    /// the gateway's own.
+    /// Sends these bytes on a new connection and reads until the gateway closes it. `HOST` is replaced by the
+    /// gateway's host.
     pub(crate) async fn send_raw(&self, request: &str) -> RawResponse {
         let address = self.base_url.trim_start_matches("http://");
         let request = request.replace("HOST", address);
         let exchange = tokio::time::timeout(TIMEOUT, async {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            // The gateway may answer and close before all of it is sent; what counts is the answer.
+            // The gateway may respond and close before everything is sent; only the response matters.
             let _ = stream.write_all(request.as_bytes()).await;
             let mut response = Vec::new();
             let _ = stream.read_to_end(&mut response).await;

@@ -1,25 +1,25 @@
-//! The same gateway, built from another site: its URL, its state and its secrets stay. And why one does not start.
+//! Rebuilds with another site: URL, state and secrets stay the same. And errors at startup.
 
 use super::World;
 use gateway_routes::Site;
 
 impl World {
-    /// Puts a gateway in the place of this one whose site `change` has changed.
+    /// Replaces the gateway by one with a changed site.
     pub(crate) async fn rebuild(&mut self, change: impl FnOnce(&mut Site)) {
         self.stop_gateway().await;
         self.site = changed(self.site, change);
         self.start_gateway();
     }
 
-    /// Why the gateway does not start.
+    /// Error at the start of the gateway.
     pub(crate) fn startup_error(&self) -> String {
-        // What is left of the attempt must not be dropped among tasks.
+        // The rest of the failed attempt must not be dropped within the runtime.
         let port = self.port.to_string();
         let tried = || self.try_to_assemble(&port).err().unwrap().0;
         std::thread::scope(|threads| threads.spawn(tried).join().unwrap())
     }
 
-    /// Why a gateway of another site does not start.
+    /// Error at the start of a gateway with a changed site.
     pub(crate) async fn startup_error_after_rebuild(&mut self, change: impl FnOnce(&mut Site)) -> String {
         self.stop_gateway().await;
         let changed = changed(self.site, change);

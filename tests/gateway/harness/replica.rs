@@ -1,11 +1,11 @@
-//! Another gateway on the same state, as behind a balancer: the same site and base URL, a port of its own.
+//! Another gateway on the same state, as behind a load balancer: the same site and base URL, another port.
 
 use super::{World, http};
 use gateway::cli::serve::Serving;
 use reqwest::{Method, RequestBuilder};
 use std::time::{Duration, Instant};
 
-/// A running replica.
+/// Running replica.
 pub(crate) struct Replica {
     serving: Option<Serving>,
     port: u16,
@@ -21,7 +21,7 @@ impl World {
         Replica { serving: Some(serving), port, host }
     }
 
-    /// Starts a replica whose clock is ahead by so many seconds, or behind, and waits until it is ready.
+    /// Starts a replica whose clock differs by these seconds, and waits until it is ready.
     pub(crate) async fn skewed_replica(&mut self, seconds: i64) -> Replica {
         let skewed = self.clock.skewed(seconds * 1000);
         let clock = std::mem::replace(&mut self.clock, skewed);
@@ -33,13 +33,13 @@ impl World {
 }
 
 impl Replica {
-    /// A request to this replica, by the name that clients know.
+    /// Request to this replica with the public host name.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("http://localhost:{}{path}", self.port);
         http().request(method, url).header("host", &self.host)
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until it is ready.
     async fn wait_until_ready(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.request(Method::GET, "/readyz").send().await.unwrap().status() != 200 {

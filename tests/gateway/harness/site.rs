@@ -1,4 +1,4 @@
-//! Sites made by tests, of the same constants that the route compiler writes.
+//! Sites of tests, made of the same constants that the route compiler writes.
 
 use gateway_routes::{
     AuthorizationServer, Identity, Limits, OktaSite, RefreshReuse, Registration, Route, Site, Table, Target,
@@ -7,7 +7,7 @@ use gateway_routes::{
 use std::time::Duration;
 use url::Url;
 
-/// A site under construction.
+/// Builder of a site.
 pub(crate) struct SiteBuilder {
     pub(crate) site: Site,
     routes: Vec<Route>,
@@ -95,7 +95,7 @@ impl SiteBuilder {
         self
     }
 
-    /// Tests end before it matters that this memory is never given back.
+    /// The memory is leaked until the tests end.
     pub(crate) fn leak(mut self) -> &'static Site {
         let routes: &'static [Route] = self.routes.leak();
         let slots = match routes.len() {
@@ -108,7 +108,7 @@ impl SiteBuilder {
         Box::leak(Box::new(self.site))
     }
 
-    /// Without the route of this pattern.
+    /// Removes the route with this pattern.
     pub(crate) fn without(mut self, pattern: &str) -> Self {
         self.routes.retain(|route| route.pattern != pattern);
         self

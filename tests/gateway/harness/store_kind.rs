@@ -1,19 +1,19 @@
-//! Where a world keeps its state.
+//! Stores of a world.
 
 use gateway_standins::redis::Redis;
 
-/// Where a world keeps its state.
+/// Store of a world.
 pub(crate) enum StoreKind {
-    /// One file in a folder that lives as long as the world.
+    /// One file in a temporary folder.
     Embedded,
     /// A Redis server of its own.
     Redis,
-    /// What the test has started at this `KVS_ADDR`.
+    /// Servers that the test has started at this `KVS_ADDR`.
     At(String),
 }
 
 impl StoreKind {
-    /// The server, where the world has one, and `KVS_ADDR`.
+    /// Starts the server, if any; returns it and `KVS_ADDR`.
     pub(super) fn start(self) -> (Option<Redis>, String) {
         match self {
             Self::Embedded => (None, String::new()),

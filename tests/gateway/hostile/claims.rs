@@ -1,4 +1,4 @@
-//! Claims that are rightly signed and may say anything: whoever signs is believed no further than the checks go.
+//! Correctly signed tokens with arbitrary claims: a valid signature does not replace the other checks.
 
 use super::go_program_site::SITE;
 use super::{Target, text};
@@ -17,7 +17,7 @@ const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const LEEWAY: Duration = Duration::from_mins(1);
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_seed(&[7; 32]));
 
-/// Claims that pass name this issuer, this audience and an end that is not over by more than the leeway.
+/// Accepted claims have this issuer, this audience, and have not expired by more than the leeway.
 pub(super) const CLAIMS: Target = Target {
     name: "claims",
     run: claims,
@@ -43,7 +43,7 @@ fn claims(input: &[u8]) {
     }
 }
 
-/// An ID token that passes is for our app, of this login, and has a user.
+/// An accepted ID token is for this app and this login, and has a subject.
 pub(super) const ID_TOKEN: Target = Target {
     name: "id_token",
     run: id_token,
@@ -66,7 +66,7 @@ fn id_token(input: &[u8]) {
     }
 }
 
-/// Okta's discovery document, of any bytes.
+/// Okta's discovery document from arbitrary bytes.
 pub(super) const OKTA_METADATA: Target = Target {
     name: "okta_metadata",
     run: |input| drop(serde_json::from_slice::<Metadata>(input)),
@@ -75,7 +75,7 @@ pub(super) const OKTA_METADATA: Target = Target {
     ],
 };
 
-/// A picked route is below our origin and owns the path. One `resource` a line.
+/// A selected route is below the gateway's origin and matches the path. One `resource` per line.
 pub(super) const RESOURCE: Target = Target {
     name: "resource",
     run: resource,

@@ -1,4 +1,4 @@
-//! What clients publish of themselves and sign.
+//! Documents that clients publish, and assertions that they sign.
 
 use super::{Target, text};
 use gateway::base::clock::Timestamp;
@@ -16,7 +16,7 @@ use url::{Host, Url};
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const ISSUER: &str = "https://mcp.example.com";
 
-/// A URL that is let through is https, by a name on the internet, and means to every parser what it says.
+/// An accepted URL is https, has a public host name, and is read the same by every parser.
 pub(super) const DOCUMENT_URL: Target = Target {
     name: "document_url",
     run: document_url,
@@ -44,7 +44,7 @@ fn document_url(input: &[u8]) {
     assert!(url.check_fetch_allowed(plain.authority(), &[]).is_err());
 }
 
-/// A document that is read has what a client must have, and nothing that it must not.
+/// An accepted document has all required members and none that are forbidden.
 pub(super) const CLIENT_DOCUMENT: Target = Target {
     name: "client_document",
     run: client_document,
@@ -77,8 +77,8 @@ fn client_document(input: &[u8]) {
     }
 }
 
-/// Whatever a client signs: it passes only as its own, for us alone, for minutes, with a name of its own. What nobody
-/// signed never does.
+/// An accepted assertion names its client, has only this audience, expires in minutes and has an id. Unsigned input
+/// is never accepted.
 pub(super) const ASSERTION: Target = Target {
     name: "assertion",
     run: assertion,

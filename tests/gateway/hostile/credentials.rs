@@ -1,4 +1,4 @@
-//! What only we can have made, and what Okta publishes.
+//! Credentials of the gateway, and key sets of Okta.
 
 use super::{Target, text};
 use gateway::base::clock::{Clock, Timestamp};
@@ -19,7 +19,7 @@ static CREDENTIALS: LazyLock<Credentials> = LazyLock::new(|| {
     Credentials::new(&keys, ISSUER, Duration::from_mins(10), clock, Entropy::seeded(1))
 });
 
-/// No text that we did not sign verifies, with our keys or with those of an RSA and EC set.
+/// No text without a valid signature is accepted, neither with the gateway's keys nor with a set of RSA and EC keys.
 pub(super) const JWT: Target = Target {
     name: "jwt",
     run: jwt,
@@ -48,7 +48,7 @@ fn jwt(input: &[u8]) {
     assert!(CREDENTIALS.verify_access_token(input, ISSUER).is_err());
 }
 
-/// A key set is read key by key, whatever stands in it.
+/// Key sets are parsed key by key; unknown keys are skipped.
 pub(super) const KEY_SET: Target = Target {
     name: "key_set",
     run: key_set,
@@ -67,7 +67,7 @@ fn key_set(input: &[u8]) {
     }
 }
 
-/// Nothing opens that we did not seal.
+/// Only text that the gateway sealed is opened.
 pub(super) const SEALED: Target = Target {
     name: "sealed",
     run: sealed,

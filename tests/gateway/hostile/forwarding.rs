@@ -1,4 +1,4 @@
-//! What goes through to a server and comes back, and who asked.
+//! Requests and responses that the proxy forwards, and client addresses.
 
 use super::go_program_site::SITE;
 use super::{Target, text};
@@ -18,14 +18,14 @@ use url::Url;
 const BASE_URL: &str = "https://mcp.example.com";
 const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
-/// The first route of the site, before a server below a path of its own.
+/// First route of the site, with a server below a path.
 fn route() -> Route {
     let route = SITE.table.routes()[0];
     let place = gateway_routes::Target { host: "h", port: 80, authority: "h", path: "/api", ..route.target };
     Route { target: place, ..route }
 }
 
-/// A target that goes on stays below its server's own path, as the server's URL parser reads it.
+/// A forwarded target stays below the server's path in every URL parser.
 pub(super) const SERVER_TARGET: Target = Target {
     name: "server_target",
     run: server_target,
@@ -44,7 +44,7 @@ fn server_target(input: &[u8]) {
     assert_eq!(read.query(), asked.query().map(|query| read.query().unwrap_or(query)));
 }
 
-/// A redirect that is passed on leads into its route. The first line is what was asked of the server.
+/// A forwarded redirect stays within its route. The first line is the requested target.
 pub(super) const LOCATION: Target = Target {
     name: "location",
     run: location,
@@ -68,7 +68,7 @@ fn location(input: &[u8]) {
     assert!(url.path().starts_with(route.pattern), "{passed:?}");
 }
 
-/// No header that says who asks gets through, however it is spelled. One header a line.
+/// No identity header of a client is forwarded in any spelling. One header per line.
 pub(super) const HEADERS: Target = Target {
     name: "headers",
     run: headers,
@@ -116,7 +116,7 @@ fn headers(input: &[u8]) {
     }
 }
 
-/// The header fields of a message, as a reader that goes by lines sees them.
+/// Header fields of a message, split at line ends.
 fn fields(written: &[u8]) -> Vec<(&str, &[u8])> {
     written
         .split_inclusive(|byte| *byte == b'\n')
@@ -129,7 +129,7 @@ fn fields(written: &[u8]) -> Vec<(&str, &[u8])> {
         .collect()
 }
 
-/// However a stream is cut into frames, it stands between the same events.
+/// Event boundaries do not depend on how a stream is split into frames.
 pub(super) const EVENT_STREAM: Target = Target {
     name: "event_stream",
     run: event_stream,
@@ -145,7 +145,8 @@ fn event_stream(input: &[u8]) {
     }
 }
 
-/// An address is the peer's unless a proxy says otherwise, and a proxy is believed about its own peer alone.
+/// The client address is the peer's, unless a trusted proxy reports another one; a proxy is only trusted for its own
+/// peer.
 pub(super) const FORWARDED_FOR: Target = Target {
     name: "address_value",
     run: address_value,
@@ -171,7 +172,7 @@ fn address_value(input: &[u8]) {
     assert_eq!(address_of(PROXY, &headers, &trusted).to_string(), "203.0.113.9");
 }
 
-/// A cookie's value is one whole pair's of the header.
+/// A cookie's value is one complete pair of the header.
 pub(super) const COOKIES: Target = Target {
     name: "cookies",
     run: cookies,

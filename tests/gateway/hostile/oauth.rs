@@ -1,4 +1,4 @@
-//! What clients send to the OAuth endpoints.
+//! Requests to the OAuth endpoints.
 
 use super::go_program_site::SITE;
 use super::{Target, text};
@@ -15,7 +15,7 @@ use url::Url;
 
 const BASE_URL: &str = "https://mcp.example.com";
 
-/// A redirect URI that is let through leads where it says, and stays there when an answer is added.
+/// An accepted redirect URI has an allowed destination, and keeps it when response parameters are added.
 pub(super) const REDIRECT_URI: Target = Target {
     name: "redirect_uri",
     run: redirect_uri,
@@ -55,7 +55,7 @@ fn redirect_uri(input: &[u8]) {
     assert!(uri.matches(&uri));
 }
 
-/// A request that is let through has one of our routes, S256 and a bounded state.
+/// An accepted request has an existing route, S256 and a bounded state.
 pub(super) const AUTHORIZATION_REQUEST: Target = Target {
     name: "authorization_request",
     run: authorization_request,
@@ -83,7 +83,7 @@ fn authorization_request(input: &[u8]) {
     assert!(url.starts_with("https://client.example.com/cb?error=invalid_request"), "{url}");
 }
 
-/// A registration that is accepted has redirect URIs that are, and the answer says the same.
+/// An accepted registration has valid redirect URIs, and the response repeats its metadata.
 pub(super) const REGISTRATION: Target = Target {
     name: "registration",
     run: registration_body,
@@ -108,7 +108,7 @@ fn registration_body(input: &[u8]) {
     assert!(response.get("client_secret").is_none());
 }
 
-/// The header is on the first line, the form behind it.
+/// The first line is the header, the rest is the form.
 pub(super) const CLIENT_AUTHENTICATION: Target = Target {
     name: "client_authentication",
     run: client_authentication,
@@ -122,7 +122,7 @@ pub(super) const CLIENT_AUTHENTICATION: Target = Target {
 fn client_authentication(input: &[u8]) {
     let Some((header, form)) = text(input).and_then(|input| input.split_once('\n')) else { return };
     let form = Parameters::parse(form);
-    // Whatever is repeated is never read.
+    // Repeated parameters are never used.
     let claimed = ClaimedClient::parse((!header.is_empty()).then_some(header), &form);
     if let (Ok(claimed), Some(named)) = (&claimed, form.get("client_id")) {
         assert_eq!(claimed.client_id, named);
@@ -130,7 +130,7 @@ fn client_authentication(input: &[u8]) {
     let _ = TokenRequest::parse(&form);
 }
 
-/// A token is taken from one header of the right form, and holds nothing that a header or a log could trip over.
+/// A token comes from one well-formed header and has no characters that are unsafe in headers or logs.
 pub(super) const BEARER: Target = Target {
     name: "bearer",
     run: bearer_header,

@@ -1,11 +1,11 @@
-//! The route compiler, of any text.
+//! The route compiler with arbitrary text.
 
 use super::{Target, text};
 use gateway_routes::compile::compile;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Either a site or all that is wrong with it, each with its place.
+/// The result is a site, or all problems with their lines.
 pub(super) const SITE: Target = Target {
     name: "site",
     run: site,
@@ -22,7 +22,7 @@ fn site(input: &[u8]) {
         std::fs::create_dir_all(&folder).expect("a folder can be made");
         folder
     });
-    // A glob would have the machine's files read.
+    // A glob would read files of this machine.
     if text(input).is_none_or(|input| input.contains("include")) {
         return;
     }

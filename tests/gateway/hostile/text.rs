@@ -1,11 +1,11 @@
-//! Paths that go on to a server, and names that people read.
+//! Forwarded paths, and displayed names.
 
 use super::{Target, text};
 use gateway::pages::{sanitize_for_display, sanitize_host_for_display};
 use gateway::proxy;
 use percent_encoding::percent_decode;
 
-/// A path that is let through stays below its route, however often and by whom it is decoded.
+/// An accepted path stays below its route, even if it is decoded several times.
 pub(super) const PATH: Target = Target {
     name: "path",
     run: path,
@@ -42,7 +42,7 @@ fn slashes(path: &[u8]) -> usize {
     path.iter().filter(|byte| matches!(byte, b'/' | b'\\')).count()
 }
 
-/// What people are shown is one line of bounded length that reads in one direction.
+/// A displayed name is one line of bounded length in one writing direction.
 pub(super) const NAME: Target = Target {
     name: "name",
     run: name,

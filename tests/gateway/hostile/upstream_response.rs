@@ -1,4 +1,4 @@
-//! What the servers behind the gateway say.
+//! Responses of MCP servers.
 
 mod exchange;
 mod server;
@@ -8,8 +8,8 @@ use exchange::{Schedule, Transport, run};
 use gateway::proxy::{ParsedHead, parse_response_head};
 use http::Method;
 
-/// However what a server sends is cut into pieces, the same answer is read of it, and nothing behind it. Whenever it
-/// sends it, and over TLS too, no later request reads a byte of it.
+/// A response is parsed the same in any fragments, without the bytes after it. No later request receives any of its
+/// bytes, at any time of sending, over TCP and TLS.
 pub(super) const UPSTREAM_RESPONSE: Target = Target {
     name: "upstream_response",
     run: response,
@@ -27,7 +27,7 @@ pub(super) const UPSTREAM_RESPONSE: Target = Target {
 
 fn response(input: &[u8]) {
     a_response_is_parsed_the_same_in_any_fragments(input);
-    // Connections take their time, those with TLS most of it: each input is tried in one way, which is its own.
+    // Connections are slow, in particular with TLS: each input is run with one schedule, which its bytes select.
     let number =
         input.iter().fold(input.len(), |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
     let schedule = Schedule::ALL[number % Schedule::ALL.len()];
@@ -44,29 +44,29 @@ fn a_response_is_parsed_the_same_in_any_fragments(input: &[u8]) {
     }
     let Ok(Some(whole)) = whole else { return };
     assert!(whole.data.len() <= whole.length && whole.length <= input.len());
-    // What follows an answer is not a part of it.
+    // Bytes after a response do not belong to it.
     if whole.is_at_end {
         assert_eq!(Received::of(&input[..whole.length], input.len()), Ok(Some(whole)));
     }
 }
 
-/// What is read of an answer.
+/// Parsed response.
 #[derive(Debug, PartialEq, Eq)]
 struct Received {
     status: u16,
     data: Vec<u8>,
     is_at_end: bool,
-    /// From its first byte to its last.
+    /// Length in bytes, from the first to the last.
     length: usize,
 }
 
 impl Received {
-    /// Of bytes that come in pieces of that size; `None` while the head is not whole.
+    /// Parses bytes in fragments of this size; `None` while the head is incomplete.
     fn of(input: &[u8], size: usize) -> Result<Option<Self>, &'static str> {
         Self::to(&Method::GET, input, size)
     }
 
-    /// Of the answer to a request of that method.
+    /// Parses the response to a request with this method.
     fn to(method: &Method, input: &[u8], size: usize) -> Result<Option<Self>, &'static str> {
         let (mut part, mut length, mut head) = (Vec::new(), 0, None);
         let mut data = Vec::new();

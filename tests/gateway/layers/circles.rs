@@ -1,12 +1,12 @@
-//! Circles: modules of one folder that use each other, directly or through others.
+//! Import circles: modules of one folder that use each other, directly or indirectly.
 
 use super::{code, sources};
 use crate::workspace;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A module by its names from the root of the crate.
+/// Module path from the root of the crate.
 type Module = Vec<String>;
-/// The siblings that each module of a folder uses.
+/// Siblings that each module of a folder uses.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
@@ -21,7 +21,7 @@ fn modules_of_a_folder_have_no_import_circle() {
     assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
 
-/// The modules below `folder` with their code, unit tests left out.
+/// Modules below `folder` with their code, without unit tests.
 fn modules(folder: &str) -> BTreeMap<Module, String> {
     let root = workspace().join(folder);
     let module = |(path, text): (std::path::PathBuf, String)| {
@@ -33,7 +33,7 @@ fn modules(folder: &str) -> BTreeMap<Module, String> {
     sources(folder).into_iter().filter_map(module).collect()
 }
 
-/// Of each folder, the uses between its modules; what a module's submodules use counts for it.
+/// Dependencies between the modules of each folder; those of submodules count for their parent.
 fn uses_of_siblings(modules: &BTreeMap<Module, String>) -> BTreeMap<Module, Uses> {
     let mut siblings: BTreeMap<Module, Uses> = BTreeMap::new();
     for (from, code) in modules {
@@ -50,14 +50,14 @@ fn uses_of_siblings(modules: &BTreeMap<Module, String>) -> BTreeMap<Module, Uses
     siblings
 }
 
-/// The paths that begin with `crate::` or `super::`, from the root of the crate.
+/// Paths that begin with `crate::` or `super::`, from the root of the crate.
 fn paths(from: &Module, code: &str) -> Vec<Module> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("crate::") {
         expand(&[], &code[at + "crate::".len()..], &mut found);
     }
     for (at, _) in code.match_indices("super::") {
-        // The last of `super::super::` stands for all of them.
+        // The last `super::` of a sequence stands for all of them.
         let rest = &code[at + "super::".len()..];
         let supers = 1 + code[..at].rsplit("super::").take_while(|part| part.is_empty()).count();
         if !rest.starts_with("super::") && supers <= from.len() {
@@ -96,7 +96,7 @@ fn expand(parent: &[String], tree: &str, found: &mut Vec<Module>) {
     }
 }
 
-/// All that a module uses, directly or through others.
+/// All modules that a module uses, directly or indirectly.
 fn reachable(module: &str, uses: &Uses) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     let mut next: Vec<&str> = vec![module];

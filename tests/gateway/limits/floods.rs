@@ -1,4 +1,4 @@
-//! Floods from one address or one IPv6 site: what they leave behind is bounded, and nobody else notices.
+//! Floods from one address or one IPv6 site: the number of counters is bounded, and other clients are not affected.
 
 use super::{ADDRESS_A, ADDRESS_B, register, with_limits};
 use crate::harness::{StoreKind, World, http};
@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// Requests of a flood. Each of the counters that it would have made is one in thousands of a small table.
+/// Requests of a flood: far more than the local table has counters.
 const FLOOD_REQUESTS: u32 = 20_000;
 const LIMITS: Most = Most {
     authorizations: 40,
@@ -26,12 +26,12 @@ const LIMITS: Most = Most {
     metadata_fetches: 1,
     ..Most::DEFAULT
 };
-/// Counters of one request from an IPv6 address: three subnets and a client.
+/// Counters of a request from an IPv6 address: three subnets and a client.
 const COUNTERS_PER_REQUEST: u32 = 4;
-/// What an IPv6 site may do, in shares of a subscriber.
+/// Limit of an IPv6 site, as a multiple of one address.
 const SITE_SHARES: u32 = 16;
 
-/// The limiter of a gateway, with what it counts in.
+/// Rate limiter with its store.
 struct Limiter {
     limits: Limits,
     redis: Option<Redis>,
@@ -58,7 +58,7 @@ impl Limiter {
         self.limits.count(kind, address.parse().unwrap(), Some(client_id)).await.is_ok()
     }
 
-    /// The number of counters in Redis.
+    /// Number of counters in Redis.
     fn counters(&self) -> u32 {
         let Some(redis) = &self.redis else { return 0 };
         let keys = redis.command(&["KEYS", "mcp:count:*"]).unwrap();
@@ -77,7 +77,7 @@ impl Limiter {
         println!("{when}: {} counters, {memory}, {resident}, CPU ticks {ticks:?}", self.counters());
     }
 
-    /// Nobody else is refused anything, however little they may do.
+    /// Checks that no request of other clients is rejected.
     async fn assert_others_allowed(&self) {
         for number in 0..500_u32 {
             let address = IpAddr::V4(number.into()).to_string();
@@ -89,7 +89,7 @@ impl Limiter {
     }
 }
 
-/// What counts in this store, at the beginning of a minute.
+/// Rate limits on this store, at the start of a minute.
 fn limits(store: impl FnOnce(Clock) -> Store) -> Limits {
     let clock = Clock::manual(Timestamp::from_seconds(Clock::system().now().seconds() / 60 * 60));
     let keys = Keys::new(vec![SecretBytes::new(vec![7; 32])]);

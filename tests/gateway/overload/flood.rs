@@ -1,5 +1,4 @@
-//! Floods of connections on the binary: what they cost, what the log says of them, and what the limit of open files
-//! makes of the limits.
+//! Floods of connections on the executable: their cost, their log lines, and the effect of the limit of open files.
 
 use super::{ADDRESS_A, TIMEOUT, ask, connect, status};
 use crate::harness::binary::{Process, binary};
@@ -16,10 +15,10 @@ const OKTA: [(&str, &str); 3] = [
     ("OKTA_CLIENT_SECRET", "secret-of-the-app"),
 ];
 
-/// Shorter than a connection without a request lives.
+/// Shorter than the timeout of a connection without a request.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// The binary, with these limits of open files, as `ulimit` sets them.
+/// Starts the executable with these `ulimit` arguments.
 async fn limited(ulimit: &str) -> Process {
     let path = std::env::var("PATH").unwrap();
     let script = tempfile::NamedTempFile::new().unwrap();
@@ -32,7 +31,7 @@ async fn limited(ulimit: &str) -> Process {
     .await
 }
 
-/// A script that is open for writing nowhere cannot be "busy".
+/// A script that is still open for writing cannot be executed.
 fn executable(script: tempfile::NamedTempFile) -> tempfile::TempPath {
     use std::os::unix::fs::PermissionsExt as _;
     let path = script.into_temp_path();
@@ -48,7 +47,7 @@ fn warnings(process: &Process) -> Vec<String> {
     process.log().lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect()
 }
 
-/// Cost of a process until now.
+/// Cost of a process so far.
 struct Cost {
     /// Resident memory.
     kib: u64,
@@ -62,12 +61,12 @@ fn cost(process: &Process) -> Cost {
     let memory = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
     let kib = memory.split_whitespace().nth(1).unwrap().parse().unwrap();
     let stat = read("stat");
-    // The fields utime and stime, behind the name in parentheses.
+    // Fields utime and stime, after the name in parentheses.
     let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
     Cost { kib, ticks: fields.map(|field| field.parse::<u64>().unwrap()).sum() }
 }
 
-/// As many connections as asked for, or as this test may have files; from several addresses, so that none is full.
+/// Opens `count` connections, or as many as this test may have open files, from several addresses below their limits.
 async fn flood(port: u16, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
     let files = gateway::server::raise_open_files().unwrap_or(u64::MAX);
     let count = count.min(usize::try_from(files / 2).unwrap_or(usize::MAX));
@@ -80,7 +79,7 @@ async fn flood(port: u16, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
     connections
 }
 
-/// Opens connections, sends these bytes on each, and counts the CPU time of the silence after them.
+/// Opens connections, sends these bytes on each, and measures the CPU time of a pause after them.
 #[expect(clippy::print_stdout, reason = "a flood says what it cost")]
 async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
     let process = Process::start(binary(), &OKTA).await;
@@ -95,7 +94,7 @@ async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
         "{what} on {count} connections: memory {} KiB, then {} KiB; CPU time {} ticks, then {}, after the silence {}",
         before.kib, after.kib, before.ticks, open.ticks, after.ticks
     );
-    // What one timer of 10 ms for each connection takes is 90 ticks, without one it is 1.
+    // One timer of 10 ms per connection takes 90 ticks; without it 1.
     assert!(silent < 30, "{what}: {silent} ticks of CPU time in silence");
     assert!(warnings(&process).len() <= 3, "{}", process.log());
     drop(connections);

@@ -1,4 +1,4 @@
-//! HTTP/2 written by hand: what no client does.
+//! Hand-written HTTP/2 frames that no client sends.
 
 use super::{ADDRESS_A, TIMEOUT, connect, limited, port};
 use crate::harness::{StoreKind, World, http};
@@ -11,7 +11,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\x0012345678";
 const EMPTY_SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 const GOAWAY: u8 = 7;
-/// More than the buffers of both ends of a connection on loopback hold.
+/// Larger than the socket buffers of both ends of a loopback connection.
 const MAX_UNREAD_BYTES: usize = 64 << 20;
 
 async fn open_http2(world: &World) -> TcpStream {
@@ -20,12 +20,12 @@ async fn open_http2(world: &World) -> TcpStream {
     stream
 }
 
-/// HEADERS of `GET / http` on this stream, which end it.
+/// HEADERS frame of `GET / http` that ends this stream.
 fn get(stream: u32) -> Vec<u8> {
     [&[0, 0, 3, 1, 5], &stream.to_be_bytes()[..], &[0x82, 0x84, 0x86]].concat()
 }
 
-/// `RST_STREAM` with CANCEL.
+/// `RST_STREAM` frame with CANCEL.
 fn reset(stream: u32) -> Vec<u8> {
     [&[0, 0, 4, 3, 0], &stream.to_be_bytes()[..], &8_u32.to_be_bytes()].concat()
 }
@@ -57,7 +57,7 @@ async fn http_2_rapid_resets_close_their_connection_only() {
     let world = World::start().await;
     let mut client = open_http2(&world).await;
     let flood: Vec<u8> = (0..5_000).flat_map(|n| [get(2 * n + 1), reset(2 * n + 1)].concat()).collect();
-    // The gateway may close before all of it is sent.
+    // The gateway may close the connection before everything is sent.
     let _ = client.write_all(&flood).await;
     assert_eq!(goaway(&mut client).await, 11, "ENHANCE_YOUR_CALM");
     assert_serving(&world).await;
@@ -98,7 +98,7 @@ async fn unread_http_2_streams_are_bounded_per_address() {
         }
     };
     timeout(TIMEOUT, read).await.unwrap();
-    // The connection and five more streams: everything is in use for this address, and nothing for the next one.
+    // The connection and five streams use the whole limit of this address, and none of another.
     assert_eq!(super::status(&super::ask(port(&world), ADDRESS_A, "/").await), 429);
     assert_eq!(super::status(&super::ask(port(&world), super::ADDRESS_B, "/").await), 200);
     drop(client);

@@ -1,4 +1,4 @@
-//! Assertions that are not exactly right, and those that come twice.
+//! Invalid and repeated assertions.
 
 use super::{SERVER, authenticated, invalid_client, with_inline_key};
 use crate::harness::{StoreKind, World, http};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// The form of a refresh with this assertion.
+/// Form of a refresh with this assertion.
 fn form<'a>(client: &'a Client, assertion: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![
         ("grant_type", "refresh_token"),
@@ -20,7 +20,7 @@ fn form<'a>(client: &'a Client, assertion: &'a str) -> Vec<(&'a str, &'a str)> {
     ]
 }
 
-/// The status and the error that a form leads to.
+/// Status and error of the response to a form.
 async fn posted(world: &World, form: &[(&str, &str)]) -> (u16, String) {
     let response = http().post(world.url("/auth/token")).form(form).send().await.unwrap();
     let status = response.status().as_u16();
@@ -28,7 +28,7 @@ async fn posted(world: &World, form: &[(&str, &str)]) -> (u16, String) {
     (status, response["error"].as_str().unwrap().to_owned())
 }
 
-/// A published client, its key and what it would sign.
+/// Published client with a key.
 struct Fixture {
     world: World,
     client: Client,

@@ -1,4 +1,4 @@
-//! Connections on both sides: what neither a client nor a server can do to the others.
+//! Connections to clients and to MCP servers: one end cannot disturb other connections.
 
 use super::{SignedIn, TIMEOUT, to};
 use crate::harness::{SiteBuilder, http};
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// A server that answers every head with these bytes, whatever follows it, and then closes or not.
+/// Server that sends this response to every head, regardless of the body, and then closes or not.
 async fn early_responder(response: &'static str, closes: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -20,7 +20,7 @@ async fn early_responder(response: &'static str, closes: bool) -> String {
     address.to_string()
 }
 
-/// A server that says something else than TLS to everyone.
+/// Server without TLS that sends bytes to every client.
 async fn plaintext_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -167,7 +167,7 @@ async fn an_idle_connection_does_not_delay_shutdown() {
     let mut silent = TcpStream::connect(&address).await.unwrap();
     let mut partial = TcpStream::connect(&address).await.unwrap();
     partial.write_all(b"PR").await.unwrap();
-    // Both were accepted by the time that a later one is answered.
+    // Both were accepted when a later connection is served.
     assert_eq!(signed.get("/healthz").await.status(), 200);
     timeout(TIMEOUT, signed.world.stop_gateway()).await.unwrap();
     let below_idle_timeout = Duration::from_secs(5);

@@ -1,5 +1,5 @@
-//! Content: of methods that define none, and of requests that are answered before all of it was sent. A server that
-//! ignores content reads it as its next request, and answers somebody else with what came of it.
+//! Request content: in methods that define none, and in requests with an early response. A server that ignores
+//! content parses it as the next request and sends its response to another client.
 
 mod http_2;
 
@@ -12,11 +12,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\nX-Forwarded-User: root\r\n\r\n";
-/// Methods without defined content, and some that nobody here knows.
+/// Methods without defined content, and unknown methods.
 const WITHOUT_CONTENT: [&str; 8] = ["GET", "HEAD", "DELETE", "OPTIONS", "QUERY", "PROPFIND", "get", "post"];
 
-/// A server that ignores content: to whatever follows a head it responds as to the next request. Each response names
-/// the path that was asked for.
+/// Server that ignores content: it parses the bytes after a head as the next request. Each response contains the
+/// requested name.
 struct ContentIgnoringServer {
     address: String,
     connections: Arc<AtomicUsize>,
@@ -46,14 +46,14 @@ impl ContentIgnoringServer {
     }
 }
 
-/// The status and the name in a path such as `/413/name`; other paths are their own name.
+/// Status and name in a path such as `/413/name`; other paths are their own name.
 fn status_and_name(head: &str) -> (String, String) {
     let path = head.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
     let (status, name) = path.split_once('/').unwrap_or(("200", path));
     (status.to_owned(), name.to_owned())
 }
 
-/// The end of a response to a request with content waits until more than the head has come.
+/// For requests named `early`, the end of the response is sent after more than the head has arrived.
 async fn serve_ignoring_content(mut stream: TcpStream) {
     let mut seen = Vec::new();
     loop {
@@ -161,7 +161,7 @@ async fn rejected_content_is_not_parsed_as_a_request() {
             let next = "GET /readyz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n";
             let response = signed.world.send_raw(&[&*first, &content, next].concat()).await;
             assert_eq!(response.status, status, "{path}: {}", response.text);
-            // A connection whose client was not asked to send its content may end instead.
+            // A connection may be closed if its client was not asked to send the content.
             let others: Vec<_> = response.text.match_indices("HTTP/1.1 ").skip(1).collect();
             assert!(others.len() <= 1, "{path}: {}", response.text);
             let is_reused = response.text.contains("HTTP/1.1 200 OK");
@@ -188,7 +188,7 @@ async fn the_next_user_gets_no_response_to_a_smuggled_request() {
     }
 }
 
-/// Reads until it ends like that.
+/// Reads until the data ends with `end`.
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut seen = Vec::new();
     while !seen.ends_with(end.as_bytes()) {
@@ -223,7 +223,7 @@ async fn a_connection_is_not_reused_after_a_response_before_the_end_of_the_reque
     }
 }
 
-/// A server that reads whole requests of a few bytes, has them sent by "100 Continue", and counts its connections.
+/// Server that reads complete requests of a few bytes, sends "100 Continue", and counts its connections.
 async fn continue_server() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -1,4 +1,4 @@
-//! What servers say that is no answer, or not all of one, and what a client then gets.
+//! Invalid and incomplete responses of servers, and the client's view of them.
 
 use super::servers::{Duplex, Listener, TRANSPORTS, Transport};
 use super::{SignedIn, TIMEOUT};
@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// A server with an answer for the first request of each connection, one for the second, and so on; where there is
-/// none, it closes.
+/// Server with one response for each request of a connection; after the last one it closes.
 struct ScriptedServer {
     listener: Arc<Listener>,
     requests: Arc<AtomicUsize>,
@@ -47,7 +46,7 @@ async fn serve_script(mut stream: Box<dyn Duplex>, responses: Arc<[String]>, req
             }
         }
         requests.fetch_add(1, Ordering::SeqCst);
-        // A client that leaves for what was said so far does not take the rest.
+        // A client that disconnects early does not read the rest.
         if stream.write_all(response.as_bytes()).await.is_err() || stream.flush().await.is_err() {
             return;
         }
@@ -85,7 +84,7 @@ async fn an_unsolicited_response_is_never_delivered() {
     for (head, body) in [
         ("Content-Length: 2\r\n\r\nok", "ok"),
         ("Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n", "ok"),
-        // Longer than what is read at once, and than what TLS carries in one record.
+        // Larger than one read and than one TLS record.
         (&format!("Content-Length: 40000\r\n\r\n{long}"), &long),
     ] {
         for transport in TRANSPORTS {
@@ -110,7 +109,7 @@ async fn a_body_after_a_bodiless_response_is_never_delivered() {
             tokio::spawn(async move {
                 let mut stream = listener.accept().await;
                 respond_once(&mut stream, &bodiless).await;
-                // What it announced comes when the next request comes here.
+                // The announced body is sent when the next request arrives on this connection.
                 tokio::spawn(async move { respond_once(&mut stream, late).await });
                 respond_once(&mut listener.accept().await, OK).await;
             });
@@ -121,7 +120,7 @@ async fn a_body_after_a_bodiless_response_is_never_delivered() {
     }
 }
 
-/// Reads a request's head, and says this.
+/// Reads the head of a request and sends this response.
 async fn respond_once(stream: &mut Box<dyn Duplex>, response: &str) {
     if stream.read(&mut [0; 4096]).await.unwrap_or_default() > 0 {
         stream.write_all(response.as_bytes()).await.unwrap();
@@ -160,7 +159,7 @@ async fn a_close_delimited_body_is_complete_and_a_truncated_body_is_an_error() {
     ] {
         for transport in TRANSPORTS {
             let signed = ScriptedServer::start(transport, &[response]).await.signed_in().await;
-            // The head of what is cut off may not have left by then, or is not passed on at all.
+            // The head of a truncated response may not have been sent, or is not forwarded.
             let seen = match timeout(TIMEOUT, signed.request("/mcp/raw/echo").send()).await.unwrap() {
                 Ok(response) if response.status() == 200 => response.text().await.ok(),
                 _ => None,

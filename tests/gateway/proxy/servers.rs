@@ -1,4 +1,4 @@
-//! Servers of a test that speak for themselves, over plain TCP and over TLS.
+//! Hand-written servers, over TCP and over TLS.
 
 use super::SignedIn;
 use crate::harness::SiteBuilder;
@@ -16,12 +16,12 @@ pub(super) enum Transport {
 
 pub(super) const TRANSPORTS: [Transport; 2] = [Transport::Plain, Transport::Tls];
 
-/// A connection that was accepted.
+/// Accepted connection.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// Listens on loopback; over TLS with a certificate of an authority of its own.
+/// Listener on loopback, over TLS with its own certificate authority.
 pub(super) struct Listener {
     tcp: TcpListener,
     certificates: Option<Certificates>,
@@ -38,7 +38,7 @@ impl Listener {
         self.tcp.local_addr().unwrap()
     }
 
-    /// The next connection; those that fail in their handshake are passed over.
+    /// Accepts the next connection; failed handshakes are skipped.
     pub(super) async fn accept(&self) -> Box<dyn Duplex> {
         loop {
             let (stream, _) = self.tcp.accept().await.unwrap();
@@ -50,7 +50,7 @@ impl Listener {
         }
     }
 
-    /// The file of its authority, if it has one.
+    /// CA file of its authority, if any.
     pub(super) fn ca_file(&self) -> Option<&'static str> {
         self.certificates.as_ref().map(|certificates| &*certificates.path("ca.pem").leak())
     }
@@ -60,7 +60,7 @@ impl Listener {
         format!("{scheme}://{}", self.address())
     }
 
-    /// Alice, signed in to a gateway that routes `/mcp/raw/` here.
+    /// Signs alice in to a gateway that routes `/mcp/raw/` here.
     pub(super) async fn signed_in(&self) -> SignedIn {
         let (url, ca_file) = (self.url(), self.ca_file());
         let trusting = |route| Route { ca_file, ..route };

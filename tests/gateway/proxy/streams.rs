@@ -1,4 +1,4 @@
-//! Event streams: what is done to them, and what ends them.
+//! Event streams: rewriting, and conditions that end them.
 
 use super::{SignedIn, TIMEOUT};
 use crate::harness::{SiteBuilder, StoreKind, World, http};
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 async fn the_endpoint_event_of_the_sse_transport_is_rewritten() {
     let signed = SignedIn::start(|site| site).await;
     let mut stream = signed.get("/mcp/raw/sse/silent").await;
-    // The event comes in pieces, and more follows it.
+    // The event arrives in fragments, and more follows it.
     for chunk in ["event: end", "point\r\ndata: /messages/?session_id=1\r\n", "\r\ndata: /kept\n\n"] {
         signed.world.backend.release_raw(chunk.as_bytes()).await;
     }

@@ -1,4 +1,4 @@
-//! Which certificates of MCP servers are trusted.
+//! Certificate verification of MCP servers.
 
 use super::servers::{Listener, Transport};
 use super::{SignedIn, TIMEOUT};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// A TLS server that answers everyone, with the number of its connections.
+/// TLS server that responds to everything and counts its connections.
 async fn serve(listener: Arc<Listener>, connections: Arc<AtomicUsize>) {
     loop {
         let mut stream = listener.accept().await;
@@ -45,7 +45,7 @@ async fn a_ca_file_applies_to_its_route_only_and_connections_are_not_shared() {
             .route("/mcp/name/", &url.replace("127.0.0.1", "localhost"), trusting)
     })
     .await;
-    // The first connection is idle by the time that the others are needed.
+    // The first connection is idle when the others are needed.
     for (path, status, made) in [
         ("/mcp/raw/mcp", 200, 1),
         ("/mcp/raw/mcp", 200, 1),

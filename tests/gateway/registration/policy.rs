@@ -1,4 +1,4 @@
-//! Who may register, and whose registration still counts.
+//! Registration policy, and validity of existing registrations.
 
 use super::{register, token};
 use crate::harness::{SiteBuilder, World, http};
@@ -12,7 +12,7 @@ fn site(registration: Registration) -> impl FnOnce(SiteBuilder) -> SiteBuilder {
     move |site| site.set(move |site| site.registration = registration)
 }
 
-/// The status of an authorization request of this client, and its page.
+/// Status and page of an authorization request of this client.
 async fn authorize(world: &World, client: &Client) -> (StatusCode, String) {
     let url = client.authorize_url(("xyz", &"v".repeat(43)), &[]).unwrap();
     assert!(url.as_str().starts_with(&world.base_url));
@@ -108,7 +108,7 @@ async fn a_denied_registration_is_an_unknown_client() {
     let mut world = World::start().await;
     let (denied, other) = (world.client("/mcp/raw/echo").await, world.client("/mcp/raw/echo").await);
     assert_eq!(refresh_error(&world, &denied).await, "invalid_grant", "it is known, its token is not");
-    // As much of the id as the audit log shows.
+    // The prefix that the audit log shows.
     let beginning: &'static str = denied.id[..12].to_owned().leak();
     world.rebuild(move |site| site.registration.denied = vec![beginning].leak()).await;
     assert_eq!(refresh_error(&world, &denied).await, "invalid_client");

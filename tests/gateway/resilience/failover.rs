@@ -1,5 +1,5 @@
-//! A primary dies under load: calls and streams do not notice, logins and refreshes wait for the replica, and
-//! nothing counts twice.
+//! A primary fails under load: calls and streams are not affected, logins and refreshes wait for the replica, and
+//! single use is preserved.
 
 use super::faults::SignedInUser;
 use crate::harness::{StoreKind, World, http};
@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Within this all is as before, once a replica has taken over and has one of its own.
+/// Time until a replica has taken over and has a replica of its own.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_DELAY: Duration = Duration::from_millis(20);
 
-/// What goes on until it is told to stop.
+/// Load that continues until it is stopped.
 struct Load {
     stop: Arc<AtomicBool>,
     calls: JoinSet<usize>,
@@ -51,7 +51,7 @@ impl Load {
     }
 }
 
-/// Calls: not one may fail. How many there were.
+/// Calls repeatedly; none may fail. Returns their number.
 async fn call_repeatedly(echo: String, token: String, stop: Arc<AtomicBool>) -> usize {
     let (http, mut count) = (http(), 0);
     while !stop.load(Ordering::SeqCst) {
@@ -63,8 +63,8 @@ async fn call_repeatedly(echo: String, token: String, stop: Arc<AtomicBool>) -> 
     count
 }
 
-/// Refreshes: one that is not answered is tried again with the same token; no token is ever refused. After the end
-/// the last one is answered.
+/// Refreshes repeatedly: a failed refresh is retried with the same token, and no token is ever rejected. The last
+/// refresh succeeds.
 async fn refresh_repeatedly(client: Client, mut token: String, stop: Arc<AtomicBool>) {
     let mut deadline = None;
     loop {
@@ -84,7 +84,7 @@ async fn refresh_repeatedly(client: Client, mut token: String, stop: Arc<AtomicB
     }
 }
 
-/// Redeems one code again and again: it is answered with tokens once at most.
+/// Redeems one code repeatedly: it succeeds at most once.
 async fn redeem_repeatedly(client: Client, code: Code, stop: Arc<AtomicBool>) {
     let mut times = 0;
     while !stop.load(Ordering::SeqCst) {
@@ -102,7 +102,7 @@ async fn redeem_repeatedly(client: Client, code: Code, stop: Arc<AtomicBool>) {
     }
 }
 
-/// A login: servers that a busy machine holds up may take more than one start.
+/// Logs in; on a loaded machine that may take several attempts.
 async fn sign_in(world: &World) -> (Client, Tokens) {
     retry_until_success(world, async |client| client.redeem(&get_code(client).await?).await).await
 }
@@ -111,7 +111,7 @@ async fn get_code(client: &Client) -> Result<Code, ClientError> {
     client.authorize(&mut Browser::new(), &Login::of("alice")).await
 }
 
-/// What a new client gets, once the gateway has its store again.
+/// Repeats `step` with a new client until the store is available again.
 async fn retry_until_success<T>(
     world: &World,
     step: impl AsyncFn(&Client) -> Result<T, ClientError>,
@@ -127,7 +127,7 @@ async fn retry_until_success<T>(
     }
 }
 
-/// Goes through the failover that `fail` is, under load.
+/// Runs the failover `fail` under load.
 async fn run_failover_under_load<T: Send + 'static>(
     address: String,
     fail: impl FnOnce() -> io::Result<T> + Send + 'static,

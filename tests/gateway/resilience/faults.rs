@@ -1,4 +1,4 @@
-//! A Redis that hangs or is slow does not hold up who was seen alive within the last minute.
+//! A hanging or slow Redis does not delay calls with a grant that was valid within the last minute.
 
 use super::{call, eventually_returns};
 use crate::harness::{StoreKind, World, http};
@@ -9,16 +9,16 @@ use gateway_standins::tcp_proxy::TcpProxy;
 use reqwest::Response;
 use std::time::{Duration, Instant};
 
-/// Longer than what was read counts without asking the store again.
+/// Longer than a cached grant is used without the store.
 const CALL_DURATION: Duration = Duration::from_secs(4);
-/// A tenth of a second, and what a busy machine adds to it; of many calls a few may take longer there.
+/// A tenth of a second, plus the delays of a loaded machine, where a few calls may take longer.
 const MAX_CALL_TIME: Duration = Duration::from_millis(500);
-/// Replicas read the list of revocations every second.
+/// Replicas read the revocation feed every second.
 const FEED_DELAY: Duration = Duration::from_millis(1500);
-/// For a whole token request, of which each call to Redis has its own bound.
+/// For a whole token request, each of whose Redis calls has its own timeout.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Someone who has called, and has a stream open.
+/// Signed-in user with an open stream, who has called before.
 pub(super) struct SignedInUser {
     client: Client,
     tokens: Tokens,
@@ -38,7 +38,7 @@ impl SignedInUser {
         Self { client, tokens, stream }
     }
 
-    /// Calls all the while: each is answered, and at once.
+    /// Calls repeatedly; each call must succeed in time.
     async fn assert_calls_succeed(&self, world: &World) {
         let (started, mut calls, mut late) = (Instant::now(), 0, 0);
         while started.elapsed() < CALL_DURATION {
@@ -50,7 +50,7 @@ impl SignedInUser {
         assert!(late * 20 <= calls, "{late} of {calls} calls came late");
     }
 
-    /// The status of a refresh, which does not hang either.
+    /// Status of a refresh, which must not hang either.
     async fn refresh(&self) -> u16 {
         let form = [
             ("grant_type", "refresh_token"),
@@ -114,7 +114,7 @@ async fn a_revocation_before_a_redis_outage_affects_no_other_grant() {
     let token = &other.tokens.access_token;
     let form = [("client_id", &*other.client.id), ("token", token)];
     assert_eq!(http().post(world.url("/auth/revoke")).form(&form).send().await.unwrap().status(), 200);
-    // The first revocation that a gateway hears of may not be the first that there was.
+    // The first revocation in a gateway's feed may not be the first one ever.
     tokio::time::sleep(FEED_DELAY).await;
     world.redis.as_ref().unwrap().stop();
     assert_eq!(call(&world, &user.tokens.access_token).await, 200);
@@ -129,7 +129,7 @@ async fn a_rotation_lost_by_redis_costs_one_new_login() {
     let redis = world.redis.as_ref().unwrap();
     let grant = redis.command(&["KEYS", "mcp:grant:*"]).unwrap();
     let grant = grant.lines().find(|line| line.starts_with("mcp:")).unwrap();
-    // As a replica has it that was promoted before it heard of the rotation.
+    // State of a replica that was promoted before it received the rotation.
     redis.command(&["HSET", grant, "generation", "1", "previous", ""]).unwrap();
     let refused = user.client.refresh(&newer.refresh_token.unwrap()).await.unwrap_err().to_string();
     assert!(refused.starts_with("invalid_grant"), "{refused}");

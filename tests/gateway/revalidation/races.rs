@@ -1,4 +1,4 @@
-//! Refreshes that race: one asks Okta for all, whatever replica each of them reaches.
+//! Concurrent refreshes: one of them calls Okta for all, across replicas.
 
 use super::{MINUTE, call, okta_refresh_count, single_use_refresh_tokens};
 use crate::harness::{StoreKind, World};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// What fifty processes get that refresh one token at once.
+/// Results of fifty processes that refresh one token concurrently.
 async fn fifty_concurrent_refreshes(client: &Arc<Client>, token: &str) -> Vec<Result<String, String>> {
     let mut processes = JoinSet::new();
     for _ in 0..50 {
@@ -28,11 +28,11 @@ fn single_successor(responses: Vec<Result<String, String>>) -> String {
     tokens.drain().next().unwrap()
 }
 
-/// A minute apart, so that Okta has to be asked each time.
+/// A minute apart, so that each round needs a call to Okta.
 async fn fifty_refreshes_call_okta_once_in_three_rounds(world: &World) {
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let (client, mut token) = (Arc::new(client), tokens.refresh_token.unwrap());
-    // Slow enough that all of them wait for the one who asks.
+    // Slow enough that all others wait for it.
     world.okta.outage_at("/v1/token", Outage::Late(Duration::from_millis(500)));
     for round in 1..=3 {
         world.clock.advance(MINUTE);
@@ -79,7 +79,7 @@ async fn fifty_concurrent_refreshes_of_a_rejected_user_all_fail() {
     world.clock.advance(MINUTE);
     let client = Arc::new(client);
     for response in fifty_concurrent_refreshes(&client, &tokens.refresh_token.unwrap()).await {
-        // One that had no more patience goes on, as in an outage, with a token that is dead by now.
+        // A request whose wait timed out continues as in an outage, with a token that is revoked by now.
         let refused = match response {
             Ok(token) => client.refresh(&token).await.unwrap_err().to_string(),
             Err(refused) => refused,

@@ -1,4 +1,4 @@
-//! Okta's own refresh token: the gateway has the one copy of it, which Okta may replace at each use.
+//! Okta's refresh token: the gateway has its only copy, which Okta may replace at each use.
 
 use super::{MINUTE, call, okta_refresh_count, single_use_refresh_tokens};
 use crate::harness::{StoreKind, World};

@@ -1,4 +1,4 @@
-//! What somebody learns who gets hold of Redis or of the file: how many grants there are, and when they change.
+//! Data at rest: a dump of the store only reveals the number of grants and the times of their changes.
 
 use crate::harness::{CALLBACK, StoreKind, World};
 use gateway_standins::browser::Browser;

@@ -1,5 +1,5 @@
-//! The derivations as they are in the world already: keys, ids, tokens and records that must go on working.
-//! `tests/gateway/vectors/v1.json` is never made anew; a change that breaks it logs everybody out.
+//! Compatibility of derived keys, ids, tokens and records with earlier releases. `tests/gateway/vectors/v1.json` is
+//! never generated again; a change that breaks it logs all users out.
 
 use gateway::base::clock::{Clock, Timestamp};
 use gateway::base::entropy::Entropy;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const ISSUER: &str = "https://mcp.example.com";
-/// A moment of the 30-day period 688.
+/// A time in the 30-day period 688.
 const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
 const GRANT: GrantId = GrantId(*b"grant of vectors");
 
@@ -33,7 +33,7 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-/// The secret of the vectors: the bytes 0 to 31.
+/// Secret of the vectors: the bytes 0 to 31.
 fn secret() -> SecretBytes {
     SecretBytes::new((0..32).collect())
 }
@@ -59,7 +59,7 @@ fn derived_keys_match_the_stored_vectors() {
     .map(|(name, purpose)| (name.to_owned(), json!(hex(&*keys.derive(purpose)[0]))))
     .collect();
     assert_eq!(Value::from(derived), vectors()["keys"]);
-    // Younger than the vectors.
+    // Not in the vectors, because it is newer.
     let claims = "a36b0db32fbec492e23842c19160c1c92c2b0608473fa3d6eb04ef79fd330615";
     assert_eq!(hex(&*keys.derive(Purpose::AccessTokenClaims)[0]), claims);
 }

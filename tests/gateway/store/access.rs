@@ -1,4 +1,4 @@
-//! As whom we come to Redis: a password, and a user who may do no more than is needed.
+//! Redis credentials: a password, and a user with minimal rights.
 
 use super::fixture::{StoreFixture, use_every_operation};
 use super::outage::CALL_TIMEOUT;
@@ -29,7 +29,7 @@ async fn a_redis_password_is_required_and_not_logged() {
     }
 }
 
-/// The rights that docs/operations.md names: of every user, and what Sentinels and a Cluster take beside them.
+/// Rights documented in docs/operations.md: for every user, and in addition for Sentinel and for a Cluster.
 pub(super) fn documented_rights() -> [Vec<&'static str>; 3] {
     let page = include_str!("../../../docs/operations.md");
     let (_, documented_rights) = page.split_once("For an ACL user:").unwrap();
@@ -38,7 +38,7 @@ pub(super) fn documented_rights() -> [Vec<&'static str>; 3] {
     [(); 3].map(|()| documented_rights.next().unwrap())
 }
 
-/// A user `mcp` with these rights and the password `secret`.
+/// Creates the user `mcp` with these rights and the password `secret`.
 pub(super) fn create_user(redis: &Redis, documented_rights: &[&str]) {
     let user = ["ACL", "SETUSER", "mcp", "reset", "on", ">secret"];
     redis.command(&[&user, documented_rights].concat()).unwrap();
@@ -53,7 +53,7 @@ async fn a_redis_user_needs_exactly_the_documented_rights() {
     use_every_operation(&fixture).await.unwrap();
     for right in needed.iter().filter_map(|word| word.strip_prefix('+')) {
         redis.command(&["FLUSHALL"]).unwrap();
-        // So long that the next revocation shortens it.
+        // Long enough that the next revocation trims it.
         let fill = "for number = 1, 10001 do redis.call('ZADD', KEYS[1], number, number) end";
         redis.command(&["EVAL", fill, "1", "mcp:{feed}:entries"]).unwrap();
         redis.command(&["ACL", "SETUSER", "mcp", &format!("-{right}")]).unwrap();

@@ -1,4 +1,4 @@
-//! Replicas whose clocks differ on one Redis, whose own clock decides.
+//! Replicas with clock skew on one Redis, whose clock decides.
 
 use super::fixture::StoreFixture;
 use super::{id, key};
@@ -13,10 +13,10 @@ use gateway_standins::tcp_proxy::TcpProxy;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Seconds by which a clock may be wrong.
+/// Clock errors, in seconds.
 const SKEWS: [i64; 8] = [-119, -90, -60, -5, 5, 60, 90, 119];
 
-/// Stores that have compared their clocks with Redis', and the same before they did.
+/// Stores that have measured their clock skew, and stores that have not.
 async fn skewed(fixture: &StoreFixture) -> Vec<(String, Store)> {
     let mut stores = Vec::new();
     for seconds in SKEWS {
@@ -28,7 +28,7 @@ async fn skewed(fixture: &StoreFixture) -> Vec<(String, Store)> {
     stores
 }
 
-/// The time so many seconds from now, as this replica has it.
+/// Time in `seconds` from now by the store's clock.
 fn seconds(store: &Store, seconds: u64) -> Timestamp {
     store.clock().now().after(Duration::from_secs(seconds))
 }
@@ -95,7 +95,7 @@ async fn the_feed_delivers_a_revocation_after_events_of_skewed_clocks() {
         assert!(!store.create_grant(fixture.record(fill)).await.unwrap(), "{seconds} s");
         cursor = feed.cursor;
         if fill == 8 {
-            // Numbers of a flushed feed are never given out again, by whatever clock they were made.
+            // Sequence numbers of a flushed feed are never used again, whatever clock they come from.
             fixture.server().command(&["FLUSHALL"]).unwrap();
             fixture.clock.advance(Duration::from_secs(1));
         }
@@ -142,7 +142,7 @@ async fn single_use_ids_are_stored_as_long_as_any_replica_accepts_them() {
         (Grants::new(store, &keys, clock.clone(), Entropy::seeded(1)), clock)
     };
     for seconds in SKEWS {
-        // What ends in a minute by the true time, and counts for the tolerated difference longer.
+        // Expires in a minute, and is accepted for the tolerated clock skew longer.
         let ends = fixture.seconds(60).after(MAX_CLOCK_SKEW);
         let words = ["assertion", &format!("{seconds}")];
         assert!(replica(seconds).0.first_use(&words, ends).await.unwrap());

@@ -1,4 +1,4 @@
-//! Sentinel and Cluster: the same promises, and what is left of them when a primary dies.
+//! Sentinel and Cluster: the guarantees before and after the failure of a primary.
 
 use super::fixture::{StoreFixture, fifty_concurrent};
 use super::{id, key};
@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// A failover takes the servers a few seconds; until then every call fails soon.
+/// A failover takes a few seconds; until then every call fails fast.
 const FAILOVER: Duration = Duration::from_secs(20);
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// So many calls at once that there are many connections, of which each call then takes another.
+/// Makes enough concurrent calls to open many connections.
 async fn open_many_connections(fixture: &StoreFixture) {
     fifty_concurrent(|| {
         let store = Arc::clone(&fixture.store);
@@ -22,7 +22,7 @@ async fn open_many_connections(fixture: &StoreFixture) {
     .await;
 }
 
-/// Every verb, once around.
+/// Uses every operation and checks its result.
 async fn use_and_check_every_operation(fixture: &StoreFixture) {
     let store = &fixture.store;
     store.put_login(key(1), b"login".to_vec(), fixture.seconds(60)).await.unwrap();
@@ -51,7 +51,7 @@ async fn use_and_check_every_operation(fixture: &StoreFixture) {
     store.ping().await.unwrap();
 }
 
-/// Asks until the store answers; no single call takes long.
+/// Repeats a call until it succeeds; no single call may take long.
 async fn retry_until_success<T>(mut ask: impl AsyncFnMut() -> Result<T, Unavailable>) -> T {
     let deadline = Instant::now() + FAILOVER;
     loop {
@@ -66,7 +66,7 @@ async fn retry_until_success<T>(mut ask: impl AsyncFnMut() -> Result<T, Unavaila
     }
 }
 
-/// Goes on asking while `failing` goes on: each answer is soon, and none is wrong.
+/// Makes calls until `failing` ends: each returns in time, with a correct result.
 async fn call_during<T>(fixture: &StoreFixture, failing: JoinHandle<io::Result<T>>) -> T {
     while !failing.is_finished() {
         let started = Instant::now();
@@ -81,7 +81,7 @@ async fn call_during<T>(fixture: &StoreFixture, failing: JoinHandle<io::Result<T
     failing.await.unwrap().unwrap()
 }
 
-/// Nothing that was acknowledged is undone.
+/// Checks that no acknowledged write is lost.
 async fn check_acknowledged(fixture: &StoreFixture) {
     let store = &fixture.store;
     assert_eq!(retry_until_success(async || store.use_code(key(2)).await).await, Some(CodeUse::Again));
@@ -129,7 +129,7 @@ async fn all_connections_to_a_hanging_primary_are_dropped() {
     let started = Instant::now();
     assert!(retry_until_success(async || fixture.store.grant(id(1)).await).await.is_some());
     assert!(started.elapsed() < CALL_TIMEOUT, "{:?}", started.elapsed());
-    // It wakes up and takes itself for the primary still: nobody asks it.
+    // The old primary resumes and still considers itself the primary; no call goes to it.
     servers.primary.thaw().unwrap();
     let ends = fixture.seconds(60);
     for count in 0..=50 {

@@ -1,4 +1,4 @@
-//! A file that is not what it was: refused in words, and left as it is.
+//! Damaged files: rejected with an error, and not modified.
 
 use super::fixture::StoreFixture;
 use super::id;
@@ -10,10 +10,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 const GRANTS: u8 = 50;
 const PAGE: usize = 4096;
-/// Where redb says which format the file has, once for each of its two newest commits.
+/// Offsets of redb's format version, one for each of its two newest commits.
 const FORMATS: [usize; 2] = [64, 192];
 
-/// A file with fifty grants, closed in order.
+/// File with fifty grants, closed cleanly.
 async fn file() -> (StoreFixture, Vec<u8>) {
     let mut fixture = StoreFixture::embedded();
     for number in 1..=GRANTS {
@@ -24,7 +24,8 @@ async fn file() -> (StoreFixture, Vec<u8>) {
     (fixture, bytes)
 }
 
-/// Opens a file with these bytes: why not, and the file must be as it was; or how many of the grants are in it.
+/// Opens a file with these bytes. Returns the error, in which case the file must be unchanged, or the number of its
+/// grants.
 async fn open(fixture: &StoreFixture, bytes: &[u8]) -> Result<usize, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.redb");

@@ -1,4 +1,4 @@
-//! Stores under test, with a clock that stands still until it is moved.
+//! Stores under test with a manual clock.
 
 use gateway::base::clock::{Clock, Timestamp};
 use gateway::base::entropy::Entropy;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A store, and what it stands on.
+/// Store with its backend.
 pub(super) struct StoreFixture {
     pub(super) store: Arc<Store>,
     pub(super) clock: Clock,
@@ -35,12 +35,12 @@ impl StoreFixture {
         Self::new(Some(Redis::start().unwrap()))
     }
 
-    /// In a Valkey, where that is installed.
+    /// On Valkey, if it is installed.
     pub(super) fn valkey() -> Option<Self> {
         Some(Self::new(Some(Redis::start_valkey()?.unwrap())))
     }
 
-    /// In the Redis at this address, which somebody else keeps.
+    /// On the Redis at this address.
     pub(super) fn at(address: &str) -> Self {
         Self::of(RedisAddress::parse(address, None).unwrap())
     }
@@ -49,7 +49,7 @@ impl StoreFixture {
         Self::by(Clock::manual(Clock::system().now()), address)
     }
 
-    /// The same, by Redis' own clock, as in production.
+    /// The same with the clock of Redis, as in production.
     pub(super) fn with_redis_clock(address: &str) -> Self {
         Self::by(Clock::system(), RedisAddress::parse(address, None).unwrap())
     }
@@ -59,13 +59,13 @@ impl StoreFixture {
         Self { store, clock, redis: None, folder: tempfile::tempdir().unwrap() }
     }
 
-    /// Another replica on the same Redis, whose clock is ahead by so many seconds, or behind.
+    /// Another replica on the same Redis, whose clock differs by these seconds.
     pub(super) fn skewed(&self, seconds: i64) -> Store {
         let address = RedisAddress::parse(&self.server().address(), None).unwrap();
         in_redis(address, &self.clock.skewed(seconds * 1000))
     }
 
-    /// The same state, opened anew.
+    /// Opens the same state again.
     pub(super) fn reopened(self) -> Self {
         let Self { store, clock, redis, folder } = self;
         drop(store);
@@ -73,7 +73,7 @@ impl StoreFixture {
         Self { store, clock, redis, folder }
     }
 
-    /// What `read` sees in the embedded store's file while it is closed; it is open again afterwards.
+    /// Passes the embedded store's file to `read` while the store is closed, and opens the store again.
     pub(super) fn with_closed_file<T>(&mut self, read: impl FnOnce(&std::path::Path) -> T) -> T {
         let elsewhere = tempfile::tempdir().unwrap();
         self.store = Arc::new(open(None, &elsewhere, &self.clock));
@@ -94,12 +94,12 @@ impl StoreFixture {
         if self.redis.is_some() { "redis" } else { "embedded" }
     }
 
-    /// So many seconds from now.
+    /// Time in `seconds` from now.
     pub(super) fn seconds(&self, seconds: u64) -> Timestamp {
         self.clock.now().after(Duration::from_secs(seconds))
     }
 
-    /// A grant of one hour.
+    /// Grant of one hour.
     pub(super) fn record(&self, fill: u8) -> GrantRecord {
         GrantRecord {
             id: super::id(fill),
@@ -113,7 +113,7 @@ impl StoreFixture {
         }
     }
 
-    /// A use of the refresh token of this generation, which gives the grant two more hours.
+    /// Use of the refresh token of this generation, which extends the grant to two hours.
     pub(super) fn rotate(&self, presented: u32) -> Rotate {
         Rotate {
             presented,
@@ -138,7 +138,7 @@ fn in_redis(address: RedisAddress, clock: &Clock) -> Store {
     Store::redis(address, clock.clone(), Entropy::system(), Format::default()).unwrap()
 }
 
-/// Shows a promise on both backends, and on Valkey where that is installed.
+/// Runs a check on both backends, and on Valkey if it is installed.
 #[expect(clippy::print_stdout, reason = "a test that fails shows where")]
 pub(super) async fn on_each_backend(promise: impl AsyncFn(&StoreFixture)) {
     for fixture in [StoreFixture::embedded(), StoreFixture::redis()].into_iter().chain(StoreFixture::valkey())
@@ -148,7 +148,7 @@ pub(super) async fn on_each_backend(promise: impl AsyncFn(&StoreFixture)) {
     }
 }
 
-/// What fifty tasks get that ask at the same time.
+/// Results of fifty concurrent tasks.
 pub(super) async fn fifty_concurrent<T: Send + 'static, F>(ask: impl Fn() -> F) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
@@ -161,7 +161,7 @@ where
     responses
 }
 
-/// Every verb, once around, in a store that is empty.
+/// Uses every operation of an empty store.
 pub(super) async fn use_every_operation(fixture: &StoreFixture) -> Result<(), Unavailable> {
     let (store, ends) = (&fixture.store, fixture.seconds(60));
     let (key, id) = (super::key, super::id);

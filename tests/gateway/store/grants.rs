@@ -1,4 +1,4 @@
-//! Grants: made, found, rotated, ended.
+//! Grants: creation, lookup, rotation and end.
 
 use super::fixture::{StoreFixture, fifty_concurrent, on_each_backend};
 use super::{id, key};
@@ -6,7 +6,7 @@ use gateway::store::{Cursor, GrantRecord, IndexKey, Reuse, Rotate, Rotation, Sea
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The generation and whether it is new, or what else came of it.
+/// Generation and whether it is new, or the kind of rejection.
 fn outcome(rotation: Rotation) -> Result<(u32, bool), &'static str> {
     match rotation {
         Rotation::Fresh { record } => Ok((record.generation, true)),

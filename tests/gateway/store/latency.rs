@@ -1,5 +1,4 @@
-//! How often Redis is asked, and what becomes of calls when it is slow, takes no more connections, or is asked by
-//! more than it can answer.
+//! Number of Redis round trips, and behaviour of calls when Redis is slow, accepts no connections or is overloaded.
 
 use super::fixture::{StoreFixture, fifty_concurrent};
 use super::outage::{CALL_TIMEOUT, becomes_available};
@@ -15,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// A store that reaches its Redis by a detour.
+/// Store that reaches its Redis through a TCP proxy.
 struct ProxiedStore {
     fixture: StoreFixture,
     proxy: TcpProxy,
@@ -61,7 +60,7 @@ async fn a_store_operation_takes_one_round_trip_unless_its_next_key_is_stored() 
     proxied.assert_round_trips("lease", 1, store.lease(key(1), key(2), ends)).await;
     proxied.assert_round_trips("release", 1, store.release(key(1), key(2))).await;
     proxied.assert_round_trips("ping", 1, store.ping()).await;
-    // The index of a grant lies in slots of its own, and the grant says which.
+    // The index keys of a grant are in other hash slots, and the grant names them.
     proxied.assert_round_trips("rotate", 2, store.rotate(id(1), proxied.fixture.rotate(1))).await;
     let new = Sealed { sealed: vec![1], owners: proxied.fixture.record(1).owners };
     proxied
@@ -124,7 +123,7 @@ async fn a_cancelled_call_leaves_no_response_for_another() {
     let mut tasks = JoinSet::new();
     for fill in (1..=50).cycle().take(400) {
         let store = Arc::clone(store);
-        // Some give up before they are connected, some while they wait for the answer, some not at all.
+        // Some calls time out before they are connected, some while they wait for the response, some not at all.
         let timeout = Duration::from_millis(u64::from(fill) * 4);
         tasks.spawn(async move {
             let response = tokio::time::timeout(timeout, store.grant(id(fill))).await;

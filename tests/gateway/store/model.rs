@@ -1,6 +1,6 @@
-//! Rotation against a model that says the contract's sentences: two clients that share a grant, responses that get
-//! lost, replays, races, time that passes and revocations, in any order. `PROPTEST_CASES` sets how many orders are
-//! tried, `MODEL_SEED` which: a number that a failure names. Without it they are the same in every run.
+//! Rotation compared with a model of the contract: two clients that share a grant, lost responses, repetitions,
+//! races, delays and revocations, in any order. `PROPTEST_CASES` sets the number of cases, `MODEL_SEED` the seed,
+//! which a failure prints. By default, every run has the same cases.
 
 use super::fixture::StoreFixture;
 use gateway::base::clock::Timestamp;
@@ -12,19 +12,19 @@ use std::time::Duration;
 
 const GRACE: Duration = Duration::from_mins(1);
 const TTL: Duration = Duration::from_hours(2);
-/// How many orders are tried when nothing else is asked for.
+/// Default number of cases.
 const DEFAULT_CASES: u32 = 64;
 
 #[derive(Debug, Clone)]
 enum Event {
-    /// One of the two clients presents the token that it holds; its answer may get lost.
+    /// One of the two clients uses its token; the response may be lost.
     Refresh {
         client: usize,
         lost: bool,
     },
-    /// Both clients present what they hold at the same moment.
+    /// Both clients use their tokens concurrently.
     Race,
-    /// Somebody presents a token of the past, or one that was never issued.
+    /// An older token is used, or one that was never issued.
     Replay {
         back: u32,
     },
@@ -43,7 +43,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// What a token has come to.
+/// State of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
     Unused,
@@ -51,7 +51,7 @@ enum Token {
     Skipped,
 }
 
-/// What an answer says.
+/// Result of a rotation.
 #[derive(Debug, PartialEq, Eq)]
 enum RotationOutcome {
     Token(u32),
@@ -60,10 +60,10 @@ enum RotationOutcome {
     Gone,
 }
 
-/// The contract, told token by token; the store knows generations alone.
+/// Model of the contract, token by token; the store only has generations.
 #[derive(Clone)]
 struct Model {
-    /// The token of generation `n + 1` at `n`.
+    /// The token of generation `n + 1` at index `n`.
     tokens: Vec<Token>,
     ends_at: Timestamp,
     alive: bool,
@@ -101,7 +101,7 @@ impl Model {
     }
 }
 
-/// A grant that the store and the model both have, and what its two clients hold.
+/// Grant in the store and in the model, with the tokens of its two clients.
 struct Run<'a> {
     fixture: &'a StoreFixture,
     id: GrantId,
@@ -141,7 +141,7 @@ impl Run<'_> {
         response
     }
 
-    /// Two at once get what they would get one after the other, in one order or in the other.
+    /// Two concurrent uses have the results of two sequential ones, in either order.
     async fn race(&mut self) {
         let [first, second] = self.holds;
         let responses = tokio::join!(self.ask(first), self.ask(second));
@@ -176,10 +176,10 @@ impl Run<'_> {
     }
 }
 
-/// The seed of all chance in a run, and a runner that has no other.
+/// Seed of all randomness in a run, and a runner that uses it.
 fn runner() -> (u64, TestRunner) {
     let seed = std::env::var("MODEL_SEED").map_or(1_u64, |seed| seed.parse().unwrap());
-    // Nothing is kept of a failure: the seed brings it back.
+    // Failures are not stored: the seed reproduces them.
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = DEFAULT_CASES;

@@ -1,4 +1,4 @@
-//! What happens when the store is not there, is someone else's, or is damaged.
+//! Outages of the store, files of other programs, and damaged files.
 
 use super::fixture::StoreFixture;
 use super::{id, key};
@@ -8,10 +8,10 @@ use gateway::store::{Cursor, Format, Rotation, Store};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// No verb may take longer, whatever Redis does.
+/// Upper bound of any operation, in any state of Redis.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks until the store answers, for ten seconds at most.
+/// Repeats a call until the store is available, for at most ten seconds.
 pub(super) async fn becomes_available(store: &Store) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
@@ -23,7 +23,7 @@ pub(super) async fn becomes_available(store: &Store) -> bool {
     false
 }
 
-/// Every verb that a request waits for fails soon.
+/// Checks that every operation that a request waits for fails fast.
 async fn assert_all_fail_fast(fixture: &StoreFixture) {
     let store = &fixture.store;
     let started = Instant::now();
@@ -54,7 +54,7 @@ async fn a_killed_redis_fails_at_once_and_is_used_again_after_its_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_restart_of_redis_fails_no_call() {
     let fixture = StoreFixture::redis();
-    // So that there are many connections.
+    // Opens many connections.
     super::fixture::fifty_concurrent(|| {
         let store = std::sync::Arc::clone(&fixture.store);
         async move { store.ping().await.unwrap() }

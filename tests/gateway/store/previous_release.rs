@@ -1,4 +1,4 @@
-//! What the release before has written in Redis is read, and what it reads is written as it knows it.
+//! Compatibility with the Redis records of the previous release, in both directions.
 
 use super::fixture::StoreFixture;
 use super::{id, key};
@@ -38,7 +38,7 @@ async fn records_of_the_previous_release_are_read() {
     }
 }
 
-/// The scripts of the release before look at these members alone.
+/// The scripts of the previous release only read these members.
 #[tokio::test]
 async fn records_are_readable_by_the_previous_release() {
     let fixture = StoreFixture::redis();

@@ -1,5 +1,5 @@
-//! Calls that the client library sends again, because their connection broke after Redis had run them: a repeat changes
-//! nothing and gets the first result. Two stores that draw the same nonces stand for a call and its repeat.
+//! Commands that the client library repeats after a broken connection: a repetition changes nothing and returns the
+//! first result. Two stores with the same nonces stand for a command and its repetition.
 
 use super::fixture::StoreFixture;
 use super::{id, key};
@@ -12,7 +12,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The stores of a call and of its repeat.
+/// Stores of a command and of its repetition.
 struct Repeated {
     call: Store,
     repeat: Store,
@@ -27,7 +27,7 @@ impl Repeated {
         Self { call: open(), repeat: open() }
     }
 
-    /// Makes the call twice; both get the same.
+    /// Runs the command twice; both results must be equal.
     async fn twice<T: PartialEq + Debug>(
         &self,
         verb: &str,
@@ -80,7 +80,7 @@ async fn a_repeated_command_returns_its_first_result() {
         }
         assert!(calls.twice("lease", async |store| store.lease(key(5), key(6), ends).await).await);
         calls.twice("release", async |store| store.release(key(5), key(6)).await).await;
-        // Another call is another use.
+        // Another command is another use.
         let store = &fixture.store;
         assert_eq!(store.take_login(key(1)).await.unwrap(), None);
         assert_eq!(store.use_code(key(2)).await.unwrap(), Some(CodeUse::Again));
@@ -107,7 +107,7 @@ async fn a_late_repeated_command_undoes_no_later_change() {
     assert_eq!(generation(&store.rotate(id(1), fixture.rotate(1)).await.unwrap()), Some(2));
     assert!(calls.repeat.create_grant(fixture.record(1)).await.unwrap());
     assert_eq!(store.grant(id(1)).await.unwrap().unwrap().generation, 2, "a grant is made once");
-    // The last token and the newest one, each of them again when it has become an older one.
+    // The last token and the newest one, each repeated after it has become an older one.
     for presented in [1, 2] {
         let rotation = calls.call.rotate(id(1), fixture.rotate(presented)).await.unwrap();
         assert_eq!(generation(&rotation), Some(presented + 1));
@@ -131,7 +131,7 @@ async fn a_released_lease_is_not_taken_by_a_late_repeated_command() {
     assert!(!store.lease(key(1), key(4), ends).await.unwrap());
 }
 
-/// A Cluster whose nodes are reached by detours alone.
+/// Cluster whose nodes are reached through TCP proxies only.
 struct ProxiedCluster {
     _cluster: Cluster,
     _detours: Vec<TcpProxy>,
@@ -154,7 +154,7 @@ impl ProxiedCluster {
         Self { _cluster: cluster, _detours: proxies, loss, fixture }
     }
 
-    /// The result of a call whose first response is lost on the way.
+    /// Result of a command whose first response is lost.
     async fn with_lost_response<T>(
         &self,
         verb: &str,

@@ -1,4 +1,4 @@
-//! TLS to Redis: with an authority of one's own, and with a certificate of ours.
+//! TLS to Redis, with a private authority and a client certificate.
 
 use super::access::{create_user, documented_rights};
 use super::fixture::{StoreFixture, use_every_operation};
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// What the gateway makes of this environment.
+/// Redis address from these environment variables.
 fn address(kvs: &str, ca: &str, (certificate, key): (&str, &str)) -> RedisAddress {
     let environment = Environment::of([
         ("KVS_ADDR", kvs),
@@ -29,7 +29,7 @@ fn address(kvs: &str, ca: &str, (certificate, key): (&str, &str)) -> RedisAddres
     }
 }
 
-/// With all that this authority has made for us.
+/// The same with the CA file and the client certificate of this authority.
 fn with_client_certificate(kvs: &str, certificates: &Certificates) -> RedisAddress {
     let ours = (certificates.path("client.pem"), certificates.path("client.key"));
     address(kvs, &certificates.path("ca.pem"), (&ours.0, &ours.1))

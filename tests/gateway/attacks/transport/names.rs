@@ -1,6 +1,6 @@
 //! Names of request headers.
 
-/// What proxies of all kinds tell the servers behind them about who asks.
+/// Headers by which proxies identify the client to the servers behind them.
 pub(super) const IDENTITY_HEADERS: &[&str] = &[
     "X-Forwarded-User",
     "x-forwarded-user",
@@ -110,7 +110,7 @@ pub(super) const IDENTITY_HEADERS: &[&str] = &[
     "X-Real-Port",
     "X-Forward-For",
 ];
-/// What clients, and whatever traces their requests, send in honesty.
+/// Headers that clients and their tracing libraries send legitimately.
 pub(super) const ORDINARY_HEADERS: &[&str] = &[
     "Traceparent",
     "Baggage",

@@ -1,4 +1,4 @@
-//! Two requests through the gateway's own client and pool, of which a hostile server answers the first.
+//! Two requests through the gateway's client and connection pool; a hostile server responds to the first.
 
 use super::Received;
 use super::server::{Barrier, Connection, TestCertificate};
@@ -19,20 +19,20 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::task::yield_now;
 
-/// When the server sends what it has to say.
+/// Time at which the server sends its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Schedule {
-    /// As soon as it is connected to.
+    /// Immediately after the connection is established.
     Early,
-    /// When it has the first request.
+    /// After the first request.
     AtOnce,
-    /// The same, to a HEAD.
+    /// After the first request, which is a HEAD.
     ToHead,
-    /// What belongs to an answer then, and the rest when that was read, right before the second request is made.
+    /// The response after the first request, and the bytes after it immediately before the second request.
     Late,
-    /// The same, but the end of the rest only once it has the second request.
+    /// The same, but the last byte only after the second request.
     Split,
-    /// All of it behind a long answer of its own.
+    /// After a large valid response.
     AfterLarge,
 }
 
@@ -47,17 +47,17 @@ pub(super) enum Transport {
     Tls,
 }
 
-/// What came of two requests.
+/// Result of two requests.
 pub(super) struct Outcome {
-    /// Whether the second one went out on the connection of the first.
+    /// Whether the second request used the connection of the first.
     pub(super) is_reused: bool,
 }
 
-/// What the second request must get, to the letter.
+/// Exact response to the second request.
 const SECOND: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Second: 2\r\n\r\nsecond";
-/// Longer than the buffer of TLS, and than what is read at once.
+/// Larger than the TLS buffer and than one read.
 const LARGE: usize = 40_000;
-/// So many polls of the runtime let everything through that has arrived.
+/// Number of polls after which everything that arrived has been read.
 const MAX_POLLS: usize = 10;
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 const CA_FILE: &str = "/nowhere/ca.pem";
@@ -66,7 +66,7 @@ thread_local! {
     static WORLD: World = World::new();
 }
 
-/// What all runs of a thread share.
+/// Shared state of all runs of a thread.
 struct World {
     runtime: Runtime,
     listener: TcpListener,
@@ -76,7 +76,7 @@ struct World {
     routes: [&'static Route; 2],
 }
 
-/// Makes both requests, and panics when the second one gets anything that was said before.
+/// Makes both requests; panics if the second one receives bytes that were sent before it.
 pub(super) fn run(input: &[u8], schedule: Schedule, transport: Transport) -> Outcome {
     WORLD.with(|world| world.runtime.block_on(Exchange::new(world, schedule, transport).run(input)))
 }
@@ -119,7 +119,7 @@ fn route(port: u16, ca_file: Option<&'static str>) -> &'static Route {
 
 type FullResponse = Response<Result<Bytes, BodyError>>;
 
-/// A request under way, until its response was taken.
+/// Pending request.
 struct Call<'a>(Option<Pin<Box<dyn Future<Output = FullResponse> + 'a>>>);
 
 struct Exchange<'a> {
@@ -145,7 +145,7 @@ impl<'a> Exchange<'a> {
             Schedule::Early => self.early(&sent_bytes).await,
             _ => self.first(method, &sent_bytes, received.unwrap_or(sent_bytes.len() / 2)).await,
         };
-        // The runtime is not polled in between: nobody has told it of what has arrived by now.
+        // The runtime is not polled in between: it does not know yet that bytes have arrived.
         self.world.barrier.wait();
         let sent = server.sent;
         let is_reused = self.second(&mut server).await;
@@ -153,7 +153,7 @@ impl<'a> Exchange<'a> {
         Outcome { is_reused }
     }
 
-    /// Makes the first request to a server that says this before it has it.
+    /// Makes the first request to a server that sends these bytes before it.
     async fn early(&self, sent_bytes: &[u8]) -> Connection {
         let mut call = self.call(Method::GET);
         let mut response = call.poll().await;
@@ -170,7 +170,7 @@ impl<'a> Exchange<'a> {
         server
     }
 
-    /// Makes the first request and answers it, wholly or in part.
+    /// Makes the first request and sends all or a part of the response.
     async fn first(&self, method: Method, sent_bytes: &[u8], length: usize) -> Connection {
         let mut call = self.call(method);
         let mut response = call.poll().await;
@@ -188,7 +188,7 @@ impl<'a> Exchange<'a> {
             server.pump();
             call.turn().await;
         }
-        // A client whose answer is not whole by now leaves.
+        // A client with an incomplete response disconnects now.
         drop(call);
         match self.schedule {
             Schedule::Split => server.send_without_last_byte(later),
@@ -197,7 +197,7 @@ impl<'a> Exchange<'a> {
         server
     }
 
-    /// Makes the second request, and returns whether it came on the connection of the first.
+    /// Makes the second request; returns whether it used the first connection.
     async fn second(&self, first: &mut Connection) -> bool {
         let (mut call, before) = (self.call(Method::GET), first.requests());
         let mut response = call.poll().await;
@@ -214,7 +214,7 @@ impl<'a> Exchange<'a> {
             if let Some(other) = &mut other {
                 other.pump();
                 if other.sent == 0 && other.requests() > 0 {
-                    // The end of what was torn.
+                    // The last byte.
                     first.flush();
                     other.send(SECOND);
                 }
@@ -271,7 +271,7 @@ impl<'a> Exchange<'a> {
 }
 
 impl Call<'_> {
-    /// The response, if it is whole by now.
+    /// Returns the complete response, if it has arrived.
     async fn poll(&mut self) -> Option<FullResponse> {
         let call = self.0.as_mut()?;
         let polled = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
@@ -284,7 +284,7 @@ impl Call<'_> {
         }
     }
 
-    /// The same, after the runtime has heard of what has arrived.
+    /// The same, after the runtime has processed pending I/O.
     async fn turn(&mut self) -> Option<FullResponse> {
         yield_now().await;
         self.poll().await

@@ -1,4 +1,4 @@
-//! A server on loopback that says what it is told to, when it is told to; over TLS or without.
+//! Server on loopback that sends given bytes at given times, over TCP or TLS.
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
@@ -7,10 +7,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-/// Room for all that is sent at once.
+/// Larger than everything that is sent at once.
 const SEND_BUFFER: usize = 256 * 1024;
 
-/// A certificate for the servers, which is its own authority.
+/// Self-signed certificate of the servers.
 pub(super) struct TestCertificate {
     pub(super) config: Arc<ServerConfig>,
     pub(super) roots: RootCertStore,
@@ -18,7 +18,7 @@ pub(super) struct TestCertificate {
 
 impl TestCertificate {
     pub(super) fn new() -> Self {
-        // Fails only when one is installed already.
+        // Fails only if one is already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
@@ -26,25 +26,25 @@ impl TestCertificate {
         roots.add(made.cert.der().clone()).unwrap();
         let config = ServerConfig::builder().with_no_client_auth();
         let mut config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
-        // So that it can say something before its client has asked.
+        // Allows data before the client's first request.
         config.send_half_rtt_data = true;
         Self { config: Arc::new(config), roots }
     }
 }
 
-/// One connection to the server.
+/// Connection to the server.
 pub(super) struct Connection {
     socket: TcpStream,
     tls: Option<ServerConnection>,
-    /// What the client has sent.
+    /// Bytes received from the client.
     seen: Vec<u8>,
-    /// How many bytes the client was sent, before TLS.
+    /// Number of bytes sent to the client, before encryption.
     pub(super) sent: usize,
     pending: Vec<u8>,
 }
 
 impl Connection {
-    /// The next connection, if there is one; it may say something at once.
+    /// Accepts the next connection, if any, and sends these bytes at once.
     pub(super) fn accept(
         listener: &TcpListener,
         tls: Option<&Arc<ServerConfig>>,
@@ -64,12 +64,12 @@ impl Connection {
         Some(accepted)
     }
 
-    /// Reads what the client has sent, and answers what TLS asks for.
+    /// Reads from the client and completes the TLS handshake.
     pub(super) fn pump(&mut self) {
         let mut buffer = [0; 16 * 1024];
         loop {
             let Some(tls) = &mut self.tls else {
-                // A client that has left is none that fails.
+                // A disconnected client is not an error.
                 let Ok(length @ 1..) = self.socket.read(&mut buffer) else { return };
                 self.seen.extend_from_slice(&buffer[..length]);
                 continue;
@@ -79,7 +79,7 @@ impl Connection {
             while let Ok(length @ 1..) = tls.reader().read(&mut buffer) {
                 self.seen.extend_from_slice(&buffer[..length]);
             }
-            // What is held back goes first.
+            // Delayed bytes are sent first.
             if self.pending.is_empty() {
                 self.flush();
             }
@@ -89,12 +89,12 @@ impl Connection {
         }
     }
 
-    /// The number of requests that came, none of which has a body.
+    /// Number of requests received; they have no bodies.
     pub(super) fn requests(&self) -> usize {
         self.seen.windows(4).filter(|end| end == b"\r\n\r\n").count()
     }
 
-    /// Sends all of this, in one TLS record if it fits.
+    /// Sends these bytes, in one TLS record if they fit.
     pub(super) fn send(&mut self, bytes: &[u8]) {
         self.sent += bytes.len();
         match &mut self.tls {
@@ -104,7 +104,7 @@ impl Connection {
         self.flush();
     }
 
-    /// Sends all of this but its last byte, or the last byte of its TLS record.
+    /// Sends all but the last byte, or all but the last byte of the TLS record.
     pub(super) fn send_without_last_byte(&mut self, bytes: &[u8]) {
         if bytes.len() < 2 {
             return self.send(bytes);
@@ -124,7 +124,7 @@ impl Connection {
         self.pending = rest;
     }
 
-    /// Sends what is there to be sent.
+    /// Sends all pending bytes.
     pub(super) fn flush(&mut self) {
         self.write_pending();
         while let Some(tls) = self.tls.as_mut().filter(|tls| tls.wants_write()) {
@@ -135,13 +135,13 @@ impl Connection {
     }
 
     fn write_pending(&mut self) {
-        // It fails when the client has left.
+        // Fails if the client has disconnected.
         let _ = self.socket.write_all(&self.pending);
         self.pending.clear();
     }
 }
 
-/// Two ends of one connection.
+/// Both ends of one connection.
 pub(super) struct Barrier(TcpStream, TcpStream);
 
 impl Barrier {
@@ -152,7 +152,7 @@ impl Barrier {
         Self(near, listener.accept().unwrap().0)
     }
 
-    /// Returns once what was sent before on loopback has arrived: the kernel delivers in order.
+    /// Returns when everything that was sent before on loopback has arrived: the kernel delivers in order.
     pub(super) fn wait(&self) {
         (&self.0).write_all(&[0]).unwrap();
         (&self.1).read_exact(&mut [0]).unwrap();

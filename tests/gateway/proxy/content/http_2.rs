@@ -1,4 +1,4 @@
-//! The same by HTTP/2, in which a request's head need not say whether content follows.
+//! The same rules for HTTP/2, in which the head need not announce content.
 
 use super::SMUGGLED;
 use crate::proxy::{SignedIn, TIMEOUT};
@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::time::timeout;
 
-/// Content that its head does not announce: each piece is a DATA frame of HTTP/2.
+/// Content without a length: each chunk is a DATA frame of HTTP/2.
 struct UnannouncedBody(Vec<&'static str>);
 
 impl http_body::Body for UnannouncedBody {
