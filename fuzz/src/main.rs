@@ -1,4 +1,5 @@
-//! One reader of foreign input under libFuzzer: `TARGET=jwt SEEDS=folder fuzz folder`. `fuzz/run.sh` runs them all.
+//! One parser of untrusted input under libFuzzer: `TARGET=jwt SEEDS=folder fuzz folder`. `fuzz/run.sh` runs all of
+//! them.
 #![no_main]
 
 #[path = "../../tests/gateway"]
@@ -18,7 +19,7 @@ static TARGET: LazyLock<&Target> = LazyLock::new(|| {
     found.unwrap_or_else(|| panic!("TARGET is one of {}", names.join(" ")))
 });
 
-/// The seeds stand in the code; libFuzzer wants files.
+/// Writes the seeds, which are constants in the code, to files for libFuzzer.
 fn write_seeds() {
     let Some(folder) = std::env::var_os("SEEDS").map(PathBuf::from) else { return };
     for (number, seed) in TARGET.seeds.iter().enumerate() {

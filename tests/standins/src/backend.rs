@@ -1,19 +1,19 @@
-//! A raw HTTP backend for tests of the proxy. It records what arrives, and at these paths it does:
+//! HTTP backend for tests of the proxy. It records requests and has these endpoints:
 //!
-//! | path | what |
+//! | path | response |
 //! |---|---|
 //! | `/sse?n=3&every_ms=10` | `n` events |
 //! | `/sse/silent` | a head at once, then nothing until [`Backend::release`] |
 //! | `/slow-head` | no head until [`Backend::release_head`] |
-//! | `/status/401` | that status; 401 with a challenge of its own |
-//! | `/redirect?to=…&status=307` | a `Location`, 302 by default |
-//! | `/big?bytes=…` | so many bytes, made as they are taken |
-//! | `/broken` | ten of a hundred bytes, then the connection is cut |
-//! | `/upload` | counts the body as it arrives |
+//! | `/status/401` | this status; a 401 has a challenge |
+//! | `/redirect?to=…&status=307` | a `Location`, by default with 302 |
+//! | `/big?bytes=…` | this number of bytes, generated while they are read |
+//! | `/broken` | ten of a hundred bytes, then the connection is closed |
+//! | `/upload` | the number of bytes of the body |
 //! | `/upload/refused` | 413 without reading the body |
-//! | `/headers` | headers that a proxy must not let through |
-//! | what [`Backend::script`] was told | that answer |
-//! | anything else | the request as JSON: `method`, `target`, `headers`, `body` |
+//! | `/headers` | headers that a proxy must remove |
+//! | a path of [`Backend::script`] | the response given there |
+//! | any other | the request as JSON: `method`, `target`, `headers`, `body` |
 
 mod bodies;
 mod count;
@@ -38,13 +38,13 @@ use crate::server::{Bound, Server};
 use bodies::Chunk;
 use count::Count;
 
-/// A running backend; dropping it closes its port and its connections.
+/// Running backend. Dropping it closes its port and its connections.
 pub struct Backend {
     server: Server,
     shared: Arc<Shared>,
 }
 
-/// What the handlers and the handle share.
+/// State shared by the handlers and the handle.
 struct Shared {
     log: Log<Recorded>,
     scripts: Mutex<HashMap<String, Scripted>>,
@@ -62,7 +62,7 @@ struct Scripted {
 }
 
 impl Backend {
-    /// Starts on 127.0.0.1; port 0 picks a free one.
+    /// Starts on 127.0.0.1; port 0 selects a free one.
     pub async fn start(port: u16) -> io::Result<Self> {
         let bound = Bound::to(port).await?;
         let shared = Arc::new(Shared {
@@ -78,20 +78,20 @@ impl Backend {
         Ok(Self { server: bound.serve(router), shared })
     }
 
-    /// The origin without a trailing slash: what a route's `target_url` says.
+    /// Origin without a trailing slash, as in the `target_url` of a route.
     pub fn url(&self) -> String {
         self.server.origin()
     }
 
-    /// Stops; when this returns the port is free again.
+    /// Stops the server; then its port is free again.
     pub async fn stop(self) {
         self.server.stop().await;
     }
 
-    /// From now on `path` answers with this.
+    /// Sets the response of `path`.
     ///
     /// # Panics
-    /// If the status or a header is not valid in HTTP.
+    /// If the status or a header is invalid in HTTP.
     pub fn script(&self, path: &str, (status, headers): (u16, &[(&str, &str)]), body: impl Into<Vec<u8>>) {
         let pair = |&(name, value): &(&str, &str)| {
             let name = HeaderName::try_from(name).expect("a script's header names are valid");
@@ -113,12 +113,12 @@ impl Backend {
         self.requests().pop()
     }
 
-    /// Forgets the requests so far.
+    /// Removes the requests so far.
     pub fn clear_requests(&self) {
         self.shared.log.clear();
     }
 
-    /// The first request, past or future, whose target starts with `start`; `None` after 20 seconds.
+    /// Waits for a request, past or future, whose target starts with `start`; `None` after 20 seconds.
     pub async fn wait_for_request(&self, start: &str) -> Option<Recorded> {
         self.shared.log.wait_for(|request| request.target.starts_with(start)).await
     }
@@ -128,47 +128,46 @@ impl Backend {
         self.release_raw(format!("data: {data}\n\n").as_bytes()).await;
     }
 
-    /// Sends these bytes on every open silent stream, for streams that stop inside an event.
+    /// Sends these bytes on every open silent stream, also incomplete events.
     pub async fn release_raw(&self, bytes: &[u8]) {
         let open = lock(&self.shared.silent).clone();
         for sender in open {
-            // A stream that its reader left is no concern of the others.
+            // A stream whose client has disconnected does not affect the others.
             let _left = sender.send(Ok(Bytes::copy_from_slice(bytes))).await;
         }
     }
 
-    /// Ends every open silent stream, as it should be ended.
+    /// Ends every open silent stream cleanly.
     pub fn finish(&self) {
         lock(&self.shared.silent).clear();
     }
 
-    /// Lets one `/slow-head` answer.
+    /// Lets one `/slow-head` respond.
     pub fn release_head(&self) {
         self.shared.heads.add_permits(1);
     }
 
-    /// How many body bytes `/upload` has seen.
+    /// Number of body bytes that `/upload` has received.
     pub fn uploaded(&self) -> u64 {
         self.shared.uploaded.get()
     }
 
-    /// True once `/upload` has seen `least` bytes; false if it has not after 20 seconds.
+    /// Waits until `/upload` has received `least` bytes; false after 20 seconds.
     pub async fn wait_uploaded(&self, least: u64) -> bool {
         self.shared.uploaded.reaches(least).await
     }
 
-    /// How many body bytes `/big` has made.
+    /// Number of body bytes that `/big` has generated.
     pub fn produced(&self) -> u64 {
         self.shared.produced.get()
     }
 
-    /// How many exchanges the other side left before their end: heads never waited for, streams and bodies not
-    /// taken, uploads broken off.
+    /// Number of exchanges that the client aborted: before the head, within a response, or within an upload.
     pub fn aborted(&self) -> u64 {
         self.shared.aborted.get()
     }
 
-    /// True once `least` exchanges were aborted; false if they were not after 20 seconds.
+    /// Waits until `least` exchanges were aborted; false after 20 seconds.
     pub async fn wait_aborted(&self, least: u64) -> bool {
         self.shared.aborted.reaches(least).await
     }

@@ -1,5 +1,5 @@
-//! A scripted browser: redirects, cookies, forms and the rules of real browsers that break logins
-//! (`SameSite`, `form-action` over a whole redirect chain, `Origin: null`). It runs no JavaScript.
+//! Scripted browser: redirects, cookies, forms, and rules of real browsers that can break logins (`SameSite`,
+//! `form-action` over a whole redirect chain, `Origin: null`). It runs no JavaScript.
 
 mod cookies;
 mod csp;
@@ -23,7 +23,7 @@ use source::Source;
 
 const MAX_REDIRECTS: usize = 20;
 
-/// One person's browser with one cookie jar.
+/// Browser profile with its own cookies.
 #[derive(Debug)]
 pub struct Browser {
     http: reqwest::Client,
@@ -32,16 +32,16 @@ pub struct Browser {
     accept: &'static str,
 }
 
-/// A request that is about to be made.
+/// Request to be sent.
 struct Request {
     method: Method,
     url: Url,
     form: Option<String>,
-    /// The origin of the page that caused it; `None` when the person typed it.
+    /// Origin of the page that caused the request; `None` when the user entered the URL.
     initiator: Option<Origin>,
-    /// What the page that caused it wants said in `Origin`.
+    /// Value of `Origin` by the rules of that page.
     origin_header: Option<String>,
-    /// What the page that caused it allows its forms to reach.
+    /// `form-action` of that page.
     form_action: FormAction,
 }
 
@@ -52,30 +52,30 @@ impl Default for Browser {
 }
 
 impl Browser {
-    /// A fresh profile.
+    /// Creates an empty profile.
     pub fn new() -> Self {
         Self::with_time(Time::default())
     }
 
-    /// A fresh profile whose cookies expire by `time`.
+    /// Creates an empty profile whose cookies expire by `time`.
     pub fn with_time(time: Time) -> Self {
         let accept = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8";
         Self { http: http_client(), jar: Jar::new(time), stops: Vec::new(), accept }
     }
 
-    /// Stops before a navigation whose URL starts with `prefix`, such as a client's loopback callback. Schemes
-    /// other than http and https always stop it, as they leave a real browser too.
+    /// Stops before a URL that starts with `prefix`, such as a client's loopback callback. Schemes other than http
+    /// and https always stop, because a real browser passes them to another program.
     pub fn stop_at(&mut self, prefix: &str) {
         self.stops.push(prefix.to_owned());
     }
 
-    /// Goes to `url` as if it was typed in, and follows redirects and refreshes.
+    /// Opens `url` as if the user entered it, and follows redirects and refreshes.
     pub async fn open(&mut self, url: &str) -> Result<Landing, ClientError> {
         self.navigate(Request::typed(Url::parse(url)?)).await
     }
 
-    /// Sends a form. `overrides` replace or add fields; `button` is the name, value or text of the button to
-    /// press, else the first one is pressed.
+    /// Submits a form. `overrides` replace or add fields; `button` is the name, value or text of a button, by default
+    /// the first one.
     pub async fn submit(
         &mut self,
         form: &Form,
@@ -101,7 +101,7 @@ impl Browser {
         self.navigate(request).await
     }
 
-    /// Fills in the stand-in Okta's login form on `page` and sends it.
+    /// Submits the stand-in Okta's login form on `page`.
     pub async fn sign_in(&mut self, page: &Page, username: &str) -> Result<Landing, ClientError> {
         let form = page.form_with("password");
         let form =
@@ -109,13 +109,13 @@ impl Browser {
         self.submit(form, &[("username", username), ("password", PASSWORD)], None).await
     }
 
-    /// The name and value of each cookie that a request to `url` from the same site would carry.
+    /// Names and values of the cookies of a same-site request to `url`.
     pub fn cookies(&self, url: &str) -> Result<Vec<(String, String)>, ClientError> {
         let url = Url::parse(url)?;
         Ok(self.jar.matching(&url, Navigation { same_site: true, safe: true }))
     }
 
-    /// Forgets every cookie.
+    /// Removes all cookies.
     pub fn clear_cookies(&mut self) {
         self.jar.clear();
     }
@@ -184,7 +184,7 @@ impl Browser {
     }
 }
 
-/// One answer, before it is known whether it is a page or a step.
+/// Response that is a page or a redirect.
 struct Fetched {
     url: Url,
     status: StatusCode,
@@ -193,7 +193,7 @@ struct Fetched {
 }
 
 impl Fetched {
-    /// Where this answer sends the browser, if anywhere.
+    /// Returns the request of a redirect, if the response is one.
     fn next(&self, request: &Request) -> Result<Option<Request>, ClientError> {
         if let Some(location) = self.headers.get(header::LOCATION).filter(|_| self.status.is_redirection()) {
             let location = location.to_str().map_err(|_| ClientError::new("a Location that is not ASCII"))?;
@@ -233,7 +233,7 @@ impl Request {
     /// RFC 9110 §15.4: only 307 and 308 keep the method and the form.
     fn redirected(&self, url: Url, status: StatusCode) -> Self {
         let keeps = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-        // Once a redirect leaves an origin, the Fetch standard says `null` for it.
+        // After a redirect to another origin, `Origin` is `null` (Fetch standard).
         let left = url.origin() != self.url.origin();
         let origin = |origin: &String| if left { "null".to_owned() } else { origin.clone() };
         Self {

@@ -1,4 +1,4 @@
-//! A small MCP client that is as strict as the strictest: each step is a method, each value leads to the next.
+//! Strict MCP client. Each step is a method that returns the input of the next one.
 //!
 //! 1. [`discover`]: the 401, the protected resource metadata, the authorization server metadata.
 //! 2. [`Discovered::register`]: dynamic client registration.

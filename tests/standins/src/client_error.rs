@@ -1,13 +1,13 @@
-//! Why a scripted browser or client could not go on.
+//! Errors of the scripted browser and client.
 
 use std::fmt;
 
-/// What went wrong, in words for whoever reads the failed test.
+/// Error message for the output of a failed test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientError(pub String);
 
 impl ClientError {
-    /// Trouble in these words.
+    /// Creates an error with this message.
     pub fn new(words: impl Into<String>) -> Self {
         Self(words.into())
     }

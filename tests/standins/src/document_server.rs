@@ -1,5 +1,4 @@
-//! The web site of people who make a client: its metadata document and its key set, over TLS. Certificates are made
-//! anew for each, by an authority that nobody else knows.
+//! Web server of client metadata documents and key sets, over TLS with a certificate authority of its own.
 
 mod certificates;
 
@@ -26,10 +25,10 @@ use tokio_rustls::TlsAcceptor;
 use crate::log::lock;
 use certificates::Authority;
 
-/// The names that its certificate is for.
+/// Names in its certificate.
 const NAMES: [&str; 2] = ["example.com", "*.example.com"];
 
-/// An https site on 127.0.0.1; names are the caller's business. It stops when it is dropped.
+/// https server on 127.0.0.1; the test resolves names to it. It stops on drop.
 #[derive(Debug)]
 pub struct DocumentServer {
     address: SocketAddr,
@@ -45,7 +44,7 @@ struct Shared {
     down: AtomicBool,
 }
 
-/// What it says at one path.
+/// Response of one path.
 #[derive(Debug, Clone)]
 pub struct DocumentResponse {
     status: u16,
@@ -55,31 +54,31 @@ pub struct DocumentResponse {
 }
 
 impl DocumentResponse {
-    /// A JSON document.
+    /// JSON document.
     pub fn json(document: &Value) -> Self {
         Self::text("application/json", document.to_string())
     }
 
-    /// Anything, under this content type.
+    /// Any text with this content type.
     pub fn text(content_type: &str, body: impl Into<String>) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
         Self { status: 200, headers, body: body.into(), delay: Duration::ZERO }
     }
 
-    /// With another status.
+    /// Replaces the status.
     #[must_use]
     pub fn status(self, status: u16) -> Self {
         Self { status, ..self }
     }
 
-    /// With one more header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    /// After a while.
+    /// Delays the response.
     #[must_use]
     pub fn delay(self, delay: Duration) -> Self {
         Self { delay, ..self }
@@ -87,7 +86,7 @@ impl DocumentResponse {
 }
 
 impl DocumentServer {
-    /// Starts on a free port, with nothing to say.
+    /// Starts on a free port without responses.
     pub async fn start() -> io::Result<Self> {
         let authority = Authority::new();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -99,32 +98,32 @@ impl DocumentServer {
         Ok(Self { address, authority: authority.certificate(), shared, task })
     }
 
-    /// Where it listens.
+    /// Socket address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The authority's certificate, in DER.
+    /// Certificate of its authority, in DER.
     pub fn authority(&self) -> &[u8] {
         &self.authority
     }
 
-    /// The URL of a path under this name.
+    /// URL of a path under this host name.
     pub fn url(&self, name: &str, path: &str) -> String {
         format!("https://{name}:{}{path}", self.address.port())
     }
 
-    /// From now on this is said at `path`, query included.
+    /// Sets the response of `path`, which includes the query.
     pub fn set_response(&self, path: &str, configured: DocumentResponse) {
         lock(&self.shared.responses).insert(path.to_owned(), configured);
     }
 
-    /// From now on connections are cut before TLS, or not any more.
+    /// If `down`, closes new connections before TLS.
     pub fn set_down(&self, down: bool) {
         self.shared.down.store(down, Ordering::SeqCst);
     }
 
-    /// How often `path` was asked for.
+    /// Number of requests for `path`.
     pub fn request_count(&self, path: &str) -> usize {
         lock(&self.shared.asked).iter().filter(|asked| *asked == path).count()
     }
@@ -149,7 +148,7 @@ async fn accept(listener: TcpListener, site: (TlsAcceptor, Router), shared: Arc<
 }
 
 async fn connection(stream: TcpStream, (acceptor, router): (TlsAcceptor, Router)) {
-    // A peer that does not trust the certificate ends here.
+    // A client that does not trust the certificate disconnects here.
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let service = TowerToHyperService::new(router);
     let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

@@ -1,6 +1,6 @@
-//! Real servers that stand in for what the gateway talks to, so that a test or the demo needs no account
-//! anywhere: an Okta org, MCP servers, a raw HTTP backend, a client's web site; and the two who talk to the gateway, a browser and
-//! an MCP client. Everything listens on loopback only and stops when its handle is dropped.
+//! Real servers in place of the gateway's dependencies, so that tests and the demo need no accounts: an Okta org, MCP
+//! servers, an HTTP backend, a client's document server. And a scripted browser and an MCP client. All servers listen
+//! on loopback only and stop when their handle is dropped.
 
 pub mod backend;
 pub mod browser;

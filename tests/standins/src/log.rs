@@ -1,4 +1,4 @@
-//! A bounded log that a test can wait on, so that no test sleeps.
+//! Bounded log that a test can wait for without sleeping.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ impl<T: Clone> Log<T> {
         self.changed.notify_waiters();
     }
 
-    /// A copy, oldest first.
+    /// Copy of the entries, oldest first.
     pub(crate) fn all(&self) -> Vec<T> {
         lock(&self.entries).iter().cloned().collect()
     }
@@ -40,18 +40,18 @@ impl<T: Clone> Log<T> {
         lock(&self.entries).clear();
     }
 
-    /// The first entry, past or future, that `wanted` accepts; `None` after 20 seconds.
+    /// Waits for an entry, past or future, that `wanted` accepts; `None` after 20 seconds.
     pub(crate) async fn wait_for(&self, wanted: impl Fn(&T) -> bool) -> Option<T> {
         wait_until(&self.changed, || lock(&self.entries).iter().find(|entry| wanted(entry)).cloned()).await
     }
 }
 
-/// What `look` finds, now or after a later notification; `None` after 20 seconds.
+/// Waits until `look` returns a value; `None` after 20 seconds.
 pub(crate) async fn wait_until<R>(changed: &Notify, look: impl Fn() -> Option<R>) -> Option<R> {
     let search = async {
         loop {
             let mut next = std::pin::pin!(changed.notified());
-            // Registered before the look: a notification between the two is not lost.
+            // Registered before the check: a notification in between is not lost.
             next.as_mut().enable();
             if let Some(found) = look() {
                 return found;
@@ -62,7 +62,7 @@ pub(crate) async fn wait_until<R>(changed: &Notify, look: impl Fn() -> Option<R>
     tokio::time::timeout(MAX_WAIT, search).await.ok()
 }
 
-/// A lock that survives the panic of another test thread.
+/// Locks a mutex even if another test thread panicked.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

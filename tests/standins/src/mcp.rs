@@ -1,4 +1,4 @@
-//! Two real MCP servers, made with the official Rust SDK: streamable HTTP at `/mcp`, with sessions.
+//! Two MCP servers made with the official Rust SDK: streamable HTTP at `/mcp`, with sessions.
 
 mod dice;
 mod uuid;
@@ -13,40 +13,40 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 
 use crate::server::{Bound, Server};
 
-/// A running MCP server; dropping it closes its port, its sessions and its streams.
+/// Running MCP server. Dropping it closes its port, its sessions and its streams.
 pub struct McpServer {
     server: Server,
 }
 
 impl McpServer {
-    /// A server that rolls dice: tool `roll` with `sides` and `count`. Port 0 picks a free one.
+    /// Starts a server that rolls dice: tool `roll` with `sides` and `count`. Port 0 selects a free one.
     pub async fn dice(port: u16) -> io::Result<Self> {
         Self::start(port, dice::Dice::new).await
     }
 
-    /// A server that makes UUIDs: tool `generate` with `count`. Port 0 picks a free one.
+    /// Starts a server that generates UUIDs: tool `generate` with `count`. Port 0 selects a free one.
     pub async fn uuid(port: u16) -> io::Result<Self> {
         Self::start(port, uuid::Uuids::new).await
     }
 
-    /// The origin without a trailing slash: what a route's `target_url` says.
+    /// Origin without a trailing slash, as in the `target_url` of a route.
     pub fn url(&self) -> String {
         self.server.origin()
     }
 
-    /// The MCP endpoint.
+    /// MCP endpoint.
     pub fn endpoint(&self) -> String {
         format!("{}/mcp", self.url())
     }
 
-    /// Stops; when this returns the port is free again.
+    /// Stops the server; then its port is free again.
     pub async fn stop(self) {
         self.server.stop().await;
     }
 
     async fn start<S: ServerHandler>(port: u16, make: fn() -> S) -> io::Result<Self> {
         let bound = Bound::to(port).await?;
-        // A gateway sends the host of its `target_url`, whatever that is on this machine.
+        // The gateway sends the host of its `target_url`, which differs between machines.
         let config = StreamableHttpServerConfig::default().disable_allowed_hosts();
         let sessions = Arc::new(LocalSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(make()), sessions, config);

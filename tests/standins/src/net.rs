@@ -1,4 +1,4 @@
-//! The one reqwest client of the browser and the MCP client.
+//! The reqwest client of the browser and the MCP client.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::ClientError;
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
-/// What a page, a document or a JSON-RPC answer may weigh.
+/// Maximum length of a page, a document or a JSON-RPC response.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// A client that follows no redirect, uses no proxy and gives up after 30 seconds.
+/// Client without redirects and proxies, with a timeout of 30 seconds.
 pub(crate) fn http_client() -> reqwest::Client {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
-        // Someone else may have installed one already; theirs is as good.
+        // Another provider may be installed already.
         let _taken = rustls::crypto::ring::default_provider().install_default();
     });
     reqwest::Client::builder()
@@ -24,7 +24,7 @@ pub(crate) fn http_client() -> reqwest::Client {
         .expect("a client without special settings can be built")
 }
 
-/// The body, at most 1 MiB of it; a longer one is trouble.
+/// Reads the body; fails above 1 MiB.
 pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, ClientError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {

@@ -1,5 +1,5 @@
-//! A stand-in Okta: a real `OpenID` provider on loopback, with the endpoints, names and words of Okta's org
-//! authorization server and of its custom ones, and with verbs that make it misbehave.
+//! Stand-in Okta: an `OpenID` provider on loopback with the endpoints, names and messages of Okta's org authorization
+//! server and its custom ones, and with faults that tests can enable.
 
 mod app_auth;
 mod authorize;
@@ -32,7 +32,7 @@ pub use users::{PASSWORD, User, default_users};
 use crate::server::{Bound, Server};
 use org::Org;
 
-/// A running org; dropping it closes its port and its connections.
+/// Running org. Dropping it closes its port and its connections.
 pub struct Okta {
     server: Server,
     org: Arc<Org>,
@@ -47,42 +47,42 @@ impl Okta {
         Ok(Self { server, org })
     }
 
-    /// The org's URL without a trailing slash, which is the issuer of its org authorization server.
+    /// URL of the org without a trailing slash, which is the issuer of its org authorization server.
     pub fn url(&self) -> &str {
         &self.org.origin
     }
 
-    /// The issuer of the custom authorization server `id`.
+    /// Issuer of the custom authorization server `id`.
     pub fn custom_issuer(&self, id: &str) -> String {
         format!("{}/oauth2/{id}", self.url())
     }
 
-    /// Stops; when this returns the port is free again.
+    /// Stops the server; then its port is free again.
     pub async fn stop(self) {
         self.server.stop().await;
     }
 
-    /// Takes the app away from `username`: the next login is `access_denied`, refresh is `invalid_grant`.
+    /// Removes the app from `username`: the next login is `access_denied`, a refresh is `invalid_grant`.
     pub fn refuse_assignment(&self, username: &str) {
         self.org.memory().refused.insert(username.to_owned());
     }
 
-    /// Gives the app back to `username`.
+    /// Assigns the app to `username` again.
     pub fn assign(&self, username: &str) {
         self.org.memory().refused.remove(username);
     }
 
-    /// Suspends `username`: no login, refresh is `invalid_grant`, userinfo is 401.
+    /// Suspends `username`: no login, a refresh is `invalid_grant`, userinfo is 401.
     pub fn suspend(&self, username: &str) {
         self.org.memory().suspended.insert(username.to_owned());
     }
 
-    /// Undoes [`suspend`](Self::suspend).
+    /// Reverts [`suspend`](Self::suspend).
     pub fn unsuspend(&self, username: &str) {
         self.org.memory().suspended.remove(username);
     }
 
-    /// Puts `username` into exactly these groups.
+    /// Sets the groups of `username`.
     pub fn set_groups(&self, username: &str, groups: &[&str]) {
         let mut memory = self.org.memory();
         for user in memory.users.iter_mut().filter(|user| user.username == username) {
@@ -90,7 +90,7 @@ impl Okta {
         }
     }
 
-    /// Gives `username` this e-mail address, which they have shown to be theirs or not.
+    /// Sets the e-mail address of `username`, and whether it is verified.
     pub fn set_email(&self, username: &str, email: &str, verified: bool) {
         let mut memory = self.org.memory();
         for user in memory.users.iter_mut().filter(|user| user.username == username) {
@@ -98,19 +98,19 @@ impl Okta {
         }
     }
 
-    /// Signs every browser out; tokens live on.
+    /// Ends all browser sessions; tokens stay valid.
     pub fn end_sessions(&self) {
         self.org.memory().sessions.clear();
     }
 
-    /// Forgets every refresh token, as an admin's "revoke tokens" does.
+    /// Revokes every refresh token, as an admin's "revoke tokens" does.
     pub fn revoke_refresh_tokens(&self) {
         let mut memory = self.org.memory();
         memory.families.clear();
         memory.refresh_tokens.clear();
     }
 
-    /// Adds a sign-in redirect URI, for a gateway whose port is known only after the org has started.
+    /// Adds a sign-in redirect URI, for a gateway whose port is known only after the start of the org.
     pub fn add_redirect_uri(&self, uri: &str) {
         self.org.memory().redirect_uris.push(uri.to_owned());
     }
@@ -120,28 +120,28 @@ impl Okta {
         secret.clone_into(&mut self.org.memory().client_secret);
     }
 
-    /// Signs with a new key under a new `kid`; the JWKS keeps the last one beside it.
+    /// Signs with a new key under a new `kid`; the JWKS keeps the previous one.
     pub fn rotate_keys(&self) {
         self.org.memory().keys.rotate();
     }
 
-    /// Adds keys of unknown type, curve and algorithm to the JWKS, before and after ours.
+    /// Adds keys of unknown type, curve and algorithm to the JWKS, before and after the org's.
     pub fn add_foreign_key_to_jwks(&self) {
         self.org.memory().keys.add_foreign();
     }
 
-    /// Fails as a whole, or recovers with [`Outage::None`]. Requests that already hang stay unanswered.
+    /// Starts an outage of the whole org; [`Outage::None`] ends it. Requests that already hang stay pending.
     pub fn outage(&self, outage: Outage) {
         self.org.memory().outage = outage;
     }
 
-    /// Fails where the path ends with `end`, such as `/v1/token`; [`Outage::None`] exempts it from the outage
-    /// of the whole.
+    /// Starts an outage of paths that end with `end`, such as `/v1/token`; [`Outage::None`] exempts them from the
+    /// outage of the org.
     pub fn outage_at(&self, end: &str, outage: Outage) {
         self.org.memory().outages.insert(end.to_owned(), outage);
     }
 
-    /// Spoils every ID token from now on; `None` makes them right again.
+    /// Applies this fault to all ID tokens from now on.
     pub fn id_token_fault(&self, fault: Option<IdTokenFault>) {
         self.org.memory().fault = fault;
     }
@@ -151,12 +151,12 @@ impl Okta {
         self.org.log.all()
     }
 
-    /// Forgets the requests so far.
+    /// Removes the requests so far.
     pub fn clear_requests(&self) {
         self.org.log.clear();
     }
 
-    /// The first request, past or future, whose path ends with `end`; `None` after 20 seconds.
+    /// Waits for a request, past or future, whose path ends with `end`; `None` after 20 seconds.
     pub async fn wait_for_request(&self, end: &str) -> Option<Received> {
         self.org.log.wait_for(|request| request.path.ends_with(end)).await
     }

@@ -1,12 +1,11 @@
-//! TCP ports of this machine for servers that are still to start.
+//! TCP ports for servers that start later.
 
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// A port of 127.0.0.1 that nobody else gets while this lives. Its socket is bound and does not listen: the system
-/// gives the port to no client and no other server, and whoever names it can listen on it, since all set
-/// `SO_REUSEADDR`.
+/// Port of 127.0.0.1 that stays reserved until drop. Its socket is bound but does not listen: the system assigns the
+/// port to no other program, and a server with `SO_REUSEADDR` can still listen on it.
 #[derive(Debug)]
 pub struct ReservedPort {
     number: u16,
@@ -17,7 +16,7 @@ impl ReservedPort {
     /// Reserves a free port.
     ///
     /// # Errors
-    /// The system has none.
+    /// If no port is free.
     pub fn reserve() -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
@@ -27,7 +26,7 @@ impl ReservedPort {
         Ok(Self { number, _socket: socket })
     }
 
-    /// Its number.
+    /// Port number.
     pub const fn number(&self) -> u16 {
         self.number
     }

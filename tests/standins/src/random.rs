@@ -1,4 +1,4 @@
-//! Unguessable strings.
+//! Random strings and numbers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ pub(crate) fn token() -> String {
     URL_SAFE_NO_PAD.encode(bytes::<24>())
 }
 
-/// A number from `0..bound`, without bias that a test could see. `bound` must not be 0.
+/// Number in `0..bound` with negligible bias. `bound` must not be 0.
 pub(crate) fn below(bound: u32) -> u32 {
     let wide = u64::from_le_bytes(bytes());
     u32::try_from(wide % u64::from(bound)).expect("a remainder is below its u32 divisor")

@@ -1,5 +1,5 @@
-//! Real Redis or Valkey servers for tests, from the machine's own packages. The variable `REDIS_SERVER` names
-//! another program than `redis-server`, such as `valkey-server`.
+//! Real Redis or Valkey servers from the system's packages. The environment variable `REDIS_SERVER` selects another
+//! program than `redis-server`, such as `valkey-server`.
 
 mod certificates;
 mod cluster;
@@ -18,14 +18,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A loaded machine is slow; a server that ended by itself is not waited for.
+/// Long enough for a loaded machine; an ended server is detected at once.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What `make test` installs where the system has a package of it.
+/// Program that `make test` installs where the system has a package.
 const VALKEY: &str = "valkey-server";
 
-/// A running Redis on 127.0.0.1; it ends when this is dropped.
+/// Running Redis on 127.0.0.1, stopped on drop.
 pub struct Redis {
     program: String,
     port: ReservedPort,
@@ -36,23 +36,23 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one on a free port and waits until it answers.
+    /// Starts a server on a free port and waits until it responds.
     pub fn start() -> io::Result<Self> {
         Self::start_with(None, &[])
     }
 
-    /// Starts one that speaks TLS too, on a port of its own, with who has a certificate of this authority.
+    /// Starts a server that also listens with TLS and requires client certificates of this authority.
     pub fn start_with_tls(certificates: &Certificates) -> io::Result<Self> {
         Self::start_with(Some(certificates), &[])
     }
 
-    /// Starts Valkey, where it is installed.
+    /// Starts Valkey, if it is installed.
     pub fn start_valkey() -> Option<io::Result<Self>> {
         Command::new(VALKEY).arg("--version").stdout(Stdio::null()).status().ok()?;
         Some(Self::launch(VALKEY.to_owned(), None, &[]))
     }
 
-    /// Starts one with more settings, such as `--replicaof`.
+    /// Starts a server with more settings, such as `--replicaof`.
     fn start_with(tls: Option<&Certificates>, settings: &[&str]) -> io::Result<Self> {
         Self::launch(program(), tls, settings)
     }
@@ -84,15 +84,15 @@ impl Redis {
         Ok(redis)
     }
 
-    /// The port to be told to others: the one of TLS, where it is spoken.
+    /// Port announced to others: the TLS port, if there is one.
     fn advertised_port(&self) -> u16 {
         self.tls_port.as_ref().unwrap_or(&self.port).number()
     }
 
-    /// Host and port of TLS.
+    /// Host and TLS port.
     ///
     /// # Panics
-    /// If it does not speak TLS.
+    /// If the server does not use TLS.
     pub fn tls_address(&self) -> String {
         format!("127.0.0.1:{}", self.tls_port.as_ref().expect("it was started with TLS").number())
     }
@@ -102,21 +102,21 @@ impl Redis {
         format!("127.0.0.1:{}", self.port.number())
     }
 
-    /// Kills the server; the port stays known.
+    /// Kills the server; its port stays reserved.
     pub fn stop(&self) {
         if let Some(mut child) = self.child().take() {
-            // It may have ended by itself.
+            // The process may have ended already.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 
-    /// Stops the server where it is: connections stay open, nothing is answered.
+    /// Suspends the process: connections stay open without responses.
     pub fn freeze(&self) -> io::Result<()> {
         self.signal("-STOP")
     }
 
-    /// Lets a frozen server go on.
+    /// Resumes a suspended process.
     pub fn thaw(&self) -> io::Result<()> {
         self.signal("-CONT")
     }
@@ -128,10 +128,10 @@ impl Redis {
         if status.success() { Ok(()) } else { Err(io::Error::other("kill failed")) }
     }
 
-    /// Starts the server again, empty, on the same port.
+    /// Starts the server again on the same port, without data.
     pub fn resume(&self) -> io::Result<()> {
         self.stop();
-        // What [`Redis::dump`] wrote would be read again; there may be none.
+        // Otherwise the server would load the file of [`Redis::dump`], if there is one.
         let _ = std::fs::remove_file(self.folder.path().join("dump.rdb"));
         let started = Command::new(&self.program)
             .args(&self.arguments)
@@ -156,19 +156,19 @@ impl Redis {
         }
     }
 
-    /// Fails when the server has ended by itself.
+    /// Fails if the process has ended.
     fn is_running(&self) -> io::Result<()> {
         let ended = self.child().as_mut().map(Child::try_wait).transpose()?.flatten();
         ended.map_or(Ok(()), |status| Err(io::Error::other(format!("{} ended: {status}", self.program))))
     }
 
-    /// All that it holds, as it would lie on a disk.
+    /// Dump of all data, in the format of its file.
     pub fn dump(&self) -> io::Result<Vec<u8>> {
         self.command(&["SAVE"])?;
         std::fs::read(self.folder.path().join("dump.rdb"))
     }
 
-    /// One command; the raw answer.
+    /// Sends one command; returns the raw response.
     pub fn command(&self, words: &[&str]) -> io::Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port.number()))?;
         stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
@@ -189,7 +189,7 @@ impl Redis {
         self.response_contains(&["ROLE"], "master")
     }
 
-    /// Whether its answer holds this text.
+    /// Whether the response to a command contains this text.
     fn response_contains(&self, words: &[&str], text: &str) -> bool {
         self.command(words).is_ok_and(|response| response.contains(text))
     }
@@ -203,7 +203,7 @@ fn program() -> String {
     std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
-/// Asks until it is so.
+/// Repeats a check until it is true.
 fn wait_until(what: &str, is_so: impl Fn() -> bool) -> io::Result<()> {
     let deadline = Instant::now() + START_TIMEOUT;
     while !is_so() {

@@ -1,4 +1,4 @@
-//! A longer way to a server, which can be made as slow as a test needs it, and lose a response.
+//! TCP proxy in front of a server that can delay data and lose a response.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,13 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// How many pieces may be on the way in one direction.
+/// Maximum number of chunks in flight per direction.
 const MAX_CHUNKS_IN_FLIGHT: usize = 1024;
 const MAX_READ_BYTES: usize = 16 * 1024;
-/// How a client of Redis asks for a script to be run.
+/// Part of a Redis command that runs a script.
 const SCRIPT: &[u8] = b"\r\nEVAL\r\n";
 
-/// Passes on what comes to its port, and the answers; it ends when this is dropped.
+/// TCP proxy on a loopback port, stopped on drop.
 pub struct TcpProxy {
     port: u16,
     link: Arc<Link>,
@@ -34,7 +34,7 @@ struct Link {
 }
 
 impl TcpProxy {
-    /// A way to this server, `host:port`, as quick as it gets at first.
+    /// Starts a proxy to this server, `host:port`, without delay.
     pub async fn start(server: &str) -> io::Result<Self> {
         Self::listen(server, Arc::default()).await
     }
@@ -48,28 +48,29 @@ impl TcpProxy {
         Ok(Self { port, link, task })
     }
 
-    /// Its own `host:port`.
+    /// Its `host:port`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// From now on each piece takes so long in each direction, connections that are open included.
+    /// Delays each chunk by this time in each direction, also on open connections.
     pub fn set_delay(&self, time: Duration) {
         self.link.millis.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
-    /// Its own port.
+    /// Its port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// A way that loses the next response of Redis to a script, with the connection that it came on, whenever `loss` is
-    /// set, which that clears: of several ways with the same one, one loses a response. What replicas are told passes.
+    /// Starts a proxy that, whenever `loss` is set, drops the next response of Redis to a script, closes that
+    /// connection, and clears `loss`. Of several proxies with the same `loss`, one drops a response. Replication is
+    /// not affected.
     pub async fn start_losing(server: &str, loss: &Arc<AtomicBool>) -> io::Result<Self> {
         Self::listen(server, Arc::clone(loss)).await
     }
 
-    /// How often something was asked after the last answer, on all connections together.
+    /// Number of times that a client sent data after a response, over all connections.
     pub fn round_trips(&self) -> u64 {
         self.link.round_trips.load(Ordering::SeqCst)
     }
@@ -108,22 +109,22 @@ async fn proxy_connection(client: TcpStream, server: SocketAddr, link: Arc<Link>
     }
 }
 
-/// What was said last on a connection.
+/// Direction and kind of the last data on a connection.
 #[derive(Default)]
 struct LastSent {
     by_client: AtomicBool,
     is_script: AtomicBool,
 }
 
-/// How one direction ended.
+/// End of one direction.
 #[derive(PartialEq, Eq)]
 enum End {
     Closed,
-    /// A response was lost, and the connection is to be closed.
+    /// A response was dropped; the connection must be closed.
     Lost,
 }
 
-/// One direction.
+/// Forwards one direction.
 async fn forward(
     (mut from, mut to): (OwnedReadHalf, OwnedWriteHalf),
     (link, is_client, last_sent): (Arc<Link>, bool, Arc<LastSent>),
@@ -155,7 +156,7 @@ async fn forward(
                 break;
             }
         }
-        // The other side learns of the end this way; it may be gone already.
+        // Signals the end to the other side, which may be closed already.
         let _ = to.shutdown().await;
     };
     let (mut reading, mut writing) = (pin!(reading), pin!(writing));

@@ -1,16 +1,15 @@
-//! What time it is for a stand-in: the machine's, or the one that a test hands in.
+//! Time source of a stand-in: the system clock or a test's clock.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Seconds since 1970, from a source that a test may choose, so that the tokens of a stand-in agree with the
-/// clock of the gateway under test.
+/// Source of the time in seconds since 1970, so that a stand-in can share the clock of the gateway under test.
 #[derive(Clone)]
 pub struct Time(Arc<dyn Fn() -> u64 + Send + Sync>);
 
 impl Time {
-    /// Time as `source` tells it, in seconds since 1970.
+    /// Uses `source`, in seconds since 1970.
     pub fn from_source(source: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(source))
     }

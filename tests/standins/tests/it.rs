@@ -1,4 +1,4 @@
-//! The stand-ins, held to what they promise; over real sockets, as the gateway meets them.
+//! Tests of the stand-ins over real sockets.
 
 #[cfg(test)]
 #[path = "it/backend.rs"]

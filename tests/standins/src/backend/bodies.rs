@@ -1,4 +1,4 @@
-//! Response bodies that know whether they were taken to their end.
+//! Response bodies that record whether they were read completely.
 
 use std::io;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::Shared;
 
-/// Counts an exchange as aborted unless it was finished before it is dropped.
+/// Exchange that counts as aborted if it is dropped before it is finished.
 pub(super) struct Exchange {
     shared: Arc<Shared>,
     finished: bool,
@@ -35,17 +35,17 @@ impl Drop for Exchange {
     }
 }
 
-/// What goes into a [`Feed`]: bytes, or an error that cuts the connection.
+/// Chunk of a [`Feed`]: bytes, or an error that closes the connection.
 pub(super) type Chunk = Result<Bytes, io::Error>;
 
-/// A body that someone else writes; it ends when all senders are gone.
+/// Body that another task writes; it ends when all senders are dropped.
 pub(super) struct Feed {
     chunks: mpsc::Receiver<Chunk>,
     exchange: Exchange,
 }
 
 impl Feed {
-    /// A body, and the end to write it at.
+    /// Returns the sender and the body.
     pub(super) fn new(shared: &Arc<Shared>) -> (mpsc::Sender<Chunk>, Self) {
         let (sender, chunks) = mpsc::channel(64);
         (sender, Self { chunks, exchange: Exchange::begin(shared) })
@@ -68,7 +68,7 @@ impl Body for Feed {
     }
 }
 
-/// A body of `left` bytes, made as it is taken, so that a test sees how far back-pressure lets it come.
+/// Body of `left` bytes that are generated while they are read, so that a test can measure back-pressure.
 pub(super) struct Big {
     pub(super) left: u64,
     pub(super) exchange: Exchange,
@@ -91,7 +91,7 @@ impl Body for Big {
         let size = usize::try_from(self.left).map_or(CHUNK.len(), |left| left.min(CHUNK.len()));
         self.left -= size as u64;
         self.exchange.shared.produced.add(size);
-        // With a Content-Length nobody asks for the end of the stream.
+        // With a Content-Length, the end of the stream is not polled.
         if self.left == 0 {
             self.exchange.finish();
         }

@@ -1,4 +1,4 @@
-//! Numbers that only grow, and that a test can wait on.
+//! Counters that a test can wait for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use crate::log::wait_until;
 
-/// A counter.
+/// Counter that only increases.
 #[derive(Debug, Default)]
 pub(super) struct Count {
     number: AtomicU64,
@@ -23,7 +23,7 @@ impl Count {
         self.number.load(Ordering::SeqCst)
     }
 
-    /// True once it is at least `least`; false if it is not after 20 seconds.
+    /// Waits until the counter is at least `least`; false after 20 seconds.
     pub(super) async fn reaches(&self, least: u64) -> bool {
         wait_until(&self.changed, || (self.get() >= least).then_some(())).await.is_some()
     }

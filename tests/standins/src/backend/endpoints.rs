@@ -1,4 +1,4 @@
-//! What the backend does at each path.
+//! Endpoints of the backend.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::params::Params;
 
 const MAX_RECORDED_BYTES: usize = 1024 * 1024;
 
-/// Headers that a proxy must not let through to a browser or an MCP client.
+/// Headers that a proxy must not forward to a browser or an MCP client.
 const HOSTILE: [(&str, &str); 14] = [
     ("set-cookie", "evil=1; Path=/"),
     ("set-cookie", "__Host-gateway=1; Secure; Path=/"),
@@ -54,7 +54,7 @@ pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
     let record = recorded(&head, body);
     shared.log.push(record.clone());
     let response = route_request(&shared, &record, (&path, &query)).await;
-    // From here on the body itself tells whether it was taken.
+    // From here on the body records whether it was read.
     exchange.finish();
     response
 }
@@ -100,7 +100,7 @@ fn number(query: &Params, name: &str) -> Option<u64> {
     query.get(name)?.parse().ok()
 }
 
-/// `n` events, `every_ms` milliseconds apart.
+/// Sends `n` events, `every_ms` milliseconds apart.
 fn events(shared: &Arc<Shared>, query: &Params) -> Response {
     let (sender, feed) = Feed::new(shared);
     let count = number(query, "n").unwrap_or(1);
@@ -163,7 +163,7 @@ fn big(shared: &Arc<Shared>, query: &Params) -> Response {
     ([(header::CONTENT_LENGTH, left)], Body::new(body)).into_response()
 }
 
-/// Promises a hundred bytes, sends ten, cuts the connection.
+/// Announces a hundred bytes, sends ten and closes the connection.
 fn broken(shared: &Arc<Shared>) -> Response {
     let (sender, feed) = Feed::new(shared);
     tokio::spawn(async move {
@@ -181,7 +181,7 @@ fn hostile() -> Response {
     (headers, "hostile headers").into_response()
 }
 
-/// Takes the body piece by piece and counts it as it comes.
+/// Reads the body in chunks and counts its bytes.
 async fn upload(shared: &Arc<Shared>, mut body: Body) -> Response {
     let mut exchange = Exchange::begin(shared);
     let mut total = 0;
@@ -195,7 +195,7 @@ async fn upload(shared: &Arc<Shared>, mut body: Body) -> Response {
     Json(json!({ "bytes": total })).into_response()
 }
 
-/// Answers without reading the body.
+/// Responds without reading the body.
 fn refuse_upload() -> Response {
     (StatusCode::PAYLOAD_TOO_LARGE, "not that much").into_response()
 }

@@ -1,29 +1,29 @@
-//! What the backend was sent.
+//! Recorded requests.
 
 use axum::http::HeaderMap;
 
-/// One request as it arrived.
+/// Request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Recorded {
-    /// The method.
+    /// Method.
     pub method: String,
-    /// Path and query, byte for byte as received.
+    /// Path and query, as received.
     pub target: String,
-    /// The headers, repeated ones too.
+    /// Headers, including repeated ones.
     pub headers: HeaderMap,
-    /// The body (at most 1 MiB); empty for what streams, which is recorded before its body came.
+    /// Body (at most 1 MiB); empty for streamed bodies, which are recorded before they arrive.
     pub body: Vec<u8>,
 }
 
 impl Recorded {
-    /// The value of a header that came exactly once.
+    /// Returns the value of a header that is not repeated.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?;
         values.next().is_none().then_some(value)
     }
 
-    /// The body as text.
+    /// Body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

@@ -1,4 +1,4 @@
-//! The cookie jar (RFC 6265bis, as far as a login needs it). Ports do not separate cookies; hosts do.
+//! Cookie jar (RFC 6265bis, as far as logins need it). Cookies do not depend on ports.
 
 use std::time::UNIX_EPOCH;
 
@@ -17,12 +17,12 @@ pub(super) struct Jar {
     time: Time,
 }
 
-/// What kind of navigation asks for cookies.
+/// Kind of navigation, which selects cookies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Navigation {
-    /// The page that caused it is of the same site, or nobody but the person caused it.
+    /// Caused by a page of the same site, or by the user alone.
     pub(super) same_site: bool,
-    /// A GET.
+    /// GET request.
     pub(super) safe: bool,
 }
 
@@ -53,7 +53,7 @@ impl Jar {
         self.cookies.clear();
     }
 
-    /// Takes over what an answer from `url` sets; what a browser would refuse is dropped silently, as there.
+    /// Stores the cookies of a response from `url`; invalid ones are ignored, as in a browser.
     pub(super) fn store(&mut self, url: &Url, headers: &HeaderMap) {
         let now = self.time.now();
         for value in headers.get_all(header::SET_COOKIE) {
@@ -97,7 +97,7 @@ impl Cookie {
     }
 }
 
-/// Sites are told apart by scheme and host, which is exact for the hosts of tests (no public suffix list).
+/// Compares scheme and host, which is exact for the hosts of tests (no public suffix list).
 pub(super) fn same_site(one: &Origin, other: &Origin) -> bool {
     match (one, other) {
         (Origin::Tuple(scheme, host, _), Origin::Tuple(other_scheme, other_host, _)) => {
@@ -140,7 +140,7 @@ fn parse(text: &str, url: &Url, now: u64) -> Option<Cookie> {
     (short && allowed(&cookie, url, has_domain)).then_some(cookie)
 }
 
-/// The rules of name prefixes, of `Secure` and of `SameSite=None`.
+/// Rules of name prefixes, `Secure` and `SameSite=None`.
 fn allowed(cookie: &Cookie, url: &Url, has_domain: bool) -> bool {
     let secure = cookie.secure && trustworthy(url);
     if cookie.name.starts_with("__Host-") {
@@ -180,7 +180,7 @@ fn path_matches(cookie: &str, path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
 }
 
-/// Where browsers accept `Secure`: https, and http on loopback.
+/// Whether browsers accept `Secure`: for https, and for http on loopback.
 fn trustworthy(url: &Url) -> bool {
     url.scheme() == "https"
         || match url.host() {

@@ -1,11 +1,11 @@
-//! `form-action` of a Content-Security-Policy, as Chromium reads it: over the whole redirect chain.
+//! `form-action` of a Content-Security-Policy as in Chromium: it applies to the whole redirect chain.
 
 use reqwest::header::HeaderMap;
 use url::Url;
 
 use crate::ClientError;
 
-/// What a page's forms may reach: the page's own address, and one source list for each policy that has one.
+/// Allowed targets of a page's forms: the page's URL, and one source list per policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct FormAction {
     page: Option<Url>,
@@ -18,14 +18,14 @@ impl FormAction {
         Self::default()
     }
 
-    /// The policies in the headers of the page at `url`.
+    /// Reads the policies of the page at `url`.
     pub(super) fn of(url: &Url, headers: &HeaderMap) -> Self {
         let headers = headers.get_all("content-security-policy").iter();
         let policies = headers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
         Self { page: Some(url.clone()), policies: policies.filter_map(form_action).collect() }
     }
 
-    /// Trouble if a policy does not let a form get to `url`.
+    /// Fails if a policy forbids a form to reach `url`.
     pub(super) fn allow(&self, url: &Url) -> Result<(), ClientError> {
         let allowed = |sources: &Vec<String>| sources.iter().any(|source| self.matches(source, url));
         match self.policies.iter().find(|sources| !allowed(sources)) {

@@ -1,4 +1,4 @@
-//! A tolerant reader of forms and refreshes; made for our own pages, harmless on others.
+//! Tolerant parser of forms and refreshes, made for the gateway's pages.
 
 mod tags;
 
@@ -8,59 +8,59 @@ use super::source::Source;
 use crate::ClientError;
 use tags::{Tag, Tags};
 
-/// A form of a page.
+/// Form of a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Form {
-    /// `action` as written; empty means the page itself.
+    /// `action` as written; empty for the page itself.
     pub action: String,
     /// `get` or `post`.
     pub method: String,
-    /// Its fields in order, hidden ones too.
+    /// Fields in order, including hidden ones.
     pub fields: Vec<Field>,
-    /// Its submit buttons in order.
+    /// Submit buttons in order.
     pub buttons: Vec<Button>,
-    /// The page it was on.
+    /// Page of the form.
     pub(super) source: Source,
 }
 
-/// A field of a form.
+/// Field of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its value if it is sent untouched.
+    /// Default value.
     pub value: String,
     /// `type` in lower case: `hidden`, `text`, `checkbox`, `radio`, `select`, …
     pub kind: String,
-    /// Whether it is sent untouched: false for a box or radio that is not checked.
+    /// Whether the field is submitted by default: false for an unchecked checkbox or radio button.
     pub checked: bool,
 }
 
-/// A submit button.
+/// Submit button.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Button {
-    /// Its name; empty if it sends nothing.
+    /// Name; empty if it is not submitted.
     pub name: String,
-    /// Its value.
+    /// Value.
     pub value: String,
-    /// What is written on it.
+    /// Text.
     pub text: String,
-    /// `formaction`, if it has one.
+    /// `formaction`, if present.
     pub action: Option<String>,
 }
 
 impl Form {
-    /// Whether it has a field of this name.
+    /// Whether there is a field with this name.
     pub fn has(&self, name: &str) -> bool {
         self.fields.iter().any(|field| field.name == name)
     }
 
-    /// The value of the first field of this name.
+    /// Value of the first field with this name.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|field| field.name == name).map(|field| field.value.as_str())
     }
 
-    /// The button of this name, value or text; without one, the first button, if there is any.
+    /// Button with this name, value or text; by default the first one, if any.
     pub(super) fn button(&self, wanted: Option<&str>) -> Result<Option<&Button>, ClientError> {
         let Some(wanted) = wanted else { return Ok(self.buttons.first()) };
         let is =
@@ -77,7 +77,7 @@ impl Form {
         Ok(if action.is_empty() { page.clone() } else { page.join(action)? })
     }
 
-    /// What is sent: fields in order, each override in the place of its first field, then the button.
+    /// Submitted data: fields in order, overrides in place of their fields, then the button.
     pub(super) fn data(&self, overrides: &[(&str, &str)], button: Option<&Button>) -> Vec<(String, String)> {
         let replaced = |name: &str| overrides.iter().any(|(other, _)| *other == name);
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -95,7 +95,7 @@ impl Form {
     }
 }
 
-/// The forms of a page, in order.
+/// Forms of a page, in order.
 pub(super) fn forms(html: &str, source: &Source) -> Vec<Form> {
     let mut forms = Vec::new();
     let mut open: Option<Form> = None;
@@ -117,7 +117,7 @@ pub(super) fn forms(html: &str, source: &Source) -> Vec<Form> {
     forms
 }
 
-/// The target of `<meta http-equiv="refresh" content="0; url=…">`.
+/// Target of `<meta http-equiv="refresh" content="0; url=…">`.
 pub(super) fn refresh(html: &str) -> Option<String> {
     let is_refresh = |tag: &Tag| {
         tag.name == "meta" && tag.get("http-equiv").is_some_and(|value| value.eq_ignore_ascii_case("refresh"))
@@ -166,7 +166,7 @@ fn add(form: &mut Form, tag: &Tag) {
     form.fields.retain(|field| !field.name.is_empty());
 }
 
-/// The first option counts until a selected one comes.
+/// The first option is the value, unless another one is selected.
 fn option(form: &mut Form, tag: &Tag) {
     if let Some(select) = form.fields.last_mut().filter(|field| field.kind == "select")
         && (!select.checked || tag.has("selected"))

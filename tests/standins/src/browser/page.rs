@@ -1,4 +1,4 @@
-//! Where a navigation ended.
+//! Result of a navigation.
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -7,50 +7,50 @@ use url::Url;
 use super::html::Form;
 use crate::ClientError;
 
-/// The end of a navigation.
+/// End of a navigation.
 #[derive(Debug, Clone)]
 pub enum Landing {
-    /// A page to look at, whatever its status.
+    /// Page with any status.
     Page(Page),
-    /// A URL that the browser does not open: a client's callback or a private scheme.
+    /// URL that the browser does not open: a client's callback or a private scheme.
     Stopped {
-        /// The URL, with its query.
+        /// URL with its query.
         url: Url,
-        /// The answers on the way there.
+        /// Redirects before it.
         trail: Vec<Hop>,
     },
 }
 
-/// An answer that sent the browser on.
+/// Response that redirected the browser.
 #[derive(Debug, Clone)]
 pub struct Hop {
-    /// What was asked.
+    /// Requested URL.
     pub url: Url,
-    /// The status.
+    /// Status.
     pub status: StatusCode,
-    /// The headers.
+    /// Headers.
     pub headers: HeaderMap,
 }
 
-/// An answer that the browser shows.
+/// Response that the browser shows.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// Its address.
+    /// URL.
     pub url: Url,
-    /// The status.
+    /// Status.
     pub status: StatusCode,
-    /// The headers.
+    /// Headers.
     pub headers: HeaderMap,
-    /// The body; bytes that are not UTF-8 are replaced.
+    /// Body; invalid UTF-8 is replaced.
     pub body: String,
-    /// Its forms, if it is HTML.
+    /// Forms, if it is HTML.
     pub forms: Vec<Form>,
-    /// The answers on the way there.
+    /// Redirects before it.
     pub trail: Vec<Hop>,
 }
 
 impl Landing {
-    /// The page; trouble if the browser was stopped.
+    /// Returns the page; fails if the browser was stopped.
     pub fn page(self) -> Result<Page, ClientError> {
         match self {
             Self::Page(page) => Ok(page),
@@ -58,7 +58,7 @@ impl Landing {
         }
     }
 
-    /// The URL at which the browser stopped; trouble if it shows a page.
+    /// Returns the URL at which the browser stopped; fails if it shows a page.
     pub fn stopped(self) -> Result<Url, ClientError> {
         match self {
             Self::Stopped { url, .. } => Ok(url),
@@ -71,12 +71,12 @@ impl Landing {
 }
 
 impl Page {
-    /// The first form that has a field of this name.
+    /// First form with a field of this name.
     pub fn form_with(&self, field: &str) -> Option<&Form> {
         self.forms.iter().find(|form| form.has(field))
     }
 
-    /// The first form with a button of this name, value or text.
+    /// First form with a button of this name, value or text.
     pub fn form_with_button(&self, button: &str) -> Option<&Form> {
         self.forms.iter().find(|form| form.button(Some(button)).is_ok())
     }

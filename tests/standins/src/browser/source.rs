@@ -1,17 +1,17 @@
-//! What a form takes along from the page it was on.
+//! Properties of a page that affect its forms.
 
 use reqwest::header::HeaderMap;
 use url::Url;
 
 use super::csp::FormAction;
 
-/// The page of a form.
+/// Page of a form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) page: Option<Url>,
-    /// The `Origin` of a POST from there.
+    /// `Origin` of its POST requests.
     pub(super) origin_header: String,
-    /// What the page's policy lets its forms reach.
+    /// `form-action` of its policies.
     pub(super) form_action: FormAction,
 }
 
@@ -25,7 +25,7 @@ impl Source {
     }
 }
 
-/// A page that forbids referrers posts as `null`, even to itself (Fetch, "append a request `Origin` header").
+/// A page with `no-referrer` posts `Origin: null`, even to itself (Fetch, "append a request `Origin` header").
 fn origin_header(url: &Url, headers: &HeaderMap) -> String {
     let policies = headers.get_all("referrer-policy").iter().filter_map(|value| value.to_str().ok());
     let last = policies.flat_map(|value| value.split(',')).map(str::trim).next_back();

@@ -1,4 +1,4 @@
-//! Step 3: a code, by way of a person in a browser.
+//! Step 3: an authorization code, with a scripted browser.
 
 use std::fmt;
 
@@ -12,46 +12,46 @@ use super::register::Client;
 use crate::browser::{Browser, Form, Landing, Page};
 use crate::{ClientError, random};
 
-/// More pages than consent, login and a confirmation are a loop.
+/// Maximum number of pages: consent, login, confirmations.
 const MAX_PAGES: usize = 6;
 const YES: [&str; 6] = ["approve", "allow", "continue", "authorize", "accept", "yes"];
 const NO: [&str; 5] = ["deny", "cancel", "decline", "refuse", "no"];
 
-/// What a person says on the consent page.
+/// Decision on the consent page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Presses the button that approves.
+    /// Clicks the button that approves.
     Approve,
-    /// Presses the button that denies.
+    /// Clicks the button that denies.
     Deny,
 }
 
-/// Who signs in, and how the request differs from the usual one.
+/// Parameters of a login.
 #[derive(Debug, Clone)]
 pub struct Login<'a> {
-    /// A username of the stand-in Okta.
+    /// Username in the stand-in Okta.
     pub username: &'a str,
-    /// What they say to consent.
+    /// Decision on the consent page.
     pub decision: Decision,
     /// Further or repeated parameters of the authorization request.
     pub extra: &'a [(&'a str, &'a str)],
-    /// What they fill in on the consent page, such as the route they pick.
+    /// Form fields of the consent page, such as the selected route.
     pub form_values: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Login<'a> {
-    /// `username` approves.
+    /// Login of `username`, who approves.
     pub fn of(username: &'a str) -> Self {
         Self { username, decision: Decision::Approve, extra: &[], form_values: &[] }
     }
 }
 
-/// An authorization code with what is needed to redeem it.
+/// Authorization code with its PKCE verifier.
 #[derive(Clone)]
 pub struct Code {
-    /// The code.
+    /// Code.
     pub code: String,
-    /// The PKCE verifier.
+    /// PKCE verifier.
     pub verifier: String,
 }
 
@@ -62,8 +62,8 @@ impl fmt::Debug for Code {
 }
 
 impl Client {
-    /// Sends the browser to the authorization endpoint and does there what `login` says. Trouble if the answer
-    /// is an error (its code comes first), if `state` is another, or if `iss` is missing or wrong (RFC 9207).
+    /// Runs the authorization flow of `login` in the browser. Fails if the response is an error (the message starts
+    /// with its code), if `state` differs, or if `iss` is missing or wrong (RFC 9207).
     pub async fn authorize(&self, browser: &mut Browser, login: &Login<'_>) -> Result<Code, ClientError> {
         let (state, verifier) = (random::token(), random::token() + &random::token());
         let url = self.authorize_url((&state, &verifier), login.extra)?;
@@ -79,7 +79,7 @@ impl Client {
         Err(ClientError::new(format!("still no code after {MAX_PAGES} pages")))
     }
 
-    /// The authorization request for this state and verifier; `extra` is added at the end.
+    /// URL of the authorization request with this state and verifier; `extra` is appended.
     pub fn authorize_url(
         &self,
         (state, verifier): (&str, &str),
@@ -124,7 +124,7 @@ impl Client {
     }
 }
 
-/// Signs in on a login page, decides on any other.
+/// Signs in on a login page; submits the decision on any other page.
 async fn step(browser: &mut Browser, page: &Page, login: &Login<'_>) -> Result<Landing, ClientError> {
     let nobody_refused = page.status.is_success();
     check(nobody_refused, || format!("{} shows {}: {}", page.url, page.status, page.body))?;
@@ -136,7 +136,7 @@ async fn step(browser: &mut Browser, page: &Page, login: &Login<'_>) -> Result<L
     browser.submit(form, login.form_values, Some(button)).await
 }
 
-/// The form and the button that say this, by the button's value or text.
+/// Form and button of this decision, by the button's value or text.
 fn decide(forms: &[Form], decision: Decision) -> Option<(&Form, &str)> {
     let words: &[&str] = if decision == Decision::Approve { &YES } else { &NO };
     let says = |text: &str| {

@@ -1,6 +1,6 @@
 //! `WWW-Authenticate: Bearer …` (RFC 6750 §3, RFC 9728 §5.1).
 
-/// The parameters of a Bearer challenge, in order; `None` if it is no Bearer challenge or not well-formed.
+/// Parameters of a Bearer challenge in order; `None` for another scheme or invalid syntax.
 pub(super) fn bearer(header: &str) -> Option<Vec<(String, String)>> {
     let (scheme, mut rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
@@ -19,7 +19,7 @@ pub(super) fn bearer(header: &str) -> Option<Vec<(String, String)>> {
     }
 }
 
-/// A token or a quoted string, and what follows it.
+/// Parses a token or a quoted string; returns the rest too.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (token, rest) = text.split_at(text.find([',', ' ']).unwrap_or(text.len()));

@@ -1,4 +1,4 @@
-//! Step 1: from an MCP URL to its authorization server (RFC 9728, RFC 8414).
+//! Step 1: discovery of the authorization server of an MCP URL (RFC 9728, RFC 8414).
 
 use reqwest::StatusCode;
 use reqwest::header::WWW_AUTHENTICATE;
@@ -11,24 +11,24 @@ use super::session::{PROTOCOL, initialize_message};
 use crate::ClientError;
 use crate::net::http_client;
 
-/// What a client learns before it has any credential.
+/// Result of the discovery.
 #[derive(Debug, Clone)]
 pub struct Discovered {
-    /// The MCP URL, which is the resource.
+    /// MCP URL, which is the resource.
     pub resource: String,
-    /// The issuer of its authorization server.
+    /// Issuer of its authorization server.
     pub issuer: String,
-    /// What the challenge asks for, else all that the resource metadata lists.
+    /// Scopes of the challenge, else all scopes of the resource metadata.
     pub scopes: Vec<String>,
-    /// The protected resource metadata.
+    /// Protected resource metadata.
     pub resource_metadata: Value,
-    /// The authorization server metadata.
+    /// Authorization server metadata.
     pub server_metadata: Value,
     pub(super) http: reqwest::Client,
 }
 
-/// Calls `mcp_url` without a token and follows the 401. Trouble if any document breaks a rule that a strict
-/// client checks: the resource is not the URL, the issuer is not itself, PKCE S256 is missing.
+/// Requests `mcp_url` without a token and follows the 401. Fails if a document violates a rule that strict clients
+/// check: the resource is the URL, the issuer is consistent, and PKCE S256 is supported.
 pub async fn discover(mcp_url: &str) -> Result<Discovered, ClientError> {
     let http = http_client();
     let challenge = challenge(&http, mcp_url).await?;
@@ -58,7 +58,7 @@ async fn challenge(http: &reqwest::Client, mcp_url: &str) -> Result<Vec<(String,
         response.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let parameters =
         headers.find_map(bearer).ok_or_else(|| ClientError::new("401 without a Bearer challenge"))?;
-    // RFC 6750 §3.1: a request without a token is told nothing about one.
+    // RFC 6750 §3.1: without a token in the request, the challenge has no error.
     let accused = parameters.iter().any(|(name, _)| name == "error");
     check(!accused, || "error in a challenge although no token was sent".to_owned())?;
     Ok(parameters)

@@ -1,4 +1,4 @@
-//! One request, one JSON document.
+//! One request with a JSON response.
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, StatusCode};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::ClientError;
 use crate::net::read_body;
 
-/// An answer that was read to its end.
+/// Response with its complete body.
 pub(super) struct HttpResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -21,7 +21,7 @@ pub(super) async fn send(request: RequestBuilder) -> Result<HttpResponse, Client
 }
 
 impl HttpResponse {
-    /// The body as JSON if the status is `wanted`; `what` names the document in the trouble.
+    /// Returns the body as JSON if the status is `wanted`; `what` names the document in errors.
     pub(super) fn json(&self, wanted: StatusCode, what: &str) -> Result<Value, ClientError> {
         let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let document = serde_json::from_slice(&self.body);
@@ -35,19 +35,19 @@ impl HttpResponse {
     }
 }
 
-/// A required text member of a document.
+/// Required string member of a document.
 pub(super) fn text(document: &Value, member: &str) -> Result<String, ClientError> {
     let found = document[member].as_str().map(str::to_owned);
     found.ok_or_else(|| ClientError::new(format!("no {member} in {document}")))
 }
 
-/// A list of texts; empty if the member is absent.
+/// List of strings; empty if the member is absent.
 pub(super) fn texts(document: &Value, member: &str) -> Vec<String> {
     let list = document[member].as_array().map(Vec::as_slice).unwrap_or_default();
     list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Trouble in these words unless `held`.
+/// Fails with this message unless `held`.
 pub(super) fn check(held: bool, words: impl FnOnce() -> String) -> Result<(), ClientError> {
     if held { Ok(()) } else { Err(ClientError::new(words())) }
 }

@@ -1,4 +1,4 @@
-//! A client's own key, for `private_key_jwt` (RFC 7523 §2.2).
+//! Key of a client for `private_key_jwt` (RFC 7523 §2.2).
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use crate::{Time, random};
 
 const RSA_KEY: &[u8] = include_bytes!("../okta/testkeys/test-key-1.pkcs8.der");
 
-/// A key and its `kid`.
+/// Key pair with its `kid`.
 pub struct Key {
     id: String,
     time: Time,
@@ -29,7 +29,7 @@ enum Pair {
 }
 
 impl Key {
-    /// A fresh one, for ES256.
+    /// Generates a key for ES256.
     pub fn es256(id: &str) -> Self {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
@@ -39,20 +39,20 @@ impl Key {
         Self { id: id.to_owned(), time: Time::default(), pair }
     }
 
-    /// A shipped one, for RS256 or PS256.
+    /// Test key for RS256 or PS256.
     pub fn rsa(id: &str, algorithm: &'static str) -> Self {
         let pair = rsa::KeyPair::from_pkcs8(RSA_KEY).expect("the shipped test keys are PKCS #8");
         let pair = Pair::Rsa(algorithm, Box::new(pair));
         Self { id: id.to_owned(), time: Time::default(), pair }
     }
 
-    /// The same, of a client that goes by this time.
+    /// The same key with another time source.
     #[must_use]
     pub fn by(self, time: Time) -> Self {
         Self { time, ..self }
     }
 
-    /// Its public half as it stands in a JWKS.
+    /// Public key as a JWK.
     pub fn jwk(&self) -> Value {
         let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match &self.pair {
@@ -67,7 +67,7 @@ impl Key {
         }
     }
 
-    /// The header of what it signs.
+    /// JWS header of its signatures.
     pub fn header(&self) -> Value {
         let algorithm = match &self.pair {
             Pair::P256(_) => "ES256",
@@ -76,7 +76,7 @@ impl Key {
         json!({ "alg": algorithm, "typ": "JWT", "kid": self.id })
     }
 
-    /// Any claims under any header, as a compact JWS.
+    /// Signs any header and claims as a compact JWS.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let input = format!("{}.{}", encoded(header), encoded(claims));
@@ -97,7 +97,7 @@ impl Key {
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// The claims of an assertion of this client for this issuer, good for five minutes.
+    /// Claims of an assertion for this issuer, valid for five minutes.
     pub fn claims(&self, client_id: &str, issuer: &str) -> Value {
         let now = self.time.now();
         json!({
@@ -105,7 +105,7 @@ impl Key {
         })
     }
 
-    /// An assertion of this client for this issuer.
+    /// Signed assertion for this issuer.
     pub fn assertion(&self, client_id: &str, issuer: &str) -> String {
         self.sign(&self.header(), &self.claims(client_id, issuer))
     }

@@ -11,26 +11,25 @@ use super::exchange::{check, send, text, texts};
 use super::key::Key;
 use crate::ClientError;
 
-/// A client that an authorization server knows.
+/// Registered client.
 #[derive(Clone)]
 pub struct Client {
-    /// Its id.
+    /// Client id.
     pub id: String,
-    /// Its secret, unless it is public.
+    /// Client secret; `None` for a public client.
     pub secret: Option<String>,
     /// `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`.
     pub auth_method: String,
-    /// Signs for `private_key_jwt`.
+    /// Key for `private_key_jwt`.
     pub key: Option<Arc<Key>>,
-    /// Where codes come back to.
+    /// Redirect URI.
     pub redirect_uri: String,
-    /// The server it talks to.
+    /// Its MCP server and authorization server.
     pub discovered: Discovered,
 }
 
 impl Discovered {
-    /// Registers a client of this name that authenticates by `auth_method`. Trouble if the answer is not the
-    /// 201 of RFC 7591 §3.2.1, or if it does not echo what counts.
+    /// Registers a client. Fails if the response is not the 201 of RFC 7591 §3.2.1, or does not repeat the metadata.
     pub async fn register(
         &self,
         name: &str,
@@ -51,7 +50,7 @@ impl Discovered {
         self.registered(&response, (auth_method, redirect_uri))
     }
 
-    /// A client that was registered before, such as one from a sealed id that a test kept.
+    /// Client with an existing registration.
     pub fn known_client(&self, id: &str, redirect_uri: &str) -> Client {
         Client {
             id: id.to_owned(),
@@ -63,7 +62,7 @@ impl Discovered {
         }
     }
 
-    /// A client that has a key at this id and proves itself by it.
+    /// Client with an existing registration that authenticates with this key.
     pub fn client_with_key(&self, id: &str, redirect_uri: &str, key: Key) -> Client {
         let auth_method = "private_key_jwt".to_owned();
         Client { auth_method, key: Some(Arc::new(key)), ..self.known_client(id, redirect_uri) }

@@ -13,15 +13,15 @@ use crate::ClientError;
 use crate::net::{http_client, read_body};
 use messages::Messages;
 
-/// The revision this client speaks.
+/// Protocol revision of this client.
 pub(super) const PROTOCOL: &str = "2025-11-25";
 const MAX_STREAM_BYTES: usize = 1024 * 1024;
 
-/// An initialized MCP session.
+/// Initialized MCP session.
 pub struct Session {
-    /// What the server answered to `initialize`.
+    /// Result of `initialize`.
     pub server: Value,
-    /// The session's id, if the server has sessions.
+    /// Session id, if the server uses sessions.
     pub id: Option<String>,
     http: reqwest::Client,
     endpoint: String,
@@ -30,7 +30,7 @@ pub struct Session {
     last_id: u64,
 }
 
-/// The message that opens a session.
+/// Message that opens a session.
 pub(super) fn initialize_message() -> Value {
     let client = json!({"name": "gateway-demo", "version": env!("CARGO_PKG_VERSION")});
     let params = json!({"protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": client});
@@ -63,7 +63,7 @@ impl Session {
         Ok(session)
     }
 
-    /// `tools/list`: the tools as the server describes them (its first page).
+    /// `tools/list`: returns the tools of the first page.
     pub async fn tools(&mut self) -> Result<Vec<Value>, ClientError> {
         let mut listed = self.request("tools/list", json!({})).await?;
         match listed["tools"].take() {
@@ -72,7 +72,7 @@ impl Session {
         }
     }
 
-    /// `tools/call`: the text of the result. A result that is an error is trouble.
+    /// `tools/call`: returns the text of the result; fails if the result is an error.
     pub async fn call(&mut self, tool: &str, arguments: Value) -> Result<String, ClientError> {
         let called = self.request("tools/call", json!({"name": tool, "arguments": arguments})).await?;
         let content = called["content"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -82,7 +82,7 @@ impl Session {
         Ok(text)
     }
 
-    /// Any request; its result, or the JSON-RPC error as trouble.
+    /// Sends a request; returns its result, and fails for a JSON-RPC error.
     pub async fn request(&mut self, method: &str, params: Value) -> Result<Value, ClientError> {
         self.last_id += 1;
         let request = json!({"jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params});
@@ -90,7 +90,7 @@ impl Session {
         result(message(response, self.last_id).await?)
     }
 
-    /// Goes on with another access token, as a client does after a refresh.
+    /// Replaces the access token, as a client does after a refresh.
     pub fn use_token(&mut self, access_token: &str) {
         access_token.clone_into(&mut self.access_token);
     }
@@ -117,7 +117,7 @@ impl Session {
         if let Some(id) = &self.id {
             request = request.header("mcp-session-id", id);
         }
-        // Known only once `initialize` was answered.
+        // Known after `initialize`.
         if self.server.is_null() { request } else { request.header("mcp-protocol-version", &self.protocol) }
     }
 }
@@ -128,7 +128,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// The answer to request `id`, from a JSON body or from an event stream, which may go on after it.
+/// Reads the response to request `id` from a JSON body or from an event stream, which may continue.
 async fn message(mut response: Response, id: u64) -> Result<Value, ClientError> {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {

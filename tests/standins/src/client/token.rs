@@ -14,16 +14,16 @@ use crate::ClientError;
 /// `client_assertion_type` (RFC 7523 §2.2).
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// What the token endpoint gave.
+/// Response of the token endpoint.
 #[derive(Clone)]
 pub struct Tokens {
-    /// The access token.
+    /// Access token.
     pub access_token: String,
-    /// The refresh token, if there is one.
+    /// Refresh token, if any.
     pub refresh_token: Option<String>,
-    /// Seconds that the access token lives.
+    /// Lifetime of the access token, in seconds.
     pub expires_in: u64,
-    /// The scopes, if the answer names them.
+    /// Scopes, if the response contains them.
     pub scope: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Debug for Tokens {
 }
 
 impl Client {
-    /// Trades a code for tokens. An OAuth error is trouble that begins with its code.
+    /// Exchanges a code for tokens. The message of an OAuth error starts with its code.
     pub async fn redeem(&self, code: &Code) -> Result<Tokens, ClientError> {
         let form = [
             ("grant_type", "authorization_code"),
@@ -46,7 +46,7 @@ impl Client {
         self.tokens(&form).await
     }
 
-    /// Trades a refresh token for tokens. An OAuth error is trouble that begins with its code.
+    /// Exchanges a refresh token for tokens. The message of an OAuth error starts with its code.
     pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, ClientError> {
         let form = [
             ("grant_type", "refresh_token"),
@@ -56,7 +56,7 @@ impl Client {
         self.tokens(&form).await
     }
 
-    /// Any form at the token endpoint with this client's authentication: the status and the body.
+    /// Posts any form to the token endpoint with this client's authentication; returns status and body.
     pub async fn token(&self, form: &[(&str, &str)]) -> Result<(u16, Value), ClientError> {
         let response = self.post(form).await?;
         Ok((response.status.as_u16(), serde_json::from_slice(&response.body).unwrap_or_default()))

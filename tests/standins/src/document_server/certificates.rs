@@ -1,4 +1,4 @@
-//! A certificate authority for one test.
+//! Certificate authority of one test.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// An authority and its key.
+/// Certificate authority with its key.
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -21,7 +21,7 @@ impl Authority {
         self.0.der().to_vec()
     }
 
-    /// What a server of these names answers TLS with.
+    /// TLS configuration of a server with these names.
     pub(super) fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let params = CertificateParams::new(names).expect("the names are names");

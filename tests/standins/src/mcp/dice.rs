@@ -1,4 +1,4 @@
-//! The dice server.
+//! Dice server.
 
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
@@ -16,9 +16,9 @@ pub(super) struct Dice;
 
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 struct Roll {
-    /// Sides of each die, 2 to 1000; 6 if left out.
+    /// Number of sides, 2 to 1000; 6 by default.
     sides: Option<u32>,
-    /// How many dice, 1 to 100; 1 if left out.
+    /// Number of dice, 1 to 100; 1 by default.
     count: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! The UUID server.
+//! UUID server.
 
 use ::uuid::Uuid;
 use rmcp::handler::server::wrapper::Parameters;
@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 const MAX_UUIDS: u32 = 100;
 
-/// Makes random UUIDs.
+/// Generates random UUIDs.
 #[derive(Debug, Clone)]
 pub(super) struct Uuids;
 
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 struct Generate {
-    /// How many, 1 to 100; 1 if left out.
+    /// Number of UUIDs, 1 to 100; 1 by default.
     count: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! How the app proves at the token endpoint that it is the app.
+//! Authentication of the app at the token endpoint.
 
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
@@ -12,18 +12,18 @@ use super::responses::{INVALID_ASSERTION, INVALID_CLIENT, OAuthError, TWO_CREDEN
 use crate::params::Params;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// Okta refuses assertions that live longer than an hour.
+/// Okta rejects assertions that are valid for more than an hour.
 const MAX_ASSERTION_SECONDS: u64 = 3600;
 
-/// What came with a request to a protected endpoint.
+/// Credentials of a request to a protected endpoint.
 pub(super) struct Presented<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) form: &'a Params,
-    /// The URL that was asked.
+    /// Requested URL.
     pub(super) endpoint: String,
 }
 
-/// `private_key_jwt` if the app has keys, else `client_secret_basic` or `client_secret_post`, never two.
+/// `private_key_jwt` if the app has keys, else `client_secret_basic` or `client_secret_post`; never two of them.
 pub(super) fn authenticate(
     org: &Org,
     memory: &mut Memory,
@@ -51,7 +51,7 @@ pub(super) fn authenticate(
     if id == org.options.client_id && secret == memory.client_secret { Ok(()) } else { Err(INVALID_CLIENT) }
 }
 
-/// RFC 6749 §2.3.1: both halves are form-encoded first.
+/// RFC 6749 §2.3.1: both parts are form-encoded first.
 fn basic(value: &str) -> Option<(String, String)> {
     let decoded = STANDARD.decode(value.strip_prefix("Basic ")?).ok()?;
     let text = String::from_utf8(decoded).ok()?;
@@ -60,7 +60,7 @@ fn basic(value: &str) -> Option<(String, String)> {
     Some((decode(id)?, decode(secret)?))
 }
 
-/// RFC 7523 §3, with Okta's limits: `aud` is the endpoint asked, `jti` once, an hour at most.
+/// RFC 7523 §3 with Okta's limits: `aud` is the endpoint, `jti` is used once, valid for an hour at most.
 fn by_assertion(org: &Org, memory: &mut Memory, presented: &Presented<'_>) -> Option<()> {
     let form = presented.form;
     if form.get("client_assertion_type") != Some(ASSERTION_TYPE) {
@@ -92,7 +92,7 @@ fn verified(assertion: &str, jwks: &[Value]) -> Option<Value> {
     held.then(|| serde_json::from_slice(&decode(claims)?).ok())?
 }
 
-/// Whether the signature holds under the key whose members `part` knows.
+/// Verifies the signature with the key whose members `part` returns.
 fn holds(
     alg: &Value,
     (input, signature): (&[u8], &[u8]),

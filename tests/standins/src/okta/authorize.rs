@@ -1,4 +1,4 @@
-//! The authorization endpoint and the login form behind it.
+//! Authorization endpoint and login form.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(super) async fn at_custom(
     authorize(&org, AuthServer::Custom(id), &headers, &query.unwrap_or_default())
 }
 
-/// `POST /login`: the form's answer.
+/// `POST /login`: response to the login form.
 pub(super) async fn login(State(org): State<Arc<Org>>, body: Bytes) -> Response {
     let form = Params::parse(&body);
     let state_token = form.get("stateToken").unwrap_or_default();
@@ -137,7 +137,7 @@ fn check(org: &Org, request: &AuthorizeRequest, params: &Params) -> Result<(), O
     Ok(())
 }
 
-/// `GET /login/signout`: this browser's session ends; the next login asks again.
+/// `GET /login/signout`: ends the session of this browser, so that the next login needs a password.
 pub(super) async fn sign_out(State(org): State<Arc<Org>>, headers: HeaderMap) -> Response {
     if let Some(sid) = sid(&headers) {
         org.memory().sessions.take(sid);
@@ -146,7 +146,7 @@ pub(super) async fn sign_out(State(org): State<Arc<Org>>, headers: HeaderMap) ->
     (cookie, page(StatusCode::OK, "You are signed out.")).into_response()
 }
 
-/// Who this browser is signed in as, if it is.
+/// Session of this browser, if any.
 fn session(org: &Org, headers: &HeaderMap) -> Option<Session> {
     let memory = org.memory();
     let session = memory.sessions.get(sid(headers)?)?;
@@ -169,7 +169,7 @@ fn ask(org: &Org, request: AuthorizeRequest) -> Response {
     Html(html).into_response()
 }
 
-/// The person is known: a code if the app is theirs to use, else Okta's refusal.
+/// Issues a code if the app is assigned to the user, else Okta's error.
 fn grant(org: &Org, request: AuthorizeRequest, session: Session) -> Response {
     let mut memory = org.memory();
     if memory.active(&session.username).is_none() {

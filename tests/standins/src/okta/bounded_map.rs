@@ -1,10 +1,10 @@
-//! A map that forgets its oldest entry instead of growing.
+//! Map that removes its oldest entry instead of growing.
 
 use std::collections::{HashMap, VecDeque};
 
 const MAX_ENTRIES: usize = 10_000;
 
-/// String keys to values, the last ten thousand of them.
+/// Map with string keys, limited to ten thousand entries.
 pub(super) struct BoundedMap<V> {
     entries: HashMap<String, V>,
     order: VecDeque<String>,

@@ -1,4 +1,4 @@
-//! Which claims about a person go where.
+//! Claims about a user, in ID tokens and userinfo.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::options::{EmailVerified, OktaOptions};
 use super::server::AuthServer;
 use super::users::User;
 
-/// The claims that even a thin ID token carries.
+/// Claims that even a minimal ID token contains.
 pub(super) fn base(claims: &mut Value, user: &User, scopes: &[String]) {
     if has(scopes, "profile") {
         claims["name"] = json!(user.name);
@@ -35,7 +35,7 @@ pub(super) fn profile(claims: &mut Value, user: &User, scopes: &[String], verifi
     }
 }
 
-/// Groups: by the `groups` scope at the org server, by an always-included claim at a custom one.
+/// Groups: by the scope `groups` at the org server, by a claim that is always included at a custom one.
 pub(super) fn groups(
     claims: &mut Value,
     user: &User,

@@ -1,4 +1,4 @@
-//! What can be read from the org: metadata, keys, userinfo.
+//! Documents of the org: metadata, keys, userinfo.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(super) async fn keys(State(org): State<Arc<Org>>) -> Response {
     (CACHEABLE, Json(org.memory().keys.jwks())).into_response()
 }
 
-/// The claims that the access token's scopes open.
+/// Returns the claims for the access token's scopes.
 pub(super) async fn userinfo(State(org): State<Arc<Org>>, headers: HeaderMap) -> Response {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = bearer.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
@@ -45,7 +45,7 @@ pub(super) async fn userinfo(State(org): State<Arc<Org>>, headers: HeaderMap) ->
     Json(response).into_response()
 }
 
-/// Okta's answer to an authorization server or a path that does not exist.
+/// Okta's response for an unknown authorization server or path.
 pub(super) async fn not_found() -> Response {
     let body = json!({
         "errorCode": "E0000007", "errorSummary": "Not found: Resource not found.",

@@ -1,4 +1,4 @@
-//! ID tokens: right ones, and each kind of wrong one that a client has to refuse.
+//! ID tokens: valid ones, and each kind of invalid one that a client must reject.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,22 +14,22 @@ use crate::random;
 
 const LIFETIME: u64 = 3600;
 
-/// What is wrong with the ID tokens from now on.
+/// Fault of the ID tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdTokenFault {
     /// Another issuer.
     WrongIssuer,
-    /// Another client's audience.
+    /// Audience of another client.
     WrongAudience,
-    /// Our audience and an untrusted one beside it, without `azp`.
+    /// The app's audience and an untrusted one, without `azp`.
     ExtraAudience,
-    /// An `azp` that is another client.
+    /// `azp` of another client.
     WrongAzp,
     /// Another nonce.
     WrongNonce,
     /// No nonce.
     NoNonce,
-    /// Another user's `sub` (OIDC Core §12.2 forbids it at refresh).
+    /// `sub` of another user (OIDC Core §12.2 forbids it at a refresh).
     WrongSubject,
     /// No `sub`.
     NoSubject,
@@ -37,45 +37,45 @@ pub enum IdTokenFault {
     Expired,
     /// No `exp`.
     NoExp,
-    /// `exp` at the end of a signed 64-bit integer.
+    /// Maximum signed 64-bit integer as `exp`.
     HugeExp,
     /// `iat` in an hour.
     IssuedInFuture,
     /// No `iat`.
     NoIat,
-    /// An `at_hash` that is not the access token's.
+    /// `at_hash` of another access token.
     WrongAtHash,
     /// `alg: none` and an empty signature.
     AlgNone,
-    /// A correct HMAC with the client secret as its key.
+    /// Valid HMAC with the client secret as its key.
     Hs256,
-    /// A correct HMAC with our public key as its key.
+    /// Valid HMAC with the public key as its key.
     Hs256WithPublicKey,
-    /// A `crit` header that names an extension nobody knows.
+    /// `crit` header with an unknown extension.
     UnknownCrit,
-    /// Our `kid`, signed by a key that is not ours.
+    /// The org's `kid`, signed with another key.
     ForeignKey,
-    /// A `kid` that the JWKS does not have.
+    /// `kid` that is not in the JWKS.
     UnknownKid,
-    /// A signature with one bit turned.
+    /// Signature with one flipped bit.
     BrokenSignature,
-    /// Not a JWT at all.
+    /// Not a JWT.
     Garbage,
-    /// No ID token in the answer.
+    /// No ID token in the response.
     Missing,
 }
 
-/// Who an ID token is about and what for.
+/// Subject and context of an ID token.
 pub(super) struct Subject<'a> {
     pub(super) server: &'a AuthServer,
     pub(super) session: &'a Session,
     pub(super) scopes: &'a [String],
-    /// The authorization request's nonce; none at refresh.
+    /// Nonce of the authorization request; none at a refresh.
     pub(super) nonce: Option<&'a str>,
     pub(super) access_token: &'a str,
 }
 
-/// A signed ID token, spoilt by the current fault; `None` when the fault is that there is none.
+/// Signed ID token with the current fault; `None` if the fault omits it.
 pub(super) fn id_token(org: &Org, memory: &Memory, subject: &Subject<'_>) -> Option<String> {
     let mut claims = valid_claims(org, memory, subject);
     let mut header = json!({ "alg": "RS256", "kid": memory.keys.kid() });

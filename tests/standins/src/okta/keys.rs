@@ -1,4 +1,4 @@
-//! The org's signing keys and its JWKS.
+//! Signing keys of the org and its JWKS.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ const FIRST: &[u8] = include_bytes!("testkeys/test-key-1.pkcs8.der");
 const SECOND: &[u8] = include_bytes!("testkeys/test-key-2.pkcs8.der");
 const FOREIGN: &[u8] = include_bytes!("testkeys/test-key-3.pkcs8.der");
 
-/// The current key, the one before it, and whatever else the JWKS shows.
+/// Current key, previous key, and other keys of the JWKS.
 pub(super) struct Keys {
     generation: usize,
     foreign_in_jwks: bool,
@@ -30,12 +30,12 @@ impl Keys {
         }
     }
 
-    /// The next key signs from now on, under a new `kid`.
+    /// Signs with the next key from now on, under a new `kid`.
     pub(super) fn rotate(&mut self) {
         self.generation += 1;
     }
 
-    /// Keys that the gateway cannot use appear in the JWKS, before and after ours.
+    /// Adds keys to the JWKS that the gateway cannot use, before and after the org's.
     pub(super) fn add_foreign(&mut self) {
         self.foreign_in_jwks = true;
     }
@@ -64,17 +64,17 @@ impl Keys {
         json!({ "keys": keys })
     }
 
-    /// A JWS in compact form, signed by the current key whatever `header` says.
+    /// Signs a compact JWS with the current key; `header` is not checked.
     pub(super) fn sign(&self, header: &Value, claims: &Value) -> String {
         signed(self.pair(self.generation), header, claims)
     }
 
-    /// The same, signed by a key that is in no JWKS.
+    /// The same with a key that is not in the JWKS.
     pub(super) fn sign_with_foreign_key(&self, header: &Value, claims: &Value) -> String {
         signed(&self.foreign, header, claims)
     }
 
-    /// The modulus of the current key as a big-endian number: what an algorithm confusion would use as a MAC key.
+    /// Modulus of the current key as a big-endian number, for use as a MAC key in algorithm confusion.
     pub(super) fn public_modulus(&self) -> Vec<u8> {
         PublicKeyComponents::<Vec<u8>>::from(self.pair(self.generation).public()).n
     }
@@ -92,14 +92,14 @@ impl Keys {
     }
 }
 
-/// A JWS in compact form with an HMAC-SHA-256.
+/// Compact JWS with an HMAC-SHA-256.
 pub(super) fn mac(secret: &[u8], header: &Value, claims: &Value) -> String {
     let input = signing_input(header, claims);
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input.as_bytes());
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag))
 }
 
-/// A JWS in compact form with an empty signature.
+/// Compact JWS with an empty signature.
 pub(super) fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.", signing_input(header, claims))
 }

@@ -1,11 +1,11 @@
-//! The sign-in page. It tells who may sign in, since nobody here is real.
+//! Login page. It lists the users, which are not real.
 
 use super::users::{PASSWORD, User};
 
-/// What the page shows.
+/// Variables of the page.
 pub(super) struct LoginPage<'a> {
     pub(super) state_token: &'a str,
-    /// What the username field starts with.
+    /// Initial value of the username field.
     pub(super) username: &'a str,
     pub(super) error: Option<&'a str>,
     pub(super) users: &'a [User],
@@ -23,7 +23,7 @@ button { width: 100%; margin-top: 1.25rem; padding: .6rem; font: inherit; font-w
 @media (prefers-color-scheme: dark) { body { background: #17171a; color: #eee } main { background: #222226; border-color: #3a3a40 } .note { color: #aaa } .error { color: #ff8a8f } }
 ";
 
-/// The page as HTML.
+/// Renders the page as HTML.
 pub(super) fn login_page(shown: &LoginPage<'_>) -> String {
     let error =
         shown.error.map_or_else(String::new, |words| format!("<p class=error role=alert>{words}</p>"));

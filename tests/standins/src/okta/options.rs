@@ -1,82 +1,82 @@
-//! How an org is set up before it starts.
+//! Configuration of an org.
 
 use serde_json::Value;
 
 use super::users::{User, default_users};
 use crate::Time;
 
-/// The org and the one app in it; `OktaOptions::default()` suits most tests.
+/// Configuration of an org and its app; `OktaOptions::default()` suits most tests.
 #[derive(Debug, Clone)]
 pub struct OktaOptions {
-    /// The client id of the gateway's app.
+    /// Client id of the gateway's app.
     pub client_id: String,
-    /// Its secret, accepted as `client_secret_basic` and `client_secret_post`.
+    /// Client secret, accepted as `client_secret_basic` and `client_secret_post`.
     pub client_secret: String,
-    /// The app's public keys as JWKs; if there are any, it must use `private_key_jwt` (RS256 or ES256).
+    /// Public keys of the app as JWKs; if there are any, it must use `private_key_jwt` (RS256 or ES256).
     pub client_jwks: Vec<Value>,
-    /// The sign-in redirect URIs, matched exactly.
+    /// Sign-in redirect URIs, matched exactly.
     pub redirect_uris: Vec<String>,
-    /// The port on 127.0.0.1; 0 picks a free one.
+    /// Port on 127.0.0.1; 0 selects a free one.
     pub port: u16,
-    /// The directory.
+    /// User directory.
     pub users: Vec<User>,
-    /// The usernames that are assigned to the app; `None` is everyone.
+    /// Usernames that are assigned to the app; `None` for all.
     pub assigned: Option<Vec<String>>,
-    /// What the app gets when it asks for `offline_access`.
+    /// Response to the scope `offline_access`.
     pub refresh_tokens: RefreshTokens,
-    /// Where claims about the profile and the groups are found.
+    /// Location of the profile and group claims.
     pub claims_in: ClaimsIn,
-    /// How ID tokens that have the profile tell `email_verified`.
+    /// `email_verified` in ID tokens that contain the profile.
     pub id_token_email_verified: EmailVerified,
-    /// How userinfo tells it.
+    /// `email_verified` in userinfo.
     pub userinfo_email_verified: EmailVerified,
-    /// The ids of the custom authorization servers.
+    /// Ids of the custom authorization servers.
     pub custom_servers: Vec<String>,
-    /// Scopes that the custom authorization servers define beside the OIDC ones.
+    /// Scopes of the custom authorization servers in addition to those of OIDC.
     pub custom_scopes: Vec<String>,
-    /// The name of the claim that the custom authorization servers always put the groups in; `None`: no claim.
+    /// Name of the groups claim that the custom authorization servers always include; `None` for no claim.
     pub custom_groups_claim: Option<String>,
-    /// Whether the org authorization server has a groups claim for this app (it answers the `groups` scope).
+    /// Whether the org authorization server has a groups claim for this app (by the scope `groups`).
     pub org_groups_claim: bool,
-    /// Whether the app insists on PKCE.
+    /// Whether the app requires PKCE.
     pub require_pkce: bool,
-    /// What time the org thinks it is.
+    /// Time source.
     pub time: Time,
 }
 
-/// The refresh token setting of an Okta app.
+/// Refresh token setting of an Okta app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshTokens {
-    /// One token that stays the same: what a web app has by default.
+    /// One token that stays the same: the default of a web app.
     Persistent,
-    /// A new token at each use; the last one works for `grace` more seconds, reuse after that ends the family.
+    /// A new token at each use; the previous one works for `grace` more seconds, later reuse revokes the family.
     Rotating {
         /// Okta's grace period, in seconds (0 to 60).
         grace: u64,
     },
-    /// `offline_access` is accepted and answered without a refresh token.
+    /// `offline_access` is accepted, but no refresh token is issued.
     Withheld,
-    /// `offline_access` is refused with `invalid_scope`.
+    /// `offline_access` is rejected with `invalid_scope`.
     Refused,
 }
 
-/// Okta calls an ID token with everything in it fat, and thin one that sends its reader to userinfo.
+/// Size of ID tokens: Okta calls them "fat" with all claims, and "thin" when the rest is in userinfo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimsIn {
-    /// A fat ID token (and userinfo).
+    /// Fat ID token (and userinfo).
     IdToken,
-    /// A thin ID token: base claims only, the rest at userinfo.
+    /// Thin ID token: base claims only, the rest in userinfo.
     UserInfo,
 }
 
-/// How a document tells `email_verified`.
+/// Value of `email_verified` in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EmailVerified {
-    /// As the directory has it, a boolean.
+    /// Value of the directory, a boolean.
     Directory,
-    /// Not at all.
+    /// Absent.
     Absent,
-    /// By this value.
+    /// This value.
     Claim(Value),
 }
 

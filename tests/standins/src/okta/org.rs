@@ -1,4 +1,4 @@
-//! Everything one org remembers.
+//! State of an org.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
@@ -13,43 +13,43 @@ use super::server::AuthServer;
 use super::users::User;
 use crate::log::{Log, lock};
 
-/// One org, shared by its handlers and its handle.
+/// Org, shared by its handlers and its handle.
 pub(super) struct Org {
-    /// The org's URL, without a trailing slash.
+    /// URL of the org, without a trailing slash.
     pub(super) origin: String,
     pub(super) options: OktaOptions,
     pub(super) log: Log<Received>,
     memory: Mutex<Memory>,
 }
 
-/// What changes while the org runs.
+/// Mutable state.
 pub(super) struct Memory {
     pub(super) client_secret: String,
     pub(super) redirect_uris: Vec<String>,
     pub(super) users: Vec<User>,
     /// Usernames that are not assigned to the app.
     pub(super) refused: HashSet<String>,
-    /// Usernames that may not sign in and whose tokens are dead.
+    /// Usernames that cannot sign in and whose tokens are invalid.
     pub(super) suspended: HashSet<String>,
     pub(super) keys: Keys,
     pub(super) outage: Outage,
     /// Outages of single endpoints, by the end of their path.
     pub(super) outages: HashMap<String, Outage>,
     pub(super) fault: Option<IdTokenFault>,
-    /// Logins that wait for a password, by their state token.
+    /// Pending logins, by their state token.
     pub(super) pending: BoundedMap<AuthorizeRequest>,
-    /// Browsers that are signed in, by their `sid` cookie.
+    /// Browser sessions, by their `sid` cookie.
     pub(super) sessions: BoundedMap<Session>,
     pub(super) codes: BoundedMap<Code>,
     pub(super) access_tokens: BoundedMap<Access>,
-    /// The `jti` of client assertions seen.
+    /// Used `jti` values of client assertions.
     pub(super) assertions: BoundedMap<()>,
-    /// Refresh tokens, current and spent, to the family they belong to.
+    /// Refresh tokens, current and used, with the id of their family.
     pub(super) refresh_tokens: BoundedMap<String>,
     pub(super) families: BoundedMap<Family>,
 }
 
-/// An authorization request that was found to be in order.
+/// Validated authorization request.
 #[derive(Debug, Clone)]
 pub(super) struct AuthorizeRequest {
     pub(super) server: AuthServer,
@@ -62,21 +62,21 @@ pub(super) struct AuthorizeRequest {
     pub(super) prompt: Option<String>,
 }
 
-/// A signed-in browser.
+/// Signed-in browser.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) username: String,
     pub(super) auth_time: u64,
 }
 
-/// An authorization code that was not used yet.
+/// Unused authorization code.
 pub(super) struct Code {
     pub(super) request: AuthorizeRequest,
     pub(super) session: Session,
     pub(super) expires_at: u64,
 }
 
-/// What an access token opens at userinfo.
+/// Access at userinfo that an access token grants.
 pub(super) struct Access {
     pub(super) username: String,
     pub(super) server: AuthServer,
@@ -84,14 +84,14 @@ pub(super) struct Access {
     pub(super) expires_at: u64,
 }
 
-/// All refresh tokens that descend from one login.
+/// Refresh tokens of one login.
 #[derive(Clone)]
 pub(super) struct Family {
     pub(super) session: Session,
     pub(super) server: AuthServer,
     pub(super) scopes: Vec<String>,
     pub(super) current: String,
-    /// The token before the current one, and when it was replaced.
+    /// Previous token, and the time when it was replaced.
     pub(super) previous: Option<(String, u64)>,
 }
 
@@ -139,7 +139,7 @@ impl Memory {
         self.users.iter().find(|user| user.username == username)
     }
 
-    /// Someone whose tokens still count: known, not suspended, assigned to the app.
+    /// User whose tokens are valid: known, not suspended, assigned to the app.
     pub(super) fn active(&self, username: &str) -> Option<&User> {
         self.user(username).filter(|_| !self.suspended.contains(username) && !self.refused.contains(username))
     }

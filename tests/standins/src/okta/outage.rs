@@ -1,4 +1,4 @@
-//! Every request passes here first: it is logged, then it meets the outage, if there is one.
+//! Middleware that logs every request and applies outages.
 
 use std::io;
 use std::pin::Pin;
@@ -21,22 +21,22 @@ use crate::params::Params;
 
 const MAX_FORM_BYTES: usize = 64 * 1024;
 
-/// How an org fails as a whole.
+/// Kind of outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {
-    /// It works.
+    /// No outage.
     None,
-    /// 503 to everything.
+    /// Every response is a 503.
     Refuse503,
-    /// 429 to everything, with Okta's rate-limit headers.
+    /// Every response is a 429 with Okta's rate limit headers.
     RateLimited429,
-    /// Requests are accepted and never answered.
+    /// Requests are accepted without a response.
     Hang,
-    /// 200 with a body that is not what was asked for.
+    /// Every response is a 200 with an unexpected body.
     Garbage,
-    /// What is asked is done at once, and answered this much later.
+    /// Requests take effect at once; the response is delayed.
     Late(Duration),
-    /// What is asked is done, and the connection breaks instead of an answer.
+    /// Requests take effect; the connection breaks instead of a response.
     Lost,
 }
 
@@ -76,7 +76,7 @@ fn outage_at(org: &Org, path: &str) -> Outage {
     single.map_or(memory.outage, |(_, outage)| *outage)
 }
 
-/// The body of an answer whose connection breaks.
+/// Body of a response whose connection breaks.
 struct BrokenBody;
 
 impl http_body::Body for BrokenBody {

@@ -1,4 +1,4 @@
-//! The refresh grant, with Okta's two kinds of refresh token.
+//! Refresh grant with Okta's two kinds of refresh token.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn narrowed(family: &Family, asked: Option<&str>) -> Result<Vec<String>, OAuthEr
     Err(OAuthError::bad_request("access_denied", words))
 }
 
-/// The token to use next; reuse of a spent one after its grace period ends the family.
+/// Returns the next token; reuse after the grace period revokes the family.
 fn next_token(org: &Org, memory: &mut Memory, id: &str, token: &str) -> Result<String, OAuthError> {
     let RefreshTokens::Rotating { grace } = org.options.refresh_tokens else {
         return Ok(token.to_owned());

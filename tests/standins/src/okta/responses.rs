@@ -1,4 +1,4 @@
-//! How the org says no, in Okta's own words.
+//! Error responses of the org with Okta's messages.
 
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Json, Response};
@@ -7,7 +7,7 @@ use url::Url;
 
 use super::org::AuthorizeRequest;
 
-/// An OAuth error code and Okta's description of it.
+/// OAuth error code with Okta's description.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OAuthError(pub(super) StatusCode, pub(super) &'static str, pub(super) &'static str);
 
@@ -45,13 +45,13 @@ impl IntoResponse for OAuthError {
     }
 }
 
-/// The error, taken back to the client by the browser.
+/// Redirects to the client with an error.
 pub(super) fn redirect_error(request: &AuthorizeRequest, error: OAuthError) -> Response {
     let OAuthError(_, code, description) = error;
     redirect(request, &[("error", code), ("error_description", description)])
 }
 
-/// A 302 to the client with `pairs` and the state.
+/// Redirects to the client with these parameters and the state.
 pub(super) fn redirect(request: &AuthorizeRequest, pairs: &[(&str, &str)]) -> Response {
     let Ok(mut target) = Url::parse(&request.redirect_uri) else {
         return page(StatusCode::BAD_REQUEST, "The redirect URI is not a URL.");
@@ -68,7 +68,7 @@ pub(super) fn redirect(request: &AuthorizeRequest, pairs: &[(&str, &str)]) -> Re
 const PAGE_STYLE: &str = ":root { color-scheme: light dark } \
     body { font: 16px/1.5 system-ui, sans-serif; max-width: 32rem; margin: 10vh auto; padding: 0 1rem }";
 
-/// What stays in the org and is shown to the person, such as Okta's "400 Bad Request" page.
+/// Error page that the user sees at the org, such as Okta's "400 Bad Request" page.
 pub(super) fn page(status: StatusCode, words: &str) -> Response {
     let html = format!(
         r#"<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">

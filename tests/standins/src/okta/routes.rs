@@ -1,4 +1,4 @@
-//! Which path is answered by what.
+//! Routes of the org.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::documents::{custom_metadata, keys, not_found, org_metadata, userinfo}
 use super::org::Org;
 use super::{authorize, outage, token};
 
-/// The org's endpoints, behind its gate.
+/// Builds the org's router with the outage middleware.
 pub(super) fn router(org: &Arc<Org>) -> Router {
     Router::new()
         .route("/.well-known/openid-configuration", get(org_metadata))
@@ -42,7 +42,7 @@ fn custom(org: &Arc<Org>) -> Router<Arc<Org>> {
         .route_layer(from_fn_with_state(Arc::clone(org), existing))
 }
 
-/// Only the authorization servers that were set up exist.
+/// Rejects unknown authorization servers.
 async fn existing(State(org): State<Arc<Org>>, mut request: Request, next: Next) -> Response {
     let id = request.extract_parts::<Path<String>>().await;
     match id {

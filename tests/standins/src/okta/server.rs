@@ -1,15 +1,15 @@
-//! Which of the org's authorization servers was asked, and what it says of itself.
+//! Authorization servers of the org and their metadata.
 
 use serde_json::{Value, json};
 
 use super::options::{OktaOptions, RefreshTokens};
 
-/// An authorization server of the org.
+/// Authorization server of the org.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AuthServer {
-    /// The one that every org has; its issuer is the org's URL.
+    /// Org authorization server; its issuer is the org's URL.
     Org,
-    /// A custom one (API Access Management) with its id, such as `default`.
+    /// Custom one (API Access Management) with its id, such as `default`.
     Custom(String),
 }
 
@@ -23,7 +23,7 @@ impl AuthServer {
         }
     }
 
-    /// Where `/v1/…` hangs.
+    /// Base URL of `/v1/…`.
     fn base(&self, origin: &str) -> String {
         match self {
             Self::Org => format!("{origin}/oauth2"),
@@ -35,7 +35,7 @@ impl AuthServer {
         format!("{}/v1/token", self.base(origin))
     }
 
-    /// The scopes this server defines; the `groups` scope exists at the org server only.
+    /// Scopes of this server; only the org server has `groups`.
     pub(super) fn scopes(&self, options: &OktaOptions) -> Vec<String> {
         let oidc = OIDC_SCOPES.iter().map(|&scope| scope.to_owned());
         match self {

@@ -1,4 +1,4 @@
-//! The token endpoint: codes and refresh tokens.
+//! Token endpoint: codes and refresh tokens.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub(super) async fn at_custom(
     respond(token(&org, &AuthServer::Custom(id), &headers, &body))
 }
 
-/// `…/v1/revoke`: RFC 7009; an unknown token is no error.
+/// `…/v1/revoke`: RFC 7009; an unknown token is not an error.
 pub(super) async fn revoke(
     State(org): State<Arc<Org>>,
     uri: Uri,
@@ -106,7 +106,7 @@ fn by_code(org: &Org, memory: &mut Memory, server: &AuthServer, form: &Params) -
     Ok(response)
 }
 
-/// An access token and an ID token for `session`.
+/// Issues an access token and an ID token for `session`.
 pub(super) fn tokens(
     org: &Org,
     memory: &mut Memory,

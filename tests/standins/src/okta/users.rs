@@ -1,22 +1,22 @@
-//! Who has an account.
+//! User accounts.
 
-/// The password of everyone here.
+/// Password of all users.
 pub const PASSWORD: &str = "okta";
 
-/// One person in the org's directory.
+/// User in the org's directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The short name that the verbs of [`Okta`](super::Okta) take, such as `alice`.
+    /// Short name in the methods of [`Okta`](super::Okta), such as `alice`.
     pub username: String,
-    /// Okta's id of the user, the `sub` of ID tokens.
+    /// Okta's user id, the `sub` of ID tokens.
     pub sub: String,
-    /// The display name.
+    /// Display name.
     pub name: String,
-    /// The e-mail address, which is the Okta username too.
+    /// E-mail address, which is also the Okta username.
     pub email: String,
-    /// Whether they have shown that the address is theirs.
+    /// Whether the address is verified.
     pub email_verified: bool,
-    /// The Okta groups.
+    /// Okta groups.
     pub groups: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ fn user(username: &str, name: &str, groups: &[&str]) -> User {
 }
 
 impl User {
-    /// Whether `login`, as typed into the form, means this person.
+    /// Whether the entered `login` is this user.
     pub(super) fn is_login_name(&self, login: &str) -> bool {
         login.eq_ignore_ascii_case(&self.username) || login.eq_ignore_ascii_case(&self.email)
     }

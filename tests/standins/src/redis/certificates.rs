@@ -1,4 +1,4 @@
-//! An authority of our own, and what it certifies: made anew for each test.
+//! Certificate authority with certificates for one test.
 
 use std::fs;
 use std::io;
@@ -12,14 +12,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 
-/// What the servers' certificate names, and nothing else: not `localhost`.
+/// The only name in the server certificate; `localhost` is not included.
 const SERVER: &str = "127.0.0.1";
 
-/// Files in PEM, in a folder that lives as long as this.
+/// PEM files in a temporary folder.
 pub struct Certificates(TempDir);
 
 impl Certificates {
-    /// A new authority, and a certificate each for the servers and for a client.
+    /// Generates an authority, a server certificate and a client certificate.
     pub fn make() -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let made = Self(folder);
@@ -29,7 +29,7 @@ impl Certificates {
 
     fn write(&self) -> Result<(), rcgen::Error> {
         let mut authority = CertificateParams::new(Vec::new())?;
-        // Another name than that of what it certifies, which would else count as signed by itself.
+        // Differs from the names of the certificates, which would count as self-signed otherwise.
         authority.distinguished_name.push(DnType::CommonName, "authority of a test");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate()?;
@@ -49,12 +49,12 @@ impl Certificates {
         fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).expect("a new folder takes files");
     }
 
-    /// Where one of them is: `ca.pem`, or `.pem` and `.key` of `server` and `client`.
+    /// Path of a file: `ca.pem`, or `.pem` and `.key` of `server` and `client`.
     pub fn path(&self, name: &str) -> String {
         self.file(name).display().to_string()
     }
 
-    /// Speaks TLS as the server of the certificate; asks for none of the client.
+    /// TLS acceptor with the server certificate and without client certificates.
     pub fn acceptor(&self) -> TlsAcceptor {
         let certificate = CertificateDer::from_pem_file(self.file("server.pem")).expect("it was written");
         let key = PrivateKeyDer::from_pem_file(self.file("server.key")).expect("it was written");
@@ -69,7 +69,7 @@ impl Certificates {
         self.0.path().join(name)
     }
 
-    /// What makes a server speak TLS on this port with who has a certificate of this authority, and with its like.
+    /// Redis settings for TLS on this port, with client certificates of this authority.
     pub(super) fn settings(&self, port: u16) -> Vec<String> {
         let words = [
             ("--tls-port", port.to_string()),

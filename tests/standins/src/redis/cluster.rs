@@ -1,24 +1,24 @@
-//! A Cluster: three primaries with a replica each.
+//! Redis Cluster: three primaries with a replica each.
 
 use super::{Certificates, Redis, wait_until};
 use crate::port::ReservedPort;
 use std::io;
 use std::process::{Command, Stdio};
 
-/// Six servers that share the slots; they end when this is dropped.
+/// Six servers that share the hash slots, stopped on drop.
 pub struct Cluster {
-    /// The first three are primaries at the start.
+    /// Initially, the first three are primaries.
     pub nodes: Vec<Redis>,
     _bus_ports: Vec<ReservedPort>,
 }
 
 impl Cluster {
-    /// Starts all six, and waits until the Cluster takes commands.
+    /// Starts all six and waits until the Cluster accepts commands.
     pub fn start() -> io::Result<Self> {
         Self::start_with(None)
     }
 
-    /// The same, with TLS throughout.
+    /// The same with TLS.
     pub fn start_with_tls(certificates: &Certificates) -> io::Result<Self> {
         Self::start_with(Some(certificates))
     }
@@ -32,7 +32,7 @@ impl Cluster {
             Redis::start_with(tls, &settings)
         };
         let nodes = bus_ports.iter().map(node).collect::<io::Result<Vec<_>>>()?;
-        // It would wait for ever for nodes that do not find each other.
+        // Without a timeout it would wait forever for nodes that do not find each other.
         let made = Command::new("timeout")
             .args(["60", "redis-cli", "--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"])
             .args(nodes.iter().map(Redis::address))
@@ -50,8 +50,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Kills the primary that holds this key, waits until its replica has taken its place, and brings it back as a
-    /// replica: only then is anything in its slots acknowledged again.
+    /// Kills the primary of this key, waits until its replica has taken over, and restarts it as a replica: writes to
+    /// its slots are acknowledged again only then.
     pub fn fail_over(&self, key: &str) -> io::Result<()> {
         let holds = |node: &&Redis| node.is_primary() && node.command(&["EXISTS", key]).is_ok();
         let dying = self.nodes.iter().find(holds).ok_or_else(|| io::Error::other("no node holds it"))?;
@@ -61,7 +61,7 @@ impl Cluster {
         dying.resume()
     }
 
-    /// Has the nodes name these ports to each other and to clients, in place of their own, and waits until all do.
+    /// Makes the nodes announce these ports to each other and to clients, and waits until all do.
     pub fn announce(&self, ports: &[u16]) -> io::Result<()> {
         for (node, port) in self.nodes.iter().zip(ports) {
             node.command(&["CONFIG", "SET", "cluster-announce-port", &port.to_string()])?;
@@ -73,13 +73,13 @@ impl Cluster {
         wait_until("the nodes name the new ports", || self.nodes.iter().all(names_all))
     }
 
-    /// Some of them, as `KVS_ADDR` lists them.
+    /// Some of the nodes, in the format of `KVS_ADDR`.
     pub fn hosts(&self) -> String {
         let advertised = |node: &Redis| format!("127.0.0.1:{}", node.advertised_port());
         self.nodes.iter().rev().take(3).map(advertised).collect::<Vec<_>>().join(",")
     }
 
-    /// `KVS_ADDR` for them.
+    /// `KVS_ADDR` of the Cluster.
     pub fn address(&self) -> String {
         format!("redis-cluster://{}", self.hosts())
     }

@@ -1,4 +1,4 @@
-//! A primary, its replica and three Sentinels who watch over them.
+//! Redis Sentinel: a primary, its replica and three Sentinels.
 
 use super::{Certificates, Redis, program, wait_until};
 use crate::port::ReservedPort;
@@ -6,25 +6,25 @@ use std::fs;
 use std::io;
 use std::sync::Mutex;
 
-/// What the Sentinels call the primary.
+/// Name of the primary in the Sentinels.
 const NAME: &str = "gateway";
 
-/// Two servers and three Sentinels; they end when this is dropped.
+/// Two servers and three Sentinels, stopped on drop.
 pub struct Sentinels {
-    /// The primary at the start.
+    /// The initial primary.
     pub primary: Redis,
-    /// Takes over when the primary is gone.
+    /// The initial replica.
     pub replica: Redis,
     watchers: Vec<Redis>,
 }
 
 impl Sentinels {
-    /// Starts all five, and waits until they know each other.
+    /// Starts all five and waits until they know each other.
     pub fn start() -> io::Result<Self> {
         Self::start_with(None)
     }
 
-    /// The same, with TLS throughout.
+    /// The same with TLS.
     pub fn start_with_tls(certificates: &Certificates) -> io::Result<Self> {
         Self::start_with(Some(certificates))
     }
@@ -50,32 +50,31 @@ impl Sentinels {
         Ok(servers)
     }
 
-    /// Kills the primary, waits until the replica has taken its place, and brings it back as a replica: only then is
-    /// anything acknowledged again.
+    /// Kills the primary, waits until the replica has taken over, and restarts the primary as a replica: writes are
+    /// acknowledged again only then.
     pub fn fail_over(&self) -> io::Result<()> {
         self.primary.stop();
         wait_until("the replica takes over", || self.replica.is_primary())?;
         self.primary.resume()?;
-        // The Sentinels would tell it so too, ten seconds later.
+        // The Sentinels would do the same ten seconds later.
         self.primary
             .command(&["REPLICAOF", "127.0.0.1", &self.replica.advertised_port().to_string()])
             .map(drop)
     }
 
-    /// Stops the primary where it is, as a network does that loses every packet, and waits until the replica has
-    /// taken its place.
+    /// Suspends the primary, as in a network partition, and waits until the replica has taken over.
     pub fn hang_primary(&self) -> io::Result<()> {
         self.primary.freeze()?;
         wait_until("the replica takes over", || self.replica.is_primary())
     }
 
-    /// The Sentinels and the name of the primary, as `KVS_ADDR` lists them.
+    /// The Sentinels and the name of the primary, in the format of `KVS_ADDR`.
     pub fn hosts(&self) -> String {
         let advertised = |watcher: &Redis| format!("127.0.0.1:{}", watcher.advertised_port());
         format!("{}/{NAME}", self.watchers.iter().map(advertised).collect::<Vec<_>>().join(","))
     }
 
-    /// `KVS_ADDR` for them.
+    /// `KVS_ADDR` of the Sentinels.
     pub fn address(&self) -> String {
         format!("redis-sentinel://{}", self.hosts())
     }
@@ -91,7 +90,7 @@ fn sentinel(tls: Option<&Certificates>, primary: &str) -> io::Result<Redis> {
     );
     let tls_port = tls.map(|_| ReservedPort::reserve()).transpose()?;
     if let (Some(tls), Some(port)) = (tls, &tls_port) {
-        // In a file a setting is a line, without the dashes.
+        // In a configuration file, a setting is a line without the dashes.
         let lines = tls.settings(port.number());
         let lines = lines.chunks(2).map(|setting| setting.join(" ").replacen("--", "", 1));
         settings.extend(lines.flat_map(|line| [line, "\n".to_owned()]));

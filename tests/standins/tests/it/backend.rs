@@ -1,4 +1,4 @@
-//! The raw backend.
+//! Tests of the HTTP backend.
 
 use gateway_standins::backend::Backend;
 use serde_json::Value;

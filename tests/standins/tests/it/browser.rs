@@ -1,4 +1,4 @@
-//! The scripted browser, held to what real ones do.
+//! Tests of the scripted browser against the rules of real browsers.
 
 use gateway_standins::backend::Backend;
 use gateway_standins::browser::Browser;

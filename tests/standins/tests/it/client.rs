@@ -1,5 +1,5 @@
-//! The MCP client, against an authorization server that is put together from the other stand-ins: documents
-//! from the backend, login and tokens from Okta, tools from the dice server.
+//! Tests of the MCP client with an authorization server made of other stand-ins: documents from the backend, login
+//! and tokens from Okta, tools from the dice server.
 
 use gateway_standins::backend::Backend;
 use gateway_standins::browser::Browser;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const REDIRECT: &str = "http://localhost:33418/callback";
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
-/// What a test does to the documents of the resource and of the server.
+/// Change of the resource metadata and the server metadata.
 type Change = fn(&mut Value, &mut Value);
 
 struct World {
@@ -31,7 +31,7 @@ impl World {
         world
     }
 
-    /// Scripts the documents after `change` had its way with the resource's and the server's.
+    /// Publishes both metadata documents after a change.
     fn documents(&self, change: impl Fn(&mut Value, &mut Value)) {
         let (us, okta) = (self.backend.url(), self.okta.url());
         let mut resource = json!({"resource": self.mcp(), "authorization_servers": [us]});

@@ -1,4 +1,4 @@
-//! The MCP servers, spoken to in plain HTTP.
+//! Tests of the MCP servers with plain HTTP.
 
 use gateway_standins::mcp::McpServer;
 use reqwest::header::{ACCEPT, HOST};

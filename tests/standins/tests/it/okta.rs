@@ -1,4 +1,4 @@
-//! The stand-in Okta.
+//! Tests of the stand-in Okta.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

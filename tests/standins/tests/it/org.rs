@@ -1,4 +1,4 @@
-//! The gateway's side of a login, as far as these tests need it.
+//! Client side of a login at Okta, for these tests.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ use url::Url;
 pub(crate) const CALLBACK: &str = "http://localhost:8080/auth/callback";
 pub(crate) const VERIFIER: &str = "a-verifier-that-is-long-enough-for-rfc-7636-0123456789";
 
-/// A relying party of `issuer`.
+/// Relying party of `issuer`.
 pub(crate) struct Party {
     pub(crate) issuer: String,
     pub(crate) scope: &'static str,
@@ -62,7 +62,7 @@ impl Party {
         browser.open(&self.authorize_url(&[]).await).await.unwrap().page().unwrap()
     }
 
-    /// The callback's parameters after a login.
+    /// Parameters of the callback after a login.
     pub(crate) async fn login(&self, browser: &mut Browser, user: &str) -> Vec<(String, String)> {
         let page = self.login_page(browser).await;
         response(browser.sign_in(&page, user).await.unwrap())
@@ -97,7 +97,7 @@ impl Party {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
-    /// What a code grant with this client assertion and an unknown code is answered.
+    /// Response to a code grant with this client assertion and an unknown code.
     pub(crate) async fn assert(&self, assertion: &str) -> Value {
         let endpoint = self.metadata().await["token_endpoint"].as_str().unwrap().to_owned();
         let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -122,7 +122,7 @@ impl Party {
         jwks["keys"].as_array().unwrap().clone()
     }
 
-    /// The claims of a token whose signature holds under the JWKS.
+    /// Claims of a token whose signature is valid under the JWKS.
     pub(crate) async fn verified(&self, token: &str) -> Option<Value> {
         let (input, signature) = token.rsplit_once('.').unwrap();
         let (header, claims) = input.split_once('.').unwrap();

@@ -1,17 +1,17 @@
-//! HTML as a sequence of tags, each with the text up to the next tag of weight.
+//! HTML as a sequence of tags, with the text of some of them.
 
-/// Content that is not markup.
+/// Tags whose content is not markup.
 const RAW: [&str; 2] = ["script", "style"];
-/// Tags whose text is wanted, up to their end tag.
+/// Tags whose text is needed, up to their end tag.
 const WITH_TEXT: [&str; 3] = ["button", "option", "textarea"];
 
-/// A start tag, or an end tag whose name begins with a slash.
+/// Start tag, or end tag whose name begins with a slash.
 #[derive(Debug)]
 pub(super) struct Tag {
     pub(super) name: String,
-    /// Names in lower case, values decoded.
+    /// Names in lower case with decoded values.
     attributes: Vec<(String, String)>,
-    /// The text inside, without markup, for the tags that need it.
+    /// Text without markup, for the tags that need it.
     pub(super) text: String,
 }
 
@@ -25,7 +25,7 @@ impl Tag {
     }
 }
 
-/// The tags of a document, in order, comments and scripts left out.
+/// Tags of a document in order, without comments and scripts.
 pub(super) struct Tags<'a> {
     rest: &'a str,
 }
@@ -63,13 +63,13 @@ impl Iterator for Tags<'_> {
     }
 }
 
-/// Where the first of `ends` begins, whatever its case; the end of the text if none does.
+/// Offset of the first of `ends`, case-insensitive; the length of the text if there is none.
 fn end_of(text: &str, ends: &[&str]) -> usize {
     let lower = text.to_ascii_lowercase();
     ends.iter().filter_map(|end| lower.find(end)).min().unwrap_or(text.len())
 }
 
-/// The tag after a `<`, and what follows it.
+/// Parses the tag after a `<`; returns the rest too.
 fn read_tag(text: &str) -> (Tag, &str) {
     let end = text.find(|c: char| c.is_ascii_whitespace() || c == '>').unwrap_or(text.len());
     let (name, mut rest) = text.split_at(end);
@@ -108,7 +108,7 @@ fn read_attribute(text: &str) -> ((String, String), &str) {
     ((name, decode(value)), rest)
 }
 
-/// Text without tags, entities decoded, white space folded.
+/// Text without tags, with decoded entities and normalized white space.
 fn plain(html: &str) -> String {
     let mut text = String::new();
     let mut inside = false;
@@ -123,7 +123,7 @@ fn plain(html: &str) -> String {
     decode(&text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Character references: the numeric ones and the few names that templates write.
+/// Decodes character references: numeric ones and the few names that templates use.
 fn decode(text: &str) -> String {
     let mut decoded = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,8 +1,8 @@
-//! JSON-RPC messages out of an event stream, in whatever pieces it arrives.
+//! Parser of JSON-RPC messages in an event stream, in any fragments.
 
 use serde_json::Value;
 
-/// The bytes of the event that is not complete yet.
+/// Bytes of an incomplete event.
 #[derive(Default)]
 pub(super) struct Messages {
     pending: Vec<u8>,
@@ -10,7 +10,7 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// The messages that this piece completes; events without JSON (the priming one) are left out.
+    /// Returns the messages that this chunk completes; events without JSON are skipped.
     pub(super) fn feed(&mut self, chunk: &[u8]) -> Vec<Value> {
         self.pending.extend_from_slice(chunk);
         let mut found = Vec::new();
