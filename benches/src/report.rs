@@ -62,8 +62,8 @@ const END: &str = "<!-- written by make bench: to here -->";
 pub(crate) fn write(options: &Options, results: &str) -> Outcome<()> {
     let path = site::workspace().join("docs/benchmarks.md");
     let text = fs::read_to_string(&path)?;
-    let (before, rest) = text.split_once(BEGIN).ok_or("docs/benchmarks.md has lost its first mark")?;
-    let (_, after) = rest.split_once(END).ok_or("docs/benchmarks.md has lost its second mark")?;
+    let (before, rest) = text.split_once(BEGIN).ok_or("docs/benchmarks.md lacks the first marker")?;
+    let (_, after) = rest.split_once(END).ok_or("docs/benchmarks.md lacks the second marker")?;
     let setting = setting(options)?;
     fs::write(&path, format!("{before}{BEGIN}\n\n{setting}{results}\n{END}{after}"))?;
     print_line("docs/benchmarks.md is written");

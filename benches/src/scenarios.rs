@@ -69,7 +69,7 @@ const GET: Scenario = Scenario {
 pub(crate) const ALL: &[Scenario] = &[
     Scenario { quick: true, ..GET },
     Scenario {
-        name: "256 B, 64 connections, as it comes",
+        name: "256 B, 64 connections, default logging",
         candidates: &[Audited, Candidate::Nginx(Nginx::Logged)],
         quick: true,
         ..GET

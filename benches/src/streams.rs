@@ -94,7 +94,8 @@ pub(crate) async fn cancellation(servers: &Servers) -> Outcome<String> {
             let left = Instant::now();
             drop(client);
             let closed = tokio::time::timeout(ACTIVE_PERIOD, backend::closed()).await;
-            let closed = closed.map_err(|_| format!("{} keeps what its client has left", carrier.name))?;
+            let closed = closed
+                .map_err(|_| format!("{} keeps the connection of a disconnected client", carrier.name))?;
             latencies.push((closed - left).as_secs_f64() * 1e6);
         }
         let [p50, p99, most] = [50, 99, 100].map(|of| percentile(&mut latencies, of));
@@ -197,7 +198,7 @@ impl Listener {
                 let latencies = tick.age();
                 self.read.drain(..end);
                 if tick.number != self.next {
-                    return Err(format!("event {} came instead of {}", tick.number, self.next).into());
+                    return Err(format!("event {} arrived instead of {}", tick.number, self.next).into());
                 }
                 self.next += 1;
                 return Ok(latencies.as_secs_f64() * 1e6);

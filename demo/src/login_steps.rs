@@ -24,7 +24,7 @@ async fn steps(base_url: &str) -> Outcome<()> {
     let endpoint = format!("{base_url}{DICE}mcp");
     let mut timer = StepTimer::start();
     let discovered = client::discover(&endpoint).await?;
-    timer.step("discover", &format!("{endpoint} asks for a token of {}", discovered.issuer));
+    timer.step("discover", &format!("{endpoint} requires a token of {}", discovered.issuer));
     let client = discovered.register("Demo client", "none", CALLBACK).await?;
     timer.step("register", &format!("client {}… is sealed, and stored nowhere", &client.id[..12]));
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await?;

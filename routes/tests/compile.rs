@@ -12,7 +12,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn golden(name: &str) -> Compiled {
-    compile(&folder("golden").join(name), Path::new(CONFIG)).expect("there is no mistake in it")
+    compile(&folder("golden").join(name), Path::new(CONFIG)).expect("the file compiles")
 }
 
 /// Compares with a file; `BLESS=1 cargo test` writes it instead.
@@ -34,16 +34,16 @@ fn a_site_compiles_to_readable_rust() {
 #[test]
 fn every_error_is_reported_with_its_line_and_a_correction() {
     let mut cases: Vec<_> = fs::read_dir(folder("rejects"))
-        .expect("the folder is there")
+        .expect("the folder exists")
         .map(|case| case.expect("readable").path())
         .collect();
     cases.sort();
     assert!(cases.len() > 20, "cases are missing");
     for case in cases {
-        let problems = compile(&case, Path::new(CONFIG)).expect_err("it has mistakes");
+        let problems = compile(&case, Path::new(CONFIG)).expect_err("the file has errors");
         assert_is_file(&problems.to_string(), &case.join("problems.txt"));
         for problem in problems.iter() {
-            assert_eq!(problem.to_string().lines().count(), 1, "cargo prints one line a problem");
+            assert_eq!(problem.to_string().lines().count(), 1, "cargo prints one line per problem");
         }
     }
 }
@@ -59,7 +59,7 @@ fn only_the_files_of_the_site_and_their_folders_trigger_a_rebuild() {
 #[test]
 fn the_default_site_compiles_to_the_two_examples() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let compiled = compile(root, Path::new(CONFIG)).expect("there is no mistake in it");
+    let compiled = compile(root, Path::new(CONFIG)).expect("the file compiles");
     let patterns: Vec<_> = compiled.routes.iter().map(|route| route.pattern).collect();
     assert_eq!(patterns, ["/mcp/dice/", "/mcp/uuid/"]);
 }
@@ -79,7 +79,7 @@ fn the_commented_examples_of_the_default_site_compile() {
         "examples",
         &[(CONFIG, &format!("{}\n{config}", examples.join("\n"))), ("routes/dice.yaml", DICE)],
     );
-    let rust = site.compile(CONFIG).expect("there is no mistake in it").rust;
+    let rust = site.compile(CONFIG).expect("the file compiles").rust;
     assert!(rust.contains("base_url: Some(\"https://mcp.example.com\")"), "{rust}");
 }
 
@@ -92,7 +92,7 @@ fn the_output_does_not_depend_on_the_path_of_the_site() {
         (elsewhere, folder.join(CONFIG)),
         (&folder, "./config.yaml".into()),
     ] {
-        let compiled = compile(root, &config).expect("there is no mistake in it");
+        let compiled = compile(root, &config).expect("the file compiles");
         assert_eq!(compiled.rust, expected, "{} from {}", config.display(), root.display());
     }
 }
@@ -113,7 +113,7 @@ impl Site {
 
     fn write(&self, file: &str, text: &str) {
         let path = self.0.join(file);
-        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a folder can be made");
+        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a folder can be created");
         fs::write(path, text).expect("a file can be written");
     }
 
@@ -133,7 +133,7 @@ const UUID: &str = "pattern: /mcp/uuid/\ntarget_url: http://localhost:4000\n";
 
 #[test]
 fn a_missing_file_is_reported_with_its_name() {
-    let problems = Site::new("absent", &[]).compile("sites/prod.yaml").expect_err("there is no file");
+    let problems = Site::new("absent", &[]).compile("sites/prod.yaml").expect_err("the file is missing");
     assert_eq!(
         problems,
         "sites/prod.yaml:1: the file cannot be read (entity not found); check its name and permissions\n"
@@ -143,7 +143,7 @@ fn a_missing_file_is_reported_with_its_name() {
 #[test]
 fn a_file_above_one_mebibyte_is_rejected() {
     let long = format!("# {}\n", "x".repeat(1 << 20));
-    let problems = Site::new("long", &[(CONFIG, &long)]).compile(CONFIG).expect_err("it is too long");
+    let problems = Site::new("long", &[(CONFIG, &long)]).compile(CONFIG).expect_err("the file is too long");
     assert!(problems.starts_with("config.yaml:1: the file is longer than 1 MiB;"), "{problems}");
 }
 
@@ -163,7 +163,7 @@ fn globs_are_relative_to_their_file_and_skip_hidden_files() {
         "{problems}"
     );
     site.write("sites/prod.yaml", "include: [\"../routes/**/*.yaml\", \"../routes/uuid.yaml\"]\n");
-    let compiled = site.compile("sites/prod.yaml").expect("there is no mistake in it");
+    let compiled = site.compile("sites/prod.yaml").expect("the file compiles");
     let patterns: Vec<_> = compiled.routes.iter().map(|route| route.pattern).collect();
     assert_eq!(patterns, ["/mcp/dice/", "/mcp/uuid/"], "sorted by file, and each file once");
     assert!(compiled.rust.contains("/// From `routes/team/dice.yaml`.\n"), "{}", compiled.rust);
@@ -173,7 +173,7 @@ fn globs_are_relative_to_their_file_and_skip_hidden_files() {
 #[test]
 fn brackets_in_a_folder_name_are_not_a_glob() {
     let site = Site::new("[a]*?", &[(CONFIG, "include: [\"routes/*.yaml\"]\n"), ("routes/dice.yaml", DICE)]);
-    assert_eq!(site.compile(CONFIG).expect("there is no mistake in it").routes.len(), 1);
+    assert_eq!(site.compile(CONFIG).expect("the file compiles").routes.len(), 1);
 }
 
 #[test]
@@ -185,14 +185,14 @@ fn a_byte_order_mark_and_crlf_line_ends_are_accepted() {
             ("routes/d.yaml", &DICE.replace('\n', "\r\n")),
         ],
     );
-    let compiled = site.compile(CONFIG).expect("there is no mistake in it");
+    let compiled = site.compile(CONFIG).expect("the file compiles");
     assert_eq!(compiled.routes[0].target.authority, "localhost:3000");
 }
 
 #[test]
 fn different_sites_have_different_digests() {
     let digest = |name: &str, files: &[(&str, &str)]| {
-        let rust = Site::new(name, files).compile(CONFIG).expect("there is no mistake in it").rust;
+        let rust = Site::new(name, files).compile(CONFIG).expect("the file compiles").rust;
         rust.lines().find(|line| line.contains("digest:")).expect("it has one").to_owned()
     };
     let config = (CONFIG, "include: [\"routes/*.yaml\"]\n");
@@ -211,8 +211,8 @@ fn too_many_routes_are_rejected() {
     let entry = |number| format!("  - {{ pattern: /n{number}/, target_url: http://localhost:3000 }}\n");
     let routes = |count| format!("proxies:\n{}", (0..count).map(entry).collect::<String>());
     let site = Site::new("many", &[(CONFIG, &routes(2048))]);
-    assert_eq!(site.compile(CONFIG).expect("so many are fine").routes.len(), 2048);
+    assert_eq!(site.compile(CONFIG).expect("the maximum is accepted").routes.len(), 2048);
     site.write(CONFIG, &routes(2049));
-    let problems = site.compile(CONFIG).expect_err("one too many");
+    let problems = site.compile(CONFIG).expect_err("one more than the maximum");
     assert_eq!(problems, "config.yaml:1: there are 2049 routes; build gateways of at most 2048 each\n");
 }

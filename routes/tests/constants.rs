@@ -18,7 +18,7 @@ mod site {
 
 fn golden(name: &str) -> Compiled {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    compile(&folder, Path::new("config.yaml")).expect("there is no mistake in it")
+    compile(&folder, Path::new("config.yaml")).expect("the file compiles")
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     assert_eq!(site.tokens.code_ttl, Duration::from_secs(30));
     assert!(!site.advertise_iss);
     assert_eq!(site.client_metadata_hosts, ["claude.ai", "vscode.dev"]);
-    assert!(seed::SITE.client_metadata_hosts.is_empty(), "any host, unless some are named");
+    assert!(seed::SITE.client_metadata_hosts.is_empty(), "any host by default");
     assert_eq!((site.limits.client_metadata_fetches, site.limits.consents), (5, 60));
     assert_eq!((site.okta_grace, seed::SITE.okta_grace), (Duration::from_mins(15), Duration::from_hours(1)));
     assert_eq!(site.registration.redirect_hosts, ["claude.ai", "claude.com"]);
@@ -71,7 +71,7 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     assert_eq!(documentation.parts(), ("2001:db8::".parse().expect("an address"), 32));
     assert_eq!((site.limits.connections, site.limits.connections_per_address), (800, 200));
     assert_eq!((site.limits.registrations, site.limits.client_tokens), (30, 5_000));
-    assert_eq!(site.limits.tokens, seed::SITE.limits.tokens, "what is not written keeps its default");
+    assert_eq!(site.limits.tokens, seed::SITE.limits.tokens, "absent keys have their defaults");
     let [dice, v2, tickets, wiki] = site.table.routes() else {
         panic!("four routes, own ones first, then by file")
     };

@@ -24,7 +24,7 @@ async fn events_until(process: &Process, last: (&str, &str)) -> Vec<Value> {
         if events.last().is_some_and(|event| decision(event) == last) {
             return events;
         }
-        assert!(Instant::now() < deadline, "{last:?} was not written:\n{log}");
+        assert!(Instant::now() < deadline, "{last:?} was not logged:\n{log}");
         tokio::task::yield_now().await;
     }
 }
@@ -55,8 +55,8 @@ async fn perform_each_decision(process: &Process) -> String {
     for token in [tokens.access_token.clone(), format!("{}x", tokens.access_token)] {
         http().post(&endpoint).bearer_auth(token).json(&json!({})).send().await.unwrap();
     }
-    client.refresh("no token of ours").await.unwrap_err();
-    for token in ["no token of ours", &tokens.access_token] {
+    client.refresh("not a token").await.unwrap_err();
+    for token in ["not a token", &tokens.access_token] {
         let form = [("token", token), ("client_id", &client.id)];
         let revoke = http().post(format!("{}/auth/revoke", process.base_url)).form(&form).send();
         assert_eq!(revoke.await.unwrap().status(), 200);

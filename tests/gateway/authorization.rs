@@ -79,12 +79,12 @@ async fn an_unknown_client_is_400_and_is_never_redirected() {
     let json = http().get(url.clone()).header(ACCEPT, "application/json").send().await.unwrap();
     assert_eq!(json.status(), 400);
     let body: serde_json::Value = json.json().await.unwrap();
-    assert_eq!(body["error"], "invalid_client", "mcp-remote registers anew when it sees this");
+    assert_eq!(body["error"], "invalid_client", "mcp-remote registers again after this error");
     let page = http().get(url).header(ACCEPT, "text/html,*/*").send().await.unwrap();
     assert_eq!(page.status(), 400);
     let page = page.text().await.unwrap();
     for words in ["Remove Dynamic Authentication Providers", "rm -rf ~/.mcp-auth", "Claude Code", "Cursor"] {
-        assert!(page.contains(words), "the page does not say {words:?}");
+        assert!(page.contains(words), "the page does not contain {words:?}");
     }
 }
 
@@ -160,7 +160,7 @@ async fn an_authorization_request_is_stateless_and_repeatable() {
         let response = http().get(request(&world, &client, &[])).send().await.unwrap();
         assert_eq!(response.status(), 200);
     }
-    assert!(world.okta.requests().is_empty(), "Okta is not asked before the person has consented");
+    assert!(world.okta.requests().is_empty(), "no request to Okta before consent");
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn a_client_with_a_metadata_document_signs_in_without_registration() {
     let mut session = Session::open(&world.dice_url(), &tokens.access_token).await.unwrap();
     assert!(session.tools().await.unwrap().iter().any(|tool| tool["name"] == "roll"));
     client.refresh(tokens.refresh_token.as_deref().unwrap()).await.unwrap();
-    assert_eq!(document_server.request_count(PATH), 1, "the document was fresh throughout");
+    assert_eq!(document_server.request_count(PATH), 1, "the document stayed fresh");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn the_consent_page_shows_the_host_of_the_metadata_document() {
     assert!(
         page.contains("Published client") && page.contains("The name is published by client.example.com.")
     );
-    assert!(page.contains("Did you start this?"), "anyone can listen on this computer");
+    assert!(page.contains("Did you start this?"), "any program can listen on this computer");
     "https://client.example.com/callback".clone_into(&mut client.redirect_uri);
     let (_, page) = authorize(&client, "text/html").await;
     assert!(page.contains("Verified: published by client.example.com"));
@@ -138,7 +138,7 @@ async fn documents_of_unlisted_hosts_are_rejected() {
     let id = document_server.url(HOST, PATH);
     let (status, error) = authorize_error(&world.published_client(&id, SERVER).await).await;
     assert_eq!((status, error["error"].as_str()), (400, Some("invalid_client")));
-    assert_eq!(document_server.request_count(PATH), 1, "no other host is asked");
+    assert_eq!(document_server.request_count(PATH), 1, "no fetch from another host");
 }
 
 #[tokio::test]

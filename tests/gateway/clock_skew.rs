@@ -94,7 +94,7 @@ async fn a_code_works_once_and_for_a_minute_across_replicas_with_skewed_clocks()
             assert_eq!((status, refused["error"].as_str()), (400, Some("invalid_grant")), "{seconds} s");
         }
         let next = tokens["refresh_token"].as_str().unwrap();
-        assert_eq!(refresh(&replica, &client, next).await.0, 400, "its second use ends the grant");
+        assert_eq!(refresh(&replica, &client, next).await.0, 400, "the second use revokes the grant");
         let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
         world.clock.advance(Duration::from_mins(1));
         assert_eq!(redeem(&replica, &client, &code).await.0, 400, "{seconds} s: it has expired");

@@ -118,7 +118,7 @@ async fn signed_in(command: &mut Command) -> String {
         let start = output_text.len();
         let length =
             tokio::time::timeout(TIMEOUT, stdout.read_line(&mut output_text)).await.unwrap().unwrap();
-        assert_ne!(length, 0, "the runner never asked anybody to sign in: {output_text}");
+        assert_ne!(length, 0, "the runner printed no sign-in URL: {output_text}");
         if output_text[start..].starts_with("http") {
             let url = output_text[start..].trim().to_owned();
             let mut browser = Command::new("node");

@@ -73,7 +73,7 @@ struct FormResponse {
 
 impl FormResponse {
     async fn of(response: Response) -> Self {
-        assert!(response.headers().get(LOCATION).is_none(), "a form is answered with a page");
+        assert!(response.headers().get(LOCATION).is_none(), "the response to a form is a page");
         let status = response.status().as_u16();
         let cookies = response.headers().get_all(SET_COOKIE).iter();
         let cookies = cookies.map(|cookie| cookie.to_str().unwrap().to_owned()).collect();
@@ -109,7 +109,7 @@ async fn a_double_click_on_allow_starts_one_login() {
         // Two concurrent clicks, then a third one after the first response.
         let (first, second) = tokio::join!(form.post(&world, "approve"), form.post(&world, "approve"));
         assert_eq!((first.status, second.status), (200, 200));
-        assert_eq!(first.body, second.body, "the same page, to the same login at Okta");
+        assert_eq!(first.body, second.body, "the same page for the same login at Okta");
         assert!(first.login_cookie().is_some());
         assert_eq!(first.login_cookie(), second.login_cookie());
         form.click("approve").await;
@@ -122,7 +122,7 @@ async fn a_double_click_on_allow_starts_one_login() {
         if world.redis.is_some() {
             assert_eq!(keys(&world).iter().filter(|key| key.contains("mcp:login")).count(), 1);
         }
-        assert!(form.post(&world, "approve").await.is_repeated(), "its login has ended");
+        assert!(form.post(&world, "approve").await.is_repeated(), "the login has ended");
     }
 }
 
@@ -144,12 +144,12 @@ async fn a_form_starts_one_login_across_replicas() {
     for _ in 0..50 {
         assert_eq!(there(&form).await.status, 200);
     }
-    assert_eq!(keys(&world), before, "fifty more posts store nothing");
+    assert_eq!(keys(&world), before, "fifty more requests store nothing");
     let okta = form.click("approve").await;
     form.browser.sign_in(&okta, "alice").await.unwrap().stopped().unwrap();
     let before = keys(&world);
     assert!(there(&form).await.is_repeated());
-    assert_eq!(keys(&world), before, "a refused form stores nothing");
+    assert_eq!(keys(&world), before, "a rejected form stores nothing");
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_denied_form_cannot_be_allowed_later() {
         let denied = form.post(&world, "deny").await;
         assert!(
             denied.status == 200 && denied.body.contains("error=access_denied"),
-            "also at a double click"
+            "also after a double click"
         );
     }
     let allowed = form.post(&world, "approve").await;
@@ -179,8 +179,8 @@ async fn a_later_denial_ends_the_login() {
     let denied = form.post(&world, "deny").await;
     assert!(denied.body.contains("error=access_denied"), "{}", denied.body);
     let landed = form.browser.sign_in(&okta, "alice").await.unwrap().page().unwrap();
-    assert_eq!(landed.status, 400, "the login that was under way leads to no code");
-    assert!(form.post(&world, "deny").await.is_repeated(), "a login that has ended is not denied");
+    assert_eq!(landed.status, 400, "the pending login returns no code");
+    assert!(form.post(&world, "deny").await.is_repeated(), "an ended login cannot be denied");
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn a_submitted_form_is_remembered_until_it_expires() {
     let expired = form.post(&world, "approve").await;
     assert!(expired.status == 400 && expired.body.contains("open for too long"), "{}", expired.body);
     let [form, login] = [gateway::grants::FORM_TTL, gateway::grants::LOGIN_TTL];
-    assert!(login >= form + Duration::from_mins(2), "also where two replicas' clocks differ by two minutes");
+    assert!(login >= form + Duration::from_mins(2), "also with a clock skew of two minutes between replicas");
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn every_form_response_removes_the_page_cookie() {
     check("allowed", &form, &form.post(&world, "approve").await, 200);
     let form = fresh().await;
     check("denied", &form, &form.post(&world, "deny").await, 200);
-    check("answered before", &form, &form.post(&world, "approve").await, 400);
+    check("submitted before", &form, &form.post(&world, "approve").await, 400);
     let form = fresh().await;
     let foreign =
         form.fill(http().post(world.url(&form.action)), "approve").header(ORIGIN, "https://evil.example");
@@ -260,7 +260,7 @@ async fn every_form_response_removes_the_page_cookie() {
     let form = fresh().await;
     world.okta.outage(Outage::Refuse503);
     world.clock.advance(Duration::from_mins(7));
-    check("an outage of Okta", &form, &form.post(&world, "approve").await, 200);
+    check("an Okta outage", &form, &form.post(&world, "approve").await, 200);
     world.clock.advance(Duration::from_mins(1));
     check("expired", &form, &form.post(&world, "approve").await, 400);
     for _ in 0..7 {

@@ -40,7 +40,7 @@ async fn after_130_authorization_requests_the_newest_work_and_the_cookies_are_bo
         }
         let oldest =
             browser.submit(pages[0].form_with("request").unwrap(), &[], Some("approve")).await.unwrap();
-        assert_eq!(oldest.page().unwrap().status, 403, "the person is told to start again");
+        assert_eq!(oldest.page().unwrap().status, 403, "the page says to start again");
         let mut logins = Vec::new();
         for page in &pages[122..] {
             logins.push(approve(&mut browser, page).await);
@@ -85,10 +85,13 @@ async fn excess_cookies_are_removed_a_few_per_response() {
         let response = http().get(url.clone()).header(COOKIE, cookies.join("; ")).send().await.unwrap();
         let set: Vec<&str> =
             response.headers().get_all(SET_COOKIE).iter().map(|c| c.to_str().unwrap()).collect();
-        assert!(set.iter().map(|cookie| cookie.len() + 14).sum::<usize>() < 2_048, "the head stays short");
+        assert!(
+            set.iter().map(|cookie| cookie.len() + 14).sum::<usize>() < 2_048,
+            "the response head stays short"
+        );
         for cookie in set {
             let (name, rest) = cookie.split_once('=').unwrap();
-            cookies.retain(|cookie_names| !cookie_names.starts_with(name));
+            cookies.retain(|other| !other.starts_with(name));
             if !rest.starts_with(';') {
                 cookies.push(cookie.split(';').next().unwrap().to_owned());
             }

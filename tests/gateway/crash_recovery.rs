@@ -50,7 +50,7 @@ async fn after_a_kill_acknowledged_writes_remain_and_no_code_works_twice() {
         sessions = checking.join_all().await;
     }
     let counts = sessions.iter().fold(Counts::default(), |sum, session| sum + session.counts);
-    assert!(counts.are_significant(kills), "too little to mean something: {counts:?}");
+    assert!(counts.are_significant(kills), "too few kills to be significant: {counts:?}");
 }
 
 async fn wait_for_responses(responses: &AtomicU64, wanted: u64) {

@@ -139,9 +139,6 @@ async fn every_document_is_json_without_empty_members_and_with_urls_of_the_issue
             let below = |url: &str| url.starts_with(&world.base_url) && !url.contains(['?', '#']);
             assert!(url.is_none_or(below), "{path}: {name} is {value}");
         }
-        assert!(
-            !document.to_string().contains("offline_access"),
-            "clients would ask for it, and for consent"
-        );
+        assert!(!document.to_string().contains("offline_access"), "clients would request it");
     }
 }

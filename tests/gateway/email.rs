@@ -12,7 +12,7 @@ async fn forwarded_email(world: &World, token: &str) -> Option<String> {
     world.backend.clear_requests();
     assert_eq!(http().get(world.url(PATH)).bearer_auth(token).send().await.unwrap().status(), 200);
     let seen = world.backend.last().unwrap();
-    assert!(seen.header("x-forwarded-user").is_some(), "the user is told in any case");
+    assert!(seen.header("x-forwarded-user").is_some(), "the user is always forwarded");
     seen.header("x-forwarded-email").map(str::to_owned)
 }
 

@@ -34,7 +34,7 @@ async fn text(response: Response) -> String {
 
 fn assert_contains(page: &str, steps: &[&str]) {
     for step in steps {
-        assert!(page.contains(step), "the page does not say {step:?}: {page}");
+        assert!(page.contains(step), "the page does not contain {step:?}: {page}");
     }
 }
 
@@ -104,7 +104,7 @@ async fn the_redirect_uri_page_says_how_each_app_registers_again() {
 #[tokio::test]
 async fn the_expired_login_page_says_how_to_start_again() {
     let world = World::start().await;
-    let url = Url::parse(&world.url("/auth/callback?state=long-gone&code=x")).unwrap();
+    let url = Url::parse(&world.url("/auth/callback?state=expired&code=x")).unwrap();
     let response = page(url).await;
     assert_eq!(response.status(), 400);
     let text = text(response).await;

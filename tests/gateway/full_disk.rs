@@ -39,7 +39,7 @@ async fn a_full_disk_is_503_and_logs_nobody_out() {
     let (mut tokens, refused) = sign_in_until_refused(&client).await;
     assert!(refused.contains("503"), "{refused}");
     let call = http().post(format!("{}/mcp/dice/mcp", gateway.base_url)).bearer_auth(&first.access_token);
-    assert_ne!(call.send().await.unwrap().status(), 401, "calls go on");
+    assert_ne!(call.send().await.unwrap().status(), 401, "calls are still served");
     fs::remove_file(ballast).unwrap();
     tokens.push(first);
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -54,10 +54,10 @@ async fn the_go_programs_config_and_environment_serve_mcp_remote() {
     let dice = format!("{}/mcp/dice/mcp", process.base_url);
     assert!(needs_sign_in(&dice, state.path(), &[]).await);
     process.restart().await;
-    assert!(!needs_sign_in(&dice, state.path(), &[]).await, "a restart signs nobody out");
+    assert!(!needs_sign_in(&dice, state.path(), &[]).await, "no login is needed after a restart");
     let uuid = format!("{}/mcp/uuid/mcp", process.base_url);
     let generate = [("TOOL", "generate"), ("ARGUMENTS", r#"{"count":1}"#)];
-    assert!(needs_sign_in(&uuid, state.path(), &generate).await, "another server is another grant");
+    assert!(needs_sign_in(&uuid, state.path(), &generate).await, "another server needs another grant");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,5 +75,5 @@ async fn the_go_programs_redis_with_a_password_serves_mcp_remote() {
     let dice = format!("{}/mcp/dice/mcp", process.base_url);
     assert!(needs_sign_in(&dice, state.path(), &[]).await);
     process.restart().await;
-    assert!(!needs_sign_in(&dice, state.path(), &[]).await, "a restart signs nobody out");
+    assert!(!needs_sign_in(&dice, state.path(), &[]).await, "no login is needed after a restart");
 }

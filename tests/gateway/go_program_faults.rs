@@ -130,7 +130,7 @@ async fn a_code_needs_a_consent_page_that_names_the_client() {
     for words in ["Old client", "client.example.com", "mcp:raw"] {
         assert!(shown.contains(words), "{words} is missing in\n{shown}");
     }
-    assert!(world.okta.requests().is_empty(), "Okta is asked after the person");
+    assert!(world.okta.requests().is_empty(), "no request to Okta before consent");
 }
 
 #[tokio::test]

@@ -128,7 +128,7 @@ fn endpoint_folders_do_not_depend_on_each_other() {
         let others =
             code.match_indices("crate::endpoints::").map(|(at, found)| first_word(&code[at + found.len()..]));
         for other in others {
-            assert_eq!(other, folder, "{} uses another story", path.display());
+            assert_eq!(other, folder, "{} uses another folder", path.display());
         }
     }
 }
@@ -140,7 +140,7 @@ fn restricted_crates_are_used_in_one_module_only() {
         for (word, homes) in NAMED_ONLY_IN {
             let named = code.contains(&format!("{word}::")) || code.contains(&format!("use {word};"));
             let home = homes.contains(&&*module(&path));
-            assert!(!named || home, "{} names {word}: only {homes:?} may", path.display());
+            assert!(!named || home, "{} uses {word}: only {homes:?} may", path.display());
         }
     }
 }

@@ -50,14 +50,14 @@ async fn registrations_are_limited_per_address_and_minute() {
     }
     let refused = register(&world, ADDRESS_A).await;
     assert_eq!(refused.status(), 429);
-    assert_eq!(refused.headers()["access-control-allow-origin"], "*", "a script may read it");
+    assert_eq!(refused.headers()["access-control-allow-origin"], "*", "scripts may read it");
     let seconds = retry_after(&refused);
     assert!((1..=60).contains(&seconds), "{seconds}");
     let response: Value = refused.json().await.unwrap();
     assert_eq!(response["error"], "temporarily_unavailable");
-    assert_eq!(register(&world, ADDRESS_B).await.status(), 201, "others go on");
+    assert_eq!(register(&world, ADDRESS_B).await.status(), 201, "other addresses are served");
     world.clock.advance(Duration::from_secs(seconds));
-    assert_eq!(register(&world, ADDRESS_A).await.status(), 201, "Retry-After is kept");
+    assert_eq!(register(&world, ADDRESS_A).await.status(), 201, "Retry-After is sufficient");
 }
 
 #[tokio::test]
@@ -89,11 +89,11 @@ async fn a_client_is_limited_before_its_address() {
     for _ in 0..20 {
         assert_eq!(refresh(&world, ADDRESS_A, &busy).await, 429);
     }
-    assert_eq!(refresh(&world, ADDRESS_A, &other).await, 400, "what was refused uses up nobody's share");
+    assert_eq!(refresh(&world, ADDRESS_A, &other).await, 400, "rejected requests are not counted");
     assert_eq!(
         refresh(&world, ADDRESS_B, &busy).await,
         400,
-        "who knows an id cannot lock its owner out elsewhere"
+        "requests from one address do not lock the client out at another"
     );
 }
 
@@ -168,7 +168,7 @@ async fn replicas_on_redis_share_their_counters() {
     };
     let responses = [there().await, register(&world, ADDRESS_A).await.status().as_u16(), there().await];
     assert_eq!(responses, [201, 201, 201]);
-    assert_eq!(register(&world, ADDRESS_A).await.status(), 429, "its first but one here, the fourth of all");
+    assert_eq!(register(&world, ADDRESS_A).await.status(), 429, "the second one here, the fourth in total");
     assert_eq!(there().await, 429);
 }
 
@@ -196,7 +196,7 @@ async fn registrations_write_nothing_to_the_store() {
     let world = World::with(StoreKind::Embedded, many()).await;
     let before = world.store_file_bytes();
     register_a_thousand(&world).await;
-    assert_eq!(world.store_file_bytes(), before, "the store's file has not grown by a byte");
+    assert_eq!(world.store_file_bytes(), before, "the store's file has the same length");
     let world = World::with(StoreKind::Redis, many()).await;
     register_a_thousand(&world).await;
     let keys = world.redis.as_ref().unwrap().command(&["KEYS", "*"]).unwrap();

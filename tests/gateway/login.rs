@@ -68,9 +68,9 @@ async fn a_server_error_of_okta_is_temporarily_unavailable() {
     let page = consent_page(&client, &mut browser, "xyz").await;
     let okta = approve(&mut browser, &page).await;
     let (_, state) = okta.url.query_pairs().find(|(name, _)| name == "state").unwrap();
-    let response =
+    let callback_url =
         world.url(&format!("/auth/callback?error=server_error&error_description=Oops&state={state}"));
-    let back = browser.open(&response).await.unwrap().stopped().unwrap();
+    let back = browser.open(&callback_url).await.unwrap().stopped().unwrap();
     let parameter_of = |name: &str| back.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
     assert_eq!((&*parameter_of("error"), &*parameter_of("state")), ("temporarily_unavailable", "xyz"));
     assert!(
@@ -136,7 +136,7 @@ async fn a_custom_authorization_server_works_too() {
     let okta_request = world.okta.wait_for_request("/oauth2/default/v1/authorize").await.unwrap();
     assert!(
         !okta_request.field("scope").unwrap().contains("groups"),
-        "custom servers refuse scopes they do not define"
+        "custom servers reject undefined scopes"
     );
 }
 
@@ -166,7 +166,7 @@ async fn an_okta_outage_during_a_login_is_reported_and_temporary() {
     assert!(error.starts_with("temporarily_unavailable"), "{error}");
     world.okta.outage(Outage::None);
     let code = retry(&client).await;
-    assert!(code, "a login right after the outage did not work");
+    assert!(code, "a login after the outage failed");
 }
 
 /// For a second after a failure Okta is not called, so the first attempts may fail.
@@ -197,15 +197,18 @@ async fn consent_is_required_at_every_login() {
         let mut browser = Browser::new();
         let code = client.authorize(&mut browser, &Login::of("alice")).await.unwrap();
         client.redeem(&code).await.unwrap();
-        assert!(browser.cookies(&world.base_url).unwrap().is_empty(), "{redirect}: nothing is remembered");
+        assert!(
+            browser.cookies(&world.base_url).unwrap().is_empty(),
+            "{redirect}: no cookie remembers the consent"
+        );
         world.okta.wait_for_request("/oauth2/v1/authorize").await.unwrap();
-        let okta_request = world.okta.requests().len();
+        let requests_before = world.okta.requests().len();
         let page = consent_page(&client, &mut browser, "again").await;
         assert!(page.form_with("request").is_some(), "{redirect}");
         assert_eq!(
             world.okta.requests().len(),
-            okta_request,
-            "{redirect}: Okta is not asked before the person"
+            requests_before,
+            "{redirect}: no request to Okta before consent"
         );
     }
 }

@@ -51,12 +51,12 @@ fn status(response: &str) -> u16 {
 
 /// Repeats a request until the response has this status: the gateway detects a closed connection with a delay.
 async fn wait_for_status(port: u16, from: [u8; 4], wanted: u16) {
-    let asked = async {
+    let poll = async {
         while status(&ask(port, from, "/").await) != wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(TIMEOUT, asked).await.unwrap();
+    timeout(TIMEOUT, poll).await.unwrap();
 }
 
 /// Opens connections without requests. They are accepted when a later connection is served.
@@ -195,7 +195,7 @@ async fn behind_a_trusted_proxy_streams_are_counted_per_client() {
     assert_eq!(stream("2001:db8:1:2::1").await.status(), 200);
     let port = port(&world);
     let _connections = open_idle_connections(port, ADDRESS_A, 9).await;
-    assert_eq!(status(&ask(port, ADDRESS_A, "/").await), 200, "connections of the proxy count for nobody");
+    assert_eq!(status(&ask(port, ADDRESS_A, "/").await), 200, "connections of the proxy are not counted");
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ async fn a_registered_client_authenticates_with_its_key() {
         let registered: Value = response.json().await.unwrap();
         assert_eq!(registered["token_endpoint_auth_method"], "private_key_jwt");
         assert_eq!(registered[member], value);
-        assert!(registered.get("client_secret").is_none(), "there is none");
+        assert!(registered.get("client_secret").is_none(), "there is no secret");
         let id = registered["client_id"].as_str().unwrap();
         sign_in_and_refresh(&discovered.client_with_key(id, CALLBACK, pair)).await;
     }
@@ -119,20 +119,20 @@ async fn an_unknown_key_refetches_the_key_set_once_a_minute() {
     let new = with_world_clock(&world, Key::es256("new"));
     document_server.set_response(JWKS, DocumentResponse::json(&jwks(&[&new])));
     let new = with(new);
-    assert_eq!(refresh_error(&old).await, authenticated(), "the copy is fresh, and has the key");
-    assert_eq!(refresh_error(&new).await, authenticated(), "the copy is fresh, and lacks the key");
+    assert_eq!(refresh_error(&old).await, authenticated(), "the cached set is fresh and has the key");
+    assert_eq!(refresh_error(&new).await, authenticated(), "the cached set is fresh and lacks the key");
     assert_eq!(
         (refresh_error(&old).await, document_server.request_count(JWKS)),
         (unavailable(), 2),
-        "it was looked for just now"
+        "the key set was fetched just now"
     );
     for _ in 0..5 {
         let foreign = refresh_error(&with(with_world_clock(&world, Key::es256("foreign")))).await;
-        assert_eq!(foreign, unavailable(), "it may be there by now");
+        assert_eq!(foreign, unavailable(), "the key may have been added since");
     }
-    assert_eq!(document_server.request_count(JWKS), 2, "nobody makes us ask a site again and again");
+    assert_eq!(document_server.request_count(JWKS), 2, "fetches of the key set are limited");
     world.clock.advance(Duration::from_mins(1));
-    assert_eq!(refresh_error(&old).await, invalid_client(), "it is not there");
+    assert_eq!(refresh_error(&old).await, invalid_client(), "the key is not in the set");
     // The same `kid` for another key.
     world.clock.advance(Duration::from_mins(1));
     let same_name = with_world_clock(&world, Key::es256("new"));
@@ -146,7 +146,7 @@ async fn a_client_can_replace_the_key_in_its_document() {
     let old = with_inline_key(&world, &document_server, with_world_clock(&world, Key::es256("1"))).await;
     assert_eq!(refresh_error(&old).await, authenticated());
     let new = with_inline_key(&world, &document_server, with_world_clock(&world, Key::es256("1"))).await;
-    assert_eq!(refresh_error(&new).await, invalid_client(), "the document is fresh");
+    assert_eq!(refresh_error(&new).await, invalid_client(), "the cached document is fresh");
     world.clock.advance(Duration::from_mins(10));
     assert_eq!((refresh_error(&new).await, refresh_error(&old).await), (authenticated(), invalid_client()));
 }
@@ -169,12 +169,12 @@ async fn the_last_valid_key_set_is_used_for_a_day_and_then_it_is_503() {
     }
     let unknown =
         client.discovered.client_with_key(&client.id, CALLBACK, with_world_clock(&world, Key::es256("new")));
-    assert_eq!(refresh_error(&unknown).await, unavailable(), "that key may be there by now: who knows?");
+    assert_eq!(refresh_error(&unknown).await, unavailable(), "the key may have been added since");
     world.clock.advance(Duration::from_hours(3));
     assert_eq!(
         refresh_error(&client).await,
         unavailable(),
-        "a key that was taken out a day ago may still be in the copy"
+        "the cached set may have a key that was removed a day ago"
     );
     document_server.set_response(JWKS, good);
     assert_eq!(refresh_error(&client).await, authenticated());
@@ -194,7 +194,7 @@ async fn a_removed_key_set_is_no_longer_used() {
         world.clock.advance(Duration::from_hours(1));
         assert_eq!(refresh_error(&client).await, unavailable(), "{status}");
         document_server.set_response(JWKS, DocumentResponse::text("text/html", "").status(500));
-        assert_eq!(refresh_error(&client).await, unavailable(), "{status}: no copy is left");
+        assert_eq!(refresh_error(&client).await, unavailable(), "{status}: no cached copy");
     }
 }
 
@@ -204,11 +204,11 @@ async fn a_rate_limited_client_does_not_use_stale_keys() {
     let (world, document_server) = World::with_manual_clock(one).await.with_document_server().await;
     let client = with_key_set(&world, &document_server, with_world_clock(&world, Key::es256("stolen"))).await;
     let too_many = (429, "temporarily_unavailable".to_owned());
-    assert_eq!(refresh_error(&client).await, too_many, "the document was the one fetch of this minute");
+    assert_eq!(refresh_error(&client).await, too_many, "the document was the only fetch of this minute");
     world.clock.advance(Duration::from_mins(1));
     assert_eq!(refresh_error(&client).await, authenticated());
     world.clock.advance(Duration::from_hours(1));
-    assert_eq!(refresh_error(&client).await, too_many, "the keys are not fresh any more");
+    assert_eq!(refresh_error(&client).await, too_many, "the cached keys are stale");
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn a_client_revokes_a_grant_with_its_key() {
     assert_eq!(revoke(None).await, 401);
     let assertion = client.key.as_ref().unwrap().assertion(&client.id, &world.base_url);
     assert_eq!(revoke(Some(&assertion)).await, 200);
-    assert_eq!(revoke(Some(&assertion)).await, 401, "it was used");
+    assert_eq!(revoke(Some(&assertion)).await, 401, "the assertion was used before");
     assert!(client.refresh(&token).await.unwrap_err().0.starts_with("invalid_grant"));
 }
 
@@ -264,8 +264,8 @@ async fn a_published_client_uses_the_authentication_method_that_it_names() {
     assert_eq!(
         refresh_error(&world.published_client(&id, SERVER).await).await,
         invalid_client(),
-        "`none` would be a way around"
+        "`none` would bypass authentication"
     );
     let other = client.discovered.client_with_key(&id, CALLBACK, Key::rsa("1", "PS256"));
-    assert_eq!(refresh_error(&other).await, invalid_client(), "it signs with RS256 alone");
+    assert_eq!(refresh_error(&other).await, invalid_client(), "the client only uses RS256");
 }

@@ -102,10 +102,10 @@ async fn identity_headers_are_set_by_the_gateway_and_the_token_is_removed() {
         .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     assert_eq!(request.send().await.unwrap().status(), 200);
     let seen = signed.world.backend.last().unwrap();
-    for gone in
+    for removed in
         ["authorization", "cookie", "forwarded", "x-real-ip", "x_forwarded_groups", "x-named-by-connection"]
     {
-        assert_eq!(seen.headers.get(gone), None, "{gone}");
+        assert_eq!(seen.headers.get(removed), None, "{removed}");
     }
     assert!(seen.header("x-forwarded-user").unwrap().starts_with("00u"));
     assert_eq!(seen.header("x-forwarded-email"), Some("alice@example.com"));
@@ -130,8 +130,8 @@ async fn a_route_without_identity_forwards_no_identity_headers() {
 async fn response_headers_that_a_server_may_not_set_are_removed() {
     let signed = SignedIn::start(|site| site).await;
     let response = signed.get("/mcp/raw/headers").await;
-    for gone in ["set-cookie", "clear-site-data", "www-authenticate", "access-control-allow-credentials"] {
-        assert_eq!(response.headers().get(gone), None, "{gone}");
+    for removed in ["set-cookie", "clear-site-data", "www-authenticate", "access-control-allow-credentials"] {
+        assert_eq!(response.headers().get(removed), None, "{removed}");
     }
 }
 
@@ -210,7 +210,7 @@ async fn a_revocation_closes_open_streams() {
     // The second use of the code revokes the grant.
     client.redeem(&code).await.unwrap_err();
     let end = timeout(TIMEOUT, async { while let Ok(Some(_)) = stream.chunk().await {} }).await;
-    assert!(end.is_ok(), "the stream goes on");
+    assert!(end.is_ok(), "the stream is still open");
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn a_response_truncated_upstream_is_truncated_for_the_client() {
         Ok(response) => response.bytes().await.is_ok(),
         Err(_) => false,
     };
-    assert!(!whole, "half an answer must not look whole");
+    assert!(!whole, "a truncated response is not complete");
 }
 
 #[tokio::test]

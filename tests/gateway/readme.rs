@@ -39,7 +39,7 @@ fn every_file_link_of_the_readme_exists() {
             links += 1;
         }
     }
-    assert!(links > 10, "links are read wrongly");
+    assert!(links > 10, "the links are parsed incorrectly");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn every_make_target_of_the_readme_exists() {
             commands += 1;
         }
     }
-    assert!(commands >= 4, "commands are read wrongly");
+    assert!(commands >= 4, "the commands are parsed incorrectly");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,7 @@ async fn fifty_processes_get_one_successor_and_an_older_token_revokes_the_grant(
         let newest = client.refresh(successors.iter().flatten().next().unwrap()).await.unwrap();
         let older = client.refresh(&token).await.unwrap_err().to_string();
         assert!(older.starts_with("invalid_grant"), "{older}");
-        assert_eq!(call(&world, &newest.access_token).await, 401, "an older one ends the grant");
+        assert_eq!(call(&world, &newest.access_token).await, 401, "an older token revokes the grant");
         client.refresh(&newest.refresh_token.unwrap()).await.unwrap_err();
     }
 }
@@ -42,10 +42,10 @@ async fn a_repeated_refresh_gets_the_same_response_for_a_minute_and_then_a_new_t
     let lost = client.refresh(&first).await.unwrap().refresh_token.unwrap();
     world.clock.advance(Duration::from_mins(1));
     let again = client.refresh(&first).await.unwrap().refresh_token.unwrap();
-    assert_eq!(lost, again, "the same successor, a minute later");
+    assert_eq!(lost, again, "the same successor after a minute");
     world.clock.advance(Duration::from_millis(1));
     let fresh = client.refresh(&first).await.unwrap().refresh_token.unwrap();
-    assert_ne!(lost, fresh, "later, while the successor is unused, a fresh one");
+    assert_ne!(lost, fresh, "a new token later, while the successor is unused");
     client.refresh(&fresh).await.unwrap();
     let skipped = client.refresh(&lost).await.unwrap_err().to_string();
     assert!(skipped.starts_with("invalid_grant"), "{skipped}");

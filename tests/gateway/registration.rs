@@ -88,7 +88,7 @@ async fn a_registration_survives_a_restart_and_a_flushed_store() {
     world.restart().await;
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", &*client.id)];
     let (_, response) = token(&world, &form).await;
-    assert_eq!(response["error"], "invalid_grant", "the client is known: only its token is not");
+    assert_eq!(response["error"], "invalid_grant", "the client is known, but not the token");
 }
 
 #[tokio::test]
@@ -109,7 +109,11 @@ async fn a_wrong_or_missing_client_secret_is_invalid_client() {
         assert_eq!(response["error"], error, "{proof:?}");
     }
     let posted = [base[0], base[1], ("client_id", id), ("client_secret", secret)];
-    assert_eq!(token(&world, &posted).await.1["error"], "invalid_grant", "client_secret_post works as well");
+    assert_eq!(
+        token(&world, &posted).await.1["error"],
+        "invalid_grant",
+        "client_secret_post is accepted too"
+    );
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn a_store_outage_is_503_and_never_401() {
     let (_, never_seen) = world.sign_in("/mcp/raw/echo", "alice").await;
     assert_eq!(call(&world, &tokens.access_token).await, 200);
     world.redis.as_ref().unwrap().stop();
-    assert_eq!(call(&world, &tokens.access_token).await, 200, "seen alive within the last minute");
+    assert_eq!(call(&world, &tokens.access_token).await, 200, "valid within the last minute");
     assert_eq!(call(&world, &never_seen.access_token).await, 503);
     let form =
         [("grant_type", "refresh_token"), ("refresh_token", &**tokens.refresh_token.as_ref().unwrap())];

@@ -18,8 +18,8 @@ fn single_use_refresh_tokens() -> OktaOptions {
 
 /// Number of refreshes that Okta received.
 pub(crate) fn okta_refresh_count(world: &World) -> usize {
-    let asked = world.okta.requests().into_iter();
-    asked.filter(|request| request.field("grant_type") == Some("refresh_token")).count()
+    let requests = world.okta.requests().into_iter();
+    requests.filter(|request| request.field("grant_type") == Some("refresh_token")).count()
 }
 
 async fn call(world: &World, token: &str) -> u16 {
@@ -54,11 +54,11 @@ async fn a_user_rejected_by_okta_loses_access_at_the_next_refresh() {
         let refused = client.refresh(tokens.refresh_token.as_ref().unwrap()).await.unwrap_err().to_string();
         assert!(refused.starts_with("invalid_grant"), "{refused}");
         assert!(refused.contains("Okta does not let this user in any more"), "{refused}");
-        assert_eq!(call(&world, &tokens.access_token).await, 401, "the access token dies with the grant");
-        assert!(ends_in_time(stream).await, "its stream goes on");
+        assert_eq!(call(&world, &tokens.access_token).await, 401, "the access token ends with the grant");
+        assert!(ends_in_time(stream).await, "the stream is still open");
         let again = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap_err().to_string();
         assert!(again.starts_with("invalid_grant"), "{again}");
-        assert_eq!(okta_refresh_count(&world), 1, "a grant that has ended is not asked about");
+        assert_eq!(okta_refresh_count(&world), 1, "Okta is not called for an ended grant");
     }
 }
 
@@ -72,7 +72,7 @@ async fn okta_is_called_at_most_once_a_minute_per_grant() {
         world.clock.advance(Duration::from_secs(seconds));
         token = client.refresh(&token).await.unwrap().refresh_token.unwrap();
         expected += calls;
-        assert_eq!(okta_refresh_count(&world), expected, "a login and a check count for a minute");
+        assert_eq!(okta_refresh_count(&world), expected, "a login and a check are valid for a minute");
     }
 }
 
@@ -88,7 +88,7 @@ async fn an_okta_outage_logs_nobody_out() {
         let form = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
         let (status, body) = client.token(&form).await.unwrap();
         assert_eq!((status, body["error"].as_str()), (503, Some("temporarily_unavailable")), "{outage:?}");
-        assert!(okta_refresh_count(&world) <= 2, "{outage:?}: an outage is asked once a minute too");
+        assert!(okta_refresh_count(&world) <= 2, "{outage:?}: one call a minute during an outage");
         world.okta.outage(Outage::None);
         world.clock.advance(MINUTE);
         client.refresh(&token).await.unwrap();
@@ -102,7 +102,7 @@ async fn wrong_okta_credentials_of_the_gateway_log_nobody_out() {
     world.okta.set_client_secret("another");
     world.clock.advance(MINUTE);
     let tokens = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
-    assert_eq!(okta_refresh_count(&world), 1, "Okta was asked, and answered invalid_client");
+    assert_eq!(okta_refresh_count(&world), 1, "Okta returned invalid_client");
     world.okta.set_client_secret(&OktaOptions::default().client_secret);
     world.clock.advance(MINUTE);
     client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
@@ -138,7 +138,7 @@ async fn group_changes_apply_at_the_next_refresh_on_every_replica() {
     world.clock.advance(MINUTE);
     let tokens = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
     assert_eq!((call(&world, &tokens.access_token).await, there(&tokens.access_token).await), (403, 403));
-    assert!(ends_in_time(stream).await, "a stream outlives the user's membership");
+    assert!(ends_in_time(stream).await, "the stream is open after the user left the group");
     world.okta.set_groups("alice", &["Engineering"]);
     world.clock.advance(MINUTE);
     let tokens = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();

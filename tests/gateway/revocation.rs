@@ -44,7 +44,7 @@ async fn either_token_revokes_the_grant() {
             assert_eq!(call(&world, &tokens.access_token).await, 401);
             let refused = client.refresh(&refresh_token).await.unwrap_err().to_string();
             assert!(refused.starts_with("invalid_grant"), "{refused}");
-            assert_eq!(revoke_by(&world, &client, token).await.0, 200, "once more does no harm");
+            assert_eq!(revoke_by(&world, &client, token).await.0, 200, "revocation is idempotent");
         }
     }
 }
@@ -136,9 +136,9 @@ async fn a_revocation_applies_on_every_replica_and_closes_open_streams() {
     assert_eq!([&here, &there, &elsewhere, &others].map(|stream| stream.status().as_u16()), [200; 4]);
     assert_eq!(revoke_by(&world, &client, token).await.0, 200);
     let started = Instant::now();
-    assert!(ends_in_time(here).await, "on the replica that was asked");
-    assert!(ends_in_time(there).await, "on another one");
-    assert!(ends_in_time(elsewhere).await, "on the third");
+    assert!(ends_in_time(here).await, "on the replica that revoked it");
+    assert!(ends_in_time(there).await, "on another replica");
+    assert!(ends_in_time(elsewhere).await, "on a third replica");
     assert!(started.elapsed() < TIMEOUT);
     let refused = replica.request(Method::POST, "/mcp/raw/echo").bearer_auth(token).json(&json!({}));
     assert_eq!(refused.send().await.unwrap().status(), 401);

@@ -98,7 +98,7 @@ async fn credentials_in_the_url_are_not_read() {
     let id = world.client("/mcp/raw/echo").await.id;
     let url = world.url(&format!("/auth/token?client_id={id}&grant_type=refresh_token&refresh_token=x"));
     let response: Value = http().post(url).send().await.unwrap().json().await.unwrap();
-    assert_eq!(response["error"], "invalid_client", "the body names no client");
+    assert_eq!(response["error"], "invalid_client", "the body has no client_id");
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn the_token_response_has_the_granted_scopes_and_expires_in() {
     assert_eq!(tokens.scope.as_deref(), Some("raw:read"));
     assert_eq!(tokens.expires_in, 600);
     let (_, tokens) = signed_in(&world, &[]).await;
-    assert_eq!(tokens.scope.as_deref(), Some("raw:read raw:write"), "the default is all of the route's");
+    assert_eq!(tokens.scope.as_deref(), Some("raw:read raw:write"), "the default is all scopes of the route");
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn a_refresh_may_narrow_scopes_and_never_widen_them() {
     let fewer = refresh_with_scope(&client, &tokens.refresh_token.unwrap(), "raw:read").await;
     assert_eq!(fewer["scope"], "raw:read");
     let again = client.refresh(fewer["refresh_token"].as_str().unwrap()).await.unwrap();
-    assert_eq!(again.scope.as_deref(), Some("raw:read raw:write"), "the grant itself did not shrink");
+    assert_eq!(again.scope.as_deref(), Some("raw:read raw:write"), "the grant keeps its scopes");
     let (client, tokens) = signed_in(&world, &["raw:read"]).await;
     let more = refresh_with_scope(&client, &tokens.refresh_token.unwrap(), "raw:read raw:write").await;
     assert_eq!(more["error"], "invalid_scope");
@@ -178,7 +178,7 @@ async fn an_access_token_has_every_claim_of_rfc_9068_and_a_unique_id() {
             claims.get("email").is_none() && claims.get("groups").is_none(),
             "nothing personal: {claims}"
         );
-        assert!(ids.insert(claims["jti"].as_str().unwrap().to_owned()), "a jti came twice");
+        assert!(ids.insert(claims["jti"].as_str().unwrap().to_owned()), "a jti was repeated");
     }
 }
 
@@ -236,9 +236,9 @@ async fn issued_tokens_and_ids_are_random() {
         let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
         let tokens = client.redeem(&code).await.unwrap();
         for handed_out in [client.id, code.code, tokens.refresh_token.unwrap()] {
-            let bytes = URL_SAFE_NO_PAD.decode(&handed_out).expect("all of it is the encoding of bytes");
-            assert!(bytes.len() >= 32, "256 bits at least, drawn or authenticated");
-            assert!(seen.insert(handed_out), "nothing comes twice");
+            let bytes = URL_SAFE_NO_PAD.decode(&handed_out).expect("it is base64url");
+            assert!(bytes.len() >= 32, "at least 256 bits, random or authenticated");
+            assert!(seen.insert(handed_out), "no value is repeated");
         }
     }
 }

@@ -66,7 +66,7 @@ async fn altered_unsigned_and_foreign_tokens_get_401_invalid_token() {
         ("alg HS256", altered(&token, 0, |header| header["alg"] = json!("HS256"))),
         ("another type", altered(&token, 0, |header| header["typ"] = json!("JWT"))),
         ("another gateway's", foreign.access_token),
-        ("no token at all", "x".to_owned()),
+        ("not a token", "x".to_owned()),
     ] {
         let response = http().post(world.url("/mcp/raw/echo")).bearer_auth(&token).send().await.unwrap();
         assert_eq!(response.status(), 401, "{what}");
@@ -132,7 +132,7 @@ async fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
         let redeeming_client = if wrong == "client" { &other } else { &client };
         let (status, response) = redeeming_client.token(&form).await.unwrap();
         assert_eq!((status, response["error"].as_str()), (400, Some("invalid_grant")), "{wrong}");
-        client.redeem(&code).await.expect("who lacks something cannot use the code up");
+        client.redeem(&code).await.expect("a failed attempt does not use the code up");
     }
 }
 

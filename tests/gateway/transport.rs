@@ -117,7 +117,7 @@ async fn every_request_of_a_session_needs_a_token() {
     for method in [Method::POST, Method::GET, Method::DELETE] {
         let without = http().request(method.clone(), world.url("/mcp/raw/mcp"));
         let response = without.header("mcp-session-id", "known").send().await.unwrap();
-        assert_eq!(response.status(), 401, "{method}: a session is no authentication");
+        assert_eq!(response.status(), 401, "{method}: a session id does not authenticate");
     }
     assert!(world.backend.requests().is_empty());
 }

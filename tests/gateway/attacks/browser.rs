@@ -86,7 +86,7 @@ async fn a_cross_site_consent_post_is_rejected_even_with_a_form_token_of_the_att
     let cookie_header = cookies(&attacker, &world);
     let form = [("request", &*request), ("decision", "approve")];
     let post = || http().post(world.url("/auth/authorize")).form(&form);
-    assert_eq!(post().send().await.unwrap().status(), 403, "without the page's cookie");
+    assert_eq!(post().send().await.unwrap().status(), 403, "without the cookie of the page");
     for origin in ["https://evil.example.com", "null", "http://localhost:9", "https://localhost"] {
         // Even with an injected cookie, the `Origin` header shows that the request is cross-site.
         let response = post().header(COOKIE, &cookie_header).header(ORIGIN, origin).send().await.unwrap();
@@ -94,7 +94,7 @@ async fn a_cross_site_consent_post_is_rejected_even_with_a_form_token_of_the_att
     }
     assert!(world.okta.requests().is_empty());
     let own = post().header(COOKIE, &cookie_header).header(ORIGIN, &world.base_url).send().await.unwrap();
-    assert_eq!(own.status(), 200, "the same form from the page itself");
+    assert_eq!(own.status(), 200, "the same form from its own page");
 }
 
 #[tokio::test]
@@ -148,11 +148,7 @@ async fn an_okta_session_does_not_replace_consent() {
         victim.stop_at(uri);
         let landing = victim.open(url.as_str()).await.unwrap();
         assert!(matches!(&landing, Landing::Page(page) if page.form_with("request").is_some()), "{uri}");
-        assert_eq!(
-            world.okta.requests().len(),
-            requests_before,
-            "{uri}: Okta is not asked before the person"
-        );
+        assert_eq!(world.okta.requests().len(), requests_before, "{uri}: no request to Okta before consent");
     }
 }
 
@@ -163,7 +159,7 @@ async fn a_remembered_consent_cookie_is_ignored_and_removed() {
     let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
     let cookies = "mcp-remembered-AbCdEfGhIjKlMnOp=x; other=y; mcp-remembered-b=";
     let response = http().get(url).header(COOKIE, cookies).send().await.unwrap();
-    assert_eq!(response.status(), 200, "the person is asked");
+    assert_eq!(response.status(), 200, "the consent page is shown");
     let set: Vec<&str> = response.headers().get_all(SET_COOKIE).iter().map(|v| v.to_str().unwrap()).collect();
     for name in ["mcp-remembered-AbCdEfGhIjKlMnOp", "mcp-remembered-b"] {
         assert!(

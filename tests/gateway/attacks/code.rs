@@ -23,7 +23,7 @@ async fn a_stolen_code_fails_without_its_verifier() {
     for (what, guess) in [
         ("none", ""),
         ("another", "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww"),
-        ("shorter than RFC 7636 has it", "v"),
+        ("shorter than RFC 7636 allows", "v"),
         ("with another character", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv\n"),
     ] {
         let code =
@@ -39,7 +39,7 @@ async fn a_stolen_code_fails_for_another_client_even_with_the_verifier() {
     let (victim, thief) = (world.client(TARGET).await, world.client(TARGET).await);
     let code =
         parameter(&authorization_response(&victim, &mut Browser::new(), "alice").await, "code").unwrap();
-    assert_rejected(&thief, &redeem_form(&code, VERIFIER), "invalid_grant", "the thief's client").await;
+    assert_rejected(&thief, &redeem_form(&code, VERIFIER), "invalid_grant", "the attacker's client").await;
 }
 
 #[tokio::test]
@@ -122,10 +122,10 @@ async fn an_okta_code_of_another_login_or_gateway_is_rejected() {
     let page = super::consent_page(&client, &mut browser, "x").await;
     let okta = super::approve(&mut browser, &page).await;
     let state = okta.form_with("password").unwrap();
-    assert!(state.value("username").is_some(), "a login is under way");
+    assert!(state.value("username").is_some(), "a login is pending");
     let here = parameter(okta.trail.last().map_or(&okta.url, |hop| &hop.url), "state")
         .or_else(|| parameter(&okta.url, "state"))
-        .expect("Okta was asked with a state");
+        .expect("the request to Okta has a state");
     let injected = world.url(&format!("/auth/callback?code={code}&state={here}"));
     let landed = browser.open(&injected).await.unwrap().stopped().unwrap();
     assert!(parameter(&landed, "code").is_none(), "{landed}");

@@ -49,13 +49,13 @@ async fn a_name_that_resolves_to_a_private_address_is_never_connected_to() {
 async fn a_key_set_at_a_private_address_is_never_fetched() {
     let (world, document_server) = World::start().await.with_document_server().await;
     let connections = private_server(&document_server).await;
-    let within = document_server.url("private.example.com", "/jwks.json");
+    let private_url = document_server.url("private.example.com", "/jwks.json");
     let at_a_url = publish(&document_server, |document| {
         document["token_endpoint_auth_method"] = json!("private_key_jwt");
-        document["jwks_uri"] = json!(within);
+        document["jwks_uri"] = json!(private_url);
     });
     let metadata = json!({
-        "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": within,
+        "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": private_url,
     });
     let response = http().post(world.url("/auth/register")).json(&metadata).send().await.unwrap();
     let registered: Value = response.json().await.unwrap();
@@ -82,8 +82,8 @@ async fn fetches_do_not_follow_redirects() {
     let (world, document_server) = World::start().await.with_document_server().await;
     let connections = private_server(&document_server).await;
     let id = document_server.url(HOST, PATH);
-    let within = document_server.url("private.example.com", PATH);
-    for to in [&*within, &document_server.url("127.0.0.2", PATH), "/moved", "file:///etc/passwd"] {
+    let private_url = document_server.url("private.example.com", PATH);
+    for to in [&*private_url, &document_server.url("127.0.0.2", PATH), "/moved", "file:///etc/passwd"] {
         for status in [301, 302, 303, 307, 308] {
             let moved = DocumentResponse::json(&document(&id)).status(status).header("location", to);
             document_server.set_response(PATH, moved.header("cache-control", "max-age=600"));

@@ -71,7 +71,7 @@ async fn repeated_forged_tokens_get_429() {
         assert_eq!(refused.status(), 429);
         let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((1..=60).contains(&seconds), "{seconds}");
-        assert!(!refused.headers().contains_key("www-authenticate"), "no client signs in again at that");
+        assert!(!refused.headers().contains_key("www-authenticate"), "a client must not start a new login");
         let body: Value = refused.json().await.unwrap();
         assert_eq!((&body["jsonrpc"], &body["error"]["code"]), (&json!("2.0"), &json!(-32_000)));
         for _ in 0..20 {
@@ -82,7 +82,11 @@ async fn repeated_forged_tokens_get_429() {
     let seconds =
         env.call(ADDRESS_A, &forgeries(&tokens.access_token)[0]).await.headers()["retry-after"].clone();
     env.world.clock.advance(Duration::from_secs(seconds.to_str().unwrap().parse().unwrap()));
-    assert_eq!(env.status(ADDRESS_A, &forgeries(&tokens.access_token)[0]).await, 401, "Retry-After is kept");
+    assert_eq!(
+        env.status(ADDRESS_A, &forgeries(&tokens.access_token)[0]).await,
+        401,
+        "Retry-After is sufficient"
+    );
 }
 
 #[tokio::test]
@@ -97,8 +101,8 @@ async fn other_users_at_the_address_of_forged_tokens_sign_in_and_call() {
         }
         assert_eq!(env.status(ADDRESS_A, &forgery).await, 429);
     }
-    assert_eq!(env.status(ADDRESS_A, &known.access_token).await, 200, "it was verified before");
-    assert_eq!(env.status(ADDRESS_A, &unseen.access_token).await, 200, "its claims are ours");
+    assert_eq!(env.status(ADDRESS_A, &known.access_token).await, 200, "verified before");
+    assert_eq!(env.status(ADDRESS_A, &unseen.access_token).await, 200, "its claims have a valid tag");
     let refreshed = client.refresh(&known.refresh_token.unwrap()).await.unwrap();
     assert_eq!(env.status(ADDRESS_A, &refreshed.access_token).await, 200);
 }
@@ -128,7 +132,7 @@ async fn copied_claims_get_no_more_signature_checks() {
     let copied = forged(&tokens.access_token, &json!({}));
     for number in 0..SUBSCRIBER_LIMIT {
         let from = format!("198.51.100.{number}");
-        assert_eq!(env.status(&from, &copied).await, 401, "from wherever they come");
+        assert_eq!(env.status(&from, &copied).await, 401, "from any address");
     }
     assert_eq!(env.status("198.51.100.200", &copied).await, 429);
     assert_eq!(env.status("198.51.100.200", &others.access_token).await, 200, "another token");

@@ -18,7 +18,7 @@ struct Secrets(Vec<(String, String)>);
 impl Secrets {
     fn add(&mut self, name: &str, value: impl Into<String>) {
         let value = value.into();
-        assert!(value.len() >= 16, "{name} is too short to look for: {value:?}");
+        assert!(value.len() >= 16, "{name} is too short to search for: {value:?}");
         self.0.push((name.to_owned(), value));
     }
 
@@ -60,7 +60,7 @@ async fn a_whole_login_leaves_no_code_token_cookie_or_secret_in_the_log() {
     let log = process.log();
     assert!(
         log.contains("\"TRACE\"") && log.contains("\"event\":\"login\""),
-        "the log is not talkative:\n{log}"
+        "the log is not verbose:\n{log}"
     );
     secrets.assert_absent_from(&log);
 }
@@ -98,7 +98,7 @@ async fn log_in_and_fail(process: &Process, okta: &Okta) -> Secrets {
         process.base_url
     );
     http().get(callback).send().await.unwrap();
-    secrets.add("a code of nobody", "an-unused-code-of-okta");
+    secrets.add("an unknown code", "an-unused-code-of-okta");
     for tokens in [tokens, next] {
         let signature = tokens.access_token.rsplit('.').next().unwrap().to_owned();
         secrets.add("an access token's signature", signature);

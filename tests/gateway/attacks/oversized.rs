@@ -32,7 +32,7 @@ async fn long_bodies_are_rejected_at_the_oauth_endpoints_before_they_are_read() 
     for path in ["/auth/register", "/auth/token", "/auth/authorize", "/token"] {
         let head = format!("POST {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n");
         let chunks = format!("{head}Transfer-Encoding: chunked\r\n\r\n100000\r\n{}", "a".repeat(0x10_0000));
-        assert_eq!(world.send_raw(&chunks).await.status, 413, "{path}, in chunks");
+        assert_eq!(world.send_raw(&chunks).await.status, 413, "{path}, chunked");
     }
     assert_serving(&world).await;
 }
@@ -71,7 +71,10 @@ async fn long_authorization_parameters_are_rejected_or_truncated() {
             let location = response.headers()["location"].to_str().unwrap();
             assert!(location.contains("error=invalid_request") && location.contains("shorter"), "{location}");
         } else {
-            assert!(response.text().await.unwrap().len() < 20_000, "{name}: the page holds what is known");
+            assert!(
+                response.text().await.unwrap().len() < 20_000,
+                "{name}: the page only contains known values"
+            );
         }
     }
     assert_serving(&world).await;
@@ -87,7 +90,7 @@ async fn many_parameters_and_resources_are_bounded() {
     assert_eq!(http().get(format!("{url}{many}")).send().await.unwrap().status(), 200);
     let form: Vec<(String, String)> = (0..2_000).map(|n| (format!("p{n}"), "x".to_owned())).collect();
     let status = http().post(world.url("/auth/token")).form(&form).send().await.unwrap().status();
-    assert_eq!(status, 401, "no client among the parameters that are read");
+    assert_eq!(status, 401, "no client_id among the parsed parameters");
 }
 
 #[tokio::test]

@@ -161,7 +161,7 @@ async fn an_unauthenticated_registration_does_not_make_an_open_redirector() {
             let response = http().get(url).send().await.unwrap();
             assert_eq!(response.status(), 400, "{uri} {to}");
             assert!(response.headers().get("location").is_none());
-            assert!(!response.text().await.unwrap().contains("http-equiv"), "no page that goes on by itself");
+            assert!(!response.text().await.unwrap().contains("http-equiv"), "no page redirects");
         }
     }
 }
@@ -176,7 +176,7 @@ async fn redirects_after_a_post_do_not_repeat_the_form() {
     let okta = approve(&mut browser, &page).await;
     let gateways = |hop: &&Hop| hop.url.as_str().starts_with(&world.base_url);
     let Landing::Stopped { trail, .. } = browser.sign_in(&okta, "alice").await.unwrap() else {
-        panic!("no answer")
+        panic!("no response")
     };
     let ours: Vec<StatusCode> =
         okta.trail.iter().chain(&trail).filter(gateways).map(|hop| hop.status).collect();
@@ -191,7 +191,10 @@ async fn pages_and_redirects_send_no_referrer() {
     let client = world.client(TARGET).await;
     let mut browser = Browser::new();
     let page = consent_page(&client, &mut browser, "state").await;
-    assert_eq!(page.headers["referrer-policy"], "same-origin", "a no-referrer form would say Origin: null");
+    assert_eq!(
+        page.headers["referrer-policy"], "same-origin",
+        "with no-referrer, the form would send Origin: null"
+    );
     for forbidden in ["src=\"http", "src=\"//", "<script", "<img", "<iframe", "url(http"] {
         assert!(!page.body.contains(forbidden), "{forbidden}");
     }

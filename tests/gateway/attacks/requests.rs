@@ -8,21 +8,21 @@ use serde_json::json;
 #[tokio::test]
 async fn urls_in_a_registration_are_never_fetched() {
     let world = World::start().await;
-    let private_server = world.backend.url();
+    let internal_url = world.backend.url();
     let metadata = json!({
-        "redirect_uris": [CALLBACK, format!("{}/cb", private_server)],
+        "redirect_uris": [CALLBACK, format!("{}/cb", internal_url)],
         "token_endpoint_auth_method": "none",
-        "client_name": format!("<img src={private_server}/name>"),
-        "client_uri": format!("{private_server}/client"),
-        "logo_uri": format!("{private_server}/logo"),
-        "tos_uri": format!("{private_server}/tos"),
-        "policy_uri": format!("{private_server}/policy"),
-        "sector_identifier_uri": format!("{private_server}/sector"),
-        "request_uris": [format!("{private_server}/request")],
-        "initiate_login_uri": format!("{private_server}/login"),
+        "client_name": format!("<img src={internal_url}/name>"),
+        "client_uri": format!("{internal_url}/client"),
+        "logo_uri": format!("{internal_url}/logo"),
+        "tos_uri": format!("{internal_url}/tos"),
+        "policy_uri": format!("{internal_url}/policy"),
+        "sector_identifier_uri": format!("{internal_url}/sector"),
+        "request_uris": [format!("{internal_url}/request")],
+        "initiate_login_uri": format!("{internal_url}/login"),
     });
     let response = http().post(world.url("/auth/register")).json(&metadata).send().await.unwrap();
-    assert_eq!(response.status(), 201, "unknown members are no mistake");
+    assert_eq!(response.status(), 201, "unknown members are accepted");
     let registered: serde_json::Value = response.json().await.unwrap();
     let discovered = world.client(TARGET).await.discovered;
     let client = discovered.known_client(registered["client_id"].as_str().unwrap(), CALLBACK);
@@ -34,9 +34,9 @@ async fn urls_in_a_registration_are_never_fetched() {
 async fn a_request_object_is_rejected_and_not_fetched() {
     let world = World::start().await;
     let client = client_at(&world, CALLBACK).await;
-    let private_server = format!("{}/request.jwt", world.backend.url());
+    let internal_url = format!("{}/request.jwt", world.backend.url());
     for extra in [
-        ("request_uri", &*private_server),
+        ("request_uri", &*internal_url),
         ("request", "eyJhbGciOiJub25lIn0.e30."),
         ("response_mode", "form_post"),
     ] {

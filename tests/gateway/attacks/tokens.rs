@@ -59,7 +59,7 @@ async fn a_stolen_refresh_token_fails_for_another_client() {
     let stolen = tokens.refresh_token.unwrap();
     let refused = thief.refresh(&stolen).await.unwrap_err().to_string();
     assert!(refused.starts_with("invalid_grant"), "{refused}");
-    owner.refresh(&stolen).await.expect("a stranger's try ends nothing");
+    owner.refresh(&stolen).await.expect("the failed attempt revokes nothing");
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ async fn the_connection_header_cannot_remove_identity_headers() {
     assert_eq!(world.send_raw(&head).await.status, 200);
     let seen = world.backend.last().unwrap();
     for name in ["x-forwarded-user", "x-forwarded-groups", "x-forwarded-for", "host"] {
-        assert!(seen.headers.contains_key(name), "{name} is gone");
+        assert!(seen.headers.contains_key(name), "{name} is missing");
     }
 }
 
@@ -159,8 +159,8 @@ async fn responses_reveal_no_software_and_no_upstream_address() {
             assert!(response.headers().get(name).is_none(), "{path}: {name}");
         }
     }
-    let gone = http().post(world.url("/auth/token")).json(&json!({})).send().await.unwrap();
-    assert_eq!(gone.headers()["cache-control"], "no-store");
+    let failed = http().post(world.url("/auth/token")).json(&json!({})).send().await.unwrap();
+    assert_eq!(failed.headers()["cache-control"], "no-store");
 }
 
 #[tokio::test]

@@ -61,26 +61,26 @@ async fn callback(world: &World, client: &Client, browser: &mut Browser, usernam
 }
 
 /// Checks that an untrusted host gets a page with a link and the error, and a trusted host a redirect.
-fn assert_error_shown(what: &str, uri: &str, fetch: &PageResponse, error: &str) {
-    let told = format!("error={error}");
+fn assert_error_shown(what: &str, uri: &str, response: &PageResponse, error: &str) {
+    let parameter = format!("error={error}");
     if TRUSTED.contains(&uri) {
-        assert!(fetch.is_redirected(), "{what}, {uri}: {} {}", fetch.status, fetch.body);
-        let to = fetch.location.as_ref().unwrap_or(&fetch.body);
-        assert!(to.contains(&told), "{what}, {uri}: {to}");
+        assert!(response.is_redirected(), "{what}, {uri}: {} {}", response.status, response.body);
+        let to = response.location.as_ref().unwrap_or(&response.body);
+        assert!(to.contains(&parameter), "{what}, {uri}: {to}");
         return;
     }
-    assert_eq!(fetch.status, 200, "{what}, {uri}: {}", fetch.body);
-    assert!(!fetch.is_redirected(), "{what}, {uri}: {:?} {}", fetch.location, fetch.body);
+    assert_eq!(response.status, 200, "{what}, {uri}: {}", response.body);
+    assert!(!response.is_redirected(), "{what}, {uri}: {:?} {}", response.location, response.body);
     assert!(
-        fetch.body.contains(&told) && fetch.body.contains("Nothing was shared"),
+        response.body.contains(&parameter) && response.body.contains("Nothing was shared"),
         "{what}: {}",
-        fetch.body
+        response.body
     );
     let host = Url::parse(uri).unwrap();
     let name = host.host_str().filter(|_| host.scheme() == "https").unwrap_or(host.scheme());
-    assert!(fetch.body.contains(&format!("href=\"{uri}?")), "{what}, {uri}: {}", fetch.body);
-    assert!(fetch.body.replace("<wbr>", "").contains(name), "{what}: the page names {name}");
-    assert!(!fetch.body.contains("You are being taken"), "{what}: {}", fetch.body);
+    assert!(response.body.contains(&format!("href=\"{uri}?")), "{what}, {uri}: {}", response.body);
+    assert!(response.body.replace("<wbr>", "").contains(name), "{what}: the page names {name}");
+    assert!(!response.body.contains("You are being taken"), "{what}: {}", response.body);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_store_outage_is_not_redirected_to_an_untrusted_host() {
         );
         assert!(
             !open_callback(&world, &browser, &late).await.is_redirected(),
-            "where the login leads is not known"
+            "the redirect target is unknown"
         );
     }
 }
@@ -157,14 +157,14 @@ async fn an_okta_rejection_is_not_redirected_to_an_untrusted_host() {
             "access_denied",
         );
         // Errors that anybody can write into the callback URL, with the user's own state.
-        for (error, told) in
+        for (error, expected_error) in
             [("login_required", "access_denied"), ("server_error", "temporarily_unavailable")]
         {
             let mut browser = Browser::new();
             let mut url = callback(&world, &client, &mut browser, "alice").await;
             let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
             url.query_pairs_mut().clear().append_pair("error", error).append_pair("state", &state);
-            assert_error_shown(error, uri, &open_callback(&world, &browser, &url).await, told);
+            assert_error_shown(error, uri, &open_callback(&world, &browser, &url).await, expected_error);
         }
     }
 }

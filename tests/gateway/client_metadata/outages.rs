@@ -30,7 +30,7 @@ async fn a_document_that_cannot_be_fetched_is_503() {
     assert_eq!(
         authorize_error(&world.published_client(&nobodys, SERVER).await).await.0,
         503,
-        "its certificate is of others"
+        "its certificate has other names"
     );
     document_server.set_response(PATH, good);
     assert_eq!(authorize(&client, "text/html").await.0, 200);
@@ -55,7 +55,7 @@ async fn the_last_valid_document_is_used_while_a_fetch_fails() {
     let mut token = sign_in(&client).await.refresh_token.unwrap();
     for (what, response) in [
         ("away", None),
-        ("gone", Some(DocumentResponse::text("text/html", "").status(404))),
+        ("removed", Some(DocumentResponse::text("text/html", "").status(404))),
         ("another's", Some(DocumentResponse::json(&document("https://other.example.com/client")))),
         ("of a secret", Some(DocumentResponse::json(&json!({ "client_id": id, "client_secret": "s" })))),
     ] {
@@ -67,14 +67,14 @@ async fn the_last_valid_document_is_used_while_a_fetch_fails() {
         let tokens = client.refresh(&token).await.unwrap_or_else(|error| panic!("{what}: {error}"));
         token = tokens.refresh_token.unwrap();
     }
-    assert_ne!(authorize(&client, "text/html").await.0, 200, "but nobody new is shown what it said once");
+    assert_ne!(authorize(&client, "text/html").await.0, 200, "a new authorization request is not accepted");
     let client = world.after_restart(client).await;
     let form = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
     let (status, response) = client.token(&form).await.unwrap();
     assert_eq!(
         (status, response["error"].as_str()),
         (503, Some("temporarily_unavailable")),
-        "no copy is left"
+        "no cached copy"
     );
     publish(&document_server, |_| {});
     client.refresh(&token).await.unwrap();

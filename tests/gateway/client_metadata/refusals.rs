@@ -58,12 +58,12 @@ async fn an_invalid_document_is_400_with_the_reason_and_not_cached() {
         assert!(description.contains(word), "{word}: {description}");
         assert!(
             word != NOT_A_DOCUMENT || description == NOT_A_DOCUMENT,
-            "nobody learns more of it: {description}"
+            "the message reveals nothing: {description}"
         );
     }
     assert_eq!(document_server.request_count("/moved.json"), 0, "no redirect is followed");
     document_server.set_response(PATH, DocumentResponse::json(&document(&id)));
-    assert_eq!(authorize(&client, "text/html").await.0, 200, "nothing of all that was kept");
+    assert_eq!(authorize(&client, "text/html").await.0, 200, "no invalid response was cached");
 }
 
 #[tokio::test]

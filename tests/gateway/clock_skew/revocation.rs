@@ -19,7 +19,7 @@ async fn assert_ended(replicas: &[Arc<Replica>], client: &Client, tokens: &Token
     let deadline = Instant::now() + TIMEOUT;
     for replica in replicas {
         while call(replica, &tokens.access_token).await != 401 {
-            assert!(Instant::now() < deadline, "{what}: it still works");
+            assert!(Instant::now() < deadline, "{what}: it is still valid");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let (status, refused) = refresh(replica, client, tokens.refresh_token.as_ref().unwrap()).await;

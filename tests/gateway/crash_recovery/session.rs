@@ -112,7 +112,7 @@ impl Session {
             } else {
                 self.unacknowledged = Some(Unacknowledged::Refreshing);
                 let (status, body) = self.refresh(&tokens).await?;
-                assert_eq!(status, 200, "the newest refresh token counts: {body}");
+                assert_eq!(status, 200, "the newest refresh token is valid: {body}");
                 self.tokens = Some(read(&body));
                 self.counts.rotations += 1;
             }
@@ -142,11 +142,14 @@ impl Session {
                 let (status, body) = self.redeem(&code).await.unwrap();
                 match status {
                     200 => self.add_tokens(code, &body),
-                    _ => assert_eq!(body["error"], "invalid_grant", "it was redeemed, unheard"),
+                    _ => assert_eq!(
+                        body["error"], "invalid_grant",
+                        "the code was redeemed, but the response was lost"
+                    ),
                 }
             }
             Some(Unacknowledged::Revoking(tokens)) => {
-                assert_eq!(self.revoke(&tokens).await, Some(200), "once more does no harm");
+                assert_eq!(self.revoke(&tokens).await, Some(200), "revocation is idempotent");
                 self.add_revoked(tokens);
             }
             Some(Unacknowledged::Refreshing) | None => {}

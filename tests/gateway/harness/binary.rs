@@ -153,7 +153,7 @@ impl Process {
     async fn wait_until_listening(&self) {
         let deadline = Instant::now() + START_TIMEOUT;
         while http().get(format!("{}/readyz", self.base_url)).send().await.is_err() {
-            assert!(Instant::now() < deadline, "it does not answer: {}", self.log());
+            assert!(Instant::now() < deadline, "the gateway does not respond: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -31,10 +31,10 @@ impl GoProgram {
         let runtime = Runtime::new().unwrap();
         let servers = runtime
             .block_on(async { [McpServer::dice(0).await.unwrap(), McpServer::uuid(0).await.unwrap()] });
-        let folder = target_dir().join("sites").join(format!("seed-{}", std::process::id()));
+        let folder = target_dir().join("sites").join(format!("go-program-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let binary = folder.join("gateway");
-        fs::copy(built_for(&config(&folder, &servers), "seed"), &binary).unwrap();
+        fs::copy(built_for(&config(&folder, &servers), "go-program"), &binary).unwrap();
         Self { binary, _servers: servers, _runtime: runtime }
     }
 }

@@ -27,7 +27,7 @@ impl World {
             let _ = stream.read_to_end(&mut response).await;
             String::from_utf8_lossy(&response).into_owned()
         });
-        let text = exchange.await.expect("the gateway answers and closes");
+        let text = exchange.await.expect("the gateway responds and closes");
         let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
         RawResponse { status, text }
     }

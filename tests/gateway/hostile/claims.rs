@@ -95,7 +95,7 @@ fn resource(input: &[u8]) {
         return;
     };
     for line in input.lines() {
-        let url = Url::parse(line).expect("it was understood");
+        let url = Url::parse(line).expect("it was accepted");
         assert_eq!(url.origin().ascii_serialization(), BASE_URL, "{line}");
         let path = format!("{}/", url.path().trim_end_matches('/'));
         assert!(path == "/" || path.starts_with(route.pattern), "{line}");

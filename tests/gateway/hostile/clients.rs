@@ -34,7 +34,7 @@ fn document_url(input: &[u8]) {
     let Some(input) = text(input) else { return };
     let Ok(url) = DocumentUrl::parse(input) else { return };
     assert_eq!(url.as_str(), input);
-    let plain = Url::parse(input).expect("a URL parser reads it");
+    let plain = Url::parse(input).expect("a URL parser accepts it");
     assert_eq!((plain.as_str(), plain.scheme()), (input, "https"));
     assert!(plain.username().is_empty() && plain.password().is_none() && plain.fragment().is_none());
     assert!(matches!(plain.host(), Some(Host::Domain(name)) if name.contains('.')));
@@ -59,7 +59,7 @@ pub(super) const CLIENT_DOCUMENT: Target = Target {
 fn client_document(input: &[u8]) {
     let url = DocumentUrl::parse("https://client.example.com/c").expect("a good one");
     let Ok(client) = metadata_document::parse(input, &url, &[], NOW) else { return };
-    let document: Value = serde_json::from_slice(input).expect("it was read");
+    let document: Value = serde_json::from_slice(input).expect("it was accepted");
     assert_eq!(document["client_id"], url.as_str());
     assert!(document.get("client_secret").is_none());
     assert!(!client.name.trim().is_empty() && client.name.chars().count() <= 120);

@@ -33,15 +33,15 @@ pub(super) const SERVER_TARGET: Target = Target {
 };
 
 fn server_target(input: &[u8]) {
-    let Some(Ok(asked)) = text(input).map(PathAndQuery::try_from) else { return };
+    let Some(Ok(requested)) = text(input).map(PathAndQuery::try_from) else { return };
     let route = route();
-    let Some(found) = SITE.table.find(asked.path()) else { return };
-    let Some(target) = target(&route, found.rest, &asked) else { return };
-    assert!(is_normal(asked.path()), "{asked}");
+    let Some(found) = SITE.table.find(requested.path()) else { return };
+    let Some(target) = target(&route, found.rest, &requested) else { return };
+    assert!(is_normal(requested.path()), "{requested}");
     let read = Url::parse("http://h").expect("a URL").join(&target).expect("a path");
     assert_eq!(read.host_str(), Some("h"), "{target}");
-    assert!(read.path() == "/api" || read.path().starts_with("/api/"), "{target} is read as {read}");
-    assert_eq!(read.query(), asked.query().map(|query| read.query().unwrap_or(query)));
+    assert!(read.path() == "/api" || read.path().starts_with("/api/"), "{target} is parsed as {read}");
+    assert_eq!(read.query(), requested.query().map(|query| read.query().unwrap_or(query)));
 }
 
 /// A forwarded redirect stays within its route. The first line is the requested target.
@@ -57,12 +57,13 @@ pub(super) const LOCATION: Target = Target {
 };
 
 fn location(input: &[u8]) {
-    let Some((asked, location)) = text(input).and_then(|input| input.split_once('\n')) else { return };
-    let (Ok(asked), Ok(location)) = (asked.parse::<PathAndQuery>(), HeaderValue::from_str(location)) else {
+    let Some((requested, location)) = text(input).and_then(|input| input.split_once('\n')) else { return };
+    let (Ok(requested), Ok(location)) = (requested.parse::<PathAndQuery>(), HeaderValue::from_str(location))
+    else {
         return;
     };
     let route = route();
-    let Some(passed) = rewritten(&location, asked.as_str(), &route, BASE_URL) else { return };
+    let Some(passed) = rewritten(&location, requested.as_str(), &route, BASE_URL) else { return };
     let url = Url::parse(passed.to_str().expect("text")).expect("a URL");
     assert_eq!(url.origin().ascii_serialization(), BASE_URL, "{passed:?}");
     assert!(url.path().starts_with(route.pattern), "{passed:?}");

@@ -33,7 +33,7 @@ pub(super) const REDIRECT_URI: Target = Target {
 fn redirect_uri(input: &[u8]) {
     let Some(input) = text(input) else { return };
     let Ok(uri) = RedirectUri::parse(input, &["acme"]) else { return };
-    let (before, state) = (Url::parse(input).expect("a URL parser reads it"), "s&code=x#\u{e9} ");
+    let (before, state) = (Url::parse(input).expect("a URL parser accepts it"), "s&code=x#\u{e9} ");
     assert!(before.username().is_empty() && before.password().is_none() && before.fragment().is_none());
     let allowed = before.scheme().contains('.')
         || ["https", "http", "acme", "cursor", "vscode", "vscode-insiders", "claude"]
@@ -44,7 +44,7 @@ fn redirect_uri(input: &[u8]) {
     assert!(before.scheme() != "http" || local && ["localhost", "127.0.0.1", "[::1]"].contains(&host));
     let response_url = uri.with_query(&[("code", Some("c")), ("state", Some(state)), ("iss", None)]);
     assert!(response_url.starts_with(input), "{response_url}");
-    let after = Url::parse(&response_url).expect("the answer is a URL");
+    let after = Url::parse(&response_url).expect("the response URL is valid");
     let place = |url: &Url| {
         (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port(), url.path().to_owned())
     };

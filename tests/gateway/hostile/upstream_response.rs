@@ -40,7 +40,7 @@ fn response(input: &[u8]) {
 fn a_response_is_parsed_the_same_in_any_fragments(input: &[u8]) {
     let whole = Received::of(input, input.len().max(1));
     for size in 1..5 {
-        assert_eq!(Received::of(input, size), whole, "in pieces of {size}");
+        assert_eq!(Received::of(input, size), whole, "in chunks of {size}");
     }
     let Ok(Some(whole)) = whole else { return };
     assert!(whole.data.len() <= whole.length && whole.length <= input.len());

@@ -159,11 +159,11 @@ async fn a_limit_reached_across_replicas_is_rejected_without_a_store_call() {
     for _ in 0..100 {
         assert!(!limiter.is_allowed(Kind::Token, ADDRESS_A, "wild").await);
     }
-    assert_eq!(calls(), calls_before, "a refusal needs no store");
+    assert_eq!(calls(), calls_before, "a rejection needs no store call");
     for _ in 0..LIMITS.tokens - LIMITS.client_tokens {
         assert!(
             limiter.is_allowed(Kind::Token, ADDRESS_A, "calm").await,
-            "its share is not used up by refusals"
+            "rejected requests are not counted"
         );
     }
     assert!(!limiter.is_allowed(Kind::Token, ADDRESS_A, "calm").await);

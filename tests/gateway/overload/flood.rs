@@ -91,7 +91,7 @@ async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
     let after = cost(&process);
     let (count, silent) = (connections.len(), after.ticks - open.ticks);
     println!(
-        "{what} on {count} connections: memory {} KiB, then {} KiB; CPU time {} ticks, then {}, after the silence {}",
+        "{what} on {count} connections: memory {} KiB, then {} KiB; CPU time {} ticks, then {}, after the pause {}",
         before.kib, after.kib, before.ticks, open.ticks, after.ticks
     );
     // One timer of 10 ms per connection takes 90 ticks; without it 1.

@@ -75,7 +75,7 @@ async fn a_flood_of_unread_http_2_pings_or_settings_is_bounded() {
                 Ok(Err(_)) | Err(_) => break,
             }
         }
-        assert!(sent < MAX_UNREAD_BYTES, "{sent} bytes were taken");
+        assert!(sent < MAX_UNREAD_BYTES, "{sent} bytes were accepted");
         assert_serving(&world).await;
     }
 }

@@ -119,19 +119,19 @@ async fn an_unsigned_or_foreign_assertion_is_invalid_client() {
     let unsigned = signed(fixture.key(), &[("alg", json!("none"))]);
     let head = unsigned.rsplit_once('.').unwrap().0.to_owned();
     let mut wrong = vec![
-        ("of another key of the same name", signed(&foreign, &[])),
-        ("with its key in it", signed(&foreign, &[("jwk", foreign.jwk())])),
+        ("another key with the same kid", signed(&foreign, &[])),
+        ("with its key in the header", signed(&foreign, &[("jwk", foreign.jwk())])),
         (
-            "with an address of its key",
+            "with a URL of its key",
             signed(&foreign, &[("jku", json!("https://client.example.com/jwks.json"))]),
         ),
-        ("of an unknown key", signed(&foreign, &[("kid", json!("2"))])),
+        ("an unknown key", signed(&foreign, &[("kid", json!("2"))])),
         ("with alg none", unsigned.clone()),
         ("without a signature", format!("{head}.")),
         ("with another alg", signed(fixture.key(), &[("alg", json!("RS256"))])),
         ("with crit", signed(fixture.key(), &[("crit", json!(["exp"]))])),
-        ("of another type", signed(fixture.key(), &[("typ", json!("at+jwt"))])),
-        ("that is no JWT", "a.b.c".to_owned()),
+        ("with another type", signed(fixture.key(), &[("typ", json!("at+jwt"))])),
+        ("not a JWT", "a.b.c".to_owned()),
     ];
     let public = fixture.key().jwk().to_string();
     for secret in [public.as_bytes(), b""] {
@@ -139,7 +139,7 @@ async fn an_unsigned_or_foreign_assertion_is_invalid_client() {
         let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).unwrap();
         mac.update(input.as_bytes());
         let tag = gateway::base::encoding::encode(mac.finalize().into_bytes());
-        wrong.push(("by HMAC with the public key", format!("{input}.{tag}")));
+        wrong.push(("HMAC with the public key", format!("{input}.{tag}")));
     }
     for (what, assertion) in wrong {
         assert_eq!(fixture.refresh_error(&assertion).await, invalid_client(), "{what}");
@@ -216,5 +216,5 @@ async fn an_assertion_is_rejected_for_a_client_with_another_method() {
     assert_eq!(posted(&world, &form(&public, &assertion)).await, invalid_client());
     let client = with_inline_key(&world, &document_server, key).await;
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", &*client.id)];
-    assert_eq!(posted(&world, &form).await, invalid_client(), "it must prove itself");
+    assert_eq!(posted(&world, &form).await, invalid_client(), "authentication is required");
 }

@@ -103,7 +103,7 @@ async fn an_early_rejection_reaches_a_client_that_is_still_sending() {
     let next = "GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n";
     let response = signed.world.send_raw(&[head, &body, next].concat()).await;
     assert_eq!(response.status, 401, "{}", response.text);
-    assert!(response.text.contains("HTTP/1.1 200 OK"), "the connection goes on: {}", response.text);
+    assert!(response.text.contains("HTTP/1.1 200 OK"), "the connection stays open: {}", response.text);
 }
 
 #[tokio::test]

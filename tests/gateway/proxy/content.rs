@@ -161,7 +161,7 @@ async fn rejected_content_is_not_parsed_as_a_request() {
             let next = "GET /readyz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n";
             let response = signed.world.send_raw(&[&*first, &content, next].concat()).await;
             assert_eq!(response.status, status, "{path}: {}", response.text);
-            // A connection may be closed if its client was not asked to send the content.
+            // A connection may be closed if its client got no "100 Continue".
             let others: Vec<_> = response.text.match_indices("HTTP/1.1 ").skip(1).collect();
             assert!(others.len() <= 1, "{path}: {}", response.text);
             let is_reused = response.text.contains("HTTP/1.1 200 OK");

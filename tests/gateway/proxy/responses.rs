@@ -207,10 +207,10 @@ async fn only_repeatable_requests_are_retried_after_a_closed_connection() {
         for (number, requests) in [(1, 1), (2, 3)] {
             let response = timeout(TIMEOUT, signed.get("/mcp/raw/echo")).await.unwrap();
             assert_eq!(response.status(), 200, "request {number}");
-            assert_eq!(script.requests(), requests, "request {number}: the second one was made twice");
+            assert_eq!(script.requests(), requests, "request {number}: the second one was retried");
         }
         let call = signed.post("/mcp/raw/upload").body("x").send();
         assert_eq!(timeout(TIMEOUT, call).await.unwrap().unwrap().status(), 502);
-        assert_eq!(script.requests(), 4, "a call was made twice");
+        assert_eq!(script.requests(), 4, "a call was retried");
     }
 }

@@ -29,7 +29,7 @@ async fn an_endpoint_event_outside_the_target_ends_the_stream() {
     let mut stream = signed.get("/mcp/raw/sse/silent").await;
     let evil = b"event: endpoint\ndata: https://evil.example.com/messages\n\n";
     signed.world.backend.release_raw(evil).await;
-    assert!(timeout(TIMEOUT, stream.chunk()).await.unwrap().is_err(), "the stream goes on");
+    assert!(timeout(TIMEOUT, stream.chunk()).await.unwrap().is_err(), "the stream is still open");
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn a_stream_that_ends_during_shutdown_is_complete() {
         text += std::str::from_utf8(&chunk).unwrap();
     }
     assert!(text.ends_with("data: event 4\n\n"), "{text}");
-    assert!(signed.request("/healthz").send().await.is_err(), "nobody listens any more");
+    assert!(signed.request("/healthz").send().await.is_err(), "the listener is closed");
 }
 
 #[tokio::test]
@@ -75,5 +75,5 @@ async fn a_stream_ends_with_its_token_when_the_grant_cannot_be_refreshed() {
     let mut stream = http().get(url).bearer_auth(tokens.access_token).send().await.unwrap();
     assert_eq!(stream.status(), 200);
     let end = timeout(TIMEOUT, async { while let Ok(Some(_)) = stream.chunk().await {} }).await;
-    assert!(end.is_ok(), "the stream goes on");
+    assert!(end.is_ok(), "the stream is still open");
 }

@@ -45,7 +45,7 @@ async fn disabled_registration_has_no_endpoint_and_is_not_advertised() {
             "a script can read that: {method}"
         );
     }
-    assert_eq!(authorize(&world, &client).await.0, 200, "who has registered goes on");
+    assert_eq!(authorize(&world, &client).await.0, 200, "registered clients still work");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn redirect_rules_apply_again_to_registered_clients() {
     let narrow =
         Registration { redirect_hosts: &["claude.ai"], local_clients: false, ..Registration::DEFAULT };
     world.rebuild(|site| site.redirect_schemes = &[]).await;
-    assert_eq!(authorize(&world, &clients[0]).await.0, 400, "its scheme is gone");
+    assert_eq!(authorize(&world, &clients[0]).await.0, 400, "its scheme is no longer allowed");
     let without_uri = {
         let mut url = clients[0].authorize_url(("xyz", &"v".repeat(43)), &[]).unwrap();
         let kept: Vec<_> =
@@ -94,12 +94,12 @@ async fn redirect_rules_apply_again_to_registered_clients() {
         url.query_pairs_mut().clear().extend_pairs(kept);
         http().get(url).send().await.unwrap().status()
     };
-    assert_eq!(without_uri, 400, "also when the only registered one is meant");
+    assert_eq!(without_uri, 400, "also for the only registered redirect URI");
     world.rebuild(|site| site.registration = narrow).await;
     for client in &clients {
         let (status, page) = authorize(&world, client).await;
         assert_eq!(status, 400, "{}", client.redirect_uri);
-        assert!(!page.contains("http-equiv"), "nobody is sent on");
+        assert!(!page.contains("http-equiv"), "no redirect");
     }
 }
 
@@ -107,7 +107,11 @@ async fn redirect_rules_apply_again_to_registered_clients() {
 async fn a_denied_registration_is_an_unknown_client() {
     let mut world = World::start().await;
     let (denied, other) = (world.client("/mcp/raw/echo").await, world.client("/mcp/raw/echo").await);
-    assert_eq!(refresh_error(&world, &denied).await, "invalid_grant", "it is known, its token is not");
+    assert_eq!(
+        refresh_error(&world, &denied).await,
+        "invalid_grant",
+        "the client is known, but not the token"
+    );
     // The prefix that the audit log shows.
     let beginning: &'static str = denied.id[..12].to_owned().leak();
     world.rebuild(move |site| site.registration.denied = vec![beginning].leak()).await;

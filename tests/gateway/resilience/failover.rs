@@ -45,7 +45,7 @@ impl Load {
 
     async fn stop_and_check(self) {
         self.stop.store(true, Ordering::SeqCst);
-        assert!(self.calls.join_all().await.into_iter().all(|count| count > 10), "too few to show anything");
+        assert!(self.calls.join_all().await.into_iter().all(|count| count > 10), "too few calls");
         self.refreshes.join_all().await;
         self.codes.join_all().await;
     }

@@ -47,7 +47,7 @@ impl SignedInUser {
             (calls, late) = (calls + 1, late + usize::from(call_started.elapsed() > MAX_CALL_TIME));
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert!(late * 20 <= calls, "{late} of {calls} calls came late");
+        assert!(late * 20 <= calls, "{late} of {calls} calls were late");
     }
 
     /// Status of a refresh, which must not hang either.
@@ -68,7 +68,7 @@ impl SignedInUser {
         let received = async {
             let mut text = String::new();
             while !text.contains("still here") {
-                let chunk = self.stream.chunk().await.unwrap().expect("the stream goes on");
+                let chunk = self.stream.chunk().await.unwrap().expect("the stream is still open");
                 text += std::str::from_utf8(&chunk).unwrap();
             }
         };
@@ -100,7 +100,7 @@ async fn a_slow_redis_delays_no_call_and_no_stream() {
     user.refresh().await;
     proxy.set_delay(Duration::from_secs(2));
     user.assert_calls_succeed(&world).await;
-    assert_eq!(user.refresh().await, 503, "a round trip takes longer than a call may");
+    assert_eq!(user.refresh().await, 503, "a round trip takes longer than the timeout of a call");
     proxy.set_delay(Duration::ZERO);
     assert!(eventually_returns(200, async || user.refresh().await).await);
     user.assert_stream_open(&world).await;
@@ -118,7 +118,7 @@ async fn a_revocation_before_a_redis_outage_affects_no_other_grant() {
     tokio::time::sleep(FEED_DELAY).await;
     world.redis.as_ref().unwrap().stop();
     assert_eq!(call(&world, &user.tokens.access_token).await, 200);
-    assert_eq!(call(&world, token).await, 503, "it was revoked, and Redis cannot say so");
+    assert_eq!(call(&world, token).await, 503, "the grant is revoked, and Redis is not available");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ async fn fifty_concurrent_refreshes(client: &Arc<Client>, token: &str) -> Vec<Re
 
 fn single_successor(responses: Vec<Result<String, String>>) -> String {
     let mut tokens: HashSet<String> = responses.into_iter().map(Result::unwrap).collect();
-    assert_eq!(tokens.len(), 1, "each got the same successor");
+    assert_eq!(tokens.len(), 1, "all got the same successor");
     tokens.drain().next().unwrap()
 }
 
@@ -102,5 +102,5 @@ async fn an_older_token_revokes_the_grant_during_an_okta_outage() {
     let refused = client.refresh(&first).await.unwrap_err().to_string();
     assert!(refused.starts_with("invalid_grant"), "{refused}");
     assert_eq!(call(&world, &third.access_token).await, 401);
-    assert_eq!(okta_refresh_count(&world), 0, "whoever holds a used token is no reason to ask Okta");
+    assert_eq!(okta_refresh_count(&world), 0, "an older token causes no call to Okta");
 }

@@ -34,10 +34,10 @@ async fn a_late_okta_response_delays_no_client_and_is_stored() {
     let token = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap().refresh_token.unwrap();
     world.okta.outage_at("/v1/token", Outage::None);
     let token = client.refresh(&token).await.unwrap().refresh_token.unwrap();
-    assert_eq!(okta_refresh_count(&world), 1, "it waits for the one who still asks");
+    assert_eq!(okta_refresh_count(&world), 1, "it waits for the pending call");
     world.clock.advance(MINUTE);
     client.refresh(&token).await.unwrap();
-    assert_eq!(okta_refresh_count(&world), 2, "by the token that came late");
+    assert_eq!(okta_refresh_count(&world), 2, "with the token of the late response");
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_late_okta_rejection_revokes_the_grant() {
     world.clock.advance(MINUTE);
     let tokens = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
     let refused = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap_err().to_string();
-    assert!(refused.starts_with("invalid_grant"), "it waits for the one who still asks: {refused}");
+    assert!(refused.starts_with("invalid_grant"), "it waits for the pending call: {refused}");
     assert_eq!(call(&world, &tokens.access_token).await, 401);
     assert_eq!(okta_refresh_count(&world), 1);
 }

@@ -20,7 +20,7 @@ const SKEWS: [i64; 8] = [-119, -90, -60, -5, 5, 60, 90, 119];
 async fn skewed(fixture: &StoreFixture) -> Vec<(String, Store)> {
     let mut stores = Vec::new();
     for seconds in SKEWS {
-        stores.push((format!("{seconds} s, not compared"), fixture.skewed(seconds)));
+        stores.push((format!("{seconds} s, not measured"), fixture.skewed(seconds)));
         let store = fixture.skewed(seconds);
         store.ping().await.unwrap();
         stores.push((format!("{seconds} s, compared"), store));
@@ -114,7 +114,7 @@ async fn a_replica_measures_its_clock_skew_and_uses_the_time_of_redis() {
     }
     let real = StoreFixture::with_redis_clock(&fixture.server().address());
     real.store.ping().await.unwrap();
-    assert!(real.store.clock_skew_millis().unwrap().abs() < 1000, "they are on one machine");
+    assert!(real.store.clock_skew_millis().unwrap().abs() < 1000, "both clocks are on one machine");
 }
 
 #[tokio::test]

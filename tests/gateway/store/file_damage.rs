@@ -32,7 +32,7 @@ async fn open(fixture: &StoreFixture, bytes: &[u8]) -> Result<usize, String> {
     fs::write(&path, bytes).unwrap();
     match Store::embedded(folder.path(), fixture.clock.clone(), &Entropy::system(), Format::default()) {
         Err(refused) => {
-            assert!(fs::read(&path).unwrap() == bytes, "changed, though {refused}");
+            assert!(fs::read(&path).unwrap() == bytes, "modified, although {refused}");
             Err(refused.to_string())
         }
         Ok(store) => {

@@ -13,7 +13,7 @@ fn outcome(rotation: Rotation) -> Result<(u32, bool), &'static str> {
         Rotation::Same { record } => Ok((record.generation, false)),
         Rotation::Unknown => Err("unknown"),
         Rotation::Reused => Err("reused"),
-        Rotation::Gone => Err("gone"),
+        Rotation::Gone => Err("ended"),
     }
 }
 
@@ -56,7 +56,7 @@ async fn a_rotation_and_its_repetition_give_the_same_successor() {
         assert_eq!(rotate(1).await, Ok((2, false)));
         let record = fixture.store.grant(id(1)).await.unwrap().unwrap();
         assert_eq!((record.generation, record.previous), (2, Some(1)));
-        assert_eq!(record.expires_at, fixture.seconds(7200 - 60), "a rotation makes it live longer");
+        assert_eq!(record.expires_at, fixture.seconds(7200 - 60), "a rotation extends the grant");
     })
     .await;
 }
@@ -71,7 +71,7 @@ async fn a_late_repetition_gives_a_new_token_and_invalidates_the_skipped_one() {
         fixture.clock.advance(Duration::from_millis(60_001));
         assert_eq!(rotate(1).await, Ok((3, true)));
         assert_eq!(rotate(2).await, Err("reused"));
-        assert_eq!(rotate(3).await, Err("gone"), "the poisoned one ended the grant");
+        assert_eq!(rotate(3).await, Err("ended"), "the skipped token revoked the grant");
     })
     .await;
 }
@@ -88,11 +88,11 @@ async fn an_older_token_revokes_the_grant_or_is_only_rejected() {
             assert_eq!(rotate(1).await, Ok((2, true)));
             assert_eq!(rotate(2).await, Ok((3, true)));
             assert_eq!(rotate(1).await, Err("reused"));
-            let expected = if on_reuse == Reuse::Refuse { Ok((4, true)) } else { Err("gone") };
+            let expected = if on_reuse == Reuse::Refuse { Ok((4, true)) } else { Err("ended") };
             assert_eq!(rotate(3).await, expected);
         }
         let feed = fixture.store.revoked_since(Cursor(0)).await.unwrap();
-        assert_eq!(feed.ids, [id(2)], "everyone is told of the ended one");
+        assert_eq!(feed.ids, [id(2)], "only the ended grant is in the feed");
     })
     .await;
 }
@@ -133,8 +133,8 @@ async fn a_revoked_grant_is_removed_and_cannot_be_created_again() {
         assert_eq!(fixture.store.grant(id(1)).await.unwrap(), None);
         assert_eq!(fixture.store.rotate(id(1), fixture.rotate(1)).await.unwrap(), Rotation::Gone);
         assert!(!fixture.store.create_grant(fixture.record(1)).await.unwrap());
-        assert!(!fixture.store.revoke(id(2)).await.unwrap(), "it was never there");
-        assert!(!fixture.store.create_grant(fixture.record(2)).await.unwrap(), "and never will be");
+        assert!(!fixture.store.revoke(id(2)).await.unwrap(), "it never existed");
+        assert!(!fixture.store.create_grant(fixture.record(2)).await.unwrap(), "and cannot be created");
     })
     .await;
 }
@@ -192,7 +192,7 @@ async fn active_grants_are_listed_by_owner() {
         fixture.store.rotate(id(3), fixture.rotate(1)).await.unwrap();
         fixture.clock.advance(Duration::from_mins(2));
         let found = fixture.store.grants_of(IndexKey::User, key(0), 10).await.unwrap();
-        assert_eq!(found, [id(3)], "a rotated grant is found for as long as it lives");
+        assert_eq!(found, [id(3)], "a rotated grant is listed until it expires");
     })
     .await;
 }

@@ -109,7 +109,7 @@ async fn a_sweep_reads_many_grants_concurrently() {
     let started = Instant::now();
     grants.close_ended_streams(|_| true).await;
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    assert!(grants.streams.grants().is_empty(), "the store knows none of {}", leases.len());
+    assert!(grants.streams.grants().is_empty(), "the store has none of {}", leases.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,7 +47,7 @@ async fn records_are_readable_by_the_previous_release() {
     store.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
     store.take_login(key(1)).await.unwrap();
     let value = redis(&fixture, &["HGET", &named("login", 1), "value"]);
-    assert_eq!(value, "$-1\r\n", "a login that was given out has no value any more");
+    assert_eq!(value, "$-1\r\n", "a used login has no value");
     store.put_code(key(2), b"code".to_vec(), ends).await.unwrap();
     store.use_code(key(2)).await.unwrap();
     assert_eq!(redis(&fixture, &["HEXISTS", &named("code", 2), "used"]), ":1\r\n");
@@ -64,5 +64,5 @@ async fn records_are_readable_by_the_previous_release() {
     store.lease(key(4), key(5), ends).await.unwrap();
     store.release(key(4), key(5)).await.unwrap();
     let until = redis(&fixture, &["HGET", &named("lease", 4), "until"]);
-    assert_eq!(until, "$1\r\n0\r\n", "a lease that was given back has ended");
+    assert_eq!(until, "$1\r\n0\r\n", "a released lease has expired");
 }

@@ -98,7 +98,7 @@ async fn a_late_repeated_command_undoes_no_later_change() {
     calls.call.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
     assert!(store.take_login(key(1)).await.unwrap().is_some());
     calls.repeat.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
-    assert_eq!(store.take_login(key(1)).await.unwrap(), None, "a login is given out once");
+    assert_eq!(store.take_login(key(1)).await.unwrap(), None, "a login is returned once");
     calls.call.put_code(key(2), b"code".to_vec(), ends).await.unwrap();
     assert_eq!(store.use_code(key(2)).await.unwrap(), Some(CodeUse::First));
     calls.repeat.put_code(key(2), b"code".to_vec(), ends).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_late_repeated_command_undoes_no_later_change() {
     assert!(calls.call.create_grant(fixture.record(1)).await.unwrap());
     assert_eq!(generation(&store.rotate(id(1), fixture.rotate(1)).await.unwrap()), Some(2));
     assert!(calls.repeat.create_grant(fixture.record(1)).await.unwrap());
-    assert_eq!(store.grant(id(1)).await.unwrap().unwrap().generation, 2, "a grant is made once");
+    assert_eq!(store.grant(id(1)).await.unwrap().unwrap().generation, 2, "a grant is created once");
     // The last token and the newest one, each repeated after it has become an older one.
     for presented in [1, 2] {
         let rotation = calls.call.rotate(id(1), fixture.rotate(presented)).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_late_repeated_command_undoes_no_later_change() {
     store.rotate(id(1), fixture.rotate(3)).await.unwrap();
     for presented in [1, 2] {
         let late = calls.repeat.rotate(id(1), fixture.rotate(presented)).await.unwrap();
-        assert_eq!(generation(&late), Some(4), "a repeat is no reuse of an older token");
+        assert_eq!(generation(&late), Some(4), "a repeated command is not reuse of an older token");
     }
     assert!(store.grant(id(1)).await.unwrap().is_some());
 }
@@ -127,7 +127,7 @@ async fn a_released_lease_is_not_taken_by_a_late_repeated_command() {
     assert!(store.lease(key(1), key(2), ends).await.unwrap());
     store.release(key(1), key(2)).await.unwrap();
     store.lease(key(1), key(2), ends).await.unwrap();
-    assert!(store.lease(key(1), key(3), ends).await.unwrap(), "it is free");
+    assert!(store.lease(key(1), key(3), ends).await.unwrap(), "the lease is free");
     assert!(!store.lease(key(1), key(4), ends).await.unwrap());
 }
 

@@ -42,7 +42,7 @@ async fn a_login_replaces_no_other_before_that_expired() {
         let put =
             async |value: &[u8]| store.put_login(key(1), value.to_vec(), fixture.seconds(60)).await.unwrap();
         assert_eq!(store.take_login(key(1)).await.unwrap(), None);
-        assert_eq!(put(b"first").await, None, "a login that is asked for in vain leaves nothing");
+        assert_eq!(put(b"first").await, None, "a failed lookup stores nothing");
         assert_eq!(put(b"second").await.as_deref(), Some(&b"first"[..]));
         assert_eq!(store.take_login(key(1)).await.unwrap().as_deref(), Some(&b"first"[..]));
         for _ in 0..2 {
@@ -111,7 +111,7 @@ async fn a_single_use_id_is_accepted_once_until_it_expires() {
             async move { store.use_once(key(1), ends).await.unwrap() }
         });
         assert_eq!(firsts.await.into_iter().filter(|first| *first).count(), 1);
-        assert!(fixture.store.use_once(key(2), ends).await.unwrap(), "another id is another id");
+        assert!(fixture.store.use_once(key(2), ends).await.unwrap(), "another id is independent");
         fixture.clock.advance(Duration::from_mins(1));
         assert!(fixture.store.use_once(key(1), fixture.seconds(60)).await.unwrap());
     })
@@ -142,7 +142,7 @@ async fn a_request_counts_in_all_of_its_counters_or_in_none() {
             fixture.store.count(key(9), counters, ends).await.unwrap()
         };
         assert_eq!((count(2, 1).await, count(2, 1).await, count(2, 1).await), (None, Some(1), Some(1)));
-        assert_eq!((count(3, 5).await, count(3, 5).await), (None, None), "what was refused used up nothing");
+        assert_eq!((count(3, 5).await, count(3, 5).await), (None, None), "rejected requests are not counted");
         for other in 10..60 {
             assert_eq!(count(other, 5).await, Some(0));
         }
@@ -161,17 +161,17 @@ async fn a_lease_has_one_holder_until_it_is_released_or_expires() {
         assert!(store.lease(key(1), key(10), fixture.seconds(60)).await.unwrap());
         assert!(!store.lease(key(1), key(11), fixture.seconds(60)).await.unwrap());
         fixture.clock.advance(Duration::from_secs(59));
-        assert!(store.lease(key(1), key(10), fixture.seconds(60)).await.unwrap(), "its holder extends it");
+        assert!(store.lease(key(1), key(10), fixture.seconds(60)).await.unwrap(), "the holder extends it");
         fixture.clock.advance(Duration::from_secs(59));
         store.release(key(1), key(11)).await.unwrap();
         assert!(
             !store.lease(key(1), key(11), fixture.seconds(60)).await.unwrap(),
-            "nobody else gives it back"
+            "only the holder releases it"
         );
         store.release(key(1), key(10)).await.unwrap();
         assert!(store.lease(key(1), key(11), fixture.seconds(60)).await.unwrap());
         fixture.clock.advance(Duration::from_mins(1));
-        assert!(store.lease(key(1), key(10), fixture.seconds(60)).await.unwrap(), "it has ended");
+        assert!(store.lease(key(1), key(10), fixture.seconds(60)).await.unwrap(), "it has expired");
     })
     .await;
 }

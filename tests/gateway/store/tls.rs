@@ -45,10 +45,10 @@ async fn redis_over_tls_verifies_authority_name_and_client_certificate() {
     let of_another = (foreign.path("client.pem"), foreign.path("client.key"));
     for (what, address) in [
         ("another authority", with_client_certificate(&kvs, &foreign)),
-        ("the web's authorities", address(&kvs, "", ("", ""))),
+        ("public authorities", address(&kvs, "", ("", ""))),
         ("another name", with_client_certificate(&kvs.replace("127.0.0.1", "localhost"), &certificates)),
-        ("no certificate of ours", address(&kvs, &ca, ("", ""))),
-        ("a certificate of another authority", address(&kvs, &ca, (&of_another.0, &of_another.1))),
+        ("no client certificate", address(&kvs, &ca, ("", ""))),
+        ("a client certificate of another authority", address(&kvs, &ca, (&of_another.0, &of_another.1))),
         ("no TLS", RedisAddress::parse(&redis.tls_address(), None).unwrap()),
     ] {
         let (fixture, started) = (StoreFixture::of(address), Instant::now());

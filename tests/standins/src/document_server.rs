@@ -40,7 +40,7 @@ pub struct DocumentServer {
 #[derive(Debug, Default)]
 struct Shared {
     responses: Mutex<HashMap<String, DocumentResponse>>,
-    asked: Mutex<Vec<String>>,
+    requested: Mutex<Vec<String>>,
     down: AtomicBool,
 }
 
@@ -125,7 +125,7 @@ impl DocumentServer {
 
     /// Number of requests for `path`.
     pub fn request_count(&self, path: &str) -> usize {
-        lock(&self.shared.asked).iter().filter(|asked| *asked == path).count()
+        lock(&self.shared.requested).iter().filter(|requested| *requested == path).count()
     }
 }
 
@@ -156,7 +156,7 @@ async fn connection(stream: TcpStream, (acceptor, router): (TlsAcceptor, Router)
 
 async fn respond(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
     let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-    lock(&shared.asked).push(path.clone());
+    lock(&shared.requested).push(path.clone());
     let configured = lock(&shared.responses).get(&path).cloned();
     let Some(configured) = configured else { return StatusCode::NOT_FOUND.into_response() };
     tokio::time::sleep(configured.delay).await;
@@ -164,5 +164,5 @@ async fn respond(State(shared): State<Arc<Shared>>, request: Request<Body>) -> R
     for (name, value) in configured.headers {
         response = response.header(name, value);
     }
-    response.body(Body::from(configured.body)).expect("tests write headers that can be")
+    response.body(Body::from(configured.body)).expect("test headers are valid")
 }

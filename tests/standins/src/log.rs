@@ -46,14 +46,14 @@ impl<T: Clone> Log<T> {
     }
 }
 
-/// Waits until `look` returns a value; `None` after 20 seconds.
-pub(crate) async fn wait_until<R>(changed: &Notify, look: impl Fn() -> Option<R>) -> Option<R> {
+/// Waits until `check` returns a value; `None` after 20 seconds.
+pub(crate) async fn wait_until<R>(changed: &Notify, check: impl Fn() -> Option<R>) -> Option<R> {
     let search = async {
         loop {
             let mut next = std::pin::pin!(changed.notified());
             // Registered before the check: a notification in between is not lost.
             next.as_mut().enable();
-            if let Some(found) = look() {
+            if let Some(found) = check() {
                 return found;
             }
             next.await;

@@ -21,7 +21,7 @@ pub(crate) fn http_client() -> reqwest::Client {
         .no_proxy()
         .timeout(RESPONSE_TIMEOUT)
         .build()
-        .expect("a client without special settings can be built")
+        .expect("a client with default settings can be built")
 }
 
 /// Reads the body; fails above 1 MiB.

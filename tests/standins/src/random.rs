@@ -12,11 +12,11 @@ pub(crate) fn token() -> String {
 /// Number in `0..bound` with negligible bias. `bound` must not be 0.
 pub(crate) fn below(bound: u32) -> u32 {
     let wide = u64::from_le_bytes(bytes());
-    u32::try_from(wide % u64::from(bound)).expect("a remainder is below its u32 divisor")
+    u32::try_from(wide % u64::from(bound)).expect("a remainder is below its divisor")
 }
 
 fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).expect("the operating system has randomness");
+    SystemRandom::new().fill(&mut bytes).expect("the system provides randomness");
     bytes
 }

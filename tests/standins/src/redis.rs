@@ -94,7 +94,7 @@ impl Redis {
     /// # Panics
     /// If the server does not use TLS.
     pub fn tls_address(&self) -> String {
-        format!("127.0.0.1:{}", self.tls_port.as_ref().expect("it was started with TLS").number())
+        format!("127.0.0.1:{}", self.tls_port.as_ref().expect("the server uses TLS").number())
     }
 
     /// Host and port.
@@ -123,7 +123,7 @@ impl Redis {
 
     fn signal(&self, signal: &str) -> io::Result<()> {
         let child = self.child();
-        let child = child.as_ref().ok_or_else(|| io::Error::other("it does not run"))?;
+        let child = child.as_ref().ok_or_else(|| io::Error::other("the server is not running"))?;
         let status = Command::new("kill").args([signal, &child.id().to_string()]).status()?;
         if status.success() { Ok(()) } else { Err(io::Error::other("kill failed")) }
     }

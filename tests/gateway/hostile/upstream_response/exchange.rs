@@ -149,7 +149,7 @@ impl<'a> Exchange<'a> {
         self.world.barrier.wait();
         let sent = server.sent;
         let is_reused = self.second(&mut server).await;
-        assert!(!is_reused || received == Some(sent), "a request on a connection with something left on it");
+        assert!(!is_reused || received == Some(sent), "a connection with unread bytes was reused");
         Outcome { is_reused }
     }
 
@@ -161,12 +161,12 @@ impl<'a> Exchange<'a> {
         self.world.barrier.wait();
         let deadline = Instant::now() + CALL_TIMEOUT;
         while response.is_none() && !sent_bytes.is_empty() {
-            assert!(Instant::now() < deadline, "no answer");
+            assert!(Instant::now() < deadline, "no response");
             server.pump();
             response = call.turn().await;
         }
         let is_refused = response.is_none_or(|response| response.status() == StatusCode::BAD_GATEWAY);
-        assert!(is_refused, "answered before it was asked");
+        assert!(is_refused, "a response before the request was accepted");
         server
     }
 
@@ -204,7 +204,7 @@ impl<'a> Exchange<'a> {
         let (mut other, mut is_reused) = (None, false);
         let deadline = Instant::now() + CALL_TIMEOUT;
         while response.is_none() {
-            assert!(Instant::now() < deadline, "no answer to the second request");
+            assert!(Instant::now() < deadline, "no response to the second request");
             first.pump();
             if !is_reused && first.requests() > before {
                 first.send(SECOND);

@@ -49,7 +49,7 @@ async fn http_2_content_in_a_method_that_defines_none_is_400() {
         for chunks in [vec![], vec![""]] {
             let body = reqwest::Body::wrap(UnannouncedBody(chunks));
             let empty = request("/mcp/raw/status/204").body(body).send().await.unwrap();
-            assert_eq!(empty.status(), 204, "{method}: an empty frame is no content");
+            assert_eq!(empty.status(), 204, "{method}: an empty frame is not content");
             let seen = signed.world.backend.last().unwrap();
             assert!(seen.body.is_empty() && !seen.headers.contains_key("transfer-encoding"), "{method}");
         }

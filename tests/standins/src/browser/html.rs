@@ -73,7 +73,7 @@ impl Form {
 
     pub(super) fn target(&self, button: Option<&Button>) -> Result<Url, ClientError> {
         let action = button.and_then(|button| button.action.as_deref()).unwrap_or(&self.action);
-        let page = self.source.page.as_ref().ok_or_else(|| ClientError::new("a form that is on no page"))?;
+        let page = self.source.page.as_ref().ok_or_else(|| ClientError::new("a form without a page"))?;
         Ok(if action.is_empty() { page.clone() } else { page.join(action)? })
     }
 

@@ -109,7 +109,7 @@ impl Client {
     fn read_response(&self, url: &Url, state: &str, verifier: String) -> Result<Code, ClientError> {
         let get =
             |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-        check(get("state").as_deref() == Some(state), || format!("another state in {url}"))?;
+        check(get("state").as_deref() == Some(state), || format!("unexpected state in {url}"))?;
         let metadata = &self.discovered.server_metadata;
         let promised = metadata["authorization_response_iss_parameter_supported"] == true;
         let issuer = get("iss");

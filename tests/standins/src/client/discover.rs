@@ -37,9 +37,7 @@ pub async fn discover(mcp_url: &str) -> Result<Discovered, ClientError> {
         find("resource_metadata").ok_or_else(|| ClientError::new("a challenge without resource_metadata"))?;
     let resource_metadata = document(&http, &location).await?;
     let resource = text(&resource_metadata, "resource")?;
-    check(resource == mcp_url, || {
-        format!("the metadata is about {resource}, not {mcp_url} (RFC 9728 §3.3)")
-    })?;
+    check(resource == mcp_url, || format!("the metadata is of {resource}, not {mcp_url} (RFC 9728 §3.3)"))?;
     let issuers = texts(&resource_metadata, "authorization_servers");
     let issuer = issuers.first().ok_or_else(|| ClientError::new("no authorization_servers"))?.clone();
     let server_metadata = server_metadata(&http, &issuer).await?;

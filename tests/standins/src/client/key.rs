@@ -33,9 +33,9 @@ impl Key {
     pub fn es256(id: &str) -> Self {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
-        let pkcs8 = pkcs8.expect("the operating system has randomness");
+        let pkcs8 = pkcs8.expect("the system provides randomness");
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random);
-        let pair = Pair::P256(Box::new(pair.expect("it was made a line above")));
+        let pair = Pair::P256(Box::new(pair.expect("the key was generated above")));
         Self { id: id.to_owned(), time: Time::default(), pair }
     }
 
@@ -90,7 +90,7 @@ impl Key {
                     if *algorithm == "PS256" { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
                 let mut signature = vec![0; pair.public().modulus_len()];
                 let signed = pair.sign(padding, &random, input.as_bytes(), &mut signature);
-                signed.expect("a signature as long as the modulus fits");
+                signed.expect("the signature has the length of the modulus");
                 signature
             }
         };

@@ -74,12 +74,12 @@ impl Discovered {
         (auth_method, redirect_uri): (&str, &str),
     ) -> Result<Client, ClientError> {
         let echoed = text(response, "token_endpoint_auth_method")?;
-        check(echoed == auth_method, || format!("asked for {auth_method}, was given {echoed}"))?;
+        check(echoed == auth_method, || format!("requested {auth_method}, but got {echoed}"))?;
         let redirects = texts(response, "redirect_uris");
         check(redirects == [redirect_uri], || format!("redirect_uris became {redirects:?}"))?;
         let secret = response["client_secret"].as_str().map(str::to_owned);
         check(secret.is_some() == (auth_method != "none"), || {
-            format!("{auth_method} and a secret do not match")
+            format!("{auth_method} does not match the presence of a secret")
         })?;
         let expiry = secret.is_none() || response["client_secret_expires_at"].is_u64();
         check(expiry, || "a client_secret without client_secret_expires_at".to_owned())?;

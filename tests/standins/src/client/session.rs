@@ -58,7 +58,7 @@ impl Session {
         let acknowledged =
             session.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await?;
         check(acknowledged.status() == 202, || {
-            format!("a notification was answered {}", acknowledged.status())
+            format!("the response to a notification is {}", acknowledged.status())
         })?;
         Ok(session)
     }
@@ -98,7 +98,7 @@ impl Session {
     /// Ends the session at the server.
     pub async fn close(self) -> Result<(), ClientError> {
         let response = self.with_session_headers(self.http.delete(&self.endpoint)).send().await?;
-        check(response.status().is_success(), || format!("DELETE was answered {}", response.status()))
+        check(response.status().is_success(), || format!("the response to DELETE is {}", response.status()))
     }
 
     async fn post(&self, message: &Value) -> Result<Response, ClientError> {
@@ -143,7 +143,7 @@ async fn message(mut response: Response, id: u64) -> Result<Value, ClientError> 
             return Ok(found);
         }
     }
-    Err(ClientError::new(format!("the stream ended without the answer to request {id}")))
+    Err(ClientError::new(format!("the stream ended without the response to request {id}")))
 }
 
 fn result(mut message: Value) -> Result<Value, ClientError> {

@@ -109,7 +109,7 @@ fn signed(pair: &KeyPair, header: &Value, claims: &Value) -> String {
     let mut signature = vec![0; pair.public().modulus_len()];
     let padding: &dyn signature::RsaEncoding = &RSA_PKCS1_SHA256;
     pair.sign(padding, &SystemRandom::new(), input.as_bytes(), &mut signature)
-        .expect("a signature as long as the modulus fits");
+        .expect("the signature has the length of the modulus");
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 

@@ -30,9 +30,9 @@ pub(super) fn by_refresh_token(
     Ok(response)
 }
 
-fn narrowed(family: &Family, asked: Option<&str>) -> Result<Vec<String>, OAuthError> {
-    let Some(asked) = asked else { return Ok(family.scopes.clone()) };
-    let scopes: Vec<String> = asked.split_whitespace().map(str::to_owned).collect();
+fn narrowed(family: &Family, requested: Option<&str>) -> Result<Vec<String>, OAuthError> {
+    let Some(requested) = requested else { return Ok(family.scopes.clone()) };
+    let scopes: Vec<String> = requested.split_whitespace().map(str::to_owned).collect();
     if scopes.iter().all(|scope| has(&family.scopes, scope)) {
         return Ok(scopes);
     }

@@ -45,8 +45,10 @@ impl Certificates {
     }
 
     fn keep(&self, name: &str, certificate: &Certificate, key: &KeyPair) {
-        fs::write(self.file(&format!("{name}.pem")), certificate.pem()).expect("a new folder takes files");
-        fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).expect("a new folder takes files");
+        fs::write(self.file(&format!("{name}.pem")), certificate.pem())
+            .expect("files can be written to a new folder");
+        fs::write(self.file(&format!("{name}.key")), key.serialize_pem())
+            .expect("files can be written to a new folder");
     }
 
     /// Path of a file: `ca.pem`, or `.pem` and `.key` of `server` and `client`.
@@ -56,12 +58,14 @@ impl Certificates {
 
     /// TLS acceptor with the server certificate and without client certificates.
     pub fn acceptor(&self) -> TlsAcceptor {
-        let certificate = CertificateDer::from_pem_file(self.file("server.pem")).expect("it was written");
-        let key = PrivateKeyDer::from_pem_file(self.file("server.key")).expect("it was written");
+        let certificate =
+            CertificateDer::from_pem_file(self.file("server.pem")).expect("the file was written");
+        let key = PrivateKeyDer::from_pem_file(self.file("server.key")).expect("the file was written");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.expect("ring knows them").with_no_client_auth();
-        let config = config.with_single_cert(vec![certificate], key).expect("they belong together");
+        let config = config.expect("ring supports them").with_no_client_auth();
+        let config =
+            config.with_single_cert(vec![certificate], key).expect("the key matches the certificate");
         TlsAcceptor::from(Arc::new(config))
     }
 

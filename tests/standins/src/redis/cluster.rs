@@ -46,7 +46,9 @@ impl Cluster {
         wait_until("the Cluster takes commands", || cluster.nodes.iter().all(is_up))?;
         let follows =
             |node: &Redis| node.response_contains(&["INFO", "replication"], "master_link_status:up");
-        wait_until("its replicas follow", || cluster.nodes.iter().filter(|node| follows(node)).count() == 3)?;
+        wait_until("the replicas are connected", || {
+            cluster.nodes.iter().filter(|node| follows(node)).count() == 3
+        })?;
         Ok(cluster)
     }
 
@@ -54,7 +56,7 @@ impl Cluster {
     /// its slots are acknowledged again only then.
     pub fn fail_over(&self, key: &str) -> io::Result<()> {
         let holds = |node: &&Redis| node.is_primary() && node.command(&["EXISTS", key]).is_ok();
-        let dying = self.nodes.iter().find(holds).ok_or_else(|| io::Error::other("no node holds it"))?;
+        let dying = self.nodes.iter().find(holds).ok_or_else(|| io::Error::other("no node has the key"))?;
         dying.stop();
         let primaries = || self.nodes.iter().filter(|node| node.is_primary()).count();
         wait_until("the replica takes over", || primaries() == 3)?;
@@ -70,7 +72,7 @@ impl Cluster {
             let advertised = node.command(&["CLUSTER", "SLOTS"]).unwrap_or_default();
             ports.iter().all(|port| advertised.contains(&format!(":{port}\r\n")))
         };
-        wait_until("the nodes name the new ports", || self.nodes.iter().all(names_all))
+        wait_until("the nodes announce the new ports", || self.nodes.iter().all(names_all))
     }
 
     /// Some of the nodes, in the format of `KVS_ADDR`.

@@ -37,7 +37,7 @@ impl Sentinels {
         let watchers = (0..3).map(|_| sentinel(tls, &port)).collect::<io::Result<Vec<_>>>()?;
         let servers = Self { primary, replica, watchers };
         let follows = || servers.replica.response_contains(&["INFO", "replication"], "master_link_status:up");
-        wait_until("the replica follows", follows)?;
+        wait_until("the replica is connected", follows)?;
         let knows = |sentinel: &Redis| {
             let advertised = sentinel.command(&["SENTINEL", "MASTER", NAME]).unwrap_or_default();
             let number = |name: &str| {

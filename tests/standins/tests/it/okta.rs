@@ -64,8 +64,8 @@ async fn a_second_login_in_the_same_browser_needs_no_input_unless_requested() {
     assert!(browser.cookies(okta.url()).unwrap().is_empty());
     let none = browser.open(&party.authorize_url(&[("prompt", "none")]).await).await.unwrap();
     assert_eq!(find(&response(none), "error"), "login_required");
-    let asked = okta.requests().into_iter().filter(|request| request.path == "/oauth2/v1/authorize");
-    let prompts: Vec<_> = asked.map(|request| request.field("prompt").map(str::to_owned)).collect();
+    let requests = okta.requests().into_iter().filter(|request| request.path == "/oauth2/v1/authorize");
+    let prompts: Vec<_> = requests.map(|request| request.field("prompt").map(str::to_owned)).collect();
     assert_eq!(prompts, [None, None, Some("login".to_owned()), Some("none".to_owned())]);
 }
 
@@ -236,9 +236,9 @@ async fn a_request_takes_effect_also_when_its_response_is_late_or_lost() {
     let keys = format!("{}/oauth2/v1/keys", okta.url());
     let late = Duration::from_millis(300);
     okta.outage(Outage::Late(late));
-    let asked = Instant::now();
+    let started = Instant::now();
     assert_eq!(reqwest::get(&keys).await.unwrap().status(), 200);
-    assert!(asked.elapsed() >= late);
+    assert!(started.elapsed() >= late);
     let callback = party.login(&mut browser(), "alice").await;
     okta.outage(Outage::Lost);
     assert!(reqwest::get(&keys).await.is_err(), "the connection breaks");
@@ -254,7 +254,7 @@ async fn a_request_takes_effect_also_when_its_response_is_late_or_lost() {
     let lost = reqwest::Client::new().post(endpoint).basic_auth(app.client_id, Some(app.client_secret));
     assert!(lost.form(&form).send().await.is_err());
     okta.outage(Outage::None);
-    assert_eq!(party.redeem(code).await.1["error"], "invalid_grant", "the code was used");
+    assert_eq!(party.redeem(code).await.1["error"], "invalid_grant", "the code was used before");
 }
 
 #[tokio::test]
