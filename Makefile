@@ -1,16 +1,16 @@
-# The two commands of the README, `make demo` and `make test`, and what a maintainer needs beside them.
+# The two commands of the README, `make demo` and `make test`, and the targets for maintainers.
 
 ARGS =
-# How long `make soak` goes on: seconds for each fuzz target, kills of the process.
+# Duration of `make soak`: seconds for each fuzz target, kills of the process.
 FUZZ_SECONDS = 300
 KILLS = 400
 
 .PHONY: help demo test check bench instructions fuzz soak
 
-help: ## Say what there is to make
+help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: ## Try it here: stand-in Okta, two MCP servers, the gateway (ARGS=--once: a client does it all)
+demo: ## Try it here: stand-in Okta, two MCP servers, the gateway (ARGS=--once: with an automatic client)
 	cargo run --locked --package gateway-demo -- $(ARGS)
 
 test: ## Run every test, on real Redis and with real clients; installs what is missing
@@ -23,7 +23,7 @@ check: ## Formatting, clippy's warnings as errors, licences and sources of the d
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	cargo deny --all-features check bans licenses sources
 
-bench: ## Measure beside nginx, and write docs/benchmarks.md (forty minutes; a quiet machine)
+bench: ## Compare with nginx, and write docs/benchmarks.md (forty minutes; a quiet machine)
 	tests/setup.sh bench
 	cargo run --locked --release --package gateway-bench -- $(ARGS)
 
@@ -31,7 +31,7 @@ instructions: ## Count the instructions of a proxied request; fails above the ce
 	tests/setup.sh bench
 	cargo run --locked --release --package gateway-bench -- instructions
 
-fuzz: ## Every reader of foreign input under libFuzzer, 10 s each
+fuzz: ## Every parser of untrusted input under libFuzzer, 10 s each
 	tests/setup.sh fuzz
 	fuzz/run.sh
 

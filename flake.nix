@@ -1,7 +1,7 @@
 {
   description = "An OAuth 2.1 gateway that puts MCP servers behind Okta";
 
-  # The stable channel: its compiler is the one that Cargo.toml asks for, nix/package.nix says so where it is not.
+  # The stable channel: its compiler is the version that Cargo.toml requires; nix/package.nix fails if it is not.
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
 
   outputs =

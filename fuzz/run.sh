@@ -1,18 +1,18 @@
 #!/bin/sh
-# Runs every reader of foreign input under libFuzzer: fuzz/run.sh [SECONDS_EACH [TARGET…]]; 10 seconds without an
-# argument. Needs a C++ compiler beside Rust. What breaks a promise is written to fuzz/artifacts; put it into
-# fuzz/corpus/<target> together with its fix, and every run of the tests reads it again.
+# Runs every parser of untrusted input under libFuzzer: fuzz/run.sh [SECONDS_EACH [TARGET…]]; 10 seconds without an
+# argument. Needs a C++ compiler beside Rust. An input that violates an invariant is written to fuzz/artifacts; put
+# it into fuzz/corpus/<target> together with its fix, and every run of the tests reads it again.
 set -eu
 cd "$(dirname "$0")"
 
 seconds=${1:-10}
-# The same beginning each time, so that what a short run finds is found again; FUZZ_SEED=0 goes another way each time.
+# A fixed seed makes short runs reproducible; FUZZ_SEED=0 uses a new seed each time.
 seed=${FUZZ_SEED:-1}
 [ $# -gt 0 ] && shift
 host=$(rustc -vV | sed -n 's/^host: //p')
 output=../target/fuzz
 
-# Coverage for libFuzzer by settings of the stable compiler. No sanitizer: there is no unsafe code of ours to watch.
+# Coverage for libFuzzer by settings of the stable compiler. No sanitizer: the gateway has no unsafe code.
 RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing" \
     cargo build --locked --release --quiet --bin fuzz --target "$host" --target-dir "$output"
 

@@ -1,5 +1,5 @@
-# `nix flake check`: every environment builds and is the one it says, the unit holds in a virtual machine, and
-# these files are tidy.
+# `nix flake check`: every environment builds and reports its own name, the unit runs in a virtual machine, and
+# these files are formatted.
 {
   lib,
   pkgs,
@@ -11,7 +11,7 @@ let
   # A binary that names another environment than its site would be trusted with that one's secrets.
   labelled =
     name: gateway:
-    pkgs.runCommand "gateway-${name}-says-what-it-is" { nativeBuildInputs = [ pkgs.yq-go ]; } ''
+    pkgs.runCommand "gateway-${name}-reports-its-name" { nativeBuildInputs = [ pkgs.yq-go ]; } ''
       label=$(yq '.environment // "development"' ${gateway.site})
       ${lib.getExe gateway} --version | tee version
       grep --fixed-strings "${gateway.pname} ${gateway.version} ($label, configuration " version

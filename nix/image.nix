@@ -7,7 +7,7 @@
 }:
 
 let
-  # Nobody's, and the same in every image, so that a volume stays readable.
+  # An unprivileged id, the same in every image, so that a volume stays readable.
   user = "65532";
 in
 dockerTools.streamLayeredImage {

@@ -1,4 +1,4 @@
-# The gateway as a service of NixOS: one binary, the secrets of its environment, nothing else of the machine.
+# The gateway as a service of NixOS: one binary and the secrets of its environment.
 {
   config,
   lib,
@@ -38,7 +38,7 @@ in
         message = "services.${name}: kvsKeyFile and settings.KVS_CERT_FILE belong together: set both or neither";
       }
       {
-        # What is in the settings is in the store, for every user of the machine to read.
+        # The settings are in the Nix store, which every user of the machine can read.
         assertion = cfg.settings.KVS_ADDR != null -> !holdsPassword cfg.settings.KVS_ADDR;
         message = "services.${name}: settings.KVS_ADDR holds a password: put it into kvsPasswordFile";
       }
@@ -47,7 +47,7 @@ in
     systemd.services.${name} = {
       description = "OAuth gateway that puts MCP servers behind Okta";
       wantedBy = [ "multi-user.target" ];
-      # It starts without Okta and without Redis, and waits for them: nothing to order it behind.
+      # It starts without Okta and without Redis, and waits for them: no ordering is needed.
       after = [ "network.target" ];
 
       environment =
@@ -62,7 +62,7 @@ in
         Type = "exec";
         Restart = "on-failure";
         RestartSec = 5;
-        # Streams get 30 s to end, the log and the store a moment more.
+        # Streams get 30 s to end, the log and the store a little more.
         TimeoutStopSec = 45;
         # 9000 connections, each with one to an MCP server behind it.
         LimitNOFILE = 32768;

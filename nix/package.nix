@@ -17,8 +17,8 @@ let
   inherit (manifest.package) name;
   inherit (manifest.workspace.package) version rust-version;
 
-  # All that the build reads beside the site, and nothing else: a change to a document or to a test builds nothing
-  # anew. Of the packages that are never linked, cargo wants to see that they are there.
+  # Only what the build reads besides the site: a change to a document or to a test causes no
+  # rebuild. Cargo requires that the packages that are never linked exist.
   code = fileset.unions [
     ../Cargo.lock
     ../Cargo.toml
@@ -37,7 +37,7 @@ let
   root = ../.;
   isHere = lib.path.hasPrefix root site;
   yaml = fileset.fileFilter (file: file.hasExt "yaml");
-  # The tests of the routes' compiler are sites as well, but no one's.
+  # The tests of the routes' compiler contain sites that are not environments.
   siteFiles = fileset.difference (fileset.unions ([ site ] ++ map yaml routes)) ../routes/tests;
   elsewhere = fileset.toSource {
     root = dirOf site;
@@ -56,7 +56,7 @@ rustPlatform.buildRustPackage {
     inherit root;
     fileset = if isHere then fileset.union code siteFiles else code;
   };
-  # Every crate is fetched by the checksum that Cargo.lock has: no hash to keep in step.
+  # Every crate is fetched by the checksum that Cargo.lock has: no hash to update.
   cargoLock.lockFile = ../Cargo.lock;
 
   # A relative name here, as a developer would write it: it is part of the digest that --version prints.
@@ -69,7 +69,7 @@ rustPlatform.buildRustPackage {
   # The largest page of the kernels that it runs on, which is fixed when jemalloc is built: 64 KiB on some for ARM.
   env.JEMALLOC_SYS_WITH_LG_PAGE = if stdenv.hostPlatform.isAarch64 then "16" else "12";
 
-  # The profile that ships. Its `strip` is left to Nix, so it is said again here.
+  # The profile that ships. Its `strip` is left to Nix, so it is repeated here.
   buildType = "dist";
   stripAllList = [ "bin" ];
   cargoBuildFlags = [

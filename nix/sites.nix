@@ -1,4 +1,4 @@
-# What can be built: config.yaml, which is the site of developers, and each file in environments/ under its own
+# The sites that can be built: config.yaml, which is the site of developers, and each file in environments/ under its own
 # name. What a site includes is in routes/ or in the folder of its name beside it.
 { lib }:
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what runs beside Rust: tests/setup.sh tests | check | bench | fuzz
-# Quiet and quick when nothing has changed. System packages only as root on Debian and its like; elsewhere it says in
+# Installs the programs that are needed besides Rust: tests/setup.sh tests | check | bench | fuzz
+# Quiet and quick when nothing has changed. System packages only as root on Debian and its like; elsewhere it prints in
 # one line what is missing. The client drivers get their packages from their locks, into clients/ and conformance/.
 set -eu
 cd "$(dirname "$0")"
@@ -23,7 +23,7 @@ for_tests() {
     has_venv || need has_python "Python 3.10 or newer with venv (Debian: python3 python3-venv)" python3 python3-venv
     need has_chromium "Chromium (Debian: chromium; or name its program in CHROMIUM)" chromium
     need has_redis "redis-server 7 or newer (https://redis.io/docs/latest/operate/oss_and_stack/install/)" redis-server
-    # Tested on as well where the system's packages have it: Debian from trixie on, or with bookworm-backports.
+    # Also tested where the system's packages have it: Debian from trixie on, or with bookworm-backports.
     on_path valkey-server || ! is_packaged valkey-server || apt_install valkey-server
     install_node_modules clients
     install_node_modules conformance
@@ -45,14 +45,14 @@ for_bench() {
     need "on_path redis-server" "redis-server" redis-server
 }
 
-# Two test runs at once would remove each other's half-made folders.
+# Concurrent test runs would remove each other's incomplete folders.
 one_at_a_time() {
     command -v flock >/dev/null || return 0
     exec 9<setup.sh
     flock 9
 }
 
-# A check, what to tell when it fails for good, and the Debian packages that make it good.
+# A check, the message if it still fails, and the Debian packages that provide what it needs.
 need() {
     check=$1
     what=$2
@@ -77,7 +77,7 @@ has_venv() { clients/.venv/bin/python -c '' 2>/dev/null && cmp -s clients/requir
 apt_install() {
     [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] && on_path apt-get || return 0
     export DEBIAN_FRONTEND=noninteractive
-    # Servers are for the tests to start, each on a port of its own.
+    # The tests start the servers themselves, each on its own port.
     export RUNLEVEL=1
     { quietly apt-get update && quietly apt-get install -y --no-install-recommends "$@"; } || true
 }

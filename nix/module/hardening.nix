@@ -1,21 +1,21 @@
-# What the service may not do. It needs the network, its state folder and its credentials, and is denied the rest;
+# Restrictions of the service. It needs the network, its state folder and its credentials, and is denied the rest;
 # `systemd-analyze security` gives the unit 1.1 of 10, where 0 is safest.
 {
-  # No right of root's, and no way to one.
+  # No capabilities of root, and no way to gain them.
   AmbientCapabilities = "";
   CapabilityBoundingSet = "";
   NoNewPrivileges = true;
   PrivateUsers = true;
   RestrictSUIDSGID = true;
 
-  # No file but the system's, to read, and its own.
+  # The system's files read-only, and its own.
   PrivateTmp = true;
   ProtectHome = true;
   ProtectSystem = "strict";
   RemoveIPC = true;
   UMask = "0077";
 
-  # No device, and nothing of the kernel's.
+  # No devices, and no kernel interfaces.
   DeviceAllow = "";
   DevicePolicy = "closed";
   PrivateDevices = true;
@@ -26,7 +26,7 @@
   ProtectKernelModules = true;
   ProtectKernelTunables = true;
 
-  # No sight of other processes, no namespaces, no memory that is written and run.
+  # No view of other processes, no namespaces, no memory that is both writable and executable.
   KeyringMode = "private";
   LockPersonality = true;
   MemoryDenyWriteExecute = true;

@@ -1,4 +1,4 @@
-# Whether a KVS_ADDR holds a password, as the gateway reads it: behind the scheme, a colon before the last @.
+# Whether a KVS_ADDR holds a password, as the gateway parses it: after the scheme, a colon before the last @.
 address:
 let
   rest = builtins.elemAt (builtins.match "([^:]*://)?(.*)" address) 1;

@@ -1,4 +1,4 @@
-# What may be said about the service. All that is a secret is the name of a file, and that file is not in the store.
+# Options of the service. A secret is given as the name of a file that is not in the Nix store.
 { lib, pkgs }:
 
 let
@@ -11,7 +11,7 @@ let
       default = null;
       inherit description;
     };
-  # A file that every user of the machine can read is no place for a secret: the type refuses the store.
+  # A file that every user of the machine can read is not for secrets: the type rejects the Nix store.
   secretFile = types.externalPath;
 in
 {
@@ -78,7 +78,7 @@ in
         LOG_FORMAT = variable (types.enum [
           "json"
           "pretty"
-        ]) "How logs look; `json` when unset.";
+        ]) "Format of the logs; `json` when unset.";
         OKTA_CLIENT_ID = variable types.str "The client id of the gateway's app in Okta.";
         OKTA_REDIRECT_URI = variable types.str ''
           Where Okta sends the browser back; `BASE_URL` + `/auth/callback` when unset.

@@ -6,7 +6,7 @@
 
   nodes.embedded = {
     imports = [ module ];
-    # In the store, as no real secret would be: they open nothing.
+    # In the Nix store, where no real secret may be: these are test values.
     environment.etc."gateway/okta".text = "okta-secret-of-the-test";
     services.securemcp-okta-gateway = {
       enable = true;

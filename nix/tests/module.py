@@ -25,7 +25,7 @@ with subtest("the state belongs to the service alone, and outlives a restart"):
     embedded.wait_until_succeeds("curl --fail --silent http://127.0.0.1:8080/readyz", timeout=60)
     assert embedded.succeed(f"cat {STATE}/gateway.secret") == before
 
-with subtest("asked to stop, it ends well"):
+with subtest("on SIGTERM it exits with 0"):
     embedded.succeed(f"systemctl stop {UNIT}")
     result = embedded.succeed(f"systemctl show --property=Result,ExecMainStatus {UNIT}")
     assert "Result=success" in result and "ExecMainStatus=0" in result, result

@@ -1,4 +1,4 @@
-//! The compiler, from outside: what it writes, and what it says about mistakes.
+//! Tests of the compiler through its public API: its output and its error messages.
 #![cfg(feature = "compile")]
 
 use gateway_routes::compile::{Compiled, compile};
@@ -15,7 +15,7 @@ fn golden(name: &str) -> Compiled {
     compile(&folder("golden").join(name), Path::new(CONFIG)).expect("the file compiles")
 }
 
-/// Compares with a file; `BLESS=1 cargo test` writes it instead.
+/// Compares with a golden file; `BLESS=1 cargo test` writes it instead.
 fn assert_is_file(found: &str, file: &Path) {
     if env::var_os("BLESS").is_some() {
         fs::write(file, found).expect("the file can be written");
@@ -97,7 +97,7 @@ fn the_output_does_not_depend_on_the_path_of_the_site() {
     }
 }
 
-/// A site in a folder of its own, which goes with the test.
+/// Site in a temporary folder, removed on drop.
 struct Site(PathBuf);
 
 impl Site {
@@ -198,11 +198,15 @@ fn different_sites_have_different_digests() {
     let config = (CONFIG, "include: [\"routes/*.yaml\"]\n");
     let one = digest("digest-1", &[config, ("routes/dice.yaml", DICE)]);
     assert_eq!(one, digest("digest-2", &[config, ("routes/dice.yaml", DICE), ("other.yaml", UUID)]));
-    assert_ne!(one, digest("digest-3", &[config, ("routes/dices.yaml", DICE)]), "a file's name counts");
+    assert_ne!(
+        one,
+        digest("digest-3", &[config, ("routes/dices.yaml", DICE)]),
+        "the file name is part of the digest"
+    );
     assert_ne!(
         one,
         digest("digest-4", &[config, ("routes/dice.yaml", &format!("{DICE}#\n"))]),
-        "every byte counts"
+        "every byte is part of the digest"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The Rust that sites become, itself compiled: the constants are what the YAML says.
+//! Tests of the generated constants: they are compiled and compared with the values of the YAML.
 #![cfg(feature = "compile")]
 
 use gateway_routes::compile::{Compiled, compile};

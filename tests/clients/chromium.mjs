@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // The whole login in a real Chromium, driven over its DevTools pipe, with JavaScript switched off in the pages.
 // Usage: chromium.mjs [--double-click] AUTHORIZATION_URL...
-// With --double-click the person clicks twice on "Allow", with the mouse.
+// With --double-click the user double-clicks "Allow" with the mouse.
 // Several logins share the browser: all pages are opened, then all are approved, then the last one signs in first.
-// Prints one line of JSON: {ok, ends, forms, framed, complaints}; `ends` are the redirect URIs with their answers, `framed` whether
-// the first page showed up in another site's frame, `complaints` what the browser had to say (a blocked form, a refused frame).
+// Prints one line of JSON: {ok, ends, forms, framed, complaints}; `ends` are the redirect URIs with their parameters, `framed` whether
+// another site can show the first page in a frame, `complaints` the errors that the browser logs (a blocked form or frame).
 import { spawn } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -51,9 +51,9 @@ function start(file) {
   child.stdio[4].setEncoding('utf8').on('data', (chunk) => {
     const messages = (rest + chunk).split('\0');
     rest = messages.pop();
-    messages.map((text) => JSON.parse(text)).forEach((message) => (message.id ? answered(message) : listeners.forEach((listen) => listen(message))));
+    messages.map((text) => JSON.parse(text)).forEach((message) => (message.id ? settle(message) : listeners.forEach((listen) => listen(message))));
   });
-  const answered = ({ id, result, error }) => {
+  const settle = ({ id, result, error }) => {
     const { resolve, reject } = waiting.get(id);
     waiting.delete(id);
     return error ? reject(new Error(error.message)) : resolve(result);
@@ -66,7 +66,7 @@ function start(file) {
   return { send, listen: (listener) => listeners.add(listener), end: () => child.kill('SIGKILL') };
 }
 
-/** A tab whose navigations and complaints are watched. */
+/** A tab whose navigations and logged errors are recorded. */
 async function open() {
   const { targetId } = await chromium.send('Target.createTarget', { url: 'about:blank' });
   const { sessionId } = await chromium.send('Target.attachToTarget', { targetId, flatten: true });
@@ -79,7 +79,7 @@ async function open() {
   });
   for (const domain of ['Page', 'Log', 'Runtime']) await send(`${domain}.enable`);
   await send('Emulation.setScriptExecutionDisabled', { value: true });
-  // A page that goes away while it is asked has no answer.
+  // A page that is navigated away from while it is evaluated has no result.
   const evaluate = (expression) => send('Runtime.evaluate', { expression, userGesture: true, returnByValue: true }).then(({ result }) => result.value, () => undefined);
   return { send, evaluate, navigations };
 }
@@ -95,12 +95,12 @@ async function until(condition) {
 /** Whether a page of another origin can show this one in a frame. */
 async function isFramed(url) {
   const page = await open();
-  const thief = createServer((_request, response) => response.setHeader('content-type', 'text/html').end(`<iframe src="${url.replaceAll('&', '&amp;')}"></iframe>`));
-  await new Promise((resolve) => thief.listen(0, '127.0.0.1', resolve));
+  const embedder = createServer((_request, response) => response.setHeader('content-type', 'text/html').end(`<iframe src="${url.replaceAll('&', '&amp;')}"></iframe>`));
+  await new Promise((resolve) => embedder.listen(0, '127.0.0.1', resolve));
   const loaded = once('Page.loadEventFired');
-  await page.send('Page.navigate', { url: `http://127.0.0.1:${thief.address().port}/` });
+  await page.send('Page.navigate', { url: `http://127.0.0.1:${embedder.address().port}/` });
   await loaded;
-  thief.close();
+  embedder.close();
   const refused = () => report.complaints.some((text) => text.includes('frame-ancestors'));
   await Promise.race([until(refused), new Promise((resolve) => setTimeout(resolve, COMPLAINT_LIMIT))]);
   return !refused();
@@ -110,7 +110,7 @@ function once(event) {
   return new Promise((resolve) => chromium.listen(({ method }) => method === event && resolve()));
 }
 
-/** Consents and signs in as a person does; gives the URLs at which the clients get their answers. */
+/** Consents and signs in as a user does; returns the redirect URIs with their parameters. */
 async function signIn() {
   const tabs = [];
   for (const url of urls) {
@@ -144,7 +144,7 @@ async function doubleClick(page, form, selector) {
   await page.send('Page.bringToFront');
   const place = await page.evaluate(`${button}.scrollIntoView(); (({ x, y, width, height }) => ({ x: x + width / 2, y: y + height / 2 }))(${button}.getBoundingClientRect())`);
   const events = [1, 2].flatMap((clickCount) => ['mousePressed', 'mouseReleased'].map((type) => ({ type, clickCount, button: 'left', ...place })));
-  // A page that goes away while it is clicked does not say so.
+  // A click on a page that is navigated away from can fail.
   for (const event of events) page.send('Input.dispatchMouseEvent', event).catch(() => {});
 }
 
@@ -160,7 +160,7 @@ async function listener(redirectUri) {
   return () => until(() => received);
 }
 
-/** A program that has claimed a scheme: the browser is asked to go there, and stays where it is. */
+/** A custom scheme, as of a native app: the navigation is requested, and the page stays. */
 function scheme(redirectUri, page) {
   return () => until(() => page.navigations.find((to) => to.startsWith(redirectUri)));
 }

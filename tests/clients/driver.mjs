@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'nod
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { walk } from './browser.mjs';
+import { completeLogin } from './browser.mjs';
 
 const TIME_LIMIT = 60_000;
 
@@ -30,7 +30,7 @@ function readSettings() {
 
 /**
  * Runs `session`, which gives {tools, result}, prints {client, version, ok, signed_in, forms, tools, text, error,
- * milliseconds} and ends the process: 0 when the tool was called and did not answer with an error.
+ * milliseconds} and ends the process: with 0 when the tool was called and returned no error.
  */
 export async function drive(client, packageName, session) {
   const started = Date.now();
@@ -68,11 +68,11 @@ export function browserEvents() {
   return readFileSync(settings.browserLog, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
 }
 
-/** Takes the person through the authorization in this process; gives the callback's URL. */
+/** Completes the authorization in this process; returns the callback's URL. */
 export async function authorize(url) {
   const note = (event) => appendFileSync(settings.browserLog, `${JSON.stringify(event)}\n`);
   note({ event: 'opened' });
-  const end = await walk(url);
+  const end = await completeLogin(url);
   note({ event: 'arrived', forms: end.forms });
   return new URL(end.url);
 }
@@ -81,7 +81,7 @@ function versionOf(packageName) {
   return JSON.parse(readFileSync(packageFile(packageName), 'utf8')).version;
 }
 
-/** Where the package's package.json lies, also when its `exports` hide it. */
+/** Path of the package's package.json, even if its `exports` do not list it. */
 export function packageFile(packageName) {
   const roots = createRequire(import.meta.url).resolve.paths(packageName);
   return roots.map((root) => join(root, packageName, 'package.json')).find(existsSync) ?? fail(`${packageName} is missing: run tests/setup.sh`);

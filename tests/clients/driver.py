@@ -58,7 +58,7 @@ def browser_events():
 
 
 async def session_or_lost_browser(session):
-    """Gives what `session` gives, but fails at once when the browser gets lost and no callback can come."""
+    """Gives what `session` gives, but fails at once when the browser fails and no callback can arrive."""
     task = asyncio.ensure_future(session)
     while not (await asyncio.wait([task], timeout=0.2))[0]:
         failure = next((event["error"] for event in browser_events() if event["event"] == "failed"), None)
@@ -79,7 +79,7 @@ def _finish(report, started):
 
 
 def _cause(error):
-    """The innermost error of nested exception groups: the outer ones only count it."""
+    """The innermost error of nested exception groups: the outer ones only wrap it."""
     while getattr(error, "exceptions", None):
         error = error.exceptions[0]
     return f"{type(error).__name__}: {error}"

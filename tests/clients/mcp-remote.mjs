@@ -45,7 +45,7 @@ function environment() {
   return { ...process.env, MCP_REMOTE_CONFIG_DIR: settings.stateDir, BROWSER, BROWSER_LOG: settings.browserLog };
 }
 
-/** JSON-RPC over the child's pipes; a request fails when the child ends or its browser gets lost. */
+/** JSON-RPC over the child's pipes; a request fails when the child ends or its browser fails. */
 function rpc(child) {
   const waiting = new Map();
   let lastId = 0;
@@ -74,8 +74,8 @@ function rpc(child) {
 
 function receive(message, { waiting, send }) {
   if (message.method && message.id !== undefined) {
-    const answer = message.method === 'ping' ? { result: {} } : { error: { code: -32601, message: 'Method not found' } };
-    return send({ id: message.id, ...answer });
+    const response = message.method === 'ping' ? { result: {} } : { error: { code: -32601, message: 'Method not found' } };
+    return send({ id: message.id, ...response });
   }
   const request = waiting.get(message.id);
   if (!request) return undefined;

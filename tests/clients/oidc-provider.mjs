@@ -17,12 +17,12 @@ const issuer = `http://127.0.0.1:${server.address().port}${mount}`;
 const callback = new Provider(issuer, configuration()).callback();
 process.stdout.write(`ready ${issuer}\n`);
 
-/** Serves the provider under its mount path and notes who asks for offline access. */
+/** Serves the provider under its mount path and records which logins request offline access. */
 function handle(request, response) {
   const url = new URL(request.url, issuer);
   if (!url.pathname.startsWith(`${mount}/`)) return response.writeHead(404).end();
-  const asked = url.searchParams.get('scope')?.split(' ') ?? [];
-  if (asked.includes('offline_access') && offline.size < 10_000) offline.add(url.searchParams.get('code_challenge'));
+  const scopes = url.searchParams.get('scope')?.split(' ') ?? [];
+  if (scopes.includes('offline_access') && offline.size < 10_000) offline.add(url.searchParams.get('code_challenge'));
   request.originalUrl = request.url;
   request.url = request.url.slice(mount.length);
   return callback(request, response);

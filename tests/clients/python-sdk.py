@@ -43,8 +43,8 @@ class FileStorage(TokenStorage):
         self.client.write_text(client_info.model_dump_json(exclude_none=True))
 
 
-class Person:
-    """Opens the authorization URL in the browser script and keeps the redirect that it ends at."""
+class BrowserLogin:
+    """Opens the authorization URL in the browser script and stores the redirect URI that it reaches."""
 
     def __init__(self):
         self.callback = ""
@@ -74,16 +74,16 @@ def metadata():
 
 
 async def session():
-    person, storage = Person(), FileStorage()
+    login, storage = BrowserLogin(), FileStorage()
     provider = OAuthClientProvider(
         driver.URL,
         metadata(),
         storage,
-        person.redirect,
-        person.result,
+        login.redirect,
+        login.result,
         client_metadata_url=driver.CLIENT_METADATA_URL,
     )
-    # The SDK forgets this between runs, and without it never refreshes a stored token but opens the browser again.
+    # The SDK does not store this, and without it opens the browser again instead of refreshing a stored token.
     provider.context.token_expiry_time = storage.expires_at()
     mode = {"mode": driver.PROTOCOL} if driver.PROTOCOL else {}
     async with create_mcp_http_client(auth=provider) as http:

@@ -6,7 +6,7 @@ import { authorize, settings } from './driver.mjs';
 
 const KEPT = { all: [], client: ['tokens', 'verifier'], tokens: ['client', 'verifier'], verifier: ['client', 'tokens'], discovery: ['client', 'tokens', 'verifier'] };
 
-/** An OAuthClientProvider; after `redirectToAuthorization` the answer is in `callback`. */
+/** An OAuthClientProvider; after `redirectToAuthorization` the callback URL is in `callback`. */
 export class FileProvider {
   callback = null;
   #file;
@@ -119,7 +119,7 @@ export async function withSignIn(provider, { open, finish, session, Unauthorized
   }
 }
 
-/** Lists the tools and calls the one that is asked for. */
+/** Lists the tools and calls the requested one. */
 export async function useTool(client) {
   const { tools } = await client.listTools();
   const result = await client.callTool({ name: settings.tool, arguments: settings.arguments });

@@ -1,4 +1,4 @@
-// Preloaded into the conformance runner, which knows no tokens: gives each request to the gateway its access token,
+// Preloaded into the conformance runner, which does not support tokens: adds the access token to each request to the gateway,
 // whichever of Node's three HTTP clients a scenario uses.
 
 import http from 'node:http';

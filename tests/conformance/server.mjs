@@ -1,4 +1,4 @@
-// The MCP server that the conformance runner looks at through the gateway: every feature that its scenarios ask for,
+// The MCP server that the conformance runner tests through the gateway: every feature that its scenarios need,
 // made with the official TypeScript SDK, in both eras of the protocol. Prints `ready <url>`; PORT defaults to a free one.
 
 import { randomUUID } from 'node:crypto';
@@ -9,14 +9,14 @@ import { EventLog } from './server/events.mjs';
 import { everything } from './server/everything.mjs';
 
 const sessions = new Map();
-// 2026-07-28: no sessions; a server for each request, and one bus for those who listen.
+// 2026-07-28: no sessions; a server for each request, and one event bus for the subscribers.
 const modern = createMcpHandler(() => everything(context), { legacy: 'reject' });
 const context = {
     notify: modern.notify,
     closeStream: (sessionId, requestId) => sessions.get(sessionId)?.closeSSEStream(requestId),
 };
 
-async function answer(request) {
+async function respond(request) {
     if (!(await isLegacyRequest(request.clone()))) return modern.fetch(request);
     const id = request.headers.get('mcp-session-id');
     if (id !== null) return sessions.get(id)?.handleRequest(request) ?? refusal(404, 'Session not found');
@@ -39,12 +39,12 @@ async function serve(incoming, outgoing) {
     const hasBody = !['GET', 'HEAD'].includes(incoming.method);
     const url = new URL(incoming.url, 'http://localhost');
     const body = hasBody ? Readable.toWeb(incoming) : undefined;
-    const gone = new AbortController();
-    outgoing.on('close', () => gone.abort());
-    const init = { method: incoming.method, headers: incoming.headers, body, duplex: 'half', signal: gone.signal };
-    const response = await answer(new Request(url, init));
+    const aborter = new AbortController();
+    outgoing.on('close', () => aborter.abort());
+    const init = { method: incoming.method, headers: incoming.headers, body, duplex: 'half', signal: aborter.signal };
+    const response = await respond(new Request(url, init));
     outgoing.writeHead(response.status, Object.fromEntries(response.headers));
-    // A stream's head is news by itself.
+    // The headers of a stream are sent before its first event.
     outgoing.flushHeaders();
     if (response.body === null) return outgoing.end();
     Readable.fromWeb(response.body).on('error', () => outgoing.destroy()).pipe(outgoing);

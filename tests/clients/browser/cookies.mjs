@@ -11,7 +11,7 @@ export class CookieJar {
     if (file && existsSync(file)) this.#cookies = JSON.parse(readFileSync(file, 'utf8'));
   }
 
-  /** Keeps what the answer from `url` sets, as Chromium would. */
+  /** Stores the cookies that the response from `url` sets, as Chromium does. */
   store(url, setCookies) {
     for (const line of setCookies ?? []) this.#keep(new URL(url), line);
     if (setCookies?.length) this.#save();

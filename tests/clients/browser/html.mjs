@@ -1,4 +1,4 @@
-// Reads of a page what a person without JavaScript could act on: its text, links, forms and refresh.
+// Parses what a user without JavaScript can use of a page: its text, links, forms and refresh.
 
 const NOISE = /<!--[\s\S]*?-->|<![a-z][^>]*>|<(script|style|template)\b[\s\S]*?<\/\1\s*>/gi;
 const TAG = /<(\/?)([a-z][\w-]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>/gi;
@@ -67,7 +67,7 @@ function openControl(form, open, { name, attrs, absolute }) {
   if (name === 'button') open.button = control;
 }
 
-/** The first option counts until one is marked as selected; its text is its value if it has no other. */
+/** The selected option, or the first one; an option without a value has its text as value. */
 function openOption(open, attrs) {
   const { select } = open;
   open.option = null;

@@ -9,9 +9,9 @@ const PAGE_LIMIT = 1 << 20;
 export async function navigate(navigation, { jar, signal }) {
   const url = new URL(navigation.url);
   url.hash = '';
-  const answer = await send(url, { method: navigation.method, headers: headersOf(navigation, jar), signal }, navigation.body);
-  jar.store(url.href, answer.headers['set-cookie']);
-  return answer;
+  const response = await send(url, { method: navigation.method, headers: headersOf(navigation, jar), signal }, navigation.body);
+  jar.store(url.href, response.headers['set-cookie']);
+  return response;
 }
 
 function headersOf({ url, method, body, initiator, referrerPolicy }, jar) {

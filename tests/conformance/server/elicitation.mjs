@@ -1,4 +1,4 @@
-// Tools that ask the client in the middle of a call, as the protocol was until 2025-11-25.
+// Tools that send requests to the client during a call, as in the protocol up to 2025-11-25.
 
 import * as z from 'zod/v4';
 import { says } from './content.mjs';

@@ -1,4 +1,4 @@
-// What a client that lost its stream asks for again: the events of one session, in order.
+// Event store for resumed streams: the events of one session, in order.
 
 export class EventLog {
     #events = [];

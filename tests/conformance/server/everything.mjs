@@ -17,7 +17,7 @@ const capabilities = {
     completions: {},
 };
 
-/** `context`: how a tool tells the listeners that a list changed, and how it closes the stream of a request. */
+/** `context`: how a tool notifies the subscribers that a list changed, and how it closes the stream of a request. */
 export function everything(context) {
     const info = { name: 'everything', version: '1.0.0' };
     const mcp = new McpServer(info, { capabilities, requestState: { verify: states.verify } });

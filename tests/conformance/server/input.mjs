@@ -1,4 +1,4 @@
-// Tools that answer "input required" and are called again with the input (2026-07-28).
+// Tools that return "input required" and are called again with the input (2026-07-28).
 
 import { acceptedContent, CLIENT_CAPABILITIES_META_KEY, inputRequired, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import * as z from 'zod/v4';
@@ -25,9 +25,9 @@ export function addInputTools(mcp, states) {
         return typeof name === 'string' ? says(`Hello, ${name}!`) : needs({ user_name: askName() });
     });
     add('test_input_required_result_sampling', async (_mcpReq, inputs) => {
-        const answer = inputs?.capital_question;
-        if (answer === undefined) return needs({ capital_question: sample('What is the capital of France?') });
-        return says(`Sampling response: ${answer.content?.text}`);
+        const response = inputs?.capital_question;
+        if (response === undefined) return needs({ capital_question: sample('What is the capital of France?') });
+        return says(`Sampling response: ${response.content?.text}`);
     });
     add('test_input_required_result_list_roots', async (_mcpReq, inputs) => {
         const roots = inputs?.client_roots?.roots;
@@ -46,7 +46,7 @@ export function addInputTools(mcp, states) {
     });
 }
 
-// What the client carries between the rounds is signed; the SDK has checked it before these run.
+// The state that the client passes between the rounds is signed; the SDK has verified it before these run.
 function addStatefulTools(add, states) {
     const confirm = async () => needs({ confirm: elicit('Please confirm', 'ok', 'boolean') }, await states.mint({ asked: true }));
     add('test_input_required_result_request_state', async (mcpReq, inputs) => {

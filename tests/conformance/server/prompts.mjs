@@ -1,4 +1,4 @@
-// Prompts: plain, with arguments, with other content, and one that asks first.
+// Prompts: plain, with arguments, with other content, and one that requests input first.
 
 import { acceptedContent } from '@modelcontextprotocol/server';
 import * as z from 'zod/v4';

@@ -1,4 +1,4 @@
-// Tools whose answers need nobody else.
+// Tools that need no input from the client.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromJsonSchema } from '@modelcontextprotocol/server';
@@ -18,7 +18,7 @@ const CONTENTS = {
     test_streaming_elicitation: [text('nothing but a result')],
 };
 
-// A schema in which every keyword of JSON Schema 2020-12 that the runner looks for has something to say.
+// A schema in which every keyword of JSON Schema 2020-12 that the runner checks is used.
 const CONTACT = {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     type: 'object',
@@ -60,7 +60,7 @@ export function addTools(mcp, { notify, closeStream }) {
     });
     add('test_tool_with_logging', withLogging);
     add('test_logging_tool', async (_args, { mcpReq }) => {
-        await mcpReq.log('info', 'for those who asked for a level');
+        await mcpReq.log('info', 'for clients that set a log level');
         return says('logged');
     });
     add('test_tool_with_progress', withProgress);
@@ -69,8 +69,8 @@ export function addTools(mcp, { notify, closeStream }) {
         await sleep(100);
         return says('sent after the stream was closed');
     });
-    add('test_trigger_tool_change', async () => (notify.toolsChanged(), says('told')));
-    add('test_trigger_prompt_change', async () => (notify.promptsChanged(), says('told')));
+    add('test_trigger_tool_change', async () => (notify.toolsChanged(), says('notified')));
+    add('test_trigger_prompt_change', async () => (notify.promptsChanged(), says('notified')));
 }
 
 async function withLogging(_args, { mcpReq }) {
@@ -83,7 +83,7 @@ async function withLogging(_args, { mcpReq }) {
 
 async function withProgress(_args, { mcpReq }) {
     const progressToken = mcpReq._meta?.progressToken;
-    if (progressToken === undefined) return says('nobody asked for progress');
+    if (progressToken === undefined) return says('no progress token');
     for (const progress of [0, 50, 100]) {
         const params = { progressToken, progress, total: 100, message: `${progress} of 100` };
         await mcpReq.notify({ method: 'notifications/progress', params });
