@@ -1,5 +1,7 @@
-//! Foundation: clock, randomness, identifiers, secrets, encoding, subnets and a throttle for log lines.
+//! Foundation: clock, randomness, identifiers, secrets, encoding, subnets, caches and a throttle for log lines.
 
+pub mod cache;
+pub mod cached_document;
 pub mod clock;
 pub mod encoding;
 pub mod entropy;

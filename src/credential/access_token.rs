@@ -138,7 +138,7 @@ impl Credentials {
             return if *cached.audience == *audience { Ok(cached) } else { Err(TokenError::InvalidClaims) };
         }
         let token = Arc::new(self.verify_uncached(token, audience, may_verify)?);
-        self.verified.insert(digest, &token, now);
+        self.verified.insert(digest, &token);
         Ok(token)
     }
 

@@ -4,51 +4,39 @@
 //! token's expiry. The status of its grant is checked separately for each request.
 
 use super::AccessToken;
+use crate::base::cache::Cache;
 use crate::base::clock::Timestamp;
 use crate::base::ids::Key;
-use foldhash::fast::RandomState;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
-/// Number of shards, each with its own lock, to reduce contention.
-const SHARDS: usize = 16;
-/// Tokens in one shard: 131 072 in all, of less than 1 KiB each.
-const MAX_SHARD_TOKENS: usize = 8192;
-
+/// Cached tokens, of less than 1 KiB each: 128 MiB in all.
+const MAX_TOKENS: usize = 131_072;
 /// Interned audiences, and interned lists of scopes; most sites have fewer routes.
 const MAX_INTERNED: usize = 256;
 
-type Shard = HashMap<Key, Arc<AccessToken>, RandomState>;
-
 /// Cache of verified access tokens, by the digest of the token.
-#[derive(Default)]
 pub(super) struct VerifiedTokens {
-    shards: [Mutex<Shard>; SHARDS],
+    tokens: Cache<Key, Arc<AccessToken>>,
     audiences: Mutex<Vec<Arc<str>>>,
     scopes: Mutex<Vec<Arc<[String]>>>,
+}
+
+impl Default for VerifiedTokens {
+    fn default() -> Self {
+        Self { tokens: Cache::new(MAX_TOKENS), audiences: Mutex::default(), scopes: Mutex::default() }
+    }
 }
 
 impl VerifiedTokens {
     /// Returns the cached token with this digest, if it has not expired.
     pub(super) fn get(&self, digest: &Key, now: Timestamp) -> Option<Arc<AccessToken>> {
-        self.shard(digest).get(digest).filter(|token| token.is_valid_at(now)).map(Arc::clone)
+        self.tokens.get(digest).filter(|token| token.is_valid_at(now))
     }
 
-    /// Caches a token. A full shard first evicts expired tokens; if few have expired, every other token, whose signature
-    /// is then verified again at its next use.
-    pub(super) fn insert(&self, digest: Key, token: &Arc<AccessToken>, now: Timestamp) {
-        let mut shard = self.shard(&digest);
-        if shard.len() >= MAX_SHARD_TOKENS {
-            shard.retain(|_, token| token.is_valid_at(now));
-            if shard.len() > MAX_SHARD_TOKENS / 4 * 3 {
-                let mut index = 0;
-                shard.retain(|_, _| {
-                    index += 1;
-                    index % 2 == 0
-                });
-            }
-        }
-        shard.insert(digest, Arc::clone(token));
+    /// Caches a token. The signature of an evicted token is verified again at its next use.
+    pub(super) fn insert(&self, digest: Key, token: &Arc<AccessToken>) {
+        self.tokens.insert(digest, Arc::clone(token));
     }
 
     /// Interns an audience, so that many tokens share one allocation and its cache line.
@@ -60,15 +48,11 @@ impl VerifiedTokens {
     pub(super) fn shared_scopes(&self, scopes: Vec<String>) -> Arc<[String]> {
         intern(&self.scopes, scopes.into())
     }
-
-    fn shard(&self, digest: &Key) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[usize::from(digest.0[0]) % SHARDS])
-    }
 }
 
 /// Returns the interned value that equals `new`, or interns it while there is space.
 fn intern<T: ?Sized + PartialEq>(interned: &Mutex<Vec<Arc<T>>>, new: Arc<T>) -> Arc<T> {
-    let mut interned = lock(interned);
+    let mut interned = interned.lock();
     if let Some(same) = interned.iter().find(|known| **known == new) {
         return Arc::clone(same);
     }
@@ -76,10 +60,6 @@ fn intern<T: ?Sized + PartialEq>(interned: &Mutex<Vec<Arc<T>>>, new: Arc<T>) -> 
         interned.push(Arc::clone(&new));
     }
     new
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -104,7 +84,7 @@ mod tests {
     #[test]
     fn a_token_is_not_returned_after_its_expiry() {
         let cache = VerifiedTokens::default();
-        cache.insert(Key([1; 32]), &token(), Timestamp::from_seconds(0));
+        cache.insert(Key([1; 32]), &token());
         assert!(cache.get(&Key([1; 32]), Timestamp::from_millis(719_999)).is_some());
         assert!(cache.get(&Key([1; 32]), EXPIRY.after(MAX_CLOCK_SKEW)).is_none());
         assert!(cache.get(&Key([2; 32]), Timestamp::from_seconds(0)).is_none());
@@ -119,19 +99,21 @@ mod tests {
             let scopes = cache.shared_scopes(vec![number.to_string()]);
             assert_eq!(*scopes, [number.to_string()]);
         }
-        assert_eq!(lock(&cache.scopes).len(), MAX_INTERNED);
+        assert_eq!(cache.scopes.lock().len(), MAX_INTERNED);
     }
 
     #[test]
     fn the_number_of_cached_tokens_is_bounded() {
         let (cache, token) = (VerifiedTokens::default(), token());
-        for number in 0..3 * MAX_SHARD_TOKENS as u64 {
+        let digest = |number: u64| {
             let mut digest = [0; 32];
             digest[24..].copy_from_slice(&number.to_be_bytes());
-            let digest = Key(digest);
-            cache.insert(digest, &token, Timestamp::from_seconds(0));
-            assert!(cache.get(&digest, Timestamp::from_seconds(0)).is_some());
+            Key(digest)
+        };
+        for number in 0..MAX_TOKENS as u64 * 3 / 2 {
+            cache.insert(digest(number), &token);
+            assert!(cache.get(&digest(number), Timestamp::from_seconds(0)).is_some());
         }
-        assert!((MAX_SHARD_TOKENS / 2..=MAX_SHARD_TOKENS).contains(&cache.shard(&Key([0; 32])).len()));
+        assert_eq!(cache.tokens.len(), MAX_TOKENS);
     }
 }

@@ -2,20 +2,27 @@
 
 use super::OktaError;
 use super::http::Http;
-use crate::base::clock::{Clock, Monotonic};
+use crate::base::cached_document::{CachedDocument, Fetched, IntervalStart, RefetchRules};
+use crate::base::clock::Clock;
 use crate::crypto::jose::KeySet;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
 use url::Url;
 
 /// Time until a cached document is fetched again.
 const CACHE_LIFETIME: Duration = Duration::from_hours(1);
-/// Delay after a failed fetch.
+/// Delay after a failed fetch, so that callers do not each wait for another failure.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 /// Shortest time between two fetches because of an unknown key.
 const MIN_KEY_REFETCH_INTERVAL: Duration = Duration::from_secs(10);
+/// The last good copy is used as long as Okta is unavailable.
+const REFETCH_RULES: RefetchRules = RefetchRules {
+    retry_delay: RETRY_DELAY,
+    max_stale: None,
+    min_early_interval: MIN_KEY_REFETCH_INTERVAL,
+    early_interval_start: IntervalStart::EarlyFetch,
+};
 
 /// Used members of the discovery metadata (`OpenID` Connect Discovery §3).
 #[derive(Debug, Deserialize)]
@@ -32,85 +39,26 @@ pub struct Metadata {
 /// Cache of the documents of one issuer.
 pub(super) struct Discovery {
     issuer: String,
-    clock: Clock,
-    metadata: Mutex<Cached<Metadata>>,
-    keys: Mutex<Cached<KeySet>>,
-}
-
-struct Cached<T> {
-    value: Option<Arc<T>>,
-    fetched_at: Monotonic,
-    failed: Option<(Monotonic, OktaError)>,
-    key_refetched_at: Option<Monotonic>,
-}
-
-impl<T> Default for Cached<T> {
-    fn default() -> Self {
-        Self { value: None, fetched_at: Monotonic::default(), failed: None, key_refetched_at: None }
-    }
-}
-
-impl<T> Cached<T> {
-    fn fresh(&self, now: Monotonic) -> Option<Arc<T>> {
-        self.value.clone().filter(|_| now.since(self.fetched_at) < CACHE_LIFETIME)
-    }
-
-    /// Failure within [`RETRY_DELAY`], so that concurrent callers do not each wait for another one.
-    fn recent_failure(&self, now: Monotonic) -> Option<&OktaError> {
-        let (at, error) = self.failed.as_ref()?;
-        (now.since(*at) < RETRY_DELAY).then_some(error)
-    }
-
-    /// Caches a fetched value, or falls back to the last good one.
-    fn update(&mut self, now: Monotonic, fetched: Result<T, OktaError>) -> Result<Arc<T>, OktaError> {
-        match fetched {
-            Ok(value) => {
-                self.fetched_at = now;
-                self.failed = None;
-                Ok(Arc::clone(self.value.insert(Arc::new(value))))
-            }
-            Err(error) => {
-                tracing::warn!(%error, "fetching Okta's metadata or keys failed");
-                self.failed = Some((now, error.clone()));
-                self.value.clone().ok_or(error)
-            }
-        }
-    }
+    metadata: Arc<CachedDocument<Metadata, OktaError>>,
+    keys: Arc<CachedDocument<KeySet, OktaError>>,
 }
 
 impl Discovery {
     pub(super) fn new(issuer: &str, clock: Clock) -> Self {
-        Self { issuer: issuer.to_owned(), clock, metadata: Mutex::default(), keys: Mutex::default() }
+        Self {
+            issuer: issuer.to_owned(),
+            metadata: CachedDocument::new(clock.clone(), REFETCH_RULES),
+            keys: CachedDocument::new(clock, REFETCH_RULES),
+        }
     }
 
-    /// Returns the metadata; concurrent callers share one fetch.
+    /// Returns the metadata.
     pub(super) async fn metadata(&self, http: &Http) -> Result<Arc<Metadata>, OktaError> {
-        let mut cached = self.metadata.lock().await;
-        let now = self.clock.monotonic();
-        if let Some(metadata) = cached.fresh(now) {
-            return Ok(metadata);
-        }
-        if let Some(error) = cached.recent_failure(now) {
-            return cached.value.clone().ok_or_else(|| error.clone());
-        }
-        let fetched = self.fetch_metadata(http).await;
-        cached.update(now, fetched)
-    }
-
-    async fn fetch_metadata(&self, http: &Http) -> Result<Metadata, OktaError> {
-        let url = format!("{}/.well-known/openid-configuration", self.issuer);
-        let url = Url::parse(&url).map_err(|error| OktaError::Invalid(error.to_string()))?;
-        let document = http.get(&url, None).await?;
-        let metadata: Metadata = serde_json::from_slice(&document)
-            .map_err(|error| OktaError::Invalid(format!("invalid metadata: {error}")))?;
-        if metadata.issuer != self.issuer {
-            return Err(OktaError::Invalid(format!("the metadata is of the issuer {}", metadata.issuer)));
-        }
-        let endpoints = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
-        if !endpoints.into_iter().chain(&metadata.userinfo_endpoint).all(|url| http.allows(url)) {
-            return Err(OktaError::Invalid("an endpoint in the metadata is not https".into()));
-        }
-        Ok(metadata)
+        let fetch = || {
+            let (http, issuer) = (http.clone(), self.issuer.clone());
+            async move { into_fetched(fetch_metadata(&http, &issuer).await) }
+        };
+        self.metadata.get(|_| true, fetch).await
     }
 
     /// Returns the keys. An unknown key ID causes a new fetch, because Okta rotates keys without notice, but at most
@@ -121,24 +69,42 @@ impl Discovery {
         metadata: &Metadata,
         key_id: Option<&str>,
     ) -> Result<Arc<KeySet>, OktaError> {
-        let mut cached = self.keys.lock().await;
-        let now = self.clock.monotonic();
-        if let Some(keys) = cached.fresh(now) {
-            let known = key_id.is_none_or(|id| keys.has(id));
-            let refetched =
-                cached.key_refetched_at.is_some_and(|at| now.since(at) < MIN_KEY_REFETCH_INTERVAL);
-            if known || refetched {
-                return Ok(keys);
-            }
-            cached.key_refetched_at = Some(now);
-        }
-        if let Some(error) = cached.recent_failure(now) {
-            return cached.value.clone().ok_or_else(|| error.clone());
-        }
-        let fetched = match http.get(&metadata.jwks_uri, None).await {
-            Ok(document) => KeySet::parse(&document).map_err(|error| OktaError::Invalid(error.to_string())),
-            Err(outage) => Err(outage.into()),
+        let fetch = || {
+            let (http, url) = (http.clone(), metadata.jwks_uri.clone());
+            async move { into_fetched(fetch_keys(&http, &url).await) }
         };
-        cached.update(now, fetched)
+        self.keys.get(|keys| key_id.is_none_or(|id| keys.has(id)), fetch).await
+    }
+}
+
+async fn fetch_metadata(http: &Http, issuer: &str) -> Result<Metadata, OktaError> {
+    let url = format!("{issuer}/.well-known/openid-configuration");
+    let url = Url::parse(&url).map_err(|error| OktaError::Invalid(error.to_string()))?;
+    let document = http.get(&url, None).await?;
+    let metadata: Metadata = serde_json::from_slice(&document)
+        .map_err(|error| OktaError::Invalid(format!("invalid metadata: {error}")))?;
+    if metadata.issuer != issuer {
+        return Err(OktaError::Invalid(format!("the metadata is of the issuer {}", metadata.issuer)));
+    }
+    let endpoints = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
+    if !endpoints.into_iter().chain(&metadata.userinfo_endpoint).all(|url| http.allows(url)) {
+        return Err(OktaError::Invalid("an endpoint in the metadata is not https".into()));
+    }
+    Ok(metadata)
+}
+
+async fn fetch_keys(http: &Http, url: &Url) -> Result<KeySet, OktaError> {
+    let document = http.get(url, None).await?;
+    KeySet::parse(&document).map_err(|error| OktaError::Invalid(error.to_string()))
+}
+
+/// Converts the result of a fetch, and logs a failure, once for all callers that share it.
+fn into_fetched<T>(result: Result<T, OktaError>) -> Fetched<T, OktaError> {
+    match result {
+        Ok(value) => Fetched::Document { value, lifetime: CACHE_LIFETIME },
+        Err(error) => {
+            tracing::warn!(%error, "fetching Okta's metadata or keys failed");
+            Fetched::Failed(error)
+        }
     }
 }

@@ -36,16 +36,9 @@ pub(super) async fn client(
     let url = &DocumentUrl::parse(client_id).map_err(|why| {
         OAuthError::invalid_client(format!("client_id is not the URL of a document: {why}"))
     })?;
-    let (schemes, now) = (request.gateway.site.redirect_schemes, request.gateway.clock.now());
     let fetch = DocumentFetch { request, client_id, url, freshness };
-    fetch
-        .cached_or_fetch(&request.gateway.client_documents, |document| {
-            metadata_document::parse(document, url, schemes, now).map_err(|bad| match bad {
-                DocumentError::NotMetadata(what) => FetchError::Unexpected(what.into()),
-                DocumentError::Invalid(why) => FetchError::Invalid(why),
-            })
-        })
-        .await
+    let parser = || metadata_parser(request.gateway, url.clone());
+    fetch.cached_or_fetch(&request.gateway.client_documents, parser).await
 }
 
 /// Returns the keys at a client's `jwks_uri`.
@@ -58,7 +51,7 @@ pub(super) async fn keys(
     url: &DocumentUrl,
 ) -> Result<Arc<KeySet>, Failure> {
     let fetch = DocumentFetch { request, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
-    fetch.cached_or_fetch(&request.gateway.client_key_sets, parse_keys).await
+    fetch.cached_or_fetch(&request.gateway.client_key_sets, || parse_keys).await
 }
 
 /// Fetches the keys at a client's `jwks_uri` again, because the cached ones do not verify; `None` when that happened
@@ -71,11 +64,12 @@ pub(super) async fn refetch_keys(
     known: &KnownClient,
     url: &DocumentUrl,
 ) -> Result<Option<Arc<KeySet>>, Failure> {
-    if !request.gateway.client_key_sets.may_refetch(url.url()) {
+    let key_sets = &request.gateway.client_key_sets;
+    if !key_sets.may_refetch(url.url()) {
         return Ok(None);
     }
     let fetch = DocumentFetch { request, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
-    fetch.fetch(&request.gateway.client_key_sets, parse_keys).await.map(Some)
+    fetch.within_limits(key_sets.refetch(url.url(), fetch.subscriber(), parse_keys)).await.map(Some)
 }
 
 /// Keeps the cached documents of this client longer than those of clients that never received tokens.
@@ -85,6 +79,20 @@ pub(super) fn trust(gateway: &Gateway, known: &KnownClient) {
     }
     if let Some(ClientKeys { source: KeySource::At(url), .. }) = &known.client.keys {
         gateway.client_key_sets.trust(url.url());
+    }
+}
+
+/// Returns the parser of the metadata document at this URL.
+fn metadata_parser(
+    gateway: &Gateway,
+    url: DocumentUrl,
+) -> impl FnOnce(&[u8]) -> Result<Client, FetchError> + Send + 'static {
+    let (schemes, now) = (gateway.site.redirect_schemes, gateway.clock.now());
+    move |document| {
+        metadata_document::parse(document, &url, schemes, now).map_err(|bad| match bad {
+            DocumentError::NotMetadata(what) => FetchError::Unexpected(what.into()),
+            DocumentError::Invalid(why) => FetchError::Invalid(why),
+        })
     }
 }
 
@@ -103,11 +111,15 @@ struct DocumentFetch<'a> {
 impl DocumentFetch<'_> {
     /// Returns the document from the cache while it is fresh, else fetches it. Where stale copies are allowed, the
     /// last valid one is returned when the fetch fails.
-    async fn cached_or_fetch<T>(
+    async fn cached_or_fetch<T, P>(
         &self,
         documents: &Documents<T>,
-        read: impl FnOnce(&[u8]) -> Result<T, FetchError>,
-    ) -> Result<Arc<T>, Failure> {
+        parser: impl FnOnce() -> P,
+    ) -> Result<Arc<T>, Failure>
+    where
+        T: Send + Sync + 'static,
+        P: FnOnce(&[u8]) -> Result<T, FetchError> + Send + 'static,
+    {
         self.check_url()?;
         let url = self.url.url();
         let if_stale_allowed =
@@ -116,7 +128,7 @@ impl DocumentFetch<'_> {
         if let Some(cached) = documents.fresh(url).or_else(stale) {
             return Ok(cached);
         }
-        match self.fetch(documents, read).await {
+        match self.within_limits(documents.fetch(url, self.subscriber(), parser())).await {
             // Not at 429: a client must not select its stale copy by exceeding the rate limit.
             Err(failure @ Failure::Unavailable(_)) => {
                 if_stale_allowed(documents.last_good(url)).ok_or(failure)
@@ -125,19 +137,22 @@ impl DocumentFetch<'_> {
         }
     }
 
-    /// Fetches the document, counted against the rate limits.
-    async fn fetch<T>(
+    /// Runs the fetch of the document, counted against the rate limits.
+    async fn within_limits<T>(
         &self,
-        documents: &Documents<T>,
-        read: impl FnOnce(&[u8]) -> Result<T, FetchError>,
+        fetch: impl Future<Output = Result<Arc<T>, FetchError>>,
     ) -> Result<Arc<T>, Failure> {
         self.request.rate_limit(Kind::Metadata, Some(self.client_id)).await?;
         let fetched = if self.request.gateway.is_backend_host(self.url.host()) {
             Err(FetchError::Unreachable("it may trust the address that this gateway calls it from".into()))
         } else {
-            documents.fetch(self.url.url(), Subnets::of(self.request.head.address), read).await
+            fetch.await
         };
         fetched.map_err(|error| self.failure(error))
+    }
+
+    fn subscriber(&self) -> Subnets {
+        Subnets::of(self.request.head.address)
     }
 
     fn failure(&self, error: FetchError) -> Failure {
