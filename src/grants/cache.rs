@@ -5,13 +5,13 @@
 //! nothing.
 
 use super::{Grant, Grants};
+use crate::base::cache::Cache;
 use crate::base::clock::Monotonic;
 use crate::proxy::Identity;
 use crate::store::{Cursor, GrantId, GrantRecord, Unavailable};
-use foldhash::fast::RandomState;
-use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ const FRESH_TIME: Duration = Duration::from_secs(3);
 const STALE_TIME: Duration = Duration::from_mins(1);
 /// Time after which a pending read of the store no longer counts as pending.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// Cached grants; each takes about 0.5 KiB.
+/// Cached grants, of about 0.7 KiB each: 70 MiB in all.
 const MAX_CACHED_GRANTS: usize = 100_000;
 /// Concurrent reads of the store while streams are checked.
 const MAX_CONCURRENT_READS: usize = 32;
@@ -62,98 +62,98 @@ impl Deref for ActiveGrant {
 struct CachedGrant {
     grant: Arc<ActiveGrant>,
     expires_at: Monotonic,
-    /// Time at which the store was read.
-    read_at: Monotonic,
+    read: ReadStart,
     /// Start of a pending read of the store.
     refreshing_since: Option<Monotonic>,
-    /// `true` if a revocation may have been missed: the store is then read, whatever the age.
-    is_invalidated: bool,
+}
+
+/// Start of a read of the store.
+#[derive(Clone, Copy)]
+struct ReadStart {
+    at: Monotonic,
+    epoch: u64,
 }
 
 impl CachedGrant {
-    /// Entry for a grant that was read at this time and expires after `lifetime`.
-    fn new(grant: Arc<Grant>, read_at: Monotonic, lifetime: Duration) -> Self {
-        Self {
-            grant: ActiveGrant::new(grant),
-            expires_at: read_at.after(lifetime),
-            read_at,
-            refreshing_since: None,
-            is_invalidated: false,
-        }
+    /// Entry for a grant that was read then and expires after `lifetime`.
+    fn new(grant: Arc<ActiveGrant>, read: ReadStart, lifetime: Duration) -> Self {
+        Self { grant, expires_at: read.at.after(lifetime), read, refreshing_since: None }
     }
 
     /// Returns whether it may be used without waiting for the store.
-    fn is_usable(&self, now: Monotonic) -> bool {
+    fn is_usable(&self, now: Monotonic, epoch: u64) -> bool {
         let is_refreshing = self.refreshing_since.is_some_and(|since| now.since(since) < READ_TIMEOUT);
         let max_age = if is_refreshing { STALE_TIME } else { FRESH_TIME };
-        self.is_valid(now, max_age) && (is_refreshing || !self.is_invalidated)
+        self.is_valid(now, max_age) && (is_refreshing || self.read.epoch == epoch)
     }
 
     fn is_valid(&self, now: Monotonic, max_age: Duration) -> bool {
-        now.since(self.read_at) < max_age && now < self.expires_at
+        now.since(self.read.at) < max_age && now < self.expires_at
     }
 }
 
-type Entries = HashMap<GrantId, CachedGrant, RandomState>;
-
 /// Cache of active grants by id.
-pub(super) struct GrantCache(Mutex<Entries>);
+pub(super) struct GrantCache {
+    entries: Cache<GrantId, CachedGrant>,
+    /// Number of invalidations. An entry of an earlier epoch may have been revoked since: the store is then read,
+    /// whatever its age.
+    epoch: AtomicU64,
+}
 
 impl GrantCache {
     pub(super) fn new() -> Self {
-        Self(Mutex::default())
+        Self { entries: Cache::new(MAX_CACHED_GRANTS), epoch: AtomicU64::new(0) }
     }
 
     pub(super) fn remove(&self, id: GrantId) {
-        self.lock().remove(&id);
+        self.entries.remove(&id);
     }
 
     /// Requires that the store is read again for every entry.
     fn invalidate_all(&self) {
-        self.lock().values_mut().for_each(|entry| entry.is_invalidated = true);
+        self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn get(&self, id: GrantId, is_valid: impl Fn(&CachedGrant) -> bool) -> Option<Arc<ActiveGrant>> {
-        let entries = self.lock();
-        entries.get(&id).filter(|entry| is_valid(entry)).map(|entry| Arc::clone(&entry.grant))
+    /// Returns the grant if it may be used without waiting for the store.
+    fn usable(&self, id: GrantId, now: Monotonic) -> Option<Arc<ActiveGrant>> {
+        let entry = self.entries.get(&id)?;
+        entry.is_usable(now, self.epoch.load(Ordering::SeqCst)).then_some(entry.grant)
     }
 
-    /// Marks an entry as being read from the store since this time; `None` ends that.
-    fn set_refreshing(&self, id: GrantId, since: Option<Monotonic>) {
-        if let Some(entry) = self.lock().get_mut(&id) {
-            entry.refreshing_since = since;
-        }
+    /// Returns the grant if it may be used while the store is unavailable or slow.
+    fn stale(&self, id: GrantId, now: Monotonic) -> Option<Arc<ActiveGrant>> {
+        self.entries.get(&id).filter(|entry| entry.is_valid(now, STALE_TIME)).map(|entry| entry.grant)
     }
 
-    /// Adds an entry. A full cache evicts stale entries first, then all.
+    /// Marks an entry as being read from the store.
+    fn begin_read(&self, id: GrantId, now: Monotonic) -> ReadStart {
+        self.entries.update(&id, |entry| entry.refreshing_since = Some(now));
+        self.read_start(now)
+    }
+
+    /// Ends a read that failed.
+    fn end_read(&self, id: GrantId) {
+        self.entries.update(&id, |entry| entry.refreshing_since = None);
+    }
+
+    fn read_start(&self, now: Monotonic) -> ReadStart {
+        ReadStart { at: now, epoch: self.epoch.load(Ordering::SeqCst) }
+    }
+
     fn insert(&self, id: GrantId, entry: CachedGrant) {
-        let mut entries = self.lock();
-        if entries.len() >= MAX_CACHED_GRANTS && !entries.contains_key(&id) {
-            let now = entry.read_at;
-            entries.retain(|_, entry| now.since(entry.read_at) < FRESH_TIME);
-            if entries.len() >= MAX_CACHED_GRANTS {
-                entries.clear();
-            }
-        }
-        entries.insert(id, entry);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.insert(id, entry);
     }
 }
 
 impl Grants {
     /// Returns the cached grant if it may be used without reading the store.
     pub fn cached_status(&self, id: GrantId) -> Option<Arc<ActiveGrant>> {
-        let now = self.clock.monotonic();
-        self.cache.get(id, |entry| entry.is_usable(now))
+        self.cache.usable(id, self.clock.monotonic())
     }
 
     /// Returns the cached grant if it may be used while the store is unavailable or slow.
     pub fn stale_status(&self, id: GrantId) -> Option<Arc<ActiveGrant>> {
-        let now = self.clock.monotonic();
-        self.cache.get(id, |entry| entry.is_valid(now, STALE_TIME))
+        self.cache.stale(id, self.clock.monotonic())
     }
 
     /// Returns the status of a grant, from the cache if that is fresh.
@@ -169,8 +169,9 @@ impl Grants {
 
     /// Caches a grant that this replica has just written.
     pub(super) fn cache_written(&self, record: &GrantRecord, grant: &Arc<Grant>) {
-        let entry = CachedGrant::new(Arc::clone(grant), self.clock.monotonic(), self.lifetime(record));
-        self.cache.insert(record.id, entry);
+        let written = self.cache.read_start(self.clock.monotonic());
+        let grant = ActiveGrant::new(Arc::clone(grant));
+        self.cache.insert(record.id, CachedGrant::new(grant, written, self.lifetime(record)));
     }
 
     /// Time until the grant expires.
@@ -179,22 +180,22 @@ impl Grants {
     }
 
     async fn read_from_store(&self, id: GrantId) -> Result<GrantStatus, Unavailable> {
-        let now = self.clock.monotonic();
-        self.cache.set_refreshing(id, Some(now));
+        let read = self.cache.begin_read(id, self.clock.monotonic());
         let found = self.store.grant(id).await;
-        self.record_status(id, now, found)
+        self.record_status(id, read, found)
     }
 
-    /// Updates the cache with the result of a read that began at this time.
+    /// Updates the cache with the result of a read that began then.
     fn record_status(
         &self,
         id: GrantId,
-        read_at: Monotonic,
+        read: ReadStart,
         found: Result<Option<GrantRecord>, Unavailable>,
     ) -> Result<GrantStatus, Unavailable> {
         let found = found.and_then(|record| {
             let Some(record) = record else { return Ok(None) };
-            Ok(self.open(&record)?.map(|grant| CachedGrant::new(grant, read_at, self.lifetime(&record))))
+            let grant = self.open(&record)?.map(ActiveGrant::new);
+            Ok(grant.map(|grant| CachedGrant::new(grant, read, self.lifetime(&record))))
         });
         match found {
             Ok(Some(entry)) => {
@@ -207,7 +208,7 @@ impl Grants {
                 Ok(GrantStatus::Ended)
             }
             Err(unavailable) => {
-                self.cache.set_refreshing(id, None);
+                self.cache.end_read(id);
                 self.stale_status(id).map(GrantStatus::Active).ok_or(unavailable)
             }
         }
@@ -244,17 +245,20 @@ impl Grants {
             while reads.len() < MAX_CONCURRENT_READS
                 && let Some(id) = remaining.next()
             {
-                let (store, now) = (Arc::clone(&self.store), self.clock.monotonic());
-                self.cache.set_refreshing(id, Some(now));
-                reads.spawn(async move { (id, now, store.grant(id).await) });
+                let store = Arc::clone(&self.store);
+                let read = self.cache.begin_read(id, self.clock.monotonic());
+                reads.spawn(async move { (id, read, store.grant(id).await) });
             }
-            let Some(read) = reads.join_next().await else { return };
-            let Ok((id, read_at, found)) = read else { continue };
+            let Some(joined) = reads.join_next().await else { return };
+            let Ok((id, read, found)) = joined else { continue };
             // When the store is unavailable for longer than an entry may be used, streams end as requests fail.
-            match self.record_status(id, read_at, found) {
+            match self.record_status(id, read, found) {
                 Ok(GrantStatus::Active(grant)) if is_allowed(&grant) => {}
                 _ => self.streams.close(id),
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

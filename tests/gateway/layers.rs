@@ -39,6 +39,7 @@ const NAMED_ONLY_IN: &[(&str, &[&str])] = &[
     ("askama", &["pages"]),
     ("reqwest", &["fetch", "okta"]),
     ("envy", &["settings"]),
+    ("quick_cache", &["base"]),
 ];
 const MAX_FILE_LINES: usize = 300;
 
