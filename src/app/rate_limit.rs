@@ -21,8 +21,9 @@ use crate::base::subnets::{Subnet, Subnets};
 use crate::crypto::seal::{Keys, Mac, Purpose};
 use crate::store::{Key, Store};
 use counts::{Counter, Counts};
+use parking_lot::Mutex;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 const WINDOW_SECONDS: u64 = 60;
@@ -89,7 +90,7 @@ impl Limits {
     pub fn check(&self, kind: Kind, address: IpAddr) -> Result<(), TooMany> {
         let now = self.store.clock().now();
         let counters = self.counters(kind, &Subnets::of(address), now);
-        if self.counts().is_below_limits(&counters, window(now)) { Ok(()) } else { Err(too_many(now)) }
+        if self.counts.lock().is_below_limits(&counters, window(now)) { Ok(()) } else { Err(too_many(now)) }
     }
 
     /// Counts a request of an address and of a client at that address. A refused request is not counted.
@@ -101,12 +102,12 @@ impl Limits {
         let subnets = Subnets::of(address);
         let mut counters = self.counters(kind, &subnets, now);
         // A client_id may be long: it is not hashed for an address over its limit.
-        if !self.counts().is_below_limits(&counters, window(now)) {
+        if !self.counts.lock().is_below_limits(&counters, window(now)) {
             return Err(too_many(now));
         }
         let group = counters.last().map_or([0; 32], |widest| widest.key);
         counters.extend(self.client_counter(kind, &subnets, client_id, now));
-        if !self.counts().add(&counters, window(now)) {
+        if !self.counts.lock().add(&counters, window(now)) {
             return Err(too_many(now));
         }
         if !self.store.is_shared() {
@@ -117,7 +118,7 @@ impl Limits {
             Ok(None) => Ok(()),
             Ok(Some(full)) => {
                 // Refused locally for the rest of the window, without the store.
-                self.counts().refuse(&counters, full, window(now));
+                self.counts.lock().refuse(&counters, full, window(now));
                 Err(too_many(now))
             }
             Err(error) => {
@@ -174,10 +175,6 @@ impl Limits {
         let (scope, id) = client_id.map_or(("address", ""), |id| ("client", id));
         let window = window(now).to_be_bytes();
         self.keys.tag(&[kind.as_str().as_bytes(), scope.as_bytes(), subnet, id.as_bytes(), &window])
-    }
-
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

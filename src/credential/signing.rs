@@ -4,7 +4,8 @@
 use crate::base::clock::Timestamp;
 use crate::crypto::jose::{KeySet, SigningKey};
 use crate::crypto::seal::{Keys, Purpose};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 const PERIOD_SECONDS: u64 = 30 * 24 * 60 * 60;
 
@@ -33,7 +34,7 @@ impl SigningKeys {
     /// Returns the keys of the period that contains `now`; derives them once a period.
     pub(super) fn at(&self, now: Timestamp) -> Arc<Period> {
         let number = now.seconds() / PERIOD_SECONDS;
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         match &*current {
             Some(period) if period.number == number => Arc::clone(period),
             _ => Arc::clone(current.insert(Arc::new(self.derive(number)))),

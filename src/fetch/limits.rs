@@ -2,8 +2,9 @@
 
 use super::FetchError;
 use crate::base::subnets::{Subnet, Subnets};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Most concurrent fetches of one address.
 const MAX_CONCURRENT_PER_ADDRESS: usize = 4;
@@ -39,7 +40,7 @@ impl FetchLimits {
     /// # Errors
     /// The limit of the subscriber, of its site or of the gateway is reached.
     pub(super) fn acquire(&self, subnets: Subnets) -> Result<FetchPermit, FetchError> {
-        let mut counts = lock(&self.0);
+        let mut counts = self.0.lock();
         let is_full = |subnet: &Subnet| {
             let limit = MAX_CONCURRENT_PER_ADDRESS
                 .saturating_mul(subnet.multiple as usize)
@@ -74,7 +75,7 @@ impl FetchPermit {
 
 impl Drop for FetchPermit {
     fn drop(&mut self) {
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         counts.total = counts.total.saturating_sub(1);
         for subnet in self.subnets.as_slice() {
             match counts.by_subnet.get_mut(&subnet.id) {
@@ -83,8 +84,4 @@ impl Drop for FetchPermit {
             }
         }
     }
-}
-
-fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }

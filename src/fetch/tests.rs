@@ -2,8 +2,8 @@ use super::*;
 use gateway_standins::document_server::DocumentServer;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 /// Subscriber at an address.
 fn at(text: &str) -> Subnets {
@@ -140,7 +140,7 @@ async fn an_abandoned_lookup_is_counted_until_it_ends() {
     let names = move |_: &str| {
         counted.fetch_add(1, Ordering::SeqCst);
         // Fails when the sender is dropped, which ends the lookup.
-        let _ = blocked.lock().map(|blocked| blocked.recv());
+        let _ = blocked.lock().recv();
         Vec::new()
     };
     let publisher = DocumentServer::start().await.expect("an authority");

@@ -3,8 +3,8 @@
 use crate::proxy::{CancelHandle, CancelSignal};
 use crate::store::GrantId;
 use foldhash::fast::RandomState;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Cancel handles of open requests, by grant.
 #[derive(Default)]
@@ -16,7 +16,7 @@ impl Streams {
     /// Registers a request of this grant; returns the signal that cancels it.
     pub fn open(&self, grant: GrantId) -> CancelSignal {
         let (signal, handle) = CancelSignal::new();
-        let mut streams = self.lock();
+        let mut streams = self.0.lock();
         let handles = streams.entry(grant).or_default();
         // Handles of ended requests are removed before the list grows, so that its length follows the open ones.
         if handles.len() == handles.capacity() {
@@ -28,22 +28,18 @@ impl Streams {
 
     /// Cancels all requests of this grant.
     pub fn close(&self, grant: GrantId) {
-        for handle in self.lock().remove(&grant).unwrap_or_default() {
+        for handle in self.0.lock().remove(&grant).unwrap_or_default() {
             handle.cancel();
         }
     }
 
     /// Returns the grants with open requests; removes the handles of ended ones.
     pub fn grants(&self) -> Vec<GrantId> {
-        let mut streams = self.lock();
+        let mut streams = self.0.lock();
         streams.retain(|_, handles| {
             handles.retain(|handle| !handle.is_over());
             !handles.is_empty()
         });
         streams.keys().copied().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Handles> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

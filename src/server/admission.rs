@@ -9,11 +9,12 @@ use crate::base::clock::Clock;
 use crate::base::subnets::Subnets;
 use crate::base::throttle::Throttle;
 use gateway_routes::Network;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Counter of open connections and concurrent requests.
 pub(super) struct Admission {
@@ -113,7 +114,7 @@ impl Admission {
 
     fn take(self: &Arc<Self>, is_counted: bool, address: Option<IpAddr>) -> Result<Permit, Refusal> {
         let subnets = address.map(Subnets::of);
-        let taken = self.counts().take(self.capacity, is_counted, subnets.as_ref());
+        let taken = self.counts.lock().take(self.capacity, is_counted, subnets.as_ref());
         match (taken, address) {
             (Ok(()), _) => Ok(Permit { admission: Arc::clone(self), is_counted, subnets }),
             (Err(Refusal::Address), Some(address)) => {
@@ -125,10 +126,6 @@ impl Admission {
                 Err(refusal)
             }
         }
-    }
-
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,7 +169,7 @@ impl Counts {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.counts().release(self.is_counted, self.subnets.as_ref());
+        self.admission.counts.lock().release(self.is_counted, self.subnets.as_ref());
     }
 }
 

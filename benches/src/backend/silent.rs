@@ -1,7 +1,7 @@
 //! Event stream without events, to measure when the server notices that the client has disconnected.
 
+use parking_lot::Mutex;
 use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -13,7 +13,7 @@ static CLOSED_AT: Mutex<Option<Instant>> = Mutex::new(None);
 /// Waits until the candidate closes the stream and records the time.
 pub(super) async fn wait(stream: &mut TcpStream) -> io::Result<()> {
     let ended = stream.read_u8().await;
-    *CLOSED_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    *CLOSED_AT.lock() = Some(Instant::now());
     CLOSED.notify_one();
     ended.map(drop)
 }
@@ -22,7 +22,7 @@ pub(super) async fn wait(stream: &mut TcpStream) -> io::Result<()> {
 pub(crate) async fn closed() -> Instant {
     loop {
         CLOSED.notified().await;
-        if let Some(at) = CLOSED_AT.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(at) = CLOSED_AT.lock().take() {
             return at;
         }
     }

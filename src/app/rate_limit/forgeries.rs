@@ -7,8 +7,8 @@ use super::{TooMany, too_many, window};
 use crate::base::clock::Clock;
 use crate::base::subnets::{Subnet, Subnets};
 use crate::crypto::seal::{Keys, Mac, Purpose};
+use parking_lot::Mutex;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Maximum number of invalid signatures per minute and subscriber.
@@ -49,7 +49,7 @@ impl Forgeries {
             Some(tag) => vec![self.tag_counter(tag)],
             None => self.address_counters(sender.address),
         };
-        let counts = self.counts();
+        let counts = self.counts.lock();
         let is_below = |(key, limit): &([u8; 32], u32)| counts.read(key, window(now)) < *limit;
         if counters.iter().all(is_below) { Ok(()) } else { Err(too_many(now)) }
     }
@@ -59,7 +59,7 @@ impl Forgeries {
         let window = window(self.clock.now());
         let mut counters = self.address_counters(sender.address);
         counters.extend(sender.tag.map(|tag| self.tag_counter(tag)));
-        let mut counts = self.counts();
+        let mut counts = self.counts.lock();
         for (key, _) in counters {
             counts.update(&key, window, |count| count.saturating_add(1));
         }
@@ -80,10 +80,6 @@ impl Forgeries {
             (key, MAX_FORGERIES.saturating_mul(subnet.multiple))
         };
         Subnets::of(address).as_slice().iter().map(counter).collect()
-    }
-
-    fn counts(&self) -> MutexGuard<'_, Table> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -123,9 +123,10 @@ const fn date(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parking_lot::Mutex;
     use serde_json::{Value, json};
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use tracing_subscriber::fmt::format::{Format, JsonFields};
 
     #[test]
@@ -149,7 +150,7 @@ mod tests {
 
     impl io::Write for Written {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(line)
+            self.0.lock().write(line)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -169,7 +170,7 @@ mod tests {
             tracing::info!(target: "audit", event = "call", client = name, count = 7);
             tracing::info!(target: "other", event = "call", client = name, count = "7");
         });
-        let lines = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let lines = String::from_utf8(written.0.lock().clone()).unwrap();
         let mut lines = lines.lines().map(|line| (line, serde_json::from_str::<Value>(line).unwrap()));
         let ((audit, mut first), (other, second)) = (lines.next().unwrap(), lines.next().unwrap());
         assert_eq!(audit.len(), other.len(), "{audit}\n{other}");

@@ -1,9 +1,10 @@
 //! The queue of log lines: a dedicated thread writes them to standard error in batches. If standard error blocks (full
 //! pipe, hung log collector), lines are dropped and counted; requests never wait.
 
+use parking_lot::{Condvar, Mutex};
 use std::io::{self, Write};
 use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Maximum size of the queue.
@@ -57,7 +58,7 @@ impl Queue {
     pub(crate) fn flush_all(&self) {
         let is_busy = |state: &mut State| state.writer == Writer::Busy || !state.lines.is_empty();
         // After the timeout the remaining lines are lost.
-        let _ = self.0.flushed.wait_timeout_while(self.state(), FLUSH_TIMEOUT, is_busy);
+        let _ = self.0.flushed.wait_while_for(&mut self.0.state.lock(), is_busy, FLUSH_TIMEOUT);
     }
 
     fn write_to(&self, mut out: impl Write) {
@@ -76,26 +77,22 @@ impl Queue {
 
     /// Waits for lines, takes them and returns the number of dropped lines.
     fn take(&self, lines: &mut Vec<u8>) -> u64 {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         while state.lines.is_empty() && state.dropped == 0 {
             state.writer = Writer::Idle;
             self.0.flushed.notify_all();
-            state = self.0.not_empty.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.0.not_empty.wait(&mut state);
         }
         state.writer = Writer::Busy;
         mem::swap(lines, &mut state.lines);
         mem::take(&mut state.dropped)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Write for Queue {
     /// Enqueues or drops a whole line, as the formatter writes it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         if state.lines.len() + line.len() > MAX_QUEUED_BYTES {
             state.dropped += 1;
         } else {
@@ -152,7 +149,7 @@ mod tests {
         for _ in 0..3 * capacity {
             log.write_all(&line).unwrap();
         }
-        assert_eq!(log.state().dropped, 2 * capacity as u64, "all lines over the capacity");
+        assert_eq!(log.0.state.lock().dropped, 2 * capacity as u64, "all lines over the capacity");
         drop(releaser);
         log.flush_all();
         let written: usize = lines.try_iter().map(|lines| lines.len()).sum();

@@ -81,6 +81,6 @@ fn released_permits_leave_no_counters_behind() {
     for number in 0..9 {
         drop(admission.connection(IpAddr::from([192, 0, 2, number])));
     }
-    let counts = admission.counts();
+    let counts = admission.counts.lock();
     assert_eq!((counts.all, counts.of_subnet.len()), (0, 0));
 }

@@ -3,8 +3,8 @@
 
 use super::compaction::compact_if_sparse;
 use crate::store::{OpenError, Unavailable};
+use parking_lot::RwLock;
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
-use std::sync::{PoisonError, RwLock};
 
 /// Function that opens the database.
 pub(super) type OpenDatabase = Box<dyn Fn() -> Result<Database, OpenError> + Send + Sync>;
@@ -43,7 +43,7 @@ impl DatabaseHandle {
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, redb::Error> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = self.database.read();
         work(database.as_ref().ok_or(redb::Error::DatabaseClosed)?)
     }
 
@@ -64,7 +64,7 @@ impl DatabaseHandle {
     }
 
     fn swap(&self, database: Option<Database>) -> Option<Database> {
-        std::mem::replace(&mut *self.database.write().unwrap_or_else(PoisonError::into_inner), database)
+        std::mem::replace(&mut *self.database.write(), database)
     }
 }
 

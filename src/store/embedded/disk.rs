@@ -3,12 +3,13 @@
 use super::backend::SyncGuard;
 use super::database::{DatabaseHandle, OpenDatabase};
 use crate::store::OpenError;
+use parking_lot::{Mutex, MutexGuard};
 use redb::{Builder, StorageBackend};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{Error, ErrorKind, Result};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 const BLOCK_BYTES: usize = 4096;
 
@@ -61,45 +62,41 @@ impl Disk {
 
     /// Limits the disk to the blocks in use and this many more.
     pub(super) fn limit_space(&self, more: usize) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         state.max_blocks = Some(state.used.len() + more);
     }
 
     /// Removes the limit.
     pub(super) fn remove_limit(&self) {
-        self.state().max_blocks = None;
+        self.0.lock().max_blocks = None;
     }
 
     /// Makes every access fail with this error, or none.
     pub(super) fn set_error(&self, error: Option<ErrorKind>) {
-        self.state().error = error;
+        self.0.lock().error = error;
     }
 
     /// Makes the next sync of a commit fail and lose its writes.
     pub(super) fn fail_next_sync(&self) {
-        self.state().fails_next_sync = true;
+        self.0.lock().fails_next_sync = true;
     }
 
     pub(super) fn length(&self) -> usize {
-        self.state().bytes.len()
+        self.0.lock().bytes.len()
     }
 
     /// Records how many steps of the test's script are acknowledged.
     pub(super) fn acknowledged(&self, steps: usize) {
-        self.state().log.push(Event::Acknowledged(steps));
+        self.0.lock().log.push(Event::Acknowledged(steps));
     }
 
     /// Events so far.
     pub(super) fn log(&self) -> Vec<Event> {
-        self.state().log.clone()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().log.clone()
     }
 
     fn checked_state(&self) -> Result<MutexGuard<'_, State>> {
-        let state = self.state();
+        let state = self.0.lock();
         match state.error {
             Some(kind) => Err(kind.into()),
             None => Ok(state),

@@ -7,7 +7,7 @@
 use crate::base::throttle::Throttle;
 use crate::store::Unavailable;
 use bb8_redis::redis::RedisError;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -78,7 +78,7 @@ impl Breaker {
     /// The breaker is open; returns its cause.
     pub(super) fn check(&self) -> Result<(), Unavailable> {
         let now = Instant::now();
-        match &mut self.lock().open {
+        match &mut self.state.lock().open {
             Some(open) if now < open.retry_at => Err(open.cause.clone()),
             Some(open) => {
                 open.retry_at = now + OPEN_TIME;
@@ -90,17 +90,17 @@ impl Breaker {
 
     /// Returns why the breaker opened.
     pub(super) fn cause(&self) -> Unavailable {
-        let cause = self.lock().open.as_ref().map(|open| open.cause.clone());
+        let cause = self.state.lock().open.as_ref().map(|open| open.cause.clone());
         cause.unwrap_or_else(|| Unavailable("Redis was unavailable for a moment".into()))
     }
 
     pub(super) fn epoch(&self) -> Epoch {
-        self.lock().epoch
+        self.state.lock().epoch
     }
 
     /// Registers a response, and closes the breaker.
     pub(super) fn record_success(&self) {
-        let notice = self.lock().close(Instant::now());
+        let notice = self.state.lock().close(Instant::now());
         match notice {
             Some(Notice::Closed(duration)) => tracing::warn!(
                 open_millis = millis(duration),
@@ -117,7 +117,7 @@ impl Breaker {
     /// Registers a response timeout on a connection of this epoch, and opens the breaker. A timeout on an older
     /// connection is no news.
     pub(super) fn record_timeout(&self, epoch: Epoch, error: &RedisError) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.epoch == epoch {
             state.epoch = Epoch(epoch.0 + 1);
             self.open(state, error);
@@ -126,13 +126,13 @@ impl Breaker {
 
     /// Registers that Redis closed a connection: an earlier success says nothing any more.
     pub(super) fn record_disconnect(&self) {
-        self.lock().last_success = None;
+        self.state.lock().last_success = None;
     }
 
     /// Registers a failed attempt to connect, and opens the breaker. While other connections get responses, Redis
     /// only accepts no further ones.
     pub(super) fn record_connect_error(&self, error: &RedisError) {
-        let state = self.lock();
+        let state = self.state.lock();
         if state.last_success.is_none_or(|at| at.elapsed() > RECENT_SUCCESS) {
             self.open(state, error);
         }
@@ -149,10 +149,6 @@ impl Breaker {
                 "the store is unavailable: circuit breaker opened"
             );
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,7 @@
 //! must agree on a time.
 
 use crate::base::clock::Monotonic;
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::Duration;
 
 /// Clock skew above which a warning is logged.
@@ -36,7 +36,7 @@ impl SkewMonitor {
     /// Registers by how many milliseconds this machine's clock is ahead, or behind (negative); returns the correction in
     /// milliseconds.
     pub(super) fn observe(&self, ahead_millis: i64, now: Monotonic) -> i64 {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         let notice = state.observe(ahead_millis, now);
         let correction = state.correction;
         drop(state);
@@ -59,7 +59,7 @@ impl SkewMonitor {
 
     /// Milliseconds by which this machine's clock is ahead; `None` before the first measurement.
     pub(super) fn millis(&self) -> Option<i64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).millis
+        self.0.lock().millis
     }
 }
 

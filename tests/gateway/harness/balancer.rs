@@ -8,9 +8,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -55,10 +56,10 @@ impl Balancer {
     /// Replaces one replica after the other, with some traffic in between. A replaced replica gets no further
     /// requests and ends after its responses.
     pub(crate) async fn restart_rolling(&self, world: &World) {
-        let count = self.shared.replicas.lock().unwrap().len();
+        let count = self.shared.replicas.lock().len();
         for place in 0..count {
             let fresh = Arc::new(world.replica());
-            self.shared.replicas.lock().unwrap()[place] = fresh;
+            self.shared.replicas.lock()[place] = fresh;
             let so_far = self.response_count();
             while self.response_count() < so_far + 12 {
                 tokio::task::yield_now().await;
@@ -68,7 +69,7 @@ impl Balancer {
 
     /// Replicas, in the order of their requests.
     pub(crate) fn replicas(&self) -> Vec<Arc<Replica>> {
-        self.shared.replicas.lock().unwrap().clone()
+        self.shared.replicas.lock().clone()
     }
 
     /// Number of completed responses.
@@ -103,7 +104,7 @@ async fn forward(request: Request<Incoming>, shared: &Shared) -> Response<Full<B
     let (head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let replica = {
-        let replicas = shared.replicas.lock().unwrap();
+        let replicas = shared.replicas.lock();
         let next = shared.served.fetch_add(1, Ordering::SeqCst) % replicas.len();
         Arc::clone(&replicas[next])
     };

@@ -3,10 +3,11 @@
 use super::{http, reserve_port};
 use crate::workspace;
 use gateway_standins::okta::{Okta, OktaOptions};
+use parking_lot::Mutex;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -147,7 +148,7 @@ impl Process {
 
     /// Everything that it has logged.
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        self.log.lock().clone()
     }
 
     async fn wait_until_listening(&self) {
@@ -178,7 +179,7 @@ fn spawn(program: &Path, environment: &[(String, String)], log: &Arc<Mutex<Strin
     let log = Arc::clone(log);
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
-            let mut log = log.lock().unwrap();
+            let mut log = log.lock();
             log.push_str(&line);
             log.push('\n');
         }

@@ -20,9 +20,10 @@ mod count;
 mod endpoints;
 mod recorded;
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -33,7 +34,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 pub use recorded::Recorded;
 
-use crate::log::{Log, lock};
+use crate::log::Log;
 use crate::server::{Bound, Server};
 use bodies::Chunk;
 use count::Count;
@@ -100,7 +101,7 @@ impl Backend {
         let status = StatusCode::from_u16(status).expect("a script's status is one of HTTP");
         let headers = headers.iter().map(pair).collect();
         let scripted = Scripted { status, headers, body: Bytes::from(body.into()) };
-        lock(&self.shared.scripts).insert(path.to_owned(), scripted);
+        self.shared.scripts.lock().insert(path.to_owned(), scripted);
     }
 
     /// The last thousand requests, oldest first.
@@ -130,7 +131,7 @@ impl Backend {
 
     /// Sends these bytes on every open silent stream, also incomplete events.
     pub async fn release_raw(&self, bytes: &[u8]) {
-        let open = lock(&self.shared.silent).clone();
+        let open = self.shared.silent.lock().clone();
         for sender in open {
             // A stream whose client has disconnected does not affect the others.
             let _left = sender.send(Ok(Bytes::copy_from_slice(bytes))).await;
@@ -139,7 +140,7 @@ impl Backend {
 
     /// Ends every open silent stream cleanly.
     pub fn finish(&self) {
-        lock(&self.shared.silent).clear();
+        self.shared.silent.lock().clear();
     }
 
     /// Lets one `/slow-head` respond.

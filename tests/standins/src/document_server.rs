@@ -2,11 +2,12 @@
 
 mod certificates;
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,7 +23,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use crate::log::lock;
 use certificates::Authority;
 
 /// Names in its certificate.
@@ -115,7 +115,7 @@ impl DocumentServer {
 
     /// Sets the response of `path`, which includes the query.
     pub fn set_response(&self, path: &str, configured: DocumentResponse) {
-        lock(&self.shared.responses).insert(path.to_owned(), configured);
+        self.shared.responses.lock().insert(path.to_owned(), configured);
     }
 
     /// If `down`, closes new connections before TLS.
@@ -125,7 +125,7 @@ impl DocumentServer {
 
     /// Number of requests for `path`.
     pub fn request_count(&self, path: &str) -> usize {
-        lock(&self.shared.requested).iter().filter(|requested| *requested == path).count()
+        self.shared.requested.lock().iter().filter(|requested| *requested == path).count()
     }
 }
 
@@ -156,8 +156,8 @@ async fn connection(stream: TcpStream, (acceptor, router): (TlsAcceptor, Router)
 
 async fn respond(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
     let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-    lock(&shared.requested).push(path.clone());
-    let configured = lock(&shared.responses).get(&path).cloned();
+    shared.requested.lock().push(path.clone());
+    let configured = shared.responses.lock().get(&path).cloned();
     let Some(configured) = configured else { return StatusCode::NOT_FOUND.into_response() };
     tokio::time::sleep(configured.delay).await;
     let mut response = Response::builder().status(configured.status);

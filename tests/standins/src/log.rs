@@ -1,7 +1,7 @@
 //! Bounded log that a test can wait for without sleeping.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -22,7 +22,7 @@ impl<T: Clone> Log<T> {
     }
 
     pub(crate) fn push(&self, entry: T) {
-        let mut entries = lock(&self.entries);
+        let mut entries = self.entries.lock();
         if entries.len() == MAX_ENTRIES {
             entries.pop_front();
         }
@@ -33,16 +33,16 @@ impl<T: Clone> Log<T> {
 
     /// Copy of the entries, oldest first.
     pub(crate) fn all(&self) -> Vec<T> {
-        lock(&self.entries).iter().cloned().collect()
+        self.entries.lock().iter().cloned().collect()
     }
 
     pub(crate) fn clear(&self) {
-        lock(&self.entries).clear();
+        self.entries.lock().clear();
     }
 
     /// Waits for an entry, past or future, that `wanted` accepts; `None` after 20 seconds.
     pub(crate) async fn wait_for(&self, wanted: impl Fn(&T) -> bool) -> Option<T> {
-        wait_until(&self.changed, || lock(&self.entries).iter().find(|entry| wanted(entry)).cloned()).await
+        wait_until(&self.changed, || self.entries.lock().iter().find(|entry| wanted(entry)).cloned()).await
     }
 }
 
@@ -60,9 +60,4 @@ pub(crate) async fn wait_until<R>(changed: &Notify, check: impl Fn() -> Option<R
         }
     };
     tokio::time::timeout(MAX_WAIT, search).await.ok()
-}
-
-/// Locks a mutex even if another test thread panicked.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,10 +10,10 @@ pub use cluster::Cluster;
 pub use sentinels::Sentinels;
 
 use crate::port::ReservedPort;
+use parking_lot::Mutex;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -104,7 +104,7 @@ impl Redis {
 
     /// Kills the server; its port stays reserved.
     pub fn stop(&self) {
-        if let Some(mut child) = self.child().take() {
+        if let Some(mut child) = self.child.lock().take() {
             // The process may have ended already.
             let _ = child.kill();
             let _ = child.wait();
@@ -122,7 +122,7 @@ impl Redis {
     }
 
     fn signal(&self, signal: &str) -> io::Result<()> {
-        let child = self.child();
+        let child = self.child.lock();
         let child = child.as_ref().ok_or_else(|| io::Error::other("the server is not running"))?;
         let status = Command::new("kill").args([signal, &child.id().to_string()]).status()?;
         if status.success() { Ok(()) } else { Err(io::Error::other("kill failed")) }
@@ -144,7 +144,7 @@ impl Redis {
             let program = &self.program;
             io::Error::new(error.kind(), format!("{program}: {error}: apt-get install {program}"))
         })?;
-        *self.child() = Some(child);
+        *self.child.lock() = Some(child);
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             match self.command(&["PING"]) {
@@ -158,7 +158,7 @@ impl Redis {
 
     /// Fails if the process has ended.
     fn is_running(&self) -> io::Result<()> {
-        let ended = self.child().as_mut().map(Child::try_wait).transpose()?.flatten();
+        let ended = self.child.lock().as_mut().map(Child::try_wait).transpose()?.flatten();
         ended.map_or(Ok(()), |status| Err(io::Error::other(format!("{} ended: {status}", self.program))))
     }
 
@@ -192,10 +192,6 @@ impl Redis {
     /// Whether the response to a command contains this text.
     fn response_contains(&self, words: &[&str], text: &str) -> bool {
         self.command(words).is_ok_and(|response| response.contains(text))
-    }
-
-    fn child(&self) -> MutexGuard<'_, Option<Child>> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

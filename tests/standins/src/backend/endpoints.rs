@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::bodies::{Big, Exchange, Feed};
 use super::recorded::Recorded;
-use crate::log::lock;
 use crate::params::Params;
 
 const MAX_RECORDED_BYTES: usize = 1024 * 1024;
@@ -60,7 +59,7 @@ pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
 }
 
 async fn route_request(shared: &Arc<Shared>, record: &Recorded, (path, query): (&str, &Params)) -> Response {
-    if let Some(scripted) = lock(&shared.scripts).get(path) {
+    if let Some(scripted) = shared.scripts.lock().get(path) {
         return scripted.response();
     }
     if let Some(code) = path.strip_prefix("/status/") {
@@ -120,7 +119,7 @@ fn events(shared: &Arc<Shared>, query: &Params) -> Response {
 
 fn silent(shared: &Arc<Shared>) -> Response {
     let (sender, feed) = Feed::new(shared);
-    let mut open = lock(&shared.silent);
+    let mut open = shared.silent.lock();
     open.retain(|sender| !sender.is_closed());
     open.push(sender);
     event_stream(feed)

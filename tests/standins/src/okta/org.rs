@@ -1,7 +1,7 @@
 //! State of an org.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard};
 
 use super::bounded_map::BoundedMap;
 use super::id_token::IdTokenFault;
@@ -11,7 +11,7 @@ use super::outage::Outage;
 use super::received::Received;
 use super::server::AuthServer;
 use super::users::User;
-use crate::log::{Log, lock};
+use crate::log::Log;
 
 /// Org, shared by its handlers and its handle.
 pub(super) struct Org {
@@ -102,7 +102,7 @@ impl Org {
     }
 
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
-        lock(&self.memory)
+        self.memory.lock()
     }
 
     pub(super) fn now(&self) -> u64 {

@@ -2,9 +2,9 @@
 
 use super::{Certificates, Redis, program, wait_until};
 use crate::port::ReservedPort;
+use parking_lot::Mutex;
 use std::fs;
 use std::io;
-use std::sync::Mutex;
 
 /// Name of the primary in the Sentinels.
 const NAME: &str = "gateway";
