@@ -4,6 +4,7 @@
 //! the compiler from YAML to these constants, which only build scripts link. Both use the same types, so that build
 //! time and run time cannot disagree.
 
+mod loopback;
 mod network;
 mod route;
 mod site;
@@ -13,6 +14,7 @@ mod utc_date_time;
 #[cfg(feature = "compile")]
 pub mod compile;
 
+pub use loopback::{is_loopback_authority, is_loopback_host, is_native_app_host, leads_to_own_computer};
 pub use network::Network;
 pub use route::{Identity, Route, Target};
 pub use site::{AuthorizationServer, Limits, OktaSite, RefreshReuse, Registration, Site, Tokens};

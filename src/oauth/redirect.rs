@@ -1,7 +1,8 @@
 //! Redirect URIs: validation, matching and response parameters (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1).
 
+use gateway_routes::{is_native_app_host, leads_to_own_computer};
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::Url;
 
 /// Validated redirect URI, exactly as the client wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,27 +136,13 @@ fn host(url: &Url) -> String {
 
 /// Returns true for the loopback URIs of RFC 8252 §7.3, which match on any port.
 fn is_loopback(url: &Url) -> bool {
-    url.scheme() == "http"
-        && match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.octets() == [127, 0, 0, 1],
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
+    url.scheme() == "http" && url.host_str().is_some_and(is_native_app_host)
 }
 
 /// Returns true for every URL that leads to the user's own computer, including https and all loopback addresses.
 fn is_local_computer(url: &Url) -> bool {
     let web = matches!(url.scheme(), "http" | "https");
-    web && match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.strip_suffix('.').unwrap_or(name);
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
-        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
-        None => false,
-    }
+    web && url.host_str().is_some_and(leads_to_own_computer)
 }
 
 fn is_private_use(scheme: &str, configured: &[&str]) -> bool {

@@ -1,6 +1,7 @@
 //! HTTP client for Okta, without redirects and with limits on time and size.
 
 use super::OktaError;
+use gateway_routes::is_loopback_host;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use std::pin::Pin;
 use std::time::Duration;
@@ -58,9 +59,10 @@ impl Http {
         Ok(Self { client, http_allowed })
     }
 
-    /// Returns true when the client may send requests to a URL.
+    /// Returns true when the client may send requests to a URL: https, or http on loopback like that of the issuer.
     pub(super) fn allows(&self, url: &Url) -> bool {
-        url.scheme() == "https" || (self.http_allowed && url.scheme() == "http")
+        let is_loopback = || url.host_str().is_some_and(is_loopback_host);
+        url.scheme() == "https" || (self.http_allowed && url.scheme() == "http" && is_loopback())
     }
 
     /// Sends a request. 429 and 5xx are an outage.

@@ -1,8 +1,9 @@
 //! URLs in settings.
 
+use gateway_routes::is_loopback_host;
 use std::fmt;
 use std::sync::Arc;
-use url::{Host, Url};
+use url::Url;
 
 /// Origin of the gateway, which is also its issuer: without path and trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub(super) fn parse(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|_| "is not a URL: write it with https://".to_owned())?;
     match url.scheme() {
         "https" if url.host().is_some() => {}
-        "http" if is_loopback(&url) => {}
+        "http" if url.host_str().is_some_and(is_loopback_host) => {}
         "http" => return Err("uses http, which is accepted only on loopback: use https".into()),
         _ => return Err("must start with https://".into()),
     }
@@ -69,13 +70,4 @@ pub(super) fn parse(text: &str) -> Result<Url, String> {
         return Err("must not have a query or a fragment".into());
     }
     Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

@@ -64,9 +64,7 @@ pub fn is_allowed_origin(gateway: &Gateway, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     let loopback = || {
         let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))?;
-        let name =
-            host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
-        Some(["localhost", "127.0.0.1", "[::1]"].contains(&name))
+        Some(gateway_routes::is_loopback_authority(host))
     };
     origin == gateway.base_url.as_str()
         || gateway.site.allowed_origins.contains(&origin)

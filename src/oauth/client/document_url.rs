@@ -1,6 +1,7 @@
 //! URLs from which documents of a client may be fetched.
 
 use crate::oauth::redirect::{has_dot_segment, has_userinfo};
+use gateway_routes::is_loopback_host;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -40,7 +41,7 @@ impl DocumentUrl {
         }
         let url = Url::parse(text).map_err(|_| "it is not a URL")?;
         let has_domain = match url.host() {
-            Some(Host::Domain(name)) => name.contains('.') && !name.ends_with('.'),
+            Some(Host::Domain(name)) => name.contains('.') && !name.ends_with('.') && !is_loopback_host(name),
             _ => false,
         };
         if !has_domain {

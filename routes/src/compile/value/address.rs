@@ -2,7 +2,7 @@
 
 use super::super::problem::{ValueError, quoted};
 use super::{ParseResult, leak};
-use crate::Target;
+use crate::{Target, is_loopback_authority, is_loopback_host};
 use url::{Host, Url};
 
 const EXAMPLE: &str = "write a URL such as http://localhost:3000 or https://dice.example.com/mcp";
@@ -74,13 +74,7 @@ fn canonical(text: &str, canonical: String) -> ParseResult<&'static str> {
 /// Parses a URL to which secrets are sent: https, or http on loopback.
 fn confidential_url(text: &str) -> ParseResult<(Url, &str)> {
     let (url, path) = http_url(text)?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "https" || loopback {
+    if url.scheme() == "https" || url.host_str().is_some_and(is_loopback_host) {
         return Ok((url, path));
     }
     let message = format!("{} uses http, which is for this machine alone (localhost)", quoted(text));
@@ -138,7 +132,7 @@ fn check_path(url: &Url, path: &str) -> Result<(), (&'static str, &'static str)>
 
 fn with_scheme(text: &str) -> String {
     let host = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:".contains(&b));
-    match (host, text.starts_with("localhost")) {
+    match (host, is_loopback_authority(text)) {
         (false, _) => EXAMPLE.to_owned(),
         (true, true) => format!("write http://{text}"),
         (true, false) => format!("write https://{text}"),
