@@ -4,22 +4,22 @@
 //! the compiler from YAML to these constants, which only build scripts link. Both use the same types, so that build
 //! time and run time cannot disagree.
 
+mod date_time;
 mod loopback;
 mod network;
 mod route;
 mod site;
 mod table;
-mod utc_date_time;
 
 #[cfg(feature = "compile")]
 pub mod compile;
 
+pub use date_time::utc_date_time;
 pub use loopback::{is_loopback_authority, is_loopback_host, is_native_app_host, leads_to_own_computer};
 pub use network::Network;
 pub use route::{Identity, Route, Target};
 pub use site::{AuthorizationServer, Limits, OktaSite, RefreshReuse, Registration, Site, Tokens};
 pub use table::{Found, Table};
-pub use utc_date_time::UtcDateTime;
 
 /// Paths of the gateway itself; a pattern must not equal or be below any of them.
 pub const RESERVED: &[&str] =

@@ -1,67 +1,51 @@
 //! IP networks.
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// IP network in CIDR notation (RFC 4632, RFC 4291 §2.3).
+/// IP network in CIDR notation (RFC 4632, RFC 4291 §2.3). Unlike [`IpNet`], it has no bits behind its prefix, compares
+/// IPv4-mapped IPv6 addresses as IPv4, and has constructors for constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// IPv4 network.
-    V4 {
-        /// Network address.
-        first: u32,
-        /// Network mask.
-        mask: u32,
-    },
-    /// IPv6 network.
-    V6 {
-        /// Network address.
-        first: u128,
-        /// Network mask.
-        mask: u128,
-    },
-}
+pub struct Network(IpNet);
 
 impl Network {
     /// Creates the IPv4 network `first/prefix`.
     ///
     /// # Panics
-    /// `prefix` is longer than an address, or `first` has bits outside the mask.
-    pub const fn v4(first: [u8; 4], prefix: u32) -> Self {
-        assert!(prefix <= 32, "an IPv4 address has 32 bits");
-        let first = u32::from_be_bytes(first);
-        let mask = if prefix == 0 { 0 } else { u32::MAX << (32 - prefix) };
-        assert!(first & !mask == 0, "the address has bits behind its prefix");
-        Self::V4 { first, mask }
+    /// `prefix` is longer than an address, or `first` has bits behind it.
+    pub const fn v4(first: [u8; 4], prefix: u8) -> Self {
+        let [a, b, c, d] = first;
+        let first = Ipv4Addr::new(a, b, c, d);
+        let network = Ipv4Net::new_assert(first, prefix);
+        assert!(has_prefix(first.to_bits() as u128, 32 - prefix), "the address has bits behind its prefix");
+        Self(IpNet::V4(network))
     }
 
     /// Creates the IPv6 network `first/prefix` from eight groups.
     ///
     /// # Panics
-    /// `prefix` is longer than an address, or `first` has bits outside the mask.
-    pub const fn v6(first: [u16; 8], prefix: u32) -> Self {
-        assert!(prefix <= 128, "an IPv6 address has 128 bits");
-        let first = Ipv6Addr::from_segments(first).to_bits();
-        let mask = if prefix == 0 { 0 } else { u128::MAX << (128 - prefix) };
-        assert!(first & !mask == 0, "the address has bits behind its prefix");
-        Self::V6 { first, mask }
+    /// `prefix` is longer than an address, or `first` has bits behind it.
+    pub const fn v6(first: [u16; 8], prefix: u8) -> Self {
+        let first = Ipv6Addr::from_segments(first);
+        let network = Ipv6Net::new_assert(first, prefix);
+        assert!(has_prefix(first.to_bits(), 128 - prefix), "the address has bits behind its prefix");
+        Self(IpNet::V6(network))
     }
 
     /// Returns true when the network contains an address; an IPv4-mapped IPv6 address is compared as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self, address.to_canonical()) {
-            (Self::V4 { first, mask }, IpAddr::V4(address)) => address.to_bits() & mask == *first,
-            (Self::V6 { first, mask }, IpAddr::V6(address)) => address.to_bits() & mask == *first,
-            _ => false,
-        }
+        self.0.contains(&address.to_canonical())
     }
 
     /// Network address and prefix length.
-    pub const fn parts(&self) -> (IpAddr, u32) {
-        match self {
-            Self::V4 { first, mask } => (IpAddr::V4(Ipv4Addr::from_bits(*first)), mask.count_ones()),
-            Self::V6 { first, mask } => (IpAddr::V6(Ipv6Addr::from_bits(*first)), mask.count_ones()),
-        }
+    pub const fn get(&self) -> IpNet {
+        self.0
     }
+}
+
+/// Returns true when the last bits of an address are zero.
+const fn has_prefix(address: u128, last_bits: u8) -> bool {
+    address.trailing_zeros() >= last_bits as u32
 }
 
 #[cfg(test)]
@@ -84,5 +68,18 @@ mod tests {
         assert!(!contains(&documentation, "2001:db9::"));
         assert!(contains(&Network::v4([192, 0, 2, 7], 32), "192.0.2.7"));
         assert!(!contains(&Network::v4([192, 0, 2, 7], 32), "192.0.2.6"));
+        assert!(contains(&Network::v4([0, 0, 0, 0], 0), "255.255.255.255"));
+    }
+
+    #[test]
+    #[should_panic(expected = "bits behind its prefix")]
+    fn an_ipv4_network_has_no_bits_behind_its_prefix() {
+        let _ = Network::v4([10, 0, 0, 1], 31);
+    }
+
+    #[test]
+    #[should_panic(expected = "bits behind its prefix")]
+    fn an_ipv6_network_has_no_bits_behind_its_prefix() {
+        let _ = Network::v6([0, 0, 0, 0, 0, 0, 0, 1], 127);
     }
 }

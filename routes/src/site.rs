@@ -1,7 +1,8 @@
 //! Configuration of one environment.
 
-use crate::{Network, Table, UtcDateTime};
+use crate::{Network, Table};
 use std::time::Duration;
+use time::UtcDateTime;
 
 /// Compiled site configuration. Optional values that are `None` come from environment variables.
 #[derive(Debug, Clone, Copy)]

@@ -131,6 +131,27 @@ impl Drop for Site {
 const DICE: &str = "pattern: /mcp/dice/\ntarget_url: http://localhost:3000\n";
 const UUID: &str = "pattern: /mcp/uuid/\ntarget_url: http://localhost:4000\n";
 
+/// Loopback hosts as URLs write them, and hosts that only look like one. `settings` has the same list.
+const LOOPBACK: &[&str] =
+    &["localhost:8080", "app.localhost", "127.0.0.1", "127.0.0.2:8080", "[::1]:8080", "[::ffff:7f00:1]"];
+const NOT_LOOPBACK: &[&str] = &["mcp.example.com", "localhost.example.com", "128.0.0.1", "0.0.0.0", "[::2]"];
+
+#[test]
+fn plain_http_is_for_loopback_alone() {
+    let site = Site::new("loopback", &[("routes/d.yaml", DICE)]);
+    let compile = |host| {
+        let text = format!("base_url: http://{host}\ninclude: [\"routes/*.yaml\"]\n");
+        site.write(CONFIG, &text);
+        site.compile(CONFIG).map(drop)
+    };
+    for host in LOOPBACK {
+        assert_eq!(compile(host), Ok(()), "{host}");
+    }
+    for host in NOT_LOOPBACK {
+        assert!(compile(host).is_err_and(|problems| problems.contains("uses http")), "{host}");
+    }
+}
+
 #[test]
 fn a_missing_file_is_reported_with_its_name() {
     let problems = Site::new("absent", &[]).compile("sites/prod.yaml").expect_err("the file is missing");

@@ -2,7 +2,7 @@
 #![cfg(feature = "compile")]
 
 use gateway_routes::compile::{Compiled, compile};
-use gateway_routes::{AuthorizationServer, Identity, Registration, UtcDateTime};
+use gateway_routes::{AuthorizationServer, Identity, Registration, utc_date_time};
 use std::path::Path;
 use std::time::Duration;
 
@@ -62,13 +62,13 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     assert_eq!((site.limits.client_metadata_fetches, site.limits.consents), (5, 60));
     assert_eq!((site.okta_grace, seed::SITE.okta_grace), (Duration::from_mins(15), Duration::from_hours(1)));
     assert_eq!(site.registration.redirect_hosts, ["claude.ai", "claude.com"]);
-    assert_eq!(site.registration.not_before, Some(UtcDateTime::utc((2026, 11, 1), (6, 30, 0))));
+    assert_eq!(site.registration.not_before, Some(utc_date_time(2026, 11, 1, 6, 30, 0)));
     assert_eq!((site.registration.enabled, site.registration.local_clients), (true, false));
     assert_eq!(seed::SITE.registration, Registration::DEFAULT);
     let [private, single, documentation] = site.trusted_proxies else { panic!("three blocks") };
     assert!(private.contains("10.9.8.7".parse().expect("an address")));
     assert!(single.contains("192.0.2.7".parse().expect("an address")));
-    assert_eq!(documentation.parts(), ("2001:db8::".parse().expect("an address"), 32));
+    assert_eq!(documentation.get().to_string(), "2001:db8::/32");
     assert_eq!((site.limits.connections, site.limits.connections_per_address), (800, 200));
     assert_eq!((site.limits.registrations, site.limits.client_tokens), (30, 5_000));
     assert_eq!(site.limits.tokens, seed::SITE.limits.tokens, "absent keys have their defaults");

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use time::UtcDateTime;
 
 /// Tolerated difference between two clocks: those of replicas, of the store, of Okta and of clients that sign assertions.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(2);
@@ -32,6 +33,11 @@ impl Timestamp {
     /// Whole seconds since the epoch, rounded down.
     pub const fn seconds(self) -> u64 {
         self.0 / 1000
+    }
+
+    /// Milliseconds of the current second.
+    pub const fn subsec_millis(self) -> u32 {
+        Duration::from_millis(self.0).subsec_millis()
     }
 
     /// Adds a duration; saturates.
@@ -67,6 +73,13 @@ impl Monotonic {
     /// Duration since `earlier`; zero when that is not earlier.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Time before 1970 is the epoch.
+impl From<UtcDateTime> for Timestamp {
+    fn from(at: UtcDateTime) -> Self {
+        Self::from_seconds(u64::try_from(at.unix_timestamp()).unwrap_or_default())
     }
 }
 

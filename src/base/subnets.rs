@@ -1,5 +1,6 @@
 //! Subnets for rate limits, so that the owner of many addresses counts as one client.
 
+use ipnet::Ipv6Net;
 use std::net::IpAddr;
 
 /// IPv6 prefix lengths that have limits, narrowest first, each with its multiple of one subscriber's limit. A subscriber
@@ -28,15 +29,14 @@ impl Subnets {
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => {
-                let subnet = subnet(32, 1, u64::from(address.to_bits()));
+                let subnet = subnet(32, 1, &address.octets());
                 Self { subnets: [subnet; IPV6_PREFIXES.len()], count: 1 }
             }
             IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments().map(u64::from);
-                let bits = a << 48 | b << 32 | c << 16 | d;
-                let prefix = |length: u8| bits & u64::MAX << (64 - length);
-                let subnets =
-                    IPV6_PREFIXES.map(|(length, multiple)| subnet(length, multiple, prefix(length)));
+                let subnets = IPV6_PREFIXES.map(|(length, multiple)| {
+                    let network = Ipv6Net::new_assert(address, length).network();
+                    subnet(length, multiple, &network.octets()[..8])
+                });
                 Self { subnets, count: subnets.len() }
             }
         }
@@ -53,9 +53,10 @@ impl Subnets {
     }
 }
 
-fn subnet(length: u8, multiple: u32, bits: u64) -> Subnet {
-    let mut id = [length; 9];
-    id[1..].copy_from_slice(&bits.to_be_bytes());
+fn subnet(length: u8, multiple: u32, prefix: &[u8]) -> Subnet {
+    let mut id = [0; 9];
+    id[0] = length;
+    id[9 - prefix.len()..].copy_from_slice(prefix);
     Subnet { id, multiple }
 }
 

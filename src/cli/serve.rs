@@ -3,7 +3,7 @@
 use super::Failed;
 use super::log::{self, Queue};
 use crate::app::state::{Dependencies, Gateway};
-use crate::base::clock::MAX_CLOCK_SKEW;
+use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::crypto::seal::Keys;
 use crate::endpoints::mcp::access;
 use crate::server::{self, Running};
@@ -105,9 +105,9 @@ pub fn assemble(
 
 /// Refuses a `registration.not_before` in the future, which would invalidate existing and new registrations alike.
 fn check_registration_date(site: &Site, dependencies: &Dependencies) -> Result<(), Failed> {
-    let latest = dependencies.clock.now().after(MAX_CLOCK_SKEW).seconds();
+    let latest = dependencies.clock.now().after(MAX_CLOCK_SKEW);
     match site.registration.not_before {
-        Some(at) if at.seconds() > latest => Err(Failed(
+        Some(at) if Timestamp::from(at) > latest => Err(Failed(
             "registration.not_before of the compiled configuration lies in the future: build with an earlier moment, \
              or correct this machine's clock"
                 .into(),

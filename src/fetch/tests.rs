@@ -1,5 +1,6 @@
 use super::*;
 use gateway_standins::document_server::DocumentServer;
+use parking_lot::Mutex;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;

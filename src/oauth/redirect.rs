@@ -232,6 +232,24 @@ mod tests {
     }
 
     #[test]
+    fn every_name_of_the_own_computer_is_told_from_a_web_site() {
+        for (uri, expected) in [
+            ("http://localhost:3334/cb", Destination::Loopback("localhost".into())),
+            ("https://app.localhost./cb", Destination::Loopback("app.localhost.".into())),
+            ("https://127.0.0.2/cb", Destination::Loopback("127.0.0.2".into())),
+            ("https://[::ffff:127.0.0.1]/cb", Destination::Loopback("[::ffff:7f00:1]".into())),
+            ("https://0.0.0.0/cb", Destination::Loopback("0.0.0.0".into())),
+            ("https://localhost.example.com/cb", Destination::Web("localhost.example.com".into())),
+            ("acme://localhost/cb", Destination::PrivateScheme("acme:".into())),
+        ] {
+            assert_eq!(parse(uri).unwrap().destination(), expected, "{uri}");
+        }
+        for uri in ["http://app.localhost/cb", "http://localhost./cb", "http://[::ffff:127.0.0.1]/cb"] {
+            assert!(parse(uri).is_err(), "RFC 8252 has three hosts: {uri}");
+        }
+    }
+
+    #[test]
     fn the_port_may_differ_only_on_loopback() {
         let registered = parse("http://localhost:3334/oauth/callback").unwrap();
         assert!(registered.matches(&parse("http://localhost:50000/oauth/callback").unwrap()));

@@ -108,3 +108,29 @@ fn without_url(error: reqwest::Error) -> String {
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{error}{cause}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_is_allowed_only_on_loopback_and_only_to_an_issuer_on_loopback() {
+        let (issuer_on_loopback, issuer_on_https) = (Http::new(true).unwrap(), Http::new(false).unwrap());
+        for (url, loopback, https) in [
+            ("https://acme.okta.com/keys", true, true),
+            ("http://127.0.0.1:7000/keys", true, false),
+            ("http://localhost/keys", true, false),
+            ("http://[::1]/keys", true, false),
+            ("http://acme.okta.com/keys", false, false),
+            ("http://localhost.example.com/keys", false, false),
+            ("ftp://localhost/keys", false, false),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(
+                (issuer_on_loopback.allows(&url), issuer_on_https.allows(&url)),
+                (loopback, https),
+                "{url}"
+            );
+        }
+    }
+}

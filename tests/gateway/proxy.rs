@@ -252,9 +252,15 @@ async fn cors_requests_are_limited_to_allowed_origins() {
         ("https://app.example.com", true),
         ("http://localhost:6274", true),
         ("http://127.0.0.1:6276", true),
+        ("http://127.0.0.2:6276", true),
+        ("http://[::1]:6276", true),
+        ("https://app.localhost", true),
         (&*own, true),
         ("https://evil.example.com", false),
         ("http://localhost.evil.example.com", false),
+        ("http://localhost:1@evil.example.com", false),
+        ("http://0.0.0.0:6276", false),
+        ("ws://localhost:6274", false),
         ("null", false),
     ] {
         let response = signed.request("/mcp/raw/echo").header(ORIGIN, origin).send().await.unwrap();

@@ -4,10 +4,10 @@ mod literal;
 
 use super::definition::Definition;
 use crate::{AuthorizationServer, Identity, Limits, Network, OktaSite, Registration, Route, Target, Tokens};
+use ipnet::IpNet;
 use literal::{array, duration, filled, grouped, record, strings};
 use std::collections::HashSet;
 use std::fmt;
-use std::net::IpAddr;
 
 /// Rust source of a site, written by `Display`.
 pub(super) struct Rust<'a> {
@@ -43,7 +43,6 @@ impl fmt::Display for Rust<'_> {
 impl Rust<'_> {
     fn imports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names = vec!["AuthorizationServer", "Identity", "Limits"];
-        names.extend(self.site.registration.not_before.map(|_| "UtcDateTime"));
         names.extend(self.site.trusted_proxies.first().map(|_| "Network"));
         names.extend([
             "OktaSite",
@@ -55,6 +54,7 @@ impl Rust<'_> {
             "Target",
             "Tokens",
         ]);
+        names.extend(self.site.registration.not_before.map(|_| "utc_date_time"));
         writeln!(f, "use gateway_routes::{{")?;
         write!(f, "{}", filled(4, &names))?;
         writeln!(f, "}};")?;
@@ -134,9 +134,9 @@ fn tokens(tokens: &Tokens) -> String {
 fn registration(registration: &Registration) -> String {
     let not_before = registration.not_before.map_or_else(
         || "None".to_owned(),
-        |utc_date_time| {
-            let (date, time) = utc_date_time.parts();
-            format!("Some(UtcDateTime::utc({date:?}, {time:?}))")
+        |at| {
+            let ((year, month, day), (hour, minute, second)) = (at.to_calendar_date(), at.as_hms());
+            format!("Some(utc_date_time({year}, {}, {day}, {hour}, {minute}, {second}))", u8::from(month))
         },
     );
     let fields = [
@@ -150,11 +150,13 @@ fn registration(registration: &Registration) -> String {
 }
 
 fn networks(networks: &[Network]) -> String {
-    let constructor = |network: &Network| match network.parts() {
-        (IpAddr::V4(first), prefix) => format!("Network::v4({:?}, {prefix})", first.octets()),
-        (IpAddr::V6(first), prefix) => {
-            let groups = first.segments().map(|group| format!("{group:#x}")).join(", ");
-            format!("Network::v6([{groups}], {prefix})")
+    let constructor = |network: &Network| match network.get() {
+        IpNet::V4(network) => {
+            format!("Network::v4({:?}, {})", network.addr().octets(), network.prefix_len())
+        }
+        IpNet::V6(network) => {
+            let groups = network.addr().segments().map(|group| format!("{group:#x}")).join(", ");
+            format!("Network::v6([{groups}], {})", network.prefix_len())
         }
     };
     let networks: Vec<String> = networks.iter().map(constructor).collect();

@@ -103,7 +103,7 @@ impl SectionKeys {
         if let Some(known) = self.known.iter().find(|known| key.len() > 2 && known.starts_with(key)) {
             return format!("write `{known}`");
         }
-        let nearest = self.known.iter().map(|known| (distance(known, key), known)).min();
+        let nearest = self.known.iter().map(|known| (strsim::levenshtein(known, key), known)).min();
         match nearest {
             Some((distance, known)) if distance <= 1 + known.len() / 4 => format!("write `{known}`"),
             _ => format!("its keys are {}", self.known.join(", ")),
@@ -119,18 +119,3 @@ const SECRET_VARIABLES: [(&str, &str); 5] = [
     ("kvs_addr", "KVS_ADDR"),
     ("kvs_password", "KVS_PASSWORD"),
 ];
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.chars().enumerate() {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[row.len() - 1]
-}

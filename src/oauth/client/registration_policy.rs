@@ -3,6 +3,7 @@
 //! The policy is checked at registration and again at every use, because a registration may be older than the policy.
 
 use super::record::Client;
+use crate::base::clock::Timestamp;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::redirect::{Destination, RedirectUri};
 use gateway_routes::Registration;
@@ -38,7 +39,7 @@ pub fn check_client(policy: &Registration, client: &Client) -> Result<(), OAuthE
 /// Returns true when a registration is neither on the deny list nor older than `not_before`.
 pub fn is_valid(policy: &Registration, client_id: &str, client: &Client) -> bool {
     let denied = policy.denied.iter().any(|prefix| client_id.starts_with(prefix));
-    let recent = policy.not_before.is_none_or(|at| at.seconds() <= client.registered_at.seconds());
+    let recent = policy.not_before.is_none_or(|at| Timestamp::from(at) <= client.registered_at);
     !denied && recent
 }
 

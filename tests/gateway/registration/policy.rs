@@ -2,11 +2,12 @@
 
 use super::{register, token};
 use crate::harness::{SiteBuilder, World, http};
-use gateway_routes::{Registration, UtcDateTime};
+use gateway_routes::{Registration, utc_date_time};
 use gateway_standins::client::Client;
 use reqwest::header::ACCEPT;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use time::UtcDateTime;
 
 fn site(registration: Registration) -> impl FnOnce(SiteBuilder) -> SiteBuilder {
     move |site| site.set(move |site| site.registration = registration)
@@ -127,12 +128,8 @@ async fn a_registration_from_before_the_sites_date_is_an_unknown_client() {
     let old = world.client("/mcp/raw/echo").await;
     let day = std::time::Duration::from_hours(24);
     world.clock.advance(day);
-    let midnight = world.clock.now().seconds() / 86_400 * 86_400;
-    let at = (2026..2200)
-        .flat_map(|year| (1..=12).flat_map(move |month| (1..=31).map(move |date| (year, month, date))))
-        .filter_map(|date| UtcDateTime::checked(date, (0, 0, 0)))
-        .find(|at| at.seconds() == midnight)
-        .unwrap();
+    let now = i64::try_from(world.clock.now().seconds()).unwrap();
+    let at = UtcDateTime::from_unix_timestamp(now).unwrap().truncate_to_day();
     world.rebuild(|site| site.registration.not_before = Some(at)).await;
     assert_eq!(refresh_error(&world, &old).await, "invalid_client");
     assert_eq!(authorize(&world, &old).await.0, 400);
@@ -143,7 +140,7 @@ async fn a_registration_from_before_the_sites_date_is_an_unknown_client() {
 #[tokio::test]
 async fn a_registration_date_in_the_future_stops_startup() {
     let mut world = World::start().await;
-    let late = UtcDateTime::utc((9999, 1, 1), (0, 0, 0));
+    let late = utc_date_time(9999, 1, 1, 0, 0, 0);
     let failed = world.startup_error_after_rebuild(|site| site.registration.not_before = Some(late)).await;
     assert!(failed.contains("registration.not_before") && failed.contains("future"), "{failed}");
 }

@@ -3,7 +3,8 @@
 use super::super::problem::{ValueError, quoted};
 use super::ParseResult;
 use crate::Network;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use ipnet::IpNet;
+use std::net::IpAddr;
 
 /// Parses a network in CIDR notation.
 pub(crate) fn network(text: &str) -> ParseResult<Network> {
@@ -12,41 +13,26 @@ pub(crate) fn network(text: &str) -> ParseResult<Network> {
                       address alone";
         ValueError::new(format!("{} is not a block of addresses", quoted(text)), remedy)
     };
-    let (address, prefix) = text.split_once('/').unzip();
-    let address: IpAddr = address.unwrap_or(text).parse().map_err(|_| invalid())?;
-    if address != address.to_canonical() {
-        let remedy = format!("write it as IPv4, such as {}", address.to_canonical());
-        return Err(ValueError::new(format!("{} is an IPv4-mapped IPv6 address", quoted(text)), remedy));
-    }
-    let bits = if address.is_ipv4() { 32 } else { 128 };
-    let prefix: u32 = match prefix {
-        None => bits,
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-            digits.parse().map_err(|_| invalid())?
-        }
-        Some(_) => return Err(invalid()),
+    let network: IpNet = if text.contains('/') {
+        text.parse().map_err(|_| invalid())?
+    } else {
+        text.parse::<IpAddr>().map_err(|_| invalid())?.into()
     };
-    match prefix {
-        0 => Err(ValueError::new(
-            format!("{} matches every address", quoted(text)),
-            "name the proxies' own addresses",
-        )),
-        prefix if prefix > bits => Err(invalid()),
-        prefix => block(address, prefix, text),
+    let canonical = network.addr().to_canonical();
+    if network.addr() != canonical {
+        let message = format!("{} is an IPv4-mapped IPv6 address", quoted(text));
+        return Err(ValueError::new(message, format!("write it as IPv4, such as {canonical}")));
     }
-}
-
-fn block(address: IpAddr, prefix: u32, text: &str) -> ParseResult<Network> {
-    let first: IpAddr = match address {
-        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << (32 - prefix))).into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - prefix))).into(),
-    };
-    if first != address {
+    if network.prefix_len() == 0 {
+        let message = format!("{} matches every address", quoted(text));
+        return Err(ValueError::new(message, "name the proxies' own addresses"));
+    }
+    if network.addr() != network.network() {
         let message = format!("{} has bits behind its prefix", quoted(text));
-        return Err(ValueError::new(message, format!("write {first}/{prefix}, or a longer prefix")));
+        return Err(ValueError::new(message, format!("write {}, or a longer prefix", network.trunc())));
     }
-    Ok(match first {
-        IpAddr::V4(first) => Network::v4(first.octets(), prefix),
-        IpAddr::V6(first) => Network::v6(first.segments(), prefix),
+    Ok(match network {
+        IpNet::V4(network) => Network::v4(network.addr().octets(), network.prefix_len()),
+        IpNet::V6(network) => Network::v6(network.addr().segments(), network.prefix_len()),
     })
 }

@@ -1,8 +1,8 @@
 // Compiled from config.yaml; change it there.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, Limits, UtcDateTime, Network, OktaSite, RefreshReuse, Registration, Route,
-    Site, Table, Target, Tokens,
+    AuthorizationServer, Identity, Limits, Network, OktaSite, RefreshReuse, Registration, Route, Site, Table,
+    Target, Tokens, utc_date_time,
 };
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub const SITE: Site = Site {
         redirect_hosts: &["claude.ai", "claude.com"],
         local_clients: false,
         denied: &["AbCdEfGhIjKl", "pVqVGhdc0XtL-n_w5f2N"],
-        not_before: Some(UtcDateTime::utc((2026, 11, 1), (6, 30, 0))),
+        not_before: Some(utc_date_time(2026, 11, 1, 6, 30, 0)),
     },
     trusted_proxies: &[
         Network::v4([10, 0, 0, 0], 8),

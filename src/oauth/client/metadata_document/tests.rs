@@ -68,6 +68,7 @@ fn ambiguous_or_unsafe_urls_are_rejected() {
         "https:/example.com/client",
         "https:///example.com/client",
         "https://localhost/client",
+        "https://client.localhost/client",
         "https://intranet/client",
         "https://127.0.0.1/client",
         "https://1.1.1.1/client",
