@@ -3,6 +3,7 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use std::fmt::Write as _;
+use thiserror::Error;
 
 /// Bearer credentials of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +17,8 @@ pub enum Presented<'a> {
 }
 
 /// Error of a request with more than one `Authorization` header.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("the Authorization header is repeated")]
 pub struct Several;
 
 /// Returns the `Authorization` header, the only place where a token is accepted (OAuth 2.1 §5.1.1).

@@ -11,5 +11,5 @@ pub mod registration;
 pub mod registration_policy;
 
 pub use auth_method::AuthMethod;
-pub use document_url::{DocumentUrl, is_url};
+pub use document_url::{DocumentUrl, DocumentUrlError, FetchNotAllowed, is_url};
 pub use record::Client;

@@ -1,7 +1,7 @@
 //! OAuth errors: the codes and descriptions that clients receive.
 
 use std::borrow::Cow;
-use std::fmt;
+use thiserror::Error;
 
 /// OAuth error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,8 @@ impl ErrorCode {
 }
 
 /// OAuth error response: a code, and a sentence that says what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}: {description}", .code.as_str())]
 pub struct OAuthError {
     /// Machine-readable code.
     pub code: ErrorCode,
@@ -97,12 +98,6 @@ impl OAuthError {
 
 const fn is_allowed(byte: u8) -> bool {
     matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)
-}
-
-impl fmt::Display for OAuthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code.as_str(), self.description)
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use gateway_routes::{is_native_app_host, leads_to_own_computer};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use url::Url;
 
 /// Validated redirect URI, exactly as the client wrote it.
@@ -36,47 +37,78 @@ const DANGEROUS_SCHEMES: [&str; 8] =
     ["javascript", "data", "file", "vbscript", "about", "blob", "filesystem", "view-source"];
 const MAX_URI_BYTES: usize = 1024;
 
+/// Reason why a redirect URI is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RedirectUriError {
+    /// Longer than [`MAX_URI_BYTES`].
+    #[error("it is longer than {MAX_URI_BYTES} characters")]
+    TooLong,
+    /// A character outside RFC 3986 §2.
+    #[error("it has a character that no URI has, such as a space, a quote or a non-ASCII letter")]
+    ForbiddenCharacter,
+    /// Not an absolute URI.
+    #[error("it is not an absolute URI")]
+    NotAbsolute(#[source] url::ParseError),
+    /// A fragment (RFC 6749 §3.1.2).
+    #[error("it has a fragment")]
+    Fragment,
+    /// http or https without `//` and a host.
+    #[error("its scheme is not followed by two slashes and a host")]
+    NoAuthority,
+    /// A `*` in the host.
+    #[error("it has a wildcard: register each URI")]
+    Wildcard,
+    /// User information.
+    #[error("it has user information before the host")]
+    UserInformation,
+    /// A `.` or `..` segment, encoded or not.
+    #[error("its path has a dot segment")]
+    DotSegment,
+    /// http beyond the loopback hosts of RFC 8252 §7.3.
+    #[error("http is only for loopback: use https")]
+    PlainHttp,
+    /// A scheme that is neither https nor an allowed private-use scheme.
+    #[error("its scheme is not allowed: use https, http on loopback, or a reverse-DNS scheme")]
+    Scheme,
+}
+
 impl RedirectUri {
     /// Parses and validates a URI; `schemes` are the site's private-use schemes in addition to the built-in ones.
     ///
     /// # Errors
-    /// The reason, in one sentence.
-    pub fn parse(uri: &str, schemes: &[&str]) -> Result<Self, &'static str> {
+    /// The first rule that the URI breaks.
+    pub fn parse(uri: &str, schemes: &[&str]) -> Result<Self, RedirectUriError> {
         if uri.len() > MAX_URI_BYTES {
-            return Err("it is longer than 1024 characters");
+            return Err(RedirectUriError::TooLong);
         }
         // URL parsers disagree about characters that RFC 3986 §2 forbids; a browser must see the URI as these checks
         // do.
         if !uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
-            return Err("it has a character that no URI has, such as a space, a quote or a non-ASCII letter");
+            return Err(RedirectUriError::ForbiddenCharacter);
         }
-        let url = Url::parse(uri).map_err(|_| "it is not an absolute URI")?;
+        let url = Url::parse(uri).map_err(RedirectUriError::NotAbsolute)?;
         if uri.contains('#') {
-            return Err("it has a fragment");
+            return Err(RedirectUriError::Fragment);
         }
         let web = matches!(url.scheme(), "http" | "https");
         if web && !has_authority(uri) {
-            return Err("its scheme is not followed by two slashes and a host");
+            return Err(RedirectUriError::NoAuthority);
         }
         if url.host_str().is_some_and(|host| host.contains('*')) {
-            return Err("it has a wildcard: register each URI");
+            return Err(RedirectUriError::Wildcard);
         }
         if has_userinfo(uri) {
-            return Err("it has user information before the host");
+            return Err(RedirectUriError::UserInformation);
         }
         if has_dot_segment(uri) {
-            return Err("its path has a dot segment");
+            return Err(RedirectUriError::DotSegment);
         }
         match url.scheme() {
             "https" if url.host().is_some() => {}
             "http" if is_loopback(&url) => {}
-            "http" => return Err("http is only for loopback: use https"),
+            "http" => return Err(RedirectUriError::PlainHttp),
             scheme if is_private_use(scheme, schemes) => {}
-            _ => {
-                return Err(
-                    "its scheme is not allowed: use https, http on loopback, or a reverse-DNS scheme",
-                );
-            }
+            _ => return Err(RedirectUriError::Scheme),
         }
         Ok(Self(uri.to_owned()))
     }
@@ -174,7 +206,7 @@ pub(super) fn has_dot_segment(uri: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn parse(uri: &str) -> Result<RedirectUri, &'static str> {
+    fn parse(uri: &str) -> Result<RedirectUri, RedirectUriError> {
         RedirectUri::parse(uri, &["acme"])
     }
 

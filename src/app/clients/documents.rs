@@ -173,6 +173,6 @@ impl DocumentFetch<'_> {
     fn check_url(&self) -> Result<(), OAuthError> {
         let gateway = self.request.gateway;
         let (own, hosts) = (gateway.base_url.authority(), gateway.site.client_metadata_hosts);
-        self.url.check_fetch_allowed(own, hosts).map_err(OAuthError::invalid_client)
+        self.url.check_fetch_allowed(own, hosts).map_err(|why| OAuthError::invalid_client(why.to_string()))
     }
 }

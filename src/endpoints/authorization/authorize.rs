@@ -71,7 +71,7 @@ fn redirect_uri(
     let redirect_uri = known.client.redirect(requested, gateway.site.redirect_schemes)?;
     if !client::is_url(&known.id) {
         registration_policy::check_redirect_uri(&gateway.site.registration, &redirect_uri)
-            .map_err(OAuthError::invalid_request)?;
+            .map_err(|why| OAuthError::invalid_request(why.to_string()))?;
     }
     Ok(redirect_uri)
 }

@@ -2,8 +2,8 @@
 
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::crypto::jose::{Algorithm, Claims, Expected as ExpectedJwt, JoseError, KeySet, UnverifiedJwt};
-use std::fmt;
 use std::time::Duration;
+use thiserror::Error;
 
 /// `client_assertion_type` (RFC 7523 §2.2).
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -41,17 +41,22 @@ pub struct Verified {
 }
 
 /// Reason why an assertion was rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Rejected {
     /// A check of the JWT itself: syntax, signature, type or time.
-    Jose(JoseError),
+    #[error(transparent)]
+    Jose(#[from] JoseError),
     /// `iss` or `sub` is not the client.
+    #[error("iss and sub must both be the client_id")]
     Client,
     /// `aud` is not exactly one of the accepted audiences.
+    #[error("aud must be the issuer of this server, or at the token endpoint its URL, and nothing else")]
     Audience,
     /// `exp` lies too far in the future.
+    #[error("exp must be at most 10 minutes ahead")]
     Lifetime,
     /// `jti` is missing or too long.
+    #[error("jti must be there, of at most 255 characters")]
     Jti,
 }
 
@@ -59,26 +64,6 @@ impl Rejected {
     /// Returns true when the client may have rotated its keys, so that newer keys may verify the assertion.
     pub const fn may_need_newer_keys(self) -> bool {
         matches!(self, Self::Jose(JoseError::UnknownKey | JoseError::Signature))
-    }
-}
-
-impl From<JoseError> for Rejected {
-    fn from(error: JoseError) -> Self {
-        Self::Jose(error)
-    }
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Jose(error) => error.fmt(f),
-            Self::Client => f.write_str("iss and sub must both be the client_id"),
-            Self::Audience => f.write_str(
-                "aud must be the issuer of this server, or at the token endpoint its URL, and nothing else",
-            ),
-            Self::Lifetime => f.write_str("exp must be at most 10 minutes ahead"),
-            Self::Jti => f.write_str("jti must be there, of at most 255 characters"),
-        }
     }
 }
 

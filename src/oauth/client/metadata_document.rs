@@ -9,28 +9,21 @@ use super::registration::{client_name, redirect_uris, require_member};
 use crate::base::clock::Timestamp;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use serde_json::{Map, Value};
-use std::fmt;
+use thiserror::Error;
 
 /// Longest accepted document, in bytes (draft §8.7).
 pub const MAX_DOCUMENT_BYTES: usize = 5 * 1024;
 
 /// Reason why a document is not valid client metadata.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DocumentError {
     /// The document does not contain its own URL as `client_id`, so it is no metadata document. The reason is for the
     /// log only.
+    #[error("{0}")]
     NotMetadata(&'static str),
     /// A member is invalid. The text names the member and the reason.
+    #[error("{0}")]
     Invalid(String),
-}
-
-impl fmt::Display for DocumentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotMetadata(reason) => f.write_str(reason),
-            Self::Invalid(reason) => f.write_str(reason),
-        }
-    }
 }
 
 /// Parses a metadata document that was fetched from `url` at `now`.

@@ -4,7 +4,7 @@ use super::auth_method::AuthMethod;
 use super::keys::ClientKeys;
 use crate::base::clock::Timestamp;
 use crate::oauth::error::OAuthError;
-use crate::oauth::redirect::RedirectUri;
+use crate::oauth::redirect::{RedirectUri, RedirectUriError};
 use serde::{Deserialize, Serialize};
 
 /// OAuth client, from dynamic registration or from a metadata document.
@@ -39,7 +39,9 @@ impl Client {
     /// # Errors
     /// `invalid_request`, which must not be sent to any redirect URI.
     pub fn redirect(&self, requested: Option<&str>, schemes: &[&str]) -> Result<RedirectUri, OAuthError> {
-        let refuse = |why| OAuthError::invalid_request(format!("redirect_uri is not allowed: {why}"));
+        let refuse = |why: RedirectUriError| {
+            OAuthError::invalid_request(format!("redirect_uri is not allowed: {why}"))
+        };
         let Some(requested) = requested else {
             return match self.redirect_uris.as_slice() {
                 // The allowed schemes may have changed since the registration.

@@ -7,18 +7,28 @@ use crate::base::clock::Timestamp;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::redirect::{Destination, RedirectUri};
 use gateway_routes::Registration;
+use thiserror::Error;
+
+/// Reason why a self-registered client may not use a redirect URI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PolicyError {
+    /// The site lists the hosts of redirect URIs, and this one is not among them.
+    #[error("this gateway does not let apps of that host register themselves")]
+    UnlistedHost,
+    /// The site does not allow clients on loopback or private-use schemes.
+    #[error("this gateway does not let programs on people's own computers register themselves")]
+    LocalClient,
+}
 
 /// Checks whether a self-registered client may use a redirect URI.
 ///
 /// # Errors
-/// The reason, in one sentence.
-pub fn check_redirect_uri(policy: &Registration, uri: &RedirectUri) -> Result<(), &'static str> {
+/// The rule that forbids it.
+pub fn check_redirect_uri(policy: &Registration, uri: &RedirectUri) -> Result<(), PolicyError> {
     match uri.destination() {
-        Destination::Web(host) if !is_listed(policy.redirect_hosts, &host) => {
-            Err("this gateway does not let apps of that host register themselves")
-        }
+        Destination::Web(host) if !is_listed(policy.redirect_hosts, &host) => Err(PolicyError::UnlistedHost),
         Destination::Loopback(_) | Destination::PrivateScheme(_) if !policy.local_clients => {
-            Err("this gateway does not let programs on people's own computers register themselves")
+            Err(PolicyError::LocalClient)
         }
         _ => Ok(()),
     }
@@ -30,8 +40,9 @@ pub fn check_redirect_uri(policy: &Registration, uri: &RedirectUri) -> Result<()
 /// `invalid_redirect_uri`, naming the first URI that is not allowed.
 pub fn check_client(policy: &Registration, client: &Client) -> Result<(), OAuthError> {
     client.redirect_uris.iter().enumerate().try_for_each(|(index, uri)| {
-        let refuse =
-            |why| OAuthError::new(ErrorCode::InvalidRedirectUri, format!("redirect_uris[{index}]: {why}"));
+        let refuse = |why: PolicyError| {
+            OAuthError::new(ErrorCode::InvalidRedirectUri, format!("redirect_uris[{index}]: {why}"))
+        };
         check_redirect_uri(policy, uri).map_err(refuse)
     })
 }
