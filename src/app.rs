@@ -5,6 +5,7 @@ pub mod audit;
 pub mod client_address;
 pub mod clients;
 pub mod cookies;
+pub mod failure;
 pub mod rate_limit;
 pub mod reply;
 pub mod request;

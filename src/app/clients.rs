@@ -3,8 +3,8 @@
 mod assertion;
 mod documents;
 
+use crate::app::failure::Failure;
 use crate::app::rate_limit::Kind;
-use crate::app::reply::Failure;
 use crate::app::request::Request;
 use crate::app::state::Gateway;
 use crate::oauth::client;

@@ -2,8 +2,9 @@
 //! sealed metadata.
 
 use crate::app::audit::Audit;
+use crate::app::failure::{self, Failure};
 use crate::app::rate_limit::Kind;
-use crate::app::reply::{self, Failure};
+use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::encoding;
@@ -21,13 +22,13 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
     if let Err(too_many) = request.rate_limit(Kind::Registration, None).await {
-        return reply::oauth_error(too_many.into());
+        return failure::oauth_error(too_many.into());
     }
     match register(request, &body) {
         Ok(response) => response,
         Err(error) => {
             request.refused("registration", &error.to_string()).record();
-            reply::oauth_error(Failure::OAuth(error))
+            failure::oauth_error(Failure::OAuth(error))
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::app::audit::Audit;
 use crate::app::clients::{self, KnownClient};
+use crate::app::failure::{self, Failure};
 use crate::app::rate_limit::Kind;
-use crate::app::reply::{self, Failure};
 use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::ids::GrantId;
@@ -34,7 +34,7 @@ pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Resp
             if let Failure::OAuth(error) = &failure {
                 request.refused("revocation", &error.to_string()).record();
             }
-            reply::oauth_error(failure)
+            failure::oauth_error(failure)
         }
     }
 }

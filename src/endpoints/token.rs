@@ -5,8 +5,9 @@ mod revalidation;
 
 use crate::app::audit::Audit;
 use crate::app::clients;
+use crate::app::failure::{self, Failure};
 use crate::app::rate_limit::Kind;
-use crate::app::reply::{self, Failure};
+use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::secret::Secret;
@@ -36,7 +37,7 @@ pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Resp
             if let Failure::OAuth(error) = &failure {
                 request.refused("token", &error.to_string()).record();
             }
-            reply::oauth_error(failure)
+            failure::oauth_error(failure)
         }
     }
 }

@@ -2,8 +2,9 @@
 //! that its cost does not depend on the number of routes.
 
 use super::warp_bridge::{self, Filters};
+use crate::app::failure;
 use crate::app::rate_limit::Kind;
-use crate::app::reply::{self, cors_any_origin, set};
+use crate::app::reply::{cors_any_origin, set};
 use crate::app::request::{Decision, ReadBody, Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::endpoints::authorization::{authorize, callback, consent};
@@ -209,7 +210,7 @@ fn rate_limited(
         Ok(()) => endpoint(gateway, head),
         Err(too_many) => Decision::Respond(match kind {
             Kind::Consent => consent::too_many(request, too_many),
-            _ => cors_any_origin(reply::too_many(&head, too_many)),
+            _ => cors_any_origin(failure::too_many(&head, too_many)),
         }),
     }
 }

@@ -1,8 +1,8 @@
 //! `private_key_jwt` client authentication (RFC 7523 §3).
 
 use super::{KnownClient, documents};
+use crate::app::failure::Failure;
 use crate::app::rate_limit::Kind;
-use crate::app::reply::Failure;
 use crate::app::request::Request;
 use crate::base::secret::Secret;
 use crate::crypto::jose::{JoseError, KeySet};

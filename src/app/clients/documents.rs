@@ -1,8 +1,8 @@
 //! Client metadata documents and key sets, fetched from client-supplied URLs within the rate limits.
 
 use super::{Freshness, KnownClient};
+use crate::app::failure::Failure;
 use crate::app::rate_limit::{Kind, TooMany};
-use crate::app::reply::Failure;
 use crate::app::request::Request;
 use crate::app::state::Gateway;
 use crate::base::subnets::Subnets;

@@ -1,8 +1,9 @@
 //! `GET /auth/authorize`: the authorization endpoint (step 1 of `login`). It is idempotent.
 
 use crate::app::clients::{self, Freshness, KnownClient};
+use crate::app::failure::{self, Failure};
 use crate::app::rate_limit::Kind;
-use crate::app::reply::{self, Failure};
+use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::endpoints::authorization::login;
@@ -22,11 +23,11 @@ pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
     let parameters = request.query();
     let client_id = parameters.get("client_id");
     if let Err(too_many) = request.rate_limit(Kind::Authorization, client_id).await {
-        return reply::too_many(&head, too_many);
+        return failure::too_many(&head, too_many);
     }
     let known = match resolve_client(request, client_id).await {
         Ok(known) => known,
-        Err(Failure::TooMany(too_many)) => return reply::too_many(&head, too_many),
+        Err(Failure::TooMany(too_many)) => return failure::too_many(&head, too_many),
         Err(failure) => return unknown_client(request, client_id, failure),
     };
     let redirect_uri = match redirect_uri(&gateway, &known, parameters.get("redirect_uri")) {
@@ -168,8 +169,8 @@ const INVALID_REDIRECT_URI_OF_FIXED_CLIENT: PageText = PageText {
 fn error_without_redirect(request: Request<'_>, error: OAuthError, text: PageText) -> Response<Bytes> {
     let detail = error.to_string();
     request.refused("authorization", &detail).record();
-    if !reply::wants_page(request.head) {
-        let mut response = reply::oauth_error(Failure::OAuth(error));
+    if !failure::wants_page(request.head) {
+        let mut response = failure::oauth_error(Failure::OAuth(error));
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;
     }

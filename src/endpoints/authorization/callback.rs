@@ -1,7 +1,8 @@
 //! `GET /auth/callback`: the redirect URI of the login at Okta (step 3 of `login`).
 
+use crate::app::failure::{self, Failure};
 use crate::app::rate_limit;
-use crate::app::reply::{self, Failure};
+use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::credential;
@@ -21,7 +22,7 @@ const MAX_DESCRIPTION_CHARS: usize = 120;
 pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
     if let Err(too_many) = request.rate_limit(rate_limit::Kind::Login, None).await {
-        return reply::too_many(&head, too_many);
+        return failure::too_many(&head, too_many);
     }
     let parameters = request.query();
     let Some(Callback { state, code }) = Callback::parse(request, &parameters) else {

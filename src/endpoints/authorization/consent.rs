@@ -3,6 +3,7 @@
 
 use crate::app::audit::Audit;
 use crate::app::cookies::{self, Cookie, Kind};
+use crate::app::failure;
 use crate::app::rate_limit::{self, TooMany};
 use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
@@ -47,7 +48,7 @@ pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Resp
 
 /// Returns 429 for an address over the rate limit, possibly before the body is read.
 pub fn too_many(request: Request<'_>, too_many: TooMany) -> Response<Bytes> {
-    delete_page_cookie(request, reply::too_many_with(request.head, too_many, Guidance::StartAgain))
+    delete_page_cookie(request, failure::too_many_with(request.head, too_many, Guidance::StartAgain))
 }
 
 /// Deletes the cookie of the page, by the id in the form's `action`. Without an id the form is not from a consent

@@ -19,7 +19,8 @@ pub(super) use responses::{
 
 use crate::app::audit::Audit;
 use crate::app::cookies::{self, Cookie, Kind};
-use crate::app::reply::{self, Failure};
+use crate::app::failure::{self, Failure};
+use crate::app::reply;
 use crate::app::request::Request;
 use crate::app::state::Gateway;
 use crate::base::encoding;
@@ -89,7 +90,7 @@ pub(super) fn show_consent_page(
         login_cookie: gateway.credentials.mint().expose().to_owned(),
     };
     let Some(sealed) = gateway.credentials.seal_request(&pending, FORM_TTL) else {
-        return reply::oauth_error(Failure::Internal("a consent form could not be sealed".into()));
+        return failure::oauth_error(Failure::Internal("a consent form could not be sealed".into()));
     };
     let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let page = consent_page(gateway, &pending, &sealed, problem);

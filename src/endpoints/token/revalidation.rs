@@ -16,7 +16,7 @@
 //! user signs in again: access never outlives Okta's consent, and nobody else ever had the lost token.
 
 use crate::app::audit::Audit;
-use crate::app::reply::Failure;
+use crate::app::failure::Failure;
 use crate::app::request::{HeaderText, Request};
 use crate::app::state::Gateway;
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};

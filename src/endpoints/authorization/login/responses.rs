@@ -1,6 +1,7 @@
 //! Redirects of the login flow and its intermediate pages.
 
-use crate::app::reply::{self, Failure};
+use crate::app::failure::Failure;
+use crate::app::reply;
 use crate::app::request::Request;
 use crate::app::state::Gateway;
 use crate::oauth::authorization::ReturnAddress;
