@@ -1,13 +1,36 @@
 //! The audit log: one line for each decision. It never holds a token, a code, a secret or a cookie.
 
+/// The outcome of a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was allowed.
+    #[default]
+    Allowed,
+    /// It was refused: the request, its client or its user lacks something.
+    Refused,
+    /// It failed because of the gateway or a service that it needs; nothing was decided.
+    Failed,
+}
+
+impl Outcome {
+    /// Returns the value of `decision` in the audit log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// An audit event. Unknown fields are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Audit<'a> {
     /// The kind of event: `registration`, `authorization`, `consent`, `login`, `token`, `revocation`, `metadata`
     /// (a fetch of a client's metadata document or key set) or `call`.
     pub event: &'static str,
-    /// `true` when the request was refused, `false` when it was allowed.
-    pub refused: bool,
+    /// The outcome of the request.
+    pub outcome: Outcome,
     /// The request id, as in the response's `x-request-id`.
     pub request_id: &'a str,
     /// The client's IP address.
@@ -32,7 +55,7 @@ impl Audit<'_> {
         tracing::info!(
             target: "audit",
             event = self.event,
-            decision = if self.refused { "refused" } else { "allowed" },
+            decision = self.outcome.as_str(),
             request_id = self.request_id,
             address = self.address,
             user = self.user,

@@ -1,7 +1,7 @@
 //! The request context: the head of a request, and the decision that is made from it alone. The body does not pass
 //! through the endpoints' filters: the server forwards, reads or discards it according to the decision.
 
-use crate::app::audit::Audit;
+use crate::app::audit::{Audit, Outcome};
 use crate::app::rate_limit::{Kind, TooMany};
 use crate::app::state::Gateway;
 use crate::credential::LastToken;
@@ -53,7 +53,12 @@ impl<'a> Request<'a> {
 
     /// Returns an audit event of a refused request.
     pub fn refused(self, event: &'static str, reason: &'a str) -> Audit<'a> {
-        Audit { refused: true, reason, ..self.allowed(event) }
+        Audit { outcome: Outcome::Refused, reason, ..self.allowed(event) }
+    }
+
+    /// Returns an audit event of a request that failed because of the gateway or a service that it needs.
+    pub fn failed(self, event: &'static str, reason: &'a str) -> Audit<'a> {
+        Audit { outcome: Outcome::Failed, reason, ..self.allowed(event) }
     }
 
     /// Counts the request against the rate limits of its address and its client.
