@@ -53,7 +53,7 @@ impl Grants {
                 return Ok(Some(changed));
             }
         }
-        Err(Unavailable("concurrent changes of the same grant won every attempt".into()))
+        Err(Unavailable::Contended)
     }
 
     /// Acquires the lease to revalidate this grant at Okta, across replicas; returns `false` while another holder has it.

@@ -116,10 +116,7 @@ impl Records {
         let Some((format, sealed)) = sealed.split_first() else { return Ok(None) };
         self.store.reads(*format)?;
         let Some(json) = self.sealer.open(sealed, &associated_data(*format, aad)) else { return Ok(None) };
-        let record = serde_json::from_slice(&json);
-        record
-            .map(Some)
-            .map_err(|_| Unavailable("a record has content that this release does not know".into()))
+        serde_json::from_slice(&json).map(Some).map_err(|error| Unavailable::RecordContent(Arc::new(error)))
     }
 }
 

@@ -49,7 +49,8 @@ impl Embedded {
     fn on(database: DatabaseHandle, clock: Clock, format: Format) -> Result<Self, OpenError> {
         let database = Arc::new(database);
         let negotiated = database.with(|database| tables::negotiate_format(database, format));
-        let format = negotiated.map_err(|error| OpenError(error.to_string()))?.map_err(OpenError)?;
+        let format = negotiated.map_err(|error| OpenError(error.to_string()))?;
+        let format = format.map_err(|error| OpenError(error.to_string()))?;
         let writer = Writer::start(Arc::clone(&database), clock.clone(), format)
             .map_err(|error| OpenError(error.to_string()))?;
         Ok(Self { database, writer, clock, format })

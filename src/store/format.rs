@@ -9,7 +9,7 @@
 //!
 //! Members that are added within a format are ignored by releases that do not know them.
 
-use super::{OpenError, Unavailable};
+use super::{OpenError, RecordFormat, StoreFormat};
 
 /// Formats that a release knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,20 +69,14 @@ impl Format {
     ///
     /// # Errors
     /// This release cannot read the store; says what the operator can do.
-    pub(super) fn negotiate(self, found: Option<u8>) -> Result<Self, String> {
+    pub(super) fn negotiate(self, found: Option<u8>) -> Result<Self, StoreFormat> {
         let Formats { oldest, default, newest } = self.known;
         let found = found.unwrap_or(default);
         if found > newest {
-            return Err(format!(
-                "the store has format {found}, and this release reads up to {newest}: run the release that switched \
-                 it on (STORE_FORMAT={found}) or a newer one, or go back to a copy from before"
-            ));
+            return Err(StoreFormat::TooNew { found, newest });
         }
         if found < oldest {
-            return Err(format!(
-                "the store has format {found}, and this release reads from {oldest} on: run the release before it \
-                 with STORE_FORMAT={oldest} first"
-            ));
+            return Err(StoreFormat::TooOld { found, oldest });
         }
         Ok(Self { writes: self.wanted.map_or(found, |wanted| wanted.max(found)), ..self })
     }
@@ -91,14 +85,12 @@ impl Format {
     ///
     /// # Errors
     /// They cannot, so that their content is not known.
-    pub(super) fn reads(self, format: u8) -> Result<(), Unavailable> {
+    pub(super) fn reads(self, format: u8) -> Result<(), RecordFormat> {
         let Formats { oldest, newest, .. } = self.known;
         if (oldest..=newest).contains(&format) {
             return Ok(());
         }
-        Err(Unavailable(format!(
-            "a record has format {format}, and this release reads {oldest} to {newest}: another release wrote it"
-        )))
+        Err(RecordFormat { found: format, oldest, newest })
     }
 }
 
@@ -118,13 +110,13 @@ mod tests {
 
     #[test]
     fn an_unreadable_store_is_rejected_with_a_remedy() {
-        let newer = Format::default().negotiate(Some(2)).unwrap_err();
+        let newer = Format::default().negotiate(Some(2)).unwrap_err().to_string();
         assert!(
             newer.contains("reads up to 1: run the release that switched it on (STORE_FORMAT=2)"),
             "{newer}"
         );
         let later = Format::new(Formats { oldest: 2, default: 2, newest: 3 }, None).unwrap();
-        let older = later.negotiate(Some(1)).unwrap_err();
+        let older = later.negotiate(Some(1)).unwrap_err().to_string();
         assert!(older.contains("run the release before it with STORE_FORMAT=2 first"), "{older}");
     }
 

@@ -204,7 +204,7 @@ impl RedisStore {
         let (found, time): (u8, u64) =
             if wanted.is_some() { self.call_durably(call).await? } else { self.call(call).await? };
         self.observe_time(Timestamp::from_millis(time), sent_at, started_at);
-        let negotiated = self.format.negotiate(Some(found)).map_err(Unavailable)?;
+        let negotiated = self.format.negotiate(Some(found))?;
         self.writes.store(negotiated.writes, Ordering::Relaxed);
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::{GrantId, Key};
-use std::fmt;
 use std::time::Duration;
 
 /// Kind of owner that grants are indexed by.
@@ -129,27 +128,3 @@ pub struct Feed {
     /// `true` if entries between the requested cursor and this page are missing: every cached grant is then read again.
     pub reset: bool,
 }
-
-/// Error of an unavailable store. Holds the cause, for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unavailable(pub String);
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store is unavailable: {}", self.0)
-    }
-}
-
-impl std::error::Error for Unavailable {}
-
-/// Error of opening a store: the cause, and what the operator can do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenError(pub String);
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OpenError {}

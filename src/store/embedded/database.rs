@@ -5,6 +5,7 @@ use super::compaction::compact_if_sparse;
 use crate::store::{OpenError, Unavailable};
 use parking_lot::RwLock;
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
+use std::sync::Arc;
 
 /// Function that opens the database.
 pub(super) type OpenDatabase = Box<dyn Fn() -> Result<Database, OpenError> + Send + Sync>;
@@ -32,10 +33,8 @@ impl DatabaseHandle {
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, Unavailable> {
-        self.with(|database| read(&database.begin_read()?)).map_err(|error| {
-            tracing::error!(%error, "reading from the embedded store failed");
-            Unavailable(error.to_string())
-        })
+        self.with(|database| read(&database.begin_read()?))
+            .map_err(|error| Unavailable::FileRead(Arc::new(error)))
     }
 
     /// Runs `work` on the database, if it is open.

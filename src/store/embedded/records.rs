@@ -26,7 +26,7 @@ pub(super) fn decode(
     bytes: &[u8],
     format: Format,
 ) -> Result<GrantRecord, Unavailable> {
-    let unreadable = || Unavailable(format!("the record of the grant {id} is damaged"));
+    let unreadable = || Unavailable::Damaged(id);
     let (written, bytes) = bytes.split_first().ok_or_else(unreadable)?;
     format.reads(*written)?;
     decode_known(id, expires_at, bytes).ok_or_else(unreadable)

@@ -3,7 +3,7 @@
 use super::records;
 use crate::base::clock::Timestamp;
 use crate::store::owners::code;
-use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, TOMBSTONE_MILLIS, Unavailable};
+use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, StoreFormat, TOMBSTONE_MILLIS, Unavailable};
 use redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ pub(super) fn owned_key(owner: IndexKey, key: Key, id: GrantId) -> Vec<u8> {
 pub(super) fn negotiate_format(
     database: &Database,
     format: Format,
-) -> Result<Result<Format, String>, redb::Error> {
+) -> Result<Result<Format, StoreFormat>, redb::Error> {
     let transaction = database.begin_write()?;
     let negotiated = {
         let mut meta = transaction.open_table(META)?;

@@ -78,15 +78,14 @@ impl Writer {
             // The caller may have been cancelled.
             Ok(Box::new(move |committed| drop(sender.send(committed.map(|()| result)))))
         });
-        let unavailable = |cause: &str| Unavailable(cause.to_owned());
         let sent = self.jobs.as_ref().map(|jobs| jobs.try_send(Job { durable, work }));
         if !matches!(sent, Some(Ok(()))) {
-            return Err(unavailable("its write queue is full, or its thread has ended"));
+            return Err(Unavailable::WriteQueueFull);
         }
         match tokio::time::timeout(WRITE_TIMEOUT, receiver).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(unavailable("a write failed")),
-            Err(_) => Err(unavailable("a write timed out")),
+            Ok(Err(_)) => Err(Unavailable::WriteFailed),
+            Err(_) => Err(Unavailable::WriteTimedOut),
         }
     }
 }

@@ -20,11 +20,6 @@ const OPEN_TIME: Duration = Duration::from_millis(250);
 /// Age up to which a successful call outweighs a failed attempt to connect.
 const RECENT_SUCCESS: Duration = Duration::from_secs(1);
 
-/// Converts an error of the Redis client. Its text never contains the password: Redis does not repeat it.
-pub(super) fn unavailable(error: &RedisError) -> Unavailable {
-    Unavailable(format!("Redis: {error}"))
-}
-
 /// Circuit breaker: closed while Redis responds, open after a timeout or a failed connection.
 pub(super) struct Breaker {
     state: Mutex<State>,
@@ -91,7 +86,7 @@ impl Breaker {
     /// Returns why the breaker opened.
     pub(super) fn cause(&self) -> Unavailable {
         let cause = self.state.lock().open.as_ref().map(|open| open.cause.clone());
-        cause.unwrap_or_else(|| Unavailable("Redis was unavailable for a moment".into()))
+        cause.unwrap_or(Unavailable::Reconnecting)
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -139,7 +134,7 @@ impl Breaker {
     }
 
     fn open(&self, mut state: MutexGuard<'_, State>, error: &RedisError) {
-        let notice = state.open(unavailable(error), Instant::now());
+        let notice = state.open(error.clone().into(), Instant::now());
         drop(state);
         self.opened.notify_waiters();
         if let Some(Notice::Opened { unlogged }) = notice {

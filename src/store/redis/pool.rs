@@ -1,6 +1,6 @@
 //! Connection pool: bounded, grows on demand, and discards broken connections.
 
-use super::breaker::{Breaker, unavailable};
+use super::breaker::Breaker;
 use super::connection::Connection;
 use super::connector::Connector;
 use crate::settings::{RedisAddress, RedisKind};
@@ -85,9 +85,9 @@ impl Connections {
         let mut responses = responses.into_iter();
         let response = responses.next().unwrap_or(Value::Nil);
         if self.kind != RedisKind::Standalone && matches!(responses.next(), Some(Value::Int(0)) | None) {
-            return Err(Unavailable("no replica of Redis acknowledged the change".into()));
+            return Err(Unavailable::NotReplicated);
         }
-        from_redis_value(response).map_err(|error| Unavailable(format!("Redis: {error}")))
+        from_redis_value(response).map_err(|error| RedisError::from(error).into())
     }
 
     /// Sends commands in groups of one slot each, and returns their responses in order. One round trip, except in a
@@ -104,20 +104,20 @@ impl Connections {
             let response: Result<Vec<Value>, _> = commands.query_async(&mut *connection).await;
             responses.extend(self.record(&mut connection, response)?);
         }
-        from_redis_value(Value::Array(responses)).map_err(|error| Unavailable(format!("Redis: {error}")))
+        from_redis_value(Value::Array(responses)).map_err(|error| RedisError::from(error).into())
     }
 
     async fn connection(&self) -> Result<PooledConnection<'_, ConnectionManager>, Unavailable> {
         self.breaker.check()?;
-        let full = |_| Unavailable("too many calls are waiting for a connection to Redis".into());
+        let full = |_| Unavailable::TooManyCalls;
         let _waiting = self.waiting.try_acquire().map_err(full)?;
         let connection = tokio::select! {
             connection = self.pool.get() => connection,
             () = self.breaker.opened.notified() => return Err(self.breaker.cause()),
         };
         connection.map_err(|error| match error {
-            RunError::User(error) => unavailable(&error),
-            RunError::TimedOut => Unavailable("no connection to Redis became free within 500 ms".into()),
+            RunError::User(error) => error.into(),
+            RunError::TimedOut => Unavailable::NoFreeConnection,
         })
     }
 
@@ -138,7 +138,7 @@ impl Connections {
                     let epoch = if connection.is_cluster() { self.breaker.epoch() } else { connection.epoch };
                     self.breaker.record_timeout(epoch, &error);
                 }
-                Err(unavailable(&error))
+                Err(error.into())
             }
         }
     }

@@ -59,7 +59,7 @@ pub(super) fn decode(id: GrantId, hash: Hash, format: Format) -> Result<Option<G
     let Some(written) = hash.get("version") else { return Ok(None) };
     let written = std::str::from_utf8(written).ok().and_then(|written| written.parse().ok());
     format.reads(written.unwrap_or(u8::MAX))?;
-    let unreadable = || Unavailable(format!("the record of the grant {id} is damaged"));
+    let unreadable = || Unavailable::Damaged(id);
     decode_known(id, hash).map(Some).ok_or_else(unreadable)
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 fn cause() -> Unavailable {
-    Unavailable("connection refused".into())
+    Unavailable::NoFreeConnection
 }
 
 #[test]
