@@ -2,10 +2,12 @@
 //! limits and client authentication.
 
 pub mod audit;
+pub mod audit_subject;
 pub mod client_address;
 pub mod clients;
 pub mod cookies;
 pub mod failure;
+pub mod failure_log;
 pub mod rate_limit;
 pub mod reply;
 pub mod request;

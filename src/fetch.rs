@@ -22,9 +22,9 @@ use limits::{FetchLimits, FetchPermit};
 use policy::Guard;
 use reqwest::StatusCode;
 use std::error::Error as _;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use thiserror::Error;
 use tokio::sync::Semaphore;
 use url::{Host, Url};
 
@@ -34,34 +34,26 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONCURRENT_FETCHES: usize = 64;
 
 /// Error of a fetch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FetchError {
     /// The server is unavailable or not allowed. The cause is for the log only, because it would reveal names and ports
     /// of the internal network.
+    #[error("it cannot be reached: {0}")]
     Unreachable(String),
     /// The document does not exist (404 or 410).
+    #[error("the server returned 404 or 410")]
     NotFound,
     /// The response is not a document of the expected kind. The reason is for the log only, because it would reveal
     /// responses that the client cannot request itself.
+    #[error("{0}")]
     Unexpected(String),
     /// The document is invalid. The reason may be shown to the client.
+    #[error("{0}")]
     Invalid(String),
     /// The subscriber has reached its limit of concurrent fetches.
+    #[error("too many concurrent fetches for this subscriber")]
     LimitReached,
 }
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable(cause) => write!(f, "it cannot be reached: {cause}"),
-            Self::NotFound => f.write_str("the server returned 404 or 410"),
-            Self::Unexpected(reason) | Self::Invalid(reason) => f.write_str(reason),
-            Self::LimitReached => f.write_str("too many concurrent fetches for this subscriber"),
-        }
-    }
-}
-
-impl std::error::Error for FetchError {}
 
 /// HTTP client for guarded fetches.
 pub struct Fetcher {

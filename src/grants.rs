@@ -134,11 +134,11 @@ impl Grants {
         }
     }
 
-    /// Revokes a grant: its tokens become invalid, and its streams are closed.
-    pub async fn revoke(&self, id: GrantId) -> Result<(), Unavailable> {
-        self.store.revoke(id).await?;
+    /// Revokes a grant: its tokens become invalid, and its streams are closed. Returns whether it was active.
+    pub async fn revoke(&self, id: GrantId) -> Result<bool, Unavailable> {
+        let was_active = self.store.revoke(id).await?;
         self.drop_ended(id);
-        Ok(())
+        Ok(was_active)
     }
 
     /// Registers a single-use id, given in parts, on all replicas; returns whether this is its first use. It is rejected

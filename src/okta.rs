@@ -15,6 +15,7 @@ use crate::base::clock::Clock;
 use crate::base::encoding;
 use crate::base::entropy::Entropy;
 use crate::base::secret::Secret;
+use crate::crypto::jose::JoseError;
 use discovery::Discovery;
 use gateway_routes::AuthorizationServer;
 use http::Http;
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use thiserror::Error;
 use url::Url;
 
 /// Timeout of one step at Okta, including its requests.
@@ -70,34 +72,39 @@ pub struct OktaConfig {
 }
 
 /// Error of a request to Okta.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OktaError {
-    /// Outage: timeout, connection failure, 429, 5xx, or rejected credentials of the gateway.
+    /// Outage: timeout, connection failure, 429 or 5xx.
+    #[error("Okta is unavailable: {0}")]
     Unavailable(String),
+    /// Okta rejected the gateway's own credentials, which says nothing about the user: an outage, too.
+    #[error("Okta rejects the gateway's credentials: check OKTA_CLIENT_SECRET: {description}")]
+    Credentials {
+        /// Error description.
+        description: String,
+    },
     /// Okta returned an OAuth error.
+    #[error("Okta returned an error: {error}: {description}")]
     Refused {
         /// Error code.
         error: String,
         /// Error description.
         description: String,
     },
+    /// The ID token failed verification.
+    #[error("invalid response from Okta: the ID token: {0}")]
+    IdToken(#[source] JoseError),
     /// The response failed verification.
+    #[error("invalid response from Okta: {0}")]
     Invalid(String),
 }
 
-impl fmt::Display for OktaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unavailable(cause) => write!(f, "Okta is unavailable: {cause}"),
-            Self::Refused { error, description } => {
-                write!(f, "Okta returned an error: {error}: {description}")
-            }
-            Self::Invalid(reason) => write!(f, "invalid response from Okta: {reason}"),
-        }
+impl OktaError {
+    /// Returns the error of a request without a response within this time.
+    pub fn no_response(limit: Duration) -> Self {
+        Self::Unavailable(format!("no response within {} s", limit.as_secs()))
     }
 }
-
-impl std::error::Error for OktaError {}
 
 /// Secrets of a login in progress, which Okta's response is checked against.
 #[derive(Serialize, Deserialize)]
@@ -289,8 +296,7 @@ async fn with_timeout<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, OktaError>>,
 ) -> Result<T, OktaError> {
-    let timed_out = || OktaError::Unavailable(format!("no response within {} s", limit.as_secs()));
-    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(timed_out()))
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(OktaError::no_response(limit)))
 }
 
 #[cfg(test)]

@@ -6,16 +6,16 @@
 //! All times here are by the store's own clock, [`Store::clock`], since the clocks of the replicas differ.
 
 mod embedded;
+mod error;
 mod format;
 mod owners;
 mod redis;
 mod rotation;
 mod types;
 
+pub use error::{OpenError, RecordFormat, StoreFormat, Unavailable};
 pub use format::{Format, Formats};
-pub use types::{
-    CodeUse, Cursor, Feed, GrantRecord, IndexKey, OpenError, Reuse, Rotate, Rotation, Sealed, Unavailable,
-};
+pub use types::{CodeUse, Cursor, Feed, GrantRecord, IndexKey, Reuse, Rotate, Rotation, Sealed};
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
@@ -129,8 +129,8 @@ impl Store {
     /// They cannot, so that their content is not known.
     pub fn reads(&self, format: u8) -> Result<(), Unavailable> {
         match self {
-            Self::Embedded(store) => store.format().reads(format),
-            Self::Redis(store) => store.format().reads(format),
+            Self::Embedded(store) => Ok(store.format().reads(format)?),
+            Self::Redis(store) => Ok(store.format().reads(format)?),
         }
     }
 

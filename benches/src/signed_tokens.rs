@@ -24,7 +24,7 @@ pub(crate) fn write(gateway: &Gateway, original: &str, count: usize) -> Outcome<
     let path = site::folder().join("tokens");
     let mut file = BufWriter::new(File::create(&path)?);
     for _ in 0..count {
-        let signed = credentials.sign_access_token(&token).ok_or("the token could not be signed")?;
+        let signed = credentials.sign_access_token(&token)?;
         writeln!(file, "{signed}")?;
     }
     file.flush()?;

@@ -3,6 +3,7 @@
 mod assertion;
 mod documents;
 
+use crate::app::audit_subject::AuditSubject;
 use crate::app::failure::Failure;
 use crate::app::rate_limit::Kind;
 use crate::app::request::Request;
@@ -23,6 +24,14 @@ pub struct KnownClient {
     pub id: String,
     /// The client's metadata.
     pub client: Arc<Client>,
+}
+
+impl KnownClient {
+    /// Records the client in the subject of an audit event.
+    pub fn identify(&self, subject: &mut AuditSubject) {
+        subject.client.clone_from(&self.client.name);
+        subject.client_id.clone_from(&self.id);
+    }
 }
 
 /// Freshness requirement for a client metadata document.
@@ -62,7 +71,8 @@ fn open_registered(gateway: &Gateway, client_id: &str) -> Result<Client, OAuthEr
 }
 
 /// Authenticates the client of a form (RFC 6749 §2.3) before the rest of the form is validated: clients drop their
-/// registration at `invalid_client`, and only their tokens at `invalid_grant`.
+/// registration at `invalid_client`, and only their tokens at `invalid_grant`. The client becomes part of `subject` as it
+/// becomes known.
 ///
 /// # Errors
 /// `invalid_client` when `client_id` is missing or unknown, or the authentication fails; 429 over the rate limit.
@@ -70,14 +80,19 @@ pub async fn authenticate(
     request: Request<'_>,
     kind: Kind,
     form: &Parameters,
+    subject: &mut AuditSubject,
 ) -> Result<KnownClient, Failure> {
     let header = request.headers().get(AUTHORIZATION);
     let header = header.map(|value| value.to_str().unwrap_or_default());
     let claimed = ClaimedClient::parse(header, form);
     let client_id = claimed.as_ref().ok().map(|claimed| claimed.client_id.as_str());
+    if let Some(client_id) = client_id {
+        subject.claim_client(client_id);
+    }
     request.rate_limit(kind, client_id).await?;
     let ClaimedClient { client_id, proof } = claimed?;
     let known = resolve(request, &client_id, Freshness::StaleAllowed).await?;
+    known.identify(subject);
     verify_proof(request, kind, &known, proof.as_ref()).await?;
     Ok(known)
 }

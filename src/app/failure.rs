@@ -1,28 +1,110 @@
-//! Failures of requests, and the one mapping of them to responses.
+//! Failures of requests to the OAuth endpoints. [`Failure::report`] writes the audit event and the log line, and returns
+//! the failure for the response: JSON, a redirect or a page.
 
-use crate::app::rate_limit::TooMany;
-use crate::app::reply;
-use crate::app::request::RequestHead;
+mod response;
+
+pub use response::{ProblemText, Reported};
+
+use crate::app::audit_subject::AuditSubject;
+use crate::app::failure_log::{FailedRequest, FailureKind};
+use crate::app::rate_limit::{Kind, TooMany};
+use crate::app::request::Request;
+use crate::crypto::jose::JoseError;
+use crate::fetch::FetchError;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::okta::OktaError;
-use crate::pages;
 use crate::store::Unavailable;
-use bytes::Bytes;
-use http::header::{ACCEPT, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Response, StatusCode};
-use serde_json::json;
+use http::StatusCode;
+use std::error::Error;
+use thiserror::Error;
 
 /// The failure of a request, the client's or the gateway's.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum Failure {
     /// An OAuth error of the client, sent with its error code.
+    #[error("{0}")]
     OAuth(OAuthError),
+    /// The login cannot continue in this browser: a page asks the user to start again.
+    #[error(transparent)]
+    Restart(#[from] RestartReason),
     /// The client exceeded a rate limit: 429 with `Retry-After`.
+    #[error("too many requests")]
     TooMany(TooMany),
-    /// The store or Okta is unavailable: 503 with `Retry-After`; the cause is logged only.
-    Unavailable(String),
+    /// A service that the gateway needs is unavailable: 503 with `Retry-After`; the cause is logged only.
+    #[error(transparent)]
+    Unavailable(#[from] Outage),
     /// An internal error: 500; the cause is logged only.
-    Internal(String),
+    #[error(transparent)]
+    Internal(#[from] InternalError),
+}
+
+/// Reason why a login cannot continue in this browser, as the page tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RestartReason {
+    /// The form has expired, or was not issued by this gateway.
+    #[error("The page was open for too long, or is not ours.")]
+    InvalidForm,
+    /// The form was posted without the page's cookie, or from another origin.
+    #[error("The answer did not come from the page that asked, or the page was answered before.")]
+    ForeignForm,
+    /// The form was decided before.
+    #[error("This page was answered before.")]
+    AlreadyDecided,
+    /// Okta's authorization response has no `state`.
+    #[error("Okta's answer lacks its state.")]
+    MissingState,
+    /// There is no login with this `state`.
+    #[error("This login has expired, or was finished before.")]
+    UnknownLogin,
+    /// The login is bound to the cookie of another browser.
+    #[error("This login was begun in another browser.")]
+    OtherBrowser,
+}
+
+/// An outage of a service that the gateway needs.
+#[derive(Debug, Error)]
+pub enum Outage {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] Unavailable),
+    /// Okta.
+    #[error(transparent)]
+    Okta(#[from] OktaError),
+    /// Okta, for longer than `okta_grace`; the error of the last request is the source, if this replica made it.
+    #[error("the user could not be revalidated for longer than okta_grace")]
+    Revalidation(#[source] Option<OktaError>),
+    /// A client's metadata document or key set.
+    #[error("fetch of the client document {url}: {error}")]
+    Document {
+        /// The URL of the document.
+        url: String,
+        /// The error of the fetch.
+        #[source]
+        error: FetchError,
+    },
+    /// A key that a client's key set does not contain; it was fetched within the last minute.
+    #[error("the key set {url} has no such key and was refetched within the last minute")]
+    UnknownKey {
+        /// The URL of the key set.
+        url: String,
+    },
+}
+
+/// An internal error of the gateway.
+#[derive(Debug, Error)]
+pub enum InternalError {
+    /// Okta's response failed verification.
+    #[error(transparent)]
+    Okta(#[from] OktaError),
+    /// A client registered `private_key_jwt` without keys.
+    #[error("a client of private_key_jwt has no keys")]
+    MissingClientKeys,
+    /// A consent form could not be sealed.
+    #[error("a consent form could not be sealed")]
+    ConsentForm(#[source] serde_json::Error),
+    /// An access token could not be signed.
+    #[error("an access token could not be signed")]
+    AccessToken(#[source] JoseError),
 }
 
 impl From<OAuthError> for Failure {
@@ -38,105 +120,147 @@ impl From<TooMany> for Failure {
 }
 
 impl From<Unavailable> for Failure {
-    fn from(cause: Unavailable) -> Self {
-        Self::Unavailable(cause.to_string())
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error.into())
     }
 }
 
 impl From<OktaError> for Failure {
     fn from(error: OktaError) -> Self {
         match error {
-            OktaError::Unavailable(cause) => Self::Unavailable(format!("Okta: {cause}")),
             OktaError::Refused { error, description } => Self::OAuth(OAuthError::new(
                 ErrorCode::AccessDenied,
                 format!("Okta refused: {error}: {description}"),
             )),
-            OktaError::Invalid(reason) => Self::Internal(format!("invalid response from Okta: {reason}")),
+            OktaError::Invalid(_) | OktaError::IdToken(_) => Self::Internal(error.into()),
+            _ => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl RestartReason {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::ForeignForm | Self::OtherBrowser => StatusCode::FORBIDDEN,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl Outage {
+    const fn kind(&self) -> FailureKind {
+        match self {
+            Self::Store(_) => FailureKind::Store,
+            Self::Okta(_) | Self::Revalidation(_) => FailureKind::Okta,
+            Self::Document { .. } | Self::UnknownKey { .. } => FailureKind::Document,
         }
     }
 }
 
 impl Failure {
-    /// Converts into the OAuth error that the client receives, and logs the cause of the gateway's own failures.
-    pub fn into_oauth_error(self) -> OAuthError {
+    /// Writes the failure to the audit log and, when it is not the client's, to the log. Called once per failure.
+    pub fn report<'a>(self, request: Request<'a>, kind: Kind, subject: &AuditSubject) -> Reported<'a> {
+        let event = kind.as_str();
+        let log_kind = match &self {
+            Self::OAuth(_) | Self::Restart(_) | Self::TooMany(_) => {
+                subject.record(request.refused(event, &self.to_string()));
+                return Reported { request, kind, failure: self };
+            }
+            Self::Unavailable(outage) => outage.kind(),
+            Self::Internal(_) => FailureKind::Internal,
+        };
+        let cause = self.log(request, kind, log_kind);
+        subject.record(request.failed(event, &cause));
+        Reported { request, kind, failure: self }
+    }
+
+    /// Writes an outage that does not end the request to the log.
+    pub fn note(self, request: Request<'_>, kind: Kind) {
+        let log_kind = match &self {
+            Self::Unavailable(Outage::Revalidation(_)) => FailureKind::Revalidation,
+            Self::Unavailable(outage) => outage.kind(),
+            _ => FailureKind::Internal,
+        };
+        self.log(request, kind, log_kind);
+    }
+
+    fn log(&self, request: Request<'_>, kind: Kind, log_kind: FailureKind) -> String {
+        let cause = with_causes(self);
+        let now = request.gateway.clock.now().seconds();
+        let line = FailedRequest { request_id: request.id(), event: kind.as_str(), cause: &cause };
+        request.gateway.failure_log.write(log_kind, line, now);
+        cause
+    }
+
+    /// Returns the OAuth error that the client receives.
+    fn oauth_error(&self) -> OAuthError {
         match self {
-            Self::OAuth(error) => error,
+            Self::OAuth(error) => error.clone(),
+            Self::Restart(reason) => OAuthError::invalid_request(reason.to_string()),
             // Clients keep their tokens and registration at this code. At an unknown code, such as `slow_down`, the
             // TypeScript SDK aborts the refresh and starts a new login, which causes more requests.
             Self::TooMany(_) => OAuthError::new(
                 ErrorCode::TemporarilyUnavailable,
                 "too many requests from this address or client: Retry-After says when to try again",
             ),
-            Self::Unavailable(cause) => {
-                tracing::warn!(cause, "service unavailable");
-                OAuthError::new(
-                    ErrorCode::TemporarilyUnavailable,
-                    "a service behind the gateway does not answer: try again",
-                )
-            }
-            Self::Internal(cause) => {
-                tracing::error!(cause, "internal error");
+            Self::Unavailable(Outage::Document { .. }) => OAuthError::new(
+                ErrorCode::TemporarilyUnavailable,
+                "what the app publishes about itself could not be fetched: try again",
+            ),
+            Self::Unavailable(_) => OAuthError::new(
+                ErrorCode::TemporarilyUnavailable,
+                "a service behind the gateway does not answer: try again",
+            ),
+            Self::Internal(_) => {
                 OAuthError::new(ErrorCode::ServerError, "the gateway failed: its log says why")
             }
         }
     }
-}
 
-/// Returns the JSON error response of an OAuth endpoint (RFC 6749 §5.2, RFC 7591 §3.2.2).
-pub fn oauth_error(failure: Failure) -> Response<Bytes> {
-    let too_many = if let Failure::TooMany(too_many) = &failure { Some(*too_many) } else { None };
-    let error = failure.into_oauth_error();
-    let body = json!({ "error": error.code.as_str(), "error_description": error.description });
-    let status = match error.code {
-        ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
-        ErrorCode::TemporarilyUnavailable if too_many.is_some() => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    let mut response = reply::json(status, &body);
-    match status {
-        StatusCode::UNAUTHORIZED => {
-            reply::set(&mut response, WWW_AUTHENTICATE, "Basic realm=\"mcp-gateway\"")
+    /// Returns the status of the response, where it is not a redirect.
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::OAuth(OAuthError { code: ErrorCode::InvalidClient, .. }) => StatusCode::UNAUTHORIZED,
+            Self::OAuth(OAuthError { code: ErrorCode::TemporarilyUnavailable, .. })
+            | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::OAuth(_) => StatusCode::BAD_REQUEST,
+            Self::Restart(reason) => reason.status(),
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
-        StatusCode::SERVICE_UNAVAILABLE => reply::set(&mut response, RETRY_AFTER, "2"),
-        _ => {}
     }
-    if let Some(TooMany { retry_after }) = too_many {
-        reply::set(&mut response, RETRY_AFTER, &retry_after.as_secs().to_string());
-    }
-    response
 }
 
-/// Returns 429 (RFC 6585 §4): a page for a browser, JSON for other clients.
-pub fn too_many(head: &RequestHead, too_many: TooMany) -> Response<Bytes> {
-    too_many_with(head, too_many, pages::Guidance::Text("Wait a minute, then reload this page."))
-}
-
-/// Returns 429 with the given guidance for the user.
-pub fn too_many_with(
-    head: &RequestHead,
-    too_many: TooMany,
-    what_to_do: pages::Guidance<'_>,
-) -> Response<Bytes> {
-    if !wants_page(head) {
-        return oauth_error(too_many.into());
+/// Returns an error with all its causes in one line. A cause that the text before it contains is not repeated.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let message = next.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = next.source();
     }
-    let seconds = too_many.retry_after.as_secs();
-    let page = pages::Problem {
-        title: "Please wait a moment",
-        what_happened: "There were too many requests from your network in the last minute.",
-        what_to_do,
-        detail: "",
-        request_id: head.request_id.as_str(),
-    };
-    let mut response = reply::html(StatusCode::TOO_MANY_REQUESTS, page.page());
-    reply::set(&mut response, RETRY_AFTER, &seconds.to_string());
-    response
+    text
 }
 
-/// Returns `true` if the client is a browser: clients that probe an authorization URL do not accept HTML.
-pub fn wants_page(head: &RequestHead) -> bool {
-    let accept = head.parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/html"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[derive(Debug, Error)]
+    #[error("reading the file: {0}")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, Error)]
+    #[error("the disk failed")]
+    struct Inner(#[source] io::Error);
+
+    #[test]
+    fn a_cause_is_written_once() {
+        let error = Outer(Inner(io::Error::other("no space left")));
+        assert_eq!(with_causes(&error), "reading the file: the disk failed: no space left");
+    }
 }

@@ -64,22 +64,17 @@ impl<'a> Request<'a> {
     /// Counts the request against the rate limits of its address and its client.
     ///
     /// # Errors
-    /// A rate limit is exceeded; the refusal is in the audit log.
+    /// A rate limit is exceeded.
     pub async fn rate_limit(self, kind: Kind, client_id: Option<&str>) -> Result<(), TooMany> {
-        let counted = self.gateway.limits.count(kind, self.head.address, client_id).await;
-        counted.inspect_err(|_| self.audit_too_many(kind))
+        self.gateway.limits.count(kind, self.head.address, client_id).await
     }
 
     /// Checks the rate limit of the address without counting the request, before its body is read.
     ///
     /// # Errors
-    /// The rate limit is exceeded; the refusal is in the audit log.
+    /// The rate limit is exceeded.
     pub fn check_rate_limit(self, kind: Kind) -> Result<(), TooMany> {
-        self.gateway.limits.check(kind, self.head.address).inspect_err(|_| self.audit_too_many(kind))
-    }
-
-    fn audit_too_many(self, kind: Kind) {
-        self.refused(kind.as_str(), "too many requests").record();
+        self.gateway.limits.check(kind, self.head.address)
     }
 }
 

@@ -1,16 +1,18 @@
 //! The application state, shared by all requests.
 
+use crate::app::failure_log::FailureLog;
 use crate::app::rate_limit::{Forgeries, Limits};
 use crate::base::clock::Clock;
 use crate::base::entropy::Entropy;
 use crate::credential::Credentials;
 use crate::crypto::jose::KeySet;
 use crate::crypto::seal::Keys;
-use crate::fetch::{Documents, FetchPolicy, Fetcher};
+use crate::fetch::{Documents, FetchError, FetchPolicy, Fetcher};
 use crate::grants::Grants;
 use crate::oauth::client::Client;
 use crate::oauth::client::{keys, metadata_document};
-use crate::okta::{Issuer, Okta, OktaConfig};
+use crate::oauth::redirect::Destination;
+use crate::okta::{Issuer, Okta, OktaConfig, OktaError};
 use crate::proxy::UpstreamTls;
 use crate::settings::{BaseUrl, Settings};
 use crate::store::{Formats, Store};
@@ -19,11 +21,23 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use thiserror::Error;
 use tokio::runtime::Handle;
 
 /// Maximum time that a client's cached keys are used after they expired, while its `jwks_uri` is unreachable. It
 /// bounds how long a compromised key that the client has removed is still accepted.
 const MAX_STALE_KEYS: Duration = Duration::from_hours(24);
+
+/// Error of a gateway that cannot be set up: an HTTP client cannot be built.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// The client that fetches client documents.
+    #[error(transparent)]
+    Fetcher(#[from] FetchError),
+    /// The client of Okta.
+    #[error(transparent)]
+    Okta(#[from] OktaError),
+}
 
 /// External dependencies of a gateway, injected so that tests are deterministic.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +66,8 @@ pub struct Gateway {
     pub forgeries: Forgeries,
     /// Rate limits of the OAuth endpoints.
     pub limits: Limits,
+    /// Log of failed requests.
+    pub failure_log: FailureLog,
     okta_host: Option<String>,
     /// Cache of client metadata documents, by `client_id`.
     pub client_documents: Documents<Client>,
@@ -85,9 +101,9 @@ impl Gateway {
         keys: &Keys,
         control: Handle,
         dependencies: Dependencies,
-    ) -> Result<Arc<Self>, String> {
+    ) -> Result<Arc<Self>, SetupError> {
         let Dependencies { clock, entropy, fetch, .. } = dependencies;
-        let fetcher = Arc::new(Fetcher::new(fetch, clock.clone()).map_err(|error| error.to_string())?);
+        let fetcher = Arc::new(Fetcher::new(fetch, clock.clone())?);
         let okta = OktaConfig {
             issuer: Issuer::of(&settings.okta.url, settings.okta.authorization_server),
             client_id: settings.okta.client_id.clone(),
@@ -111,6 +127,7 @@ impl Gateway {
             okta_host: settings.okta.url.host_str().map(str::to_owned),
             forgeries: Forgeries::new(keys, clock.clone()),
             limits: Limits::new(site.limits, keys, Arc::clone(&store)),
+            failure_log: FailureLog::default(),
             client_documents: Documents::new(
                 Arc::clone(&fetcher),
                 metadata_document::MAX_DOCUMENT_BYTES,
@@ -123,7 +140,7 @@ impl Gateway {
                 Some(MAX_STALE_KEYS),
                 clock.clone(),
             ),
-            okta: Okta::new(okta, clock.clone(), entropy.clone()).map_err(|error| error.to_string())?,
+            okta: Okta::new(okta, clock.clone(), entropy.clone())?,
             upstream_tls: UpstreamTls::new(&settings.upstream_authorities),
             store,
             clock,
@@ -148,6 +165,16 @@ impl Gateway {
         let is = |known: &str| known.trim_end_matches('.').eq_ignore_ascii_case(host);
         self.okta_host.as_deref().is_some_and(is)
             || self.site.table.routes().iter().any(|route| is(route.target.host))
+    }
+
+    /// Returns `true` if an error may be redirected there automatically (RFC 9700 §4.11.2). A private scheme is never
+    /// trusted, because any program can register it.
+    pub fn may_redirect_errors_to(&self, destination: &Destination) -> bool {
+        match destination {
+            Destination::Loopback(_) => true,
+            Destination::Web(host) => self.site.trusted_redirect_hosts.contains(&host.as_str()),
+            Destination::PrivateScheme(_) => false,
+        }
     }
 
     /// Returns the `iss` parameter of authorization responses (RFC 9207), unless the site disables it.

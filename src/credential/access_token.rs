@@ -5,7 +5,7 @@ use super::{Credentials, LastToken, Tag};
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::base::encoding;
 use crate::base::ids::{GrantId, Key};
-use crate::crypto::jose::{Algorithm, Check, Claims, Expected, UnverifiedJwt};
+use crate::crypto::jose::{Algorithm, Check, Claims, Expected, JoseError, UnverifiedJwt};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,8 +76,11 @@ impl Credentials {
         self.access_ttl
     }
 
-    /// Signs an access token (RFC 9068 §2); `None` when signing fails.
-    pub fn sign_access_token(&self, token: &AccessToken) -> Option<String> {
+    /// Signs an access token (RFC 9068 §2).
+    ///
+    /// # Errors
+    /// [`JoseError::Signing`]
+    pub fn sign_access_token(&self, token: &AccessToken) -> Result<String, JoseError> {
         let now = self.clock.now();
         let mut claims = json!({
             "iss": &*self.issuer,
@@ -89,8 +92,8 @@ impl Credentials {
             "exp": token.expires_at.seconds(),
             "grant": encoding::encode(token.grant.0),
         });
-        claims["jti"] = self.token_id(claims.as_object()?).into();
-        self.signing.at(now).signing.sign(TYPE, &claims).ok()
+        claims["jti"] = self.token_id(claims.as_object().ok_or(JoseError::Signing)?).into();
+        self.signing.at(now).signing.sign(TYPE, &claims)
     }
 
     /// Verifies a token for this audience (RFC 9068 §4). The signature of a token is verified once; the result is cached.

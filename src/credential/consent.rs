@@ -17,11 +17,14 @@ pub struct Sealed<T> {
 }
 
 impl Credentials {
-    /// Encrypts a value for the consent page; `None` when it cannot be serialized.
-    pub fn seal_request<T: Serialize>(&self, value: T, ttl: Duration) -> Option<String> {
+    /// Encrypts a value for the consent page.
+    ///
+    /// # Errors
+    /// The value cannot be serialized.
+    pub fn seal_request<T: Serialize>(&self, value: T, ttl: Duration) -> serde_json::Result<String> {
         let sealed = Sealed { value, expires_at: self.now().after(ttl) };
-        let json = serde_json::to_vec(&sealed).ok()?;
-        Some(encoding::encode(self.consent_requests.seal(&self.entropy, &json, self.issuer.as_bytes())))
+        let json = serde_json::to_vec(&sealed)?;
+        Ok(encoding::encode(self.consent_requests.seal(&self.entropy, &json, self.issuer.as_bytes())))
     }
 
     /// Decrypts the result of [`Credentials::seal_request`]; `None` when it is invalid or has expired. The caller chooses a

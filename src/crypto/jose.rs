@@ -15,8 +15,8 @@ pub use unverified::{Expected, JwtWithKey, UnverifiedJwt};
 
 use biscuit::jwa::SignatureAlgorithm;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::time::Duration;
+use thiserror::Error;
 
 /// Signature algorithms of tokens: only asymmetric ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,62 +79,53 @@ impl Algorithm {
 }
 
 /// Failed check of a token or a key set. Contains nothing of the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum JoseError {
     /// The token is not three parts of canonical base64url, is too long, or contains invalid JSON.
+    #[error("the token is malformed")]
     Malformed,
     /// `alg` is not allowed here.
+    #[error("the token's algorithm is not allowed")]
     Algorithm,
     /// `typ` is a different one.
+    #[error("the token has a different typ")]
     Type,
     /// The header has `crit`, and no extension is supported (RFC 7515 §4.1.11).
+    #[error("the token has a critical header that is not supported")]
     Critical,
     /// No key of the set matches.
+    #[error("the token's key is unknown")]
     UnknownKey,
     /// The signature is invalid.
+    #[error("the token's signature is invalid")]
     Signature,
     /// `iss` is missing or a different one.
+    #[error("the token has a different issuer")]
     Issuer,
     /// `aud` is missing or a different one.
+    #[error("the token is for a different audience")]
     Audience,
     /// `exp` is missing, or `exp`, `iat`, `nbf` or `auth_time` is no valid `NumericDate`.
+    #[error("exp is missing, or a time in the token is not a valid NumericDate")]
     Time,
     /// `exp` passed this long ago.
+    #[error("the token expired {} s ago by this server's clock", whole_seconds(*.0))]
     Expired(Duration),
     /// `iat`, `nbf` or `auth_time` is this far in the future.
+    #[error("the token becomes valid in {} s by this server's clock", whole_seconds(*.0))]
     Early(Duration),
     /// The key set is not a JSON object with `keys`, or is too large.
+    #[error("the key set cannot be read")]
     KeySet,
     /// Signing failed.
+    #[error("the token could not be signed")]
     Signing,
 }
 
-impl fmt::Display for JoseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = |by: &Duration| by.as_millis().div_ceil(1000);
-        f.write_str(match self {
-            Self::Expired(by) => {
-                return write!(f, "the token expired {} s ago by this server's clock", seconds(by));
-            }
-            Self::Early(by) => {
-                return write!(f, "the token becomes valid in {} s by this server's clock", seconds(by));
-            }
-            Self::Malformed => "the token is malformed",
-            Self::Algorithm => "the token's algorithm is not allowed",
-            Self::Type => "the token has a different typ",
-            Self::Critical => "the token has a critical header that is not supported",
-            Self::UnknownKey => "the token's key is unknown",
-            Self::Signature => "the token's signature is invalid",
-            Self::Issuer => "the token has a different issuer",
-            Self::Audience => "the token is for a different audience",
-            Self::Time => "exp is missing, or a time in the token is not a valid NumericDate",
-            Self::KeySet => "the key set cannot be read",
-            Self::Signing => "the token could not be signed",
-        })
-    }
+/// Seconds of a duration, rounded up.
+const fn whole_seconds(duration: Duration) -> u128 {
+    duration.as_millis().div_ceil(1000)
 }
-
-impl std::error::Error for JoseError {}
 
 #[cfg(test)]
 mod tests;

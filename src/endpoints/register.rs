@@ -1,8 +1,8 @@
 //! `POST /auth/register`: dynamic client registration (RFC 7591). Nothing is stored: the `client_id` contains the
 //! sealed metadata.
 
-use crate::app::audit::Audit;
-use crate::app::failure::{self, Failure};
+use crate::app::audit_subject::AuditSubject;
+use crate::app::failure::Failure;
 use crate::app::rate_limit::Kind;
 use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
@@ -21,23 +21,24 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Registers a client.
 pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
-    if let Err(too_many) = request.rate_limit(Kind::Registration, None).await {
-        return failure::oauth_error(too_many.into());
-    }
-    match register(request, &body) {
+    let mut subject = AuditSubject::default();
+    match register(request, &body, &mut subject).await {
         Ok(response) => response,
-        Err(error) => {
-            request.refused("registration", &error.to_string()).record();
-            failure::oauth_error(Failure::OAuth(error))
-        }
+        Err(failure) => failure.report(request, Kind::Registration, &subject).json(),
     }
 }
 
-fn register(request: Request<'_>, body: &[u8]) -> Result<Response<Bytes>, OAuthError> {
+async fn register(
+    request: Request<'_>,
+    body: &[u8],
+    subject: &mut AuditSubject,
+) -> Result<Response<Bytes>, Failure> {
+    request.rate_limit(Kind::Registration, None).await?;
     let gateway = request.gateway;
     let credentials = &gateway.credentials;
     let nonce = encoding::encode(credentials.random::<8>());
     let client = registration::parse(body, gateway.site.redirect_schemes, credentials.now(), nonce)?;
+    subject.client.clone_from(&client.name);
     registration_policy::check_client(&gateway.site.registration, &client)?;
     let client_id = credentials.seal_client(&client).ok_or_else(|| {
         OAuthError::new(
@@ -47,6 +48,7 @@ fn register(request: Request<'_>, body: &[u8]) -> Result<Response<Bytes>, OAuthE
     })?;
     let secret = client.auth_method.has_secret().then(|| credentials.client_secret(&client_id));
     let response = registration::response(&client, &client_id, secret.as_ref().map(Secret::expose));
-    Audit { client: &client.name, client_id: &client_id, ..request.allowed("registration") }.record();
+    subject.client_id = client_id;
+    subject.record(request.allowed("registration"));
     Ok(reply::json(StatusCode::CREATED, &response))
 }

@@ -2,15 +2,15 @@
 //! become invalid and its open streams are closed, on every replica.
 
 use crate::app::audit::Audit;
-use crate::app::clients::{self, KnownClient};
-use crate::app::failure::{self, Failure};
+use crate::app::audit_subject::AuditSubject;
+use crate::app::clients;
+use crate::app::failure::Failure;
 use crate::app::rate_limit::Kind;
 use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::ids::GrantId;
 use crate::base::secret::Secret;
 use crate::credential::SignedToken;
-use crate::grants::Grant;
 use crate::oauth::error::OAuthError;
 use crate::oauth::parameters::Parameters;
 use bytes::Bytes;
@@ -24,35 +24,34 @@ pub const MAX_FORM_BYTES: usize = 32 * 1024;
 /// Revokes the grant of a token.
 pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
-    match revoke(request, &body).await {
+    let mut subject = AuditSubject::default();
+    match revoke(request, &body, &mut subject).await {
         Ok(()) => {
             let mut response = Response::new(Bytes::new());
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
-        Err(failure) => {
-            if let Failure::OAuth(error) = &failure {
-                request.refused("revocation", &error.to_string()).record();
-            }
-            failure::oauth_error(failure)
-        }
+        Err(failure) => failure.report(request, Kind::Revocation, &subject).json(),
     }
 }
 
-async fn revoke(request: Request<'_>, body: &Bytes) -> Result<(), Failure> {
+async fn revoke(request: Request<'_>, body: &Bytes, subject: &mut AuditSubject) -> Result<(), Failure> {
     let gateway = request.gateway;
     let form = std::str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
-    let client = clients::authenticate(request, Kind::Revocation, &form).await?;
+    let client = clients::authenticate(request, Kind::Revocation, &form, subject).await?;
     form.check()?;
     let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     // The token itself shows its type: `token_type_hint` is ignored (RFC 7009 §2.1).
     let Some(token) = own_token(gateway, token) else {
         let reason = "the token is none of this gateway's, or too old: nothing was revoked";
-        audit(&client, None, request.refused("revocation", reason));
+        subject.record(request.refused("revocation", reason));
         return Ok(());
     };
     let grant = gateway.grants.read(token.grant).await?;
+    if let Some(grant) = &grant {
+        subject.set_grant(grant);
+    }
     let owner = grant.as_ref().map(|grant| &grant.client_id).or(token.client_id.as_ref());
     if owner.is_some_and(|owner| *owner != client.id) {
         return Err(OAuthError::invalid_grant("the token was issued to another client").into());
@@ -61,19 +60,8 @@ async fn revoke(request: Request<'_>, body: &Bytes) -> Result<(), Failure> {
     gateway.grants.revoke(token.grant).await?;
     let reason =
         if grant.is_some() { "the client asked for it" } else { "the grant of the token had ended before" };
-    audit(&client, grant.as_deref(), Audit { reason, ..request.allowed("revocation") });
+    subject.record(Audit { reason, ..request.allowed("revocation") });
     Ok(())
-}
-
-fn audit(client: &KnownClient, grant: Option<&Grant>, event: Audit<'_>) {
-    Audit {
-        user: grant.map_or("", |grant| &grant.subject.user().sub),
-        client: &client.client.name,
-        client_id: &client.id,
-        route: grant.map_or("", |grant| &grant.route),
-        ..event
-    }
-    .record();
 }
 
 /// A token issued by this gateway: its grant, and its client if the token contains it.

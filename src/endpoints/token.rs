@@ -4,8 +4,9 @@
 mod revalidation;
 
 use crate::app::audit::Audit;
+use crate::app::audit_subject::AuditSubject;
 use crate::app::clients;
-use crate::app::failure::{self, Failure};
+use crate::app::failure::{Failure, InternalError};
 use crate::app::rate_limit::Kind;
 use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
@@ -31,43 +32,43 @@ pub const MAX_FORM_BYTES: usize = 32 * 1024;
 /// Issues tokens.
 pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
-    match issue(request, &body).await {
+    let mut subject = AuditSubject::default();
+    match issue(request, &body, &mut subject).await {
         Ok(response) => response,
-        Err(failure) => {
-            if let Failure::OAuth(error) = &failure {
-                request.refused("token", &error.to_string()).record();
-            }
-            failure::oauth_error(failure)
-        }
+        Err(failure) => failure.report(request, Kind::Token, &subject).json(),
     }
 }
 
-async fn issue(request: Request<'_>, body: &Bytes) -> Result<Response<Bytes>, Failure> {
+async fn issue(
+    request: Request<'_>,
+    body: &Bytes,
+    subject: &mut AuditSubject,
+) -> Result<Response<Bytes>, Failure> {
     let gateway = request.gateway;
     let form = std::str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))?;
     let form = Parameters::parse(form);
-    let client = clients::authenticate(request, Kind::Token, &form).await?;
-    let client_id = &client.id;
+    let client = clients::authenticate(request, Kind::Token, &form, subject).await?;
     form.check()?;
     let tokens = match TokenRequest::parse(&form)? {
         TokenRequest::AuthorizationCode { code, verifier, redirect_uri } => {
-            let code = redeem_code(gateway, client_id, &code, &verifier, redirect_uri.as_deref()).await?;
+            let redemption = Redemption {
+                client_id: &client.id,
+                code: &code,
+                verifier: &verifier,
+                redirect_uri: redirect_uri.as_deref(),
+            };
+            let code = redeem_code(request, redemption, subject).await?;
             tokens_for_code(gateway, &form, code).await?
         }
         TokenRequest::RefreshToken { token, scope } => {
-            refresh(request, client_id, &form, &token, scope.as_deref()).await?
+            let presented = open_grant(gateway, &client.id, &token, subject).await?;
+            refresh(request, presented, &form, scope.as_deref(), subject).await?
         }
     };
     clients::mark_trusted(gateway, &client);
     let Tokens { grant, access_token, scopes, refresh_token } = tokens;
-    Audit {
-        user: &grant.subject.user().sub,
-        client: &grant.client_name,
-        client_id: &grant.client_id,
-        route: &grant.route,
-        ..request.allowed("token")
-    }
-    .record();
+    subject.set_grant(&grant);
+    subject.record(request.allowed("token"));
     let mut response = json!({
         "access_token": access_token,
         "token_type": "Bearer",
@@ -88,32 +89,44 @@ struct Tokens {
     refresh_token: Option<Secret>,
 }
 
+/// A request to redeem an authorization code, by an authenticated client.
+#[derive(Clone, Copy)]
+struct Redemption<'a> {
+    client_id: &'a str,
+    code: &'a Secret,
+    verifier: &'a Secret,
+    redirect_uri: Option<&'a str>,
+}
+
 /// Redeems a code after its client, redirect URI and PKCE verifier are validated: without the verifier, nobody can
 /// use up the code or revoke its grant. A second redemption that passes the same checks revokes the grant (RFC 6749
 /// §4.1.2).
 async fn redeem_code(
-    gateway: &Gateway,
-    client_id: &str,
-    code: &Secret,
-    verifier: &Secret,
-    redirect_uri: Option<&str>,
+    request: Request<'_>,
+    redemption: Redemption<'_>,
+    subject: &mut AuditSubject,
 ) -> Result<AuthorizationCode, Failure> {
+    let grants = &request.gateway.grants;
     let unknown = || OAuthError::invalid_grant("the code is unknown or has expired");
-    let key = credential::digest(code.expose());
-    let code = gateway.grants.code(key).await?.ok_or_else(unknown)?;
-    if code.request.client_id != client_id {
+    let key = credential::digest(redemption.code.expose());
+    let code = grants.code(key).await?.ok_or_else(unknown)?;
+    subject.set_code(&code);
+    if code.request.client_id != redemption.client_id {
         return Err(OAuthError::invalid_grant("the code was issued to another client").into());
     }
-    if redirect_uri.is_some_and(|uri| uri != code.request.redirect_uri.as_str()) {
+    if redemption.redirect_uri.is_some_and(|uri| uri != code.request.redirect_uri.as_str()) {
         return Err(OAuthError::invalid_grant("redirect_uri is not the one of the authorization").into());
     }
-    if !code.request.challenge.matches(verifier.expose()) {
+    if !code.request.challenge.matches(redemption.verifier.expose()) {
         return Err(OAuthError::invalid_grant("code_verifier does not meet the code_challenge").into());
     }
-    match gateway.grants.use_code(key).await?.ok_or_else(unknown)? {
+    match grants.use_code(key).await?.ok_or_else(unknown)? {
         CodeUse::First => Ok(code),
         CodeUse::Again => {
-            gateway.grants.revoke(code.grant).await?;
+            if grants.revoke(code.grant).await? {
+                let reason = "reuse of the authorization code";
+                subject.record(Audit { reason, ..request.allowed("revocation") });
+            }
             Err(OAuthError::invalid_grant("the code was used before: what it led to is revoked").into())
         }
     }
@@ -150,23 +163,44 @@ async fn tokens_for_code(
     Ok(Tokens { grant: Arc::new(grant), access_token, scopes: code.scopes, refresh_token })
 }
 
-/// Refreshes an access token and rotates the refresh token (RFC 6749 §6, OAuth 2.1 §4.3.1).
-async fn refresh(
-    request: Request<'_>,
+/// A refresh token of the client, and its grant.
+struct PresentedToken {
+    token: RefreshToken,
+    grant: Arc<Grant>,
+    is_refreshable: bool,
+}
+
+/// Opens a refresh token and reads its grant, which must be of this client.
+async fn open_grant(
+    gateway: &Gateway,
     client_id: &str,
-    form: &Parameters,
     token: &Secret,
-    scope: Option<&str>,
-) -> Result<Tokens, Failure> {
-    let gateway = request.gateway;
-    let unknown =
-        || OAuthError::invalid_grant("the refresh token is unknown, expired or revoked: sign in again");
-    let token = gateway.credentials.open_refresh_token(token).ok_or_else(unknown)?;
+    subject: &mut AuditSubject,
+) -> Result<PresentedToken, Failure> {
+    let token = gateway.credentials.open_refresh_token(token).ok_or_else(unknown_refresh_token)?;
     let presented = gateway.grants.presented(token.grant, token.generation).await?;
-    let PresentedGrant { grant, is_refreshable } = presented.ok_or_else(unknown)?;
+    let PresentedGrant { grant, is_refreshable } = presented.ok_or_else(unknown_refresh_token)?;
+    subject.set_grant(&grant);
     if grant.client_id != client_id {
         return Err(OAuthError::invalid_grant("the refresh token was issued to another client").into());
     }
+    Ok(PresentedToken { token, grant, is_refreshable })
+}
+
+fn unknown_refresh_token() -> OAuthError {
+    OAuthError::invalid_grant("the refresh token is unknown, expired or revoked: sign in again")
+}
+
+/// Refreshes an access token and rotates the refresh token (RFC 6749 §6, OAuth 2.1 §4.3.1).
+async fn refresh(
+    request: Request<'_>,
+    presented: PresentedToken,
+    form: &Parameters,
+    scope: Option<&str>,
+    subject: &AuditSubject,
+) -> Result<Tokens, Failure> {
+    let gateway = request.gateway;
+    let PresentedToken { token, grant, is_refreshable } = presented;
     let route = route_of(gateway, Some(&grant.route))?;
     check_resource(gateway, form, route)?;
     let scopes = scope::narrow_granted(scope, &grant.scopes, route).ok_or_else(|| {
@@ -174,7 +208,7 @@ async fn refresh(
     })?;
     // A reused token is refused without a revalidation.
     if is_refreshable {
-        revalidation::before_refresh(request, token.grant, &grant).await?;
+        revalidation::before_refresh(request, token.grant, grant).await?;
     }
     let (ttl, on_reuse) = (gateway.site.tokens.refresh_ttl, on_reuse(gateway));
     match gateway.grants.refresh(token.grant, token.generation, ttl, on_reuse).await? {
@@ -184,9 +218,13 @@ async fn refresh(
             let refresh_token = Some(gateway.credentials.refresh_token(next));
             Ok(Tokens { grant, access_token, scopes, refresh_token })
         }
-        Refreshed::Invalid => Err(unknown().into()),
+        Refreshed::Invalid => Err(unknown_refresh_token().into()),
         Refreshed::Reused => Err(OAuthError::invalid_grant(match on_reuse {
-            Reuse::Revoke => "the refresh token was used before: the grant is revoked",
+            Reuse::Revoke => {
+                let reason = "reuse of a refresh token";
+                subject.record(Audit { reason, ..request.allowed("revocation") });
+                "the refresh token was used before: the grant is revoked"
+            }
             Reuse::Refuse => "the refresh token was used before",
         })
         .into()),
@@ -227,8 +265,5 @@ fn access_token(gateway: &Gateway, grant: &Grant, id: GrantId, scopes: &[String]
         grant: id,
         expires_at: gateway.credentials.now().after(gateway.credentials.access_ttl()),
     };
-    gateway
-        .credentials
-        .sign_access_token(&token)
-        .ok_or_else(|| Failure::Internal("a token could not be signed".into()))
+    Ok(gateway.credentials.sign_access_token(&token).map_err(InternalError::AccessToken)?)
 }

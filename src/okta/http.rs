@@ -5,6 +5,7 @@ use gateway_routes::is_loopback_host;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use std::pin::Pin;
 use std::time::Duration;
+use thiserror::Error;
 use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -19,16 +20,9 @@ pub(super) struct Http {
 }
 
 /// Outage, as an error type for `oauth2`.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("{0}")]
 pub(super) struct Outage(pub(super) String);
-
-impl std::fmt::Display for Outage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Outage {}
 
 impl From<Outage> for OktaError {
     fn from(outage: Outage) -> Self {

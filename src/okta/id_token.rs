@@ -35,21 +35,21 @@ pub struct LoginBinding<'a> {
 
 /// Key ID of the token header, not verified.
 pub(super) fn key_id(id_token: &str) -> Result<Option<String>, OktaError> {
-    Ok(UnverifiedJwt::parse(id_token).map_err(invalid)?.key_id().map(str::to_owned))
+    Ok(UnverifiedJwt::parse(id_token).map_err(OktaError::IdToken)?.key_id().map(str::to_owned))
 }
 
 /// Verifies an ID token and returns its claims.
 ///
 /// # Errors
-/// [`OktaError::Invalid`], naming the check.
+/// [`OktaError::IdToken`] or [`OktaError::Invalid`], naming the check.
 pub fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, OktaError> {
-    let jwt = UnverifiedJwt::parse(id_token).map_err(invalid)?;
+    let jwt = UnverifiedJwt::parse(id_token).map_err(OktaError::IdToken)?;
     let accepted = ExpectedJwt { algorithms: ALGORITHMS, typ: None };
-    let claims = jwt.verify(keys, accepted).map_err(invalid)?;
+    let claims = jwt.verify(keys, accepted).map_err(OktaError::IdToken)?;
     let (now, leeway) = (expected.now, MAX_CLOCK_SKEW);
     let check = Check { issuer: expected.issuer, audience: expected.client_id, now, leeway };
-    claims.check(&check).map_err(invalid)?;
-    claims.check_begun("auth_time", now, leeway).map_err(invalid)?;
+    claims.check(&check).map_err(OktaError::IdToken)?;
+    claims.check_begun("auth_time", now, leeway).map_err(OktaError::IdToken)?;
     let fail = |why: &str| Err(OktaError::Invalid(format!("the ID token {why}")));
     if claims.timestamp("iat").is_none() {
         return fail("has no iat");
@@ -76,8 +76,4 @@ pub fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<
         return fail("has the at_hash of another access token");
     }
     Ok(claims)
-}
-
-fn invalid(error: crate::crypto::jose::JoseError) -> OktaError {
-    OktaError::Invalid(format!("the ID token: {error}"))
 }

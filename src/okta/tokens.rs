@@ -111,10 +111,8 @@ fn parse(
 fn refused(refusal: &BasicErrorResponse) -> OktaError {
     let error = refusal.error().as_ref().to_owned();
     let description = refusal.error_description().cloned().unwrap_or_default();
-    // The gateway's own credentials are wrong, which says nothing about the user.
     if error == "invalid_client" {
-        tracing::error!(description, "Okta rejects the gateway's credentials: check OKTA_CLIENT_SECRET");
-        return OktaError::Unavailable(format!("{error}: {description}"));
+        return OktaError::Credentials { description };
     }
     OktaError::Refused { error, description }
 }

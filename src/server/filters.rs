@@ -2,7 +2,8 @@
 //! that its cost does not depend on the number of routes.
 
 use super::warp_bridge::{self, Filters};
-use crate::app::failure;
+use crate::app::audit_subject::AuditSubject;
+use crate::app::failure::Failure;
 use crate::app::rate_limit::Kind;
 use crate::app::reply::{cors_any_origin, set};
 use crate::app::request::{Decision, ReadBody, Request, RequestHead};
@@ -210,7 +211,10 @@ fn rate_limited(
         Ok(()) => endpoint(gateway, head),
         Err(too_many) => Decision::Respond(match kind {
             Kind::Consent => consent::too_many(request, too_many),
-            _ => cors_any_origin(failure::too_many(&head, too_many)),
+            _ => {
+                let reported = Failure::from(too_many).report(request, kind, &AuditSubject::default());
+                cors_any_origin(reported.too_many())
+            }
         }),
     }
 }

@@ -1,7 +1,7 @@
 //! `private_key_jwt` client authentication (RFC 7523 §3).
 
 use super::{KnownClient, documents};
-use crate::app::failure::Failure;
+use crate::app::failure::{Failure, InternalError, Outage};
 use crate::app::rate_limit::Kind;
 use crate::app::request::Request;
 use crate::base::secret::Secret;
@@ -26,7 +26,7 @@ pub(super) async fn verify(
 ) -> Result<(), Failure> {
     let gateway = request.gateway;
     let Some(ClientKeys { source, algorithm }) = &known.client.keys else {
-        return Err(Failure::Internal("a client of private_key_jwt has no keys".into()));
+        return Err(InternalError::MissingClientKeys.into());
     };
     let token_endpoint = format!("{}/auth/token", gateway.base_url);
     let audiences = [gateway.base_url.as_str(), &token_endpoint];
@@ -66,10 +66,9 @@ async fn verify_with_jwks_uri(
         Some(keys) => Ok(assertion::verify(jwt.expose(), &keys, expected)),
         // The key may have been published since the last fetch; `invalid_client` would cost the client its
         // registration.
-        None if verified == Err(JoseError::UnknownKey.into()) => Err(Failure::Unavailable(format!(
-            "the key set {} has no such key and was refetched within the last minute",
-            url.as_str()
-        ))),
+        None if verified == Err(JoseError::UnknownKey.into()) => {
+            Err(Outage::UnknownKey { url: url.as_str().to_owned() }.into())
+        }
         None => Ok(verified),
     }
 }

@@ -1,7 +1,7 @@
 //! Client metadata documents and key sets, fetched from client-supplied URLs within the rate limits.
 
 use super::{Freshness, KnownClient};
-use crate::app::failure::Failure;
+use crate::app::failure::{Failure, Outage};
 use crate::app::rate_limit::{Kind, TooMany};
 use crate::app::request::Request;
 use crate::app::state::Gateway;
@@ -166,7 +166,7 @@ impl DocumentFetch<'_> {
             FetchError::NotFound | FetchError::Unexpected(_) if self.freshness == Freshness::Required => {
                 OAuthError::invalid_client(NOT_A_DOCUMENT).into()
             }
-            error => Failure::Unavailable(format!("fetch of the client document {url}: {error}")),
+            error => Outage::Document { url: url.to_owned(), error }.into(),
         }
     }
 

@@ -1,9 +1,9 @@
 //! `GET /auth/authorize`: the authorization endpoint (step 1 of `login`). It is idempotent.
 
+use crate::app::audit_subject::AuditSubject;
 use crate::app::clients::{self, Freshness, KnownClient};
-use crate::app::failure::{self, Failure};
+use crate::app::failure::{Failure, ProblemText};
 use crate::app::rate_limit::Kind;
-use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::endpoints::authorization::login;
@@ -11,10 +11,12 @@ use crate::oauth::authorization::{AuthorizationRequest, ReturnAddress};
 use crate::oauth::client;
 use crate::oauth::client::registration_policy;
 use crate::oauth::error::OAuthError;
+use crate::oauth::parameters::Parameters;
 use crate::oauth::redirect::RedirectUri;
-use crate::pages::{ErrorRedirect, Guidance, Problem};
+use crate::oauth::resource::{self, RequestedResource};
+use crate::pages::Guidance;
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use std::sync::Arc;
 
 /// Validates an authorization request and shows the consent page.
@@ -22,18 +24,21 @@ pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
     let parameters = request.query();
     let client_id = parameters.get("client_id");
-    if let Err(too_many) = request.rate_limit(Kind::Authorization, client_id).await {
-        return failure::too_many(&head, too_many);
-    }
+    let mut subject = subject(&gateway, &parameters);
     let known = match resolve_client(request, client_id).await {
         Ok(known) => known,
-        Err(Failure::TooMany(too_many)) => return failure::too_many(&head, too_many),
-        Err(failure) => return unknown_client(request, client_id, failure),
+        Err(failure) => {
+            let text = unknown_client(&gateway, client_id, &failure);
+            let reported = failure.report(request, Kind::Authorization, &subject);
+            return text.map_or_else(|| reported.too_many(), |text| reported.page_or_json(&text));
+        }
     };
+    known.identify(&mut subject);
     let redirect_uri = match redirect_uri(&gateway, &known, parameters.get("redirect_uri")) {
         Ok(redirect_uri) => redirect_uri,
         Err(error) => {
-            return error_without_redirect(request, error, invalid_redirect_uri(&gateway, &known));
+            let reported = Failure::from(error).report(request, Kind::Authorization, &subject);
+            return reported.page_or_json(&invalid_redirect_uri(&gateway, &known));
         }
     };
     let return_address = ReturnAddress {
@@ -50,14 +55,28 @@ pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
     );
     match authorization {
         Ok(authorization) => login::show_consent_page(request, authorization, None),
-        Err(error) => {
-            request.refused("authorization", &error.to_string()).record();
-            error_before_consent(&gateway, &return_address, &error)
-        }
+        Err(error) => Failure::from(error)
+            .report(request, Kind::Authorization, &subject)
+            .redirect_before_consent(&return_address),
     }
 }
 
+/// Returns what the parameters claim: the client, and the route of the requested resource.
+fn subject(gateway: &Gateway, parameters: &Parameters) -> AuditSubject {
+    let mut subject = AuditSubject::default();
+    if let Some(client_id) = parameters.get("client_id") {
+        subject.claim_client(client_id);
+    }
+    let (base_url, table) = (gateway.base_url.as_str(), &gateway.site.table);
+    if let Ok(RequestedResource::Route(route)) = resource::requested(parameters.resources(), base_url, table)
+    {
+        route.pattern.clone_into(&mut subject.route);
+    }
+    subject
+}
+
 async fn resolve_client(request: Request<'_>, client_id: Option<&str>) -> Result<KnownClient, Failure> {
+    request.rate_limit(Kind::Authorization, client_id).await?;
     let client_id = client_id.ok_or_else(|| OAuthError::invalid_client("client_id is missing"))?;
     clients::resolve(request, client_id, Freshness::Required).await
 }
@@ -77,44 +96,20 @@ fn redirect_uri(
     Ok(redirect_uri)
 }
 
-/// Sends an error to the redirect URI before the user has consented. The redirect is automatic only to loopback and
-/// trusted hosts; for others a page names the host first, else the gateway would be an open redirector
-/// (RFC 9700 §4.11).
-fn error_before_consent(gateway: &Gateway, to: &ReturnAddress, error: &OAuthError) -> Response<Bytes> {
-    let url = to.error_url(error, gateway.iss());
-    let destination = to.redirect_uri.destination();
-    if login::is_trusted(gateway, &destination) {
-        return reply::redirect(&url);
-    }
-    let page = ErrorRedirect {
-        host: destination.label(),
-        error: error.code.as_str(),
-        description: &error.description,
-        to: &url,
-    };
-    reply::html(StatusCode::BAD_REQUEST, page.page())
-}
-
-/// Responds to a `client_id` that cannot be resolved. A client with a metadata document cannot register again: the
-/// user can only retry or contact its vendor.
-fn unknown_client(request: Request<'_>, client_id: Option<&str>, failure: Failure) -> Response<Bytes> {
-    if !client_id.is_some_and(client::is_url) {
-        let can_register = request.gateway.site.registration.enabled;
-        let text = if can_register { UNKNOWN_REGISTRATION } else { UNKNOWN_CLIENT };
-        return error_without_redirect(request, failure.into_oauth_error(), text);
-    }
-    if matches!(failure, Failure::OAuth(_)) {
-        return error_without_redirect(request, failure.into_oauth_error(), INVALID_DOCUMENT);
-    }
-    let code = failure.into_oauth_error().code;
-    let error = OAuthError::new(code, "what the app publishes about itself could not be fetched: try again");
-    let mut response = error_without_redirect(request, error, DOCUMENT_UNAVAILABLE);
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response
+/// Selects the page text for a `client_id` that cannot be resolved; `None` for an exceeded rate limit. A client with a
+/// metadata document cannot register again: the user can only retry or contact its vendor.
+fn unknown_client(gateway: &Gateway, client_id: Option<&str>, failure: &Failure) -> Option<ProblemText> {
+    Some(match failure {
+        Failure::TooMany(_) => return None,
+        Failure::OAuth(_) if client_id.is_some_and(client::is_url) => INVALID_DOCUMENT,
+        Failure::OAuth(_) if gateway.site.registration.enabled => UNKNOWN_REGISTRATION,
+        Failure::OAuth(_) => UNKNOWN_CLIENT,
+        _ => DOCUMENT_UNAVAILABLE,
+    })
 }
 
 /// Selects the page text for an invalid redirect URI: only some clients can register again.
-fn invalid_redirect_uri(gateway: &Gateway, known: &KnownClient) -> PageText {
+fn invalid_redirect_uri(gateway: &Gateway, known: &KnownClient) -> ProblemText {
     if gateway.site.registration.enabled && !client::is_url(&known.id) {
         INVALID_REDIRECT_URI
     } else {
@@ -122,59 +117,35 @@ fn invalid_redirect_uri(gateway: &Gateway, known: &KnownClient) -> PageText {
     }
 }
 
-/// Text of an error page for the user.
-#[derive(Clone, Copy)]
-struct PageText {
-    title: &'static str,
-    what_happened: &'static str,
-    what_to_do: Guidance<'static>,
-}
-
-const UNKNOWN_REGISTRATION: PageText = PageText {
+const UNKNOWN_REGISTRATION: ProblemText = ProblemText {
     title: "This app has to connect again",
     what_happened: "It still uses a registration that this gateway does not know, or that does not count any more.",
     what_to_do: Guidance::RegisterAgain,
 };
-const UNKNOWN_CLIENT: PageText = PageText {
+const UNKNOWN_CLIENT: ProblemText = ProblemText {
     title: "This app is not known here",
     what_happened: "This gateway does not know the app, and does not let apps register themselves.",
     what_to_do: Guidance::Text("Ask your administrator which apps you can use with it."),
 };
-const INVALID_DOCUMENT: PageText = PageText {
+const INVALID_DOCUMENT: ProblemText = ProblemText {
     title: "This app cannot connect here",
     what_happened: "What the app publishes about itself is not what this gateway accepts.",
     what_to_do: Guidance::Text(
         "The people who make the app can correct this. If your company chooses which apps may connect, ask there.",
     ),
 };
-const DOCUMENT_UNAVAILABLE: PageText = PageText {
+const DOCUMENT_UNAVAILABLE: ProblemText = ProblemText {
     title: "This app cannot be looked up now",
     what_happened: "What the app publishes about itself could not be fetched.",
     what_to_do: Guidance::Text("Wait a minute, then connect again from the app."),
 };
-const INVALID_REDIRECT_URI: PageText = PageText {
+const INVALID_REDIRECT_URI: ProblemText = ProblemText {
     title: "This app wants to be answered at another address",
     what_happened: "It asked for your approval to be sent to an address that it has not registered, or that this \
                     gateway does not allow. Nothing was sent.",
     what_to_do: Guidance::RegisterAgain,
 };
-const INVALID_REDIRECT_URI_OF_FIXED_CLIENT: PageText = PageText {
+const INVALID_REDIRECT_URI_OF_FIXED_CLIENT: ProblemText = ProblemText {
     what_to_do: Guidance::Text("The people who make the app, or your administrator, can correct this."),
     ..INVALID_REDIRECT_URI
 };
-
-/// Responds with an error that must not be redirected: a page for a browser, JSON for a client that probes the URL.
-/// The status is always 400, because `FastMCP` treats any other one except a redirect as a server failure. There are
-/// no CORS headers (OAuth 2.1 §3.1).
-fn error_without_redirect(request: Request<'_>, error: OAuthError, text: PageText) -> Response<Bytes> {
-    let detail = error.to_string();
-    request.refused("authorization", &detail).record();
-    if !failure::wants_page(request.head) {
-        let mut response = failure::oauth_error(Failure::OAuth(error));
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        return response;
-    }
-    let PageText { title, what_happened, what_to_do } = text;
-    let page = Problem { title, what_happened, what_to_do, detail: &detail, request_id: request.id() };
-    reply::html(StatusCode::BAD_REQUEST, page.page())
-}

@@ -1,7 +1,9 @@
 //! `GET /auth/callback`: the redirect URI of the login at Okta (step 3 of `login`).
 
-use crate::app::failure::{self, Failure};
-use crate::app::rate_limit;
+use crate::app::audit_subject::AuditSubject;
+use crate::app::cookies::Cookie;
+use crate::app::failure::{Failure, RestartReason};
+use crate::app::rate_limit::Kind;
 use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
@@ -11,7 +13,7 @@ use crate::grants::Login;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::parameters::Parameters;
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
@@ -21,46 +23,47 @@ const MAX_DESCRIPTION_CHARS: usize = 120;
 /// Takes the pending login with this `state`, at most once, and completes it.
 pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
-    if let Err(too_many) = request.rate_limit(rate_limit::Kind::Login, None).await {
-        return failure::too_many(&head, too_many);
+    let mut subject = AuditSubject::default();
+    if let Err(too_many) = request.rate_limit(Kind::Login, None).await {
+        return Failure::from(too_many).report(request, Kind::Login, &subject).too_many();
     }
     let parameters = request.query();
     let Some(Callback { state, code }) = Callback::parse(request, &parameters) else {
-        return login::restart_page(request, StatusCode::BAD_REQUEST, "Okta's answer lacks its state.");
+        let failure = Failure::from(RestartReason::MissingState);
+        return failure.report(request, Kind::Login, &subject).restart_page();
     };
     let cookie = login::login_cookie(&gateway, &state);
-    let login: Login = match gateway.grants.take_login(credential::digest(&state)).await {
-        Ok(Some(login)) => login,
-        Ok(None) => {
-            let expired = "This login has expired, or was finished before.";
-            let page = login::restart_page(request, StatusCode::BAD_REQUEST, expired);
-            return reply::with_cookie(page, &cookie.clear());
-        }
-        Err(unavailable) => {
-            tracing::warn!(error = %unavailable, request_id = request.id(), "pending login could not be read");
-            return login::restart_page(
-                request,
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The gateway cannot read its logins now.",
-            );
+    let login = match take_login(request, &state, &cookie, &mut subject).await {
+        Ok(login) => login,
+        Err(failure) => {
+            // The cookie of a login that has ended is of no use; any other login may still be completed.
+            let has_ended = matches!(failure, Failure::Restart(RestartReason::UnknownLogin));
+            let page = failure.report(request, Kind::Login, &subject).restart_page();
+            return if has_ended { reply::with_cookie(page, &cookie.clear()) } else { page };
         }
     };
-    let digest = cookie.read(request.headers()).map(credential::digest);
-    if !digest.is_some_and(|digest| digest.ct_eq(&login.browser).into()) {
-        return login::restart_page(
-            request,
-            StatusCode::FORBIDDEN,
-            "This login was begun in another browser.",
-        );
-    }
     let return_address = login.request.return_address();
-    let response = complete(request, login, code).await.unwrap_or_else(|failure| {
-        if let Failure::OAuth(error) = &failure {
-            request.refused("login", &error.description).record();
-        }
-        login::error_redirect(request, &return_address, failure)
-    });
+    let response = complete(request, login, code, &mut subject)
+        .await
+        .unwrap_or_else(|failure| failure.report(request, Kind::Login, &subject).redirect(&return_address));
     reply::with_cookie(response, &cookie.clear())
+}
+
+/// Takes the pending login with this `state`, which must be bound to this browser.
+async fn take_login(
+    request: Request<'_>,
+    state: &str,
+    cookie: &Cookie,
+    subject: &mut AuditSubject,
+) -> Result<Login, Failure> {
+    let taken = request.gateway.grants.take_login(credential::digest(state)).await?;
+    let login = taken.ok_or(RestartReason::UnknownLogin)?;
+    subject.set_authorization(&login.request);
+    let digest = cookie.read(request.headers()).map(credential::digest);
+    if digest.is_some_and(|digest| digest.ct_eq(&login.browser).into()) {
+        return Ok(login);
+    }
+    Err(RestartReason::OtherBrowser.into())
 }
 
 /// Parameters of Okta's authorization response (RFC 6749 §4.1.2).
@@ -113,7 +116,8 @@ async fn complete(
     request: Request<'_>,
     login: Login,
     code: Result<String, OAuthError>,
+    subject: &mut AuditSubject,
 ) -> Result<Response<Bytes>, Failure> {
     let signed_in = request.gateway.okta.complete(&code?, &login.pending).await?;
-    login::complete(request, login.request, signed_in).await
+    login::complete(request, login.request, signed_in, subject).await
 }

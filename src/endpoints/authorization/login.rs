@@ -11,15 +11,10 @@
 //! A code is always redirected automatically. An error is redirected automatically only to loopback and to hosts that
 //! the site trusts (RFC 9700 §4.11.2); for other hosts a page names the host and the user continues manually.
 
-mod responses;
-
-pub(super) use responses::{
-    error_page, error_page_after_form, error_redirect, is_trusted, redirect_page, restart_page,
-};
-
-use crate::app::audit::Audit;
+use crate::app::audit_subject::AuditSubject;
 use crate::app::cookies::{self, Cookie, Kind};
-use crate::app::failure::{self, Failure};
+use crate::app::failure::{Failure, InternalError, ProblemText, RestartReason};
+use crate::app::rate_limit;
 use crate::app::reply;
 use crate::app::request::Request;
 use crate::app::state::Gateway;
@@ -33,7 +28,7 @@ use crate::oauth::error::OAuthError;
 use crate::oauth::redirect::Destination;
 use crate::oauth::{resource, scope};
 use crate::okta::{PendingLogin, Profile, SignedIn};
-use crate::pages::{ClientOrigin, Consent, Outcome, Page, ServerChoice};
+use crate::pages::{ClientOrigin, Consent, Guidance, Leaving, Outcome, Page, ServerChoice};
 use bytes::Bytes;
 use gateway_routes::Route;
 use http::{Response, StatusCode};
@@ -72,6 +67,12 @@ pub(super) fn login_cookie(gateway: &Gateway, state: &str) -> Cookie {
     Cookie::new(Kind::Login, state, gateway.base_url.is_https())
 }
 
+const INTERNAL: ProblemText = ProblemText {
+    title: "The gateway failed",
+    what_happened: "It could not show the page that asks for your approval.",
+    what_to_do: Guidance::Text("Tell your administrator the number below."),
+};
+
 /// Shows the consent page (step 1).
 pub(super) fn show_consent_page(
     request: Request<'_>,
@@ -89,8 +90,15 @@ pub(super) fn show_consent_page(
         login: gateway.okta.new_login(&id),
         login_cookie: gateway.credentials.mint().expose().to_owned(),
     };
-    let Some(sealed) = gateway.credentials.seal_request(&pending, FORM_TTL) else {
-        return failure::oauth_error(Failure::Internal("a consent form could not be sealed".into()));
+    let sealed = match gateway.credentials.seal_request(&pending, FORM_TTL) {
+        Ok(sealed) => sealed,
+        Err(error) => {
+            let subject = AuditSubject::from(&pending.request);
+            let failure = Failure::from(InternalError::ConsentForm(error));
+            return failure
+                .report(request, rate_limit::Kind::Authorization, &subject)
+                .page_or_json(&INTERNAL);
+        }
     };
     let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let page = consent_page(gateway, &pending, &sealed, problem);
@@ -146,7 +154,7 @@ fn consent_page(gateway: &Gateway, pending: &PendingConsent, sealed: &str, probl
             .map_or(ClientOrigin::SelfRegistered, |url| ClientOrigin::VerifiedHost(url.host())),
         redirect_host: destination.label(),
         loopback: !matches!(destination, Destination::Web(_)),
-        untrusted: published.is_none() && !is_trusted(gateway, &destination),
+        untrusted: published.is_none() && !gateway.may_redirect_errors_to(&destination),
         servers: &servers,
         action: &format!("/auth/authorize?form={}", pending.id),
         request: sealed,
@@ -172,12 +180,11 @@ impl StartedLogin {
     }
 }
 
-/// Starts the login of this form at Okta (step 2); `None` when the form was decided differently before, or its login
-/// has ended.
-pub(super) async fn start(
-    gateway: &Gateway,
-    pending: PendingConsent,
-) -> Result<Option<StartedLogin>, Failure> {
+/// Starts the login of this form at Okta (step 2).
+///
+/// # Errors
+/// [`RestartReason::AlreadyDecided`] when the form was decided differently before, or its login has ended; an outage.
+pub(super) async fn start(gateway: &Gateway, pending: PendingConsent) -> Result<StartedLogin, Failure> {
     let url = gateway.okta.begin(&pending.login, pending.request.login_hint.as_deref()).await?;
     let cookie = NewCookie { kind: Kind::Login, cookie: pending.login_cookie(gateway), max_age: LOGIN_TTL };
     let key = credential::digest(&pending.login.state);
@@ -193,11 +200,11 @@ pub(super) async fn start(
         FormState::Allowed { .. } => {
             // Two approvals for different servers: the user's choice is ambiguous.
             gateway.grants.take_login(key).await?;
-            return Ok(None);
+            return Err(RestartReason::AlreadyDecided.into());
         }
-        FormState::Denied | FormState::Ended => return Ok(None),
+        FormState::Denied | FormState::Ended => return Err(RestartReason::AlreadyDecided.into()),
     };
-    Ok(Some(StartedLogin { url: url.into(), first, value: pending.login_cookie, cookie }))
+    Ok(StartedLogin { url: url.into(), first, value: pending.login_cookie, cookie })
 }
 
 /// Issues the code and redirects the browser to the client (end of step 3).
@@ -205,8 +212,10 @@ pub(super) async fn complete(
     request: Request<'_>,
     authorization: AuthorizationRequest,
     signed_in: SignedIn,
+    subject: &mut AuditSubject,
 ) -> Result<Response<Bytes>, Failure> {
     let gateway = request.gateway;
+    subject.user.clone_from(&signed_in.sub);
     let route = authorization
         .route(&gateway.site.table)
         .ok_or_else(|| OAuthError::invalid_request("this gateway does not have that MCP server any more"))?;
@@ -216,14 +225,6 @@ pub(super) async fn complete(
     let to = authorization.return_address();
     let Profile { email, groups } = signed_in.profile;
     let user = User { sub: signed_in.sub, email, groups };
-    Audit {
-        user: &user.sub,
-        client: &authorization.client_name,
-        client_id: &authorization.client_id,
-        route: route.pattern,
-        ..request.allowed("login")
-    }
-    .record();
     let code = Code {
         request: authorization,
         scopes,
@@ -233,6 +234,7 @@ pub(super) async fn complete(
         grant: GrantId(gateway.credentials.random()),
     };
     gateway.grants.put_code(credential::digest(minted.expose()), &code, gateway.site.tokens.code_ttl).await?;
+    subject.record(request.allowed("login"));
     let url = to.code_url(minted.expose(), gateway.iss());
     let destination = to.redirect_uri.destination();
     // A private scheme opens a program and leaves the browser open: a page tells the user.
@@ -240,4 +242,10 @@ pub(super) async fn complete(
         Destination::PrivateScheme(_) => redirect_page(&url, destination.label(), Outcome::Approved),
         Destination::Web(_) | Destination::Loopback(_) => reply::redirect(&url),
     })
+}
+
+/// Returns a same-origin page that redirects automatically. The response to a form must not be a redirect, because
+/// Chromium applies the page's `form-action` to the whole redirect chain.
+pub(super) fn redirect_page(url: &str, destination: &str, outcome: Outcome<'_>) -> Response<Bytes> {
+    reply::html(StatusCode::OK, Leaving { to: url, destination, outcome, by_itself: true }.page())
 }

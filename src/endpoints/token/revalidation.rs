@@ -16,7 +16,9 @@
 //! user signs in again: access never outlives Okta's consent, and nobody else ever had the lost token.
 
 use crate::app::audit::Audit;
-use crate::app::failure::Failure;
+use crate::app::audit_subject::AuditSubject;
+use crate::app::failure::{Failure, Outage};
+use crate::app::rate_limit::Kind;
 use crate::app::request::{HeaderText, Request};
 use crate::app::state::Gateway;
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
@@ -44,19 +46,29 @@ const MAX_WRITE_RETRIES: u32 = 5;
 enum UserStatus {
     /// Valid within the last minute, or no query is needed: the grant has ended or has no refresh token of Okta.
     Valid,
-    /// Okta is unavailable; the last successful revalidation was at this time.
-    Unknown(Timestamp),
+    /// Okta is unavailable.
+    Unknown {
+        /// Time of the last successful revalidation.
+        since: Timestamp,
+        /// Error of the query, unless it was an earlier one or is still in progress.
+        error: Option<OktaError>,
+    },
     /// Okta has revoked access; the grant is revoked.
     Revoked,
 }
 
-/// Revalidates the user of a grant before its refresh.
+/// Revalidates the user of a grant before its refresh. `grant` is what the refresh has just read from the store.
 ///
 /// # Errors
 /// `invalid_grant` when Okta has revoked the user's access; 503 when Okta has been unavailable for longer than
 /// `okta_grace`, or the store is unavailable.
-pub(super) async fn before_refresh(request: Request<'_>, id: GrantId, grant: &Grant) -> Result<(), Failure> {
+pub(super) async fn before_refresh(
+    request: Request<'_>,
+    id: GrantId,
+    grant: Arc<Grant>,
+) -> Result<(), Failure> {
     let gateway = request.gateway;
+    let since = grant.checked_at;
     let revalidation = Arc::new(Revalidation {
         gateway: Arc::clone(gateway),
         id,
@@ -64,16 +76,19 @@ pub(super) async fn before_refresh(request: Request<'_>, id: GrantId, grant: &Gr
         request_id: request.head.request_id.clone(),
         address: request.head.address_text.clone(),
     });
-    let status = match timeout(CLIENT_WAIT, revalidation.run()).await {
+    let status = match timeout(CLIENT_WAIT, revalidation.run(grant)).await {
         Ok(status) => status?,
-        Err(_) => UserStatus::Unknown(grant.checked_at),
+        Err(_) => UserStatus::Unknown { since, error: Some(OktaError::no_response(CLIENT_WAIT)) },
     };
     match status {
         UserStatus::Valid => Ok(()),
-        UserStatus::Unknown(since) if is_within(gateway, since, gateway.site.okta_grace) => Ok(()),
-        UserStatus::Unknown(_) => Err(Failure::Unavailable(
-            "Okta has been unavailable for longer than okta_grace: the user could not be revalidated".into(),
-        )),
+        UserStatus::Unknown { since, error } if is_within(gateway, since, gateway.site.okta_grace) => {
+            if let Some(error) = error {
+                Failure::from(Outage::Revalidation(Some(error))).note(request, Kind::Token);
+            }
+            Ok(())
+        }
+        UserStatus::Unknown { error, .. } => Err(Outage::Revalidation(error).into()),
         UserStatus::Revoked => {
             Err(OAuthError::invalid_grant("Okta does not let this user in any more: sign in again").into())
         }
@@ -99,12 +114,13 @@ struct Revalidation {
 
 impl Revalidation {
     /// Queries Okta, or waits for the lease holder's result (step 2).
-    async fn run(self: &Arc<Self>) -> Result<UserStatus, Unavailable> {
+    async fn run(self: &Arc<Self>, grant: Arc<Grant>) -> Result<UserStatus, Unavailable> {
+        let mut known = Some(grant);
         let mut delay = MIN_POLL_DELAY;
         loop {
-            let owned = Arc::clone(self);
+            let (owned, known) = (Arc::clone(self), known.take());
             // A separate task: it continues after the client's timeout.
-            if let Some(result) = self.gateway.on_control(async move { owned.attempt().await }).await
+            if let Some(result) = self.gateway.on_control(async move { owned.attempt(known).await }).await
                 && let Some(status) = result?
             {
                 return Ok(status);
@@ -114,41 +130,49 @@ impl Revalidation {
         }
     }
 
-    /// Queries Okta unless the last result is recent; `None` while another holder has the lease.
-    async fn attempt(&self) -> Result<Option<UserStatus>, Unavailable> {
-        if let Some(status) = self.recent_status().await? {
+    /// Queries Okta unless the last result is recent; `None` while another holder has the lease. A grant that the caller
+    /// has just read is not read again.
+    async fn attempt(&self, known: Option<Arc<Grant>>) -> Result<Option<UserStatus>, Unavailable> {
+        let grant = match known {
+            Some(grant) => Some(grant),
+            None => self.grant().await?,
+        };
+        if let Some(status) = self.recent_status(grant.as_deref()) {
             return Ok(Some(status));
         }
         let grants = &self.gateway.grants;
         if !grants.begin_check(self.id, self.holder).await? {
             return Ok(None);
         }
-        // The previous holder may have finished in between.
-        let status = match self.recent_status().await {
-            Ok(None) => self.query_okta().await,
-            Ok(Some(status)) => Ok(status),
-            Err(unavailable) => Err(unavailable),
-        };
+        let status = self.check_with_lease().await;
         if let Err(error) = grants.end_check(self.id, self.holder).await {
             tracing::debug!(%error, "revalidation lease could not be released: it expires");
         }
         status.map(Some)
     }
 
+    /// Queries Okta, unless the previous holder of the lease has finished in between.
+    async fn check_with_lease(&self) -> Result<UserStatus, Unavailable> {
+        let grant = self.grant().await?;
+        match (self.recent_status(grant.as_deref()), grant) {
+            (Some(status), _) => Ok(status),
+            (None, Some(grant)) => self.query_okta(&grant).await,
+            (None, None) => Ok(UserStatus::Valid),
+        }
+    }
+
     /// Returns the result of a recent revalidation (step 1). For a grant that has ended the rotation fails anyway.
-    async fn recent_status(&self) -> Result<Option<UserStatus>, Unavailable> {
-        let Some(grant) = self.grant().await? else { return Ok(Some(UserStatus::Valid)) };
-        Ok(if is_within(&self.gateway, grant.checked_at, MIN_INTERVAL) {
-            Some(UserStatus::Valid)
-        } else {
-            is_within(&self.gateway, grant.asked_at, MIN_INTERVAL)
-                .then_some(UserStatus::Unknown(grant.checked_at))
-        })
+    fn recent_status(&self, grant: Option<&Grant>) -> Option<UserStatus> {
+        let Some(grant) = grant else { return Some(UserStatus::Valid) };
+        if is_within(&self.gateway, grant.checked_at, MIN_INTERVAL) {
+            return Some(UserStatus::Valid);
+        }
+        is_within(&self.gateway, grant.asked_at, MIN_INTERVAL)
+            .then_some(UserStatus::Unknown { since: grant.checked_at, error: None })
     }
 
     /// Queries Okta as the holder of the lease (steps 3 and 4).
-    async fn query_okta(&self) -> Result<UserStatus, Unavailable> {
-        let Some(grant) = self.grant().await? else { return Ok(UserStatus::Valid) };
+    async fn query_okta(&self, grant: &Grant) -> Result<UserStatus, Unavailable> {
         let Some(token) = &grant.okta_refresh_token else { return Ok(UserStatus::Valid) };
         let asked_at = self.gateway.store.clock().now();
         let user = &grant.subject.user().sub;
@@ -157,7 +181,7 @@ impl Revalidation {
             Err(OktaError::Refused { error, .. }) if error == "invalid_grant" => {
                 self.revoke(token, asked_at).await
             }
-            Err(error) => self.record_outage(&error, asked_at).await,
+            Err(error) => self.record_outage(error, asked_at).await,
         }
     }
 
@@ -198,14 +222,7 @@ impl Revalidation {
             retries += 1;
         };
         Ok(match (profile, stored) {
-            (Err(error), Some(grant)) => {
-                tracing::warn!(
-                    %error,
-                    request_id = self.request_id.as_str(),
-                    "Okta returned no valid profile: groups and e-mail address were not updated"
-                );
-                UserStatus::Unknown(grant.checked_at)
-            }
+            (Err(error), Some(grant)) => UserStatus::Unknown { since: grant.checked_at, error: Some(error) },
             _ => UserStatus::Valid,
         })
     }
@@ -215,29 +232,27 @@ impl Revalidation {
         let Some(grant) = self.grant().await? else { return Ok(UserStatus::Valid) };
         if grant.okta_refresh_token.as_deref() != Some(token) {
             let error = OktaError::Invalid("it refused a refresh token that has been replaced".into());
-            return self.record_outage(&error, asked_at).await;
+            return self.record_outage(error, asked_at).await;
         }
-        self.gateway.grants.revoke(self.id).await?;
-        Audit {
-            event: "revocation",
-            request_id: self.request_id.as_str(),
-            address: self.address.as_str(),
-            user: &grant.subject.user().sub,
-            client: &grant.client_name,
-            client_id: &grant.client_id,
-            route: &grant.route,
-            reason: "Okta does not let this user in any more",
-            ..Audit::default()
+        if self.gateway.grants.revoke(self.id).await? {
+            AuditSubject::from(&*grant).record(Audit {
+                event: "revocation",
+                request_id: self.request_id.as_str(),
+                address: self.address.as_str(),
+                reason: "Okta does not let this user in any more",
+                ..Audit::default()
+            });
         }
-        .record();
         Ok(UserStatus::Revoked)
     }
 
     /// Records a failed query, so that the next one is not made within a minute.
-    async fn record_outage(&self, error: &OktaError, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
-        tracing::warn!(%error, request_id = self.request_id.as_str(), "revalidation of a user failed");
+    async fn record_outage(&self, error: OktaError, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
         let grant = self.gateway.grants.update(self.id, |grant| grant.asked_at = asked_at).await?;
-        Ok(grant.map_or(UserStatus::Valid, |grant| UserStatus::Unknown(grant.checked_at)))
+        Ok(grant.map_or(UserStatus::Valid, |grant| UserStatus::Unknown {
+            since: grant.checked_at,
+            error: Some(error),
+        }))
     }
 
     async fn grant(&self) -> Result<Option<Arc<Grant>>, Unavailable> {

@@ -1,0 +1,113 @@
+//! Log lines about failed requests, bounded while a failure repeats.
+
+use crate::base::throttle::Throttle;
+
+/// What made a request fail; each kind is logged and counted for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The store is unavailable.
+    Store,
+    /// Okta is unavailable.
+    Okta,
+    /// A user could not be revalidated at Okta; within `okta_grace`, the request goes on.
+    Revalidation,
+    /// A client's metadata document or key set is unavailable.
+    Document,
+    /// An internal error of the gateway.
+    Internal,
+}
+
+impl FailureKind {
+    const ALL: [Self; 5] = [Self::Store, Self::Okta, Self::Revalidation, Self::Document, Self::Internal];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Okta | Self::Revalidation => "okta",
+            Self::Document => "client_document",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// The log line about a failed request.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedRequest<'a> {
+    /// The request id, as in the response's `x-request-id`.
+    pub request_id: &'a str,
+    /// The kind of audit event that the request leaves.
+    pub event: &'static str,
+    /// The error with all its causes.
+    pub cause: &'a str,
+}
+
+/// Writer of the lines about failed requests: of each kind the first at once, then one a minute that counts the others.
+/// Each failed request leaves an audit event all the same.
+#[derive(Debug, Default)]
+pub struct FailureLog {
+    store: Throttle,
+    okta: Throttle,
+    revalidation: Throttle,
+    document: Throttle,
+    internal: Throttle,
+}
+
+impl FailureLog {
+    /// Writes the line about a failed request, or counts it. `now` is in seconds since the epoch.
+    pub fn write(&self, kind: FailureKind, line: FailedRequest<'_>, now: u64) {
+        let throttle = self.throttle(kind);
+        let repeated = if throttle.is_first(now) {
+            0
+        } else {
+            let Some(count) = throttle.take_count(now) else { return };
+            count - 1
+        };
+        let FailedRequest { request_id, event, cause } = line;
+        match kind {
+            FailureKind::Internal => {
+                tracing::error!(request_id, event, cause, repeated, "request failed: internal error");
+            }
+            FailureKind::Revalidation => tracing::warn!(
+                request_id,
+                event,
+                cause,
+                repeated,
+                "revalidation of a user failed: the refresh continues within okta_grace"
+            ),
+            FailureKind::Store | FailureKind::Okta | FailureKind::Document => {
+                let service = kind.as_str();
+                tracing::warn!(
+                    request_id,
+                    event,
+                    service,
+                    cause,
+                    repeated,
+                    "request failed: a service is unavailable"
+                );
+            }
+        }
+    }
+
+    /// Writes how many requests failed since the last line, a minute or more after it. Must be called regularly.
+    pub fn write_counts(&self, now: u64) {
+        for kind in FailureKind::ALL {
+            if let Some(repeated) = self.throttle(kind).take_count(now) {
+                tracing::warn!(
+                    service = kind.as_str(),
+                    repeated,
+                    "further requests met the same failure: see their audit events"
+                );
+            }
+        }
+    }
+
+    const fn throttle(&self, kind: FailureKind) -> &Throttle {
+        match kind {
+            FailureKind::Store => &self.store,
+            FailureKind::Okta => &self.okta,
+            FailureKind::Revalidation => &self.revalidation,
+            FailureKind::Document => &self.document,
+            FailureKind::Internal => &self.internal,
+        }
+    }
+}
