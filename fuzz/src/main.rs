@@ -3,7 +3,7 @@
 #![no_main]
 
 #[path = "../../tests/gateway"]
-#[expect(dead_code, reason = "mutations are libFuzzer's own here")]
+#[expect(dead_code, reason = "libFuzzer creates the mutations here")]
 mod tests {
     pub(crate) mod hostile;
 }

@@ -6,12 +6,12 @@ use gateway_routes::{AuthorizationServer, Identity, Registration, utc_date_time}
 use std::path::Path;
 use std::time::Duration;
 
-#[expect(unreachable_pub, reason = "the text is written for the gateway")]
+#[expect(unreachable_pub, reason = "the code is generated for the gateway")]
 mod seed {
     include!("golden/go-program/site.rs");
 }
 
-#[expect(unreachable_pub, reason = "the text is written for the gateway")]
+#[expect(unreachable_pub, reason = "the code is generated for the gateway")]
 mod site {
     include!("golden/site/site.rs");
 }

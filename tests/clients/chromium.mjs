@@ -3,8 +3,8 @@
 // Usage: chromium.mjs [--double-click] AUTHORIZATION_URL...
 // With --double-click the user double-clicks "Allow" with the mouse.
 // Several logins share the browser: all pages are opened, then all are approved, then the last one signs in first.
-// Prints one line of JSON: {ok, ends, forms, framed, complaints}; `ends` are the redirect URIs with their parameters, `framed` whether
-// another site can show the first page in a frame, `complaints` the errors that the browser logs (a blocked form or frame).
+// Prints one line of JSON: {ok, redirects, forms, framed, browserErrors}; `redirects` are the redirect URIs with their parameters, `framed` whether
+// another site can show the first page in a frame, `browserErrors` the errors that the browser logs (a blocked form or frame).
 import { spawn } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -12,18 +12,18 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 const TIME_LIMIT = 60_000;
-const COMPLAINT_LIMIT = 5_000;
+const ERROR_LIMIT = 5_000;
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const doubleClicks = process.argv[2] === '--double-click';
 const urls = process.argv.slice(doubleClicks ? 3 : 2);
-const report = { ok: false, forms: [], complaints: [] };
+const report = { ok: false, forms: [], browserErrors: [] };
 const profile = mkdtempSync(join(tmpdir(), 'gateway-chromium-'));
 const chromium = start(program());
 
 setTimeout(() => finish({ error: `no result within ${TIME_LIMIT / 1000} s` }), TIME_LIMIT);
 try {
   report.framed = await isFramed(urls[0]);
-  finish({ ok: true, ends: await signIn() });
+  finish({ ok: true, redirects: await signIn() });
 } catch (error) {
   finish({ error: error.message });
 }
@@ -75,7 +75,7 @@ async function open() {
   chromium.listen(({ method, params, sessionId: from }) => {
     if (from !== sessionId) return;
     if (method === 'Page.frameRequestedNavigation') navigations.push(params.url);
-    if (method === 'Log.entryAdded' && params.entry.level === 'error') report.complaints.push(params.entry.text);
+    if (method === 'Log.entryAdded' && params.entry.level === 'error') report.browserErrors.push(params.entry.text);
   });
   for (const domain of ['Page', 'Log', 'Runtime']) await send(`${domain}.enable`);
   await send('Emulation.setScriptExecutionDisabled', { value: true });
@@ -101,8 +101,8 @@ async function isFramed(url) {
   await page.send('Page.navigate', { url: `http://127.0.0.1:${embedder.address().port}/` });
   await loaded;
   embedder.close();
-  const refused = () => report.complaints.some((text) => text.includes('frame-ancestors'));
-  await Promise.race([until(refused), new Promise((resolve) => setTimeout(resolve, COMPLAINT_LIMIT))]);
+  const refused = () => report.browserErrors.some((text) => text.includes('frame-ancestors'));
+  await Promise.race([until(refused), new Promise((resolve) => setTimeout(resolve, ERROR_LIMIT))]);
   return !refused();
 }
 

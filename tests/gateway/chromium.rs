@@ -42,9 +42,9 @@ async fn sign_in_with(options: &[&str], world: &World, clients: &[Client]) {
     let blocked = |text: &Value| {
         text.as_str().is_some_and(|text| text.contains("form-action") || text.contains("style"))
     };
-    assert!(!report["complaints"].as_array().unwrap().iter().any(blocked), "{report}");
+    assert!(!report["browserErrors"].as_array().unwrap().iter().any(blocked), "{report}");
     for (number, client) in clients.iter().enumerate() {
-        let end = Url::parse(report["ends"][number].as_str().unwrap()).unwrap();
+        let end = Url::parse(report["redirects"][number].as_str().unwrap()).unwrap();
         let get = |name: &str| end.query_pairs().find(|(other, _)| other == name).unwrap().1.into_owned();
         assert_eq!((get("state"), get("iss")), (state(number), world.base_url.clone()));
         client.redeem(&Code { code: get("code"), verifier: VERIFIER.to_owned() }).await.unwrap();

@@ -147,8 +147,8 @@ async fn a_code_of_a_published_client_fails_for_another_client() {
     let id = publish(&document_server, |_| {});
     let client = world.published_client(&id, SERVER).await;
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
-    let thief = world.client(SERVER).await;
-    let stolen = Client { discovered: client.discovered.clone(), ..thief };
+    let other_client = world.client(SERVER).await;
+    let stolen = Client { discovered: client.discovered.clone(), ..other_client };
     assert!(stolen.redeem(&code).await.unwrap_err().0.starts_with("invalid_grant"));
     client.redeem(&code).await.unwrap();
 }

@@ -188,7 +188,7 @@ async fn assert_findings_are_listed(
     let (run, findings) = results(folder, kind);
     assert_eq!(run, scenarios(&[command, "--spec-version", revision]).await, "{revision}: {output_text}");
     let start = format!("{revision} {kind}");
-    let excepted = exceptions("objections", "checks");
-    let excepted = excepted.iter().filter_map(|check| check.strip_prefix(&start).map(str::to_owned));
-    assert_eq!(findings, excepted.collect(), "{revision}: {output_text}");
+    let expected = exceptions("objections", "checks");
+    let expected = expected.iter().filter_map(|check| check.strip_prefix(&start).map(str::to_owned));
+    assert_eq!(findings, expected.collect(), "{revision}: {output_text}");
 }

@@ -255,8 +255,8 @@ async fn every_form_response_removes_the_page_cookie() {
         form.fill(http().post(world.url(&form.action)), "approve").header(ORIGIN, "https://evil.example");
     check("from elsewhere", &form, &FormResponse::of(foreign.send().await.unwrap()).await, 403);
     let form = fresh().await;
-    let garbage = http().post(world.url(&form.action)).header(COOKIE, &form.cookie).body("request=x");
-    check("no form", &form, &FormResponse::of(garbage.send().await.unwrap()).await, 400);
+    let invalid_form = http().post(world.url(&form.action)).header(COOKIE, &form.cookie).body("request=x");
+    check("no form", &form, &FormResponse::of(invalid_form.send().await.unwrap()).await, 400);
     let form = fresh().await;
     world.okta.outage(Outage::Refuse503);
     world.clock.advance(Duration::from_mins(7));
@@ -268,8 +268,8 @@ async fn every_form_response_removes_the_page_cookie() {
     }
     let form = fresh().await;
     check("too many", &form, &form.post(&world, "approve").await, 429);
-    let nameless = form.fill(http().post(world.url("/auth/authorize")), "approve").send().await.unwrap();
-    check("too many, without an id", &form, &FormResponse::of(nameless).await, 429);
+    let without_id = form.fill(http().post(world.url("/auth/authorize")), "approve").send().await.unwrap();
+    check("too many, without an id", &form, &FormResponse::of(without_id).await, 429);
 }
 
 #[tokio::test]

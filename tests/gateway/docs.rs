@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const DOCUMENTS: &[&str] =
     &["docs/attacks.md", "docs/conformance.md", "docs/contract.md", "docs/operations.md"];
 /// Prefixes allowed in that column instead of a test: a rule for others, or one that is not implemented yet.
-const EXCUSES: [&str; 2] = ["not ours: ", "not built: "];
+const EXCEPTIONS: [&str; 2] = ["not ours: ", "not built: "];
 /// Ids of the MUST rules that are not implemented. The list must not grow.
 const OPEN: &[&str] = &[];
 /// Folders with tests, and whether their unit tests are in a module `tests` of their own.
@@ -73,8 +73,8 @@ fn tests_named(cell: &str) -> Vec<&str> {
 }
 
 /// Kind and reason of a cell without tests.
-fn excuse(cell: &str) -> Option<(&'static str, &str)> {
-    EXCUSES.into_iter().find_map(|kind| Some((kind, cell.strip_prefix(kind)?)))
+fn exception(cell: &str) -> Option<(&'static str, &str)> {
+    EXCEPTIONS.into_iter().find_map(|kind| Some((kind, cell.strip_prefix(kind)?)))
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn every_row_names_existing_tests_that_are_not_ignored() {
     for document in DOCUMENTS {
         for row in rows(document) {
             let cell = row.last().unwrap();
-            if excuse(cell).is_some() {
+            if exception(cell).is_some() {
                 continue;
             }
             let tests = tests_named(cell);
@@ -104,7 +104,7 @@ fn no_cell_is_empty_and_every_missing_must_is_listed() {
     for document in DOCUMENTS {
         for row in rows(document) {
             assert!(row.iter().all(|cell| !cell.is_empty()), "{document}: {row:?}");
-            let Some((kind, reason)) = excuse(row.last().unwrap()) else { continue };
+            let Some((kind, reason)) = exception(row.last().unwrap()) else { continue };
             assert!(reason.len() > 10, "{document}: {row:?} says no reason");
             assert!(*document == "docs/conformance.md", "{document}: a promise needs a test: {row:?}");
             if kind == "not built: " && row[2].starts_with("MUST") {

@@ -18,7 +18,7 @@ const SMALL_DISK_SCRIPT: &str = r#"#!/bin/sh
 exec unshare --mount sh -c 'mkdir -p "$DATA_DIR" && mount -t tmpfs -o size=2m,mode=0700 tmpfs "$DATA_DIR" && exec "$GATEWAY"'
 "#;
 
-#[expect(clippy::print_stdout, reason = "a test that was not run says so")]
+#[expect(clippy::print_stdout, reason = "prints that the test is skipped")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_503_and_logs_nobody_out() {
     if !may_mount() {
@@ -34,13 +34,13 @@ async fn a_full_disk_is_503_and_logs_nobody_out() {
     let client = client::discover(&format!("{}/mcp/dice/mcp", gateway.base_url)).await.unwrap();
     let client = client.register("Test client", "none", CALLBACK).await.unwrap();
     let first = sign_in(&client, &mut Browser::new()).await.unwrap();
-    let ballast = gateway.data_dir_setting().join("ballast");
-    fill_disk(&ballast);
+    let filler = gateway.data_dir_setting().join("ballast");
+    fill_disk(&filler);
     let (mut tokens, refused) = sign_in_until_refused(&client).await;
     assert!(refused.contains("503"), "{refused}");
     let call = http().post(format!("{}/mcp/dice/mcp", gateway.base_url)).bearer_auth(&first.access_token);
     assert_ne!(call.send().await.unwrap().status(), 401, "calls are still served");
-    fs::remove_file(ballast).unwrap();
+    fs::remove_file(filler).unwrap();
     tokens.push(first);
     let deadline = Instant::now() + Duration::from_secs(10);
     for acknowledged in tokens {
@@ -70,8 +70,8 @@ fn small_disk() -> (tempfile::TempDir, PathBuf) {
 }
 
 /// Fills the disk completely.
-fn fill_disk(ballast: &Path) {
-    let mut file = fs::File::create(ballast).unwrap();
+fn fill_disk(filler: &Path) {
+    let mut file = fs::File::create(filler).unwrap();
     for _ in 0..64 * 1024 {
         if file.write_all(&[1; 512]).is_err() {
             return;

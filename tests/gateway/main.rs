@@ -1,6 +1,6 @@
 //! Integration tests of the gateway with real stores, a stand-in Okta, real MCP servers and clients.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends; what it says is where it ended")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test and reports its line")]
 
 mod harness;
 

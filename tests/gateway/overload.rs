@@ -36,7 +36,7 @@ async fn connect(port: u16, from: [u8; 4]) -> TcpStream {
 }
 
 /// Sends a request; returns everything until the gateway closes the connection.
-async fn ask(port: u16, from: [u8; 4], path: &str) -> String {
+async fn get(port: u16, from: [u8; 4], path: &str) -> String {
     let mut stream = connect(port, from).await;
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -52,7 +52,7 @@ fn status(response: &str) -> u16 {
 /// Repeats a request until the response has this status: the gateway detects a closed connection with a delay.
 async fn wait_for_status(port: u16, from: [u8; 4], wanted: u16) {
     let poll = async {
-        while status(&ask(port, from, "/").await) != wanted {
+        while status(&get(port, from, "/").await) != wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -65,7 +65,7 @@ async fn open_idle_connections(port: u16, from: [u8; 4], count: usize) -> Vec<Tc
     for _ in 0..count {
         connections.push(connect(port, from).await);
     }
-    assert_eq!(status(&ask(port, from, "/healthz").await), 200);
+    assert_eq!(status(&get(port, from, "/healthz").await), 200);
     connections
 }
 
@@ -78,13 +78,13 @@ async fn an_address_at_its_connection_limit_gets_429_and_others_are_served() {
     let world = World::with(StoreKind::Embedded, limited(20, 5)).await;
     let port = port(&world);
     let connections = open_idle_connections(port, ADDRESS_A, 5).await;
-    let refused = ask(port, ADDRESS_A, "/").await;
+    let refused = get(port, ADDRESS_A, "/").await;
     assert_eq!(status(&refused), 429, "{refused}");
     let refused = refused.to_lowercase();
     assert!(refused.contains("\r\nretry-after: 5\r\n") && refused.contains("\r\nconnection: close\r\n"));
     assert!(refused.contains("\r\nx-request-id: ") && refused.contains("too many connections"), "{refused}");
-    assert_eq!(status(&ask(port, ADDRESS_A, "/healthz").await), 200);
-    assert_eq!(status(&ask(port, ADDRESS_B, "/").await), 200);
+    assert_eq!(status(&get(port, ADDRESS_A, "/healthz").await), 200);
+    assert_eq!(status(&get(port, ADDRESS_B, "/").await), 200);
     drop(connections);
     wait_for_status(port, ADDRESS_A, 200).await;
 }
@@ -96,12 +96,12 @@ async fn at_the_connection_limit_probes_are_served_and_other_requests_get_503() 
     let connections = open_idle_connections(port, ADDRESS_A, 4).await;
     for path in ["/", "/mcp/raw/mcp", "/auth/token", "/.well-known/oauth-authorization-server", "/healthz/x"]
     {
-        let refused = ask(port, ADDRESS_B, path).await;
+        let refused = get(port, ADDRESS_B, path).await;
         assert_eq!(status(&refused), 503, "{path}: {refused}");
         assert!(refused.to_lowercase().contains("\r\nretry-after: 5\r\n"), "{refused}");
     }
     for path in ["/healthz", "/readyz"] {
-        assert_eq!(status(&ask(port, ADDRESS_B, path).await), 200, "{path}");
+        assert_eq!(status(&get(port, ADDRESS_B, path).await), 200, "{path}");
     }
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     for (path, wanted) in [("/healthz", 200), ("/", 503), ("/readyz", 200)] {
@@ -115,7 +115,7 @@ async fn at_the_connection_limit_probes_are_served_and_other_requests_get_503() 
 #[tokio::test]
 async fn a_request_with_a_body_gets_503_at_the_connection_limit() {
     let world = World::with(StoreKind::Embedded, limited(2, 2)).await;
-    let _held = open_idle_connections(port(&world), ADDRESS_A, 2).await;
+    let _connections = open_idle_connections(port(&world), ADDRESS_A, 2).await;
     let body = "x".repeat(200_000);
     for _ in 0..3 {
         let response = http().post(world.url("/mcp/raw/mcp")).body(body.clone()).send().await.unwrap();
@@ -127,13 +127,13 @@ async fn a_request_with_a_body_gets_503_at_the_connection_limit() {
 async fn silent_connections_beyond_the_limit_do_not_block_probes() {
     let world = World::with(StoreKind::Embedded, limited(2, 2)).await;
     let port = port(&world);
-    let _held = open_idle_connections(port, ADDRESS_A, 2).await;
+    let _connections = open_idle_connections(port, ADDRESS_A, 2).await;
     let mut beyond = Vec::new();
     for number in 10..50 {
         for _ in 0..3 {
             beyond.push(connect(port, [127, 0, 0, number]).await);
         }
-        assert_eq!(status(&ask(port, ADDRESS_B, "/healthz").await), 200);
+        assert_eq!(status(&get(port, ADDRESS_B, "/healthz").await), 200);
     }
     let mut open = 0;
     for stream in &mut beyond {
@@ -195,7 +195,7 @@ async fn behind_a_trusted_proxy_streams_are_counted_per_client() {
     assert_eq!(stream("2001:db8:1:2::1").await.status(), 200);
     let port = port(&world);
     let _connections = open_idle_connections(port, ADDRESS_A, 9).await;
-    assert_eq!(status(&ask(port, ADDRESS_A, "/").await), 200, "connections of the proxy are not counted");
+    assert_eq!(status(&get(port, ADDRESS_A, "/").await), 200, "connections of the proxy are not counted");
 }
 
 #[tokio::test]
@@ -204,6 +204,6 @@ async fn finished_requests_are_no_longer_counted() {
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     for _ in 0..100 {
         assert_eq!(http2.get(world.url("/")).send().await.unwrap().status(), 200);
-        assert_eq!(status(&ask(port(&world), ADDRESS_A, "/").await), 200);
+        assert_eq!(status(&get(port(&world), ADDRESS_A, "/").await), 200);
     }
 }

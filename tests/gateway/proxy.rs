@@ -227,8 +227,8 @@ async fn bodies_stream_in_both_directions_and_too_long_ones_are_rejected() {
             "POST /mcp/raw/upload HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer {token}\r\n{length}\r\n\r\n"
         )
     };
-    let promised = head(&format!("Content-Length: {}", (4 << 20) + 1));
-    assert_eq!(signed.world.send_raw(&promised).await.status, 413);
+    let request = head(&format!("Content-Length: {}", (4 << 20) + 1));
+    assert_eq!(signed.world.send_raw(&request).await.status, 413);
     let unannounced = head("Transfer-Encoding: chunked") + "500000\r\n" + &"x".repeat((4 << 20) + 1);
     assert_eq!(signed.world.send_raw(&unannounced).await.status, 413);
 }

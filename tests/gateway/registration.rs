@@ -66,17 +66,17 @@ async fn an_altered_client_id_is_invalid_client() {
         [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", id)]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
     };
-    let ask = async |id: String| {
+    let post_form = async |id: String| {
         let form = form(&id);
         let form: Vec<(&str, &str)> = form.iter().map(|(k, v)| (&**k, &**v)).collect();
         token(&world, &form).await
     };
-    let (status, good) = ask(id.to_owned()).await;
+    let (status, good) = post_form(id.to_owned()).await;
     assert_eq!((status, good["error"].as_str()), (400, Some("invalid_grant")));
     for place in [0, id.len() / 2, id.len() - 1] {
         let mut altered = id.as_bytes().to_vec();
         altered[place] ^= 1;
-        let (status, response) = ask(String::from_utf8(altered).unwrap()).await;
+        let (status, response) = post_form(String::from_utf8(altered).unwrap()).await;
         assert_eq!((status, response["error"].as_str()), (401, Some("invalid_client")), "place {place}");
     }
 }

@@ -102,11 +102,12 @@ async fn a_consent_form_is_bound_to_its_page() {
     let world = World::start().await;
     let client = client_at(&world, "https://evil.example.com/cb").await;
     let (mut attacker, mut victim) = (Browser::new(), Browser::new());
-    let evil = consent_page(&client, &mut attacker, "state").await;
-    let honest = consent_page(&world.client(TARGET).await, &mut victim, "state").await;
-    assert!(honest.form_with("request").is_some());
+    let attacker_page = consent_page(&client, &mut attacker, "state").await;
+    let victim_page = consent_page(&world.client(TARGET).await, &mut victim, "state").await;
+    assert!(victim_page.form_with("request").is_some());
     // The victim's browser only has the cookie of its own page.
-    let refused = victim.submit(evil.form_with("request").unwrap(), &[], Some("approve")).await.unwrap();
+    let refused =
+        victim.submit(attacker_page.form_with("request").unwrap(), &[], Some("approve")).await.unwrap();
     assert_eq!(refused.page().unwrap().status, 403);
 }
 
@@ -134,17 +135,17 @@ async fn an_altered_or_foreign_consent_request_is_rejected() {
 async fn an_okta_session_does_not_replace_consent() {
     let world = World::start().await;
     let mut victim = Browser::new();
-    let honest = client_at(&world, "https://claude.ai/api/mcp/auth_callback").await;
-    honest.authorize(&mut victim, &Login::of("alice")).await.unwrap();
+    let trusted_client = client_at(&world, "https://claude.ai/api/mcp/auth_callback").await;
+    trusted_client.authorize(&mut victim, &Login::of("alice")).await.unwrap();
     // Alice now has an Okta session and a gateway cookie. Another client still needs consent, even with the same
     // redirect URI.
     for uri in
         ["https://evil.example.com/cb", "https://claude.ai/api/mcp/auth_callback", "http://localhost:1/cb"]
     {
-        let evil = client_at(&world, uri).await;
+        let attacker_client = client_at(&world, uri).await;
         world.okta.wait_for_request("/oauth2/v1/authorize").await.unwrap();
         let requests_before = world.okta.requests().len();
-        let url = evil.authorize_url(("state", VERIFIER), &[]).unwrap();
+        let url = attacker_client.authorize_url(("state", VERIFIER), &[]).unwrap();
         victim.stop_at(uri);
         let landing = victim.open(url.as_str()).await.unwrap();
         assert!(matches!(&landing, Landing::Page(page) if page.form_with("request").is_some()), "{uri}");

@@ -36,10 +36,10 @@ async fn a_stolen_code_fails_without_its_verifier() {
 #[tokio::test]
 async fn a_stolen_code_fails_for_another_client_even_with_the_verifier() {
     let world = World::start().await;
-    let (victim, thief) = (world.client(TARGET).await, world.client(TARGET).await);
+    let (victim, attacker) = (world.client(TARGET).await, world.client(TARGET).await);
     let code =
         parameter(&authorization_response(&victim, &mut Browser::new(), "alice").await, "code").unwrap();
-    assert_rejected(&thief, &redeem_form(&code, VERIFIER), "invalid_grant", "the attacker's client").await;
+    assert_rejected(&attacker, &redeem_form(&code, VERIFIER), "invalid_grant", "the attacker's client").await;
 }
 
 #[tokio::test]

@@ -85,8 +85,8 @@ async fn fetches_do_not_follow_redirects() {
     let private_url = document_server.url("private.example.com", PATH);
     for to in [&*private_url, &document_server.url("127.0.0.2", PATH), "/moved", "file:///etc/passwd"] {
         for status in [301, 302, 303, 307, 308] {
-            let moved = DocumentResponse::json(&document(&id)).status(status).header("location", to);
-            document_server.set_response(PATH, moved.header("cache-control", "max-age=600"));
+            let redirect = DocumentResponse::json(&document(&id)).status(status).header("location", to);
+            document_server.set_response(PATH, redirect.header("cache-control", "max-age=600"));
             assert_eq!(authorize(&world, &id).await.0, 400, "{status} to {to}");
         }
     }

@@ -55,9 +55,9 @@ async fn each_credential_is_accepted_only_in_its_own_place() {
 async fn a_stolen_refresh_token_fails_for_another_client() {
     let world = World::start().await;
     let (owner, tokens) = world.sign_in(TARGET, "alice").await;
-    let (thief, _) = world.sign_in(TARGET, "bob").await;
+    let (attacker, _) = world.sign_in(TARGET, "bob").await;
     let stolen = tokens.refresh_token.unwrap();
-    let refused = thief.refresh(&stolen).await.unwrap_err().to_string();
+    let refused = attacker.refresh(&stolen).await.unwrap_err().to_string();
     assert!(refused.starts_with("invalid_grant"), "{refused}");
     owner.refresh(&stolen).await.expect("the failed attempt revokes nothing");
 }

@@ -217,7 +217,7 @@ async fn a_client_of_an_untrusted_host_is_shown_with_a_warning() {
     for uri in UNTRUSTED.into_iter().chain(TRUSTED) {
         let client = client_at(&world, uri).await;
         let page = consent_page(&client, &mut Browser::new(), "state").await;
-        let warned = page.body.contains("class=\"note alert\"");
-        assert_eq!(warned, uri.starts_with("https:") && !TRUSTED.contains(&uri), "{uri}");
+        let has_warning = page.body.contains("class=\"note alert\"");
+        assert_eq!(has_warning, uri.starts_with("https:") && !TRUSTED.contains(&uri), "{uri}");
     }
 }

@@ -26,9 +26,9 @@ async fn a_document_that_cannot_be_fetched_is_503() {
     let (status, page) = authorize(&client, "text/html").await;
     assert!(status == 503 && page.contains("This app cannot be looked up now"), "{status}");
     document_server.set_down(false);
-    let nobodys = document_server.url("client.example.net", PATH);
+    let unknown_url = document_server.url("client.example.net", PATH);
     assert_eq!(
-        authorize_error(&world.published_client(&nobodys, SERVER).await).await.0,
+        authorize_error(&world.published_client(&unknown_url, SERVER).await).await.0,
         503,
         "its certificate has other names"
     );

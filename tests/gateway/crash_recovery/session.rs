@@ -189,12 +189,12 @@ impl Session {
         }
     }
 
-    async fn assert_revoked(&self, tokens: &Tokens, promise: &str) {
+    async fn assert_revoked(&self, tokens: &Tokens, context: &str) {
         let (_, body) = self.refresh(tokens).await.unwrap();
-        assert_eq!(body["error"], "invalid_grant", "{promise}");
+        assert_eq!(body["error"], "invalid_grant", "{context}");
         let url = format!("{}/mcp/dice/mcp", self.base_url);
         let call = http().post(url).bearer_auth(&tokens.access).send().await.unwrap();
-        assert_eq!(call.status(), 401, "{promise}");
+        assert_eq!(call.status(), 401, "{context}");
     }
 
     async fn redeem(&self, code: &Code) -> Option<(u16, Value)> {

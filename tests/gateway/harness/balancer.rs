@@ -60,8 +60,8 @@ impl Balancer {
         for place in 0..count {
             let fresh = Arc::new(world.replica());
             self.shared.replicas.lock()[place] = fresh;
-            let so_far = self.response_count();
-            while self.response_count() < so_far + 12 {
+            let responses_before = self.response_count();
+            while self.response_count() < responses_before + 12 {
                 tokio::task::yield_now().await;
             }
         }

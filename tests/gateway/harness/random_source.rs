@@ -8,7 +8,7 @@ pub(crate) struct RandomSource(Entropy);
 
 impl RandomSource {
     /// From `GATEWAY_SEED`, else from a new random seed.
-    #[expect(clippy::print_stdout, reason = "a run that fails can be run again")]
+    #[expect(clippy::print_stdout, reason = "prints the seed, to repeat a failed run")]
     pub(crate) fn new() -> Self {
         let seed = number("GATEWAY_SEED").unwrap_or_else(|| u64::from_be_bytes(Entropy::system().bytes()));
         println!("GATEWAY_SEED={seed}");

@@ -123,9 +123,9 @@ fn client_authentication(input: &[u8]) {
     let Some((header, form)) = text(input).and_then(|input| input.split_once('\n')) else { return };
     let form = Parameters::parse(form);
     // Repeated parameters are never used.
-    let claimed = ClaimedClient::parse((!header.is_empty()).then_some(header), &form);
-    if let (Ok(claimed), Some(named)) = (&claimed, form.get("client_id")) {
-        assert_eq!(claimed.client_id, named);
+    let presented = ClaimedClient::parse((!header.is_empty()).then_some(header), &form);
+    if let (Ok(presented), Some(named)) = (&presented, form.get("client_id")) {
+        assert_eq!(presented.client_id, named);
     }
     let _ = TokenRequest::parse(&form);
 }

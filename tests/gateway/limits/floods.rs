@@ -65,7 +65,7 @@ impl Limiter {
         u32::try_from(keys.lines().filter(|line| line.contains("mcp:count:")).count()).unwrap()
     }
 
-    #[expect(clippy::print_stdout, reason = "measured, and not promised")]
+    #[expect(clippy::print_stdout, reason = "a measurement, not an assertion")]
     fn print_usage(&self, when: &str) {
         let of_redis = self.redis.as_ref().map(|redis| redis.command(&["INFO", "memory"]).unwrap());
         let of_redis = of_redis.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Floods of connections on the executable: their cost, their log lines, and the effect of the limit of open files.
 
-use super::{ADDRESS_A, TIMEOUT, ask, connect, status};
+use super::{ADDRESS_A, TIMEOUT, connect, get, status};
 use crate::harness::binary::{Process, binary};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
@@ -16,7 +16,7 @@ const OKTA: [(&str, &str); 3] = [
 ];
 
 /// Shorter than the timeout of a connection without a request.
-const SILENCE: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_secs(3);
 
 /// Starts the executable with these `ulimit` arguments.
 async fn limited(ulimit: &str) -> Process {
@@ -80,14 +80,14 @@ async fn flood(port: u16, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
 }
 
 /// Opens connections, sends these bytes on each, and measures the CPU time of a pause after them.
-#[expect(clippy::print_stdout, reason = "a flood says what it cost")]
-async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
+#[expect(clippy::print_stdout, reason = "prints the CPU time of the flood")]
+async fn measure_flood(what: &str, bytes: &[u8], count: usize) {
     let process = Process::start(binary(), &OKTA).await;
     let before = cost(&process);
     let connections = flood(port(&process), count, bytes).await;
-    assert_eq!(status(&ask(port(&process), ADDRESS_A, "/healthz").await), 200);
+    assert_eq!(status(&get(port(&process), ADDRESS_A, "/healthz").await), 200);
     let open = cost(&process);
-    sleep(SILENCE).await;
+    sleep(PAUSE).await;
     let after = cost(&process);
     let (count, silent) = (connections.len(), after.ticks - open.ticks);
     println!(
@@ -102,22 +102,21 @@ async fn flood_and_silence(what: &str, bytes: &[u8], count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_idle_connections_cost_little() {
-    flood_and_silence("`P`", b"P", 6_000).await;
+    measure_flood("`P`", b"P", 6_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn partial_heads_and_http_2_prefaces_cost_little() {
-    flood_and_silence("half a request line", b"POST /auth/to", 1_000).await;
-    flood_and_silence("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1_000).await;
-    flood_and_silence("HTTP/2 settings", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 1_000)
-        .await;
+    measure_flood("half a request line", b"POST /auth/to", 1_000).await;
+    measure_flood("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1_000).await;
+    measure_flood("HTTP/2 settings", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 1_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_soft_limit_of_open_files_is_raised_to_the_hard_limit() {
     let process = limited("-Sn 256").await;
     let connections = flood(port(&process), 600, b"GET").await;
-    assert_eq!(status(&ask(port(&process), ADDRESS_A, "/").await), 200, "{}", process.log());
+    assert_eq!(status(&get(port(&process), ADDRESS_A, "/").await), 200, "{}", process.log());
     assert!(connections.len() < 300 || warnings(&process).is_empty(), "{}", process.log());
 }
 
@@ -129,9 +128,9 @@ async fn a_low_limit_of_open_files_lowers_the_connection_limit() {
     assert_eq!(expected.count(), 1, "{log}");
     let connections = flood(port(&process), 600, b"G").await;
     for path in ["/healthz", "/readyz"] {
-        assert_ne!(status(&ask(port(&process), ADDRESS_A, path).await), 0, "{path}: {}", process.log());
+        assert_ne!(status(&get(port(&process), ADDRESS_A, path).await), 0, "{path}: {}", process.log());
     }
-    assert_eq!(status(&ask(port(&process), ADDRESS_A, "/healthz").await), 200);
+    assert_eq!(status(&get(port(&process), ADDRESS_A, "/healthz").await), 200);
     assert!(warnings(&process).len() <= 4, "{}", process.log());
     drop(connections);
 }
@@ -155,9 +154,9 @@ async fn without_free_file_descriptors_it_logs_once_and_recovers() {
     let files = fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count() as u64;
     let none = Rlimit { current: Some(files), ..rustix::process::getrlimit(Resource::Nofile) };
     let before = prlimit(Some(pid), Resource::Nofile, none).unwrap();
-    let mut waiting = Vec::new();
+    let mut idle_connections = Vec::new();
     for _ in 0..20 {
-        waiting.push(connect(port(&process), ADDRESS_A).await);
+        idle_connections.push(connect(port(&process), ADDRESS_A).await);
     }
     let expected = "a connection could not be accepted";
     let logged = async {
@@ -169,8 +168,8 @@ async fn without_free_file_descriptors_it_logs_once_and_recovers() {
     sleep(Duration::from_millis(300)).await;
     assert_eq!(warnings(&process).len(), 1, "{}", process.log());
     prlimit(Some(pid), Resource::Nofile, before).unwrap();
-    assert_eq!(status(&ask(port(&process), ADDRESS_A, "/healthz").await), 200);
-    for mut stream in waiting {
+    assert_eq!(status(&get(port(&process), ADDRESS_A, "/healthz").await), 200);
+    for mut stream in idle_connections {
         stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await.unwrap();
         let mut response = String::new();
         timeout(TIMEOUT, stream.read_to_string(&mut response)).await.unwrap().unwrap();

@@ -84,8 +84,8 @@ async fn a_flood_of_unread_http_2_pings_or_settings_is_bounded() {
 async fn unread_http_2_streams_are_bounded_per_address() {
     let world = World::with(StoreKind::Embedded, limited(20, 6)).await;
     let mut client = connect(port(&world), ADDRESS_A).await;
-    let no_window = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
-    client.write_all(no_window).await.unwrap();
+    let zero_window_preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    client.write_all(zero_window_preface).await.unwrap();
     client.write_all(&(0..20).flat_map(|n| get(2 * n + 1)).collect::<Vec<u8>>()).await.unwrap();
     let mut statuses = 0;
     let read = async {
@@ -99,8 +99,8 @@ async fn unread_http_2_streams_are_bounded_per_address() {
     };
     timeout(TIMEOUT, read).await.unwrap();
     // The connection and five streams use the whole limit of this address, and none of another.
-    assert_eq!(super::status(&super::ask(port(&world), ADDRESS_A, "/").await), 429);
-    assert_eq!(super::status(&super::ask(port(&world), super::ADDRESS_B, "/").await), 200);
+    assert_eq!(super::status(&super::get(port(&world), ADDRESS_A, "/").await), 429);
+    assert_eq!(super::status(&super::get(port(&world), super::ADDRESS_B, "/").await), 200);
     drop(client);
     super::wait_for_status(port(&world), ADDRESS_A, 200).await;
 }

@@ -116,6 +116,6 @@ async fn a_stored_record_opens_after_a_rotation_and_is_sealed_again() {
     assert!(grants(vec![newer()]).read(GRANT).await.unwrap().is_none());
     let both = grants(vec![newer(), secret()]);
     both.refresh(GRANT, 1, Duration::from_hours(1), Reuse::Revoke).await.unwrap();
-    let anew = grants(vec![newer()]).read(GRANT).await.unwrap().expect("the older secret can be removed");
-    assert_eq!(anew.subject.user().sub, "00u1");
+    let reread = grants(vec![newer()]).read(GRANT).await.unwrap().expect("the older secret can be removed");
+    assert_eq!(reread.subject.user().sub, "00u1");
 }

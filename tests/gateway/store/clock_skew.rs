@@ -143,12 +143,12 @@ async fn single_use_ids_are_stored_as_long_as_any_replica_accepts_them() {
     };
     for seconds in SKEWS {
         // Expires in a minute, and is accepted for the tolerated clock skew longer.
-        let ends = fixture.seconds(60).after(MAX_CLOCK_SKEW);
+        let expiry = fixture.seconds(60).after(MAX_CLOCK_SKEW);
         let words = ["assertion", &format!("{seconds}")];
-        assert!(replica(seconds).0.first_use(&words, ends).await.unwrap());
+        assert!(replica(seconds).0.first_use(&words, expiry).await.unwrap());
         let (behind, clock) = replica(-120);
-        while clock.now() < ends {
-            assert!(!behind.first_use(&words, ends).await.unwrap(), "{seconds} s");
+        while clock.now() < expiry {
+            assert!(!behind.first_use(&words, expiry).await.unwrap(), "{seconds} s");
             fixture.clock.advance(Duration::from_secs(20));
         }
     }
@@ -161,11 +161,11 @@ async fn a_slow_clock_measurement_is_ignored() {
     let fixture = StoreFixture::at(&proxy.address());
     fixture.store.ping().await.unwrap();
     proxy.set_delay(Duration::from_millis(150));
-    let stands_still = async {
+    let advance_clock = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         fixture.clock.advance(Duration::from_mins(1));
     };
-    let (compared, ()) = tokio::join!(fixture.store.ping(), stands_still);
+    let (compared, ()) = tokio::join!(fixture.store.ping(), advance_clock);
     compared.unwrap();
     assert_eq!(fixture.store.clock_skew_millis(), Some(0));
     assert_eq!(fixture.store.clock().now(), fixture.clock.now());

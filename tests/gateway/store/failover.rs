@@ -52,11 +52,11 @@ async fn use_and_check_every_operation(fixture: &StoreFixture) {
 }
 
 /// Repeats a call until it succeeds; no single call may take long.
-async fn retry_until_success<T>(mut ask: impl AsyncFnMut() -> Result<T, Unavailable>) -> T {
+async fn retry_until_success<T>(mut operation: impl AsyncFnMut() -> Result<T, Unavailable>) -> T {
     let deadline = Instant::now() + FAILOVER;
     loop {
         let started = Instant::now();
-        let response = ask().await;
+        let response = operation().await;
         assert!(started.elapsed() < CALL_TIMEOUT, "{:?}", started.elapsed());
         match response {
             Ok(response) => return response,
@@ -131,9 +131,9 @@ async fn all_connections_to_a_hanging_primary_are_dropped() {
     assert!(started.elapsed() < CALL_TIMEOUT, "{:?}", started.elapsed());
     // The old primary resumes and still considers itself the primary; no call goes to it.
     servers.primary.thaw().unwrap();
-    let ends = fixture.seconds(60);
+    let expiry = fixture.seconds(60);
     for count in 0..=50 {
-        let full = fixture.store.count(key(1), vec![(key(1), 50)], ends).await.unwrap();
+        let full = fixture.store.count(key(1), vec![(key(1), 50)], expiry).await.unwrap();
         assert_eq!(full, (count == 50).then_some(0), "{count}");
     }
     let rotated = fixture.store.rotate(id(1), fixture.rotate(2)).await;

@@ -139,21 +139,21 @@ fn in_redis(address: RedisAddress, clock: &Clock) -> Store {
 }
 
 /// Runs a check on both backends, and on Valkey if it is installed.
-#[expect(clippy::print_stdout, reason = "a test that fails shows where")]
-pub(super) async fn on_each_backend(promise: impl AsyncFn(&StoreFixture)) {
+#[expect(clippy::print_stdout, reason = "the output of a failed test shows the backend")]
+pub(super) async fn on_each_backend(check: impl AsyncFn(&StoreFixture)) {
     for fixture in [StoreFixture::embedded(), StoreFixture::redis()].into_iter().chain(StoreFixture::valkey())
     {
         println!("on {}", fixture.name());
-        promise(&fixture).await;
+        check(&fixture).await;
     }
 }
 
 /// Results of fifty concurrent tasks.
-pub(super) async fn fifty_concurrent<T: Send + 'static, F>(ask: impl Fn() -> F) -> Vec<T>
+pub(super) async fn fifty_concurrent<T: Send + 'static, F>(operation: impl Fn() -> F) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
 {
-    let tasks: Vec<_> = (0..50).map(|_| tokio::spawn(ask())).collect();
+    let tasks: Vec<_> = (0..50).map(|_| tokio::spawn(operation())).collect();
     let mut responses = Vec::new();
     for task in tasks {
         responses.push(task.await.unwrap());
@@ -163,11 +163,11 @@ where
 
 /// Uses every operation of an empty store.
 pub(super) async fn use_every_operation(fixture: &StoreFixture) -> Result<(), Unavailable> {
-    let (store, ends) = (&fixture.store, fixture.seconds(60));
+    let (store, expiry) = (&fixture.store, fixture.seconds(60));
     let (key, id) = (super::key, super::id);
-    store.put_login(key(1), b"login".to_vec(), ends).await?;
+    store.put_login(key(1), b"login".to_vec(), expiry).await?;
     assert_eq!(store.take_login(key(1)).await?.as_deref(), Some(&b"login"[..]));
-    store.put_code(key(2), b"code".to_vec(), ends).await?;
+    store.put_code(key(2), b"code".to_vec(), expiry).await?;
     assert!(store.code(key(2)).await?.is_some());
     store.use_code(key(2)).await?;
     for fill in [1, 2, 2] {
@@ -182,11 +182,11 @@ pub(super) async fn use_every_operation(fixture: &StoreFixture) -> Result<(), Un
     store.revoked_since(Cursor(0)).await?;
     assert_eq!(store.grants_of(IndexKey::User, key(0), 10).await?, [id(1)]);
     assert_eq!(store.grant(id(2)).await?, None);
-    assert!(store.use_once(key(3), ends).await?);
+    assert!(store.use_once(key(3), expiry).await?);
     let counters = vec![(key(4), 1), (key(5), 2)];
-    assert_eq!(store.count(key(4), counters.clone(), ends).await?, None);
-    assert_eq!(store.count(key(4), counters, ends).await?, Some(0));
-    assert!(store.lease(key(5), key(6), ends).await?);
+    assert_eq!(store.count(key(4), counters.clone(), expiry).await?, None);
+    assert_eq!(store.count(key(4), counters, expiry).await?, Some(0));
+    assert!(store.lease(key(5), key(6), expiry).await?);
     store.release(key(5), key(6)).await?;
     store.ping().await
 }

@@ -34,10 +34,10 @@ impl ProxiedStore {
         &self,
         verb: &str,
         most: u64,
-        ask: impl Future<Output = Result<T, Unavailable>>,
+        operation: impl Future<Output = Result<T, Unavailable>>,
     ) -> T {
         let before = self.proxy.round_trips();
-        let response = ask.await.unwrap();
+        let response = operation.await.unwrap();
         assert_eq!(self.proxy.round_trips() - before, most, "{verb}");
         response
     }
@@ -46,18 +46,18 @@ impl ProxiedStore {
 #[tokio::test]
 async fn a_store_operation_takes_one_round_trip_unless_its_next_key_is_stored() {
     let proxied = ProxiedStore::start().await;
-    let (store, ends) = (&proxied.fixture.store, proxied.fixture.seconds(60));
-    proxied.assert_round_trips("put_login", 1, store.put_login(key(1), vec![1], ends)).await;
+    let (store, expiry) = (&proxied.fixture.store, proxied.fixture.seconds(60));
+    proxied.assert_round_trips("put_login", 1, store.put_login(key(1), vec![1], expiry)).await;
     proxied.assert_round_trips("take_login", 1, store.take_login(key(1))).await;
-    proxied.assert_round_trips("put_code", 1, store.put_code(key(1), vec![1], ends)).await;
+    proxied.assert_round_trips("put_code", 1, store.put_code(key(1), vec![1], expiry)).await;
     proxied.assert_round_trips("code", 1, store.code(key(1))).await;
     proxied.assert_round_trips("use_code", 1, store.use_code(key(1))).await;
     proxied.assert_round_trips("create_grant", 1, store.create_grant(proxied.fixture.record(1))).await;
     proxied.assert_round_trips("grant", 1, store.grant(id(1))).await;
     proxied.assert_round_trips("revoked_since", 1, store.revoked_since(Cursor(0))).await;
-    proxied.assert_round_trips("use_once", 1, store.use_once(key(1), ends)).await;
-    proxied.assert_round_trips("count", 1, store.count(key(1), vec![(key(1), 9)], ends)).await;
-    proxied.assert_round_trips("lease", 1, store.lease(key(1), key(2), ends)).await;
+    proxied.assert_round_trips("use_once", 1, store.use_once(key(1), expiry)).await;
+    proxied.assert_round_trips("count", 1, store.count(key(1), vec![(key(1), 9)], expiry)).await;
+    proxied.assert_round_trips("lease", 1, store.lease(key(1), key(2), expiry)).await;
     proxied.assert_round_trips("release", 1, store.release(key(1), key(2))).await;
     proxied.assert_round_trips("ping", 1, store.ping()).await;
     // The index keys of a grant are in other hash slots, and the grant names them.

@@ -135,7 +135,7 @@ impl Run<'_> {
     }
 
     async fn present(&mut self, presented: u32) -> RotationOutcome {
-        let response = self.ask(presented).await;
+        let response = self.rotate_token(presented).await;
         let now = self.fixture.clock.now();
         assert_eq!(response, self.model.present(presented, now), "generation {presented}");
         response
@@ -144,7 +144,7 @@ impl Run<'_> {
     /// Two concurrent uses have the results of two sequential ones, in either order.
     async fn race(&mut self) {
         let [first, second] = self.holds;
-        let responses = tokio::join!(self.ask(first), self.ask(second));
+        let responses = tokio::join!(self.rotate_token(first), self.rotate_token(second));
         let now = self.fixture.clock.now();
         let (mut one, mut other) = (self.model.clone(), self.model.clone());
         let in_order = (one.present(first, now), one.present(second, now));
@@ -162,7 +162,7 @@ impl Run<'_> {
         }
     }
 
-    async fn ask(&self, presented: u32) -> RotationOutcome {
+    async fn rotate_token(&self, presented: u32) -> RotationOutcome {
         let expires_at = self.fixture.clock.now().after(TTL);
         let rotate = Rotate { presented, grace: GRACE, expires_at, on_reuse: self.model.on_reuse };
         match self.fixture.store.rotate(self.id, rotate).await.unwrap() {

@@ -29,12 +29,12 @@ async fn assert_all_fail_fast(fixture: &StoreFixture) {
     let started = Instant::now();
     assert!(store.grant(id(1)).await.is_err());
     assert!(started.elapsed() < CALL_TIMEOUT);
-    for turn in 0..20 {
+    for round in 0..20 {
         let started = Instant::now();
         assert!(store.use_code(key(1)).await.is_err());
         assert!(store.rotate(id(1), fixture.rotate(1)).await.is_err());
         assert!(store.revoke(id(1)).await.is_err());
-        assert!(started.elapsed() < CALL_TIMEOUT, "turn {turn}: {:?}", started.elapsed());
+        assert!(started.elapsed() < CALL_TIMEOUT, "round {round}: {:?}", started.elapsed());
     }
 }
 
@@ -79,18 +79,18 @@ async fn a_frozen_redis_fails_fast() {
 #[tokio::test]
 async fn a_full_redis_serves_reads_and_revocations_only() {
     let fixture = StoreFixture::redis();
-    let (store, ends) = (&fixture.store, fixture.seconds(60));
+    let (store, expiry) = (&fixture.store, fixture.seconds(60));
     store.create_grant(fixture.record(1)).await.unwrap();
     store.create_grant(fixture.record(3)).await.unwrap();
     fixture.server().command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
     let keys = fixture.server().command(&["DBSIZE"]).unwrap();
     assert!(store.create_grant(fixture.record(2)).await.is_err());
-    assert!(store.put_login(key(1), b"login".to_vec(), ends).await.is_err());
-    assert!(store.put_code(key(1), b"code".to_vec(), ends).await.is_err());
+    assert!(store.put_login(key(1), b"login".to_vec(), expiry).await.is_err());
+    assert!(store.put_code(key(1), b"code".to_vec(), expiry).await.is_err());
     assert!(store.rotate(id(3), fixture.rotate(1)).await.is_err());
-    assert!(store.use_once(key(1), ends).await.is_err());
-    assert!(store.count(key(1), vec![(key(1), 9)], ends).await.is_err());
-    assert!(store.lease(key(1), key(2), ends).await.is_err());
+    assert!(store.use_once(key(1), expiry).await.is_err());
+    assert!(store.count(key(1), vec![(key(1), 9)], expiry).await.is_err());
+    assert!(store.lease(key(1), key(2), expiry).await.is_err());
     assert_eq!(fixture.server().command(&["DBSIZE"]).unwrap(), keys);
     assert!(store.grant(id(1)).await.unwrap().is_some());
     assert!(store.revoke(id(1)).await.unwrap());
@@ -103,23 +103,23 @@ async fn a_full_redis_serves_reads_and_revocations_only() {
 #[tokio::test]
 async fn every_redis_key_has_a_ttl() {
     let fixture = StoreFixture::redis();
-    let (store, ends) = (&fixture.store, fixture.seconds(60));
-    store.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
-    store.put_code(key(1), b"code".to_vec(), ends).await.unwrap();
+    let (store, expiry) = (&fixture.store, fixture.seconds(60));
+    store.put_login(key(1), b"login".to_vec(), expiry).await.unwrap();
+    store.put_code(key(1), b"code".to_vec(), expiry).await.unwrap();
     store.use_code(key(1)).await.unwrap();
     store.create_grant(fixture.record(1)).await.unwrap();
     store.rotate(id(1), fixture.rotate(1)).await.unwrap();
     store.create_grant(fixture.record(2)).await.unwrap();
     store.revoke(id(2)).await.unwrap();
-    store.use_once(key(1), ends).await.unwrap();
-    store.count(key(1), vec![(key(1), 9)], ends).await.unwrap();
-    store.lease(key(1), key(2), ends).await.unwrap();
+    store.use_once(key(1), expiry).await.unwrap();
+    store.count(key(1), vec![(key(1), 9)], expiry).await.unwrap();
+    store.lease(key(1), key(2), expiry).await.unwrap();
     let keys = fixture.server().command(&["KEYS", "*"]).unwrap();
     let keys: Vec<&str> = keys.lines().filter(|line| line.starts_with("mcp:")).collect();
     assert_eq!(keys.len(), 13, "{keys:?}");
     for key in keys {
-        let lives = fixture.server().command(&["PTTL", key]).unwrap();
-        assert!(lives.trim().trim_start_matches(':').parse::<i64>().unwrap() > 0, "{key}: {lives}");
+        let ttl_millis = fixture.server().command(&["PTTL", key]).unwrap();
+        assert!(ttl_millis.trim().trim_start_matches(':').parse::<i64>().unwrap() > 0, "{key}: {ttl_millis}");
     }
 }
 

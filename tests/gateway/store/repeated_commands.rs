@@ -31,10 +31,10 @@ impl Repeated {
     async fn twice<T: PartialEq + Debug>(
         &self,
         verb: &str,
-        ask: impl AsyncFn(&Store) -> Result<T, Unavailable>,
+        operation: impl AsyncFn(&Store) -> Result<T, Unavailable>,
     ) -> T {
-        let first = ask(&self.call).await.unwrap();
-        assert_eq!(ask(&self.repeat).await.unwrap(), first, "{verb}");
+        let first = operation(&self.call).await.unwrap();
+        assert_eq!(operation(&self.repeat).await.unwrap(), first, "{verb}");
         first
     }
 }
@@ -49,11 +49,13 @@ fn generation(rotation: &Rotation) -> Option<u32> {
 #[tokio::test]
 async fn a_repeated_command_returns_its_first_result() {
     for fixture in [Some(StoreFixture::redis()), StoreFixture::valkey()].into_iter().flatten() {
-        let (calls, ends) = (Repeated::on(&fixture, 1), fixture.seconds(60));
-        calls.twice("put_login", async |store| store.put_login(key(1), b"login".to_vec(), ends).await).await;
+        let (calls, expiry) = (Repeated::on(&fixture, 1), fixture.seconds(60));
+        calls
+            .twice("put_login", async |store| store.put_login(key(1), b"login".to_vec(), expiry).await)
+            .await;
         let taken = calls.twice("take_login", async |store| store.take_login(key(1)).await).await;
         assert_eq!(taken.as_deref(), Some(&b"login"[..]));
-        calls.twice("put_code", async |store| store.put_code(key(2), b"code".to_vec(), ends).await).await;
+        calls.twice("put_code", async |store| store.put_code(key(2), b"code".to_vec(), expiry).await).await;
         let used = calls.twice("use_code", async |store| store.use_code(key(2)).await).await;
         assert_eq!(used, Some(CodeUse::First));
         let made =
@@ -72,20 +74,20 @@ async fn a_repeated_command_returns_its_first_result() {
         assert_eq!(reused, Rotation::Reused);
         assert!(calls.twice("create_grant", async |store| store.create_grant(fixture.record(2)).await).await);
         assert!(calls.twice("revoke", async |store| store.revoke(id(2)).await).await);
-        assert!(calls.twice("use_once", async |store| store.use_once(key(3), ends).await).await);
+        assert!(calls.twice("use_once", async |store| store.use_once(key(3), expiry).await).await);
         let counters = || vec![(key(4), 20)];
         for _ in 0..20 {
-            let count = async |store: &Store| store.count(key(4), counters(), ends).await;
+            let count = async |store: &Store| store.count(key(4), counters(), expiry).await;
             assert_eq!(calls.twice("count", count).await, None);
         }
-        assert!(calls.twice("lease", async |store| store.lease(key(5), key(6), ends).await).await);
+        assert!(calls.twice("lease", async |store| store.lease(key(5), key(6), expiry).await).await);
         calls.twice("release", async |store| store.release(key(5), key(6)).await).await;
         // Another command is another use.
         let store = &fixture.store;
         assert_eq!(store.take_login(key(1)).await.unwrap(), None);
         assert_eq!(store.use_code(key(2)).await.unwrap(), Some(CodeUse::Again));
-        assert!(!store.use_once(key(3), ends).await.unwrap());
-        assert_eq!(store.count(key(4), counters(), ends).await.unwrap(), Some(0));
+        assert!(!store.use_once(key(3), expiry).await.unwrap());
+        assert_eq!(store.count(key(4), counters(), expiry).await.unwrap(), Some(0));
         assert!(!store.revoke(id(2)).await.unwrap());
         assert_eq!(store.rotate(id(1), fixture.rotate(3)).await.unwrap(), Rotation::Gone);
     }
@@ -94,14 +96,14 @@ async fn a_repeated_command_returns_its_first_result() {
 #[tokio::test]
 async fn a_late_repeated_command_undoes_no_later_change() {
     let fixture = StoreFixture::redis();
-    let (calls, store, ends) = (Repeated::on(&fixture, 1), &fixture.store, fixture.seconds(60));
-    calls.call.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
+    let (calls, store, expiry) = (Repeated::on(&fixture, 1), &fixture.store, fixture.seconds(60));
+    calls.call.put_login(key(1), b"login".to_vec(), expiry).await.unwrap();
     assert!(store.take_login(key(1)).await.unwrap().is_some());
-    calls.repeat.put_login(key(1), b"login".to_vec(), ends).await.unwrap();
+    calls.repeat.put_login(key(1), b"login".to_vec(), expiry).await.unwrap();
     assert_eq!(store.take_login(key(1)).await.unwrap(), None, "a login is returned once");
-    calls.call.put_code(key(2), b"code".to_vec(), ends).await.unwrap();
+    calls.call.put_code(key(2), b"code".to_vec(), expiry).await.unwrap();
     assert_eq!(store.use_code(key(2)).await.unwrap(), Some(CodeUse::First));
-    calls.repeat.put_code(key(2), b"code".to_vec(), ends).await.unwrap();
+    calls.repeat.put_code(key(2), b"code".to_vec(), expiry).await.unwrap();
     assert_eq!(store.use_code(key(2)).await.unwrap(), Some(CodeUse::Again), "a code works once");
     assert!(calls.call.create_grant(fixture.record(1)).await.unwrap());
     assert_eq!(generation(&store.rotate(id(1), fixture.rotate(1)).await.unwrap()), Some(2));
@@ -123,12 +125,12 @@ async fn a_late_repeated_command_undoes_no_later_change() {
 #[tokio::test]
 async fn a_released_lease_is_not_taken_by_a_late_repeated_command() {
     let fixture = StoreFixture::redis();
-    let (store, ends) = (&fixture.store, fixture.seconds(60));
-    assert!(store.lease(key(1), key(2), ends).await.unwrap());
+    let (store, expiry) = (&fixture.store, fixture.seconds(60));
+    assert!(store.lease(key(1), key(2), expiry).await.unwrap());
     store.release(key(1), key(2)).await.unwrap();
-    store.lease(key(1), key(2), ends).await.unwrap();
-    assert!(store.lease(key(1), key(3), ends).await.unwrap(), "the lease is free");
-    assert!(!store.lease(key(1), key(4), ends).await.unwrap());
+    store.lease(key(1), key(2), expiry).await.unwrap();
+    assert!(store.lease(key(1), key(3), expiry).await.unwrap(), "the lease is free");
+    assert!(!store.lease(key(1), key(4), expiry).await.unwrap());
 }
 
 /// Cluster whose nodes are reached through TCP proxies only.
@@ -158,10 +160,10 @@ impl ProxiedCluster {
     async fn with_lost_response<T>(
         &self,
         verb: &str,
-        ask: impl Future<Output = Result<T, Unavailable>>,
+        operation: impl Future<Output = Result<T, Unavailable>>,
     ) -> T {
         self.loss.store(true, Ordering::SeqCst);
-        let result = ask.await;
+        let result = operation.await;
         assert!(!self.loss.load(Ordering::SeqCst), "{verb}: no response was lost");
         result.unwrap_or_else(|error| panic!("{verb}: {error}"))
     }
@@ -170,14 +172,14 @@ impl ProxiedCluster {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_cluster_response_is_retried_without_another_result() {
     let proxied = ProxiedCluster::start().await;
-    let (store, ends) = (&proxied.fixture.store, proxied.fixture.seconds(60));
+    let (store, expiry) = (&proxied.fixture.store, proxied.fixture.seconds(60));
     for round in 1..=3 {
         let (login, code, jti, counter) = (key(round), key(round + 10), key(round + 20), key(round + 30));
-        proxied.with_lost_response("put_login", store.put_login(login, b"login".to_vec(), ends)).await;
+        proxied.with_lost_response("put_login", store.put_login(login, b"login".to_vec(), expiry)).await;
         let taken = proxied.with_lost_response("take_login", store.take_login(login)).await;
         assert_eq!(taken.as_deref(), Some(&b"login"[..]));
         assert_eq!(store.take_login(login).await.unwrap(), None);
-        proxied.with_lost_response("put_code", store.put_code(code, b"code".to_vec(), ends)).await;
+        proxied.with_lost_response("put_code", store.put_code(code, b"code".to_vec(), expiry)).await;
         assert_eq!(proxied.with_lost_response("use_code", store.use_code(code)).await, Some(CodeUse::First));
         assert_eq!(store.use_code(code).await.unwrap(), Some(CodeUse::Again));
         assert!(
@@ -195,13 +197,13 @@ async fn a_lost_cluster_response_is_retried_without_another_result() {
         let old = proxied.fixture.record(round).sealed;
         let swap = store.replace_sealed(id(round), &old, new);
         assert!(proxied.with_lost_response("replace_sealed", swap).await);
-        assert!(proxied.with_lost_response("use_once", store.use_once(jti, ends)).await);
-        assert!(!store.use_once(jti, ends).await.unwrap());
+        assert!(proxied.with_lost_response("use_once", store.use_once(jti, expiry)).await);
+        assert!(!store.use_once(jti, expiry).await.unwrap());
         let counters = || vec![(counter, 2)];
-        assert_eq!(proxied.with_lost_response("count", store.count(counter, counters(), ends)).await, None);
-        assert_eq!(store.count(counter, counters(), ends).await.unwrap(), None);
-        assert_eq!(store.count(counter, counters(), ends).await.unwrap(), Some(0));
-        assert!(proxied.with_lost_response("lease", store.lease(key(40), key(round), ends)).await);
+        assert_eq!(proxied.with_lost_response("count", store.count(counter, counters(), expiry)).await, None);
+        assert_eq!(store.count(counter, counters(), expiry).await.unwrap(), None);
+        assert_eq!(store.count(counter, counters(), expiry).await.unwrap(), Some(0));
+        assert!(proxied.with_lost_response("lease", store.lease(key(40), key(round), expiry)).await);
         proxied.with_lost_response("release", store.release(key(40), key(round))).await;
         let reused =
             proxied.with_lost_response("rotate", store.rotate(id(round), proxied.fixture.rotate(1))).await;

@@ -23,10 +23,10 @@ async fn one_of_fifty_concurrent_takes_gets_the_login() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_fifty_concurrent_puts_stores_its_login_and_the_others_get_it() {
     on_each_backend(async |fixture| {
-        let ends = fixture.seconds(60);
+        let expiry = fixture.seconds(60);
         let put = fifty_concurrent(|| {
             let store = Arc::clone(&fixture.store);
-            async move { store.put_login(key(1), b"login".to_vec(), ends).await.unwrap() }
+            async move { store.put_login(key(1), b"login".to_vec(), expiry).await.unwrap() }
         });
         let put = put.await;
         assert_eq!(put.iter().filter(|fixture| fixture.is_none()).count(), 1);
@@ -105,13 +105,13 @@ async fn logins_and_codes_expire() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_single_use_id_is_accepted_once_until_it_expires() {
     on_each_backend(async |fixture| {
-        let ends = fixture.seconds(60);
+        let expiry = fixture.seconds(60);
         let firsts = fifty_concurrent(|| {
             let store = Arc::clone(&fixture.store);
-            async move { store.use_once(key(1), ends).await.unwrap() }
+            async move { store.use_once(key(1), expiry).await.unwrap() }
         });
         assert_eq!(firsts.await.into_iter().filter(|first| *first).count(), 1);
-        assert!(fixture.store.use_once(key(2), ends).await.unwrap(), "another id is independent");
+        assert!(fixture.store.use_once(key(2), expiry).await.unwrap(), "another id is independent");
         fixture.clock.advance(Duration::from_mins(1));
         assert!(fixture.store.use_once(key(1), fixture.seconds(60)).await.unwrap());
     })
@@ -121,10 +121,10 @@ async fn a_single_use_id_is_accepted_once_until_it_expires() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_counting_stops_at_the_limit() {
     on_each_backend(async |fixture| {
-        let ends = fixture.seconds(60);
+        let expiry = fixture.seconds(60);
         let counted = fifty_concurrent(|| {
             let store = Arc::clone(&fixture.store);
-            async move { store.count(key(1), vec![(key(1), 30)], ends).await.unwrap() }
+            async move { store.count(key(1), vec![(key(1), 30)], expiry).await.unwrap() }
         });
         let counted = counted.await;
         assert_eq!(counted.iter().filter(|full| full.is_none()).count(), 30);
@@ -136,10 +136,10 @@ async fn concurrent_counting_stops_at_the_limit() {
 #[tokio::test]
 async fn a_request_counts_in_all_of_its_counters_or_in_none() {
     on_each_backend(async |fixture| {
-        let ends = fixture.seconds(60);
+        let expiry = fixture.seconds(60);
         let count = async |other: u8, limit: u32| {
             let counters = vec![(key(1), 3), (key(other), limit)];
-            fixture.store.count(key(9), counters, ends).await.unwrap()
+            fixture.store.count(key(9), counters, expiry).await.unwrap()
         };
         assert_eq!((count(2, 1).await, count(2, 1).await, count(2, 1).await), (None, Some(1), Some(1)));
         assert_eq!((count(3, 5).await, count(3, 5).await), (None, None), "rejected requests are not counted");

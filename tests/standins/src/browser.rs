@@ -222,7 +222,7 @@ impl Fetched {
 
 impl Request {
     fn typed(url: Url) -> Self {
-        let form_action = FormAction::anything();
+        let form_action = FormAction::allow_all();
         Self { method: Method::GET, url, form: None, initiator: None, origin_header: None, form_action }
     }
 

@@ -14,7 +14,7 @@ pub(crate) fn http_client() -> reqwest::Client {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // Another provider may be installed already.
-        let _taken = rustls::crypto::ring::default_provider().install_default();
+        let _already_installed = rustls::crypto::ring::default_provider().install_default();
     });
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())

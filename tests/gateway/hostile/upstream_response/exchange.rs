@@ -163,7 +163,7 @@ impl<'a> Exchange<'a> {
         while response.is_none() && !sent_bytes.is_empty() {
             assert!(Instant::now() < deadline, "no response");
             server.pump();
-            response = call.turn().await;
+            response = call.advance().await;
         }
         let is_refused = response.is_none_or(|response| response.status() == StatusCode::BAD_GATEWAY);
         assert!(is_refused, "a response before the request was accepted");
@@ -179,14 +179,14 @@ impl<'a> Exchange<'a> {
         while server.requests() == 0 {
             assert!(response.is_none() && Instant::now() < deadline, "no request");
             server.pump();
-            response = call.turn().await;
+            response = call.advance().await;
         }
         let is_late = [Schedule::Late, Schedule::Split].contains(&self.schedule);
         let (now, later) = sent_bytes.split_at(if is_late { length } else { sent_bytes.len() });
         server.send(now);
         for _ in 0..MAX_POLLS {
             server.pump();
-            call.turn().await;
+            call.advance().await;
         }
         // A client with an incomplete response disconnects now.
         drop(call);
@@ -219,7 +219,7 @@ impl<'a> Exchange<'a> {
                     other.send(SECOND);
                 }
             }
-            response = call.turn().await;
+            response = call.advance().await;
         }
         self.check_second(response);
         is_reused
@@ -285,7 +285,7 @@ impl Call<'_> {
     }
 
     /// The same, after the runtime has processed pending I/O.
-    async fn turn(&mut self) -> Option<FullResponse> {
+    async fn advance(&mut self) -> Option<FullResponse> {
         yield_now().await;
         self.poll().await
     }

@@ -166,8 +166,8 @@ fn big(shared: &Arc<Shared>, query: &Params) -> Response {
 fn broken(shared: &Arc<Shared>) -> Response {
     let (sender, feed) = Feed::new(shared);
     tokio::spawn(async move {
-        let _gone = sender.send(Ok(Bytes::from_static(b"0123456789"))).await;
-        let _gone = sender.send(Err(std::io::ErrorKind::ConnectionReset.into())).await;
+        let _disconnected = sender.send(Ok(Bytes::from_static(b"0123456789"))).await;
+        let _disconnected = sender.send(Err(std::io::ErrorKind::ConnectionReset.into())).await;
     });
     ([(header::CONTENT_LENGTH, 100)], Body::new(feed)).into_response()
 }

@@ -59,7 +59,7 @@ impl Jar {
         for value in headers.get_all(header::SET_COOKIE) {
             let Some(cookie) = value.to_str().ok().and_then(|text| parse(text, url, now)) else { continue };
             self.cookies.retain(|old| !old.replaced_by(&cookie));
-            if cookie.live(now) && self.cookies.len() < MAX_COOKIES {
+            if cookie.is_live(now) && self.cookies.len() < MAX_COOKIES {
                 self.cookies.push(cookie);
             }
         }
@@ -68,7 +68,7 @@ impl Jar {
     /// Names and values for a request to `url`, the longest path first.
     pub(super) fn matching(&self, url: &Url, navigation: Navigation) -> Vec<(String, String)> {
         let now = self.time.now();
-        let fits = |cookie: &&Cookie| cookie.live(now) && cookie.fits(url, navigation);
+        let fits = |cookie: &&Cookie| cookie.is_live(now) && cookie.fits(url, navigation);
         let mut found: Vec<&Cookie> = self.cookies.iter().filter(fits).collect();
         found.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
         found.into_iter().map(|cookie| (cookie.name.clone(), cookie.value.clone())).collect()
@@ -80,7 +80,7 @@ impl Cookie {
         self.name == new.name && self.host == new.host && self.path == new.path
     }
 
-    fn live(&self, now: u64) -> bool {
+    fn is_live(&self, now: u64) -> bool {
         self.expires_at.is_none_or(|expiry| expiry > now)
     }
 

@@ -14,7 +14,7 @@ pub(super) struct FormAction {
 
 impl FormAction {
     /// No policy.
-    pub(super) fn anything() -> Self {
+    pub(super) fn allow_all() -> Self {
         Self::default()
     }
 

@@ -111,10 +111,10 @@ impl Client {
             |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         check(get("state").as_deref() == Some(state), || format!("unexpected state in {url}"))?;
         let metadata = &self.discovered.server_metadata;
-        let promised = metadata["authorization_response_iss_parameter_supported"] == true;
+        let is_supported = metadata["authorization_response_iss_parameter_supported"] == true;
         let issuer = get("iss");
-        let right = issuer.as_ref().map_or(!promised, |issuer| *issuer == self.discovered.issuer);
-        check(right, || format!("iss is {issuer:?}, expected {}", self.discovered.issuer))?;
+        let is_valid = issuer.as_ref().map_or(!is_supported, |issuer| *issuer == self.discovered.issuer);
+        check(is_valid, || format!("iss is {issuer:?}, expected {}", self.discovered.issuer))?;
         if let Some(error) = get("error") {
             let words = get("error_description").unwrap_or_default();
             return Err(ClientError::new(format!("{error}: {words}")));
@@ -126,8 +126,8 @@ impl Client {
 
 /// Signs in on a login page; submits the decision on any other page.
 async fn step(browser: &mut Browser, page: &Page, login: &Login<'_>) -> Result<Landing, ClientError> {
-    let nobody_refused = page.status.is_success();
-    check(nobody_refused, || format!("{} shows {}: {}", page.url, page.status, page.body))?;
+    let is_success = page.status.is_success();
+    check(is_success, || format!("{} shows {}: {}", page.url, page.status, page.body))?;
     if page.form_with("password").is_some() {
         return browser.sign_in(page, login.username).await;
     }
@@ -139,13 +139,13 @@ async fn step(browser: &mut Browser, page: &Page, login: &Login<'_>) -> Result<L
 /// Form and button of this decision, by the button's value or text.
 fn decide(forms: &[Form], decision: Decision) -> Option<(&Form, &str)> {
     let words: &[&str] = if decision == Decision::Approve { &YES } else { &NO };
-    let says = |text: &str| {
+    let has_text = |text: &str| {
         text.split_whitespace().next().is_some_and(|word| words.contains(&&*word.to_lowercase()))
     };
     let buttons = forms.iter().flat_map(|form| form.buttons.iter().map(move |button| (form, button)));
     buttons
         .flat_map(|(form, button)| [(form, button.value.as_str()), (form, button.text.as_str())])
-        .find(|(_, text)| says(text))
+        .find(|(_, text)| has_text(text))
 }
 
 #[cfg(test)]

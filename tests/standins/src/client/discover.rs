@@ -57,8 +57,8 @@ async fn challenge(http: &reqwest::Client, mcp_url: &str) -> Result<Vec<(String,
     let parameters =
         headers.find_map(bearer).ok_or_else(|| ClientError::new("401 without a Bearer challenge"))?;
     // RFC 6750 §3.1: without a token in the request, the challenge has no error.
-    let accused = parameters.iter().any(|(name, _)| name == "error");
-    check(!accused, || "error in a challenge although no token was sent".to_owned())?;
+    let has_error = parameters.iter().any(|(name, _)| name == "error");
+    check(!has_error, || "error in a challenge although no token was sent".to_owned())?;
     Ok(parameters)
 }
 

@@ -31,12 +31,12 @@ pub(super) fn authenticate(
 ) -> Result<(), OAuthError> {
     let form = presented.form;
     let authorization = presented.headers.get(header::AUTHORIZATION);
-    let ways = [
+    let methods = [
         authorization.is_some(),
         form.get("client_secret").is_some(),
         form.get("client_assertion").is_some(),
     ];
-    if ways.iter().filter(|&&way| way).count() > 1 {
+    if methods.iter().filter(|&&used| used).count() > 1 {
         return Err(TWO_CREDENTIALS);
     }
     if !org.options.client_jwks.is_empty() {

@@ -56,11 +56,11 @@ impl Cluster {
     /// its slots are acknowledged again only then.
     pub fn fail_over(&self, key: &str) -> io::Result<()> {
         let holds = |node: &&Redis| node.is_primary() && node.command(&["EXISTS", key]).is_ok();
-        let dying = self.nodes.iter().find(holds).ok_or_else(|| io::Error::other("no node has the key"))?;
-        dying.stop();
+        let primary = self.nodes.iter().find(holds).ok_or_else(|| io::Error::other("no node has the key"))?;
+        primary.stop();
         let primaries = || self.nodes.iter().filter(|node| node.is_primary()).count();
         wait_until("the replica takes over", || primaries() == 3)?;
-        dying.resume()
+        primary.resume()
     }
 
     /// Makes the nodes announce these ports to each other and to clients, and waits until all do.

@@ -4,7 +4,7 @@ use gateway_standins::backend::Backend;
 use serde_json::Value;
 
 fn http() -> reqwest::Client {
-    let _taken = rustls::crypto::ring::default_provider().install_default();
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
@@ -40,9 +40,9 @@ async fn early_disconnects_are_recorded() {
     assert!(backend.wait_aborted(1).await);
     drop(http.get(format!("{}/big?bytes=1000000000000", backend.url())).send().await.unwrap());
     assert!(backend.wait_aborted(2).await);
-    let waiting = tokio::spawn(http.get(format!("{}/slow-head", backend.url())).send());
+    let pending = tokio::spawn(http.get(format!("{}/slow-head", backend.url())).send());
     assert!(backend.wait_for_request("/slow-head").await.is_some());
-    waiting.abort();
+    pending.abort();
     assert!(backend.wait_aborted(3).await);
 }
 

@@ -12,7 +12,7 @@ struct Session {
 
 impl Session {
     async fn open(server: &McpServer) -> (Self, Value) {
-        let _taken = rustls::crypto::ring::default_provider().install_default();
+        let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut session = Self { http, endpoint: server.endpoint(), id: None };
         let client = json!({"name": "test", "version": "1"});

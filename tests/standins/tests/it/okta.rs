@@ -105,8 +105,8 @@ async fn okta_errors_have_their_real_format() {
     let page = party.login_page(&mut browser).await;
     let refused = browser.sign_in(&page, "alice").await.unwrap().page().unwrap();
     assert!(refused.status == 401 && refused.body.contains("Unable to sign in"));
-    let evil = party.authorize_url(&[]).await.replace("callback", "callback2");
-    assert_eq!(browser.open(&evil).await.unwrap().page().unwrap().status, 400);
+    let altered_url = party.authorize_url(&[]).await.replace("callback", "callback2");
+    assert_eq!(browser.open(&altered_url).await.unwrap().page().unwrap().status, 400);
     "wrong".clone_into(&mut party.secret);
     let (status, body) = party.redeem("x").await;
     assert_eq!((status, &body["error"]), (401, &json!("invalid_client")));

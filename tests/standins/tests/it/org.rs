@@ -27,7 +27,7 @@ pub(crate) fn browser() -> Browser {
 
 pub(crate) async fn start(options: OktaOptions) -> (Okta, Party) {
     let okta = Okta::start(options).await.unwrap();
-    let _taken = rustls::crypto::ring::default_provider().install_default();
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let scope = "openid profile email groups offline_access";
     let secret = OktaOptions::default().client_secret;
