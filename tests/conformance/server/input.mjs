@@ -19,7 +19,7 @@ export function addInputTools(mcp, states) {
         mcp.registerTool(name, about, (_args, { mcpReq }) => run(mcpReq, mcpReq.inputResponses));
     };
     add('test_missing_capability', async (_mcpReq, inputs) =>
-        inputs?.answer === undefined ? needs({ answer: sample('Say pong.') }) : says('sampled'));
+        inputs?.greeting === undefined ? needs({ greeting: sample('Say pong.') }) : says('sampled'));
     add('test_input_required_result_elicitation', async (_mcpReq, inputs) => {
         const name = acceptedContent(inputs, 'user_name')?.name;
         return typeof name === 'string' ? says(`Hello, ${name}!`) : needs({ user_name: askName() });
@@ -36,19 +36,19 @@ export function addInputTools(mcp, states) {
     });
     addStatefulTools(add, states);
     add('test_input_required_result_capabilities', async (mcpReq, inputs) => {
-        if (inputs !== undefined) return says('answered');
+        if (inputs !== undefined) return says('received');
         const can = mcpReq.envelope?.[CLIENT_CAPABILITIES_META_KEY] ?? {};
         const requests = {};
         if (can.elicitation !== undefined) requests.user_name = askName();
         if (can.sampling !== undefined) requests.greeting = sample('Greet the user.');
         if (can.roots !== undefined) requests.client_roots = inputRequired.listRoots();
-        return Object.keys(requests).length > 0 ? needs(requests) : says('the client can do none of this');
+        return Object.keys(requests).length > 0 ? needs(requests) : says('the client supports none of these');
     });
 }
 
 // The state that the client passes between the rounds is signed; the SDK has verified it before these run.
 function addStatefulTools(add, states) {
-    const confirm = async () => needs({ confirm: elicit('Please confirm', 'ok', 'boolean') }, await states.mint({ asked: true }));
+    const confirm = async () => needs({ confirm: elicit('Please confirm', 'ok', 'boolean') }, await states.mint({ requested: true }));
     add('test_input_required_result_request_state', async (mcpReq, inputs) => {
         if (acceptedContent(inputs, 'confirm') === undefined) return confirm();
         if (mcpReq.requestState() !== undefined) return says('state-ok');
@@ -66,7 +66,7 @@ function addStatefulTools(add, states) {
             return says(`${greeting} ${name}, with ${roots.length} roots`);
         }
         const requests = { user_name: askName(), greeting: sample('Greet the user.'), client_roots: inputRequired.listRoots() };
-        return needs(requests, await states.mint({ asked: true }));
+        return needs(requests, await states.mint({ requested: true }));
     });
     add('test_input_required_result_multi_round', async (mcpReq, inputs) => {
         const { round = 0, name } = mcpReq.requestState() ?? {};
