@@ -5,18 +5,50 @@ pub mod serve;
 
 pub use serve::serve;
 
+use crate::app::state::GatewayError;
+use crate::settings::Problems;
+use crate::settings::key_file::KeyFileError;
+use crate::store::OpenError;
 use gateway_routes::{Identity, Site};
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use thiserror::Error;
 
-/// The error message of a failed command.
-#[derive(Debug)]
-pub struct Failed(pub String);
-
-impl<E: Display> From<E> for Failed {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
-    }
+/// Error of a command.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// Settings are missing or invalid.
+    #[error(transparent)]
+    Settings(#[from] Problems),
+    /// `GATEWAY_SECRET` is not set, and replicas on Redis must share one.
+    #[error("GATEWAY_SECRET is not set")]
+    NoSecret,
+    /// The secret file beside the embedded store cannot be used.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The gateway cannot be created.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// `registration.not_before` would invalidate existing and new registrations alike.
+    #[error(
+        "registration.not_before of the compiled configuration lies in the future: build with an earlier moment, or \
+         correct this machine's clock"
+    )]
+    RegistrationDate,
+    /// The port or the limit of open files is unavailable.
+    #[error("cannot serve on port {port}: {source}")]
+    Listen {
+        /// Port of the listener.
+        port: u16,
+        /// Error of the operating system.
+        source: io::Error,
+    },
+    /// A thread or a signal handler is unavailable, or standard output cannot be written.
+    #[error(transparent)]
+    System(#[from] io::Error),
 }
 
 /// Returns the output of `--version`.
@@ -54,7 +86,7 @@ pub fn routes(site: &Site) -> String {
 }
 
 /// Writes a command's output to standard output. A closed pipe is not an error.
-pub fn print(text: &str) -> Result<(), Failed> {
+pub fn print(text: &str) -> Result<(), CommandError> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),

@@ -1,7 +1,7 @@
 //! The executable: parses the arguments, runs a command and sets the exit code.
 
 use clap::{Parser, Subcommand};
-use gateway::cli::{self, Failed};
+use gateway::cli;
 use site::SITE;
 use std::process::ExitCode;
 
@@ -42,8 +42,8 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed(message)) => {
-            cli::print_error(&message);
+        Err(error) => {
+            cli::print_error(&error.to_string());
             ExitCode::FAILURE
         }
     }

@@ -11,8 +11,8 @@ mod redis;
 mod urls;
 
 pub use environment::{Environment, LogFormat};
-pub use redis::{RedisAddress, RedisKind, RedisTls};
-pub use urls::BaseUrl;
+pub use redis::{RedisAddress, RedisAddressError, RedisKind, RedisTls};
+pub use urls::{BaseUrl, UrlError};
 
 use crate::base::secret::{Secret, SecretBytes};
 use environment::Raw;
@@ -21,6 +21,7 @@ use rustls::RootCertStore;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use thiserror::Error;
 use url::Url;
 
 /// Validated settings of a gateway process.
@@ -73,7 +74,7 @@ pub enum StoreSettings {
 }
 
 /// Problems of the environment, one line each.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Error)]
 pub struct Problems(Vec<String>);
 
 impl fmt::Display for Problems {
@@ -82,8 +83,6 @@ impl fmt::Display for Problems {
         self.0.iter().try_for_each(|problem| writeln!(f, "  - {problem}"))
     }
 }
-
-impl std::error::Error for Problems {}
 
 impl Settings {
     /// Reads and validates the environment for a compiled site.

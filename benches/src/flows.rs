@@ -1,6 +1,6 @@
 //! Benchmarks of logins and refreshes on the embedded store and on Redis, and of the startup time.
 
-use crate::gateway::{Gateway, Setup};
+use crate::gateway::{Gateway, GatewayOptions};
 use crate::servers::Servers;
 use crate::statistics::Spread;
 use crate::{Outcome, print_line};
@@ -38,8 +38,8 @@ pub(crate) async fn flows(
         for (index, (store, address)) in
             [("embedded", ""), ("Redis", &*redis.address())].into_iter().enumerate()
         {
-            let setup = Setup { binary, arguments: &[], log: "warn", redis: address };
-            let gateway = Rc::new(Gateway::start(setup, &servers.okta).await?);
+            let options = GatewayOptions { binary, arguments: &[], log: "warn", redis: address };
+            let gateway = Rc::new(Gateway::start(options, &servers.okta).await?);
             let (logins, refreshes) =
                 (logins(&gateway, duration).await?, refreshes(&gateway, duration).await?);
             if round == 0 {
@@ -132,8 +132,8 @@ impl Measurement {
 pub(crate) async fn start_up(servers: &Servers, binary: &Path) -> Outcome<String> {
     let mut times = Vec::new();
     for _ in 0..STARTS {
-        let setup = Setup { binary, arguments: &[], log: "warn", redis: "" };
-        let gateway = Gateway::start(setup, &servers.okta).await?;
+        let options = GatewayOptions { binary, arguments: &[], log: "warn", redis: "" };
+        let gateway = Gateway::start(options, &servers.okta).await?;
         times.push(gateway.start_up.as_secs_f64() * 1e3);
     }
     let kibibytes = fs::metadata(binary)?.len() / 1024;

@@ -33,7 +33,7 @@ pub(crate) struct Gateway {
 
 /// Configuration of a gateway process.
 #[derive(Clone, Copy)]
-pub(crate) struct Setup<'a> {
+pub(crate) struct GatewayOptions<'a> {
     pub(crate) binary: &'a Path,
     pub(crate) arguments: &'a [&'a Path],
     /// `RUST_LOG`.
@@ -44,25 +44,25 @@ pub(crate) struct Setup<'a> {
 
 impl Gateway {
     /// Starts a gateway on a free port and waits until it accepts connections.
-    pub(crate) async fn start(setup: Setup<'_>, okta: &Okta) -> Outcome<Self> {
+    pub(crate) async fn start(options: GatewayOptions<'_>, okta: &Okta) -> Outcome<Self> {
         fs::create_dir_all(site::folder())?;
         let state = tempfile::tempdir_in(site::folder())?;
         let address = format!("127.0.0.1:{}", free_port()?);
         let base_url = format!("http://{address}");
         okta.add_redirect_uri(&format!("{base_url}/auth/callback"));
         let app = OktaOptions::default();
-        let mut command = process::command(SERVER_CORE, setup.binary);
-        command.args(setup.arguments).env_clear().stdout(Stdio::null()).stderr(Stdio::null()).envs([
+        let mut command = process::command(SERVER_CORE, options.binary);
+        command.args(options.arguments).env_clear().stdout(Stdio::null()).stderr(Stdio::null()).envs([
             ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
             ("BASE_URL", &*base_url),
             ("PORT", address.rsplit(':').next().unwrap_or_default()),
             ("DATA_DIR", &*state.path().to_string_lossy()),
-            ("KVS_ADDR", setup.redis),
+            ("KVS_ADDR", options.redis),
             ("GATEWAY_SECRET", SECRET),
             ("OKTA_URL", okta.url()),
             ("OKTA_CLIENT_ID", &*app.client_id),
             ("OKTA_CLIENT_SECRET", &*app.client_secret),
-            ("RUST_LOG", setup.log),
+            ("RUST_LOG", options.log),
         ]);
         let started = Instant::now();
         let process = Process::start(command)?;

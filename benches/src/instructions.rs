@@ -5,7 +5,7 @@
 //! of the kernel are not counted.
 
 use crate::arguments::Counted;
-use crate::gateway::{Gateway, MCP_PATH, Setup};
+use crate::gateway::{Gateway, GatewayOptions, MCP_PATH};
 use crate::process::{self, LOAD_CORE};
 use crate::statistics::Spread;
 use crate::{Outcome, backend, print_line, site};
@@ -73,8 +73,8 @@ async fn instructions_per_request(server: &[&Path], log: &str, name: &str) -> Ou
     let callgrind = format!("--callgrind-out-file={}", profile.display());
     let valgrind = ["--quiet", "--tool=callgrind", "--instr-atstart=no", &callgrind].map(Path::new);
     let before: Vec<&Path> = valgrind.iter().chain(server).copied().collect();
-    let setup = Setup { binary: Path::new("valgrind"), arguments: &before, log, redis: "" };
-    let gateway = Gateway::start(setup, &okta).await?;
+    let options = GatewayOptions { binary: Path::new("valgrind"), arguments: &before, log, redis: "" };
+    let gateway = Gateway::start(options, &okta).await?;
     let (_, tokens) = gateway.sign_in().await?;
     let mut client = RepeatingClient::connect(&gateway, &tokens.access_token).await?;
     let mut control = Control { process: gateway.process.id()?, profile, dumps: 0 };

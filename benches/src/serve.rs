@@ -3,7 +3,7 @@
 use crate::compiled::SITE;
 use crate::gateway::MCP_PATH;
 use crate::{Outcome, backend};
-use gateway::cli::{self, Failed};
+use gateway::cli;
 use gateway_routes::{Route, Site, Table, Target};
 
 /// Serves until SIGTERM, with settings from the environment.
@@ -15,7 +15,7 @@ pub(crate) fn run(routes: usize) -> Outcome<()> {
         _ => return Err("1 or 1000 routes".into()),
     };
     let site: &'static Site = Box::leak(Box::new(Site { table: Table::new(leaked, slots.leak()), ..SITE }));
-    cli::serve(site).map_err(|Failed(why)| why.into())
+    Ok(cli::serve(site)?)
 }
 
 /// Builds a route; the first one receives the requests.

@@ -1,6 +1,6 @@
 //! The servers that are compared, and one run of one candidate on them.
 
-use crate::gateway::{Gateway, MCP_PATH, Setup};
+use crate::gateway::{Gateway, GatewayOptions, MCP_PATH};
 use crate::load::{Load, Tokens};
 use crate::nginx;
 use crate::process::Process;
@@ -109,7 +109,7 @@ impl Servers {
 
 impl SignedIn {
     async fn start(binary: &Path, log: &str, okta: &Okta) -> Outcome<Self> {
-        let gateway = Gateway::start(Setup { binary, arguments: &[], log, redis: "" }, okta).await?;
+        let gateway = Gateway::start(GatewayOptions { binary, arguments: &[], log, redis: "" }, okta).await?;
         let (_, tokens) = gateway.sign_in().await?;
         Ok(Self { gateway, token: tokens.access_token })
     }

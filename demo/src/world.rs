@@ -51,8 +51,7 @@ impl World {
             folder.as_ref().map_or_else(|| PathBuf::from(DATA_DIR), |folder| folder.path().join("data"));
         let settings = Settings::read(&environment(&base_url, &okta, &data_dir), site)?;
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let serving =
-            assemble(site, &settings, Dependencies::default(), threads).map_err(|failed| failed.0)?;
+        let serving = assemble(site, &settings, Dependencies::default(), threads)?;
         Ok(Self { base_url, site, okta, serving, _servers: [dice, uuid], _folder: folder })
     }
 

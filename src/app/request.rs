@@ -150,11 +150,11 @@ pub enum Decision {
     /// Read the body, then call a handler.
     ReadBody(ReadBody),
     /// Await a decision that needs the store.
-    Later(Later),
+    Deferred(DeferredDecision),
 }
 
 /// A future decision.
-pub type Later = Pin<Box<dyn Future<Output = Decision> + Send>>;
+pub type DeferredDecision = Pin<Box<dyn Future<Output = Decision> + Send>>;
 
 /// A request that may be forwarded to its MCP server.
 pub struct AuthorizedRequest {

@@ -28,17 +28,6 @@ use tokio::runtime::Handle;
 /// bounds how long a compromised key that the client has removed is still accepted.
 const MAX_STALE_KEYS: Duration = Duration::from_hours(24);
 
-/// Error of a gateway that cannot be set up: an HTTP client cannot be built.
-#[derive(Debug, Error)]
-pub enum SetupError {
-    /// The client that fetches client documents.
-    #[error(transparent)]
-    Fetcher(#[from] FetchError),
-    /// The client of Okta.
-    #[error(transparent)]
-    Okta(#[from] OktaError),
-}
-
 /// External dependencies of a gateway, injected so that tests are deterministic.
 #[derive(Debug, Clone, Default)]
 pub struct Dependencies {
@@ -89,6 +78,17 @@ pub struct Gateway {
     draining: AtomicBool,
 }
 
+/// Error of creating a gateway.
+#[derive(Debug, Error)]
+pub enum GatewayError {
+    /// The HTTP client for client documents cannot be built.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The HTTP client for Okta cannot be built.
+    #[error(transparent)]
+    Okta(#[from] OktaError),
+}
+
 impl Gateway {
     /// Creates a gateway. No connection is opened yet: Okta and the store may become available later.
     ///
@@ -101,7 +101,7 @@ impl Gateway {
         keys: &Keys,
         control: Handle,
         dependencies: Dependencies,
-    ) -> Result<Arc<Self>, SetupError> {
+    ) -> Result<Arc<Self>, GatewayError> {
         let Dependencies { clock, entropy, fetch, .. } = dependencies;
         let fetcher = Arc::new(Fetcher::new(fetch, clock.clone())?);
         let okta = OktaConfig {

@@ -1,6 +1,6 @@
 //! The `serve` command: start-up, background tasks and graceful shutdown.
 
-use super::Failed;
+use super::CommandError;
 use super::log::{self, Queue};
 use crate::app::state::{Dependencies, Gateway};
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
@@ -31,7 +31,7 @@ const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Invalid settings (all problems at once), or the port or the store file is unavailable.
-pub fn serve(site: &'static Site) -> Result<(), Failed> {
+pub fn serve(site: &'static Site) -> Result<(), CommandError> {
     let settings = Settings::read(&Environment::of_process(), site)?;
     let queue = Queue::start(std::io::stderr())?;
     log::init(settings.log_format, &queue);
@@ -40,7 +40,7 @@ pub fn serve(site: &'static Site) -> Result<(), Failed> {
     result
 }
 
-fn run(site: &'static Site, settings: &Settings) -> Result<(), Failed> {
+fn run(site: &'static Site, settings: &Settings) -> Result<(), CommandError> {
     server::raise_open_files();
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let serving = assemble(site, settings, Dependencies::default(), threads)?;
@@ -86,7 +86,7 @@ pub fn assemble(
     settings: &Settings,
     dependencies: Dependencies,
     threads: NonZeroUsize,
-) -> Result<Serving, Failed> {
+) -> Result<Serving, CommandError> {
     install_crypto();
     check_registration_date(site, &dependencies)?;
     let control = tokio::runtime::Builder::new_multi_thread()
@@ -98,20 +98,16 @@ pub fn assemble(
     let store = open_store(settings, &dependencies)?;
     let gateway = Gateway::new(site, settings, store, &keys, control.handle().clone(), dependencies)?;
     let running = server::start(&gateway, settings.port, threads)
-        .map_err(|error| format!("cannot serve on port {}: {error}", settings.port))?;
+        .map_err(|source| CommandError::Listen { port: settings.port, source })?;
     spawn_background_tasks(&control, &gateway);
     Ok(Serving { running, control })
 }
 
 /// Refuses a `registration.not_before` in the future, which would invalidate existing and new registrations alike.
-fn check_registration_date(site: &Site, dependencies: &Dependencies) -> Result<(), Failed> {
+fn check_registration_date(site: &Site, dependencies: &Dependencies) -> Result<(), CommandError> {
     let latest = dependencies.clock.now().after(MAX_CLOCK_SKEW);
     match site.registration.not_before {
-        Some(at) if Timestamp::from(at) > latest => Err(Failed(
-            "registration.not_before of the compiled configuration lies in the future: build with an earlier moment, \
-             or correct this machine's clock"
-                .into(),
-        )),
+        Some(at) if Timestamp::from(at) > latest => Err(CommandError::RegistrationDate),
         _ => Ok(()),
     }
 }
@@ -160,7 +156,7 @@ fn spawn_background_tasks(control: &Runtime, gateway: &Arc<Gateway>) {
 }
 
 /// Derives the keys from `GATEWAY_SECRET`, or from the secret file beside the embedded store.
-fn keys(settings: &Settings, dependencies: &Dependencies) -> Result<Keys, Failed> {
+fn keys(settings: &Settings, dependencies: &Dependencies) -> Result<Keys, CommandError> {
     if let Some(secrets) = &settings.secrets {
         return Ok(Keys::new(secrets.clone()));
     }
@@ -168,11 +164,11 @@ fn keys(settings: &Settings, dependencies: &Dependencies) -> Result<Keys, Failed
         StoreSettings::Embedded { data_dir } => {
             Ok(Keys::new(vec![key_file::load_or_create(data_dir, &dependencies.entropy)?]))
         }
-        StoreSettings::Redis(_) => Err(Failed("GATEWAY_SECRET is not set".into())),
+        StoreSettings::Redis(_) => Err(CommandError::NoSecret),
     }
 }
 
-fn open_store(settings: &Settings, dependencies: &Dependencies) -> Result<Store, Failed> {
+fn open_store(settings: &Settings, dependencies: &Dependencies) -> Result<Store, CommandError> {
     let (clock, format) =
         (dependencies.clock.clone(), Format::new(dependencies.formats, settings.store_format)?);
     match &settings.store {

@@ -121,7 +121,7 @@ impl<F: Filters> Dispatch<F> {
                 Decision::ReadBody(read_body) => {
                     return Box::pin(self.read_body(read_body, body)).await.map(Body::full);
                 }
-                Decision::Later(later) => later.await,
+                Decision::Deferred(decision) => decision.await,
             }
         }
     }

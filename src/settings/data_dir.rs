@@ -6,22 +6,42 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use thiserror::Error;
 
-/// Creates the directory if it is missing. A directory that other users may write to is rejected, because they could
-/// replace the secret or the store.
+/// Problem of the data directory, with its remedy.
+#[derive(Debug, Error)]
+pub enum DataDirError {
+    /// The directory cannot be created or read.
+    #[error("DATA_DIR: {} cannot be used: {source}", .path.display())]
+    Unusable {
+        /// Path of the directory.
+        path: PathBuf,
+        /// Error of the operating system.
+        source: io::Error,
+    },
+    /// Other users may write to the directory, and could replace the secret or the store.
+    #[error(
+        "DATA_DIR: other users may write to {}: chmod go-w it, or set DATA_DIR to a new folder in it",
+        .path.display()
+    )]
+    WritableByOthers {
+        /// Path of the directory.
+        path: PathBuf,
+    },
+}
+
+/// Creates the directory if it is missing.
 ///
 /// # Errors
-/// The problem and its remedy.
-pub fn prepare(folder: &Path) -> Result<(), String> {
-    let explain = |error: io::Error| format!("DATA_DIR: {} cannot be used: {error}", folder.display());
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(explain)?;
-    if fs::metadata(folder).map_err(explain)?.permissions().mode() & 0o022 == 0 {
-        return Ok(());
+/// The directory cannot be used, or other users may write to it.
+pub fn prepare(folder: &Path) -> Result<(), DataDirError> {
+    let path = || folder.to_owned();
+    let unusable = |source| DataDirError::Unusable { path: path(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+    if fs::metadata(folder).map_err(unusable)?.permissions().mode() & 0o022 != 0 {
+        return Err(DataDirError::WritableByOthers { path: path() });
     }
-    let path = folder.display();
-    Err(format!(
-        "DATA_DIR: other users may write to {path}: chmod go-w it, or set DATA_DIR to a new folder in it"
-    ))
+    Ok(())
 }
 
 /// File under a temporary, unpredictable name, to be linked to its final name.
@@ -73,7 +93,7 @@ mod tests {
             fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
             let prepared = prepare(folder.path());
             assert_eq!(prepared.is_ok(), good, "{mode:o}");
-            assert!(good || prepared.unwrap_err().contains("chmod go-w"), "{mode:o}");
+            assert!(good || prepared.unwrap_err().to_string().contains("chmod go-w"), "{mode:o}");
         }
         prepare(&folder.path().join("own")).unwrap();
     }

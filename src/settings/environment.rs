@@ -5,6 +5,8 @@ use crate::base::secret::{Secret, SecretBytes};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
+use thiserror::Error;
 
 /// Set of environment variables; a parameter, so that tests do not depend on the process.
 pub struct Environment(Vec<(OsString, OsString)>);
@@ -159,43 +161,63 @@ impl Variable<'_> {
     }
 }
 
-fn read_file(path: &OsString) -> Result<String, &'static str> {
-    let size = fs::metadata(path).map_err(|_| "cannot be read: check its path and its mode")?.len();
-    if size > MAX_FILE_BYTES {
-        return Err("is longer than 64 KiB: it should hold one secret");
+/// Problem of a secret file: a predicate that follows "the file".
+#[derive(Debug, Error)]
+enum SecretFileError {
+    #[error("cannot be read: check its path and its mode")]
+    Unreadable(#[source] io::Error),
+    #[error("is longer than 64 KiB: it should hold one secret")]
+    TooLong,
+    #[error("cannot be read as text")]
+    NotText(#[source] io::Error),
+    #[error("is empty")]
+    Empty,
+}
+
+fn read_file(path: &OsString) -> Result<String, SecretFileError> {
+    if fs::metadata(path).map_err(SecretFileError::Unreadable)?.len() > MAX_FILE_BYTES {
+        return Err(SecretFileError::TooLong);
     }
-    let text = fs::read_to_string(path).map_err(|_| "cannot be read as text")?;
+    let text = fs::read_to_string(path).map_err(SecretFileError::NotText)?;
     let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) }
+    if text.is_empty() { Err(SecretFileError::Empty) } else { Ok(text.to_owned()) }
+}
+
+/// Problem of `GATEWAY_SECRET`: a predicate that follows its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(super) enum GatewaySecretError {
+    #[error("is neither hex nor base64url: make one with `openssl rand -hex 32`")]
+    Encoding,
+    #[error("holds fewer than 32 bytes: make one with `openssl rand -hex 32`")]
+    TooShort,
+    #[error("is one byte repeated: make one with `openssl rand -hex 32`")]
+    OneByteRepeated,
+    #[error("holds the same secret twice: keep one")]
+    Twice,
 }
 
 /// Parses `GATEWAY_SECRET`: comma-separated secrets of at least 32 bytes, in hex or base64url.
-pub(super) fn gateway_secrets(given: &Secret) -> Result<Vec<SecretBytes>, &'static str> {
+pub(super) fn gateway_secrets(given: &Secret) -> Result<Vec<SecretBytes>, GatewaySecretError> {
     let secrets: Vec<SecretBytes> =
         given.expose().split(',').map(|part| gateway_secret(part.trim())).collect::<Result<_, _>>()?;
     let repeats = |(index, secret): (usize, &SecretBytes)| {
         secrets[..index].iter().any(|other| other.expose() == secret.expose())
     };
-    if secrets.iter().enumerate().any(repeats) {
-        Err("holds the same secret twice: keep one")
-    } else {
-        Ok(secrets)
-    }
+    if secrets.iter().enumerate().any(repeats) { Err(GatewaySecretError::Twice) } else { Ok(secrets) }
 }
 
-fn gateway_secret(text: &str) -> Result<SecretBytes, &'static str> {
+fn gateway_secret(text: &str) -> Result<SecretBytes, GatewaySecretError> {
     let hex = text.len() >= 64 && text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
     let bytes = if hex {
         (0..text.len()).step_by(2).filter_map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
     } else {
-        encoding::decode(text.trim_end_matches('='))
-            .ok_or("is neither hex nor base64url: make one with `openssl rand -hex 32`")?
+        encoding::decode(text.trim_end_matches('=')).ok_or(GatewaySecretError::Encoding)?
     };
     if bytes.len() < 32 {
-        return Err("holds fewer than 32 bytes: make one with `openssl rand -hex 32`");
+        return Err(GatewaySecretError::TooShort);
     }
     if bytes.iter().all(|byte| *byte == bytes[0]) {
-        return Err("is one byte repeated: make one with `openssl rand -hex 32`");
+        return Err(GatewaySecretError::OneByteRepeated);
     }
     Ok(SecretBytes::new(bytes))
 }

@@ -1,44 +1,71 @@
 //! PEM files, read and validated at startup.
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use thiserror::Error;
 
 /// Longest PEM file, in bytes; all public authorities together are shorter.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
+/// Problem of a PEM file: a predicate that follows "the file".
+#[derive(Debug, Error)]
+pub(super) enum PemError {
+    #[error("cannot be read: check its path and its mode")]
+    Unreadable(#[source] io::Error),
+    #[error("cannot be read as text: it must be one file in PEM")]
+    NotText(#[source] io::Error),
+    #[error("is longer than 1 MiB")]
+    TooLong,
+    #[error("holds no certificate in PEM")]
+    NoCertificate(#[source] Option<pem::Error>),
+    #[error("holds something else than X.509 certificates")]
+    NotX509(#[source] rustls::Error),
+    #[error("holds no private key in PEM, or one that is encrypted")]
+    NoKey(#[source] pem::Error),
+}
+
 /// Reads a file as text.
 ///
 /// # Errors
-/// A predicate that completes "the file …".
-pub(super) fn read(file: &str) -> Result<String, &'static str> {
-    let file = File::open(file).map_err(|_| "cannot be read: check its path and its mode")?;
+/// The file cannot be read, is not text, or is too long.
+pub(super) fn read(file: &str) -> Result<String, PemError> {
+    let file = File::open(file).map_err(PemError::Unreadable)?;
     let mut text = String::new();
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|_| "cannot be read as text: it must be one file in PEM")?;
-    if text.len() as u64 > MAX_FILE_BYTES { Err("is longer than 1 MiB") } else { Ok(text) }
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(PemError::NotText)?;
+    if text.len() as u64 > MAX_FILE_BYTES { Err(PemError::TooLong) } else { Ok(text) }
 }
 
 /// Parses the certificates, in their order.
 ///
 /// # Errors
 /// There is no certificate, or one is malformed.
-pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
-    certificates.ok().filter(|certificates| !certificates.is_empty()).ok_or("holds no certificate in PEM")
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err(PemError::NoCertificate(None)),
+        certificates => certificates.map_err(|error| PemError::NoCertificate(Some(error))),
+    }
 }
 
 /// Parses the certificates into a set of trusted authorities.
 ///
 /// # Errors
 /// There is no certificate, or one cannot be an authority.
-pub(super) fn authorities(pem: &str) -> Result<RootCertStore, &'static str> {
+pub(super) fn authorities(pem: &str) -> Result<RootCertStore, PemError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem)? {
-        roots.add(certificate).map_err(|_| "holds something else than X.509 certificates")?;
+        roots.add(certificate).map_err(PemError::NotX509)?;
     }
     Ok(roots)
+}
+
+/// Parses a private key.
+///
+/// # Errors
+/// There is no private key, or it is malformed or encrypted.
+pub(super) fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, PemError> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(PemError::NoKey)
 }

@@ -167,22 +167,6 @@ fn the_readme_has_a_row_for_every_variable_and_no_other() {
 }
 
 #[test]
-fn plain_http_is_for_loopback_alone() {
-    for host in
-        ["localhost:8080", "app.localhost", "127.0.0.1", "127.0.0.2:8080", "[::1]:8080", "[::ffff:7f00:1]"]
-    {
-        let url = format!("http://{host}");
-        let settings = read(&OPEN, &[("BASE_URL", &*url), ("OKTA_URL", &*url)]).unwrap();
-        assert_eq!(settings.base_url.as_str(), url);
-    }
-    for host in ["mcp.example.com", "localhost.example.com", "128.0.0.1", "0.0.0.0", "[::2]"] {
-        let url = format!("http://{host}");
-        let problems = read(&OPEN, &[("BASE_URL", &*url), ("OKTA_URL", &*url)]).unwrap_err();
-        assert_eq!(problems.matches("uses http, which is accepted only on loopback").count(), 2, "{url}");
-    }
-}
-
-#[test]
 fn the_store_format_is_a_number() {
     assert_eq!(read(&OPEN, &[("STORE_FORMAT", "2")]).unwrap().store_format, Some(2));
     assert_eq!(read(&OPEN, &[]).unwrap().store_format, None);

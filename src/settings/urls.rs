@@ -3,6 +3,7 @@
 use gateway_routes::is_loopback_host;
 use std::fmt;
 use std::sync::Arc;
+use thiserror::Error;
 use url::Url;
 
 /// Origin of the gateway, which is also its issuer: without path and trailing slash.
@@ -12,15 +13,38 @@ pub struct BaseUrl {
     authority: Arc<str>,
 }
 
+/// Problem of a URL with its remedy: a predicate that follows the name of its setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum UrlError {
+    /// Not a URL.
+    #[error("is not a URL: write it with https://")]
+    NotAUrl(#[source] url::ParseError),
+    /// http to a host that is not this computer.
+    #[error("uses http, which is accepted only on loopback: use https")]
+    PlainHttp,
+    /// Another scheme.
+    #[error("must start with https://")]
+    Scheme,
+    /// User information.
+    #[error("must not hold credentials")]
+    Credentials,
+    /// A query or a fragment.
+    #[error("must not have a query or a fragment")]
+    QueryOrFragment,
+    /// A path, where an origin is expected.
+    #[error("must be an origin without a path, such as https://mcp.example.com")]
+    Path,
+}
+
 impl BaseUrl {
     /// Parses and normalizes an origin: lower-case host, no default port, no trailing slash.
     ///
     /// # Errors
-    /// The problem and its remedy.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// The text is not a URL that [`parse`] accepts, or has a path.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
         let url = parse(text)?;
         if url.path() != "/" {
-            return Err("must be an origin without a path, such as https://mcp.example.com".into());
+            return Err(UrlError::Path);
         }
         let text: Arc<str> = url.origin().ascii_serialization().into();
         let authority = text.split_once("://").map_or(&*text, |(_, authority)| authority).into();
@@ -55,19 +79,59 @@ impl fmt::Display for BaseUrl {
 }
 
 /// Parses an https URL, or http on loopback, without credentials, query and fragment.
-pub(super) fn parse(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|_| "is not a URL: write it with https://".to_owned())?;
+pub(super) fn parse(text: &str) -> Result<Url, UrlError> {
+    let url = Url::parse(text).map_err(UrlError::NotAUrl)?;
     match url.scheme() {
         "https" if url.host().is_some() => {}
         "http" if url.host_str().is_some_and(is_loopback_host) => {}
-        "http" => return Err("uses http, which is accepted only on loopback: use https".into()),
-        _ => return Err("must start with https://".into()),
+        "http" => return Err(UrlError::PlainHttp),
+        _ => return Err(UrlError::Scheme),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold credentials".into());
+        return Err(UrlError::Credentials);
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not have a query or a fragment".into());
+        return Err(UrlError::QueryOrFragment);
     }
     Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_loopback_alone() {
+        // The compiler of sites has a test with the same hosts.
+        for host in [
+            "localhost:8080",
+            "app.localhost",
+            "127.0.0.1",
+            "127.0.0.2:8080",
+            "[::1]:8080",
+            "[::ffff:7f00:1]",
+        ] {
+            let url = format!("http://{host}");
+            assert_eq!(BaseUrl::parse(&url).map(|url| url.to_string()), Ok(url.clone()), "{url}");
+        }
+        for host in ["mcp.example.com", "localhost.example.com", "128.0.0.1", "0.0.0.0", "[::2]"] {
+            assert_eq!(parse(&format!("http://{host}")), Err(UrlError::PlainHttp), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_write() {
+        for (text, expected) in [
+            ("mcp.example.com", "is not a URL: write it with https://"),
+            ("ftp://mcp.example.com", "must start with https://"),
+            ("https://a:b@mcp.example.com", "must not hold credentials"),
+            ("https://mcp.example.com/?a", "must not have a query or a fragment"),
+            (
+                "https://mcp.example.com/a",
+                "must be an origin without a path, such as https://mcp.example.com",
+            ),
+        ] {
+            assert_eq!(BaseUrl::parse(text).unwrap_err().to_string(), expected, "{text}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub(crate) use store_kind::StoreKind;
 
 use gateway::app::state::Dependencies;
 use gateway::base::clock::Clock;
-use gateway::cli::Failed;
+use gateway::cli::CommandError;
 use gateway::cli::serve::{Serving, assemble};
 use gateway::fetch::FetchPolicy;
 use gateway::settings::{Environment, Settings};
@@ -215,7 +215,7 @@ impl World {
         self.try_to_assemble(port).unwrap()
     }
 
-    fn try_to_assemble(&self, port: &str) -> Result<Serving, Failed> {
+    fn try_to_assemble(&self, port: &str) -> Result<Serving, CommandError> {
         let settings = Settings::read(&self.environment(port), self.site).unwrap();
         let (clock, fetch) = (self.clock.clone(), self.fetch.clone());
         let dependencies = Dependencies { clock, fetch, formats: self.formats, ..Dependencies::default() };

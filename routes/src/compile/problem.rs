@@ -1,9 +1,11 @@
 //! Errors in a configuration, each with its location and remedy.
 
 use std::fmt;
+use thiserror::Error;
 
 /// Error in a configuration file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{file}:{line}: {error}; {remedy}")]
 pub struct Problem {
     /// File name as the user wrote it.
     pub file: String,
@@ -16,7 +18,7 @@ pub struct Problem {
 }
 
 /// All errors of a configuration, in the order of files and lines; never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct Problems(pub(super) Vec<Problem>);
 
 /// Error at a line of the current file.
@@ -78,16 +80,8 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}; {}", self.file, self.line, self.error, self.remedy)
-    }
-}
-
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|problem| writeln!(f, "{problem}"))
     }
 }
-
-impl std::error::Error for Problems {}

@@ -41,7 +41,7 @@ pub fn decide(gateway: &Arc<Gateway>, head: Box<RequestHead>, found: Found) -> D
         return into_decision(authorize(gateway, head, found, &token, &grant), origin);
     }
     let gateway = Arc::clone(gateway);
-    Decision::Later(Box::pin(async move {
+    Decision::Deferred(Box::pin(async move {
         let request = Request { gateway: &gateway, head: &head };
         let authorized = match active_grant(request, found.route, &token).await {
             Ok(grant) => authorize(&gateway, head, found, &token, &grant),

@@ -4,10 +4,8 @@
 //! as an outage of Redis.
 
 use crate::base::secret::Secret;
-use crate::settings::pem;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, Error, RootCertStore};
+use crate::settings::pem::{self, PemError};
+use rustls::{ClientConfig, Error, OtherError, RootCertStore};
 use std::sync::Arc;
 
 /// TLS settings of Redis connections, in PEM. By default the public authorities are trusted and no client certificate
@@ -58,7 +56,8 @@ impl Files<'_> {
         let chain = self
             .certificate
             .and_then(|file| checked(CERTIFICATE, file, |text| pem::certificates(text).map(drop), problems));
-        let key = self.key.and_then(|file| checked(KEY, file, validate_key, problems));
+        let key =
+            self.key.and_then(|file| checked(KEY, file, |text| pem::private_key(text).map(drop), problems));
         for (name, other, alone) in [
             (CERTIFICATE, KEY, self.certificate.is_some() && self.key.is_none()),
             (KEY, CERTIFICATE, self.key.is_some() && self.certificate.is_none()),
@@ -90,16 +89,11 @@ impl Files<'_> {
 fn checked(
     name: &str,
     file: &str,
-    check: impl Fn(&str) -> Result<(), &'static str>,
+    check: impl Fn(&str) -> Result<(), PemError>,
     problems: &mut Vec<String>,
 ) -> Option<String> {
     let text = pem::read(file).and_then(|text| check(&text).map(|()| text));
     text.map_err(|why| problems.push(format!("{name}: the file it names {why}"))).ok()
-}
-
-fn validate_key(pem: &str) -> Result<(), &'static str> {
-    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes());
-    key.map(drop).map_err(|_| "holds no private key in PEM, or one that is encrypted")
 }
 
 impl RedisTls {
@@ -117,12 +111,11 @@ impl RedisTls {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots);
         let Some(client) = &self.client else { return Ok(config.with_no_client_auth()) };
-        let key = PrivateKeyDer::from_pem_slice(client.key.expose().as_bytes());
-        let key = key.map_err(|_| unusable("holds no private key"))?;
+        let key = pem::private_key(client.key.expose()).map_err(unusable)?;
         config.with_client_auth_cert(pem::certificates(&client.chain).map_err(unusable)?, key)
     }
 }
 
-fn unusable(why: &str) -> Error {
-    Error::General(why.into())
+fn unusable(why: PemError) -> Error {
+    Error::Other(OtherError(Arc::new(why)))
 }

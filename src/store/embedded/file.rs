@@ -24,7 +24,7 @@ const CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Returns the function that opens the file in this folder. Creates folder and file if they are missing.
 pub(super) fn in_folder(folder: &Path, entropy: &Entropy) -> Result<OpenDatabase, OpenError> {
     let path = folder.join(FILE_NAME);
-    data_dir::prepare(folder).map_err(OpenError)?;
+    data_dir::prepare(folder).map_err(|error| OpenError(error.to_string()))?;
     if !path.try_exists().map_err(|error| explain(&path, &error))? {
         create(&path, entropy).map_err(|error| explain(&path, &error))?;
     }

@@ -15,7 +15,7 @@ impl World {
     pub(crate) fn startup_error(&self) -> String {
         // The rest of the failed attempt must not be dropped within the runtime.
         let port = self.port.to_string();
-        let tried = || self.try_to_assemble(&port).err().unwrap().0;
+        let tried = || self.try_to_assemble(&port).err().unwrap().to_string();
         std::thread::scope(|threads| threads.spawn(tried).join().unwrap())
     }
 

@@ -114,20 +114,19 @@ fn http_url(text: &str) -> ParseResult<(Url, &str)> {
     if !name.eq_ignore_ascii_case(host) {
         return invalid(&format!("means the host {host}"), &format!("write {host}"));
     }
-    check_path(&url, path).map_err(|(why, remedy)| ValueError::new(format!("{shown} {why}"), remedy))?;
+    if path != url.path() && !path.is_empty() || path.contains("//") {
+        return invalid("has an empty or a dot segment in its path", "write the path without it");
+    }
+    if !has_whole_escapes(path) {
+        return invalid("has a `%` without two hex digits", "write `%25` for the character itself");
+    }
     Ok((url, path))
 }
 
-/// Checks that URL libraries do not rewrite the path.
-fn check_path(url: &Url, path: &str) -> Result<(), (&'static str, &'static str)> {
-    if path != url.path() && !path.is_empty() || path.contains("//") {
-        return Err(("has an empty or a dot segment in its path", "write the path without it"));
-    }
+/// Returns true when two hex digits follow each `%`.
+fn has_whole_escapes(path: &str) -> bool {
     let hex = |escape: &str| escape.get(..2).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
-    if path.split('%').skip(1).all(hex) {
-        return Ok(());
-    }
-    Err(("has a `%` without two hex digits", "write `%25` for the character itself"))
+    path.split('%').skip(1).all(hex)
 }
 
 fn with_scheme(text: &str) -> String {
