@@ -4,7 +4,8 @@
 //! OIDC app; to each MCP server its only client. The modules in reading order, lower layers first: a module uses only
 //! those above it in this list, never its siblings (`tests/gateway/layers.rs` enforces it).
 //!
-//! 1. [`base`]: clock, randomness, secrets, encoding. Time and randomness are injected; secrets are never printed.
+//! 1. [`base`]: clock, randomness, secrets, encoding, caches. Time and randomness are injected; secrets are never
+//!    printed.
 //! 2. [`crypto`]: signed tokens, and sealing under keys derived from `GATEWAY_SECRET`.
 //! 3. [`oauth`], the protocol's rules as pure functions, and [`settings`], the environment.
 //! 4. [`credential`]: tokens, codes and client IDs that the gateway issues; [`pages`]: its HTML pages.

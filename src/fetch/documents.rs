@@ -1,6 +1,5 @@
 //! Cache of fetched documents.
 
-use super::limits::FetchPermit;
 use super::{FetchError, Fetcher};
 use crate::base::cache::Cache;
 use crate::base::cached_document::{CachedDocument, Fetched, IntervalStart, RefetchRules};
@@ -12,8 +11,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use url::Url;
 
-/// Most cached documents of clients with a completed login, each of limited length. They have a cache of their own,
-/// because anyone can cause any number of fetches: these evict none of them.
+/// Most cached documents of clients with a completed login, each of limited length. They have a cache of their own:
+/// anyone can cause any number of fetches, and these evict none of them.
 const MAX_TRUSTED_DOCUMENTS: usize = 512;
 /// Most cached documents of other clients.
 const MAX_OTHER_DOCUMENTS: usize = 512;
@@ -130,12 +129,12 @@ impl<T: Send + Sync + 'static> Documents<T> {
         subscriber: Subnets,
         parse: impl FnOnce(&[u8]) -> Result<T, FetchError> + Send + 'static,
     ) -> Result<impl Future<Output = Fetched<T, FetchError>> + Send + 'static, FetchError> {
-        let permit: Arc<FetchPermit> = self.fetcher.acquire(subscriber)?;
+        let permit = self.fetcher.acquire(subscriber)?;
         let (fetcher, url, max_bytes) = (Arc::clone(&self.fetcher), url.clone(), self.max_bytes);
         let is_dropped_when_gone = self.rules.max_stale.is_some();
         Ok(async move {
-            let fetched = fetcher.get(&url, max_bytes, &permit).await;
-            match fetched.and_then(|fetched| Ok((parse(&fetched.body)?, fetched.lifetime))) {
+            let response = fetcher.get(&url, max_bytes, &permit).await;
+            match response.and_then(|response| Ok((parse(&response.body)?, response.lifetime))) {
                 Ok((value, lifetime)) => Fetched::Document { value, lifetime },
                 Err(FetchError::NotFound) if is_dropped_when_gone => Fetched::Gone(FetchError::NotFound),
                 Err(error) => Fetched::Failed(error),

@@ -21,7 +21,7 @@ const FRESH_TIME: Duration = Duration::from_secs(3);
 const STALE_TIME: Duration = Duration::from_mins(1);
 /// Time after which a pending read of the store no longer counts as pending.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// Cached grants, of about 0.7 KiB each: 70 MiB in all.
+/// Cached grants, of about 1.5 KiB each: 150 MiB in all.
 const MAX_CACHED_GRANTS: usize = 100_000;
 /// Concurrent reads of the store while streams are checked.
 const MAX_CONCURRENT_READS: usize = 32;

@@ -69,6 +69,11 @@ fn document(value: &'static str) -> Fetched<&'static str, &'static str> {
     Fetched::Document { value, lifetime: LIFETIME }
 }
 
+/// Duration that is a millisecond shorter.
+fn almost(duration: Duration) -> Duration {
+    duration.saturating_sub(Duration::from_millis(1))
+}
+
 fn is_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
     matches!(future.poll(&mut Context::from_waker(Waker::noop())), Poll::Pending)
 }
@@ -77,7 +82,7 @@ fn is_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
 async fn a_fresh_document_is_not_fetched_again() {
     let fixture = Fixture::new(RULES);
     assert_eq!(fixture.get(document("1")).await, Ok("1"));
-    fixture.clock.advance(LIFETIME - Duration::from_millis(1));
+    fixture.clock.advance(almost(LIFETIME));
     assert_eq!(fixture.get(document("2")).await, Ok("1"));
     assert!(fixture.document.fresh().is_some());
     fixture.clock.advance(Duration::from_millis(1));
@@ -89,7 +94,7 @@ async fn a_fresh_document_is_not_fetched_again() {
 async fn a_failed_fetch_is_repeated_after_the_retry_delay_only() {
     let fixture = Fixture::new(RULES);
     assert_eq!(fixture.get(Fetched::Failed("down")).await, Err("down"));
-    fixture.clock.advance(RULES.retry_delay - Duration::from_millis(1));
+    fixture.clock.advance(almost(RULES.retry_delay));
     assert_eq!((fixture.get(document("1")).await, fixture.fetches()), (Err("down"), 1));
     fixture.clock.advance(Duration::from_millis(1));
     assert_eq!((fixture.get(document("1")).await, fixture.fetches()), (Ok("1"), 2));
@@ -106,7 +111,7 @@ async fn the_last_good_copy_is_used_when_a_fetch_fails_and_for_a_bounded_time() 
     assert_eq!((fixture.get(document("2")).await, fixture.fetches()), (Ok("1"), 2), "in the retry delay");
     fixture.clock.advance(RULES.retry_delay);
     assert!(fixture.document.last_good_after_failure().is_none());
-    fixture.clock.advance(Duration::from_hours(1) - RULES.retry_delay);
+    fixture.clock.advance(Duration::from_hours(1).saturating_sub(RULES.retry_delay));
     assert_eq!(fixture.get(Fetched::Failed("down")).await, Err("down"));
     assert!(fixture.document.last_good().is_none() && !fixture.document.is_empty());
     let unbounded = Fixture::new(RefetchRules { max_stale: None, ..RULES });
@@ -135,7 +140,7 @@ async fn a_fresh_document_that_lacks_something_is_fetched_early_once_in_an_inter
             fixture.clock.advance(RULES.min_early_interval);
         }
         assert_eq!(lacks("2").await, Ok("2"));
-        fixture.clock.advance(RULES.min_early_interval - Duration::from_millis(1));
+        fixture.clock.advance(almost(RULES.min_early_interval));
         assert_eq!((lacks("3").await, fixture.document.may_refetch()), (Ok("2"), false));
         fixture.clock.advance(Duration::from_millis(1));
         assert_eq!(lacks("3").await, Ok("3"), "{start:?}");

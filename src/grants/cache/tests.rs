@@ -57,11 +57,11 @@ fn a_full_cache_keeps_the_grants_in_use_and_evicts_the_others_one_by_one() {
 #[test]
 fn an_entry_is_fresh_for_three_seconds_and_stale_for_a_minute() {
     let (cache, clock) = cached();
-    clock.advance(FRESH_TIME - Duration::from_millis(1));
+    clock.advance(FRESH_TIME.saturating_sub(Duration::from_millis(1)));
     assert!(is_usable(&cache, &clock));
     clock.advance(Duration::from_millis(1));
     assert!(!is_usable(&cache, &clock) && is_stale(&cache, &clock));
-    clock.advance(STALE_TIME - FRESH_TIME);
+    clock.advance(STALE_TIME.saturating_sub(FRESH_TIME));
     assert!(!is_stale(&cache, &clock));
 }
 
@@ -78,7 +78,7 @@ fn a_stale_entry_is_used_while_the_store_is_being_read() {
     assert!(!is_usable(&cache, &clock), "the read takes too long: another request reads");
     add(&cache, read);
     assert!(is_usable(&cache, &clock));
-    clock.advance(FRESH_TIME - READ_TIMEOUT);
+    clock.advance(FRESH_TIME.saturating_sub(READ_TIMEOUT));
     assert!(!is_usable(&cache, &clock), "the age counts from the start of the read");
 }
 
