@@ -5,6 +5,7 @@ pub mod cached_document;
 pub mod clock;
 pub mod encoding;
 pub mod entropy;
+pub mod error_chain;
 pub mod ids;
 pub mod secret;
 pub mod subnets;

@@ -17,6 +17,7 @@ use crate::base::clock::{Clock, MAX_CLOCK_SKEW, Timestamp};
 use crate::base::entropy::Entropy;
 use crate::credential;
 use crate::crypto::seal::{Keys, Mac, Purpose};
+use crate::proxy::CancelReason;
 use crate::store::{
     GrantId, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
 };
@@ -153,7 +154,7 @@ impl Grants {
     /// Removes an ended grant from the cache, and closes its streams.
     fn drop_ended(&self, id: GrantId) {
         self.cache.remove(id);
-        self.streams.close(id);
+        self.streams.close(id, CancelReason::GrantEnded);
     }
 
     /// Decrypts a grant; `None` when its secret was removed or the record was altered.

@@ -27,18 +27,19 @@ mod upstream_connection;
 mod upstream_error;
 
 pub use body::{Body, BodyError};
-pub use cancel::{CancelHandle, CancelSignal};
+pub use cancel::{CancelHandle, CancelReason, CancelSignal};
 pub use client_body::{ClientBody, takes_content};
 pub use events::Boundary;
 pub use headers::{
     ForwardedHeaders, Identity, PublicOrigin, address_value, repeats_mcp_header, toward_server,
 };
-pub use http1::{BodyFraming, ParsedHead, ResponseHead, parse_response_head};
+pub use http1::{BodyFraming, ParsedHead, ResponseHead, Violation, parse_response_head};
 pub use location::rewritten;
 pub use path::{is_normal, target};
+pub use proxy_error::ProxyError;
 pub use request_body::RequestBodyError;
 pub use tls::UpstreamTls;
-pub use upstream_error::UpstreamError;
+pub use upstream_error::{ConnectError, UpstreamError};
 
 use gateway_routes::Route;
 use http::request::Parts;
@@ -55,8 +56,6 @@ pub struct Forward {
     pub rest: usize,
     /// Method, URI and headers as the client sent them.
     pub head: Parts,
-    /// Value of `X-Request-Id`, for log lines.
-    pub request_id: HeaderValue,
     /// Value of `X-Forwarded-For`: the client address as [`address_value`] formats it.
     pub forwarded_for: HeaderValue,
     /// Identity headers for the MCP server; `None` on routes with `identity: none`.
@@ -111,8 +110,15 @@ impl Proxy {
     }
 
     /// Forwards a request and returns the response as soon as its head has arrived. Dropping the future, or the
-    /// response body, cancels the upstream request. A failure leaves one log line and becomes an error response.
-    pub async fn forward(&self, forward: Box<Forward>, body: ClientBody) -> Response<Body> {
+    /// response body, cancels the upstream request.
+    ///
+    /// # Errors
+    /// There is no response head that may be passed on. The caller logs the error and responds.
+    pub async fn forward(
+        &self,
+        forward: Box<Forward>,
+        body: ClientBody,
+    ) -> Result<Response<Body>, ProxyError> {
         upstream::forward(self, forward, body).await
     }
 }

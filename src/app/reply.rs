@@ -1,10 +1,17 @@
 //! HTTP responses.
 
+use crate::app::cors;
+use crate::app::request_error::RequestError;
 use crate::pages;
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, SET_COOKIE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
+
+/// Error code of JSON-RPC error bodies: the first one that servers may define (JSON-RPC 2.0 §5.1).
+const JSON_RPC_ERROR: i32 = -32_000;
 
 /// Returns a JSON response that is never cached (RFC 6749 §5.1 requires both headers).
 pub fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
@@ -16,11 +23,25 @@ pub fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     response
 }
 
-/// Returns an error response with a JSON-RPC error body, which MCP clients display.
-pub fn json_rpc_error(status: StatusCode, message: &str) -> Response<Bytes> {
-    let body = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32_000, "message": message } });
-    let mut response = json(status, &body);
+/// Returns the error response of a request, with a JSON-RPC error body, which MCP clients display.
+pub fn request_error(error: &RequestError) -> Response<Bytes> {
+    let message = error.message();
+    let body =
+        json!({ "jsonrpc": "2.0", "id": null, "error": { "code": JSON_RPC_ERROR, "message": message } });
+    let mut response = json(error.status(), &body);
     set(&mut response, HeaderName::from_static("x-content-type-options"), "nosniff");
+    match error {
+        RequestError::Denied(denied) => set(&mut response, WWW_AUTHENTICATE, &denied.challenge),
+        RequestError::UnsupportedMethod => set(&mut response, ALLOW, "GET, HEAD, POST, DELETE, OPTIONS"),
+        RequestError::ConnectionLimit | RequestError::AddressLimit => set(&mut response, RETRY_AFTER, "5"),
+        RequestError::StoreUnavailable(_) | RequestError::CheckAborted => {
+            set(&mut response, RETRY_AFTER, "2");
+        }
+        RequestError::ForgeryLimit(too_many) => {
+            set(&mut response, RETRY_AFTER, &too_many.retry_after.as_secs().to_string());
+        }
+        _ => {}
+    }
     response
 }
 
@@ -29,15 +50,7 @@ pub fn document(body: &Value) -> Response<Bytes> {
     let mut response = json(StatusCode::OK, body);
     set(&mut response, CACHE_CONTROL, "public, max-age=60");
     response.headers_mut().remove(PRAGMA);
-    cors_any_origin(response)
-}
-
-/// Adds CORS headers for any origin: the response is public, or the request carried its own credentials.
-pub fn cors_any_origin(mut response: Response<Bytes>) -> Response<Bytes> {
-    set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-    let exposed = HeaderName::from_static("access-control-expose-headers");
-    set(&mut response, exposed, "WWW-Authenticate");
-    response
+    cors::any_origin(response)
 }
 
 /// Returns an HTML page.

@@ -1,18 +1,15 @@
-//! The request context: the head of a request, and the decision that is made from it alone. The body does not pass
-//! through the endpoints' filters: the server forwards, reads or discards it according to the decision.
+//! The request context: the head of a request, and the gateway that serves it.
 
 use crate::app::audit::{Audit, Outcome};
 use crate::app::rate_limit::{Kind, TooMany};
 use crate::app::state::Gateway;
 use crate::credential::LastToken;
 use crate::oauth::parameters::Parameters;
-use crate::proxy::{self, Forward};
+use crate::proxy;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response};
-use std::future::Future;
+use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 
 /// A request and the gateway that serves it.
@@ -138,49 +135,5 @@ impl HeaderText {
     /// Converts into a header value.
     pub fn into_value(self) -> HeaderValue {
         self.0
-    }
-}
-
-/// The decision about a request.
-pub enum Decision {
-    /// Respond at once; the body is not read.
-    Respond(Response<Bytes>),
-    /// Forward the request with its body to the MCP server.
-    Forward(AuthorizedRequest),
-    /// Read the body, then call a handler.
-    ReadBody(ReadBody),
-    /// Await a decision that needs the store.
-    Deferred(DeferredDecision),
-}
-
-/// A future decision.
-pub type DeferredDecision = Pin<Box<dyn Future<Output = Decision> + Send>>;
-
-/// A request that may be forwarded to its MCP server.
-pub struct AuthorizedRequest {
-    /// The request to forward.
-    pub forward: Box<Forward>,
-    /// The `Origin` of a browser request; its response gets CORS headers.
-    pub origin: Option<HeaderValue>,
-}
-
-/// A request whose handler needs the body.
-pub struct ReadBody {
-    /// Maximum length of the body in bytes; a longer one gets 413.
-    pub limit: usize,
-    /// The handler of the body.
-    pub then: Then,
-}
-
-/// A handler that responds to a request body.
-pub type Then = Box<dyn FnOnce(Bytes) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send>> + Send>;
-
-impl ReadBody {
-    /// Returns the decision to read at most `limit` bytes and call `then`.
-    pub fn first<F>(limit: usize, then: impl FnOnce(Bytes) -> F + Send + 'static) -> Decision
-    where
-        F: Future<Output = Response<Bytes>> + Send + 'static,
-    {
-        Decision::ReadBody(Self { limit, then: Box::new(move |body| Box::pin(then(body))) })
     }
 }

@@ -1,5 +1,6 @@
 //! The application state, shared by all requests.
 
+use crate::app::call_log::CallLog;
 use crate::app::failure_log::FailureLog;
 use crate::app::rate_limit::{Forgeries, Limits};
 use crate::base::clock::Clock;
@@ -57,6 +58,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// Log of failed requests.
     pub failure_log: FailureLog,
+    /// Throttled log of failed calls.
+    pub call_log: CallLog,
     okta_host: Option<String>,
     /// Cache of client metadata documents, by `client_id`.
     pub client_documents: Documents<Client>,
@@ -128,6 +131,7 @@ impl Gateway {
             forgeries: Forgeries::new(keys, clock.clone()),
             limits: Limits::new(site.limits, keys, Arc::clone(&store)),
             failure_log: FailureLog::default(),
+            call_log: CallLog::new(site.table.routes(), clock.clone()),
             client_documents: Documents::new(
                 Arc::clone(&fetcher),
                 metadata_document::MAX_DOCUMENT_BYTES,

@@ -7,7 +7,7 @@
 use super::{Grant, Grants};
 use crate::base::cache::Cache;
 use crate::base::clock::Monotonic;
-use crate::proxy::Identity;
+use crate::proxy::{CancelReason, Identity};
 use crate::store::{Cursor, GrantId, GrantRecord, Unavailable};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -254,7 +254,9 @@ impl Grants {
             // When the store is unavailable for longer than an entry may be used, streams end as requests fail.
             match self.record_status(id, read, found) {
                 Ok(GrantStatus::Active(grant)) if is_allowed(&grant) => {}
-                _ => self.streams.close(id),
+                Ok(GrantStatus::Active(_)) => self.streams.close(id, CancelReason::NotAuthorized),
+                Ok(GrantStatus::Ended) => self.streams.close(id, CancelReason::GrantEnded),
+                Err(_) => self.streams.close(id, CancelReason::Unchecked),
             }
         }
     }

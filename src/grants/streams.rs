@@ -1,6 +1,6 @@
 //! Open streams of each grant, which are closed when the grant ends.
 
-use crate::proxy::{CancelHandle, CancelSignal};
+use crate::proxy::{CancelHandle, CancelReason, CancelSignal};
 use crate::store::GrantId;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
@@ -27,9 +27,9 @@ impl Streams {
     }
 
     /// Cancels all requests of this grant.
-    pub fn close(&self, grant: GrantId) {
+    pub fn close(&self, grant: GrantId, reason: CancelReason) {
         for handle in self.0.lock().remove(&grant).unwrap_or_default() {
-            handle.cancel();
+            handle.cancel(reason);
         }
     }
 

@@ -1,17 +1,16 @@
 //! Response bodies: complete ones, and ones streamed from an MCP server.
 
-use super::cancel::CancelSignal;
+use super::cancel::{CancelReason, CancelSignal};
 use super::endpoint_event::Processed;
 use super::events::Events;
 use super::pool::PooledConnection;
 use super::request_body::{RequestBody, RequestBodyError};
 use super::upstream_error::UpstreamError;
 use bytes::Bytes;
-use http::HeaderValue;
 use http_body::{Frame, SizeHint};
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use thiserror::Error;
 
 /// Body of a response.
 pub struct Body(Kind);
@@ -24,30 +23,21 @@ enum Kind {
 
 /// Error that ends a response body early. The client connection is closed, so that the client sees a truncated
 /// response as such.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum BodyError {
     /// The upstream connection broke.
-    Upstream(UpstreamError),
+    #[error("upstream connection broke")]
+    Upstream(#[source] UpstreamError),
     /// The rest of the client's request body failed after an early response.
-    Request(RequestBodyError),
-    /// The grant was revoked or has expired.
-    Cancelled,
+    #[error("request body failed after an early response")]
+    Request(#[source] RequestBodyError),
+    /// The request was cancelled.
+    #[error(transparent)]
+    Cancelled(CancelReason),
     /// The `endpoint` event names a URL outside the target, which would receive the client's messages.
+    #[error("the endpoint event names a URL outside the target")]
     EndpointOutsideTarget,
 }
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Upstream(error) => write!(f, "upstream connection broke: {error}"),
-            Self::Request(error) => write!(f, "request body failed after an early response: {error}"),
-            Self::Cancelled => f.write_str("the grant was revoked or has expired"),
-            Self::EndpointOutsideTarget => f.write_str("the endpoint event names a URL outside the target"),
-        }
-    }
-}
-
-impl std::error::Error for BodyError {}
 
 /// Response body that is streamed from an MCP server.
 pub(super) struct Streamed {
@@ -57,8 +47,6 @@ pub(super) struct Streamed {
     pub(super) pooled: Option<PooledConnection>,
     /// Unsent rest of the request body, after an early response.
     pub(super) request_body: Option<Box<RequestBody>>,
-    /// Value of `X-Request-Id`, for log lines.
-    pub(super) request_id: HeaderValue,
     pub(super) cancel: CancelSignal,
     /// Present for open event streams only.
     pub(super) events: Option<Box<Events>>,
@@ -68,6 +56,16 @@ impl Body {
     /// Creates a body from complete content.
     pub fn full(bytes: Bytes) -> Self {
         Self(Kind::Full(Some(bytes).filter(|bytes| !bytes.is_empty())))
+    }
+
+    /// Returns `true` for a body of known end that has arrived completely.
+    pub fn is_complete(&self) -> bool {
+        matches!(self.0, Kind::Full(_))
+    }
+
+    /// Returns `true` for an open event stream, which has no end of its own.
+    pub fn is_event_stream(&self) -> bool {
+        matches!(&self.0, Kind::Streamed(streamed) if streamed.events.is_some())
     }
 
     /// Streams from an MCP server; a body that has arrived completely releases its connection at once.
@@ -102,10 +100,8 @@ impl Streamed {
     fn poll(&mut self, context: &mut Context<'_>) -> Polled {
         loop {
             let polled = self.poll_data(context);
-            if self.cancel.is_cancelled()
-                || polled.is_pending() && self.cancel.poll_cancelled(context).is_ready()
-            {
-                return self.abort(BodyError::Cancelled);
+            if let Some(reason) = self.cancelled(&polled, context) {
+                return self.abort(BodyError::Cancelled(reason));
             }
             match polled {
                 Poll::Ready(Some(Ok(data))) => {
@@ -159,30 +155,21 @@ impl Streamed {
         }
     }
 
-    /// Closes the upstream connection and ends the body with this error, which is logged.
-    fn abort(&mut self, error: BodyError) -> Polled {
-        if let Some(pooled) = self.pooled.take() {
-            let (request_id, route) = (self.request_id.to_str().unwrap_or_default(), pooled.route.pattern);
-            match &error {
-                BodyError::Upstream(_) | BodyError::EndpointOutsideTarget => {
-                    tracing::warn!(request_id, route, cause = %error, "response body aborted");
-                }
-                BodyError::Request(_) | BodyError::Cancelled => {
-                    tracing::info!(request_id, route, cause = %error, "response body aborted");
-                }
-            }
+    /// Returns the reason of a cancellation; while no data is there, also registers the task to be woken by one.
+    fn cancelled<T>(&mut self, polled: &Poll<T>, context: &mut Context<'_>) -> Option<CancelReason> {
+        if let Some(reason) = self.cancel.reason() {
+            return Some(reason);
         }
-        Poll::Ready(Some(Err(error)))
+        match polled.is_pending().then(|| self.cancel.poll_cancelled(context)) {
+            Some(Poll::Ready(reason)) => Some(reason),
+            Some(Poll::Pending) | None => None,
+        }
     }
-}
 
-impl Drop for Streamed {
-    /// Logs a body that was dropped before its end: its client has disconnected, or does not read the response.
-    fn drop(&mut self) {
-        if let Some(pooled) = self.pooled.take_if(|pooled| !pooled.connection.framing().is_at_end()) {
-            let (request_id, route) = (self.request_id.to_str().unwrap_or_default(), pooled.route.pattern);
-            tracing::info!(request_id, route, cause = "the client connection ended", "response body aborted");
-        }
+    /// Closes the upstream connection and ends the body with this error.
+    fn abort(&mut self, error: BodyError) -> Polled {
+        self.pooled = None;
+        Poll::Ready(Some(Err(error)))
     }
 }
 

@@ -3,13 +3,28 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use thiserror::Error;
 use tokio::sync::oneshot;
 
+/// Reason of a cancellation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum CancelReason {
+    /// The grant was revoked, or it expired and cannot be refreshed.
+    #[error("the grant was revoked or has expired")]
+    GrantEnded,
+    /// The route or the user's groups have changed, and the route no longer admits the user.
+    #[error("the route no longer admits the user")]
+    NotAuthorized,
+    /// The store was unavailable for longer than the status of a grant may be used.
+    #[error("the grant could not be checked for too long")]
+    Unchecked,
+}
+
 /// Cancellation signal that a proxied request polls.
-pub struct CancelSignal(oneshot::Receiver<()>);
+pub struct CancelSignal(oneshot::Receiver<CancelReason>);
 
 /// Cancellation handle of a proxied request; works from any thread.
-pub struct CancelHandle(oneshot::Sender<()>);
+pub struct CancelHandle(oneshot::Sender<CancelReason>);
 
 impl CancelSignal {
     /// Creates a signal and its handle.
@@ -18,18 +33,18 @@ impl CancelSignal {
         (Self(receiver), CancelHandle(sender))
     }
 
-    /// Returns true once the request has been cancelled.
-    pub(super) fn is_cancelled(&mut self) -> bool {
-        self.0.try_recv().is_ok()
+    /// Returns the reason once the request has been cancelled.
+    pub(super) fn reason(&mut self) -> Option<CancelReason> {
+        self.0.try_recv().ok()
     }
 
     /// Becomes ready when the request is cancelled. Dropping the handle does not cancel.
-    pub(super) fn poll_cancelled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_cancelled(&mut self, context: &mut Context<'_>) -> Poll<CancelReason> {
         if self.0.is_terminated() {
             return Poll::Pending;
         }
         match Pin::new(&mut self.0).poll(context) {
-            Poll::Ready(Ok(())) => Poll::Ready(()),
+            Poll::Ready(Ok(reason)) => Poll::Ready(reason),
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
     }
@@ -37,9 +52,9 @@ impl CancelSignal {
 
 impl CancelHandle {
     /// Cancels the request, unless it has already completed.
-    pub fn cancel(self) {
+    pub fn cancel(self, reason: CancelReason) {
         // An error means that the request has completed.
-        let _ = self.0.send(());
+        let _ = self.0.send(reason);
     }
 
     /// Returns true once the request has completed.

@@ -4,6 +4,8 @@
 mod chunks;
 mod framing;
 mod response_head;
+mod violation;
 
 pub use framing::BodyFraming;
 pub use response_head::{ParsedHead, ResponseHead, parse_response_head};
+pub use violation::Violation;

@@ -1,64 +1,49 @@
-//! Failure of a forwarded request before its response head was passed on: the log line and the error response.
+//! Failure of a forwarded request before its response head was passed on.
 
-use super::{Body, Forward, RequestBodyError, UpstreamError};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
-use serde_json::json;
-use std::error::Error;
-use std::fmt;
+use super::{CancelReason, ConnectError, RequestBodyError, UpstreamError};
+use http::StatusCode;
+use thiserror::Error;
 
-/// Error of a forwarded request. Causes go to the log, never to the client.
-#[derive(Debug)]
-pub(super) enum ProxyError {
+/// Error of a forwarded request. The error and its sources are for the log; the client gets [`ProxyError::message`].
+#[derive(Debug, Error)]
+pub enum ProxyError {
+    /// The path is not below the route's pattern.
+    #[error("the request path leaves its route")]
     PathOutsideRoute,
-    RequestBody(RequestBodyError),
-    /// The grant was revoked or has expired.
-    Cancelled,
-    Connect(Box<dyn Error + Send + Sync>),
+    /// The request body cannot be forwarded.
+    #[error(transparent)]
+    RequestBody(#[from] RequestBodyError),
+    /// The request was cancelled before its response head arrived.
+    #[error(transparent)]
+    Cancelled(CancelReason),
+    /// No connection to the MCP server.
+    #[error("upstream connection failed")]
+    Connect(#[source] ConnectError),
+    /// No connection to the MCP server within the connect timeout.
+    #[error("upstream connection timed out")]
     ConnectTimeout,
-    Upstream(UpstreamError),
+    /// The connection broke before the response head was complete.
+    #[error("upstream connection broke")]
+    Upstream(#[source] UpstreamError),
+    /// No response head within the response timeout.
+    #[error("upstream response timed out")]
     ResponseTimeout,
     /// The status cannot be forwarded, such as 401: the client cannot authenticate to the MCP server.
+    #[error("upstream status {0} is not forwarded")]
     UnusableStatus(StatusCode),
+    /// `Location` names a URL outside the target.
+    #[error("upstream redirects to a URL outside the target")]
     RedirectOutsideTarget,
 }
 
-impl From<RequestBodyError> for ProxyError {
-    fn from(error: RequestBodyError) -> Self {
-        Self::RequestBody(error)
-    }
-}
-
-impl fmt::Display for ProxyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PathOutsideRoute => f.write_str("the request path leaves its route"),
-            Self::RequestBody(error) => error.fmt(f),
-            Self::Cancelled => f.write_str("the grant was revoked or has expired"),
-            Self::Connect(error) => write!(f, "upstream connection failed: {error}"),
-            Self::ConnectTimeout => f.write_str("upstream connection timed out"),
-            Self::Upstream(error) => write!(f, "upstream connection broke: {error}"),
-            Self::ResponseTimeout => f.write_str("upstream response timed out"),
-            Self::UnusableStatus(status) => write!(f, "upstream status {status} is not forwarded"),
-            Self::RedirectOutsideTarget => f.write_str("upstream redirects to a URL outside the target"),
-        }
-    }
-}
-
 impl ProxyError {
-    /// Logs the failure with its request id and route: at `warn` what the upstream has caused, at `info` the rest.
-    pub(super) fn log(&self, forward: &Forward) {
-        let request_id = forward.request_id.to_str().unwrap_or_default();
-        let (route, status) = (forward.route.pattern, self.status().as_u16());
-        match self {
-            Self::PathOutsideRoute | Self::RequestBody(_) | Self::Cancelled => {
-                tracing::info!(request_id, route, status, cause = %self, "request was not forwarded");
-            }
-            _ => tracing::warn!(request_id, route, status, cause = %self, "upstream request failed"),
-        }
+    /// Returns `true` if the client or the policy ended the request, and not the MCP server.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::PathOutsideRoute | Self::RequestBody(_) | Self::Cancelled(_))
     }
 
-    fn status(&self) -> StatusCode {
+    /// Returns the status of the error response.
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::PathOutsideRoute | Self::RequestBody(RequestBodyError::Malformed) => {
                 StatusCode::BAD_REQUEST
@@ -66,7 +51,7 @@ impl ProxyError {
             Self::RequestBody(RequestBodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestBody(RequestBodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Cancelled
+            Self::Cancelled(_)
             | Self::Connect(_)
             | Self::Upstream(_)
             | Self::UnusableStatus(_)
@@ -74,7 +59,8 @@ impl ProxyError {
         }
     }
 
-    fn message(&self) -> &'static str {
+    /// Returns the message for the client, without internal details.
+    pub fn message(&self) -> &'static str {
         match self {
             Self::PathOutsideRoute => "the path leaves its MCP server",
             Self::RequestBody(RequestBodyError::Malformed) => "the request body is malformed",
@@ -82,22 +68,12 @@ impl ProxyError {
                 "the request body is longer than this server takes"
             }
             Self::RequestBody(RequestBodyError::Timeout) => "the request body took too long",
-            Self::Cancelled | Self::Connect(_) | Self::Upstream(_) => "the MCP server cannot be reached",
+            Self::Cancelled(_) | Self::Connect(_) | Self::Upstream(_) => "the MCP server cannot be reached",
             Self::ConnectTimeout | Self::ResponseTimeout => "the MCP server did not answer in time",
             Self::UnusableStatus(_) | Self::RedirectOutsideTarget => {
                 "the MCP server gave an answer that cannot be passed on"
             }
         }
-    }
-
-    /// Renders the failure as a JSON-RPC error response.
-    pub(super) fn response(&self) -> Response<Body> {
-        let error = json!({ "code": -32_000, "message": self.message() });
-        let error = json!({ "jsonrpc": "2.0", "id": null, "error": error });
-        let mut response = Response::new(Body::full(error.to_string().into()));
-        *response.status_mut() = self.status();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
     }
 }
 

@@ -3,11 +3,11 @@
 use super::client_body::ClientBody;
 use bytes::Bytes;
 use http_body::Body as _;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use thiserror::Error;
 use tokio::time::{Sleep, sleep};
 
 /// Read timeout between two frames of the client's body.
@@ -23,27 +23,18 @@ pub(super) enum RequestFraming {
 }
 
 /// Error of a client's request body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RequestBodyError {
     /// The body is larger than the route's `max_body`.
+    #[error("the request body is larger than the route allows")]
     TooLarge,
     /// The body cannot be read, or the client has disconnected.
+    #[error("the request body is incomplete or malformed")]
     Malformed,
     /// The client paused for longer than the read timeout.
+    #[error("the client paused for too long within the request body")]
     Timeout,
 }
-
-impl fmt::Display for RequestBodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLarge => "the request body is larger than the route allows",
-            Self::Malformed => "the request body is incomplete or malformed",
-            Self::Timeout => "the client paused for too long within the request body",
-        })
-    }
-}
-
-impl std::error::Error for RequestBodyError {}
 
 /// Part of a request body, as its framing needs it.
 #[derive(Debug, Clone)]

@@ -40,18 +40,17 @@ struct UpstreamResponse {
     events: Option<Box<Events>>,
 }
 
-/// Sends the request and waits for the response head; a failure is logged and becomes an error response.
-pub(super) async fn forward(proxy: &Proxy, forward: Box<Forward>, body: ClientBody) -> Response<Body> {
+/// Sends the request and waits for the response head.
+pub(super) async fn forward(
+    proxy: &Proxy,
+    forward: Box<Forward>,
+    body: ClientBody,
+) -> Result<Response<Body>, ProxyError> {
     let framing = RequestFraming::of(&body);
     let unsent_body = RequestBody::new(body, forward.route.max_body);
     let mut request = Request { proxy, forward, path: String::new(), framing, first: None, unsent_body };
-    match request.run().await {
-        Ok(response) => request.respond(response),
-        Err(error) => {
-            error.log(&request.forward);
-            error.response()
-        }
-    }
+    let response = request.run().await?;
+    Ok(request.respond(response))
 }
 
 impl Request<'_> {
@@ -122,8 +121,8 @@ impl Request<'_> {
                 }
                 return Poll::Ready(Ok(head));
             }
-            if self.forward.cancel.poll_cancelled(context).is_ready() {
-                return Poll::Ready(Err(ProxyError::Cancelled));
+            if let Poll::Ready(reason) = self.forward.cancel.poll_cancelled(context) {
+                return Poll::Ready(Err(ProxyError::Cancelled(reason)));
             }
             connection.response_deadline.poll(context).map(|()| Err(self.timeout_error()))
         })
@@ -190,12 +189,11 @@ impl Request<'_> {
 
     fn respond(self, upstream: UpstreamResponse) -> Response<Body> {
         let UpstreamResponse { head, first, pooled, events } = upstream;
-        let Forward { cancel, request_id, .. } = *self.forward;
+        let Forward { cancel, .. } = *self.forward;
         let body = Body::streamed(Streamed {
             first,
             pooled: Some(pooled),
             request_body: self.unsent_body,
-            request_id,
             cancel,
             events,
         });

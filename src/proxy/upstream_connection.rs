@@ -3,7 +3,7 @@
 
 use super::UpstreamError;
 use super::deadline::Deadline;
-use super::http1::{BodyFraming, ParsedHead, ResponseHead, parse_response_head};
+use super::http1::{BodyFraming, ParsedHead, ResponseHead, Violation, parse_response_head};
 use super::request_body::{BodyChunk, RequestBody, RequestBodyError};
 use super::request_writer::RequestWriter;
 use super::stream::Stream;
@@ -108,11 +108,10 @@ impl UpstreamConnection {
         loop {
             let read = ready!(self.poll_read(FIRST_READ_BYTES, context, buffers))?;
             if read.is_empty() {
-                let violation = "the server closed the connection without a response";
-                return Poll::Ready(Err(UpstreamError::Protocol(violation)));
+                return Poll::Ready(Err(Violation::NoResponse.into()));
             }
             if !self.writer.has_begun {
-                return Poll::Ready(Err(UpstreamError::Protocol("the server responded before the request")));
+                return Poll::Ready(Err(Violation::EarlyResponse.into()));
             }
             let is_continued = !self.partial_head.is_empty();
             if is_continued {
@@ -138,7 +137,7 @@ impl UpstreamConnection {
                 }
             }
             if bytes.len() > MAX_HEAD_BYTES {
-                return Poll::Ready(Err(UpstreamError::Protocol("the response head is too large")));
+                return Poll::Ready(Err(Violation::HeadTooLarge.into()));
             }
             if !is_continued {
                 self.partial_head.extend_from_slice(read);

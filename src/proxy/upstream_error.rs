@@ -1,36 +1,36 @@
 //! Errors of an upstream connection.
 
-use std::fmt;
+use super::http1::Violation;
 use std::io;
+use thiserror::Error;
 
 /// Error that makes an upstream connection unusable.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum UpstreamError {
     /// Reading from the socket failed.
-    Io(io::Error),
-    /// The server violated HTTP/1.1; the text names the violation.
-    Protocol(&'static str),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The server violated HTTP/1.1.
+    #[error(transparent)]
+    Protocol(#[from] Violation),
 }
 
-impl From<io::Error> for UpstreamError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
+/// Error of the establishment of an upstream connection.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// No address of the target accepts a connection, or its name does not resolve.
+    #[error("no TCP connection")]
+    Tcp(#[source] io::Error),
+    /// The target's host is no name that a certificate could have.
+    #[error("the target's host is not a valid server name")]
+    ServerName(#[source] rustls::pki_types::InvalidDnsNameError),
+    /// The route's certificate authorities are missing.
+    #[error("the route's ca_file was not loaded at start-up")]
+    NoAuthorities,
+    /// The TLS handshake failed.
+    #[error("the TLS handshake failed")]
+    Tls(#[source] io::Error),
+    /// The server closed the connection, or sent data, before the first request.
+    #[error("the new connection is not usable")]
+    Unusable(#[source] io::Error),
 }
-
-impl From<&'static str> for UpstreamError {
-    fn from(violation: &'static str) -> Self {
-        Self::Protocol(violation)
-    }
-}
-
-impl fmt::Display for UpstreamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => error.fmt(f),
-            Self::Protocol(violation) => f.write_str(violation),
-        }
-    }
-}
-
-impl std::error::Error for UpstreamError {}

@@ -3,6 +3,7 @@
 use super::idle_timeout::ConnectionState;
 use super::write_timeout::{WRITE_TIMEOUT, WriteTimeout};
 use super::{preface, stream_timeout};
+use crate::app::interruption::Interruption;
 use hyper::body::{Body, Incoming};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
@@ -11,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use std::error::Error;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -82,19 +84,29 @@ where
     }
 }
 
-async fn until_stopped<C: GracefulConnection>(
+async fn until_stopped<C: GracefulConnection<Error = hyper::Error>>(
     mut connection: Pin<Box<C>>,
     state: &Rc<ConnectionState>,
 ) -> Result<(), C::Error> {
     let mut is_shutting_down = false;
-    poll_fn(|context| {
+    let served = poll_fn(|context| {
         if !is_shutting_down && state.is_stopped(context) {
             is_shutting_down = true;
             connection.as_mut().graceful_shutdown();
         }
         connection.as_mut().poll(context)
     })
-    .await
+    .await;
+    let stalled = served.as_ref().is_err_and(is_timeout).then(|| Interruption::Stalled.scope());
+    drop(connection);
+    drop(stalled);
+    served
+}
+
+/// Returns true if a write timed out.
+fn is_timeout(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 fn http_1() -> http1::Builder {
@@ -165,7 +177,7 @@ mod tests {
         let state = Rc::clone(state);
         service_fn(move |_: Request<Incoming>| {
             let body = crate::proxy::Body::full(Bytes::from_static(b"a response"));
-            let response = Response::new(ResponseBody::new(body, state.begin_request()));
+            let response = Response::new(ResponseBody::new(body, state.begin_request(), None));
             std::future::ready(Ok::<_, Infallible>(response))
         })
     }

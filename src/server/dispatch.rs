@@ -3,17 +3,19 @@
 use super::admission::{Admission, Peer, Refusal};
 use super::idle_timeout::InFlight;
 use super::request_ids::RequestIds;
-use super::response_body::ResponseBody;
+use super::response_body::{OpenCall, ResponseBody};
 use super::warp_bridge::{self, Filters};
+use crate::app::call;
 use crate::app::client_address::address_of;
-use crate::app::request::{AuthorizedRequest, Decision, PeerConnection, ReadBody, RequestHead};
+use crate::app::decision::{AuthorizedRequest, Decision, ReadBody};
+use crate::app::request::{HeaderText, PeerConnection, RequestHead};
+use crate::app::request_error::RequestError;
 use crate::app::state::Gateway;
-use crate::endpoints::mcp::access;
 use crate::proxy::{Body, ClientBody, Proxy, ProxyConfig, takes_content};
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, HOST, RETRY_AFTER, STRICT_TRANSPORT_SECURITY};
+use http::header::{CONNECTION, HOST, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -27,8 +29,6 @@ use std::time::Duration;
 /// Timeout for reading the body of a request to one of the gateway's own endpoints.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Value of `Retry-After` for a request beyond the connection limits.
-const RETRY_AFTER_SECONDS: &str = "5";
 /// Paths of the health probes, which are answered for any `Host` and beyond the limits.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
@@ -78,11 +78,11 @@ impl<F: Filters> Dispatch<F> {
                 undefined_content: false,
             });
             let admitted = self.admission.request(in_flight.peer(), address, in_flight.is_only);
-            let mut response = match admitted {
-                Err(refusal) if !is_probe(&head.parts) => refuse(refusal).map(Body::full),
+            let Reply { mut response, call } = match admitted {
+                Err(refusal) if !is_probe(&head.parts) => self.reject(&head, refusal),
                 admitted => {
                     in_flight.hold(admitted.unwrap_or_default());
-                    self.respond(head, body).await
+                    self.respond(head, &request_id, body).await
                 }
             };
             if let Peer::Refused(_) = in_flight.peer() {
@@ -93,37 +93,61 @@ impl<F: Filters> Dispatch<F> {
                 let year = HeaderValue::from_static("max-age=31536000");
                 response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, year);
             }
-            Ok(response.map(|body| ResponseBody::new(body, in_flight)))
+            Ok(response.map(|body| ResponseBody::new(body, in_flight, call)))
         })
     }
 
-    async fn respond(&self, mut head: Box<RequestHead>, mut body: ClientBody) -> Response<Body> {
-        if let Some(refusal) = refuse_target(&head.parts) {
-            return refusal.map(Body::full);
-        }
-        if !self.has_own_host(&head.parts) {
-            let message = "this Host is not this gateway's: connect by its own URL";
-            return access::error(StatusCode::FORBIDDEN, message).map(Body::full);
+    async fn respond(&self, mut head: Box<RequestHead>, id: &HeaderText, mut body: ClientBody) -> Reply {
+        if let Some(error) = self.check_target(&head.parts) {
+            return self.reject(&head, error);
         }
         if !takes_content(&head.parts.method) && !body.is_end_stream() {
             // Boxed: rarely needed.
             head.undefined_content = Box::pin(body.has_content()).await;
         }
-        let decided = warp_bridge::decide(self.filters.clone(), head).await;
-        let mut decision = decided.unwrap_or_else(missing_decision);
+        let mut decided = warp_bridge::decide(self.filters.clone(), head).await;
         loop {
-            decision = match decision {
-                Decision::Respond(response) => return response.map(Body::full),
-                Decision::Forward(AuthorizedRequest { forward, origin }) => {
-                    return access::with_cors(self.proxy.forward(forward, body).await, origin.as_ref());
+            decided = match decided {
+                Some(Decision::Respond(response)) => return response.into(),
+                Some(Decision::Forward(AuthorizedRequest { forward, call })) => {
+                    return match self.proxy.forward(forward, body).await {
+                        Ok(mut response) => {
+                            let call = call.allow(&mut response);
+                            let call = OpenCall::of(call, response.body(), &self.gateway);
+                            Reply { response, call }
+                        }
+                        Err(error) => call.reject(&self.gateway, error).into(),
+                    };
                 }
                 // Boxed: the future is large and rarely needed.
-                Decision::ReadBody(read_body) => {
-                    return Box::pin(self.read_body(read_body, body)).await.map(Body::full);
+                Some(Decision::ReadBody(read_body)) => {
+                    return Box::pin(self.read_body(read_body, id, body)).await.into();
                 }
-                Decision::Deferred(decision) => decision.await,
+                Some(Decision::Deferred(later)) => Some(later.await),
+                None => return self.fail(id, &RequestError::NoDecision).into(),
             }
         }
+    }
+
+    /// Refuses a request before the filters.
+    fn reject(&self, head: &RequestHead, error: impl Into<RequestError>) -> Reply {
+        call::reject(&self.gateway, head, error).into()
+    }
+
+    /// Responds with an error of one of the gateway's own endpoints.
+    fn fail(&self, id: &HeaderText, error: &RequestError) -> Response<Bytes> {
+        call::error_response(&self.gateway, id.as_str(), error)
+    }
+
+    /// Checks method, request target and `Host`.
+    fn check_target(&self, head: &Parts) -> Option<RequestError> {
+        if [Method::CONNECT, Method::TRACE].contains(&head.method) {
+            return Some(RequestError::UnsupportedMethod);
+        }
+        if !head.uri.path().starts_with('/') {
+            return Some(RequestError::TargetWithoutPath);
+        }
+        (!self.has_own_host(head)).then_some(RequestError::ForeignHost)
     }
 
     /// Returns true if the request names the gateway's host and no other. Another name that resolves to the gateway is
@@ -150,42 +174,44 @@ impl<F: Filters> Dispatch<F> {
     }
 
     /// Reads the body, limited in size and time, and runs the endpoint on the control runtime.
-    async fn read_body(&self, read_body: ReadBody, body: ClientBody) -> Response<Bytes> {
+    async fn read_body(&self, read_body: ReadBody, id: &HeaderText, body: ClientBody) -> Response<Bytes> {
         let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, read_body.limit).collect());
-        match read.await {
-            Ok(Ok(body)) => {
-                let response = self.gateway.on_control((read_body.then)(body.to_bytes())).await;
-                response
-                    .unwrap_or_else(|| access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed"))
-            }
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                access::error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long")
-            }
-            Ok(Err(_)) => access::error(StatusCode::BAD_REQUEST, "the body could not be read"),
-            Err(_) => access::error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        let error = match read.await {
+            Ok(Ok(body)) => match self.gateway.on_control((read_body.then)(body.to_bytes())).await {
+                Some(response) => return response,
+                None => RequestError::HandlerAborted,
+            },
+            Ok(Err(error)) if error.is::<LengthLimitError>() => RequestError::BodyTooLong,
+            Ok(Err(error)) => RequestError::BodyUnreadable(error),
+            Err(_) => RequestError::BodyTimeout,
+        };
+        self.fail(id, &error)
+    }
+}
+
+/// Response, and the call that its body belongs to while it is being sent.
+struct Reply {
+    response: Response<Body>,
+    call: Option<Box<OpenCall>>,
+}
+
+impl From<Response<Bytes>> for Reply {
+    fn from(response: Response<Bytes>) -> Self {
+        Self { response: response.map(Body::full), call: None }
+    }
+}
+
+impl From<Refusal> for RequestError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Full => Self::ConnectionLimit,
+            Refusal::Address => Self::AddressLimit,
         }
     }
 }
 
 fn is_probe(head: &Parts) -> bool {
     PROBES.contains(&head.uri.path())
-}
-
-/// Builds the response to a request beyond a connection limit.
-fn refuse(refusal: Refusal) -> Response<Bytes> {
-    let (status, message) = match refusal {
-        Refusal::Full => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the gateway has all its connections in use: try again in a few seconds",
-        ),
-        Refusal::Address => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many connections and concurrent requests from this address: close some, or try again later",
-        ),
-    };
-    let mut response = access::error(status, message);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
-    response
 }
 
 /// Closes the connection after this response: `Connection: close` in HTTP/1.1, `GOAWAY` in HTTP/2.
@@ -196,24 +222,5 @@ fn close_after(response: &mut Response<Body>, in_flight: &InFlight) {
     in_flight.close_connection();
 }
 
-/// Refuses CONNECT, TRACE, and request targets without a path.
-fn refuse_target(head: &Parts) -> Option<Response<Bytes>> {
-    if [Method::CONNECT, Method::TRACE].contains(&head.method) {
-        let mut refusal = access::error(StatusCode::METHOD_NOT_ALLOWED, "no endpoint here has that method");
-        let methods = HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS");
-        refusal.headers_mut().insert(ALLOW, methods);
-        return Some(refusal);
-    }
-    let message = "ask for a path: there is nothing that concerns the server as a whole";
-    let has_path = head.uri.path().starts_with('/');
-    (!has_path).then(|| access::error(StatusCode::BAD_REQUEST, message))
-}
-
 /// Response for hyper; failures are responses, too.
 pub(super) type Responded = Result<Response<ResponseBody>, Infallible>;
-
-/// Handles a programming error: the filters returned a reply that is no decision.
-fn missing_decision() -> Decision {
-    tracing::error!("internal error: a filter replied without a decision");
-    Decision::Respond(access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed"))
-}

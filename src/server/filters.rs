@@ -3,18 +3,18 @@
 
 use super::warp_bridge::{self, Filters};
 use crate::app::audit_subject::AuditSubject;
+use crate::app::decision::{Decision, ReadBody};
 use crate::app::failure::Failure;
 use crate::app::rate_limit::Kind;
-use crate::app::reply::{cors_any_origin, set};
-use crate::app::request::{Decision, ReadBody, Request, RequestHead};
+use crate::app::request::{Request, RequestHead};
+use crate::app::request_error::RequestError;
 use crate::app::state::Gateway;
+use crate::app::{call, cors, reply};
 use crate::endpoints::authorization::{authorize, callback, consent};
-use crate::endpoints::mcp::access;
 use crate::endpoints::{discovery, health, landing, mcp, register, revoke, token};
 use bytes::Bytes;
 use gateway_routes::Found;
-use http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE};
-use http::{Response, StatusCode};
+use http::Response;
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::sync::Arc;
@@ -52,42 +52,18 @@ fn mcp_servers(
 }
 
 fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
-    let register = registration(gateway).and(warp::post()).and(head()).map(with(gateway, |g, head| {
-        rate_limited(Kind::Registration, g, head, |g, head| {
-            ReadBody::first(register::MAX_BODY_BYTES, move |body| {
-                with_any_origin(register::post(g, head, body))
-            })
-        })
-    }));
+    let register = Form { kind: Kind::Registration, max_bytes: register::MAX_BODY_BYTES };
+    let register = form(gateway, registration(gateway), register, register::post);
     // `/token` is the default path of MCP 2025-03-26: the Python SDK tries it first when it refreshes a stored token.
-    let token = warp::path!("auth" / "token").or(warp::path!("token")).unify();
-    let token = token.and(warp::post()).and(head()).map(with(gateway, |g, head| {
-        rate_limited(Kind::Token, g, head, |g, head| {
-            ReadBody::first(token::MAX_FORM_BYTES, move |body| with_any_origin(token::post(g, head, body)))
-        })
-    }));
-    let revoke = warp::path!("auth" / "revoke").and(warp::post()).and(head());
-    let revoke = revoke.map(with(gateway, |g, head| {
-        rate_limited(Kind::Revocation, g, head, |g, head| {
-            ReadBody::first(revoke::MAX_FORM_BYTES, move |body| with_any_origin(revoke::post(g, head, body)))
-        })
-    }));
-    let consent =
-        warp::path!("auth" / "authorize").and(warp::post()).and(head()).map(with(gateway, |g, head| {
-            rate_limited(Kind::Consent, g, head, |g, head| {
-                ReadBody::first(consent::MAX_FORM_BYTES, move |body| consent::post(g, head, body))
-            })
-        }));
-    let authorize = warp::path!("auth" / "authorize")
-        .and(warp::get())
-        .and(without_content())
-        .and(head())
-        .then(with(gateway, |g, head| Box::pin(on_control(Arc::clone(&g), authorize::get(g, head)))));
-    let callback = warp::path!("auth" / "callback")
-        .and(warp::get())
-        .and(without_content())
-        .and(head())
-        .then(with(gateway, |g, head| Box::pin(on_control(Arc::clone(&g), callback::get(g, head)))));
+    let token_path = warp::path!("auth" / "token").or(warp::path!("token")).unify().boxed();
+    let token = Form { kind: Kind::Token, max_bytes: token::MAX_FORM_BYTES };
+    let token = form(gateway, token_path, token, token::post);
+    let revoke = Form { kind: Kind::Revocation, max_bytes: revoke::MAX_FORM_BYTES };
+    let revoke = form(gateway, warp::path!("auth" / "revoke").boxed(), revoke, revoke::post);
+    let consent = Form { kind: Kind::Consent, max_bytes: consent::MAX_FORM_BYTES };
+    let consent = form(gateway, warp::path!("auth" / "authorize").boxed(), consent, consent::post);
+    let authorize = page(gateway, warp::path!("auth" / "authorize").boxed(), authorize::get);
+    let callback = page(gateway, warp::path!("auth" / "callback").boxed(), callback::get);
     register
         .or(token)
         .unify()
@@ -102,6 +78,57 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
         .or(preflight(gateway))
         .unify()
         .boxed()
+}
+
+/// Endpoint with a request body.
+#[derive(Clone, Copy)]
+struct Form {
+    /// Rate limit of the client address; beyond it, the body is not read.
+    kind: Kind,
+    /// Maximum length of the body.
+    max_bytes: usize,
+}
+
+/// Wires up an endpoint that takes a request body by POST. Scripts of any origin may read its responses, except those
+/// to the consent form, which only the gateway's own page posts.
+fn form<F, R>(gateway: &Arc<Gateway>, path: BoxedFilter<()>, form: Form, post: F) -> BoxedFilter<(Decision,)>
+where
+    F: Fn(Arc<Gateway>, RequestHead, Bytes) -> R + Copy + Send + Sync + 'static,
+    R: Future<Output = Response<Bytes>> + Send + 'static,
+{
+    let decide = move |gateway: Arc<Gateway>, head: RequestHead| {
+        let request = Request { gateway: &gateway, head: &head };
+        let is_public = form.kind != Kind::Consent;
+        let with_cors = move |response| if is_public { cors::any_origin(response) } else { response };
+        match request.check_rate_limit(form.kind) {
+            Err(too_many) if is_public => {
+                let reported = Failure::from(too_many).report(request, form.kind, &AuditSubject::default());
+                Decision::Respond(with_cors(reported.too_many()))
+            }
+            Err(too_many) => Decision::Respond(consent::too_many(request, too_many)),
+            Ok(()) => ReadBody::first(form.max_bytes, move |body| {
+                let response = post(gateway, head, body);
+                async move { with_cors(response.await) }
+            }),
+        }
+    };
+    path.and(warp::post()).and(head()).map(with(gateway, decide)).boxed()
+}
+
+/// Wires up an endpoint that a browser opens by GET. It runs on the control runtime, where the store and Okta are
+/// awaited.
+fn page<F, R>(gateway: &Arc<Gateway>, path: BoxedFilter<()>, get: F) -> BoxedFilter<(Decision,)>
+where
+    F: Fn(Arc<Gateway>, RequestHead) -> R + Copy + Send + Sync + 'static,
+    R: Future<Output = Response<Bytes>> + Send + 'static,
+{
+    let decide = move |gateway: Arc<Gateway>, head: RequestHead| async move {
+        let request_id = head.request_id.clone();
+        let response = gateway.on_control(get(Arc::clone(&gateway), head)).await;
+        let aborted = || call::error_response(&gateway, request_id.as_str(), &RequestError::HandlerAborted);
+        Decision::Respond(response.unwrap_or_else(aborted))
+    };
+    path.and(warp::get()).and(without_content()).and(head()).then(with(gateway, decide)).boxed()
 }
 
 /// Matches the registration path if the site enables registration; otherwise every method gets 404.
@@ -199,65 +226,20 @@ where
     move || Decision::Respond(endpoint(&gateway))
 }
 
-/// Runs an endpoint within the rate limit of the client address; beyond it, the body is not read.
-fn rate_limited(
-    kind: Kind,
-    gateway: Arc<Gateway>,
-    head: RequestHead,
-    endpoint: impl FnOnce(Arc<Gateway>, RequestHead) -> Decision,
-) -> Decision {
-    let request = Request { gateway: &gateway, head: &head };
-    match request.check_rate_limit(kind) {
-        Ok(()) => endpoint(gateway, head),
-        Err(too_many) => Decision::Respond(match kind {
-            Kind::Consent => consent::too_many(request, too_many),
-            _ => {
-                let reported = Failure::from(too_many).report(request, kind, &AuditSubject::default());
-                cors_any_origin(reported.too_many())
-            }
-        }),
-    }
-}
-
-/// Runs an endpoint on the control runtime, where the store and Okta are awaited.
-async fn on_control(
-    gateway: Arc<Gateway>,
-    endpoint: impl Future<Output = Response<Bytes>> + Send + 'static,
-) -> Decision {
-    let response = gateway.on_control(endpoint).await;
-    let failed = || access::error(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed");
-    Decision::Respond(response.unwrap_or_else(failed))
-}
-
-/// Lets scripts of any origin read the response.
-async fn with_any_origin(endpoint: impl Future<Output = Response<Bytes>>) -> Response<Bytes> {
-    cors_any_origin(endpoint.await)
-}
-
 fn preflight_response() -> Decision {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    set(&mut response, ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
-    set(
-        &mut response,
-        ACCESS_CONTROL_ALLOW_HEADERS,
-        "Authorization, Content-Type, Accept, MCP-Protocol-Version",
-    );
-    set(&mut response, ACCESS_CONTROL_MAX_AGE, "600");
-    Decision::Respond(cors_any_origin(response))
+    Decision::Respond(cors::public_preflight())
 }
 
 /// Renders warp's own rejections; endpoints return responses and never reject.
 fn render_rejection(rejection: &Rejection) -> Decision {
-    Decision::Respond(if rejection.find::<UndefinedContent>().is_some() {
-        cors_any_origin(access::undefined_content())
+    let (error, is_public) = if rejection.find::<UndefinedContent>().is_some() {
+        (RequestError::UndefinedContent, true)
     } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
-        access::error(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not have that method")
+        (RequestError::MethodNotAllowed, false)
     } else {
         // CORS on 404: scripts probe for metadata documents and must be able to read the status.
-        cors_any_origin(access::error(
-            StatusCode::NOT_FOUND,
-            "there is nothing here: see the list of servers at /",
-        ))
-    })
+        (RequestError::NotFound, true)
+    };
+    let response = reply::request_error(&error);
+    Decision::Respond(if is_public { cors::any_origin(response) } else { response })
 }

@@ -2,21 +2,40 @@
 
 use super::idle_timeout::InFlight;
 use super::stream_timeout::{chunk_awaited, chunk_sent};
+use crate::app::call::AllowedCall;
+use crate::app::interruption::Interruption;
+use crate::app::state::Gateway;
 use crate::proxy::{Body, BodyError};
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// Response body that keeps its request in flight until it has been sent.
 pub(super) struct ResponseBody {
     body: Body,
     _in_flight: InFlight,
+    /// Call whose response this is, until the end of the body; `None` unless it is streamed.
+    call: Option<Box<OpenCall>>,
+}
+
+/// Call with a response that is being streamed.
+pub(super) struct OpenCall {
+    call: AllowedCall,
+    gateway: Arc<Gateway>,
+}
+
+impl OpenCall {
+    /// Returns the open call of a response with this body, unless the body has arrived completely.
+    pub(super) fn of(call: AllowedCall, body: &Body, gateway: &Arc<Gateway>) -> Option<Box<Self>> {
+        (!body.is_complete()).then(|| Box::new(Self { call, gateway: Arc::clone(gateway) }))
+    }
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: Body, in_flight: InFlight) -> Self {
-        Self { body, _in_flight: in_flight }
+    pub(super) fn new(body: Body, in_flight: InFlight, call: Option<Box<OpenCall>>) -> Self {
+        Self { body, _in_flight: in_flight, call }
     }
 }
 
@@ -34,6 +53,15 @@ impl http_body::Body for ResponseBody {
         } else {
             chunk_awaited();
         }
+        match &polled {
+            Poll::Ready(None) => self.call = None,
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(open) = self.call.take() {
+                    open.call.cut(&open.gateway, error);
+                }
+            }
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        }
         polled
     }
 
@@ -43,5 +71,17 @@ impl http_body::Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        let Some(open) = self.call.take_if(|_| !self.body.is_end_stream()) else { return };
+        let interruption = Interruption::current();
+        if interruption == Interruption::Disconnected && self.body.is_event_stream() {
+            open.call.close();
+        } else {
+            open.call.interrupt(&open.gateway, interruption);
+        }
     }
 }

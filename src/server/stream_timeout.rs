@@ -3,6 +3,7 @@
 //! HTTP/2 has a flow-control window for each stream (RFC 9113 §5.2). A client that leaves it at zero and answers pings
 //! would hold the response and its upstream connection forever: the connection itself is not stalled.
 
+use crate::app::interruption::Interruption;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -38,6 +39,8 @@ pub(super) fn chunk_awaited() {
 /// Runs the task of one stream; drops it, which resets the stream, when its client reads no chunk for `limit`. No timer
 /// runs while the client reads.
 pub(super) async fn with_timeout(task: impl Future<Output = ()>, limit: Duration) {
+    // Declared before the task, so that it is dropped after it.
+    let mut stalled = None;
     let mut task = pin!(task);
     let mut progress = Progress::default();
     let mut timer = None;
@@ -59,6 +62,7 @@ pub(super) async fn with_timeout(task: impl Future<Output = ()>, limit: Duration
         let timed_out = timer.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(context);
         if timed_out.is_ready() {
             tracing::debug!("HTTP/2 stream reset: the client does not read the response");
+            stalled = Some(Interruption::Stalled.scope());
         }
         timed_out
     })

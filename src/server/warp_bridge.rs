@@ -1,7 +1,8 @@
 //! Bridge to warp: a task-local passes the request head in and the decision out. Warp itself would copy the head and
 //! box the response body.
 
-use crate::app::request::{Decision, RequestHead};
+use crate::app::decision::Decision;
+use crate::app::request::RequestHead;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Empty;

@@ -5,6 +5,7 @@ use super::dispatch::Dispatch;
 use super::idle_timeout::{ConnectionState, Connections};
 use super::reserve::Reserve;
 use super::{DRAIN_TIMEOUT, connection, filters};
+use crate::app::interruption::Interruption;
 use crate::app::request::PeerConnection;
 use crate::app::state::Gateway;
 use crate::base::subnets::Subnets;
@@ -48,7 +49,7 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
     let filters = filters::service(&shared.gateway);
     let dispatch = Rc::new(Dispatch::new(filters, &shared.gateway, &shared.admission));
     let reserve = Reserve::default();
-    spawn_maintenance(&dispatch.proxy, &connections, &shared.admission);
+    spawn_maintenance(&dispatch.proxy, &connections, &shared);
     loop {
         let accepted = tokio::select! {
             _ = shared.stopped.wait_for(|stopped| *stopped) => break,
@@ -75,14 +76,20 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared) {
     drop(listener);
     if !connections.drain(DRAIN_TIMEOUT).await {
         tracing::info!("shutdown timeout expired: open connections are closed");
+        Interruption::ShutDown.set();
     }
 }
 
 /// Spawns the periodic tasks: idle timeouts of client and upstream connections, and summarized log lines.
-fn spawn_maintenance(proxy: &Rc<Proxy>, connections: &Rc<Connections>, admission: &Arc<Admission>) {
-    let (proxy, connections, admission) = (Rc::clone(proxy), Rc::clone(connections), Arc::clone(admission));
+fn spawn_maintenance(proxy: &Rc<Proxy>, connections: &Rc<Connections>, shared: &Shared) {
+    let (proxy, connections) = (Rc::clone(proxy), Rc::clone(connections));
+    let (admission, gateway) = (Arc::clone(&shared.admission), Arc::clone(&shared.gateway));
     tokio::task::spawn_local(async move { proxy.reap_idle().await });
-    tokio::task::spawn_local(async move { connections.maintain(|| admission.report()).await });
+    let report = move || {
+        admission.report();
+        gateway.call_log.report();
+    };
+    tokio::task::spawn_local(async move { connections.maintain(report).await });
 }
 
 async fn next(listener: &tokio::net::TcpListener, admission: &Admission) -> Option<(TcpStream, IpAddr)> {

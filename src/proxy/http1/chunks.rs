@@ -1,5 +1,7 @@
 //! Decoder for the chunked transfer coding (RFC 9112 §7.1).
 
+use super::Violation;
+
 /// Maximum length of a chunk-size line, and of the trailer section, in bytes.
 const MAX_LINE_BYTES: u16 = 4096;
 
@@ -50,7 +52,7 @@ impl Chunks {
 
     /// Decodes `bytes`, appends chunk data to `data`, and returns the number of bytes consumed: all of them, unless
     /// the body ends before.
-    pub(super) fn take(&mut self, bytes: &[u8], data: &mut Vec<u8>) -> Result<usize, &'static str> {
+    pub(super) fn take(&mut self, bytes: &[u8], data: &mut Vec<u8>) -> Result<usize, Violation> {
         let mut at = 0;
         while at < bytes.len() && !self.is_at_end() {
             if self.state == State::Data {
@@ -71,7 +73,7 @@ impl Chunks {
 
     /// Returns the state after this byte. Lines must end with CR LF: parsers disagree about a bare CR or LF, which
     /// would make the message ambiguous.
-    fn next(&mut self, byte: u8) -> Result<State, &'static str> {
+    fn next(&mut self, byte: u8) -> Result<State, Violation> {
         Ok(match (self.state, byte) {
             (State::Size | State::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 self.digit(byte)?;
@@ -97,28 +99,24 @@ impl Chunks {
             (State::TrailerLine, b'\r') => State::TrailerLf,
             (State::TrailerLf, b'\n') => State::Trailer,
             (State::FinalLf, b'\n') => State::End,
-            _ => return Err("the chunked coding of the response is malformed"),
+            _ => return Err(Violation::MalformedChunk),
         })
     }
 
-    fn digit(&mut self, byte: u8) -> Result<(), &'static str> {
+    fn digit(&mut self, byte: u8) -> Result<(), Violation> {
         self.count()?;
         let digit = match byte {
             b'0'..=b'9' => byte - b'0',
             _ => (byte | 0x20) - b'a' + 10,
         };
-        let size = self.remaining.checked_mul(16).ok_or("a chunk of the response is too large")?;
+        let size = self.remaining.checked_mul(16).ok_or(Violation::ChunkTooLarge)?;
         self.remaining = size | u64::from(digit);
         Ok(())
     }
 
-    fn count(&mut self) -> Result<(), &'static str> {
+    fn count(&mut self) -> Result<(), Violation> {
         self.line_bytes += 1;
-        if self.line_bytes > MAX_LINE_BYTES {
-            Err("a chunk-size line or the trailer section of the response is too long")
-        } else {
-            Ok(())
-        }
+        if self.line_bytes > MAX_LINE_BYTES { Err(Violation::ChunkLineTooLong) } else { Ok(()) }
     }
 }
 
@@ -127,7 +125,7 @@ mod tests {
     use super::*;
 
     /// Decodes these bytes in chunks of this length; returns the data and whether the body has ended.
-    fn read(bytes: &str, chunk: usize) -> Result<(String, bool), &'static str> {
+    fn read(bytes: &str, chunk: usize) -> Result<(String, bool), Violation> {
         let (mut chunks, mut data, mut taken) = (Chunks::START, Vec::new(), 0);
         for chunk in bytes.as_bytes().chunks(chunk) {
             taken += chunks.take(chunk, &mut data)?;

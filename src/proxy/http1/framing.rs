@@ -1,5 +1,6 @@
 //! Framing of response bodies (RFC 9112 §6).
 
+use super::Violation;
 use super::chunks::Chunks;
 use bytes::Bytes;
 
@@ -37,8 +38,8 @@ impl BodyFraming {
     ///
     /// # Errors
     ///
-    /// The text names the violation of the chunked coding.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<(Bytes, usize), &'static str> {
+    /// The chunked coding is malformed.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(Bytes, usize), Violation> {
         match self {
             Self::Length(left) => {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
@@ -66,9 +67,9 @@ impl BodyFraming {
     /// # Errors
     ///
     /// The body is incomplete.
-    pub fn close(&mut self) -> Result<(), &'static str> {
+    pub fn close(&mut self) -> Result<(), Violation> {
         if *self != Self::UntilClose && !self.is_at_end() {
-            return Err("the server closed the connection within the response body");
+            return Err(Violation::IncompleteBody);
         }
         *self = Self::Length(0);
         Ok(())

@@ -1,7 +1,7 @@
 //! Parser for the head of an upstream response.
 
-use super::BodyFraming;
 use super::chunks::Chunks;
+use super::{BodyFraming, Violation};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -41,8 +41,8 @@ pub enum ParsedHead {
 ///
 /// # Errors
 ///
-/// The head is malformed or its framing is ambiguous (RFC 9112 §6.3); the text names the violation.
-pub fn parse_response_head(bytes: &[u8], method: &Method) -> Result<ParsedHead, &'static str> {
+/// The head is malformed or its framing is ambiguous (RFC 9112 §6.3).
+pub fn parse_response_head(bytes: &[u8], method: &Method) -> Result<ParsedHead, Violation> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let parsed =
@@ -50,16 +50,16 @@ pub fn parse_response_head(bytes: &[u8], method: &Method) -> Result<ParsedHead, 
     let length = match parsed {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(ParsedHead::Part),
-        Err(httparse::Error::TooManyHeaders) => return Err("the response has too many header fields"),
-        Err(_) => return Err("the response is not an HTTP/1 message"),
+        Err(httparse::Error::TooManyHeaders) => return Err(Violation::TooManyFields),
+        Err(_) => return Err(Violation::NotHttp1),
     };
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or("the response has no valid status")?;
+    let status = status.ok_or(Violation::InvalidStatus)?;
     let (headers, announced) = collect(response.headers, &bytes[..length])?;
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         // RFC 9110 §15.2: another parser could read the following response as its body.
         return if announced.has_body() {
-            Err("an interim response has a body")
+            Err(Violation::InterimBody)
         } else {
             Ok(ParsedHead::Interim(length))
         };
@@ -85,7 +85,7 @@ struct Announced {
 }
 
 /// Collects the header fields; all values share one copy of the head.
-fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(HeaderMap, Announced), &'static str> {
+fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(HeaderMap, Announced), Violation> {
     let mut headers = HeaderMap::with_capacity(fields.len() + ADDED_FIELDS);
     let mut announced = Announced::default();
     let copy = Bytes::copy_from_slice(head);
@@ -96,7 +96,7 @@ fn collect(fields: &[httparse::Header<'_>], head: &[u8]) -> Result<(HeaderMap, A
         let end = (start + field.value.len()).min(head.len());
         let value = HeaderValue::from_maybe_shared(copy.slice(start..end));
         let (Ok(name), Ok(value)) = (name, value) else {
-            return Err("the response has an invalid header field");
+            return Err(Violation::InvalidField);
         };
         announced.note(&name, field.value)?;
         headers.append(name, value);
@@ -109,15 +109,15 @@ impl Announced {
         self.is_chunked || self.length.is_some_and(|length| length > 0)
     }
 
-    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), &'static str> {
+    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Violation> {
         if name == CONTENT_LENGTH {
-            let length = decimal(value).ok_or("the response has an invalid Content-Length")?;
+            let length = decimal(value).ok_or(Violation::InvalidLength)?;
             if self.length.replace(length).is_some() {
-                return Err("the response has more than one Content-Length");
+                return Err(Violation::RepeatedLength);
             }
         } else if name == TRANSFER_ENCODING {
             if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err("the response has a Transfer-Encoding other than chunked");
+                return Err(Violation::UnknownTransferCoding);
             }
             self.is_chunked = true;
         } else if name == CONNECTION {
@@ -133,10 +133,10 @@ fn framing(
     status: StatusCode,
     method: &Method,
     is_http_1_0: bool,
-) -> Result<BodyFraming, &'static str> {
+) -> Result<BodyFraming, Violation> {
     match (announced.is_chunked, announced.length) {
-        (true, Some(_)) => return Err("the response has Transfer-Encoding and Content-Length"),
-        (true, None) if is_http_1_0 => return Err("the HTTP/1.0 response has Transfer-Encoding"),
+        (true, Some(_)) => return Err(Violation::AmbiguousFraming),
+        (true, None) if is_http_1_0 => return Err(Violation::Http10TransferCoding),
         _ => {}
     }
     Ok(match announced.length {
@@ -166,7 +166,7 @@ fn is_close(option: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn read(head: &'static str) -> Result<ParsedHead, &'static str> {
+    fn read(head: &'static str) -> Result<ParsedHead, Violation> {
         parse_response_head(head.as_bytes(), &Method::POST)
     }
 

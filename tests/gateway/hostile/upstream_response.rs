@@ -5,7 +5,7 @@ mod server;
 
 use super::Target;
 use exchange::{Schedule, Transport, run};
-use gateway::proxy::{ParsedHead, parse_response_head};
+use gateway::proxy::{ParsedHead, Violation, parse_response_head};
 use http::Method;
 
 /// A response is parsed the same in any fragments, without the bytes after it. No later request receives any of its
@@ -62,12 +62,12 @@ struct Received {
 
 impl Received {
     /// Parses bytes in fragments of this size; `None` while the head is incomplete.
-    fn of(input: &[u8], size: usize) -> Result<Option<Self>, &'static str> {
+    fn of(input: &[u8], size: usize) -> Result<Option<Self>, Violation> {
         Self::to(&Method::GET, input, size)
     }
 
     /// Parses the response to a request with this method.
-    fn to(method: &Method, input: &[u8], size: usize) -> Result<Option<Self>, &'static str> {
+    fn to(method: &Method, input: &[u8], size: usize) -> Result<Option<Self>, Violation> {
         let (mut part, mut length, mut head) = (Vec::new(), 0, None);
         let mut data = Vec::new();
         for chunk in input.chunks(size) {

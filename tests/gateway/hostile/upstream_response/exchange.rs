@@ -258,14 +258,22 @@ impl<'a> Exchange<'a> {
             route,
             rest: route.pattern.len(),
             head: request.into_parts().0,
-            request_id: HeaderValue::from_static("test"),
             forwarded_for: HeaderValue::from_static("192.0.2.1"),
             identity: None,
             cancel: CancelSignal::new().0,
         };
         Call(Some(Box::pin(async move {
-            let (head, body) = self.proxy.forward(Box::new(forward), ClientBody::empty()).await.into_parts();
-            Response::from_parts(head, body.collect().await.map(Collected::to_bytes))
+            match self.proxy.forward(Box::new(forward), ClientBody::empty()).await {
+                Ok(response) => {
+                    let (head, body) = response.into_parts();
+                    Response::from_parts(head, body.collect().await.map(Collected::to_bytes))
+                }
+                Err(error) => {
+                    let mut response = Response::new(Ok(Bytes::from_static(error.message().as_bytes())));
+                    *response.status_mut() = error.status();
+                    response
+                }
+            }
         })))
     }
 }
