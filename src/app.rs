@@ -1,5 +1,5 @@
-//! The application state and what every endpoint uses: the request context, responses, cookies, the audit log, rate
-//! limits and client authentication.
+//! The application state and what every endpoint uses: the request context, calls, responses, CORS, cookies, the audit
+//! log, rate limits and client authentication.
 
 pub mod audit;
 pub mod audit_subject;

@@ -86,3 +86,75 @@ impl CallLog {
         self.clock.now().seconds()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::proxy::ProxyError;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Lines {
+        /// Takes the lines since the last call.
+        fn take(&self) -> Vec<String> {
+            let lines = String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap();
+            lines.lines().map(str::to_owned).collect()
+        }
+    }
+
+    #[test]
+    fn failures_of_a_route_are_logged_once_and_then_counted_a_minute() {
+        let lines = Lines::default();
+        let out = lines.clone();
+        let builder = tracing_subscriber::fmt().with_ansi(false).without_time();
+        let _guard = tracing::subscriber::set_default(builder.with_writer(move || out.clone()).finish());
+        let clock = Clock::manual(Timestamp::from_seconds(1_000));
+        let mut log = CallLog::new(&[], clock.clone());
+        log.routes = ["/a/", "/b/"].map(|route| (route, RouteFailures::default())).into();
+        let error = RequestError::from(ProxyError::ConnectTimeout);
+        for route in ["/a/", "/b/", "/a/", "/a/"] {
+            log.failed(route, "id-1", &error);
+        }
+        let first = lines.take();
+        assert_eq!(first.len(), 2, "{first:?}");
+        assert!(first.iter().all(|line| line.contains("WARN") && line.contains("id-1")), "{first:?}");
+        assert!(first[0].contains("status=504 cause=upstream connection timed out"), "{first:?}");
+        log.report();
+        assert!(lines.take().is_empty());
+        clock.advance(Duration::from_mins(1));
+        log.report();
+        let counted = lines.take();
+        assert!(counted.len() == 1 && counted[0].contains("route=\"/a/\" count=2"), "{counted:?}");
+    }
+
+    #[test]
+    fn a_request_that_the_client_spoiled_is_not_logged_and_an_internal_error_always() {
+        let lines = Lines::default();
+        let out = lines.clone();
+        let builder = tracing_subscriber::fmt().with_ansi(false).without_time();
+        let _guard = tracing::subscriber::set_default(builder.with_writer(move || out.clone()).finish());
+        let log = CallLog::new(&[], Clock::manual(Timestamp::from_seconds(1_000)));
+        log.failed("/a/", "id-1", &RequestError::ForeignHost);
+        assert!(lines.take().is_empty());
+        for _ in 0..2 {
+            log.failed("", "id-2", &RequestError::HandlerAborted);
+            let line = lines.take();
+            assert!(line.len() == 1 && line[0].contains("ERROR") && line[0].contains("id-2"), "{line:?}");
+        }
+    }
+}

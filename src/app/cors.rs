@@ -65,16 +65,14 @@ fn is_allowed(gateway: &Gateway, origin: &HeaderValue) -> bool {
 
 fn is_loopback_origin(origin: &str) -> bool {
     let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    authority.is_some_and(|authority| {
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => host,
-            Some(_) | None => authority,
-        };
-        is_loopback_host(host)
-    })
+    authority.is_some_and(is_loopback_authority)
 }
 
-fn is_loopback_host(host: &str) -> bool {
+fn is_loopback_authority(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => host,
+        Some(_) | None => authority,
+    };
     ["localhost", "127.0.0.1", "[::1]"].contains(&host)
 }
 

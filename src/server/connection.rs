@@ -136,8 +136,11 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use http::{Request, Response};
+    use hyper::body::Frame;
     use hyper::service::service_fn;
+    use std::cell::Cell;
     use std::convert::Infallible;
+    use std::task::Context;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::time::timeout;
@@ -209,5 +212,41 @@ mod tests {
         let next = [GET[..8].to_vec(), vec![3], GET[9..].to_vec()].concat();
         client.write_all(&next).await.unwrap();
         read_until(&mut client, RST_STREAM).await;
+    }
+
+    /// Endless body that notes to what its drop is attributed.
+    struct Endless(Rc<Cell<Option<Interruption>>>);
+
+    impl Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 65_536])))))
+        }
+    }
+
+    impl Drop for Endless {
+        fn drop(&mut self) {
+            self.0.set(Some(Interruption::current()));
+        }
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn a_response_that_the_client_does_not_read_is_attributed_to_the_client() {
+        let (mut client, server) = connected().await;
+        let reason = Rc::new(Cell::new(None));
+        let noted = Rc::clone(&reason);
+        let service = service_fn(move |_: Request<Incoming>| {
+            std::future::ready(Ok::<_, Infallible>(Response::new(Endless(Rc::clone(&noted)))))
+        });
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let stream = TokioIo::new(WriteTimeout::new(server, Duration::from_millis(50)));
+        let connection = Box::pin(http_1().serve_connection(stream, service));
+        timeout(SOON, until_stopped(connection, &Rc::default())).await.unwrap().unwrap_err();
+        assert_eq!(reason.get(), Some(Interruption::Stalled));
     }
 }

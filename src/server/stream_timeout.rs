@@ -86,6 +86,29 @@ mod tests {
         tokio::time::timeout(LONG, with_timeout(stalled, SHORT)).await.unwrap();
     }
 
+    /// Notes to what its drop is attributed.
+    struct Dropped<'a>(&'a Cell<Option<Interruption>>);
+
+    impl Drop for Dropped<'_> {
+        fn drop(&mut self) {
+            self.0.set(Some(Interruption::current()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_response_that_times_out_is_attributed_to_its_client() {
+        let reason = Cell::new(None);
+        let dropped = Dropped(&reason);
+        let stalled = async {
+            let _dropped = dropped;
+            chunk_sent();
+            pending::<()>().await;
+        };
+        tokio::time::timeout(LONG, with_timeout(stalled, SHORT)).await.unwrap();
+        assert_eq!(reason.get(), Some(Interruption::Stalled));
+        assert_eq!(Interruption::current(), Interruption::Disconnected);
+    }
+
     #[tokio::test]
     async fn a_silent_response_and_one_that_is_read_slowly_do_not_time_out() {
         let idle = async {

@@ -1,14 +1,64 @@
 //! The audit log: user, client, request and decision.
 
+mod calls;
+mod outages;
+mod streams;
+
 use crate::harness::binary::Process;
+use crate::harness::events::Events;
 use crate::harness::go_program::GoProgram;
-use crate::harness::{CALLBACK, http};
+use crate::harness::{CALLBACK, World, http};
 use gateway_standins::browser::Browser;
-use gateway_standins::client::{self, Decision, Login};
+use gateway_standins::client::{self, Client, Decision, Login};
 use gateway_standins::okta::{Okta, OktaOptions};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+/// The response to a call, with the only `call` event of its request id.
+struct Decided {
+    status: u16,
+    id: String,
+    event: Value,
+    /// Lines of the request at `warn`.
+    warnings: usize,
+}
+
+impl Decided {
+    /// Sends a call to a gateway in this process.
+    async fn by(request: reqwest::RequestBuilder) -> Self {
+        Events::record();
+        let response = request.send().await.unwrap();
+        let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+        Self::of(response.status().as_u16(), &id).await
+    }
+
+    async fn of(status: u16, id: &str) -> Self {
+        let events = Events::record();
+        let event = events.only(|line| line["event"] == "call" && line["request_id"] == id).await;
+        let warnings = events.of(id).iter().filter(|line| line["level"] == "WARN").count();
+        Self { status, id: id.to_owned(), event, warnings }
+    }
+
+    /// Asserts status and decision, and that the reason contains this text.
+    fn is(&self, status: u16, decision: &str, reason: &str) {
+        assert_eq!((self.status, &self.event["decision"]), (status, &json!(decision)), "{}", self.event);
+        assert!(self.event["reason"].as_str().unwrap().contains(reason), "{reason}: {}", self.event);
+    }
+
+    /// Asserts that the event has these fields.
+    fn has(&self, fields: &[(&str, &str)]) {
+        for (name, value) in fields {
+            assert_eq!(self.event[name], *value, "{name}: {}", self.event);
+        }
+    }
+}
+
+/// Revokes the grant of a token.
+async fn revoke(world: &World, client: &Client, token: &str) {
+    let form = [("client_id", &*client.id), ("token", token)];
+    assert_eq!(http().post(world.url("/auth/revoke")).form(&form).send().await.unwrap().status(), 200);
+}
 
 fn decision(event: &Value) -> (&str, &str) {
     (event["event"].as_str().unwrap(), event["decision"].as_str().unwrap())
@@ -30,7 +80,9 @@ async fn events_until(process: &Process, last: (&str, &str)) -> Vec<Value> {
 }
 
 /// Event and decision of each action, in the order of [`perform_each_decision`].
-const DECISIONS: [(&str, &str); 10] = [
+const DECISIONS: [(&str, &str); 11] = [
+    // The discovery starts with a call without a token.
+    ("call", "refused"),
     ("registration", "allowed"),
     ("consent", "refused"),
     ("consent", "allowed"),
@@ -77,17 +129,17 @@ async fn every_decision_has_one_audit_event_with_user_client_and_route() {
     let process = Process::start(&go_program.binary, &settings).await;
     okta.add_redirect_uri(&format!("{}/auth/callback", process.base_url));
     let client_id = perform_each_decision(&process).await;
-    let events = events_until(&process, DECISIONS[9]).await;
+    let events = events_until(&process, DECISIONS[10]).await;
     assert_eq!(events.iter().map(decision).collect::<Vec<_>>(), DECISIONS);
     for event in &events {
         assert!(event["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{event}");
         let address = event["address"].as_str().unwrap();
         assert!(address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()), "{event}");
     }
-    let call = &events[5];
+    let call = &events[6];
     assert_eq!((&call["client"], &call["route"]), (&json!("Auditor"), &json!("/mcp/dice/")));
     assert_eq!((&call["client_id"], &call["method"]), (&json!(client_id[..12]), &json!("POST")));
     assert!(call["user"].as_str().is_some_and(|user| !user.is_empty()), "{call}");
-    assert!(events[8]["reason"].as_str().is_some_and(|reason| reason.contains("nothing was revoked")));
-    assert!(events[6]["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+    assert!(events[9]["reason"].as_str().is_some_and(|reason| reason.contains("nothing was revoked")));
+    assert!(events[7]["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
 }

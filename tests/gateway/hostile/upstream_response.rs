@@ -4,9 +4,10 @@ mod exchange;
 mod server;
 
 use super::Target;
+use bytes::Bytes;
 use exchange::{Schedule, Transport, run};
-use gateway::proxy::{ParsedHead, Violation, parse_response_head};
-use http::Method;
+use gateway::proxy::{Body, ParsedHead, ProxyError, Violation, parse_response_head};
+use http::{Method, Response};
 
 /// A response is parsed the same in any fragments, without the bytes after it. No later request receives any of its
 /// bytes, at any time of sending, over TCP and TLS.
@@ -58,6 +59,12 @@ struct Received {
     is_at_end: bool,
     /// Length in bytes, from the first to the last.
     length: usize,
+}
+
+/// The response that a client gets instead of one that cannot be forwarded.
+fn error_response(error: &ProxyError) -> Response<Body> {
+    let body = Body::full(Bytes::from_static(error.message().as_bytes()));
+    Response::builder().status(error.status()).body(body).unwrap()
 }
 
 impl Received {

@@ -1,7 +1,7 @@
 //! Two requests through the gateway's client and connection pool; a hostile server responds to the first.
 
-use super::Received;
 use super::server::{Barrier, Connection, TestCertificate};
+use super::{Received, error_response};
 use bytes::Bytes;
 use gateway::proxy::{BodyError, CancelSignal, ClientBody, Forward, Proxy, ProxyConfig, UpstreamTls};
 use gateway_routes::{Identity, Route, Target};
@@ -263,17 +263,9 @@ impl<'a> Exchange<'a> {
             cancel: CancelSignal::new().0,
         };
         Call(Some(Box::pin(async move {
-            match self.proxy.forward(Box::new(forward), ClientBody::empty()).await {
-                Ok(response) => {
-                    let (head, body) = response.into_parts();
-                    Response::from_parts(head, body.collect().await.map(Collected::to_bytes))
-                }
-                Err(error) => {
-                    let mut response = Response::new(Ok(Bytes::from_static(error.message().as_bytes())));
-                    *response.status_mut() = error.status();
-                    response
-                }
-            }
+            let sent = self.proxy.forward(Box::new(forward), ClientBody::empty()).await;
+            let (head, body) = sent.unwrap_or_else(|error| error_response(&error)).into_parts();
+            Response::from_parts(head, body.collect().await.map(Collected::to_bytes))
         })))
     }
 }

@@ -1,0 +1,81 @@
+//! Calls while the store is down: an event for each, and one warning at the beginning and one at the end.
+
+use crate::harness::binary::Process;
+use crate::harness::seed::Seed;
+use crate::harness::{CALLBACK, SECRET, http};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{self, Login};
+use gateway_standins::okta::{Okta, OktaOptions};
+use gateway_standins::redis::Redis;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_secs(30);
+
+async fn sign_in(process: &Process) -> String {
+    let endpoint = format!("{}/mcp/dice/mcp", process.base_url);
+    let client =
+        client::discover(&endpoint).await.unwrap().register("Caller", "none", CALLBACK).await.unwrap();
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    client.redeem(&code).await.unwrap().access_token
+}
+
+/// Status and request id of a call.
+async fn call(process: &Process, token: &str) -> (u16, String) {
+    let request = http().post(format!("{}/mcp/dice/mcp", process.base_url)).bearer_auth(token);
+    let response = request.json(&json!({})).send().await.unwrap();
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    (response.status().as_u16(), id)
+}
+
+/// The log lines, once there are so many that `wanted` accepts.
+async fn lines(process: &Process, count: usize, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let log = process.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found: Vec<Value> = lines.filter(|line| wanted(line)).collect();
+        if found.len() >= count {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{count} lines are not there:\n{log}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_outage_leaves_one_warning_at_each_end_and_an_event_for_each_call() {
+    let (seed, redis) = (Seed::shared().await, Redis::start().unwrap());
+    let okta = Okta::start(OktaOptions::default()).await.unwrap();
+    let address = redis.address();
+    let settings = [("KVS_ADDR", &*address), ("GATEWAY_SECRET", SECRET)];
+    let process = Process::with_okta(&seed.binary, &okta, &settings).await;
+    // Its grant has not been read from the store yet.
+    let token = sign_in(&process).await;
+    let is_warning = |line: &Value| line["level"] == "WARN" || line["level"] == "ERROR";
+    assert_eq!(lines(&process, 0, is_warning).await.len(), 0, "{}", process.log());
+    redis.stop();
+    for _ in 0..5 {
+        let (status, id) = call(&process, &token).await;
+        assert_eq!(status, 503);
+        let events = lines(&process, 1, |line| line["request_id"] == id).await;
+        assert_eq!((events.len(), &events[0]["decision"]), (1, &json!("failed")), "{events:?}");
+        let reason = events[0]["reason"].as_str().unwrap();
+        assert!(
+            reason.contains("the grant cannot be checked: caused by the store is unavailable"),
+            "{reason}"
+        );
+        assert_ne!((&events[0]["user"], &events[0]["client_id"]), (&json!(""), &json!("")), "{events:?}");
+    }
+    let warnings = lines(&process, 1, is_warning).await;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0]["message"].as_str().unwrap().contains("the store is unavailable"), "{warnings:?}");
+    redis.resume().unwrap();
+    let deadline = Instant::now() + SOON;
+    while call(&process, &token).await.0 == 503 {
+        assert!(Instant::now() < deadline, "{}", process.log());
+    }
+    let warnings = lines(&process, 2, is_warning).await;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[1]["message"].as_str().unwrap().contains("available again"), "{warnings:?}");
+}
