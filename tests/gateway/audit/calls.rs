@@ -2,7 +2,7 @@
 
 use super::{Decided, revoke};
 use crate::harness::events::Events;
-use crate::harness::{Keep, SiteOf, World, http};
+use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_routes::Route;
 use reqwest::Method;
 use serde_json::json;
@@ -18,7 +18,7 @@ fn head(method: &str, target: &str, fields: &str) -> String {
 /// Sends the bytes of a request and returns its status with its only audit event.
 async fn decided(world: &World, request: &str) -> Decided {
     Events::record();
-    let response = world.raw(request).await;
+    let response = world.send_raw(request).await;
     let id = response.text.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
     Decided::of(response.status, id).await
 }
@@ -61,8 +61,8 @@ async fn a_refusal_before_the_token_is_verified_leaves_one_event() {
 
 #[tokio::test]
 async fn a_refusal_by_policy_names_user_and_client() {
-    let site = |site: SiteOf| site.change("/mcp/raw/", |route| Route { groups: &["Admins"], ..route });
-    let world = World::with(Keep::Embedded, site).await;
+    let site = |site: SiteBuilder| site.change("/mcp/raw/", |route| Route { groups: &["Admins"], ..route });
+    let world = World::with(StoreKind::Embedded, site).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let call =
         async || Decided::by(http().get(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token)).await;
@@ -97,11 +97,11 @@ async fn an_allowed_call_leaves_one_event_and_a_preflight_none() {
 #[tokio::test]
 async fn a_failed_call_leaves_one_event_and_one_warning_with_its_cause() {
     let impatient = |route| Route { response_timeout: Duration::from_millis(200), ..route };
-    let site = |site: SiteOf| {
+    let site = |site: SiteBuilder| {
         let site = site.change("/mcp/raw/", impatient);
         site.route("/mcp/closed-port/", "http://127.0.0.1:1", |route| route)
     };
-    let world = World::with(Keep::Embedded, site).await;
+    let world = World::with(StoreKind::Embedded, site).await;
     let events = Events::record();
     for (path, status, reason) in [
         ("/mcp/closed-port/mcp", 502, "upstream connection failed: caused by no TCP connection: caused by "),
@@ -129,7 +129,7 @@ async fn a_failed_call_leaves_one_event_and_one_warning_with_its_cause() {
 #[tokio::test]
 async fn a_fault_of_the_request_body_is_a_refused_call() {
     let hurried = |route| Route { response_timeout: Duration::from_millis(100), ..route };
-    let world = World::with(Keep::Embedded, |site| site.change("/mcp/raw/", hurried)).await;
+    let world = World::with(StoreKind::Embedded, |site| site.change("/mcp/raw/", hurried)).await;
     let (_, tokens) = world.sign_in("/mcp/raw/upload", "alice").await;
     let bearer = format!("Authorization: Bearer {}\r\n", tokens.access_token);
     for (fields, body, status, reason) in [

@@ -1,7 +1,7 @@
 //! Calls while the store is down: an event for each, and one warning at the beginning and one at the end.
 
 use crate::harness::binary::Process;
-use crate::harness::seed::Seed;
+use crate::harness::go_program::GoProgram;
 use crate::harness::{CALLBACK, SECRET, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Login};
@@ -45,11 +45,11 @@ async fn lines(process: &Process, count: usize, wanted: impl Fn(&Value) -> bool)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_outage_leaves_one_warning_at_each_end_and_an_event_for_each_call() {
-    let (seed, redis) = (Seed::shared().await, Redis::start().unwrap());
+    let (go_program, redis) = (GoProgram::shared().await, Redis::start().unwrap());
     let okta = Okta::start(OktaOptions::default()).await.unwrap();
     let address = redis.address();
     let settings = [("KVS_ADDR", &*address), ("GATEWAY_SECRET", SECRET)];
-    let process = Process::with_okta(&seed.binary, &okta, &settings).await;
+    let process = Process::with_okta(&go_program.binary, &okta, &settings).await;
     // Its grant has not been read from the store yet.
     let token = sign_in(&process).await;
     let is_warning = |line: &Value| line["level"] == "WARN" || line["level"] == "ERROR";

@@ -2,7 +2,7 @@
 
 use super::revoke;
 use crate::harness::events::Events;
-use crate::harness::{Keep, SiteOf, World, http};
+use crate::harness::{SiteBuilder, StoreKind, World, http};
 use reqwest::Response;
 use serde_json::Value;
 
@@ -14,9 +14,9 @@ struct Open {
 }
 
 impl Open {
-    async fn at(path: &str, change: impl FnOnce(SiteOf) -> SiteOf) -> Self {
+    async fn at(path: &str, change: impl FnOnce(SiteBuilder) -> SiteBuilder) -> Self {
         Events::record();
-        let world = World::with(Keep::Embedded, change).await;
+        let world = World::with(StoreKind::Embedded, change).await;
         let (_, tokens) = world.sign_in("/mcp/raw/mcp", "alice").await;
         let response = http().get(world.url(path)).bearer_auth(&tokens.access_token).send().await.unwrap();
         assert_eq!(response.status(), 200);
