@@ -15,7 +15,7 @@ pub struct Sentinels {
     pub primary: Redis,
     /// The initial replica.
     pub replica: Redis,
-    sentinels: Vec<Redis>,
+    processes: Vec<Redis>,
 }
 
 impl Sentinels {
@@ -34,8 +34,8 @@ impl Sentinels {
         let port = primary.advertised_port().to_string();
         let follow = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
         let replica = Redis::start_with(tls, &follow)?;
-        let sentinels = (0..3).map(|_| sentinel(tls, &port)).collect::<io::Result<Vec<_>>>()?;
-        let servers = Self { primary, replica, sentinels };
+        let processes = (0..3).map(|_| sentinel(tls, &port)).collect::<io::Result<Vec<_>>>()?;
+        let servers = Self { primary, replica, processes };
         let follows = || servers.replica.response_contains(&["INFO", "replication"], "master_link_status:up");
         wait_until("the replica is connected", follows)?;
         let knows = |sentinel: &Redis| {
@@ -46,7 +46,7 @@ impl Sentinels {
             number("num-other-sentinels").as_deref() == Some("2")
                 && number("num-slaves").as_deref() == Some("1")
         };
-        wait_until("the Sentinels know each other", || servers.sentinels.iter().all(knows))?;
+        wait_until("the Sentinels know each other", || servers.processes.iter().all(knows))?;
         Ok(servers)
     }
 
@@ -71,7 +71,7 @@ impl Sentinels {
     /// The Sentinels and the name of the primary, in the format of `KVS_ADDR`.
     pub fn hosts(&self) -> String {
         let advertised = |watcher: &Redis| format!("127.0.0.1:{}", watcher.advertised_port());
-        format!("{}/{NAME}", self.sentinels.iter().map(advertised).collect::<Vec<_>>().join(","))
+        format!("{}/{NAME}", self.processes.iter().map(advertised).collect::<Vec<_>>().join(","))
     }
 
     /// `KVS_ADDR` of the Sentinels.
