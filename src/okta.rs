@@ -2,12 +2,14 @@
 //! authorization server or a custom one.
 
 mod discovery;
+mod error;
 mod http;
 mod id_token;
 mod profile;
 mod tokens;
 
 pub use discovery::Metadata;
+pub use error::OktaError;
 pub use id_token::{Expected as ExpectedIdToken, LoginBinding, verify as verify_id_token};
 pub use profile::Profile;
 
@@ -15,7 +17,6 @@ use crate::base::clock::Clock;
 use crate::base::encoding;
 use crate::base::entropy::Entropy;
 use crate::base::secret::Secret;
-use crate::crypto::jose::JoseError;
 use discovery::Discovery;
 use gateway_routes::AuthorizationServer;
 use http::Http;
@@ -24,7 +25,6 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
 use url::Url;
 
 /// Timeout of one step at Okta, including its requests.
@@ -69,41 +69,6 @@ pub struct OktaConfig {
     pub groups_claim: String,
     /// Accepts an e-mail address without `email_verified`.
     pub trust_email: bool,
-}
-
-/// Error of a request to Okta.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum OktaError {
-    /// Outage: timeout, connection failure, 429 or 5xx.
-    #[error("Okta is unavailable: {0}")]
-    Unavailable(String),
-    /// Okta rejected the gateway's own credentials, which says nothing about the user: an outage, too.
-    #[error("Okta rejects the gateway's credentials: check OKTA_CLIENT_SECRET: {description}")]
-    Credentials {
-        /// Error description.
-        description: String,
-    },
-    /// Okta returned an OAuth error.
-    #[error("Okta returned an error: {error}: {description}")]
-    Refused {
-        /// Error code.
-        error: String,
-        /// Error description.
-        description: String,
-    },
-    /// The ID token failed verification.
-    #[error("invalid response from Okta: the ID token: {0}")]
-    IdToken(#[source] JoseError),
-    /// The response failed verification.
-    #[error("invalid response from Okta: {0}")]
-    Invalid(String),
-}
-
-impl OktaError {
-    /// Returns the error of a request without a response within this time.
-    pub fn no_response(limit: Duration) -> Self {
-        Self::Unavailable(format!("no response within {} s", limit.as_secs()))
-    }
 }
 
 /// Secrets of a login in progress, which Okta's response is checked against.

@@ -26,8 +26,7 @@ impl Outcome {
 /// An audit event. Unknown fields are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Audit<'a> {
-    /// The kind of event: `registration`, `authorization`, `consent`, `login`, `token`, `revocation`, `metadata`
-    /// (a fetch of a client's metadata document or key set) or `call`.
+    /// The kind of event: `registration`, `authorization`, `consent`, `login`, `token`, `revocation` or `call`.
     pub event: &'static str,
     /// The outcome of the request.
     pub outcome: Outcome,

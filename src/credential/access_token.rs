@@ -7,6 +7,8 @@ use crate::base::encoding;
 use crate::base::ids::{GrantId, Key};
 use crate::crypto::jose::{Algorithm, Check, Claims, Expected, JoseError, UnverifiedJwt};
 use serde_json::{Value, json};
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +71,14 @@ impl TokenError {
         }
     }
 }
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl Error for TokenError {}
 
 impl Credentials {
     /// Lifetime of an access token.

@@ -19,6 +19,7 @@ mod discovery;
 mod docs;
 mod email;
 mod error_pages;
+mod failures;
 mod full_disk;
 mod go_program;
 mod go_program_faults;

@@ -9,12 +9,24 @@ use bb8_redis::redis::{
 };
 use std::io;
 use std::time::Duration;
+use thiserror::Error;
 
 /// Timeout of connecting to one server: from the DNS lookup to the end of the handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Timeout of a call to a Cluster with its redirections and retries, and of connecting to all of its nodes, of which
 /// one may not respond.
 const CLUSTER_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Error of a connector that cannot be set up.
+#[derive(Debug, Error)]
+pub(super) enum SetupError {
+    /// The TLS configuration is invalid.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// The Cluster client cannot be built.
+    #[error(transparent)]
+    Cluster(#[from] RedisError),
+}
 
 /// Opener of connections.
 pub(super) enum Connector {
@@ -27,16 +39,11 @@ impl Connector {
     ///
     /// # Errors
     /// TLS or the client cannot be set up.
-    pub(super) fn new(address: RedisAddress) -> Result<Self, String> {
-        match address.kind {
-            RedisKind::Standalone | RedisKind::Sentinel(_) => {
-                Dialer::new(address).map(Self::One).map_err(|error| error.to_string())
-            }
-            RedisKind::Cluster => {
-                let client = cluster(&address).map_err(|error| error.to_string())?;
-                Ok(Self::Cluster(Box::new(client)))
-            }
-        }
+    pub(super) fn new(address: RedisAddress) -> Result<Self, SetupError> {
+        Ok(match address.kind {
+            RedisKind::Standalone | RedisKind::Sentinel(_) => Self::One(Dialer::new(address)?),
+            RedisKind::Cluster => Self::Cluster(Box::new(cluster(&address)?)),
+        })
     }
 
     /// Opens a connection.

@@ -1,0 +1,154 @@
+//! Outages of the store and of Okta, and errors of the gateway's own: one line in the log with the request id and the
+//! cause, which is bounded when it repeats, and a `failed` audit event for each request.
+
+use super::{
+    Consent, Logged, TARGET, VERIFIER, code_request, named, named_at, named_with_user, parameter,
+    refresh_request, send, world,
+};
+use crate::harness::{CALLBACK, Keep, World, http, log};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::Login;
+use gateway_standins::okta::{IdTokenFault, Outage};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// More than the time in which a repeated failure is only counted.
+const LATER: Duration = Duration::from_secs(61);
+
+async fn world_on_redis() -> World {
+    log::capture();
+    World::in_standing_time_on(Keep::Redis, |site| site).await
+}
+
+/// A failed event, and one line about it with the same cause.
+fn assert_failed(logged: &Logged, event: &str, named: &Value, cause: &str) {
+    logged.has_event(event, "failed", named);
+    assert!(logged.reason().contains(cause), "{}", logged.reason());
+    let warning = logged.warning();
+    assert_eq!(warning["cause"], logged.reason());
+    assert_eq!(warning["event"], event, "{warning}");
+    assert!(!logged.body.contains(cause), "the cause is for the log only: {}", logged.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_store_each_endpoint_that_needs_it_leaves_one_warning_and_a_failed_event() {
+    const CAUSE: &str = "the store is unavailable";
+    let world = world_on_redis().await;
+    let (client, tokens) = world.sign_in(TARGET, "alice").await;
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    let (approved, denied) = (Consent::of(&world, &client).await, Consent::of(&world, &client).await);
+    let mut signed_in = Consent::of(&world, &client).await;
+    let callback = signed_in.to_callback().await;
+    world.redis.as_ref().unwrap().stop();
+
+    let redeemed = code_request(&world, &client, &code.code, &code.verifier).await;
+    assert_eq!(redeemed.status, 503);
+    assert_failed(&redeemed, "token", &named(&client), CAUSE);
+    world.clock.advance(LATER);
+    let refreshed = refresh_request(&world, &client, &tokens.refresh_token.unwrap(), &[]).await;
+    assert_eq!(refreshed.status, 503);
+    assert_failed(&refreshed, "token", &named(&client), CAUSE);
+    world.clock.advance(LATER);
+    let form = [("client_id", &*client.id), ("token", &*tokens.access_token)];
+    let revoked = send(http().post(world.url("/auth/revoke")).form(&form)).await;
+    assert_eq!(revoked.status, 503);
+    assert_failed(&revoked, "revocation", &named(&client), CAUSE);
+    world.clock.advance(LATER);
+    let consented = approved.decide(&world, "approve").await;
+    assert!(consented.body.contains("Signing in did not work"), "{}", consented.body);
+    assert_failed(&consented, "consent", &named_at(&client), CAUSE);
+    world.clock.advance(LATER);
+    let refused = denied.decide(&world, "deny").await;
+    refused.has_event("consent", "refused", &named_at(&client));
+    assert!(refused.warning()["cause"].as_str().unwrap().contains(CAUSE), "the denial was not stored");
+    world.clock.advance(LATER);
+    let returned = signed_in.open(&world, &callback).await;
+    assert_eq!(returned.status, 503);
+    assert_failed(&returned, "login", &json!({}), CAUSE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_store_clients_register_and_users_see_the_consent_page() {
+    let world = world_on_redis().await;
+    let client = world.client(TARGET).await;
+    world.redis.as_ref().unwrap().stop();
+    let metadata = json!({ "client_name": "Later", "redirect_uris": [CALLBACK] });
+    let registered = send(http().post(world.url("/auth/register")).json(&metadata)).await;
+    assert_eq!(registered.status, 201);
+    assert_eq!(registered.lines.event()["decision"], "allowed");
+    let page = send(http().get(client.authorize_url(("xyz", VERIFIER), &[]).unwrap())).await;
+    assert_eq!((page.status, page.lines.events().len()), (200, 0), "nothing was decided yet");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_that_repeats_is_logged_once_and_counted_and_each_request_has_its_event() {
+    let world = world_on_redis().await;
+    let client = world.client(TARGET).await;
+    world.redis.as_ref().unwrap().stop();
+    let request = async || code_request(&world, &client, "a-code", VERIFIER).await;
+    assert_eq!(request().await.warning()["repeated"], 0);
+    for _ in 0..3 {
+        let repeated = request().await;
+        repeated.has_event("token", "failed", &named(&client));
+        assert!(repeated.lines.warnings().is_empty(), "{:?}", repeated.lines);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_okta_a_consent_and_a_callback_leave_one_warning_and_a_failed_event() {
+    const CAUSE: &str = "Okta is unavailable";
+    let world = world(|site| site).await;
+    let client = world.client(TARGET).await;
+    let consent = Consent::of(&world, &client).await;
+    world.okta.outage(Outage::Refuse503);
+    let approved = consent.decide(&world, "approve").await;
+    assert_failed(&approved, "consent", &named_at(&client), CAUSE);
+    world.okta.outage(Outage::None);
+    world.clock.advance(LATER);
+    let mut consent = Consent::of(&world, &client).await;
+    let callback = consent.to_callback().await;
+    world.okta.outage(Outage::Refuse503);
+    let returned = consent.open(&world, &callback).await;
+    assert_eq!(parameter(returned.location.as_ref().unwrap(), "error"), "temporarily_unavailable");
+    assert_failed(&returned, "login", &named_at(&client), CAUSE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_okta_a_refresh_leaves_one_warning_within_the_grace_and_fails_after_it() {
+    const CAUSE: &str = "Okta is unavailable";
+    let world = world(|site| site).await;
+    let (client, tokens) = world.sign_in(TARGET, "alice").await;
+    let token = tokens.refresh_token.unwrap();
+    world.okta.outage(Outage::Refuse503);
+    world.clock.advance(LATER);
+    let refreshed = refresh_request(&world, &client, &token, &[]).await;
+    assert_eq!(refreshed.status, 200, "{}", refreshed.body);
+    refreshed.has_event("token", "allowed", &named_with_user(&client));
+    assert!(refreshed.warning()["cause"].as_str().unwrap().contains(CAUSE), "{}", refreshed.warning());
+    let next: Value = serde_json::from_str(&refreshed.body).unwrap();
+    world.clock.advance(Duration::from_hours(1));
+    let failed = refresh_request(&world, &client, next["refresh_token"].as_str().unwrap(), &[]).await;
+    assert_eq!(failed.status, 503);
+    assert_failed(&failed, "token", &named_with_user(&client), CAUSE);
+    assert!(failed.reason().contains("okta_grace"), "{}", failed.reason());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_at_okta_and_an_invalid_id_token_are_logged_with_their_cause() {
+    let world = world(|site| site).await;
+    let client = world.client(TARGET).await;
+    let mut consent = Consent::of(&world, &client).await;
+    let callback = consent.to_callback().await;
+    world.okta.set_client_secret("another");
+    let returned = consent.open(&world, &callback).await;
+    assert_eq!(parameter(returned.location.as_ref().unwrap(), "error"), "temporarily_unavailable");
+    assert_failed(&returned, "login", &named_at(&client), "check OKTA_CLIENT_SECRET");
+    world.okta.set_client_secret(&gateway_standins::okta::OktaOptions::default().client_secret);
+    let mut consent = Consent::of(&world, &client).await;
+    let callback = consent.to_callback().await;
+    world.okta.id_token_fault(Some(IdTokenFault::BrokenSignature));
+    let returned = consent.open(&world, &callback).await;
+    assert_eq!(parameter(returned.location.as_ref().unwrap(), "error"), "server_error");
+    assert_failed(&returned, "login", &named_at(&client), "the token's signature is invalid");
+    assert_eq!(returned.warning()["level"], "ERROR");
+}
