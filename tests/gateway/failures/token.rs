@@ -73,8 +73,6 @@ async fn a_refused_refresh_is_logged_once_with_client_route_and_user() {
     unknown.has_event("token", "refused", &named(&client));
     let elsewhere = refresh_request(&world, &other, &token, &[]).await;
     elsewhere.has_event("token", "refused", &named_with_user(&other));
-    let scope = refresh_request(&world, &client, &token, &[("scope", "more")]).await;
-    scope.has_event("token", "refused", &named_with_user(&client));
     let dice = world.url("/mcp/dice/mcp");
     let resource = refresh_request(&world, &client, &token, &[("resource", &dice)]).await;
     resource.has_event("token", "refused", &named_with_user(&client));
@@ -134,8 +132,8 @@ async fn a_rate_limited_request_leaves_one_event() {
     let by_client = send(token_request(&world, &form)).await;
     assert_eq!(by_client.status, 429);
     by_client.has_event("token", "refused", &json!({ "client_id": client.id[..12] }));
-    for _ in 0..2 {
-        assert_eq!(send(token_request(&world, &[("client_id", "other")])).await.status, 401);
+    for other in ["another", "a third"] {
+        assert_eq!(send(token_request(&world, &[("client_id", other)])).await.status, 401);
     }
     let by_address = send(token_request(&world, &form)).await;
     assert_eq!((by_address.status, by_address.reason()), (429, "too many requests"));
