@@ -146,7 +146,7 @@ impl Consent {
     }
 
     /// Approves and signs alice in; returns the callback's URL, which was not opened.
-    async fn to_callback(&mut self) -> Url {
+    async fn sign_in_at_okta(&mut self) -> Url {
         let form = self.page.form_with("request").unwrap();
         let okta = self.browser.submit(form, &[], Some("approve")).await.unwrap().page().unwrap();
         self.browser.sign_in(&okta, "alice").await.unwrap().stopped().unwrap()

@@ -141,10 +141,12 @@ impl Revalidation {
             return Ok(Some(status));
         }
         let grants = &self.gateway.grants;
-        if !grants.begin_check(self.id, self.holder).await? {
-            return Ok(None);
-        }
-        let status = self.check_with_lease().await;
+        let status = match grants.begin_check(self.id, self.holder).await {
+            Ok(false) => return Ok(None),
+            Ok(true) => self.check_with_lease().await,
+            // The response may be lost and the lease acquired: it is released, too.
+            Err(unavailable) => Err(unavailable),
+        };
         if let Err(error) = grants.end_check(self.id, self.holder).await {
             tracing::debug!(%error, "revalidation lease could not be released: it expires");
         }

@@ -66,13 +66,13 @@ async fn each_refusal_of_a_callback_leaves_one_event_with_client_and_route() {
     let get = async |path: &str| send(http().get(world.url(path))).await;
     get("/auth/callback?code=c").await.has_event("login", "refused", &json!({}));
     get("/auth/callback?code=c&state=unknown").await.has_event("login", "refused", &json!({}));
-    let callback = Consent::of(&world, &client).await.to_callback().await;
+    let callback = Consent::of(&world, &client).await.sign_in_at_okta().await;
     let elsewhere = send(http().get(callback)).await;
     assert_eq!(elsewhere.status, 403);
     elsewhere.has_event("login", "refused", &named_at(&client));
     world.okta.refuse_assignment("alice");
     let mut consent = Consent::of(&world, &client).await;
-    let callback = consent.to_callback().await;
+    let callback = consent.sign_in_at_okta().await;
     let refused = consent.open(&world, &callback).await;
     assert_eq!(parameter(refused.location.as_ref().unwrap(), "error"), "access_denied");
     refused.has_event("login", "refused", &named_at(&client));
@@ -84,7 +84,7 @@ async fn a_login_is_allowed_once_with_user_client_and_route() {
     let world = world(|site| site).await;
     let client = world.client(TARGET).await;
     let mut consent = Consent::of(&world, &client).await;
-    let callback = consent.to_callback().await;
+    let callback = consent.sign_in_at_okta().await;
     let completed = consent.open(&world, &callback).await;
     assert_ne!(parameter(completed.location.as_ref().unwrap(), "code"), "");
     completed.has_event("login", "allowed", &named_with_user(&client));

@@ -38,7 +38,7 @@ async fn without_the_store_each_endpoint_that_needs_it_leaves_one_warning_and_a_
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
     let (approved, denied) = (Consent::of(&world, &client).await, Consent::of(&world, &client).await);
     let mut signed_in = Consent::of(&world, &client).await;
-    let callback = signed_in.to_callback().await;
+    let callback = signed_in.sign_in_at_okta().await;
     world.redis.as_ref().unwrap().stop();
 
     let redeemed = code_request(&world, &client, &code.code, &code.verifier).await;
@@ -106,7 +106,7 @@ async fn without_okta_a_consent_and_a_callback_leave_one_warning_and_a_failed_ev
     world.okta.outage(Outage::None);
     world.clock.advance(LATER);
     let mut consent = Consent::of(&world, &client).await;
-    let callback = consent.to_callback().await;
+    let callback = consent.sign_in_at_okta().await;
     world.okta.outage(Outage::Refuse503);
     let returned = consent.open(&world, &callback).await;
     assert_eq!(parameter(returned.location.as_ref().unwrap(), "error"), "temporarily_unavailable");
@@ -138,14 +138,14 @@ async fn wrong_credentials_at_okta_and_an_invalid_id_token_are_logged_with_their
     let world = world(|site| site).await;
     let client = world.client(TARGET).await;
     let mut consent = Consent::of(&world, &client).await;
-    let callback = consent.to_callback().await;
+    let callback = consent.sign_in_at_okta().await;
     world.okta.set_client_secret("another");
     let returned = consent.open(&world, &callback).await;
     assert_eq!(parameter(returned.location.as_ref().unwrap(), "error"), "temporarily_unavailable");
     assert_failed(&returned, "login", &named_at(&client), "check OKTA_CLIENT_SECRET");
     world.okta.set_client_secret(&gateway_standins::okta::OktaOptions::default().client_secret);
     let mut consent = Consent::of(&world, &client).await;
-    let callback = consent.to_callback().await;
+    let callback = consent.sign_in_at_okta().await;
     world.okta.id_token_fault(Some(IdTokenFault::BrokenSignature));
     let returned = consent.open(&world, &callback).await;
     assert_eq!(parameter(returned.location.as_ref().unwrap(), "error"), "server_error");
