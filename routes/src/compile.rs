@@ -22,7 +22,6 @@ use problem::LineError;
 use sha2::{Digest, Sha256};
 use source::Source;
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use tree::Node;
 
@@ -159,8 +158,5 @@ fn digest(sources: &[Source]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    base16ct::lower::encode_string(&hash.finalize())
 }

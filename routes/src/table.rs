@@ -1,4 +1,6 @@
 //! Route table: a hash table that finds the route of a path in one pass, independent of the number of routes.
+//!
+//! It is a constant, computed by the compiler; routers such as matchit are built at startup.
 
 #[cfg(test)]
 mod tests;

@@ -137,6 +137,7 @@ fn prefix(purpose: &str, secure: bool) -> String {
     format!("{}mcp-{purpose}-", if secure { "__Host-" } else { "" })
 }
 
+/// Returns names and values. The values are the gateway's own, so that nothing of RFC 6265 but the separators is needed.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='))

@@ -207,12 +207,9 @@ pub(super) fn gateway_secrets(given: &Secret) -> Result<Vec<SecretBytes>, Gatewa
 }
 
 fn gateway_secret(text: &str) -> Result<SecretBytes, GatewaySecretError> {
-    let hex = text.len() >= 64 && text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let bytes = if hex {
-        (0..text.len()).step_by(2).filter_map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
-    } else {
-        encoding::decode(text.trim_end_matches('=')).ok_or(GatewaySecretError::Encoding)?
-    };
+    let hex = if text.len() >= 64 { base16ct::mixed::decode_vec(text).ok() } else { None };
+    let bytes = hex.or_else(|| encoding::decode(text.trim_end_matches('=')));
+    let bytes = bytes.ok_or(GatewaySecretError::Encoding)?;
     if bytes.len() < 32 {
         return Err(GatewaySecretError::TooShort);
     }

@@ -3,7 +3,8 @@
 //!
 //! The hash table is set-associative: each key has one bucket of eight slots. A new key takes a slot of an earlier
 //! window or, if there is none, the slot with the lowest count. An evicted key restarts at zero: a full table refuses
-//! nobody, and keeps the counts of the most frequent keys.
+//! nobody, and keeps the counts of the most frequent keys. The keyed limiters of crates such as governor hold every key
+//! until it is swept, so that a flood of keys grows them without bound.
 
 /// Slots per bucket.
 const SLOTS_PER_BUCKET: usize = 8;

@@ -1,5 +1,7 @@
 //! The queue of log lines: a dedicated thread writes them to standard error in batches. If standard error blocks (full
 //! pipe, hung log collector), lines are dropped and counted; requests never wait.
+//!
+//! The queue of tracing-appender is bounded by lines instead of bytes and allocates for each line.
 
 use parking_lot::{Condvar, Mutex};
 use std::io::{self, Write};

@@ -1,4 +1,5 @@
-//! Durations: `500ms`, `60s`, `10m`, `1h`, `30d`.
+//! Durations: `500ms`, `60s`, `10m`, `1h`, `30d`. Crates for this accept more notations than the contract has, and their
+//! errors do not say what to write.
 
 use super::super::problem::{ValueError, quoted};
 use super::ParseResult;

@@ -1,4 +1,5 @@
-//! Sizes: `4MiB`, `64KiB`, or a number of bytes.
+//! Sizes: `4MiB`, `64KiB`, or a number of bytes. Crates for this also accept decimal units, which are easily confused with
+//! these.
 
 use super::super::problem::{ValueError, quoted};
 use super::ParseResult;
