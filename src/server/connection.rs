@@ -225,7 +225,7 @@ mod tests {
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 65_536])))))
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 16_384])))))
         }
     }
 

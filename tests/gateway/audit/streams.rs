@@ -5,6 +5,8 @@ use crate::harness::events::Events;
 use crate::harness::{SiteBuilder, StoreKind, World, http};
 use reqwest::Response;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// A world with an open response to alice, and the id of its request.
 struct Open {
@@ -52,20 +54,38 @@ async fn a_revoked_grant_leaves_the_end_of_its_stream_in_the_log() {
     assert_eq!(counts(&id), (2, 1), "{:?}", events.of(&id));
 }
 
+/// A server that closes each connection within its first response; returns its URL.
+async fn truncating() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut seen).await.unwrap();
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").await.unwrap();
+        }
+    });
+    url
+}
+
 #[tokio::test]
 async fn a_response_that_breaks_upstream_leaves_one_event_and_one_warning() {
-    let world = World::start().await;
     let events = Events::record();
-    let (client, tokens) = world.sign_in("/mcp/raw/broken", "alice").await;
+    let target = truncating().await;
+    let world = World::with(Keep::Embedded, |site| site.route("/mcp/raw/", &target, |route| route)).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/mcp", "alice").await;
+    let request = http().get(world.url("/mcp/raw/mcp")).bearer_auth(&tokens.access_token);
     // The head may not have left before the connection broke.
-    let _ = http().get(world.url("/mcp/raw/broken")).bearer_auth(&tokens.access_token).send().await;
+    if let Ok(response) = request.send().await {
+        response.bytes().await.unwrap_err();
+    }
     let is_end = |line: &Value| line["event"] == "stream_ended" && line["client_id"] == client.id[..12];
     let event = events.only(is_end).await;
     let reason = event["reason"].as_str().unwrap();
-    assert!(
-        reason.starts_with("upstream connection broke: caused by ") && event["decision"] == "failed",
-        "{event}"
-    );
+    assert!(reason.starts_with("upstream connection broke: caused by the server closed"), "{event}");
+    assert_eq!(event["decision"], "failed");
     assert_eq!(counts(event["request_id"].as_str().unwrap()), (2, 1));
 }
 

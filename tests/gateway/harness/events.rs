@@ -14,7 +14,7 @@ static LINES: Mutex<VecDeque<Value>> = Mutex::new(VecDeque::new());
 
 /// Log lines at `info` and above, from the first use on.
 #[derive(Clone, Copy)]
-pub(crate) struct Events;
+pub(crate) struct Events(&'static Mutex<VecDeque<Value>>);
 
 struct Writer;
 
@@ -41,12 +41,12 @@ impl Events {
             lines.with_writer(|| Writer).init();
         });
         LazyLock::force(&LOGGER);
-        Self
+        Self(&LINES)
     }
 
     /// Lines that `wanted` accepts.
     pub(crate) fn all(self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
-        LINES.lock().unwrap().iter().filter(|line| wanted(line)).cloned().collect()
+        self.0.lock().unwrap().iter().filter(|line| wanted(line)).cloned().collect()
     }
 
     /// Lines of one request.
