@@ -6,8 +6,8 @@ mod outages;
 mod reuse;
 mod token;
 
-use crate::harness::log::{self, Lines};
-use crate::harness::{SiteOf, World, http};
+use crate::harness::events::{Events, Lines};
+use crate::harness::{SiteBuilder, World, http};
 use gateway_standins::browser::{Browser, Page};
 use gateway_standins::client::Client;
 use reqwest::header::{ACCEPT, COOKIE};
@@ -22,8 +22,8 @@ const VERIFIER: &str = "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv";
 const ALICE: &str = "00ualice00000sT4nD1n";
 
 /// A world whose log is kept.
-async fn world(change: impl FnOnce(SiteOf) -> SiteOf) -> World {
-    log::capture();
+async fn world(change: impl FnOnce(SiteBuilder) -> SiteBuilder) -> World {
+    Events::record();
     World::in_standing_time(change).await
 }
 
@@ -37,7 +37,7 @@ struct Logged {
 
 async fn send(request: RequestBuilder) -> Logged {
     let response: Response = request.send().await.unwrap();
-    let lines = log::of(response.headers());
+    let lines = Events::record().of_response(response.headers());
     let location = response.headers().get("location").map(|url| Url::parse(url.to_str().unwrap()).unwrap());
     Logged { status: response.status().as_u16(), lines, location, body: response.text().await.unwrap() }
 }

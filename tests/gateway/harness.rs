@@ -5,7 +5,6 @@ pub(crate) mod binary;
 pub(crate) mod drivers;
 pub(crate) mod events;
 pub(crate) mod go_program;
-pub(crate) mod log;
 pub(crate) mod metadata_documents;
 pub(crate) mod random_source;
 mod raw_request;

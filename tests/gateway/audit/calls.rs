@@ -5,7 +5,7 @@ use crate::harness::events::Events;
 use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_routes::Route;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -159,6 +159,27 @@ async fn a_client_that_leaves_before_the_response_leaves_one_event() {
     let event = events.only(|line| line["event"] == "call" && line["client_id"] == client.id[..12]).await;
     assert_eq!(event["decision"], "failed");
     assert!(event["reason"].as_str().unwrap().contains("the client disconnected"), "{event}");
+}
+
+#[tokio::test]
+async fn a_client_that_resets_its_http_2_request_leaves_one_event() {
+    let world = World::start().await;
+    let events = Events::record();
+    let (client, tokens) = world.sign_in("/mcp/raw/slow-head", "alice").await;
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let request = http2.get(world.url("/mcp/raw/slow-head")).bearer_auth(&tokens.access_token).send();
+    tokio::select! {
+        _ = request => panic!("there is no response yet"),
+        _ = world.backend.wait_for_request("/slow-head") => {}
+    }
+    let is_call = |line: &Value| line["event"] == "call" && line["client_id"] == client.id[..12];
+    let event = events.only(is_call).await;
+    assert_eq!((&event["decision"], &event["user"]), (&json!("failed"), &json!("00ualice00000sT4nD1n")));
+    // The connection goes on, and so does its only event.
+    world.backend.release_head();
+    let request = http2.get(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token);
+    Decided::by(request).await.is(200, "allowed", "");
+    assert_eq!(events.all(is_call).len(), 2);
 }
 
 #[tokio::test]

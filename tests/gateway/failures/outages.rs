@@ -5,7 +5,7 @@ use super::{
     Consent, Logged, TARGET, VERIFIER, code_request, named, named_at, named_with_user, parameter,
     refresh_request, send, world,
 };
-use crate::harness::{CALLBACK, Keep, World, http, log};
+use crate::harness::{CALLBACK, StoreKind, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::Login;
 use gateway_standins::okta::{IdTokenFault, Outage};
@@ -16,8 +16,8 @@ use std::time::Duration;
 const LATER: Duration = Duration::from_secs(61);
 
 async fn world_on_redis() -> World {
-    log::capture();
-    World::in_standing_time_on(Keep::Redis, |site| site).await
+    Events::record();
+    World::in_standing_time_on(StoreKind::Redis, |site| site).await
 }
 
 /// A failed event, and one line about it with the same cause.

@@ -1,8 +1,8 @@
 //! Revocations that nobody asked for: reuse of a code or a refresh token, and Okta's refusal of the user.
 
 use super::{TARGET, assert_subject, code_request, named_with_user, refresh_request, world};
-use crate::harness::SiteOf;
-use crate::harness::log::Lines;
+use crate::harness::SiteBuilder;
+use crate::harness::events::Lines;
 use gateway_routes::RefreshReuse;
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{Client, Login};
@@ -36,7 +36,7 @@ async fn a_reused_code_leaves_a_revocation_event_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reused_refresh_token_leaves_a_revocation_event_unless_it_is_only_refused() {
     for on_reuse in [RefreshReuse::Revoke, RefreshReuse::Refuse] {
-        let world = world(|site: SiteOf| site.set(|site| site.refresh_reuse = on_reuse)).await;
+        let world = world(|site: SiteBuilder| site.set(|site| site.refresh_reuse = on_reuse)).await;
         let (client, tokens) = world.sign_in(TARGET, "alice").await;
         let first = tokens.refresh_token.unwrap();
         let second = client.refresh(&first).await.unwrap().refresh_token.unwrap();

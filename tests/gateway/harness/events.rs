@@ -1,9 +1,11 @@
 //! Log lines of the gateways in this process, found by the request ids of their responses.
 
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{LazyLock, Mutex};
+use parking_lot::Mutex;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 const MAX_LINES: usize = 100_000;
@@ -20,7 +22,7 @@ struct Writer;
 
 impl io::Write for Writer {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut lines = LINES.lock().unwrap();
+        let mut lines = LINES.lock();
         if lines.len() == MAX_LINES {
             lines.pop_front();
         }
@@ -54,6 +56,11 @@ impl Events {
         self.all(|line| line["request_id"] == request_id)
     }
 
+    /// Lines of the request that got a response with these headers.
+    pub(crate) fn of_response(self, headers: &HeaderMap) -> Lines {
+        Lines(self.of(headers["x-request-id"].to_str().unwrap()))
+    }
+
     /// The only line that `wanted` accepts, now or soon.
     pub(crate) async fn only(self, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + SOON;
@@ -66,5 +73,28 @@ impl Events {
             assert!(Instant::now() < deadline, "no such line");
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Lines about one request.
+#[derive(Debug)]
+pub(crate) struct Lines(Vec<Value>);
+
+impl Lines {
+    /// The audit events.
+    pub(crate) fn events(&self) -> Vec<&Value> {
+        self.0.iter().filter(|line| line["target"] == "audit").collect()
+    }
+
+    /// The only audit event.
+    pub(crate) fn event(&self) -> &Value {
+        let events = self.events();
+        assert_eq!(events.len(), 1, "one event is expected: {self:?}");
+        events[0]
+    }
+
+    /// The lines at `WARN` and `ERROR`.
+    pub(crate) fn warnings(&self) -> Vec<&Value> {
+        self.0.iter().filter(|line| line["level"] == "WARN" || line["level"] == "ERROR").collect()
     }
 }
