@@ -12,8 +12,8 @@
 //! 5. [`store`]: persistent state behind atomic operations; [`okta`]: the OIDC client; [`fetch`]: documents at
 //!    client-supplied URLs; [`proxy`]: the data plane.
 //! 6. [`grants`]: a user's approval of a client for a route.
-//! 7. [`app`]: shared state, the request context, responses, cookies, the audit log, rate limits and client
-//!    authentication.
+//! 7. [`app`]: shared state, the request context, calls, responses, CORS, cookies, the audit log, rate limits and
+//!    client authentication.
 //! 8. [`endpoints`]: one folder per flow, one file per endpoint.
 //! 9. [`server`]: listener, connections and the warp filters; [`cli`]: the commands of the executable.
 
