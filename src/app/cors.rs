@@ -4,6 +4,7 @@
 use crate::app::request_error::RequestError;
 use crate::app::state::Gateway;
 use bytes::Bytes;
+use gateway_routes::is_loopback_authority;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
@@ -66,14 +67,6 @@ fn is_allowed(gateway: &Gateway, origin: &HeaderValue) -> bool {
 fn is_loopback_origin(origin: &str) -> bool {
     let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     authority.is_some_and(is_loopback_authority)
-}
-
-fn is_loopback_authority(authority: &str) -> bool {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => host,
-        Some(_) | None => authority,
-    };
-    ["localhost", "127.0.0.1", "[::1]"].contains(&host)
 }
 
 /// Returns `true` for a CORS preflight: a question of the browser and not a request of its script.

@@ -24,7 +24,7 @@ const ALICE: &str = "00ualice00000sT4nD1n";
 /// A world whose log is kept.
 async fn world(change: impl FnOnce(SiteBuilder) -> SiteBuilder) -> World {
     Events::record();
-    World::in_standing_time(change).await
+    World::with_manual_clock(change).await
 }
 
 /// A response, and what was logged about its request.

@@ -74,7 +74,8 @@ async fn truncating() -> String {
 async fn a_response_that_breaks_upstream_leaves_one_event_and_one_warning() {
     let events = Events::record();
     let target = truncating().await;
-    let world = World::with(StoreKind::Embedded, |site| site.route("/mcp/raw/", &target, |route| route)).await;
+    let world =
+        World::with(StoreKind::Embedded, |site| site.route("/mcp/raw/", &target, |route| route)).await;
     let (client, tokens) = world.sign_in("/mcp/raw/mcp", "alice").await;
     let request = http().get(world.url("/mcp/raw/mcp")).bearer_auth(&tokens.access_token);
     // The head may not have left before the connection broke.

@@ -5,6 +5,7 @@ use super::{
     Consent, Logged, TARGET, VERIFIER, code_request, named, named_at, named_with_user, parameter,
     refresh_request, send, world,
 };
+use crate::harness::events::Events;
 use crate::harness::{CALLBACK, StoreKind, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::Login;
@@ -17,7 +18,7 @@ const LATER: Duration = Duration::from_secs(61);
 
 async fn world_on_redis() -> World {
     Events::record();
-    World::in_standing_time_on(StoreKind::Redis, |site| site).await
+    World::with_manual_clock_on(StoreKind::Redis, |site| site).await
 }
 
 /// A failed event, and one line about it with the same cause.

@@ -1,10 +1,10 @@
 //! Log lines of the gateways in this process, found by the request ids of their responses.
 
+use parking_lot::Mutex;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io;
-use parking_lot::Mutex;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ impl Events {
 
     /// Lines that `wanted` accepts.
     pub(crate) fn all(self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
-        self.0.lock().unwrap().iter().filter(|line| wanted(line)).cloned().collect()
+        self.0.lock().iter().filter(|line| wanted(line)).cloned().collect()
     }
 
     /// Lines of one request.
