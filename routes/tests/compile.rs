@@ -26,7 +26,7 @@ fn assert_is_file(found: &str, file: &Path) {
 
 #[test]
 fn a_site_compiles_to_readable_rust() {
-    for name in ["seed", "site"] {
+    for name in ["go-program", "site"] {
         assert_is_file(&golden(name).rust, &folder("golden").join(name).join("site.rs"));
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 #[expect(unreachable_pub, reason = "the code is generated for the gateway")]
-mod seed {
+mod go_program {
     include!("golden/go-program/site.rs");
 }
 
@@ -23,9 +23,9 @@ fn golden(name: &str) -> Compiled {
 
 #[test]
 fn the_go_programs_config_compiles_unchanged() {
-    let compiled = golden("seed");
-    assert_eq!(seed::SITE.table.routes(), compiled.routes);
-    let dice = seed::SITE.table.find("/mcp/dice/mcp").expect("it is a route");
+    let compiled = golden("go-program");
+    assert_eq!(go_program::SITE.table.routes(), compiled.routes);
+    let dice = go_program::SITE.table.find("/mcp/dice/mcp").expect("it is a route");
     assert_eq!((dice.index, dice.rest), (0, "/mcp/dice/".len()));
     assert_eq!(dice.route.name, "dice");
     assert_eq!(dice.route.scopes, ["mcp:dice"]);
@@ -34,13 +34,13 @@ fn the_go_programs_config_compiles_unchanged() {
     assert_eq!(dice.route.max_body, 4 * 1024 * 1024);
     assert_eq!(dice.route.target.authority, "localhost:3000");
     assert_eq!(dice.route.response_timeout, Duration::from_mins(1));
-    assert_eq!(seed::SITE.environment, "development");
-    assert_eq!(seed::SITE.base_url, None);
-    assert_eq!(seed::SITE.okta.authorization_server, AuthorizationServer::Custom("default"));
-    assert_eq!(seed::SITE.tokens.refresh_ttl, Duration::from_hours(30 * 24));
-    let site = seed::SITE;
+    assert_eq!(go_program::SITE.environment, "development");
+    assert_eq!(go_program::SITE.base_url, None);
+    assert_eq!(go_program::SITE.okta.authorization_server, AuthorizationServer::Custom("default"));
+    assert_eq!(go_program::SITE.tokens.refresh_ttl, Duration::from_hours(30 * 24));
+    let site = go_program::SITE;
     assert!(site.advertise_iss);
-    assert!(seed::SITE.trusted_redirect_hosts.contains(&"claude.ai"));
+    assert!(go_program::SITE.trusted_redirect_hosts.contains(&"claude.ai"));
 }
 
 #[test]
@@ -54,24 +54,27 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     );
     assert_eq!(site.okta.authorization_server, AuthorizationServer::Org);
     assert_eq!(site.okta.groups_claim, "mcp_groups");
-    assert!(site.okta.trust_email && !seed::SITE.okta.trust_email);
+    assert!(site.okta.trust_email && !go_program::SITE.okta.trust_email);
     assert_eq!(site.tokens.code_ttl, Duration::from_secs(30));
     assert!(!site.advertise_iss);
     assert_eq!(site.client_metadata_hosts, ["claude.ai", "vscode.dev"]);
-    assert!(seed::SITE.client_metadata_hosts.is_empty(), "any host by default");
+    assert!(go_program::SITE.client_metadata_hosts.is_empty(), "any host by default");
     assert_eq!((site.limits.client_metadata_fetches, site.limits.consents), (5, 60));
-    assert_eq!((site.okta_grace, seed::SITE.okta_grace), (Duration::from_mins(15), Duration::from_hours(1)));
+    assert_eq!(
+        (site.okta_grace, go_program::SITE.okta_grace),
+        (Duration::from_mins(15), Duration::from_hours(1))
+    );
     assert_eq!(site.registration.redirect_hosts, ["claude.ai", "claude.com"]);
     assert_eq!(site.registration.not_before, Some(utc_date_time(2026, 11, 1, 6, 30, 0)));
     assert_eq!((site.registration.enabled, site.registration.local_clients), (true, false));
-    assert_eq!(seed::SITE.registration, Registration::DEFAULT);
+    assert_eq!(go_program::SITE.registration, Registration::DEFAULT);
     let [private, single, documentation] = site.trusted_proxies else { panic!("three blocks") };
     assert!(private.contains("10.9.8.7".parse().expect("an address")));
     assert!(single.contains("192.0.2.7".parse().expect("an address")));
     assert_eq!(documentation.get().to_string(), "2001:db8::/32");
     assert_eq!((site.limits.connections, site.limits.connections_per_address), (800, 200));
     assert_eq!((site.limits.registrations, site.limits.client_tokens), (30, 5_000));
-    assert_eq!(site.limits.tokens, seed::SITE.limits.tokens, "absent keys have their defaults");
+    assert_eq!(site.limits.tokens, go_program::SITE.limits.tokens, "absent keys have their defaults");
     let [dice, v2, tickets, wiki] = site.table.routes() else {
         panic!("four routes, own ones first, then by file")
     };

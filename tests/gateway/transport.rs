@@ -85,7 +85,7 @@ async fn responses_are_returned_unchanged() {
     ] {
         let headers =
             [("content-type", kind), ("x-accel-buffering", "no"), ("mcp-protocol-version", "2025-11-25")];
-        world.backend.script("/mcp", (status, &headers), body);
+        world.backend.script("/mcp", status, &headers, body);
         for method in [Method::POST, Method::GET, Method::DELETE] {
             let response = request(&world, &token, method.clone()).send().await.unwrap();
             assert_eq!(response.status(), status, "{method}");
@@ -101,7 +101,7 @@ async fn responses_are_returned_unchanged() {
 #[tokio::test]
 async fn a_session_id_is_returned_unchanged() {
     let (world, token) = signed_in().await;
-    world.backend.script("/mcp", (200, &[("mcp-session-id", "5e55-10n~!")]), "{}");
+    world.backend.script("/mcp", 200, &[("mcp-session-id", "5e55-10n~!")], "{}");
     let first = request(&world, &token, Method::POST).body("{}").send().await.unwrap();
     let id = first.headers()["mcp-session-id"].to_str().unwrap().to_owned();
     assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "visible ASCII alone: {id}");

@@ -133,7 +133,8 @@ async fn run_failover_under_load<T: Send + 'static>(
     fail: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) {
     let world = World::with(StoreKind::At(address), |site| site).await;
-    let user = SignedInUser::with(&world, sign_in(&world).await).await;
+    let (client, tokens) = sign_in(&world).await;
+    let user = SignedInUser::with(&world, client, tokens).await;
     let load = Load::start(&world).await;
     let failing: JoinHandle<io::Result<T>> = tokio::task::spawn_blocking(fail);
     let _servers = failing.await.unwrap().unwrap();

@@ -27,11 +27,11 @@ pub(super) struct SignedInUser {
 
 impl SignedInUser {
     pub(super) async fn start(world: &World) -> Self {
-        let signed_in = world.sign_in("/mcp/raw/echo", "alice").await;
-        Self::with(world, signed_in).await
+        let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+        Self::with(world, client, tokens).await
     }
 
-    pub(super) async fn with(world: &World, (client, tokens): (Client, Tokens)) -> Self {
+    pub(super) async fn with(world: &World, client: Client, tokens: Tokens) -> Self {
         assert_eq!(call(world, &tokens.access_token).await, 200);
         let stream = http().get(world.url("/mcp/raw/sse/silent")).bearer_auth(&tokens.access_token);
         let stream = stream.send().await.unwrap();

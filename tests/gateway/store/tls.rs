@@ -11,7 +11,7 @@ use std::time::Instant;
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// Redis address from these environment variables.
-fn address(kvs: &str, ca: &str, (certificate, key): (&str, &str)) -> RedisAddress {
+fn address(kvs: &str, ca: &str, certificate: &str, key: &str) -> RedisAddress {
     let environment = Environment::of([
         ("KVS_ADDR", kvs),
         ("KVS_CA_FILE", ca),
@@ -32,7 +32,7 @@ fn address(kvs: &str, ca: &str, (certificate, key): (&str, &str)) -> RedisAddres
 /// The same with the CA file and the client certificate of this authority.
 fn with_client_certificate(kvs: &str, certificates: &Certificates) -> RedisAddress {
     let ours = (certificates.path("client.pem"), certificates.path("client.key"));
-    address(kvs, &certificates.path("ca.pem"), (&ours.0, &ours.1))
+    address(kvs, &certificates.path("ca.pem"), &ours.0, &ours.1)
 }
 
 #[tokio::test]
@@ -45,10 +45,10 @@ async fn redis_over_tls_verifies_authority_name_and_client_certificate() {
     let of_another = (foreign.path("client.pem"), foreign.path("client.key"));
     for (what, address) in [
         ("another authority", with_client_certificate(&kvs, &foreign)),
-        ("public authorities", address(&kvs, "", ("", ""))),
+        ("public authorities", address(&kvs, "", "", "")),
         ("another name", with_client_certificate(&kvs.replace("127.0.0.1", "localhost"), &certificates)),
-        ("no client certificate", address(&kvs, &ca, ("", ""))),
-        ("a client certificate of another authority", address(&kvs, &ca, (&of_another.0, &of_another.1))),
+        ("no client certificate", address(&kvs, &ca, "", "")),
+        ("a client certificate of another authority", address(&kvs, &ca, &of_another.0, &of_another.1)),
         ("no TLS", RedisAddress::parse(&redis.tls_address(), None).unwrap()),
     ] {
         let (fixture, started) = (StoreFixture::of(address), Instant::now());

@@ -93,7 +93,7 @@ impl Backend {
     ///
     /// # Panics
     /// If the status or a header is invalid in HTTP.
-    pub fn script(&self, path: &str, (status, headers): (u16, &[(&str, &str)]), body: impl Into<Vec<u8>>) {
+    pub fn script(&self, path: &str, status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) {
         let pair = |&(name, value): &(&str, &str)| {
             let name = HeaderName::try_from(name).expect("a script's header names are valid");
             (name, HeaderValue::from_str(value).expect("a script's header values are valid"))

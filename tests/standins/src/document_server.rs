@@ -94,7 +94,7 @@ impl DocumentServer {
         let shared = Arc::new(Shared::default());
         let acceptor = TlsAcceptor::from(authority.server(&NAMES));
         let router = Router::new().fallback(respond).with_state(Arc::clone(&shared));
-        let task = tokio::spawn(accept(listener, (acceptor, router), Arc::clone(&shared)));
+        let task = tokio::spawn(accept(listener, acceptor, router, Arc::clone(&shared)));
         Ok(Self { address, authority: authority.certificate(), shared, task })
     }
 
@@ -135,19 +135,19 @@ impl Drop for DocumentServer {
     }
 }
 
-async fn accept(listener: TcpListener, site: (TlsAcceptor, Router), shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, shared: Arc<Shared>) {
     // Owned by this task: aborting it drops the set, which aborts every connection.
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         if !shared.down.load(Ordering::SeqCst) {
-            connections.spawn(connection(stream, site.clone()));
+            connections.spawn(connection(stream, acceptor.clone(), router.clone()));
         }
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn connection(stream: TcpStream, (acceptor, router): (TlsAcceptor, Router)) {
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, router: Router) {
     // A client that does not trust the certificate disconnects here.
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let service = TowerToHyperService::new(router);

@@ -52,13 +52,13 @@ pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
     };
     let record = recorded(&head, body);
     shared.log.push(record.clone());
-    let response = route_request(&shared, &record, (&path, &query)).await;
+    let response = route_request(&shared, &record, &path, &query).await;
     // From here on the body records whether it was read.
     exchange.finish();
     response
 }
 
-async fn route_request(shared: &Arc<Shared>, record: &Recorded, (path, query): (&str, &Params)) -> Response {
+async fn route_request(shared: &Arc<Shared>, record: &Recorded, path: &str, query: &Params) -> Response {
     if let Some(scripted) = shared.scripts.lock().get(path) {
         return scripted.response();
     }

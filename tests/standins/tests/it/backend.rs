@@ -70,7 +70,7 @@ async fn a_scripted_response_is_sent() {
     assert_eq!(get("/redirect?to=http://a.example/&status=307").await.unwrap().status(), 307);
     assert!(get("/broken").await.unwrap().text().await.is_err());
     assert_eq!(get("/headers").await.unwrap().headers().get_all("set-cookie").iter().count(), 2);
-    backend.script("/mcp", (202, &[("x-a", "b")]), "scripted");
+    backend.script("/mcp", 202, &[("x-a", "b")], "scripted");
     let scripted = get("/mcp").await.unwrap();
     assert_eq!((scripted.status().as_u16(), scripted.headers()["x-a"].to_str().unwrap()), (202, "b"));
     assert_eq!(scripted.text().await.unwrap(), "scripted");

@@ -10,7 +10,7 @@ type Page<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 async fn site(pages: &[Page<'_>]) -> Backend {
     let site = Backend::start(0).await.unwrap();
     for &(path, headers, body) in pages {
-        site.script(path, (200, headers), body);
+        site.script(path, 200, headers, body);
     }
     site
 }
@@ -18,8 +18,8 @@ async fn site(pages: &[Page<'_>]) -> Backend {
 #[tokio::test]
 async fn a_redirect_chain_is_followed_with_cookies_up_to_the_stop_prefix() {
     let site = site(&[]).await;
-    site.script("/a", (302, &[("location", "/b?x=1"), ("set-cookie", "one=1; Path=/")]), "");
-    site.script("/b", (303, &[("location", "http://localhost:9/callback?code=c")]), "");
+    site.script("/a", 302, &[("location", "/b?x=1"), ("set-cookie", "one=1; Path=/")], "");
+    site.script("/b", 303, &[("location", "http://localhost:9/callback?code=c")], "");
     let mut browser = Browser::new();
     browser.stop_at("http://localhost:9/callback");
     let url = browser.open(&format!("{}/a", site.url())).await.unwrap().stopped().unwrap();
@@ -34,7 +34,7 @@ async fn a_redirect_chain_is_followed_with_cookies_up_to_the_stop_prefix() {
 async fn a_private_scheme_ends_navigation_and_a_loop_is_an_error() {
     let refresh = "<meta http-equiv=refresh content='0;url=cursor://anysphere/cb?code=1&amp;state=2'>";
     let site = site(&[("/app", &[HTML], refresh)]).await;
-    site.script("/loop", (302, &[("location", "/loop")]), "");
+    site.script("/loop", 302, &[("location", "/loop")], "");
     let mut browser = Browser::new();
     let url = browser.open(&format!("{}/app", site.url())).await.unwrap().stopped().unwrap();
     assert_eq!(url.as_str(), "cursor://anysphere/cb?code=1&state=2");
@@ -47,8 +47,8 @@ async fn a_307_keeps_the_form_and_a_302_drops_it() {
     let form = "<form method=post action=/kept><input name=a value=1></form>\
         <form method=post action=/dropped><input name=a value=1></form>";
     let site = site(&[("/", &[HTML], form)]).await;
-    site.script("/kept", (307, &[("location", "/end")]), "");
-    site.script("/dropped", (302, &[("location", "/end")]), "");
+    site.script("/kept", 307, &[("location", "/end")], "");
+    site.script("/dropped", 302, &[("location", "/end")], "");
     let mut browser = Browser::new();
     let page = browser.open(&site.url()).await.unwrap().page().unwrap();
     browser.submit(&page.forms[0], &[], None).await.unwrap();
@@ -65,12 +65,12 @@ async fn form_action_applies_to_the_whole_redirect_chain() {
     let policy = ("content-security-policy", "default-src 'none'; form-action 'self'");
     let form = "<form method=post action=/go></form>";
     let site = site(&[("/", &[HTML, policy], form)]).await;
-    site.script("/go", (303, &[("location", "cursor://anysphere/cb")]), "");
+    site.script("/go", 303, &[("location", "cursor://anysphere/cb")], "");
     let mut browser = Browser::new();
     let page = browser.open(&site.url()).await.unwrap().page().unwrap();
     let blocked = browser.submit(&page.forms[0], &[], None).await.unwrap_err();
     assert!(blocked.0.contains("form-action 'self' blocks cursor://"), "{blocked}");
-    site.script("/go", (200, &[HTML]), "<meta http-equiv=refresh content='0; url=cursor://anysphere/cb'>");
+    site.script("/go", 200, &[HTML], "<meta http-equiv=refresh content='0; url=cursor://anysphere/cb'>");
     assert!(browser.submit(&page.forms[0], &[], None).await.unwrap().stopped().is_ok());
 }
 
@@ -93,11 +93,11 @@ async fn origin_is_sent_with_posts_and_is_null_without_referrers() {
 async fn a_cross_site_form_sends_no_strict_cookie_and_no_lax_cookie_with_a_post() {
     let target = site(&[]).await;
     let localhost = target.url().replace("127.0.0.1", "localhost");
-    target.script("/set", (200, &[("set-cookie", "s=1; SameSite=Strict; Path=/")]), "");
+    target.script("/set", 200, &[("set-cookie", "s=1; SameSite=Strict; Path=/")], "");
     let forms =
         format!("<form action='{0}/get'></form><form method=post action='{0}/post'></form>", target.url());
     let other = site(&[("/", &[HTML], &forms)]).await;
-    target.script("/lax", (200, &[("set-cookie", "l=1; Path=/")]), "");
+    target.script("/lax", 200, &[("set-cookie", "l=1; Path=/")], "");
     let mut browser = Browser::new();
     for path in ["/set", "/lax"] {
         browser.open(&format!("{}{path}", target.url())).await.unwrap();

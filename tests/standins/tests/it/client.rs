@@ -26,7 +26,7 @@ impl World {
         let world = Self { backend: Backend::start(0).await.unwrap(), okta };
         let prm = format!("{}/prm", world.backend.url());
         let challenge = format!("Bearer resource_metadata=\"{prm}\", scope=\"openid offline_access\"");
-        world.backend.script("/mcp", (401, &[("www-authenticate", &challenge)]), "");
+        world.backend.script("/mcp", 401, &[("www-authenticate", &challenge)], "");
         world.documents(|_, _| {});
         world
     }
@@ -44,15 +44,15 @@ impl World {
             "code_challenge_methods_supported": ["S256"],
         });
         change(&mut resource, &mut server);
-        self.backend.script("/prm", (200, JSON), resource.to_string());
+        self.backend.script("/prm", 200, JSON, resource.to_string());
         let well_known = "/.well-known/oauth-authorization-server";
-        self.backend.script(well_known, (200, JSON), server.to_string());
+        self.backend.script(well_known, 200, JSON, server.to_string());
         let app = OktaOptions::default();
         let registered = json!({
             "client_id": app.client_id, "client_secret": app.client_secret, "client_secret_expires_at": 0,
             "token_endpoint_auth_method": "client_secret_basic", "redirect_uris": [REDIRECT],
         });
-        self.backend.script("/register", (201, JSON), registered.to_string());
+        self.backend.script("/register", 201, JSON, registered.to_string());
     }
 
     fn mcp(&self) -> String {
@@ -105,7 +105,7 @@ async fn discovery_rejects_invalid_metadata() {
         let error = discover(&world.mcp()).await.unwrap_err();
         assert!(error.0.contains(words), "{error} should speak of {words}");
     }
-    world.backend.script("/mcp", (401, &[("www-authenticate", "Bearer error=\"invalid_token\"")]), "");
+    world.backend.script("/mcp", 401, &[("www-authenticate", "Bearer error=\"invalid_token\"")], "");
     assert!(discover(&world.mcp()).await.is_err());
 }
 
@@ -134,7 +134,7 @@ async fn consent_follows_the_given_decision_and_errors_come_first() {
          <button name=d value=approve>Continue</button></form>",
         world.backend.url()
     );
-    world.backend.script("/consent", (200, &[("content-type", "text/html")]), page);
+    world.backend.script("/consent", 200, &[("content-type", "text/html")], page);
     let consent = format!("{}/consent", world.backend.url());
     world.documents(|_, server| server["authorization_endpoint"] = json!(consent));
     let client = world.client().await;
