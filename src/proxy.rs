@@ -34,7 +34,7 @@ pub use headers::{
     ForwardedHeaders, Identity, PublicOrigin, address_value, repeats_mcp_header, toward_server,
 };
 pub use http1::{BodyFraming, ParsedHead, ResponseHead, Violation, parse_response_head};
-pub use location::rewritten;
+pub use location::{OutsideTarget, rewritten};
 pub use path::{is_normal, target};
 pub use proxy_error::ProxyError;
 pub use request_body::RequestBodyError;

@@ -3,6 +3,7 @@
 use super::cancel::{CancelReason, CancelSignal};
 use super::endpoint_event::Processed;
 use super::events::Events;
+use super::location::OutsideTarget;
 use super::pool::PooledConnection;
 use super::request_body::{RequestBody, RequestBodyError};
 use super::upstream_error::UpstreamError;
@@ -36,7 +37,7 @@ pub enum BodyError {
     Cancelled(CancelReason),
     /// The `endpoint` event names a URL outside the target, which would receive the client's messages.
     #[error("the endpoint event names a URL outside the target")]
-    EndpointOutsideTarget,
+    EndpointOutsideTarget(#[source] Box<OutsideTarget>),
 }
 
 /// Response body that is streamed from an MCP server.
@@ -115,7 +116,9 @@ impl Streamed {
                             self.release_at_end();
                             return Poll::Ready(Some(Ok(Frame::data(data))));
                         }
-                        Processed::OutsideTarget => return self.abort(BodyError::EndpointOutsideTarget),
+                        Processed::OutsideTarget(url) => {
+                            return self.abort(BodyError::EndpointOutsideTarget(url));
+                        }
                     }
                 }
                 Poll::Ready(Some(Err(error))) => return self.abort(error),

@@ -1,9 +1,8 @@
 //! Rewriting of the `endpoint` event, the first one of the HTTP+SSE transport (MCP 2024-11-05): it names the URL that
 //! messages are posted to, which must become one of the route.
 
-use super::location::RedirectContext;
+use super::location::{OutsideTarget, RedirectContext};
 use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
 use std::ops::Range;
 
 /// Maximum length of an `endpoint` event, in bytes; a longer first event is passed through.
@@ -23,7 +22,7 @@ pub(super) enum Processed {
     /// These bytes go to the client; later chunks need no processing.
     Done(Bytes),
     /// The `endpoint` event names a URL outside the target.
-    OutsideTarget,
+    OutsideTarget(Box<OutsideTarget>),
 }
 
 /// Classification of the first event of a stream.
@@ -48,7 +47,7 @@ impl EndpointEvent {
             FirstEvent::Incomplete if self.buffered.len() < MAX_EVENT_BYTES => Processed::Buffered,
             FirstEvent::Incomplete | FirstEvent::Other => Processed::Done(self.buffered.split().freeze()),
             FirstEvent::Endpoint(data) => {
-                self.rewrite(data).map_or(Processed::OutsideTarget, Processed::Done)
+                self.rewrite(data).map_or_else(Processed::OutsideTarget, Processed::Done)
             }
         }
     }
@@ -63,10 +62,9 @@ impl EndpointEvent {
         self.buffered.split().freeze()
     }
 
-    fn rewrite(&self, data: Range<usize>) -> Option<Bytes> {
-        let endpoint = HeaderValue::from_bytes(&self.buffered[data.clone()]).ok()?;
-        let endpoint = self.context.rewrite(&endpoint)?;
-        Some([&self.buffered[..data.start], endpoint.as_bytes(), &self.buffered[data.end..]].concat().into())
+    fn rewrite(&self, data: Range<usize>) -> Result<Bytes, Box<OutsideTarget>> {
+        let endpoint = self.context.rewrite(&self.buffered[data.clone()])?;
+        Ok([&self.buffered[..data.start], endpoint.as_bytes(), &self.buffered[data.end..]].concat().into())
     }
 }
 

@@ -25,7 +25,7 @@ pub struct PublicOrigin {
     host: HeaderValue,
 }
 
-/// Headers that the gateway adds to a forwarded request.
+/// Headers that the gateway adds to a forwarded request; `X-Forwarded-Prefix` is the route.
 pub struct ForwardedHeaders<'a> {
     /// Route of the request; its target becomes `Host`.
     pub route: &'a Route,
@@ -87,6 +87,8 @@ pub fn toward_server(headers: &HeaderMap, forwarded: &ForwardedHeaders<'_>, out:
     add("x-forwarded-for", forwarded.forwarded_for);
     add("x-forwarded-proto", &forwarded.public_origin.proto);
     add("x-forwarded-host", &forwarded.public_origin.host);
+    field(out, "x-forwarded-prefix", forwarded.route.path().as_bytes());
+    let mut add = |name, value: &HeaderValue| field(out, name, value.as_bytes());
     if let Some(identity) = forwarded.identity {
         add("x-forwarded-user", &identity.user);
         add("x-forwarded-groups", &identity.groups);

@@ -1,6 +1,6 @@
 //! Failure of a forwarded request before its response head was passed on.
 
-use super::{CancelReason, ConnectError, RequestBodyError, UpstreamError};
+use super::{CancelReason, ConnectError, OutsideTarget, RequestBodyError, UpstreamError};
 use http::StatusCode;
 use thiserror::Error;
 
@@ -33,7 +33,7 @@ pub enum ProxyError {
     UnusableStatus(StatusCode),
     /// `Location` names a URL outside the target.
     #[error("upstream redirects to a URL outside the target")]
-    RedirectOutsideTarget,
+    RedirectOutsideTarget(#[source] Box<OutsideTarget>),
 }
 
 impl ProxyError {
@@ -55,7 +55,7 @@ impl ProxyError {
             | Self::Connect(_)
             | Self::Upstream(_)
             | Self::UnusableStatus(_)
-            | Self::RedirectOutsideTarget => StatusCode::BAD_GATEWAY,
+            | Self::RedirectOutsideTarget(_) => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -70,7 +70,7 @@ impl ProxyError {
             Self::RequestBody(RequestBodyError::Timeout) => "the request body took too long",
             Self::Cancelled(_) | Self::Connect(_) | Self::Upstream(_) => "the MCP server cannot be reached",
             Self::ConnectTimeout | Self::ResponseTimeout => "the MCP server did not answer in time",
-            Self::UnusableStatus(_) | Self::RedirectOutsideTarget => {
+            Self::UnusableStatus(_) | Self::RedirectOutsideTarget(_) => {
                 "the MCP server gave an answer that cannot be passed on"
             }
         }

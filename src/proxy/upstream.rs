@@ -172,8 +172,8 @@ impl Request<'_> {
         }
         headers::toward_client(&mut head.headers);
         if let Some(location) = head.headers.get(LOCATION) {
-            let location = self.redirect_context().rewrite(location);
-            let location = location.ok_or(ProxyError::RedirectOutsideTarget)?;
+            let location = self.redirect_context().rewrite(location.as_bytes());
+            let location = location.map_err(ProxyError::RedirectOutsideTarget)?;
             head.headers.insert(LOCATION, location);
         } else if is_open_event_stream(&head.headers) {
             return Ok(Some(Box::new(Events::new(self.proxy.keep_alive, self.redirect_context()))));

@@ -2,6 +2,7 @@
 
 mod connections;
 mod content;
+mod locations;
 mod responses;
 mod servers;
 mod streams;

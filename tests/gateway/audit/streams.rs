@@ -106,7 +106,11 @@ async fn an_endpoint_event_outside_the_target_leaves_one_event_and_one_warning()
     while let Ok(Some(_)) = response.chunk().await {}
     let event = ended(&id).await;
     assert_eq!((&event["decision"], &event["route"]), (&"failed".into(), &"/mcp/raw/".into()));
-    assert!(event["reason"].as_str().unwrap().contains("endpoint event"), "{event}");
+    let reason = event["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("endpoint event") && reason.contains("\"https://other.example.com/m\""),
+        "{event}"
+    );
     assert_eq!(counts(&id), (2, 1));
 }
 

@@ -53,17 +53,16 @@ pub(super) const LOCATION: Target = Target {
         "/api/\nhttp://h/api/x",
         "/api/a/b\n../../x",
         "/api/\n//evil.example.com/api/",
+        "/api/\nhttps://h/api/x",
+        "/api/\nhttps://mcp.example.com/mcp/dice/x",
     ],
 };
 
 fn location(input: &[u8]) {
     let Some((requested, location)) = text(input).and_then(|input| input.split_once('\n')) else { return };
-    let (Ok(requested), Ok(location)) = (requested.parse::<PathAndQuery>(), HeaderValue::from_str(location))
-    else {
-        return;
-    };
+    let Ok(requested) = requested.parse::<PathAndQuery>() else { return };
     let route = route();
-    let Some(passed) = rewritten(&location, requested.as_str(), &route, BASE_URL) else { return };
+    let Some(passed) = rewritten(location.as_bytes(), requested.as_str(), &route, BASE_URL) else { return };
     let url = Url::parse(passed.to_str().expect("text")).expect("a URL");
     assert_eq!(url.origin().ascii_serialization(), BASE_URL, "{passed:?}");
     assert!(url.path().starts_with(route.pattern), "{passed:?}");
@@ -94,7 +93,7 @@ fn headers(input: &[u8]) {
     let forwarded = ForwardedHeaders { route: &route(), identity: None, forwarded_for, public_origin };
     toward_server(&headers, &forwarded, &mut written);
     let seen = fields(&written);
-    let ours = ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
+    let ours = ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix"];
     for (name, _) in seen.iter().filter(|(name, _)| !ours.contains(name)) {
         let plain = name.replace('_', "-");
         let forwarded = [
@@ -111,7 +110,7 @@ fn headers(input: &[u8]) {
         assert!(!plain.starts_with("x-forwarded") && !forwarded.contains(&&*plain), "{name}");
     }
     let base_host = BASE_URL.trim_start_matches("https://");
-    for (name, value) in ours.into_iter().zip(["h", "10.0.0.1", "https", base_host]) {
+    for (name, value) in ours.into_iter().zip(["h", "10.0.0.1", "https", base_host, route().path()]) {
         let values = seen.iter().filter(|(seen, _)| *seen == name).map(|(_, value)| *value);
         assert!(values.eq([value.as_bytes()]), "{name}");
     }
