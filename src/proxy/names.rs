@@ -20,13 +20,17 @@ const HOP_BY_HOP: &[&str] = &[
 ];
 /// Headers that the gateway sets itself, and credentials for the gateway alone.
 const GATEWAY: &[&str] = &["authorization", "content-length", "cookie", "host"];
+/// Headers by which servers reject scripts of other origins: checked here, by the site's rules.
+const ORIGIN_CHECKS: &[&str] = &["origin", "sec-fetch-site"];
 /// Response headers that would affect the gateway's whole origin, or its clients' credentials.
 const SENSITIVE: &[&str] =
     &["set-cookie", "clear-site-data", "www-authenticate", "strict-transport-security", "alt-svc"];
 
 /// Headers that are removed from requests.
-pub(super) const REMOVED_FROM_REQUESTS: Names =
-    Names::new(&[HOP_BY_HOP, GATEWAY, IDENTITY, ORIGIN, OVERRIDES], &[IDENTITY_PREFIXES, ORIGIN_PREFIXES]);
+pub(super) const REMOVED_FROM_REQUESTS: Names = Names::new(
+    &[HOP_BY_HOP, GATEWAY, ORIGIN_CHECKS, IDENTITY, ORIGIN, OVERRIDES],
+    &[IDENTITY_PREFIXES, ORIGIN_PREFIXES],
+);
 /// Headers that are removed from responses.
 pub(super) const REMOVED_FROM_RESPONSES: Names =
     Names::new(&[HOP_BY_HOP, SENSITIVE], &[&["access-control-"]]);

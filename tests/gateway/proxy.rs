@@ -2,6 +2,7 @@
 
 mod connections;
 mod content;
+mod headers;
 mod locations;
 mod responses;
 mod servers;
@@ -267,6 +268,7 @@ async fn cors_requests_are_limited_to_allowed_origins() {
         let response = signed.request("/mcp/raw/echo").header(ORIGIN, origin).send().await.unwrap();
         assert_eq!(response.status(), if allowed { 200 } else { 403 }, "{origin}");
         if allowed {
+            assert_eq!(signed.world.backend.last().unwrap().headers.get(ORIGIN), None);
             assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], origin);
             assert_eq!(response.headers()[VARY], "Origin");
             let exposed = response.headers()["access-control-expose-headers"].to_str().unwrap();

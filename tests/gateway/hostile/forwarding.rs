@@ -75,7 +75,7 @@ pub(super) const HEADERS: Target = Target {
     seeds: &[
         "x-forwarded-user:admin\nX_Forwarded_User:admin\naccept:*/*",
         "connection:x-forwarded-for, host\nx-forwarded-for:1.1.1.1\nx-real-ip:1.1.1.1",
-        "cookie:a=b\nauthorization:Bearer x\nforwarded:for=1.1.1.1\nte:trailers\nhost:evil",
+        "origin:https://evil.example.com\ncookie:a=b\nauthorization:Bearer x\nforwarded:for=1.1.1.1\nte:trailers\nhost:evil",
     ],
 };
 
@@ -102,6 +102,7 @@ fn headers(input: &[u8]) {
             "content-length",
             "cookie",
             "forwarded",
+            "origin",
             "te",
             "transfer-encoding",
             "upgrade",
