@@ -20,6 +20,7 @@ mod proxy_error;
 mod records;
 mod request_body;
 mod request_writer;
+mod single_valued;
 mod stream;
 mod tls;
 mod upstream;
@@ -30,14 +31,13 @@ pub use body::{Body, BodyError};
 pub use cancel::{CancelHandle, CancelReason, CancelSignal};
 pub use client_body::{ClientBody, takes_content};
 pub use events::Boundary;
-pub use headers::{
-    ForwardedHeaders, Identity, PublicOrigin, address_value, repeats_mcp_header, toward_server,
-};
+pub use headers::{ForwardedHeaders, Identity, PublicOrigin, address_value, toward_client, toward_server};
 pub use http1::{BodyFraming, ParsedHead, ResponseHead, Violation, parse_response_head};
 pub use location::{OutsideTarget, rewritten};
 pub use path::{is_normal, target};
 pub use proxy_error::ProxyError;
 pub use request_body::RequestBodyError;
+pub use single_valued::{ConflictingHeader, is_ambiguous};
 pub use tls::UpstreamTls;
 pub use upstream_error::{ConnectError, UpstreamError};
 

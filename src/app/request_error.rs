@@ -47,7 +47,7 @@ pub enum RequestError {
     #[error("the path has a dot segment, an empty segment or an encoded slash")]
     AmbiguousPath,
     /// A header that servers may read differently.
-    #[error("an Mcp-* header is repeated")]
+    #[error("an MCP header is repeated with different values, or has a look-alike")]
     RepeatedHeader,
     /// The access token is missing, invalid or insufficient; the response has the challenge.
     #[error(transparent)]
@@ -192,7 +192,9 @@ impl RequestError {
             Self::MethodNotAllowed => "this endpoint does not have that method",
             Self::UndefinedContent => "requests of this method have no content: send it without a body",
             Self::AmbiguousPath => "the path has a dot segment, an empty segment or an encoded slash",
-            Self::RepeatedHeader => "an Mcp-* header is repeated",
+            Self::RepeatedHeader => {
+                "an MCP header is repeated with different values, or another one has almost the same name"
+            }
             Self::Denied(denied) => match denied.denial.challenge_reason() {
                 Reason::NoToken => "sign in first: WWW-Authenticate says where",
                 Reason::InvalidRequest => "send one token, in the Authorization header and nowhere else",

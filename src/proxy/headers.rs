@@ -1,6 +1,7 @@
 //! Header filtering between clients and MCP servers, and the forwarding and identity headers that the gateway adds.
 
-use super::names::{REMOVED_FROM_REQUESTS, REMOVED_FROM_RESPONSES, dashed};
+use super::names::{REMOVED_FROM_REQUESTS, REMOVED_FROM_RESPONSES};
+use super::single_valued::{self, ConflictingHeader};
 use gateway_routes::Route;
 use http::header::{CONNECTION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -63,24 +64,17 @@ pub fn address_value(address: IpAddr) -> HeaderValue {
     value(address.to_canonical().to_string())
 }
 
-/// Returns true if an `Mcp-*` header is repeated or has a look-alike, such as `Mcp_Session-Id`: two parsers might then
-/// read different values.
-pub fn repeats_mcp_header(headers: &HeaderMap) -> bool {
-    let is_mcp = |name: &&HeaderName| name.as_str().starts_with("mcp");
-    headers.keys().filter(is_mcp).any(|name| {
-        let is_look_alike =
-            dashed(name.as_str()) != name.as_str() && dashed(name.as_str()).starts_with("mcp-");
-        is_look_alike || name.as_str().starts_with("mcp-") && headers.get_all(name).iter().nth(1).is_some()
-    })
-}
-
 /// Serializes the header fields of a forwarded request: those of the client that are not removed, and the gateway's.
 pub fn toward_server(headers: &HeaderMap, forwarded: &ForwardedHeaders<'_>, out: &mut Vec<u8>) {
     field(out, HOST.as_str(), forwarded.route.target.authority.as_bytes());
     let named = if headers.contains_key(CONNECTION) { named_by_connection(headers) } else { Vec::new() };
+    let mut previous = None;
     for (name, value) in headers {
+        if single_valued::is_copy(name, previous.replace(name)) {
+            continue;
+        }
         if !REMOVED_FROM_REQUESTS.contains(name.as_str()) && !named.contains(name) {
-            field(out, name.as_str(), value.as_bytes());
+            field(out, name.as_str(), single_valued::value(name, value));
         }
     }
     let mut add = |name, value: &HeaderValue| field(out, name, value.as_bytes());
@@ -104,8 +98,12 @@ fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     }
 }
 
-/// Removes the header fields of a response that its client must not see.
-pub(super) fn toward_client(headers: &mut HeaderMap) {
+/// Removes the header fields of a response that its client must not see, and equal copies of single-valued ones.
+///
+/// # Errors
+/// A single-valued header has different values.
+pub fn toward_client(headers: &mut HeaderMap) -> Result<(), ConflictingHeader> {
+    single_valued::fold(headers)?;
     if headers.contains_key(CONNECTION) {
         for name in &named_by_connection(headers) {
             headers.remove(name);
@@ -119,6 +117,7 @@ pub(super) fn toward_client(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
+    Ok(())
 }
 
 /// Parses the names that `Connection` lists (RFC 9110 §7.6.1).
@@ -141,20 +140,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeated_mcp_header_is_detected() {
-        let mut headers = HeaderMap::new();
-        headers.append("mcp-method", HeaderValue::from_static("ping"));
-        headers.append("accept", HeaderValue::from_static("a"));
-        headers.append("accept", HeaderValue::from_static("b"));
-        assert!(!repeats_mcp_header(&headers));
-        headers.append("Mcp-Method", HeaderValue::from_static("tools/call"));
-        assert!(repeats_mcp_header(&headers));
-        let mut headers = HeaderMap::new();
-        headers.append("mcp_session-id", HeaderValue::from_static("1"));
-        assert!(repeats_mcp_header(&headers));
-    }
-
-    #[test]
     fn a_group_name_cannot_inject_a_group_or_a_header() {
         assert_eq!(encoded("A,Admins\r\nX: 1"), "A%2CAdmins%0D%0AX: 1");
     }
@@ -167,7 +152,7 @@ mod tests {
         for name in ["x-private", "te", "accept"] {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static("1"));
         }
-        toward_client(&mut headers);
+        toward_client(&mut headers).unwrap();
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["accept"]);
     }
 }

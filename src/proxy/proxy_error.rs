@@ -1,6 +1,6 @@
 //! Failure of a forwarded request before its response head was passed on.
 
-use super::{CancelReason, ConnectError, OutsideTarget, RequestBodyError, UpstreamError};
+use super::{CancelReason, ConflictingHeader, ConnectError, OutsideTarget, RequestBodyError, UpstreamError};
 use http::StatusCode;
 use thiserror::Error;
 
@@ -31,6 +31,9 @@ pub enum ProxyError {
     /// The status cannot be forwarded, such as 401: the client cannot authenticate to the MCP server.
     #[error("upstream status {0} is not forwarded")]
     UnusableStatus(StatusCode),
+    /// A single-valued header has different values.
+    #[error("upstream response is ambiguous")]
+    ConflictingHeader(#[from] ConflictingHeader),
     /// `Location` names a URL outside the target.
     #[error("upstream redirects to a URL outside the target")]
     RedirectOutsideTarget(#[source] Box<OutsideTarget>),
@@ -55,6 +58,7 @@ impl ProxyError {
             | Self::Connect(_)
             | Self::Upstream(_)
             | Self::UnusableStatus(_)
+            | Self::ConflictingHeader(_)
             | Self::RedirectOutsideTarget(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -70,6 +74,7 @@ impl ProxyError {
             Self::RequestBody(RequestBodyError::Timeout) => "the request body took too long",
             Self::Cancelled(_) | Self::Connect(_) | Self::Upstream(_) => "the MCP server cannot be reached",
             Self::ConnectTimeout | Self::ResponseTimeout => "the MCP server did not answer in time",
+            Self::ConflictingHeader(_) => "the MCP server sent an invalid response",
             Self::UnusableStatus(_) | Self::RedirectOutsideTarget(_) => {
                 "the MCP server gave an answer that cannot be passed on"
             }

@@ -170,7 +170,7 @@ impl Request<'_> {
         if unusable.contains(&head.status) {
             return Err(ProxyError::UnusableStatus(head.status));
         }
-        headers::toward_client(&mut head.headers);
+        headers::toward_client(&mut head.headers)?;
         if let Some(location) = head.headers.get(LOCATION) {
             let location = self.redirect_context().rewrite(location.as_bytes());
             let location = location.map_err(ProxyError::RedirectOutsideTarget)?;

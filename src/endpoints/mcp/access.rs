@@ -121,7 +121,7 @@ fn check_syntax(head: &Parts) -> Result<(), RequestError> {
     if !proxy::is_normal(head.uri.path()) {
         return Err(RequestError::AmbiguousPath);
     }
-    if proxy::repeats_mcp_header(&head.headers) {
+    if proxy::is_ambiguous(&head.headers) {
         return Err(RequestError::RepeatedHeader);
     }
     Ok(())

@@ -14,3 +14,49 @@ async fn the_server_does_not_get_the_origin_that_was_checked() {
         assert_eq!(seen.header(name), value, "{name}");
     }
 }
+
+#[tokio::test]
+async fn equal_copies_of_an_mcp_header_are_forwarded_as_one_and_different_ones_are_400() {
+    let signed = SignedIn::start(|site| site).await;
+    for (name, values, forwarded) in [
+        ("mcp-protocol-version", &["2025-06-18", "2025-06-18"][..], Some("2025-06-18")),
+        ("mcp-protocol-version", &["2025-06-18, 2025-06-18"], Some("2025-06-18")),
+        ("mcp-protocol-version", &["2025-06-18", "2025-03-26"], None),
+        ("mcp-session-id", &["a", "a"], Some("a")),
+        ("mcp-session-id", &["a", "b"], None),
+        ("mcp-method", &["tools/call", "tools/call"], Some("tools/call")),
+        ("mcp_session_id", &["a"], None),
+        ("mcp_api_key", &["k"], Some("k")),
+    ] {
+        let mut call = signed.request("/mcp/raw/echo");
+        for value in values {
+            call = call.header(name, *value);
+        }
+        signed.world.backend.clear_requests();
+        let status = call.send().await.unwrap().status();
+        assert_eq!(status, if forwarded.is_some() { 200 } else { 400 }, "{name}: {values:?}");
+        let seen = signed.world.backend.last();
+        assert_eq!(seen.as_ref().and_then(|seen| seen.header(name)), forwarded, "{name}: {values:?}");
+    }
+}
+
+#[tokio::test]
+async fn equal_copies_of_an_mcp_header_reach_the_client_as_one_and_different_ones_are_502() {
+    let signed = SignedIn::start(|site| site).await;
+    for (name, values, forwarded) in [
+        ("mcp-session-id", ["a", "a"], Some("a")),
+        ("mcp-session-id", ["a", "b"], None),
+        ("mcp-protocol-version", ["2025-06-18", "2025-06-18"], Some("2025-06-18")),
+        ("mcp-protocol-version", ["2025-06-18", "2025-03-26"], None),
+        ("content-type", ["application/json", "text/event-stream"], None),
+    ] {
+        signed.world.backend.script("/copies", (200, &values.map(|value| (name, value))), "{}");
+        let response = signed.get("/mcp/raw/copies").await;
+        assert_eq!(response.status(), if forwarded.is_some() { 200 } else { 502 }, "{name}: {values:?}");
+        let received: Vec<_> = response.headers().get_all(name).iter().collect();
+        match forwarded {
+            Some(value) => assert_eq!(received, [value]),
+            None => assert!(response.text().await.unwrap().contains("sent an invalid response")),
+        }
+    }
+}
