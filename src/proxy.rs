@@ -30,7 +30,7 @@ mod upstream_error;
 pub use body::{Body, BodyError};
 pub use cancel::{CancelHandle, CancelReason, CancelSignal};
 pub use client_body::{ClientBody, takes_content};
-pub use events::Boundary;
+pub use endpoint_event::{EndpointError, rewrite_endpoint_events};
 pub use headers::{ForwardedHeaders, Identity, PublicOrigin, address_value, toward_client, toward_server};
 pub use http1::{BodyFraming, ParsedHead, ResponseHead, Violation, parse_response_head};
 pub use location::{OutsideTarget, rewritten};

@@ -1,9 +1,8 @@
 //! Response bodies: complete ones, and ones streamed from an MCP server.
 
 use super::cancel::{CancelReason, CancelSignal};
-use super::endpoint_event::Processed;
+use super::endpoint_event::EndpointError;
 use super::events::Events;
-use super::location::OutsideTarget;
 use super::pool::PooledConnection;
 use super::request_body::{RequestBody, RequestBodyError};
 use super::upstream_error::UpstreamError;
@@ -35,9 +34,9 @@ pub enum BodyError {
     /// The request was cancelled.
     #[error(transparent)]
     Cancelled(CancelReason),
-    /// The `endpoint` event names a URL outside the target, which would receive the client's messages.
-    #[error("the endpoint event names a URL outside the target")]
-    EndpointOutsideTarget(#[source] Box<OutsideTarget>),
+    /// An `endpoint` event cannot be rewritten.
+    #[error(transparent)]
+    Endpoint(EndpointError),
 }
 
 /// Response body that is streamed from an MCP server.
@@ -99,6 +98,9 @@ impl Streamed {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Polled {
+        if let Some(comment) = self.events.as_mut().and_then(|events| events.take_opening()) {
+            return Poll::Ready(Some(Ok(Frame::data(comment))));
+        }
         loop {
             let polled = self.poll_data(context);
             if let Some(reason) = self.cancelled(&polled, context) {
@@ -106,19 +108,17 @@ impl Streamed {
             }
             match polled {
                 Poll::Ready(Some(Ok(data))) => {
-                    let processed = match &mut self.events {
-                        None => Processed::Done(data),
+                    let passed = match &mut self.events {
+                        None => Ok(data),
                         Some(events) => events.process(data),
                     };
-                    match processed {
-                        Processed::Buffered => {}
-                        Processed::Done(data) => {
+                    match passed {
+                        Ok(data) if data.is_empty() => {}
+                        Ok(data) => {
                             self.release_at_end();
                             return Poll::Ready(Some(Ok(Frame::data(data))));
                         }
-                        Processed::OutsideTarget(url) => {
-                            return self.abort(BodyError::EndpointOutsideTarget(url));
-                        }
+                        Err(error) => return self.abort(BodyError::Endpoint(error)),
                     }
                 }
                 Poll::Ready(Some(Err(error))) => return self.abort(error),

@@ -1,94 +1,260 @@
-//! Rewriting of the `endpoint` event, the first one of the HTTP+SSE transport (MCP 2024-11-05): it names the URL that
-//! messages are posted to, which must become one of the route.
+//! Rewriting of `endpoint` events of the HTTP+SSE transport (MCP 2024-11-05): they name the URL that messages are posted
+//! to, which must become one of the route.
 
 use super::location::{OutsideTarget, RedirectContext};
 use bytes::{Bytes, BytesMut};
-use std::ops::Range;
+use gateway_routes::Route;
+use thiserror::Error;
 
-/// Maximum length of an `endpoint` event, in bytes; a longer first event is passed through.
+/// Maximum length of an `endpoint` event, in bytes. A longer event is passed on line by line.
 const MAX_EVENT_BYTES: usize = 8 * 1024;
 const NAME: &[u8] = b"endpoint";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Buffer for the beginning of an event stream, until it is known whether that is an `endpoint` event.
-pub(super) struct EndpointEvent {
-    buffered: BytesMut,
+/// Parser of an event stream (HTML standard §9.2.6) that passes on whole events, and `endpoint` events with the URL of
+/// the route.
+pub(super) struct EndpointEvents {
     context: RedirectContext,
+    /// Bytes that were not passed on: the beginning of an event or, if that is long, of a line.
+    held: BytesMut,
+    /// Offset of the incomplete line in `held`.
+    line: usize,
+    /// The beginning of the incomplete line has been passed on.
+    is_inside_line: bool,
+    /// The last line ended with CR: an LF would belong to it.
+    after_return: bool,
+    /// The beginning of the event has been passed on.
+    is_long: bool,
+    is_named_endpoint: bool,
+    /// The stream may still begin with a byte order mark.
+    is_at_start: bool,
 }
 
-/// Result of processing a chunk of an event stream.
-pub(super) enum Processed {
-    /// Everything so far is buffered.
-    Buffered,
-    /// These bytes go to the client; later chunks need no processing.
-    Done(Bytes),
-    /// The `endpoint` event names a URL outside the target.
-    OutsideTarget(Box<OutsideTarget>),
+/// Error of an `endpoint` event that cannot be rewritten.
+#[derive(Debug, Error)]
+pub enum EndpointError {
+    /// The URL, which would receive the client's messages, is not the target's.
+    #[error("the endpoint event names a URL outside the target")]
+    OutsideTarget(#[source] Box<OutsideTarget>),
+    /// The event is longer than [`MAX_EVENT_BYTES`].
+    #[error("the endpoint event is longer than {MAX_EVENT_BYTES} bytes")]
+    TooLong,
 }
 
-/// Classification of the first event of a stream.
-#[derive(Debug, PartialEq, Eq)]
-enum FirstEvent {
-    /// Incomplete; it may become an `endpoint` event.
-    Incomplete,
-    Other,
-    /// An `endpoint` event, with the range of its data.
-    Endpoint(Range<usize>),
+/// Bytes that are being processed, with offsets in them.
+#[derive(Default)]
+struct Chunk {
+    input: Bytes,
+    /// Beginning of the incomplete event, or of the part of it that was not passed on.
+    event: usize,
+    /// Beginning of the incomplete line.
+    line: usize,
+    /// Bytes to pass on in place of those before `copied`, once an event was rewritten.
+    rewritten: BytesMut,
+    copied: usize,
 }
 
-impl EndpointEvent {
+impl EndpointEvents {
     pub(super) fn new(context: RedirectContext) -> Self {
-        Self { buffered: BytesMut::new(), context }
+        Self {
+            context,
+            held: BytesMut::new(),
+            line: 0,
+            is_inside_line: false,
+            after_return: false,
+            is_long: false,
+            is_named_endpoint: false,
+            is_at_start: true,
+        }
     }
 
-    /// Processes the next chunk of the stream.
-    pub(super) fn process(&mut self, data: &[u8]) -> Processed {
-        self.buffered.extend_from_slice(data);
-        match first_event(&self.buffered) {
-            FirstEvent::Incomplete if self.buffered.len() < MAX_EVENT_BYTES => Processed::Buffered,
-            FirstEvent::Incomplete | FirstEvent::Other => Processed::Done(self.buffered.split().freeze()),
-            FirstEvent::Endpoint(data) => {
-                self.rewrite(data).map_or_else(Processed::OutsideTarget, Processed::Done)
+    /// Processes the next chunk of the stream and returns what can be passed on, which may be nothing.
+    pub(super) fn process(&mut self, data: Bytes) -> Result<Bytes, EndpointError> {
+        let mut chunk = Chunk { input: self.join(data), event: 0, line: self.line, ..Chunk::default() };
+        if self.is_at_start {
+            if chunk.input.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&chunk.input) {
+                self.held.extend_from_slice(&chunk.input);
+                return Ok(Bytes::new());
+            }
+            self.is_at_start = false;
+            chunk.skip_byte_order_mark();
+        }
+        if self.after_return && !chunk.input.is_empty() {
+            self.after_return = false;
+            chunk.skip_line_feed();
+        }
+        while let Some(next) = next_line(&chunk.input, chunk.line) {
+            self.end_line(&mut chunk, next)?;
+        }
+        self.is_long |= chunk.input.len() - chunk.event > MAX_EVENT_BYTES;
+        self.check_length()?;
+        if self.is_long {
+            chunk.event = self.pass_line(&chunk);
+            chunk.line = chunk.event;
+        }
+        self.held.extend_from_slice(&chunk.input[chunk.event..]);
+        self.line = chunk.line - chunk.event;
+        Ok(chunk.finish())
+    }
+
+    /// Processes the line that ends before `next`.
+    fn end_line(&mut self, chunk: &mut Chunk, next: usize) -> Result<(), EndpointError> {
+        let content = line_content(&chunk.input[chunk.line..next]);
+        let is_blank = content.is_empty() && !self.is_inside_line;
+        if let (b"event", value) = field(content)
+            && !self.is_inside_line
+        {
+            self.is_named_endpoint = value == NAME;
+        }
+        self.is_inside_line = false;
+        self.after_return = next == chunk.input.len() && chunk.input.ends_with(b"\r");
+        chunk.line = next;
+        self.is_long |= next - chunk.event > MAX_EVENT_BYTES;
+        self.check_length()?;
+        if is_blank && self.is_named_endpoint {
+            chunk.rewrite(&self.context, next)?;
+        }
+        if is_blank || self.is_long {
+            chunk.event = next;
+        }
+        if is_blank {
+            (self.is_long, self.is_named_endpoint) = (false, false);
+        }
+        Ok(())
+    }
+
+    /// Returns true if nothing is held back.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Returns true if what was passed on ends between two events.
+    pub(super) fn is_between_events(&self) -> bool {
+        !self.is_long
+    }
+
+    /// Returns the rest at the end of the stream: an incomplete event, which parsers ignore.
+    pub(super) fn rest(&mut self) -> Bytes {
+        self.held.split().freeze()
+    }
+
+    fn join(&mut self, data: Bytes) -> Bytes {
+        if self.held.is_empty() {
+            return data;
+        }
+        self.held.extend_from_slice(&data);
+        self.held.split().freeze()
+    }
+
+    fn check_length(&self) -> Result<(), EndpointError> {
+        if self.is_long && self.is_named_endpoint { Err(EndpointError::TooLong) } else { Ok(()) }
+    }
+
+    /// Passes on the beginning of an incomplete line of a long event, unless the line may become `event: endpoint`.
+    /// Returns the end of what can be passed on.
+    fn pass_line(&mut self, chunk: &Chunk) -> usize {
+        let rest = &chunk.input[chunk.line..];
+        let may_name = [&b"event: endpoint"[..], b"event:endpoint"].iter().any(|name| name.starts_with(rest));
+        if may_name && !self.is_inside_line {
+            return chunk.line;
+        }
+        self.is_inside_line = true;
+        chunk.input.len()
+    }
+}
+
+impl Chunk {
+    /// Drops a byte order mark. A comment has been sent before: behind it, the mark would be part of a field name.
+    fn skip_byte_order_mark(&mut self) {
+        if self.input.starts_with(BYTE_ORDER_MARK) {
+            (self.event, self.line) = (BYTE_ORDER_MARK.len(), BYTE_ORDER_MARK.len());
+            self.copied = BYTE_ORDER_MARK.len();
+        }
+    }
+
+    /// Skips the LF of a CR LF that was split.
+    fn skip_line_feed(&mut self) {
+        if self.input[self.line..].starts_with(b"\n") {
+            self.event += usize::from(self.event == self.line);
+            self.line += 1;
+        }
+    }
+
+    /// Rewrites the `endpoint` event that ends at `end`. One without data is ignored by parsers.
+    fn rewrite(&mut self, context: &RedirectContext, end: usize) -> Result<(), EndpointError> {
+        let event = &self.input[self.event..end];
+        let is_data = |line: &&[u8]| field(line_content(line)).0 == b"data";
+        let values: Vec<&[u8]> =
+            lines(event).filter(is_data).map(|line| field(line_content(line)).1).collect();
+        if values.is_empty() {
+            return Ok(());
+        }
+        let url = context.rewrite(&values.join(&b'\n')).map_err(EndpointError::OutsideTarget)?;
+        let mut url = Some(url);
+        self.rewritten.extend_from_slice(&self.input[self.copied..self.event]);
+        for line in lines(event) {
+            if !is_data(&line) {
+                self.rewritten.extend_from_slice(line);
+            } else if let Some(url) = url.take() {
+                let end = &line[line_content(line).len()..];
+                for part in [b"data: ", url.as_bytes(), end] {
+                    self.rewritten.extend_from_slice(part);
+                }
             }
         }
+        self.copied = end;
+        Ok(())
     }
 
-    /// Returns true if nothing is buffered.
-    pub(super) fn is_empty(&self) -> bool {
-        self.buffered.is_empty()
-    }
-
-    /// Returns the buffered bytes at the end of the stream.
-    pub(super) fn rest(mut self) -> Bytes {
-        self.buffered.split().freeze()
-    }
-
-    fn rewrite(&self, data: Range<usize>) -> Result<Bytes, Box<OutsideTarget>> {
-        let endpoint = self.context.rewrite(&self.buffered[data.clone()])?;
-        Ok([&self.buffered[..data.start], endpoint.as_bytes(), &self.buffered[data.end..]].concat().into())
+    /// Returns the bytes to pass on.
+    fn finish(mut self) -> Bytes {
+        if self.rewritten.is_empty() {
+            return self.input.slice(self.copied..self.event);
+        }
+        self.rewritten.extend_from_slice(&self.input[self.copied..self.event]);
+        self.rewritten.freeze()
     }
 }
 
-/// Parses the fields of the first event. A stream that does not begin with an `event` field is passed through.
-fn first_event(stream: &[u8]) -> FirstEvent {
-    let (mut named, mut data) = (false, None);
-    let mut start = 0;
-    while let Some(length) = stream[start..].iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
-        let end = start + length;
-        match (field(&stream[start..end]), &data) {
-            ((b"event", NAME), _) if start == 0 => named = true,
-            _ if !named => return FirstEvent::Other,
-            ((b"data", value), None) => data = Some(end - value.len()..end),
-            ((b"id" | b"retry", _), _) => {}
-            (_, Some(data)) if length == 0 => return FirstEvent::Endpoint(data.clone()),
-            (_, _) if stream[start..end].starts_with(b":") => {}
-            // A second `data` line: not a URL.
-            _ => return FirstEvent::Other,
-        }
-        start = end + if stream[end..].starts_with(b"\r\n") { 2 } else { 1 };
+/// Rewrites the `endpoint` events of a stream that arrives in these chunks, as a response to the upstream request with
+/// this path and query.
+///
+/// # Errors
+/// An `endpoint` event cannot be rewritten: the stream is to be closed.
+pub fn rewrite_endpoint_events<'a>(
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+    requested: &str,
+    route: &'static Route,
+    base_url: &str,
+) -> Result<Vec<u8>, EndpointError> {
+    let context = RedirectContext { route, path: requested.to_owned(), base_url: base_url.into() };
+    let (mut events, mut passed) = (EndpointEvents::new(context), Vec::new());
+    for chunk in chunks {
+        passed.extend_from_slice(&events.process(Bytes::copy_from_slice(chunk))?);
     }
-    let begins = |name: &[u8]| name.starts_with(stream);
-    let may_be_named = named || begins(b"event: endpoint") || begins(b"event:endpoint");
-    if may_be_named { FirstEvent::Incomplete } else { FirstEvent::Other }
+    passed.extend_from_slice(&events.rest());
+    Ok(passed)
+}
+
+/// Returns the offset behind the line that begins at `start`; `None` if the line is incomplete.
+fn next_line(input: &[u8], start: usize) -> Option<usize> {
+    let end = start + input[start..].iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
+    Some(end + if input[end..].starts_with(b"\r\n") { 2 } else { 1 })
+}
+
+/// Splits complete lines behind each end.
+fn lines(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (line, rest) = input.split_at(next_line(input, 0)?);
+        input = rest;
+        Some(line)
+    })
+}
+
+/// Returns the line without its end.
+fn line_content(line: &[u8]) -> &[u8] {
+    let end = line.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(line.len());
+    &line[..end]
 }
 
 /// Splits a line into field name and value; a comment has an empty name.
@@ -99,39 +265,4 @@ fn field(line: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_event_is_recognized_with_any_line_ending() {
-        for stream in [
-            "event: endpoint\ndata: /m?s=1\n\n",
-            "event:endpoint\r\ndata:/m?s=1\r\n\r\n",
-            "event: endpoint\rdata: /m?s=1\r\r",
-            "event: endpoint\n: hello\nid: 1\ndata: /m?s=1\n\ndata: more\n\n",
-        ] {
-            let FirstEvent::Endpoint(data) = first_event(stream.as_bytes()) else { panic!("{stream:?}") };
-            assert_eq!(&stream[data], "/m?s=1", "{stream:?}");
-        }
-    }
-
-    #[test]
-    fn only_the_prefix_of_an_endpoint_event_is_buffered() {
-        for stream in [
-            "data: a\n\n",
-            "d",
-            "event: message\n",
-            "event: endpoint2\n",
-            "event: m",
-            "eventual",
-            ": h\n",
-            "\n",
-        ] {
-            assert_eq!(first_event(stream.as_bytes()), FirstEvent::Other, "{stream:?}");
-        }
-        for stream in ["", "e", "event: endp", "event: endpoint", "event: endpoint\ndata: /m\n", "event:end"]
-        {
-            assert_eq!(first_event(stream.as_bytes()), FirstEvent::Incomplete, "{stream:?}");
-        }
-    }
-}
+mod tests;

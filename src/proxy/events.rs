@@ -1,7 +1,7 @@
-//! Processing of open event streams: keep-alive comments and the rewritten `endpoint` event.
+//! Processing of open event streams: comments and rewritten `endpoint` events.
 
 use super::deadline::Deadline;
-use super::endpoint_event::{EndpointEvent, Processed};
+use super::endpoint_event::{EndpointError, EndpointEvents};
 use super::location::RedirectContext;
 use bytes::Bytes;
 use std::task::{Context, Poll, ready};
@@ -10,50 +10,49 @@ use std::time::Duration;
 /// Comment frame, which every event stream parser skips.
 const COMMENT: &[u8] = b": keep-alive\n\n";
 
-/// Processor of an open event stream. Comments keep proxies between gateway and client from closing a silent stream.
+/// Processor of an open event stream. A comment at the beginning makes proxies between gateway and client pass on the
+/// head; further ones keep them from closing a silent stream.
 pub(super) struct Events {
     keep_alive: Duration,
     silence: Deadline,
-    boundary: Boundary,
-    /// Present until the first event has been processed.
-    endpoint: Option<EndpointEvent>,
+    /// The comment at the beginning was sent.
+    is_opened: bool,
+    endpoints: EndpointEvents,
 }
 
 impl Events {
-    /// Creates a processor that adds a comment after `keep_alive` without data.
+    /// Creates a processor that adds a comment at the beginning and after each `keep_alive` without data.
     pub(super) fn new(keep_alive: Duration, context: RedirectContext) -> Self {
         Self {
             keep_alive,
             silence: Deadline::after(keep_alive),
-            boundary: Boundary::START,
-            endpoint: Some(EndpointEvent::new(context)),
+            is_opened: false,
+            endpoints: EndpointEvents::new(context),
         }
     }
 
-    /// Processes a chunk from the server.
-    pub(super) fn process(&mut self, data: Bytes) -> Processed {
-        let processed = match &mut self.endpoint {
-            None => Processed::Done(data),
-            Some(endpoint) => endpoint.process(&data),
-        };
-        if !matches!(processed, Processed::Buffered) {
-            self.endpoint = None;
-        }
-        if let Processed::Done(data) = &processed {
-            self.boundary.pass(data);
+    /// Returns the comment at the beginning of the stream, once.
+    pub(super) fn take_opening(&mut self) -> Option<Bytes> {
+        (!std::mem::replace(&mut self.is_opened, true)).then_some(Bytes::from_static(COMMENT))
+    }
+
+    /// Processes a chunk from the server and returns what goes to the client, which may be nothing.
+    pub(super) fn process(&mut self, data: Bytes) -> Result<Bytes, EndpointError> {
+        let passed = self.endpoints.process(data)?;
+        if !passed.is_empty() {
             self.silence.set(self.keep_alive);
         }
-        processed
+        Ok(passed)
     }
 
-    /// Returns true if nothing is buffered.
+    /// Returns true if nothing is left to be sent.
     pub(super) fn is_empty(&self) -> bool {
-        self.endpoint.as_ref().is_none_or(EndpointEvent::is_empty)
+        self.is_opened && self.endpoints.is_empty()
     }
 
-    /// Returns the buffered bytes at the end of the stream.
+    /// Returns what is held back at the end of the stream.
     pub(super) fn rest(&mut self) -> Bytes {
-        self.endpoint.take().map(EndpointEvent::rest).unwrap_or_default()
+        self.endpoints.rest()
     }
 
     /// Becomes ready with a comment after `keep_alive` without data, but only between two events.
@@ -61,36 +60,8 @@ impl Events {
         loop {
             ready!(self.silence.poll(context));
             self.silence.set(self.keep_alive);
-            if self.boundary.between_events {
+            if self.endpoints.is_between_events() {
                 return Poll::Ready(Bytes::from_static(COMMENT));
-            }
-        }
-    }
-}
-
-/// Tracker of event boundaries: comments may only be inserted between two events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Boundary {
-    line_is_empty: bool,
-    after_return: bool,
-    between_events: bool,
-}
-
-impl Boundary {
-    /// State before the first byte.
-    pub const START: Self = Self { line_is_empty: true, after_return: false, between_events: true };
-
-    /// Advances over `data`. Lines of an event stream end with CR LF, LF or CR; an empty line ends an event.
-    pub fn pass(&mut self, data: &[u8]) {
-        for byte in data {
-            match byte {
-                b'\n' if self.after_return => self.after_return = false,
-                b'\n' | b'\r' => {
-                    self.between_events = self.line_is_empty;
-                    self.line_is_empty = true;
-                    self.after_return = *byte == b'\r';
-                }
-                _ => *self = Self { line_is_empty: false, after_return: false, between_events: false },
             }
         }
     }
@@ -99,30 +70,41 @@ impl Boundary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway_routes::{Identity, Route, Target};
+    use std::future::poll_fn;
 
-    fn between(data: &[&str]) -> bool {
-        let mut boundary = Boundary::START;
-        for data in data {
-            boundary.pass(data.as_bytes());
-        }
-        boundary.between_events
-    }
+    static ROUTE: Route = Route {
+        pattern: "/mcp/dice/",
+        target: Target { tls: false, host: "h", port: 1, authority: "h:1", path: "", trailing_slash: false },
+        ca_file: None,
+        name: "",
+        description: "",
+        scopes: &[],
+        groups: &[],
+        identity: Identity::None,
+        max_body: 0,
+        connect_timeout: Duration::ZERO,
+        response_timeout: Duration::ZERO,
+    };
 
-    #[test]
-    fn comments_are_only_allowed_between_two_events() {
-        for data in [
-            &[][..],
-            &["data: a\n\n"],
-            &["data: a\n", "\n"],
-            &["a\r\n\r\n"],
-            &["a\r\r"],
-            &["a\r\n\r", "\n"],
-            &["\n"],
-        ] {
-            assert!(between(data), "{data:?}");
-        }
-        for data in [&["data: a"][..], &["data: a\n"], &["a\r\n"], &["a\n\ndata"], &["a\n\nb\n"]] {
-            assert!(!between(data), "{data:?}");
-        }
+    #[tokio::test]
+    async fn comments_are_only_sent_between_two_events() {
+        let context =
+            RedirectContext { route: &ROUTE, path: String::new(), base_url: "http://localhost".into() };
+        let mut events = Events::new(Duration::from_millis(20), context);
+        assert!(!events.is_empty(), "the comment at the beginning is due");
+        assert_eq!(events.take_opening().as_deref(), Some(COMMENT));
+        assert_eq!((events.take_opening(), events.is_empty()), (None, true));
+        // An incomplete event is held back.
+        assert!(events.process(Bytes::from_static(b"data: a\n")).unwrap().is_empty());
+        assert_eq!(poll_fn(|context| events.poll_comment(context)).await, COMMENT);
+        assert_eq!(events.process(Bytes::from_static(b"\n")).unwrap(), "data: a\n\n");
+        // A long one is passed on in parts.
+        events.process(Bytes::from(format!("data: {}", "a".repeat(10_000)))).unwrap();
+        let silence =
+            tokio::time::timeout(Duration::from_millis(100), poll_fn(|context| events.poll_comment(context)));
+        assert!(silence.await.is_err());
+        events.process(Bytes::from_static(b"\n\n")).unwrap();
+        assert_eq!(poll_fn(|context| events.poll_comment(context)).await, COMMENT);
     }
 }

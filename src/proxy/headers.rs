@@ -3,7 +3,7 @@
 use super::names::{REMOVED_FROM_REQUESTS, REMOVED_FROM_RESPONSES};
 use super::single_valued::{self, ConflictingHeader};
 use gateway_routes::Route;
-use http::header::{CONNECTION, HOST};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::net::IpAddr;
@@ -68,14 +68,25 @@ pub fn address_value(address: IpAddr) -> HeaderValue {
 pub fn toward_server(headers: &HeaderMap, forwarded: &ForwardedHeaders<'_>, out: &mut Vec<u8>) {
     field(out, HOST.as_str(), forwarded.route.target.authority.as_bytes());
     let named = if headers.contains_key(CONNECTION) { named_by_connection(headers) } else { Vec::new() };
-    let mut previous = None;
+    let (mut previous, mut accepts_events) = (None, None);
     for (name, value) in headers {
         if single_valued::is_copy(name, previous.replace(name)) {
             continue;
         }
-        if !REMOVED_FROM_REQUESTS.contains(name.as_str()) && !named.contains(name) {
+        if *name == ACCEPT {
+            accepts_events = Some(accepts_events == Some(true) || accepts_event_stream(value));
+        }
+        if *name != ACCEPT_ENCODING && !REMOVED_FROM_REQUESTS.contains(name.as_str()) && !named.contains(name)
+        {
             field(out, name.as_str(), single_valued::value(name, value));
         }
+    }
+    if accepts_events.unwrap_or(true) {
+        // Events with a content coding could be neither rewritten nor kept alive.
+        field(out, ACCEPT_ENCODING.as_str(), b"identity");
+    } else {
+        let codings = headers.get_all(ACCEPT_ENCODING).iter();
+        codings.for_each(|value| field(out, ACCEPT_ENCODING.as_str(), value.as_bytes()));
     }
     let mut add = |name, value: &HeaderValue| field(out, name, value.as_bytes());
     add("x-forwarded-for", forwarded.forwarded_for);
@@ -118,6 +129,17 @@ pub fn toward_client(headers: &mut HeaderMap) -> Result<(), ConflictingHeader> {
         }
     }
     Ok(())
+}
+
+/// Returns true if the media ranges include event streams (RFC 9110 §12.5.1). Weights are ignored.
+fn accepts_event_stream(accept: &HeaderValue) -> bool {
+    let ranges = accept.as_bytes().split(|byte| *byte == b',');
+    let types = ranges.map(|range| range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii());
+    let includes = |media_type: &[u8]| {
+        let ranges = [&b"text/event-stream"[..], b"*/*", b"text/*"];
+        ranges.iter().any(|range| range.eq_ignore_ascii_case(media_type))
+    };
+    types.into_iter().any(includes)
 }
 
 /// Parses the names that `Connection` lists (RFC 9110 §7.6.1).

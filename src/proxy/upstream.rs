@@ -11,11 +11,13 @@ use super::request_body::{BodyChunk, RequestBody, RequestFraming};
 use super::{ClientBody, Forward, Proxy, RequestBodyError, UpstreamError, headers, path, takes_content};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use std::future::poll_fn;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::task::Poll;
+
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Request on its way to the MCP server.
 struct Request<'a> {
@@ -171,14 +173,34 @@ impl Request<'_> {
             return Err(ProxyError::UnusableStatus(head.status));
         }
         headers::toward_client(&mut head.headers)?;
-        if let Some(location) = head.headers.get(LOCATION) {
-            let location = self.redirect_context().rewrite(location.as_bytes());
-            let location = location.map_err(ProxyError::RedirectOutsideTarget)?;
-            head.headers.insert(LOCATION, location);
-        } else if is_open_event_stream(&head.headers) {
-            return Ok(Some(Box::new(Events::new(self.proxy.keep_alive, self.redirect_context()))));
+        let is_event_stream = is_event_stream(&head.headers);
+        if !is_event_stream && !head.headers.contains_key(LOCATION) {
+            return Ok(None);
         }
-        Ok(None)
+        let context = self.redirect_context();
+        if let Some(location) = head.headers.get(LOCATION) {
+            match context.rewrite(location.as_bytes()) {
+                Ok(location) => drop(head.headers.insert(LOCATION, location)),
+                Err(url) if head.status.is_redirection() => {
+                    return Err(ProxyError::RedirectOutsideTarget(url));
+                }
+                // Only redirects are followed (RFC 9110 §10.2.2).
+                Err(_) => {}
+            }
+        }
+        Ok(is_event_stream.then(|| self.open_events(head, context)).flatten())
+    }
+
+    /// Prepares an event stream for the client; returns the processor of its events, if it has content and is readable.
+    fn open_events(&self, head: &mut ResponseHead, context: RedirectContext) -> Option<Box<Events>> {
+        // nginx sends neither head nor events while it buffers.
+        head.headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        if head.framing.is_at_end() || is_encoded(&head.headers) {
+            return None;
+        }
+        // Comments make it longer.
+        head.headers.remove(CONTENT_LENGTH);
+        Some(Box::new(Events::new(self.proxy.keep_alive, context)))
     }
 
     /// Takes the request path; called at most once.
@@ -205,11 +227,17 @@ impl Request<'_> {
     }
 }
 
-/// Returns true for an event stream that comments may be added to: without content coding and Content-Length.
-fn is_open_event_stream(headers: &HeaderMap) -> bool {
+fn is_event_stream(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else { return false };
     let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
     media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
-        && !headers.contains_key(CONTENT_ENCODING)
-        && !headers.contains_key(CONTENT_LENGTH)
+}
+
+/// Returns true for content with a coding. `identity` is none, although servers name it (RFC 9110 §8.4.1).
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut codings =
+        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    codings.any(|coding| {
+        !coding.trim_ascii().is_empty() && !coding.trim_ascii().eq_ignore_ascii_case(b"identity")
+    })
 }

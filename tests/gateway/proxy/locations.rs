@@ -25,3 +25,24 @@ async fn the_server_gets_the_prefix_of_its_route() {
     signed.request("/mcp/raw/echo").header("x-forwarded-prefix", "/evil").send().await.unwrap();
     assert_eq!(signed.world.backend.last().unwrap().header("x-forwarded-prefix"), Some("/mcp/raw"));
 }
+
+#[tokio::test]
+async fn a_foreign_location_of_a_created_resource_is_no_redirect() {
+    let signed = SignedIn::start(|site| site).await;
+    let foreign = "https://other.example.com/issues/1";
+    for (to, location) in
+        [(foreign, foreign.to_owned()), ("/issues/1", signed.world.url("/mcp/raw/issues/1"))]
+    {
+        for status in [200, 201, 202] {
+            let response = signed.get(&redirect_to(to, status)).await;
+            assert_eq!(
+                (response.status().as_u16(), &response.headers()[LOCATION]),
+                (status, &location.parse().unwrap()),
+                "{to}"
+            );
+        }
+    }
+    for status in [300, 301, 302, 303, 307, 308] {
+        assert_eq!(signed.get(&redirect_to(foreign, status)).await.status(), 502, "{status}");
+    }
+}
