@@ -60,3 +60,22 @@ async fn equal_copies_of_an_mcp_header_reach_the_client_as_one_and_different_one
         }
     }
 }
+
+#[tokio::test]
+async fn retry_after_passes_and_a_challenge_of_the_server_never() {
+    let signed = SignedIn::start(|site| site).await;
+    let challenge = "Bearer resource_metadata=\"https://evil.example.com/\"";
+    for status in [200, 403, 429, 503] {
+        let headers =
+            [("retry-after", "7"), ("www-authenticate", challenge), ("www_authenticate", challenge)];
+        signed.world.backend.script("/busy", (status, &headers), "busy");
+        let response = signed.get("/mcp/raw/busy").await;
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["retry-after"]),
+            (status, &"7".parse().unwrap())
+        );
+        for name in ["www-authenticate", "www_authenticate"] {
+            assert_eq!(response.headers().get(name), None, "{status}");
+        }
+    }
+}
