@@ -18,9 +18,23 @@ pub use date_time::utc_date_time;
 pub use loopback::{is_loopback_authority, is_loopback_host, is_native_app_host, leads_to_own_computer};
 pub use network::Network;
 pub use route::{Identity, Route, Target};
-pub use site::{AuthorizationServer, Limits, OktaSite, RefreshReuse, Registration, Site, Tokens};
+pub use site::{
+    AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, Limits, OktaSite, RefreshReuse, Registration, Site, Tokens,
+};
 pub use table::{Found, Table};
 
 /// Paths of the gateway itself; a pattern must not equal or be below any of them.
-pub const RESERVED: &[&str] =
-    &["/", "/.well-known/", "/assets/", "/auth/", "/healthz", "/metrics", "/oauth/", "/readyz", "/token"];
+pub const RESERVED: &[&str] = &[
+    "/",
+    "/.well-known/",
+    "/account/",
+    "/assets/",
+    "/auth/",
+    "/device/",
+    "/healthz",
+    "/metrics",
+    "/oauth/",
+    "/readyz",
+    "/token",
+    "/v0.1/",
+];
