@@ -85,6 +85,11 @@ pub fn in_request(kind: Kind, headers: &HeaderMap, secure: bool) -> Vec<Cookie> 
     cookies
 }
 
+/// Returns `true` if a request has any of the gateway's cookies.
+pub fn are_sent(headers: &HeaderMap, secure: bool) -> bool {
+    [Kind::Consent, Kind::Login].iter().any(|kind| !with_purpose(kind.as_str(), headers, secure).is_empty())
+}
+
 /// Returns the `Set-Cookie` values that delete excess cookies when `new` is set: the oldest ones of its kind, and
 /// those of earlier releases. Their number is bounded; the next response deletes more.
 pub fn delete_excess(kind: Kind, new: &Cookie, headers: &HeaderMap) -> Vec<String> {

@@ -59,6 +59,12 @@ pub enum RestartReason {
     /// The login is bound to the cookie of another browser.
     #[error("This login was begun in another browser.")]
     OtherBrowser,
+    /// The request has none of the gateway's cookies.
+    #[error(
+        "Your browser sent no cookie of this gateway: it blocks cookies, or the page was answered before, or was opened \
+         in another browser."
+    )]
+    NoCookies,
 }
 
 /// An outage of a service that the gateway needs.
@@ -141,7 +147,7 @@ impl From<OktaError> for Failure {
 impl RestartReason {
     const fn status(self) -> StatusCode {
         match self {
-            Self::ForeignForm | Self::OtherBrowser => StatusCode::FORBIDDEN,
+            Self::ForeignForm | Self::OtherBrowser | Self::NoCookies => StatusCode::FORBIDDEN,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -11,6 +11,8 @@ pub enum Guidance<'a> {
     RegisterAgain,
     /// The login must be started again: steps for each client.
     StartAgain,
+    /// Cookies must be allowed before the login is started again: steps for each client.
+    AllowCookies,
     /// Other instructions, one or two sentences.
     Text(&'a str),
 }

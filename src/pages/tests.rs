@@ -41,6 +41,7 @@ fn every_page(text: &str, url: &str) -> Vec<(&'static str, Page)> {
         ("leaving by hand, failed", by_hand(Outcome::Failed { why: text, request_id: text })),
         ("problem, register", problem(Guidance::RegisterAgain)),
         ("problem, start", problem(Guidance::StartAgain)),
+        ("problem, cookies", problem(Guidance::AllowCookies)),
         ("problem, text", problem(Guidance::Text(text))),
         ("error redirect", ErrorRedirect { host: text, error: text, description: text, to: url }.page()),
         ("landing", Landing { base_url: url, environment: text, servers: &[card] }.page()),

@@ -93,6 +93,43 @@ async fn a_callback_works_once_and_only_in_the_browser_that_consented() {
 }
 
 #[tokio::test]
+async fn a_browser_that_blocks_cookies_is_told_so_at_the_consent_page_and_after_okta() {
+    let world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    let mut browser = Browser::new();
+    let consent = consent_page(&client, &mut browser, "xyz").await;
+    browser.clear_cookies();
+    let form = consent.form_with("request").unwrap();
+    let refused = browser.submit(form, &[], Some("approve")).await.unwrap().page().unwrap();
+    assert_asks_for_cookies(&refused);
+    let consent = consent_page(&client, &mut browser, "xyz").await;
+    let okta = approve(&mut browser, &consent).await;
+    browser.clear_cookies();
+    let refused = browser.sign_in(&okta, "alice").await.unwrap().page().unwrap();
+    assert_asks_for_cookies(&refused);
+}
+
+fn assert_asks_for_cookies(page: &Page) {
+    assert_eq!(page.status, 403);
+    for words in ["sent no cookie of this gateway", "Allow cookies for this site", "<b>Authenticate</b>"] {
+        assert!(page.body.contains(words), "{words}: {}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn a_browser_with_other_cookies_is_not_told_that_it_blocks_them() {
+    let world = World::start().await;
+    let client = world.client("/mcp/dice/mcp").await;
+    let consent = consent_page(&client, &mut Browser::new(), "one").await;
+    let mut other = Browser::new();
+    consent_page(&client, &mut other, "two").await;
+    let form = consent.form_with("request").unwrap();
+    let refused = other.submit(form, &[], Some("approve")).await.unwrap().page().unwrap();
+    assert_eq!(refused.status, 403);
+    assert!(!refused.body.contains("Allow cookies"), "{}", refused.body);
+}
+
+#[tokio::test]
 async fn a_consent_form_without_its_cookie_or_from_another_site_is_rejected() {
     let world = World::start().await;
     let client = world.client("/mcp/dice/mcp").await;

@@ -1,6 +1,6 @@
 //! Responses to failed requests: JSON for clients, redirects to clients, pages for users.
 
-use super::Failure;
+use super::{Failure, RestartReason};
 use crate::app::rate_limit::{Kind, TooMany};
 use crate::app::reply;
 use crate::app::request::Request;
@@ -84,14 +84,17 @@ impl Reported<'_> {
 
     /// Returns a page that explains the failure and asks the user to start the login again.
     pub fn restart_page(&self) -> Response<Bytes> {
-        let what_happened = match &self.failure {
-            Failure::Restart(reason) => reason.to_string(),
-            _ => "The gateway cannot read its logins now.".to_owned(),
+        let (what_happened, what_to_do) = match &self.failure {
+            Failure::Restart(reason @ RestartReason::NoCookies) => {
+                (reason.to_string(), Guidance::AllowCookies)
+            }
+            Failure::Restart(reason) => (reason.to_string(), Guidance::StartAgain),
+            _ => ("The gateway cannot read its logins now.".to_owned(), Guidance::StartAgain),
         };
         let page = Problem {
             title: "Please start again",
             what_happened: &what_happened,
-            what_to_do: Guidance::StartAgain,
+            what_to_do,
             detail: "",
             request_id: "",
         };

@@ -1,7 +1,7 @@
 //! `GET /auth/callback`: the redirect URI of the login at Okta (step 3 of `login`).
 
 use crate::app::audit_subject::AuditSubject;
-use crate::app::cookies::Cookie;
+use crate::app::cookies::{self, Cookie};
 use crate::app::failure::{Failure, RestartReason};
 use crate::app::rate_limit::Kind;
 use crate::app::reply;
@@ -63,7 +63,8 @@ async fn take_login(
     if digest.is_some_and(|digest| digest.ct_eq(&login.browser).into()) {
         return Ok(login);
     }
-    Err(RestartReason::OtherBrowser.into())
+    let has_cookies = cookies::are_sent(request.headers(), request.gateway.base_url.is_https());
+    Err(if has_cookies { RestartReason::OtherBrowser } else { RestartReason::NoCookies }.into())
 }
 
 /// Parameters of Okta's authorization response (RFC 6749 §4.1.2).

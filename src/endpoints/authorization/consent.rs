@@ -64,7 +64,10 @@ fn delete_page_cookie(request: Request<'_>, response: Response<Bytes>) -> Respon
 
 async fn decide(request: Request<'_>, pending: PendingConsent, form: &Parameters) -> Response<Bytes> {
     if !is_same_browser(request, &pending) {
-        return restart(request, RestartReason::ForeignForm, &AuditSubject::from(&pending.request));
+        let has_cookies = cookies::are_sent(request.headers(), request.gateway.base_url.is_https());
+        let is_blocked = !has_cookies && !has_foreign_origin(request);
+        let reason = if is_blocked { RestartReason::NoCookies } else { RestartReason::ForeignForm };
+        return restart(request, reason, &AuditSubject::from(&pending.request));
     }
     match form.get("decision") {
         Some("approve") => approve(request, pending, form.get("route")).await,
@@ -77,7 +80,7 @@ async fn decide(request: Request<'_>, pending: PendingConsent, form: &Parameters
 /// click, the first response may already have replaced the page's cookie with it.
 fn is_same_browser(request: Request<'_>, pending: &PendingConsent) -> bool {
     let (gateway, headers) = (request.gateway, request.headers());
-    if headers.get(ORIGIN).is_some_and(|origin| origin != gateway.base_url.as_str()) {
+    if has_foreign_origin(request) {
         return false;
     }
     let has = |cookie: Cookie, expected: &Key| {
@@ -86,6 +89,10 @@ fn is_same_browser(request: Request<'_>, pending: &PendingConsent) -> bool {
     };
     has(pending.page_cookie(gateway), &pending.browser)
         || has(pending.login_cookie(gateway), &credential::digest(&pending.login_cookie))
+}
+
+fn has_foreign_origin(request: Request<'_>) -> bool {
+    request.headers().get(ORIGIN).is_some_and(|origin| origin != request.gateway.base_url.as_str())
 }
 
 async fn approve(
