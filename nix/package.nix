@@ -6,8 +6,11 @@
   stdenv,
   # The site's file, here or in another repository.
   site ? ../config.yaml,
-  # The folders whose YAML files it may include. Those of a site elsewhere are below its own folder.
-  routes ? [ ../routes ],
+  # The folders with the YAML and JSON files that it may name. Those of a site elsewhere are below its own folder.
+  routes ? [
+    ../routes
+    ../clients
+  ],
 }:
 
 let
@@ -36,9 +39,9 @@ let
 
   root = ../.;
   isHere = lib.path.hasPrefix root site;
-  yaml = fileset.fileFilter (file: file.hasExt "yaml");
+  named = fileset.fileFilter (file: file.hasExt "yaml" || file.hasExt "json");
   # The tests of the routes' compiler contain sites that are not environments.
-  siteFiles = fileset.difference (fileset.unions ([ site ] ++ map yaml routes)) ../routes/tests;
+  siteFiles = fileset.difference (fileset.unions ([ site ] ++ map named routes)) ../routes/tests;
   elsewhere = fileset.toSource {
     root = dirOf site;
     fileset = siteFiles;

@@ -43,8 +43,12 @@ pub enum FetchError {
     /// The document does not exist (404 or 410).
     #[error("the server returned 404 or 410")]
     NotFound,
-    /// The response is not a document of the expected kind. The reason is for the log only, because it would reveal
-    /// responses that the client cannot request itself.
+    /// The response is neither a document nor an error: a redirect, another successful status, or not JSON. A proxy or a
+    /// bot protection may have sent it. The reason is for the log only, because it would reveal responses that the client
+    /// cannot request itself.
+    #[error("{0}")]
+    OtherResponse(String),
+    /// The document is not of the expected kind. The reason is for the log only.
     #[error("{0}")]
     Unexpected(String),
     /// The document is invalid. The reason may be shown to the client.
@@ -53,6 +57,13 @@ pub enum FetchError {
     /// The subscriber has reached its limit of concurrent fetches.
     #[error("too many concurrent fetches for this subscriber")]
     LimitReached,
+}
+
+impl FetchError {
+    /// Returns true for an error that says nothing about the document, so that a copy of it may be used.
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::OtherResponse(_))
+    }
 }
 
 /// HTTP client for guarded fetches.
@@ -132,17 +143,9 @@ impl Fetcher {
         let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(FetchError::Unreachable(format!("HTTP status {status}")));
-        }
-        if status == StatusCode::NOT_FOUND || status == StatusCode::GONE {
-            return Err(FetchError::NotFound);
-        }
-        if status != StatusCode::OK {
-            return Err(FetchError::Unexpected(format!("HTTP status {status}")));
-        }
+        check_status(status)?;
         if !is_json(response.headers()) {
-            return Err(FetchError::Unexpected("the response is not JSON".into()));
+            return Err(FetchError::OtherResponse("the response is not JSON".into()));
         }
         let lifetime = lifetime::of(response.headers(), self.clock.now());
         let mut body = Vec::new();
@@ -167,6 +170,19 @@ impl Fetcher {
             return Ok(());
         }
         Err(FetchError::Unreachable("it is not on the public internet".into()))
+    }
+}
+
+/// Checks that the response has a document. Only 404 and 410 say that there is none: other errors, such as the 403 of a bot
+/// protection, say nothing about it.
+fn check_status(status: StatusCode) -> Result<(), FetchError> {
+    match status {
+        StatusCode::OK => Ok(()),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Err(FetchError::NotFound),
+        _ if status.is_client_error() || status.is_server_error() => {
+            Err(FetchError::Unreachable(format!("HTTP status {status}")))
+        }
+        _ => Err(FetchError::OtherResponse(format!("HTTP status {status}"))),
     }
 }
 

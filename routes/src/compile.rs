@@ -1,10 +1,11 @@
 //! Compiler from YAML to Rust: reads a site with its included files and generates constants, or reports all errors.
 //!
 //! `source` and `include` find the files, `tree` parses YAML with line numbers, `section` and `value` read it into a
-//! `definition`, `check` compares the files with each other, and `emit` generates Rust. Only build scripts and tests
-//! link this module.
+//! `definition`, `client_document` checks the documents of clients, `check` compares the files with each other, and
+//! `emit` generates Rust. Only build scripts and tests link this module.
 
 mod check;
+mod client_document;
 mod definition;
 mod emit;
 mod include;
@@ -16,14 +17,17 @@ mod value;
 
 pub use problem::{Problem, Problems};
 
+use crate::ClientDocument;
 use check::FileError;
 use definition::{Definition, Glob, PartialRoute};
-use problem::LineError;
+use problem::{LineError, ValueError, quoted};
 use sha2::{Digest, Sha256};
 use source::Source;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use tree::Node;
+use value::leak;
 
 /// Result of a successful compilation.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub struct Compiled {
     pub rust: String,
     /// Routes of the site, in the order of the configuration.
     pub routes: Vec<crate::Route>,
+    /// Client metadata documents of the site.
+    pub documents: Vec<ClientDocument>,
     /// Files that were read, and directories in which a new file would change the result.
     pub watched: Vec<PathBuf>,
 }
@@ -50,8 +56,11 @@ pub fn compile(root: &Path, config: &Path) -> Result<Compiled, Problems> {
     if compiler.errors.is_empty() || !routes.is_empty() {
         compiler.errors.extend(check::check(&compiler.sources, &routes));
     }
+    let documents = definition.as_ref().map(|site| compiler.client_documents(site)).unwrap_or_default();
     match definition {
-        Some(definition) if compiler.errors.is_empty() => Ok(compiler.compiled(&definition, &routes)),
+        Some(definition) if compiler.errors.is_empty() => {
+            Ok(compiler.compiled(&definition, &routes, &documents))
+        }
         _ => Err(compiler.problems()),
     }
 }
@@ -125,18 +134,75 @@ impl Compiler<'_> {
         self.read_file(self.root.join(&name), &name, label, definition::route)
     }
 
-    fn compiled(self, definition: &Definition, routes: &[(usize, PartialRoute)]) -> Compiled {
+    /// Reads the client metadata documents of the site; returns each valid one with the index of its source.
+    fn client_documents(&mut self, site: &Definition) -> Vec<(usize, ClientDocument)> {
+        let globs = site.client_metadata.documents.iter();
+        let files: Vec<PathBuf> = globs.flat_map(|glob| self.included(glob)).collect();
+        let (mut seen, mut owners) = (HashSet::new(), HashMap::new());
+        let mut documents = Vec::new();
+        for file in files.into_iter().filter(|file| seen.insert(file.clone())) {
+            let Some(index) = self.read_source(&file) else { continue };
+            let source = &self.sources[index];
+            let json = source.text.trim_start_matches('\u{FEFF}').trim_end();
+            match client_document::check(json, site.redirect_schemes) {
+                Err(errors) => self.errors.extend(errors.into_iter().map(|error| (index, error))),
+                Ok((line, client_id)) => {
+                    if let Some(owner) = owners.insert(client_id.clone(), index) {
+                        let owner: &Source = &self.sources[owner];
+                        let message = format!("{} is taken by {}", quoted(&client_id), owner.name);
+                        let error = ValueError::new(message, "remove one of the two files").at(line);
+                        self.errors.push((index, error.under("client_id")));
+                    }
+                    documents.push((index, ClientDocument { client_id: leak(client_id), json: leak(json) }));
+                }
+            }
+        }
+        documents
+    }
+
+    /// Reads a file relative to the site's file; `None` when it cannot be read.
+    fn read_source(&mut self, file: &Path) -> Option<usize> {
+        let name = folder(self.config).join(file);
+        let label = if self.config.is_absolute() { file } else { &name };
+        let path = self.root.join(&name);
+        let (source, unreadable) = Source::read(&path, &name, label);
+        let index = self.sources.len();
+        self.watched.push(path);
+        self.sources.push(source);
+        match unreadable {
+            Some(error) => {
+                self.errors.push((index, error));
+                None
+            }
+            None => Some(index),
+        }
+    }
+
+    fn compiled(
+        self,
+        definition: &Definition,
+        routes: &[(usize, PartialRoute)],
+        documents: &[(usize, ClientDocument)],
+    ) -> Compiled {
         let label = |index: usize| self.sources[index].label.as_str();
         let routes: Vec<_> =
             routes.iter().filter_map(|(index, route)| Some((label(*index), route.route?))).collect();
-        let rust =
-            emit::Rust { file: label(0), site: definition, routes: &routes, digest: &digest(&self.sources) };
+        let documents: Vec<_> =
+            documents.iter().map(|(index, document)| (label(*index), *document)).collect();
+        let rust = emit::Rust {
+            file: label(0),
+            site: definition,
+            routes: &routes,
+            documents: &documents,
+            digest: &digest(&self.sources),
+        };
         let rust = rust.to_string();
         let routes = routes.into_iter().map(|(_, route)| route).collect();
+        let documents = documents.into_iter().map(|(_, document)| document).collect();
         let mut watched = self.watched;
         watched.sort();
         watched.dedup();
-        Compiled { rust, routes, watched }
+        Compiled { rust, routes, documents, watched }
     }
 
     fn problems(mut self) -> Problems {

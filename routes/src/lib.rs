@@ -19,7 +19,8 @@ pub use loopback::{is_loopback_authority, is_loopback_host, is_native_app_host, 
 pub use network::Network;
 pub use route::{Identity, Route, Target};
 pub use site::{
-    AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, Limits, OktaSite, RefreshReuse, Registration, Site, Tokens,
+    AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, Limits, OktaSite, RefreshReuse,
+    Registration, Site, Tokens,
 };
 pub use table::{Found, Table};
 

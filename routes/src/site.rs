@@ -23,8 +23,8 @@ pub struct Site {
     pub redirect_schemes: &'static [&'static str],
     /// Hosts to which an error may be redirected before consent (RFC 9700 §4.11).
     pub trusted_redirect_hosts: &'static [&'static str],
-    /// Hosts that may publish client metadata documents; empty allows all.
-    pub client_metadata_hosts: &'static [&'static str],
+    /// Client ID Metadata Documents.
+    pub client_metadata: ClientMetadata,
     /// Advertises and sends `iss` in authorization responses (RFC 9207).
     pub advertise_iss: bool,
     /// Reaction to the reuse of a refresh token.
@@ -67,6 +67,42 @@ pub enum AuthorizationServer {
     Org,
     /// Custom authorization server: `/oauth2/default` or `/oauth2/<id>`.
     Custom(&'static str),
+}
+
+/// Clients that are identified by the URL of their metadata document (Client ID Metadata Documents).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientMetadata {
+    /// Source of the documents.
+    pub mode: ClientMetadataMode,
+    /// Hosts from which documents and key sets may be fetched; empty allows all. Compiled documents are used regardless.
+    pub hosts: &'static [&'static str],
+    /// Compiled documents, each with another `client_id`.
+    pub documents: &'static [ClientDocument],
+}
+
+impl ClientMetadata {
+    /// Default: documents of all hosts are fetched, and none is compiled in.
+    pub const DEFAULT: Self = Self { mode: ClientMetadataMode::Fetch, hosts: &[], documents: &[] };
+}
+
+/// Source of client metadata documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientMetadataMode {
+    /// Documents are fetched; a compiled one is used while its site cannot be reached.
+    Fetch,
+    /// Only compiled documents are used, without a fetch.
+    Pinned,
+    /// No documents are used, and support is not advertised, so that every client registers.
+    Off,
+}
+
+/// Compiled client metadata document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientDocument {
+    /// URL of the document.
+    pub client_id: &'static str,
+    /// The document as published.
+    pub json: &'static str,
 }
 
 /// Reaction to the reuse of a refresh token (RFC 9700 §4.14.2).

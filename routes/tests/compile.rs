@@ -51,9 +51,10 @@ fn every_error_is_reported_with_its_line_and_a_correction() {
 #[test]
 fn only_the_files_of_the_site_and_their_folders_trigger_a_rebuild() {
     let folder = folder("golden").join("site");
-    let expected =
-        ["config.yaml", "routes", "routes/tickets-v2.yaml", "routes/tickets.yaml", "routes/wiki.yaml"];
-    assert_eq!(golden("site").watched, expected.map(|path| folder.join(path)));
+    let expected = ["clients", "clients/claude-code.json", "clients/notes.json", "config.yaml", "routes"]
+        .into_iter()
+        .chain(["routes/tickets-v2.yaml", "routes/tickets.yaml", "routes/wiki.yaml"]);
+    assert_eq!(golden("site").watched, expected.map(|path| folder.join(path)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -77,7 +78,11 @@ fn the_commented_examples_of_the_default_site_compile() {
     assert!(examples.len() >= 8, "{examples:?}");
     let site = Site::new(
         "examples",
-        &[(CONFIG, &format!("{}\n{config}", examples.join("\n"))), ("routes/dice.yaml", DICE)],
+        &[
+            (CONFIG, &format!("{}\n{config}", examples.join("\n"))),
+            ("routes/dice.yaml", DICE),
+            ("clients/a.json", CLIENT),
+        ],
     );
     let rust = site.compile(CONFIG).expect("the file compiles").rust;
     assert!(rust.contains("base_url: Some(\"https://mcp.example.com\")"), "{rust}");
@@ -130,6 +135,9 @@ impl Drop for Site {
 
 const DICE: &str = "pattern: /mcp/dice/\ntarget_url: http://localhost:3000\n";
 const UUID: &str = "pattern: /mcp/uuid/\ntarget_url: http://localhost:4000\n";
+
+const CLIENT: &str = r#"{ "client_id": "https://client.example.com/a", "client_name": "A",
+  "redirect_uris": ["http://localhost/callback"] }"#;
 
 /// Loopback hosts as URLs write them, and hosts that only look like one. `settings` has the same list.
 const LOOPBACK: &[&str] =

@@ -184,6 +184,7 @@ impl Failure {
     pub fn note(self, request: Request<'_>, kind: Kind) {
         let log_kind = match &self {
             Self::Unavailable(Outage::Revalidation(_)) => FailureKind::Revalidation,
+            Self::Unavailable(Outage::Document { .. }) => FailureKind::DocumentCopy,
             Self::Unavailable(outage) => outage.kind(),
             _ => FailureKind::Internal,
         };

@@ -2,6 +2,11 @@
 
 use crate::base::throttle::Throttle;
 
+/// Instruction for a gateway that cannot fetch the documents of clients.
+const DOCUMENT_REMEDY: &str = "allow https from this machine to the client's site, or set `client_metadata:` in \
+                               config.yaml: `documents` compiles the document in, `mode: pinned` uses it without a \
+                               fetch, `mode: off` lets every client register instead";
+
 /// What made a request fail; each kind is logged and counted for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
@@ -13,18 +18,21 @@ pub enum FailureKind {
     Revalidation,
     /// A client's metadata document or key set is unavailable.
     Document,
+    /// The same, but the request goes on with a copy of it.
+    DocumentCopy,
     /// An internal error of the gateway.
     Internal,
 }
 
 impl FailureKind {
-    const ALL: [Self; 5] = [Self::Store, Self::Okta, Self::Revalidation, Self::Document, Self::Internal];
+    const ALL: [Self; 6] =
+        [Self::Store, Self::Okta, Self::Revalidation, Self::Document, Self::DocumentCopy, Self::Internal];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Store => "store",
             Self::Okta | Self::Revalidation => "okta",
-            Self::Document => "client_document",
+            Self::Document | Self::DocumentCopy => "client_document",
             Self::Internal => "internal",
         }
     }
@@ -49,6 +57,7 @@ pub struct FailureLog {
     okta: Throttle,
     revalidation: Throttle,
     document: Throttle,
+    document_copy: Throttle,
     internal: Throttle,
 }
 
@@ -74,7 +83,24 @@ impl FailureLog {
                 repeated,
                 "revalidation of a user failed: the refresh continues within okta_grace"
             ),
-            FailureKind::Store | FailureKind::Okta | FailureKind::Document => {
+            FailureKind::Document => tracing::warn!(
+                request_id,
+                event,
+                service = kind.as_str(),
+                cause,
+                repeated,
+                remedy = DOCUMENT_REMEDY,
+                "request failed: a service is unavailable"
+            ),
+            FailureKind::DocumentCopy => tracing::warn!(
+                request_id,
+                event,
+                cause,
+                repeated,
+                remedy = DOCUMENT_REMEDY,
+                "fetch of a client document failed: a copy of it is used"
+            ),
+            FailureKind::Store | FailureKind::Okta => {
                 let service = kind.as_str();
                 tracing::warn!(
                     request_id,
@@ -107,6 +133,7 @@ impl FailureLog {
             FailureKind::Okta => &self.okta,
             FailureKind::Revalidation => &self.revalidation,
             FailureKind::Document => &self.document,
+            FailureKind::DocumentCopy => &self.document_copy,
             FailureKind::Internal => &self.internal,
         }
     }

@@ -11,7 +11,8 @@ use crate::crypto::seal::Keys;
 use crate::fetch::{Documents, FetchError, FetchPolicy, Fetcher};
 use crate::grants::Grants;
 use crate::oauth::client::Client;
-use crate::oauth::client::{keys, metadata_document};
+use crate::oauth::client::keys;
+use crate::oauth::client::metadata_document::{self, InvalidCompiledDocument};
 use crate::oauth::redirect::Destination;
 use crate::okta::{Issuer, Okta, OktaConfig, OktaError};
 use crate::proxy::UpstreamTls;
@@ -87,6 +88,9 @@ pub enum GatewayError {
     /// The HTTP client for client documents cannot be built.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// A compiled client metadata document is invalid.
+    #[error(transparent)]
+    ClientDocument(#[from] InvalidCompiledDocument),
     /// The HTTP client for Okta cannot be built.
     #[error(transparent)]
     Okta(#[from] OktaError),
@@ -96,7 +100,8 @@ impl Gateway {
     /// Creates a gateway. No connection is opened yet: Okta and the store may become available later.
     ///
     /// # Errors
-    /// An HTTP client cannot be built because TLS root certificates are missing.
+    /// An HTTP client cannot be built because TLS root certificates are missing; a compiled client metadata document is
+    /// invalid.
     pub fn new(
         site: &'static Site,
         settings: &Settings,
@@ -132,12 +137,7 @@ impl Gateway {
             limits: Limits::new(site.limits, keys, Arc::clone(&store)),
             failure_log: FailureLog::default(),
             call_log: CallLog::new(site.table.routes(), clock.clone()),
-            client_documents: Documents::new(
-                Arc::clone(&fetcher),
-                metadata_document::MAX_DOCUMENT_BYTES,
-                None,
-                clock.clone(),
-            ),
+            client_documents: client_documents(site, Arc::clone(&fetcher), clock.clone())?,
             client_key_sets: Documents::new(
                 fetcher,
                 keys::MAX_KEY_SET_BYTES,
@@ -200,4 +200,16 @@ impl Gateway {
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
+}
+
+/// Creates the cache of client metadata documents, with those that are compiled in.
+fn client_documents(
+    site: &Site,
+    fetcher: Arc<Fetcher>,
+    clock: Clock,
+) -> Result<Documents<Client>, InvalidCompiledDocument> {
+    let compiled = site.client_metadata.documents;
+    let compiled = metadata_document::parse_compiled(compiled, site.redirect_schemes, clock.now())?;
+    let documents = Documents::new(fetcher, metadata_document::MAX_DOCUMENT_BYTES, None, clock);
+    Ok(documents.with_compiled(compiled))
 }

@@ -110,6 +110,11 @@ where
         state.recent_failure(now, &self.rules).and_then(|_| state.last_good(now, &self.rules))
     }
 
+    /// Returns the error of the last fetch, if it failed within the retry delay.
+    pub fn recent_error(&self) -> Option<E> {
+        self.state.lock().recent_failure(self.clock.monotonic(), &self.rules)
+    }
+
     /// Returns whether there is no copy, of whatever age.
     pub fn is_empty(&self) -> bool {
         self.state.lock().last_good.is_none()

@@ -23,6 +23,12 @@ const RETRY_DELAY: Duration = Duration::from_secs(30);
 
 type Document<T> = CachedDocument<T, FetchError>;
 
+/// Document with a compiled copy. It is cached even before the first successful fetch, so that a failure is remembered.
+struct Compiled<T> {
+    copy: Arc<T>,
+    document: Arc<Document<T>>,
+}
+
 /// Cache of one kind of document, such as key sets. A failed fetch or an invalid document does not replace the last
 /// good one.
 pub struct Documents<T> {
@@ -32,6 +38,8 @@ pub struct Documents<T> {
     clock: Clock,
     trusted: Cache<String, Arc<Document<T>>>,
     others: Cache<String, Arc<Document<T>>>,
+    /// Documents with a compiled copy, by URL. Their number is fixed.
+    compiled: HashMap<String, Compiled<T>>,
     /// Documents in use, cached or not, so that there is one for each URL. A document is cached once it was fetched:
     /// failed fetches evict nothing.
     in_use: Mutex<HashMap<String, Weak<Document<T>>>>,
@@ -55,8 +63,36 @@ impl<T: Send + Sync + 'static> Documents<T> {
             clock,
             trusted: Cache::new(MAX_TRUSTED_DOCUMENTS),
             others: Cache::new(MAX_OTHER_DOCUMENTS),
+            compiled: HashMap::new(),
             in_use: Mutex::default(),
         }
+    }
+
+    /// Adds compiled copies, by URL, for when these documents cannot be fetched.
+    #[must_use]
+    pub fn with_compiled(mut self, copies: HashMap<String, T>) -> Self {
+        let compile = |(url, copy)| {
+            let document = CachedDocument::new(self.clock.clone(), self.rules);
+            (url, Compiled { copy: Arc::new(copy), document })
+        };
+        self.compiled = copies.into_iter().map(compile).collect();
+        self
+    }
+
+    /// Returns the compiled copy of a document.
+    pub fn compiled(&self, url: &str) -> Option<Arc<T>> {
+        self.compiled.get(url).map(|compiled| Arc::clone(&compiled.copy))
+    }
+
+    /// Returns a copy of a document that cannot be fetched: the last good one, else the compiled one.
+    pub fn copy(&self, url: &Url) -> Option<Arc<T>> {
+        self.last_good(url).or_else(|| self.compiled(url.as_str()))
+    }
+
+    /// Returns a copy as [`Self::copy`] does, if the document could not be fetched within [`RETRY_DELAY`].
+    pub fn copy_after_outage(&self, url: &Url) -> Option<Arc<T>> {
+        self.cached(url)?.recent_error().filter(FetchError::is_outage)?;
+        self.copy(url)
     }
 
     /// Returns the document while it is fresh.
@@ -143,6 +179,9 @@ impl<T: Send + Sync + 'static> Documents<T> {
     }
 
     fn cached(&self, url: &Url) -> Option<Arc<Document<T>>> {
+        if let Some(compiled) = self.compiled.get(url.as_str()) {
+            return Some(Arc::clone(&compiled.document));
+        }
         self.trusted.get(url.as_str()).or_else(|| self.others.get(url.as_str()))
     }
 

@@ -1,7 +1,7 @@
 //! Discovery documents: RFC 8414, OIDC discovery and RFC 9728.
 
 use super::client::{AuthMethod, assertion};
-use gateway_routes::{Route, Site, Table};
+use gateway_routes::{ClientMetadataMode, Route, Site, Table};
 use serde_json::{Value, json};
 
 /// Authorization server metadata (RFC 8414 §2), with the members that OIDC discovery requires: the same document serves
@@ -21,11 +21,13 @@ pub fn authorization_server(base_url: &str, site: &Site) -> Value {
         "token_endpoint_auth_signing_alg_values_supported": assertion::ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": AuthMethod::ALL,
         "revocation_endpoint_auth_signing_alg_values_supported": assertion::ALGORITHMS,
-        "client_id_metadata_document_supported": true,
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
     });
+    if site.client_metadata.mode != ClientMetadataMode::Off {
+        document["client_id_metadata_document_supported"] = json!(true);
+    }
     if site.registration.enabled {
         document["registration_endpoint"] = json!(format!("{base_url}/auth/register"));
     }

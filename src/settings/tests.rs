@@ -23,7 +23,7 @@ const SITE: Site = Site {
     allowed_origins: &[],
     redirect_schemes: &[],
     trusted_redirect_hosts: &[],
-    client_metadata_hosts: &[],
+    client_metadata: gateway_routes::ClientMetadata::DEFAULT,
     advertise_iss: true,
     refresh_reuse: gateway_routes::RefreshReuse::Revoke,
     okta_grace: Duration::from_hours(1),

@@ -1,5 +1,7 @@
 //! Clients with a Client ID Metadata Document.
 
+mod compiled;
+mod modes;
 mod outages;
 mod refusals;
 
@@ -129,7 +131,7 @@ async fn concurrent_requests_share_one_fetch() {
 #[tokio::test]
 async fn documents_of_unlisted_hosts_are_rejected() {
     let world = World::with(StoreKind::Embedded, |site| {
-        site.set(|site| site.client_metadata_hosts = &["claude.ai", "other.example.com"])
+        site.set(|site| site.client_metadata.hosts = &["claude.ai", "other.example.com"])
     });
     let (world, document_server) = world.await.with_document_server().await;
     let other = document_server.url("other.example.com", PATH);

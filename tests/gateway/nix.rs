@@ -86,7 +86,7 @@ fn every_environment_pins_its_url_and_its_files() {
         for line in [&*format!("environment: {name:?},"), "base_url: Some(\"https://"] {
             assert!(compiled.rust.contains(line), "{}: {line} is missing", site.display());
         }
-        let gathered = [site.clone(), site.with_extension(""), root().join("routes")];
+        let gathered = [site.clone(), site.with_extension(""), root().join("routes"), root().join("clients")];
         for path in compiled.watched {
             let path = path.canonicalize().unwrap();
             assert!(gathered.iter().any(|known| path.starts_with(known)), "{}", path.display());

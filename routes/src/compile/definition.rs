@@ -1,16 +1,19 @@
 //! Definitions of sites and routes, read into the types of the server.
 
+mod client_metadata;
+mod glob;
 mod limits;
 mod registration;
 mod route;
 mod site;
 
+pub(super) use glob::Glob;
 pub(super) use route::{PartialRoute, route};
-pub(super) use site::{Definition, Glob, site};
+pub(super) use site::{Definition, site};
 
 #[cfg(test)]
 mod tests {
-    use super::{limits, registration, route, site};
+    use super::{client_metadata, limits, registration, route, site};
     use crate::RESERVED;
 
     const README: &str = include_str!("../../README.md");
@@ -23,9 +26,10 @@ mod tests {
             ("okta.", &site::OKTA),
             ("tokens.", &site::TOKENS),
             ("registration.", &registration::KEYS),
+            ("client_metadata.", &client_metadata::KEYS),
             ("limits.", &limits::KEYS),
         ];
-        let whole = ["okta", "tokens", "registration", "limits"];
+        let whole = ["okta", "tokens", "registration", "client_metadata", "limits"];
         let keys = sections
             .iter()
             .flat_map(|(section, keys)| keys.known.iter().map(move |key| format!("{section}{key}")));

@@ -3,9 +3,12 @@
 mod literal;
 
 use super::definition::Definition;
-use crate::{AuthorizationServer, Identity, Limits, Network, OktaSite, Registration, Route, Target, Tokens};
+use crate::{
+    AuthorizationServer, ClientDocument, Identity, Limits, Network, OktaSite, Registration, Route, Target,
+    Tokens,
+};
 use ipnet::IpNet;
-use literal::{array, duration, filled, grouped, record, strings};
+use literal::{array, duration, filled, grouped, raw_string, record, strings};
 use std::collections::HashSet;
 use std::fmt;
 
@@ -16,6 +19,8 @@ pub(super) struct Rust<'a> {
     pub(super) site: &'a Definition,
     /// Routes with the labels of their files.
     pub(super) routes: &'a [(&'a str, Route)],
+    /// Client metadata documents with the labels of their files.
+    pub(super) documents: &'a [(&'a str, ClientDocument)],
     pub(super) digest: &'a str,
 }
 
@@ -36,13 +41,16 @@ impl fmt::Display for Rust<'_> {
             writeln!(f)?;
             writeln!(f, "/// From `{}`.", file.escape_debug())?;
             write_route(f, name, route)
-        })
+        })?;
+        self.client_documents(f)
     }
 }
 
 impl Rust<'_> {
     fn imports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names = vec!["AuthorizationServer", "Identity", "Limits"];
+        let mut names = vec!["AuthorizationServer"];
+        names.extend(self.documents.first().map(|_| "ClientDocument"));
+        names.extend(["ClientMetadata", "ClientMetadataMode", "Identity", "Limits"]);
         names.extend(self.site.trusted_proxies.first().map(|_| "Network"));
         names.extend([
             "OktaSite",
@@ -73,7 +81,7 @@ impl Rust<'_> {
         writeln!(f, "{}", strings(4, "allowed_origins", site.allowed_origins))?;
         writeln!(f, "{}", strings(4, "redirect_schemes", site.redirect_schemes))?;
         writeln!(f, "{}", strings(4, "trusted_redirect_hosts", site.trusted_redirect_hosts))?;
-        writeln!(f, "{}", strings(4, "client_metadata_hosts", site.client_metadata_hosts))?;
+        writeln!(f, "{}", self.client_metadata())?;
         writeln!(f, "    advertise_iss: {},", site.advertise_iss)?;
         writeln!(f, "    refresh_reuse: RefreshReuse::{:?},", site.refresh_reuse)?;
         writeln!(f, "    okta_grace: {},", duration(site.okta_grace))?;
@@ -83,6 +91,36 @@ impl Rust<'_> {
         writeln!(f, "    table: Table::new(&ROUTES, &SLOTS),")?;
         writeln!(f, "    digest: {:?},", self.digest)?;
         writeln!(f, "}};")
+    }
+}
+
+impl Rust<'_> {
+    fn client_metadata(&self) -> String {
+        let keys = &self.site.client_metadata;
+        let documents = if self.documents.is_empty() { "&[]" } else { "&CLIENT_DOCUMENTS" };
+        let fields = [
+            format!("        mode: ClientMetadataMode::{:?},", keys.mode),
+            strings(8, "hosts", keys.hosts),
+            format!("        documents: {documents},"),
+        ];
+        format!("    client_metadata: ClientMetadata {{\n{}\n    }},", fields.join("\n"))
+    }
+
+    /// Writes the documents in full, so that a reader sees what is compiled in.
+    fn client_documents(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.documents.is_empty() {
+            return Ok(());
+        }
+        writeln!(f)?;
+        writeln!(f, "const CLIENT_DOCUMENTS: [ClientDocument; {}] = [", self.documents.len())?;
+        for (file, ClientDocument { client_id, json }) in self.documents {
+            writeln!(f, "    // From `{}`.", file.escape_debug())?;
+            writeln!(f, "    ClientDocument {{")?;
+            writeln!(f, "        client_id: {client_id:?},")?;
+            writeln!(f, "        json: {},", raw_string(json))?;
+            writeln!(f, "    }},")?;
+        }
+        writeln!(f, "];")
     }
 }
 
@@ -205,7 +243,7 @@ fn identity(identity: Identity) -> &'static str {
 
 /// Name of a constant for each pattern: `/mcp/dice/` becomes `MCP_DICE`; a number makes equal names unique.
 fn names<'a>(patterns: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut taken: HashSet<String> = ["SITE", "ROUTES", "SLOTS"].map(String::from).into();
+    let mut taken: HashSet<String> = ["SITE", "ROUTES", "SLOTS", "CLIENT_DOCUMENTS"].map(String::from).into();
     let name = |pattern: &str| {
         let plain =
             pattern.trim_matches('/').replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_uppercase();

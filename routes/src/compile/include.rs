@@ -1,4 +1,4 @@
-//! Files of `include:`, and the directories to watch for new ones.
+//! Files of a glob, and the directories to watch for new ones.
 
 use super::definition::Glob;
 use super::problem::{LineError, ValueError, quoted};
@@ -22,12 +22,10 @@ pub(super) fn files(root: &Path, base: &Path, glob: &Glob) -> Result<Included, L
     let folder = folder(glob.text);
     if contains_root(&base.join(folder.unwrap_or(".")), root) && folder.is_some() {
         let message = format!("{} names a folder around the build's own output", quoted(glob.text));
-        return Err(ValueError::new(
-            message,
-            "put the routes in a folder of their own and write folder/*.yaml",
-        )
-        .at(glob.line)
-        .under("include"));
+        let extension = glob.text.rsplit('.').next().unwrap_or_default();
+        let remedy =
+            format!("put the {} in a folder of their own and write folder/*.{extension}", glob.content);
+        return Err(ValueError::new(message, remedy).at(glob.line).under(glob.key));
     }
     let mut files = matches(base, glob.text);
     files.sort();
@@ -38,7 +36,7 @@ pub(super) fn files(root: &Path, base: &Path, glob: &Glob) -> Result<Included, L
         };
         return Err(ValueError::new(message, "add the file, or remove the entry")
             .at(glob.line)
-            .under("include"));
+            .under(glob.key));
     }
     Ok(Included { files, folder: folder.map(|folder| base.join(folder)) })
 }

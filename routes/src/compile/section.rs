@@ -97,6 +97,9 @@ impl SectionKeys {
         {
             return format!("remove it: secrets are set at run time, in {variable}");
         }
+        if let Some((_, replacement)) = RENAMED.iter().find(|(name, _)| *name == key) {
+            return format!("write `{replacement}`");
+        }
         if let Some((_, location)) = self.misplaced.iter().find(|(keys, _)| keys.known.contains(&key)) {
             return format!("move it {location}");
         }
@@ -110,6 +113,9 @@ impl SectionKeys {
         }
     }
 }
+
+/// Keys of earlier versions, with their replacements.
+const RENAMED: [(&str, &str); 1] = [("client_metadata_hosts", "client_metadata: { hosts: […] }")];
 
 /// Keys of secrets, with the environment variables that hold them.
 const SECRET_VARIABLES: [(&str, &str); 5] = [

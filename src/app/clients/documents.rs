@@ -13,6 +13,7 @@ use crate::oauth::client::keys::{ClientKeys, KeySource};
 use crate::oauth::client::metadata_document::{self, DocumentError};
 use crate::oauth::client::{self, DocumentUrl};
 use crate::oauth::error::OAuthError;
+use gateway_routes::ClientMetadataMode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,25 +21,39 @@ use std::time::Duration;
 /// servers.
 const NOT_A_DOCUMENT: &str = "what is at client_id is not its metadata document: JSON that is called JSON, of at most \
                            5120 bytes, with that very URL as its client_id";
+/// Error for a URL where the site supports no metadata documents. Clients register at `invalid_client`.
+const NOT_SUPPORTED: &str =
+    "this gateway supports no client metadata documents: read its metadata again, and register";
 /// `Retry-After` while too many fetches are in flight.
 const FETCH_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Returns the client whose `client_id` is the URL of its metadata document.
 ///
 /// # Errors
-/// `invalid_client` for a URL that must not be fetched, and, where freshness is required, for an invalid document. Any
-/// other failure is temporary: 429 or 503.
+/// `invalid_client` for a URL that the site does not accept, and, where freshness is required, for a missing or invalid
+/// document. Any other failure is temporary: 429 or 503.
 pub(super) async fn client(
     request: Request<'_>,
     client_id: &str,
     freshness: Freshness,
 ) -> Result<Arc<Client>, Failure> {
+    let documents = &request.gateway.client_documents;
+    match request.gateway.site.client_metadata.mode {
+        ClientMetadataMode::Off => return Err(OAuthError::invalid_client(NOT_SUPPORTED).into()),
+        ClientMetadataMode::Pinned => {
+            return documents.compiled(client_id).ok_or_else(|| unlisted(client_id).into());
+        }
+        ClientMetadataMode::Fetch => {}
+    }
     let url = &DocumentUrl::parse(client_id).map_err(|why| {
         OAuthError::invalid_client(format!("client_id is not the URL of a document: {why}"))
     })?;
     let fetch = DocumentFetch { request, client_id, url, freshness };
-    let parser = || metadata_parser(request.gateway, url.clone());
-    fetch.cached_or_fetch(&request.gateway.client_documents, parser).await
+    if let Err(error) = fetch.check_url() {
+        // `hosts` limits what is fetched; the site has chosen its compiled documents one by one.
+        return documents.compiled(client_id).ok_or_else(|| error.into());
+    }
+    fetch.cached_or_fetch(documents, || metadata_parser(request.gateway, url.clone())).await
 }
 
 /// Returns the keys at a client's `jwks_uri`.
@@ -51,6 +66,7 @@ pub(super) async fn keys(
     url: &DocumentUrl,
 ) -> Result<Arc<KeySet>, Failure> {
     let fetch = DocumentFetch { request, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
+    fetch.check_url()?;
     fetch.cached_or_fetch(&request.gateway.client_key_sets, || parse_keys).await
 }
 
@@ -69,7 +85,8 @@ pub(super) async fn refetch_keys(
         return Ok(None);
     }
     let fetch = DocumentFetch { request, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
-    fetch.within_limits(key_sets.refetch(url.url(), fetch.subscriber(), parse_keys)).await.map(Some)
+    let fetched = fetch.within_limits(key_sets.refetch(url.url(), fetch.subscriber(), parse_keys)).await?;
+    fetched.map(Some).map_err(|error| fetch.failure(error))
 }
 
 /// Keeps the cached documents of this client longer than those of clients that never received tokens.
@@ -96,6 +113,13 @@ fn metadata_parser(
     }
 }
 
+/// Returns the error for a client whose document is not compiled in, where no other client is accepted.
+fn unlisted(client_id: &str) -> OAuthError {
+    OAuthError::invalid_client(format!(
+        "this gateway accepts the clients that its administrator has listed, and {client_id} is not one of them"
+    ))
+}
+
 fn parse_keys(document: &[u8]) -> Result<KeySet, FetchError> {
     KeySet::parse(document).map_err(|error| FetchError::Unexpected(error.to_string()))
 }
@@ -109,8 +133,9 @@ struct DocumentFetch<'a> {
 }
 
 impl DocumentFetch<'_> {
-    /// Returns the document from the cache while it is fresh, else fetches it. Where stale copies are allowed, the
-    /// last valid one is returned when the fetch fails.
+    /// Returns the document from the cache while it is fresh, else fetches it. When it cannot be fetched, a copy is
+    /// returned: that says nothing about the client. After a missing or invalid document the last valid one is returned
+    /// only where stale copies are allowed.
     async fn cached_or_fetch<T, P>(
         &self,
         documents: &Documents<T>,
@@ -120,35 +145,40 @@ impl DocumentFetch<'_> {
         T: Send + Sync + 'static,
         P: FnOnce(&[u8]) -> Result<T, FetchError> + Send + 'static,
     {
-        self.check_url()?;
         let url = self.url.url();
         let if_stale_allowed =
             |stale: Option<Arc<T>>| stale.filter(|_| self.freshness == Freshness::StaleAllowed);
-        let stale = || if_stale_allowed(documents.stale_after_failure(url));
-        if let Some(cached) = documents.fresh(url).or_else(stale) {
+        let after_failure = || {
+            let stale = || if_stale_allowed(documents.stale_after_failure(url));
+            documents.copy_after_outage(url).or_else(stale)
+        };
+        if let Some(cached) = documents.fresh(url).or_else(after_failure) {
             return Ok(cached);
         }
-        match self.within_limits(documents.fetch(url, self.subscriber(), parser())).await {
-            // Not at 429: a client must not select its stale copy by exceeding the rate limit.
-            Err(failure @ Failure::Unavailable(_)) => {
-                if_stale_allowed(documents.last_good(url)).ok_or(failure)
-            }
-            fetched => fetched,
-        }
+        // Not at 429: a client must not select its copy by exceeding the rate limit.
+        let error = match self.within_limits(documents.fetch(url, self.subscriber(), parser())).await? {
+            Ok(fetched) => return Ok(fetched),
+            Err(FetchError::LimitReached) => return Err(self.failure(FetchError::LimitReached)),
+            Err(error) => error,
+        };
+        let copy =
+            if error.is_outage() { documents.copy(url) } else { if_stale_allowed(documents.last_good(url)) };
+        let Some(copy) = copy else { return Err(self.failure(error)) };
+        self.outage(error).note(self.request, Kind::Metadata);
+        Ok(copy)
     }
 
     /// Runs the fetch of the document, counted against the rate limits.
     async fn within_limits<T>(
         &self,
         fetch: impl Future<Output = Result<Arc<T>, FetchError>>,
-    ) -> Result<Arc<T>, Failure> {
+    ) -> Result<Result<Arc<T>, FetchError>, TooMany> {
         self.request.rate_limit(Kind::Metadata, Some(self.client_id)).await?;
-        let fetched = if self.request.gateway.is_backend_host(self.url.host()) {
-            Err(FetchError::Unreachable("it may trust the address that this gateway calls it from".into()))
-        } else {
-            fetch.await
-        };
-        fetched.map_err(|error| self.failure(error))
+        if self.request.gateway.is_backend_host(self.url.host()) {
+            let why = "it may trust the address that this gateway calls it from";
+            return Ok(Err(FetchError::Unreachable(why.into())));
+        }
+        Ok(fetch.await)
     }
 
     fn subscriber(&self) -> Subnets {
@@ -156,23 +186,31 @@ impl DocumentFetch<'_> {
     }
 
     fn failure(&self, error: FetchError) -> Failure {
-        let url = self.url.as_str();
-        tracing::info!(url, %error, "fetch of a client document failed");
+        if !matches!(error, FetchError::Unreachable(_)) {
+            // The response does not contain the reason.
+            tracing::info!(url = self.url.as_str(), %error, "a client document is not accepted");
+        }
         match error {
             FetchError::LimitReached => TooMany { retry_after: FETCH_RETRY_AFTER }.into(),
             FetchError::Invalid(why) if self.freshness == Freshness::Required => {
                 OAuthError::invalid_client(format!("the document at client_id is no good: {why}")).into()
             }
-            FetchError::NotFound | FetchError::Unexpected(_) if self.freshness == Freshness::Required => {
+            FetchError::NotFound | FetchError::OtherResponse(_) | FetchError::Unexpected(_)
+                if self.freshness == Freshness::Required =>
+            {
                 OAuthError::invalid_client(NOT_A_DOCUMENT).into()
             }
-            error => Outage::Document { url: url.to_owned(), error }.into(),
+            error => self.outage(error),
         }
+    }
+
+    fn outage(&self, error: FetchError) -> Failure {
+        Outage::Document { url: self.url.as_str().to_owned(), error }.into()
     }
 
     fn check_url(&self) -> Result<(), OAuthError> {
         let gateway = self.request.gateway;
-        let (own, hosts) = (gateway.base_url.authority(), gateway.site.client_metadata_hosts);
+        let (own, hosts) = (gateway.base_url.authority(), gateway.site.client_metadata.hosts);
         self.url.check_fetch_allowed(own, hosts).map_err(|why| OAuthError::invalid_client(why.to_string()))
     }
 }

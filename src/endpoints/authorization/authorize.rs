@@ -16,6 +16,7 @@ use crate::oauth::redirect::RedirectUri;
 use crate::oauth::resource::{self, RequestedResource};
 use crate::pages::Guidance;
 use bytes::Bytes;
+use gateway_routes::ClientMetadataMode;
 use http::Response;
 use std::sync::Arc;
 
@@ -97,11 +98,19 @@ fn redirect_uri(
 }
 
 /// Selects the page text for a `client_id` that cannot be resolved; `None` for an exceeded rate limit. A client with a
-/// metadata document cannot register again: the user can only retry or contact its vendor.
+/// metadata document cannot register, unless the site supports no documents: the user can only retry or contact its
+/// vendor.
 fn unknown_client(gateway: &Gateway, client_id: Option<&str>, failure: &Failure) -> Option<ProblemText> {
     Some(match failure {
         Failure::TooMany(_) => return None,
-        Failure::OAuth(_) if client_id.is_some_and(client::is_url) => INVALID_DOCUMENT,
+        Failure::OAuth(_) if client_id.is_some_and(client::is_url) => {
+            match gateway.site.client_metadata.mode {
+                ClientMetadataMode::Fetch => INVALID_DOCUMENT,
+                ClientMetadataMode::Pinned => UNLISTED_DOCUMENT,
+                ClientMetadataMode::Off if gateway.site.registration.enabled => UNSUPPORTED_DOCUMENT,
+                ClientMetadataMode::Off => UNKNOWN_CLIENT,
+            }
+        }
         Failure::OAuth(_) if gateway.site.registration.enabled => UNKNOWN_REGISTRATION,
         Failure::OAuth(_) => UNKNOWN_CLIENT,
         _ => DOCUMENT_UNAVAILABLE,
@@ -134,10 +143,23 @@ const INVALID_DOCUMENT: ProblemText = ProblemText {
         "The people who make the app can correct this. If your company chooses which apps may connect, ask there.",
     ),
 };
+const UNLISTED_DOCUMENT: ProblemText = ProblemText {
+    title: "This app is not known here",
+    what_happened: "This gateway accepts the apps that its administrator has listed, and this is another one.",
+    what_to_do: Guidance::Text("Ask your administrator to add the app: the address below is its id."),
+};
+const UNSUPPORTED_DOCUMENT: ProblemText = ProblemText {
+    title: "This app has to connect again",
+    what_happened: "It uses the address of a document as its id, and this gateway lets apps register instead.",
+    what_to_do: Guidance::RegisterAgain,
+};
 const DOCUMENT_UNAVAILABLE: ProblemText = ProblemText {
     title: "This app cannot be looked up now",
     what_happened: "What the app publishes about itself could not be fetched.",
-    what_to_do: Guidance::Text("Wait a minute, then connect again from the app."),
+    what_to_do: Guidance::Text(
+        "Wait a minute, then connect again from the app. If that does not help, tell your administrator: the gateway may \
+         have no access to the app's site.",
+    ),
 };
 const INVALID_REDIRECT_URI: ProblemText = ProblemText {
     title: "This app wants to be answered at another address",

@@ -8,7 +8,9 @@ use super::record::Client;
 use super::registration::{client_name, redirect_uris, require_member};
 use crate::base::clock::Timestamp;
 use crate::oauth::error::{ErrorCode, OAuthError};
+use gateway_routes::ClientDocument;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use thiserror::Error;
 
 /// Longest accepted document, in bytes (draft §8.7).
@@ -24,6 +26,37 @@ pub enum DocumentError {
     /// A member is invalid. The text names the member and the reason.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// A compiled document that is not valid client metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the compiled client metadata document {client_id} is invalid: {error}")]
+pub struct InvalidCompiledDocument {
+    client_id: &'static str,
+    error: String,
+}
+
+/// Parses compiled documents at `now`; returns the clients by their `client_id`.
+///
+/// # Errors
+/// A document is not valid client metadata. The build has checked it by the same rules.
+pub fn parse_compiled(
+    documents: &[ClientDocument],
+    schemes: &[&str],
+    now: Timestamp,
+) -> Result<HashMap<String, Client>, InvalidCompiledDocument> {
+    let parse_one = |document: &ClientDocument| {
+        let ClientDocument { client_id, json } = *document;
+        let invalid = |error: String| InvalidCompiledDocument { client_id, error };
+        let url = DocumentUrl::parse(client_id).map_err(|error| invalid(error.to_string()))?;
+        if json.len() > MAX_DOCUMENT_BYTES {
+            return Err(invalid(format!("it is longer than {MAX_DOCUMENT_BYTES} bytes")));
+        }
+        let client =
+            parse(json.as_bytes(), &url, schemes, now).map_err(|error| invalid(error.to_string()))?;
+        Ok((client_id.to_owned(), client))
+    };
+    documents.iter().map(parse_one).collect()
 }
 
 /// Parses a metadata document that was fetched from `url` at `now`.

@@ -3,6 +3,7 @@
 
 use super::World;
 use gateway::fetch::FetchPolicy;
+use gateway_routes::{ClientDocument, ClientMetadata, ClientMetadataMode, Site};
 use gateway_standins::client::{self, Client, Key};
 use gateway_standins::document_server::{DocumentResponse, DocumentServer};
 use serde_json::{Value, json};
@@ -33,6 +34,19 @@ impl World {
         self.fetch = FetchPolicy::for_tests(resolve, vec![SITE], document_server.authority().to_vec());
         self.restart().await;
         (self, document_server)
+    }
+
+    /// Compiles these documents into the site, in this mode, and restarts the gateway.
+    pub(crate) async fn compile_documents(&mut self, mode: ClientMetadataMode, documents: &[Value]) {
+        let leak = |text: String| -> &'static str { text.leak() };
+        let compile = |document: &Value| ClientDocument {
+            client_id: leak(document["client_id"].as_str().unwrap().to_owned()),
+            json: leak(document.to_string()),
+        };
+        let documents = documents.iter().map(compile).collect::<Vec<_>>().leak();
+        let client_metadata = ClientMetadata { mode, documents, ..self.site.client_metadata };
+        self.site = Box::leak(Box::new(Site { client_metadata, ..*self.site }));
+        self.restart().await;
     }
 
     /// Client with a metadata document at `id`, for the MCP server at `path`.

@@ -1,8 +1,8 @@
 //! Sites of tests, made of the same constants that the route compiler writes.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, Limits, OktaSite, RefreshReuse, Registration, Route, Site, Table, Target,
-    Tokens,
+    AuthorizationServer, ClientMetadata, Identity, Limits, OktaSite, RefreshReuse, Registration, Route, Site,
+    Table, Target, Tokens,
 };
 use std::time::Duration;
 use url::Url;
@@ -35,7 +35,7 @@ impl SiteBuilder {
             allowed_origins: &["https://app.example.com"],
             redirect_schemes: &[],
             trusted_redirect_hosts: &["claude.ai"],
-            client_metadata_hosts: &[],
+            client_metadata: ClientMetadata::DEFAULT,
             advertise_iss: true,
             refresh_reuse: RefreshReuse::Revoke,
             okta_grace: Duration::from_hours(1),

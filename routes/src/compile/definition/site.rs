@@ -1,9 +1,11 @@
 //! Definition of a site: the file that `GATEWAY_CONFIG` names.
 
-use super::super::problem::{LineError, ReadResult, ValueError};
+use super::super::problem::{LineError, ReadResult};
 use super::super::section::{Section, SectionKeys};
 use super::super::tree::{Node, Value};
-use super::super::value::{self, ParseResult, duration_between, list, non_empty, plain_or_quoted, text};
+use super::super::value::{self, ParseResult, duration_between, list, plain_or_quoted, text};
+use super::client_metadata::{self, ClientMetadataKeys, client_metadata};
+use super::glob::{Glob, globs};
 use super::limits::{self, limits};
 use super::registration::{self, registration};
 use super::route::{self, PartialRoute, route};
@@ -21,7 +23,7 @@ pub(super) const SITE: SectionKeys = SectionKeys {
         "allowed_origins",
         "redirect_schemes",
         "trusted_redirect_hosts",
-        "client_metadata_hosts",
+        "client_metadata",
         "advertise_iss",
         "refresh_reuse",
         "okta_grace",
@@ -38,6 +40,7 @@ pub(super) const SITE: SectionKeys = SectionKeys {
         (&OKTA, "below `okta:`"),
         (&TOKENS, "below `tokens:`"),
         (&registration::KEYS, "below `registration:`"),
+        (&client_metadata::KEYS, "below `client_metadata:`"),
         (&limits::KEYS, "below `limits:`"),
     ],
 };
@@ -67,8 +70,6 @@ const CLIENT_HOSTS: &[&str] = &[
     "vscode.dev",
 ];
 
-const ANY_HOST: &str = "name a host, or remove the key to let clients publish what they are anywhere";
-
 /// Site of which some keys may be invalid; used only when there are no errors.
 #[derive(Debug)]
 pub(crate) struct Definition {
@@ -80,7 +81,7 @@ pub(crate) struct Definition {
     pub(crate) allowed_origins: &'static [&'static str],
     pub(crate) redirect_schemes: &'static [&'static str],
     pub(crate) trusted_redirect_hosts: &'static [&'static str],
-    pub(crate) client_metadata_hosts: &'static [&'static str],
+    pub(crate) client_metadata: ClientMetadataKeys,
     pub(crate) advertise_iss: bool,
     pub(crate) refresh_reuse: RefreshReuse,
     pub(crate) okta_grace: Duration,
@@ -93,13 +94,6 @@ pub(crate) struct Definition {
     pub(crate) include: Vec<Glob>,
     /// Routes of this file.
     pub(crate) proxies: Vec<PartialRoute>,
-}
-
-/// Entry of `include:`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Glob {
-    pub(crate) line: usize,
-    pub(crate) text: &'static str,
 }
 
 /// Reads a site with all errors in it.
@@ -127,9 +121,7 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<LineError>) {
         trusted_redirect_hosts: section
             .optional("trusted_redirect_hosts", list(text(value::host)))
             .unwrap_or(CLIENT_HOSTS),
-        client_metadata_hosts: section
-            .optional("client_metadata_hosts", non_empty(list(text(value::host)), ANY_HOST))
-            .unwrap_or_default(),
+        client_metadata: section.optional("client_metadata", client_metadata).unwrap_or_default(),
         advertise_iss: section.optional("advertise_iss", value::flag).unwrap_or(true),
         refresh_reuse: section.optional("refresh_reuse", text(refresh_reuse)).unwrap_or(RefreshReuse::Revoke),
         okta_grace: section
@@ -215,16 +207,6 @@ fn include(node: &Node) -> ReadResult<(Vec<Glob>, Vec<LineError>)> {
     let Value::List(nodes) = &node.value else {
         return Err(node.shape_error("a list", "write `include: [\"routes/*.yaml\"]`"));
     };
-    let mut globs: Vec<Glob> = Vec::new();
-    let mut errors = Vec::new();
-    for node in nodes {
-        match text(value::yaml_files)(node) {
-            Ok(text) if globs.iter().any(|glob| glob.text == text) => {
-                errors.push(ValueError::new("the same entry is listed twice", "remove one").at(node.line));
-            }
-            Ok(text) => globs.push(Glob { line: node.line, text }),
-            Err(error) => errors.extend(error),
-        }
-    }
+    let (globs, errors) = globs(nodes, "include", "routes", value::yaml_files);
     Ok((globs, errors.into_iter().map(|error| error.under("include")).collect()))
 }

@@ -57,6 +57,16 @@ pub(super) fn filled(indent: usize, items: &[impl AsRef<str>]) -> String {
     lines(indent, &rows)
 }
 
+/// Formats a JSON text as raw string literal. Carriage returns, which such a literal must not contain, become line
+/// feeds: in JSON, both are white space between tokens.
+pub(super) fn raw_string(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    // A longer run of hashes than the text has bytes cannot occur in it.
+    let mut hashes = (1..=text.len() + 1).map(|count| "#".repeat(count));
+    let hashes = hashes.find(|hashes| !text.contains(&format!("\"{hashes}"))).unwrap_or_default();
+    format!("r{hashes}\"{text}\"{hashes}")
+}
+
 /// Formats a duration in the largest exact unit.
 pub(super) fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();

@@ -1,8 +1,8 @@
 // Compiled from config.yaml; change it there.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, Limits, OktaSite, RefreshReuse, Registration, Route, Site, Table, Target,
-    Tokens,
+    AuthorizationServer, ClientMetadata, ClientMetadataMode, Identity, Limits, OktaSite, RefreshReuse,
+    Registration, Route, Site, Table, Target, Tokens,
 };
 use std::time::Duration;
 
@@ -35,7 +35,11 @@ pub const SITE: Site = Site {
         "insiders.vscode.dev",
         "vscode.dev",
     ],
-    client_metadata_hosts: &[],
+    client_metadata: ClientMetadata {
+        mode: ClientMetadataMode::Fetch,
+        hosts: &[],
+        documents: &[],
+    },
     advertise_iss: true,
     refresh_reuse: RefreshReuse::Revoke,
     okta_grace: Duration::from_hours(1),

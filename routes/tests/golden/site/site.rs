@@ -1,8 +1,8 @@
 // Compiled from config.yaml; change it there.
 
 use gateway_routes::{
-    AuthorizationServer, Identity, Limits, Network, OktaSite, RefreshReuse, Registration, Route, Site, Table,
-    Target, Tokens, utc_date_time,
+    AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, Identity, Limits, Network,
+    OktaSite, RefreshReuse, Registration, Route, Site, Table, Target, Tokens, utc_date_time,
 };
 use std::time::Duration;
 
@@ -31,7 +31,11 @@ pub const SITE: Site = Site {
         "very-long-department-name.applications.example.com",
         "another-department.applications.example.com",
     ],
-    client_metadata_hosts: &["claude.ai", "vscode.dev"],
+    client_metadata: ClientMetadata {
+        mode: ClientMetadataMode::Pinned,
+        hosts: &["claude.ai", "vscode.dev"],
+        documents: &CLIENT_DOCUMENTS,
+    },
     advertise_iss: false,
     refresh_reuse: RefreshReuse::Refuse,
     okta_grace: Duration::from_mins(15),
@@ -61,7 +65,7 @@ pub const SITE: Site = Site {
         client_metadata_fetches: 5,
     },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "edb8d83736684ca779d033dc7d4b2fa4e3623d7a67d6ad50bd49406b1977b4cf",
+    digest: "f286d8cdcd2a544e135c908389072dbc94829cc09bda91ad50935ccf2a080ddb",
 };
 
 const ROUTES: [Route; 4] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS, MCP_WIKI];
@@ -148,3 +152,32 @@ const MCP_WIKI: Route = Route {
     connect_timeout: Duration::from_secs(5),
     response_timeout: Duration::from_mins(1),
 };
+
+const CLIENT_DOCUMENTS: [ClientDocument; 2] = [
+    // From `clients/claude-code.json`.
+    ClientDocument {
+        client_id: "https://claude.ai/oauth/claude-code-client-metadata",
+        json: r#"{
+  "client_id": "https://claude.ai/oauth/claude-code-client-metadata",
+  "client_name": "Claude Code",
+  "client_uri": "https://claude.ai",
+  "redirect_uris": [
+    "http://localhost/callback",
+    "http://127.0.0.1/callback"
+  ],
+  "grant_types": [
+    "authorization_code",
+    "refresh_token"
+  ],
+  "response_types": [
+    "code"
+  ],
+  "token_endpoint_auth_method": "none"
+}"#,
+    },
+    // From `clients/notes.json`.
+    ClientDocument {
+        client_id: "https://notes.example.com/client.json",
+        json: r##"{"client_id":"https://notes.example.com/client.json","client_name":"A \"# note","redirect_uris":["acme-notes:/callback"]}"##,
+    },
+];
