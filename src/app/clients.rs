@@ -14,7 +14,7 @@ use crate::oauth::client::registration_policy;
 use crate::oauth::client::{AuthMethod, Client};
 use crate::oauth::error::OAuthError;
 use crate::oauth::parameters::Parameters;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use std::sync::Arc;
 
 /// A registered client, or one with a valid metadata document.
@@ -70,31 +70,32 @@ fn open_registered(gateway: &Gateway, client_id: &str) -> Result<Client, OAuthEr
     })
 }
 
-/// Authenticates the client of a form (RFC 6749 §2.3) before the rest of the form is validated: clients drop their
-/// registration at `invalid_client`, and only their tokens at `invalid_grant`. The client becomes part of `subject` as it
-/// becomes known.
+/// Parses the form of a request and authenticates its client (RFC 6749 §2.3), before the parameters are validated: clients
+/// drop their registration at `invalid_client`, and only their tokens at `invalid_grant`. The client becomes part of
+/// `subject` as it becomes known.
 ///
 /// # Errors
-/// `invalid_client` when `client_id` is missing or unknown, or the authentication fails; 429 over the rate limit.
+/// `invalid_request` when the body is no form, repeats a parameter or names no client; `invalid_client` when the client is
+/// unknown or its authentication fails; 429 over the rate limit.
 pub async fn authenticate(
     request: Request<'_>,
     kind: Kind,
-    form: &Parameters,
+    body: &[u8],
     subject: &mut AuditSubject,
-) -> Result<KnownClient, Failure> {
-    let header = request.headers().get(AUTHORIZATION);
-    let header = header.map(|value| value.to_str().unwrap_or_default());
-    let claimed = ClaimedClient::parse(header, form);
-    let client_id = claimed.as_ref().ok().map(|claimed| claimed.client_id.as_str());
+) -> Result<(KnownClient, Parameters), Failure> {
+    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    let form = Parameters::parse_form(header(CONTENT_TYPE), body);
+    let claimed = form.and_then(|form| Ok((ClaimedClient::parse(header(AUTHORIZATION), &form)?, form)));
+    let client_id = claimed.as_ref().ok().map(|(claimed, _)| claimed.client_id.as_str());
     if let Some(client_id) = client_id {
         subject.claim_client(client_id);
     }
     request.rate_limit(kind, client_id).await?;
-    let ClaimedClient { client_id, proof } = claimed?;
+    let (ClaimedClient { client_id, proof }, form) = claimed?;
     let known = resolve(request, &client_id, Freshness::StaleAllowed).await?;
     known.identify(subject);
     verify_proof(request, kind, &known, proof.as_ref()).await?;
-    Ok(known)
+    Ok((known, form))
 }
 
 /// Marks the client's cached documents as trusted once it has received tokens: unauthenticated requests for other

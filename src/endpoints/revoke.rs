@@ -12,7 +12,6 @@ use crate::base::ids::GrantId;
 use crate::base::secret::Secret;
 use crate::credential::SignedToken;
 use crate::oauth::error::OAuthError;
-use crate::oauth::parameters::Parameters;
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response};
@@ -37,10 +36,7 @@ pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Resp
 
 async fn revoke(request: Request<'_>, body: &Bytes, subject: &mut AuditSubject) -> Result<(), Failure> {
     let gateway = request.gateway;
-    let form = std::str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))?;
-    let form = Parameters::parse(form);
-    let client = clients::authenticate(request, Kind::Revocation, &form, subject).await?;
-    form.check()?;
+    let (client, form) = clients::authenticate(request, Kind::Revocation, body, subject).await?;
     let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     // The token itself shows its type: `token_type_hint` is ignored (RFC 7009 §2.1).
     let Some(token) = own_token(gateway, token) else {

@@ -45,10 +45,7 @@ async fn issue(
     subject: &mut AuditSubject,
 ) -> Result<Response<Bytes>, Failure> {
     let gateway = request.gateway;
-    let form = std::str::from_utf8(body).map_err(|_| OAuthError::invalid_request("the body is not UTF-8"))?;
-    let form = Parameters::parse(form);
-    let client = clients::authenticate(request, Kind::Token, &form, subject).await?;
-    form.check()?;
+    let (client, form) = clients::authenticate(request, Kind::Token, body, subject).await?;
     let tokens = match TokenRequest::parse(&form)? {
         TokenRequest::AuthorizationCode { code, verifier, redirect_uri } => {
             let redemption = Redemption {
@@ -57,8 +54,7 @@ async fn issue(
                 verifier: &verifier,
                 redirect_uri: redirect_uri.as_deref(),
             };
-            let code = redeem_code(request, redemption, subject).await?;
-            tokens_for_code(gateway, &form, code).await?
+            redeem_code(request, redemption, &form, subject).await?
         }
         TokenRequest::RefreshToken { token, scope } => {
             let presented = open_grant(gateway, &client.id, &token, subject).await?;
@@ -98,46 +94,56 @@ struct Redemption<'a> {
     redirect_uri: Option<&'a str>,
 }
 
-/// Redeems a code after its client, redirect URI and PKCE verifier are validated: without the verifier, nobody can
-/// use up the code or revoke its grant. A second redemption that passes the same checks revokes the grant (RFC 6749
-/// §4.1.2).
+/// Redeems a code. It is used up last, so that neither a wrong request nor an outage costs the user a new login: without
+/// the verifier, nobody can use up the code or revoke its grant, and until then creating the grant again changes nothing. A
+/// second redemption that passes the same checks revokes the grant (RFC 6749 §4.1.2).
 async fn redeem_code(
     request: Request<'_>,
     redemption: Redemption<'_>,
+    form: &Parameters,
     subject: &mut AuditSubject,
-) -> Result<AuthorizationCode, Failure> {
+) -> Result<Tokens, Failure> {
     let grants = &request.gateway.grants;
-    let unknown = || OAuthError::invalid_grant("the code is unknown or has expired");
     let key = credential::digest(redemption.code.expose());
-    let code = grants.code(key).await?.ok_or_else(unknown)?;
+    let code = grants.code(key).await?;
+    let code = code.ok_or_else(|| OAuthError::invalid_grant("the code is unknown or has expired"))?;
     subject.set_code(&code);
-    if code.request.client_id != redemption.client_id {
-        return Err(OAuthError::invalid_grant("the code was issued to another client").into());
+    redemption.check(&code)?;
+    let (id, tokens) = (code.grant, tokens_for_code(request.gateway, form, code)?);
+    let lives = match tokens.refresh_token {
+        Some(_) => request.gateway.site.tokens.refresh_ttl,
+        None => request.gateway.credentials.access_ttl(),
+    };
+    let is_active = grants.create(id, &tokens.grant, lives).await?;
+    if is_active && grants.use_code(key).await? == Some(CodeUse::First) {
+        return Ok(tokens);
     }
-    if redemption.redirect_uri.is_some_and(|uri| uri != code.request.redirect_uri.as_str()) {
-        return Err(OAuthError::invalid_grant("redirect_uri is not the one of the authorization").into());
+    // Used before, or expired since it was read.
+    if grants.revoke(id).await? {
+        let reason = "reuse of the authorization code";
+        subject.record(Audit { reason, ..request.allowed("revocation") });
     }
-    if !code.request.challenge.matches(redemption.verifier.expose()) {
-        return Err(OAuthError::invalid_grant("code_verifier does not meet the code_challenge").into());
-    }
-    match grants.use_code(key).await?.ok_or_else(unknown)? {
-        CodeUse::First => Ok(code),
-        CodeUse::Again => {
-            if grants.revoke(code.grant).await? {
-                let reason = "reuse of the authorization code";
-                subject.record(Audit { reason, ..request.allowed("revocation") });
-            }
-            Err(OAuthError::invalid_grant("the code was used before: what it led to is revoked").into())
+    Err(OAuthError::invalid_grant("the code was used before: what it led to is revoked").into())
+}
+
+impl Redemption<'_> {
+    /// Checks that the code was issued to this client, for this redirect URI and verifier.
+    fn check(self, code: &AuthorizationCode) -> Result<(), OAuthError> {
+        if code.request.client_id != self.client_id {
+            return Err(OAuthError::invalid_grant("the code was issued to another client"));
         }
+        if self.redirect_uri.is_some_and(|uri| uri != code.request.redirect_uri.as_str()) {
+            return Err(OAuthError::invalid_grant("redirect_uri is not the one of the authorization"));
+        }
+        if !code.request.challenge.matches(self.verifier.expose()) {
+            return Err(OAuthError::invalid_grant("code_verifier does not meet the code_challenge"));
+        }
+        Ok(())
     }
 }
 
-/// Creates the grant of a redeemed code and issues its tokens.
-async fn tokens_for_code(
-    gateway: &Gateway,
-    form: &Parameters,
-    code: AuthorizationCode,
-) -> Result<Tokens, Failure> {
+/// Makes the grant of a code and its tokens, without storing anything.
+fn tokens_for_code(gateway: &Gateway, form: &Parameters, code: AuthorizationCode) -> Result<Tokens, Failure> {
     let route = route_of(gateway, code.request.route.as_deref())?;
     check_resource(gateway, form, route)?;
     let grant = Grant {
@@ -150,14 +156,7 @@ async fn tokens_for_code(
         checked_at: code.signed_in_at,
         asked_at: code.signed_in_at,
     };
-    let lives = match grant.okta_refresh_token {
-        Some(_) => gateway.site.tokens.refresh_ttl,
-        None => gateway.credentials.access_ttl(),
-    };
     let access_token = access_token(gateway, &grant, code.grant, &code.scopes)?;
-    if !gateway.grants.create(code.grant, &grant, lives).await? {
-        return Err(OAuthError::invalid_grant("the code was used twice").into());
-    }
     let first = RefreshToken { grant: code.grant, generation: 1 };
     let refresh_token = grant.okta_refresh_token.is_some().then(|| gateway.credentials.refresh_token(first));
     Ok(Tokens { grant: Arc::new(grant), access_token, scopes: code.scopes, refresh_token })

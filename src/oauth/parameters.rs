@@ -3,6 +3,9 @@
 
 use super::error::OAuthError;
 
+/// Media type of forms.
+pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";
+
 /// Parameters of one request. [`Parameters::get`] ignores repeated ones; [`Parameters::check`] reports them.
 #[derive(Clone)]
 pub struct Parameters(Vec<(String, String)>);
@@ -13,6 +16,25 @@ impl Parameters {
     /// Parses `application/x-www-form-urlencoded` text; parameters after the 64th are ignored.
     pub fn parse(encoded: &str) -> Self {
         Self(url::form_urlencoded::parse(encoded.as_bytes()).into_owned().take(MAX_PARAMETERS).collect())
+    }
+
+    /// Parses the form body of a request with this `Content-Type`, if it has one.
+    ///
+    /// # Errors
+    /// `invalid_request`, for another type, a body that is not UTF-8, or a repeated parameter.
+    pub fn parse_form(content_type: Option<&str>, body: &[u8]) -> Result<Self, OAuthError> {
+        let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if content_type.is_some_and(|value| essence(value) != FORM_TYPE) {
+            return Err(OAuthError::invalid_request(format!(
+                "Content-Type must be {FORM_TYPE}: send the parameters as a form"
+            )));
+        }
+        let text = std::str::from_utf8(body).map_err(|_| {
+            OAuthError::invalid_request(format!("the body is not UTF-8: it must be {FORM_TYPE}"))
+        })?;
+        let form = Self::parse(text);
+        form.check()?;
+        Ok(form)
     }
 
     /// Checks that no parameter is repeated, except `resource` (RFC 8707 §2).
@@ -59,6 +81,25 @@ mod tests {
         let twice = Parameters::parse("state=1&state=2&scope=a");
         assert!(twice.check().is_err());
         assert_eq!((twice.get("state"), twice.get("scope")), (None, Some("a")));
+    }
+
+    #[test]
+    fn a_body_of_another_type_is_rejected_and_the_form_type_named() {
+        let form = Parameters::parse_form(Some("Application/X-WWW-Form-Urlencoded; charset=UTF-8"), b"a=b");
+        assert_eq!(form.unwrap().get("a"), Some("b"));
+        assert_eq!(Parameters::parse_form(None, b"a=b").unwrap().get("a"), Some("b"));
+        for (content_type, body) in [
+            (Some("application/json"), &b"{\"grant_type\":\"refresh_token\"}"[..]),
+            (Some("multipart/form-data; boundary=x"), b"--x"),
+            (Some("text/plain;charset=UTF-8"), b"a=b"),
+            (Some(""), b"a=b"),
+            (None, b"\xff"),
+        ] {
+            let refused = Parameters::parse_form(content_type, body).err().unwrap();
+            assert_eq!(refused.code, crate::oauth::error::ErrorCode::InvalidRequest);
+            assert!(refused.description.contains(FORM_TYPE), "{refused}");
+        }
+        assert!(Parameters::parse_form(None, b"a=b&a=b").is_err());
     }
 
     #[test]

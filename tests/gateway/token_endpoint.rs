@@ -1,5 +1,8 @@
 //! `POST /auth/token`: form of a request, and error codes.
 
+mod malformed;
+mod redemption;
+
 use crate::harness::{SiteBuilder, StoreKind, World, http};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -52,7 +55,7 @@ async fn each_token_error_has_its_oauth_code() {
         (&[id, by_refresh, ("refresh_token", "unknown")], (400, "invalid_grant")),
         (&[id, ("grant_type", "password")], (400, "unsupported_grant_type")),
         (&[id, ("grant_type", "client_credentials")], (400, "unsupported_grant_type")),
-        (&[by_code, code, verifier], (401, "invalid_client")),
+        (&[by_code, code, verifier], (400, "invalid_request")),
         (&[("client_id", "unknown"), by_code, code, verifier], (401, "invalid_client")),
     ] {
         let response = post(&world, form).await;
@@ -98,7 +101,7 @@ async fn credentials_in_the_url_are_not_read() {
     let id = world.client("/mcp/raw/echo").await.id;
     let url = world.url(&format!("/auth/token?client_id={id}&grant_type=refresh_token&refresh_token=x"));
     let response: Value = http().post(url).send().await.unwrap().json().await.unwrap();
-    assert_eq!(response["error"], "invalid_client", "the body has no client_id");
+    assert_eq!(response["error"], "invalid_request", "the body has no client_id");
 }
 
 #[tokio::test]

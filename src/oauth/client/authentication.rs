@@ -5,7 +5,7 @@ use super::auth_method::AuthMethod;
 use crate::base::secret::Secret;
 use crate::crypto::jose::UnverifiedJwt;
 use crate::oauth::error::OAuthError;
-use crate::oauth::parameters::Parameters;
+use crate::oauth::parameters::{FORM_TYPE, Parameters};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
@@ -33,7 +33,8 @@ impl ClaimedClient {
     /// §2.3.1), and the body may repeat the `client_id`, because clients send both.
     ///
     /// # Errors
-    /// `invalid_client` when no client is named, the header is malformed, or there are two ids or two credentials.
+    /// `invalid_request` when no client is named: clients drop their registration at `invalid_client`, and this is no
+    /// statement about one. `invalid_client` when the named client sends a malformed header, or two ids or credentials.
     pub fn parse(authorization: Option<&str>, body: &Parameters) -> Result<Self, OAuthError> {
         let in_body = body.get("client_id");
         let secret_in_body = body.get("client_secret");
@@ -41,14 +42,18 @@ impl ClaimedClient {
             return by_assertion(jwt, authorization.is_some() || secret_in_body.is_some(), body);
         }
         let Some(header) = authorization else {
-            let client_id =
-                in_body.ok_or_else(|| OAuthError::invalid_client("client_id is missing"))?.to_owned();
+            let missing = || {
+                OAuthError::invalid_request(format!(
+                    "client_id is missing: send it in the body, as {FORM_TYPE}"
+                ))
+            };
+            let client_id = in_body.ok_or_else(missing)?.to_owned();
             let proof =
                 secret_in_body.map(|secret| Proof::Secret(AuthMethod::SecretPost, Secret::new(secret)));
             return Ok(Self { client_id, proof });
         };
         let (client_id, secret) = parse_basic(header)
-            .ok_or_else(|| OAuthError::invalid_client("the Authorization header is not HTTP Basic"))?;
+            .ok_or_else(|| refuse(in_body.is_some(), "the Authorization header is not HTTP Basic"))?;
         if in_body.is_some_and(|other| other != client_id) {
             return Err(OAuthError::invalid_client("the Authorization header and the body name two clients"));
         }
@@ -63,6 +68,9 @@ impl ClaimedClient {
 /// Reads a client assertion. `client_id` may be omitted, because the assertion names the client (RFC 7521 §4.2);
 /// verifying the assertion checks that both name the same client.
 fn by_assertion(jwt: &str, has_secret: bool, body: &Parameters) -> Result<ClaimedClient, OAuthError> {
+    let claimed = || UnverifiedJwt::parse(jwt).ok()?.claimed_subject();
+    let client_id = body.get("client_id").map(str::to_owned).or_else(claimed);
+    let client_id = client_id.ok_or_else(|| refuse(false, "the client_assertion names no client"))?;
     if body.get("client_assertion_type") != Some(assertion::TYPE) {
         return Err(OAuthError::invalid_client(format!("client_assertion_type must be {}", assertion::TYPE)));
     }
@@ -71,11 +79,12 @@ fn by_assertion(jwt: &str, has_secret: bool, body: &Parameters) -> Result<Claime
             "there is a secret beside the client_assertion: send one of them",
         ));
     }
-    let claimed = || UnverifiedJwt::parse(jwt).ok()?.claimed_subject();
-    let client_id = body.get("client_id").map(str::to_owned).or_else(claimed);
-    let client_id =
-        client_id.ok_or_else(|| OAuthError::invalid_client("the client_assertion names no client"))?;
     Ok(ClaimedClient { client_id, proof: Some(Proof::Assertion(Secret::new(jwt))) })
+}
+
+/// Error of malformed client authentication: `invalid_client` only when the request names its client.
+fn refuse(is_named: bool, description: &'static str) -> OAuthError {
+    if is_named { OAuthError::invalid_client(description) } else { OAuthError::invalid_request(description) }
 }
 
 fn parse_basic(header: &str) -> Option<(String, Secret)> {
@@ -94,6 +103,7 @@ fn parse_basic(header: &str) -> Option<(String, Secret)> {
 mod tests {
     use super::*;
     use crate::crypto::jose::SigningKey;
+    use crate::oauth::error::ErrorCode;
     use serde_json::json;
 
     fn claimed(header: Option<&str>, body: &str) -> Result<(String, Option<AuthMethod>), OAuthError> {
@@ -124,6 +134,28 @@ mod tests {
         assert_eq!(claimed(Some("i%64:%73"), "client_id=id"), Ok(basic));
         assert_eq!(claimed(None, &assertion("")), Ok(jwt.clone()));
         assert_eq!(claimed(None, &assertion("&client_id=id")), Ok(jwt));
+    }
+
+    #[test]
+    fn malformed_authentication_is_invalid_client_only_when_it_names_a_client() {
+        let code = |header: Option<&str>, body: &str| {
+            ClaimedClient::parse(header, &Parameters::parse(body)).unwrap_err().code
+        };
+        let unnamed = assertion("").replace("client_assertion=", "client_assertion=x");
+        for (header, body) in [
+            (None, ""),
+            (None, "{\"client_id\":\"id\"}"),
+            (None, "client_secret=s"),
+            (Some("Bearer x"), ""),
+            (Some("Basic x"), "grant_type=refresh_token"),
+            (None, &*unnamed),
+        ] {
+            assert_eq!(code(header, body), ErrorCode::InvalidRequest, "{header:?} {body}");
+        }
+        let untyped = assertion("").replace("jwt-bearer", "saml2-bearer");
+        for (header, body) in [(Some("Bearer x"), "client_id=id"), (None, &*untyped)] {
+            assert_eq!(code(header, body), ErrorCode::InvalidClient, "{header:?} {body}");
+        }
     }
 
     #[test]
