@@ -18,21 +18,15 @@ pub fn jwks(gateway: &Gateway) -> Response<Bytes> {
     reply::document(&gateway.credentials.jwks())
 }
 
-/// `/.well-known/oauth-protected-resource` without a path: the document of the only route, or of the origin if there
-/// are several.
-pub fn origin_resource(gateway: &Gateway) -> Response<Bytes> {
-    let base_url = gateway.base_url.as_str();
-    let document = match gateway.site.table.routes() {
-        [only] => metadata::protected_resource(base_url, only, only.path()),
-        _ => metadata::origin_resource(base_url, &gateway.site.table),
-    };
-    reply::document(&document)
-}
-
-/// `/.well-known/oauth-protected-resource/<path>` (RFC 9728 §3.1) for every normalized path below a route; `None` for
-/// other paths.
+/// `/.well-known/oauth-protected-resource<path>` (RFC 9728 §3.1) for every normalized path below a route; `None` for other
+/// paths. Without a path, it is the document of the only route; of several routes, none has the origin as its resource, and
+/// clients that compare `resource` stop at another one.
 pub fn protected_resource(gateway: &Gateway, path: &str) -> Option<Response<Bytes>> {
-    let found = gateway.site.table.find(path)?;
+    let table = &gateway.site.table;
+    let (route, path) = match (path, table.routes()) {
+        ("", [only]) => (only, only.path()),
+        _ => (table.find(path)?.route, path),
+    };
     proxy::is_normal(path)
-        .then(|| reply::document(&metadata::protected_resource(gateway.base_url.as_str(), found.route, path)))
+        .then(|| reply::document(&metadata::protected_resource(gateway.base_url.as_str(), route, path)))
 }

@@ -48,16 +48,6 @@ pub fn protected_resource(base_url: &str, route: &Route, path: &str) -> Value {
     })
 }
 
-/// Protected resource metadata of the whole origin, for older clients that request only the root document.
-pub fn origin_resource(base_url: &str, table: &Table) -> Value {
-    json!({
-        "resource": base_url,
-        "authorization_servers": [base_url],
-        "scopes_supported": all_scopes(table),
-        "bearer_methods_supported": ["header"],
-    })
-}
-
 /// URL of the metadata of a resource path (RFC 9728 §3.1).
 pub fn protected_resource_url(base_url: &str, path: &str) -> String {
     format!("{base_url}/.well-known/oauth-protected-resource{path}")

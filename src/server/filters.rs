@@ -158,19 +158,16 @@ fn well_known(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
         .map(respond(gateway, discovery::authorization_server));
     let jwks =
         warp::path!(".well-known" / "jwks.json").and(get_or_head()).map(respond(gateway, discovery::jwks));
-    let origin = warp::path!(".well-known" / "oauth-protected-resource")
-        .and(get_or_head())
-        .map(respond(gateway, discovery::origin_resource));
     let of_path = Arc::clone(gateway);
     let resource = warp::path!(".well-known" / "oauth-protected-resource" / ..)
         .and(get_or_head())
         .and(warp::path::full())
         .and_then(move |path: FullPath| {
-            let path = path.as_str().trim_start_matches("/.well-known/oauth-protected-resource");
-            let document = discovery::protected_resource(&of_path, path);
+            let path = path.as_str().strip_prefix("/.well-known/oauth-protected-resource");
+            let document = path.and_then(|path| discovery::protected_resource(&of_path, path));
             ready(document.map(Decision::Respond).ok_or_else(warp::reject::not_found))
         });
-    preflight.or(server).unify().or(jwks).unify().or(origin).unify().or(resource).unify().boxed()
+    preflight.or(server).unify().or(jwks).unify().or(resource).unify().boxed()
 }
 
 fn landing_and_probes(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
