@@ -12,6 +12,7 @@ mod verified;
 
 pub use access_token::{AccessToken, SignedToken, TokenError};
 pub use claims_tag::Tag;
+pub use client_id::ClientIdTooLong;
 pub use consent::Sealed;
 pub use last_token::LastToken;
 pub use refresh_token::RefreshToken;

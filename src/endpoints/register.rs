@@ -40,12 +40,11 @@ async fn register(
     let client = registration::parse(body, gateway.site.redirect_schemes, credentials.now(), nonce)?;
     subject.client.clone_from(&client.name);
     registration_policy::check_client(&gateway.site.registration, &client)?;
-    let client_id = credentials.seal_client(&client).ok_or_else(|| {
-        OAuthError::new(
-            ErrorCode::InvalidClientMetadata,
-            "the metadata is too long: register fewer or shorter redirect_uris, and a jwks_uri instead of jwks",
-        )
-    })?;
+    let (own, hosts) = (gateway.base_url.authority(), gateway.site.client_metadata_hosts);
+    registration_policy::check_jwks_uri(&client, own, hosts, |host| gateway.is_backend_host(host))?;
+    let client_id = credentials
+        .seal_client(&client)
+        .map_err(|error| OAuthError::new(ErrorCode::InvalidClientMetadata, error.to_string()))?;
     let secret = client.auth_method.has_secret().then(|| credentials.client_secret(&client_id));
     let response = registration::response(&client, &client_id, secret.as_ref().map(Secret::expose));
     subject.client_id = client_id;

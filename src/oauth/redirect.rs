@@ -67,8 +67,14 @@ pub enum RedirectUriError {
     /// http beyond the loopback hosts of RFC 8252 §7.3.
     #[error("http is only for loopback: use https")]
     PlainHttp,
+    /// A scheme that executes code or reads files, which no site can allow.
+    #[error("its scheme runs code or reads files: use https, http on loopback, or a reverse-DNS scheme")]
+    DangerousScheme,
     /// A scheme that is neither https nor an allowed private-use scheme.
-    #[error("its scheme is not allowed: use https, http on loopback, or a reverse-DNS scheme")]
+    #[error(
+        "its scheme is not allowed here: use https, http on loopback or a reverse-DNS scheme, or let the gateway's \
+         administrator list the scheme in redirect_schemes"
+    )]
     Scheme,
 }
 
@@ -107,6 +113,7 @@ impl RedirectUri {
             "https" if url.host().is_some() => {}
             "http" if is_loopback(&url) => {}
             "http" => return Err(RedirectUriError::PlainHttp),
+            scheme if DANGEROUS_SCHEMES.contains(&scheme) => return Err(RedirectUriError::DangerousScheme),
             scheme if is_private_use(scheme, schemes) => {}
             _ => return Err(RedirectUriError::Scheme),
         }
@@ -120,13 +127,17 @@ impl RedirectUri {
 
     /// Returns true when a requested URI equals this registered URI; on loopback the port may differ (RFC 8252 §7.3).
     pub fn matches(&self, requested: &Self) -> bool {
-        if self.0 == requested.0 {
-            return true;
-        }
-        match (self.loopback_without_port(), requested.loopback_without_port()) {
-            (Some(registered), Some(requested)) => registered == requested,
-            _ => false,
-        }
+        self.0 == requested.0 || self.without_loopback_port() == requested.without_loopback_port()
+    }
+
+    /// The URI, on loopback without its port: equal for URIs that match each other.
+    pub fn without_loopback_port(&self) -> String {
+        let without_port = || {
+            let mut url = Url::parse(&self.0).ok().filter(is_loopback)?;
+            url.set_port(None).ok()?;
+            Some(url.into())
+        };
+        without_port().unwrap_or_else(|| self.0.clone())
     }
 
     /// Kind of receiver.
@@ -154,12 +165,6 @@ impl RedirectUri {
         };
         format!("{}{separator}{}", self.0, query.finish())
     }
-
-    fn loopback_without_port(&self) -> Option<Url> {
-        let mut url = Url::parse(&self.0).ok().filter(is_loopback)?;
-        url.set_port(None).ok()?;
-        Some(url)
-    }
 }
 
 fn host(url: &Url) -> String {
@@ -178,8 +183,7 @@ fn is_local_computer(url: &Url) -> bool {
 }
 
 fn is_private_use(scheme: &str, configured: &[&str]) -> bool {
-    !DANGEROUS_SCHEMES.contains(&scheme)
-        && (CLIENT_SCHEMES.contains(&scheme) || configured.contains(&scheme) || scheme.contains('.'))
+    CLIENT_SCHEMES.contains(&scheme) || configured.contains(&scheme) || scheme.contains('.')
 }
 
 /// Checks that `//` and a host follow the scheme. URL parsers accept `https:host`, `https:/host` and `https:///host` as

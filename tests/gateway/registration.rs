@@ -1,5 +1,6 @@
 //! `POST /auth/register`.
 
+mod limits;
 mod policy;
 
 use crate::harness::{World, http};

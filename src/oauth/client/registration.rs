@@ -7,7 +7,9 @@ use crate::base::clock::Timestamp;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::redirect::RedirectUri;
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 
+/// Most redirect URIs; loopback URIs that differ in port alone are one.
 const MAX_REDIRECT_URIS: usize = 12;
 const MAX_NAME_CHARS: usize = 120;
 
@@ -84,6 +86,8 @@ fn auth_method(metadata: &Map<String, Value>) -> Result<AuthMethod, OAuthError> 
     }
 }
 
+/// Parses `redirect_uris`. Of loopback URIs that differ in port alone, the first is kept: it matches every port (RFC 8252
+/// §7.3), and clients register a list of ports that they try.
 pub(super) fn redirect_uris(
     metadata: &Map<String, Value>,
     schemes: &[&str],
@@ -92,14 +96,20 @@ pub(super) fn redirect_uris(
     let Some(Value::Array(uris)) = metadata.get("redirect_uris") else {
         return Err(refuse("redirect_uris is missing or not an array".into()));
     };
-    if uris.is_empty() || uris.len() > MAX_REDIRECT_URIS {
-        return Err(refuse(format!("redirect_uris must hold 1 to {MAX_REDIRECT_URIS} URIs")));
-    }
     let parse = |(index, uri): (usize, &Value)| {
         let uri = uri.as_str().ok_or_else(|| refuse(format!("redirect_uris[{index}] is not a string")))?;
         RedirectUri::parse(uri, schemes).map_err(|why| refuse(format!("redirect_uris[{index}]: {why}")))
     };
-    uris.iter().enumerate().map(parse).collect()
+    let uris: Vec<RedirectUri> = uris.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    let mut seen = HashSet::new();
+    let distinct: Vec<RedirectUri> =
+        uris.into_iter().filter(|uri| seen.insert(uri.without_loopback_port())).collect();
+    if distinct.is_empty() || distinct.len() > MAX_REDIRECT_URIS {
+        return Err(refuse(format!(
+            "redirect_uris must hold 1 to {MAX_REDIRECT_URIS} URIs; loopback URIs that differ in port alone count once"
+        )));
+    }
+    Ok(distinct)
 }
 
 pub(super) fn require_member(
@@ -143,6 +153,30 @@ mod tests {
             "scope": "whatever else", "unknown": [1],
         }));
         assert_eq!(client.unwrap().redirect_uris.len(), 3);
+    }
+
+    #[test]
+    fn loopback_uris_that_differ_in_port_alone_are_one() {
+        let uris = |uris: Vec<String>| {
+            let client = parse_json(&json!({ "redirect_uris": uris }));
+            client.map(|client| {
+                client.redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect::<Vec<_>>()
+            })
+        };
+        let ports = |path: &str| -> Vec<String> {
+            (0..13).map(|port| format!("http://127.0.0.1:{}{path}", 33_418 + port)).collect()
+        };
+        let mut many = ports("/callback");
+        many.extend(ports("/other"));
+        many.extend(["http://localhost/callback", "http://localhost/callback"].map(str::to_owned));
+        let kept =
+            ["http://127.0.0.1:33418/callback", "http://127.0.0.1:33418/other", "http://localhost/callback"];
+        assert_eq!(uris(many).unwrap(), kept);
+        let web =
+            |count: u16| (0..count).map(|port| format!("https://a.example:{}/cb", 8000 + port)).collect();
+        assert_eq!(uris(web(12)).unwrap().len(), 12, "the port of a web site counts");
+        let refused = uris(web(13)).unwrap_err();
+        assert!(refused.description.contains("1 to 12"), "{refused}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! The policy is checked at registration and again at every use, because a registration may be older than the policy.
 
+use super::document_url::FetchNotAllowed;
+use super::keys::{ClientKeys, KeySource};
 use super::record::Client;
 use crate::base::clock::Timestamp;
 use crate::oauth::error::{ErrorCode, OAuthError};
@@ -44,6 +46,31 @@ pub fn check_client(policy: &Registration, client: &Client) -> Result<(), OAuthE
             OAuthError::new(ErrorCode::InvalidRedirectUri, format!("redirect_uris[{index}]: {why}"))
         };
         check_redirect_uri(policy, uri).map_err(refuse)
+    })
+}
+
+/// Checks that the keys at a client's `jwks_uri` may be fetched, so that the client learns it at registration and not at the
+/// token endpoint. `hosts` are the site's hosts of client documents; empty allows all. `is_backend` returns true for hosts
+/// of MCP servers.
+///
+/// # Errors
+/// `invalid_client_metadata`, naming `jwks_uri`.
+pub fn check_jwks_uri(
+    client: &Client,
+    own_authority: &str,
+    hosts: &[&str],
+    is_backend: impl FnOnce(&str) -> bool,
+) -> Result<(), OAuthError> {
+    let Some(ClientKeys { source: KeySource::At(url), .. }) = &client.keys else { return Ok(()) };
+    let allowed = url.check_fetch_allowed(own_authority, hosts).and_then(|()| {
+        if is_backend(url.host()) {
+            Err(FetchNotAllowed::UnlistedHost(url.host().to_owned()))
+        } else {
+            Ok(())
+        }
+    });
+    allowed.map_err(|why| {
+        OAuthError::new(ErrorCode::InvalidClientMetadata, format!("jwks_uri: {why}: register jwks instead"))
     })
 }
 

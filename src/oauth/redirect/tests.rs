@@ -58,6 +58,20 @@ fn unsafe_redirect_uris_are_rejected() {
 }
 
 #[test]
+fn a_rejected_private_scheme_names_the_setting_that_allows_it() {
+    for uri in ["acme2://callback", "slack:callback", "ftp://example.com/", "mailto:a@example.com"] {
+        let error = parse(uri).unwrap_err();
+        assert_eq!(error, RedirectUriError::Scheme, "{uri}");
+        assert!(error.to_string().contains("redirect_schemes"), "{error}");
+    }
+    for uri in ["javascript:alert(1)", "data:text/html,x", "view-source:x"] {
+        let error = parse(uri).unwrap_err();
+        assert_eq!(error, RedirectUriError::DangerousScheme, "{uri}: no setting allows it");
+        assert!(!error.to_string().contains("redirect_schemes"), "{error}");
+    }
+}
+
+#[test]
 fn every_name_of_the_own_computer_is_told_from_a_web_site() {
     for (uri, expected) in [
         ("http://localhost:3334/cb", Destination::Loopback("localhost".into())),

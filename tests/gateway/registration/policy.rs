@@ -144,3 +144,37 @@ async fn a_registration_date_in_the_future_stops_startup() {
     let failed = world.startup_error_after_rebuild(|site| site.registration.not_before = Some(late)).await;
     assert!(failed.contains("registration.not_before") && failed.contains("future"), "{failed}");
 }
+
+#[tokio::test]
+async fn a_jwks_uri_that_may_not_be_fetched_is_refused_at_registration() {
+    let hosts = |site: SiteBuilder| {
+        let site = site.route("/mcp/tickets/", "https://tickets.example.com/mcp", |route| route);
+        site.set(|site| site.client_metadata_hosts = &["keys.example.com", "tickets.example.com"])
+    };
+    let world = World::with(crate::harness::StoreKind::Embedded, hosts).await;
+    for (url, accepted) in [
+        ("https://keys.example.com/jwks.json", true),
+        ("https://other.example.com/jwks.json", false),
+        ("https://sub.keys.example.com/jwks.json", false),
+        ("https://tickets.example.com/jwks.json", false),
+    ] {
+        let metadata = json!({
+            "redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": url,
+        });
+        let (status, response) = register(&world, &metadata).await;
+        assert_eq!(status, if accepted { 201 } else { 400 }, "{url}: {response}");
+        if !accepted {
+            assert_eq!(response["error"], "invalid_client_metadata", "{url}");
+            let words = response["error_description"].as_str().unwrap();
+            assert!(words.starts_with("jwks_uri") && words.contains("example.com"), "{words}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_private_scheme_names_the_setting_that_allows_it() {
+    let world = World::start().await;
+    let (status, response) = register(&world, &json!({ "redirect_uris": ["acme://callback"] })).await;
+    assert_eq!((status, response["error"].as_str()), (400, Some("invalid_redirect_uri")));
+    assert!(response["error_description"].as_str().unwrap().contains("redirect_schemes"), "{response}");
+}
