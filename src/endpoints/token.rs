@@ -56,9 +56,9 @@ async fn issue(
             };
             redeem_code(request, redemption, &form, subject).await?
         }
-        TokenRequest::RefreshToken { token, scope } => {
+        TokenRequest::RefreshToken { token } => {
             let presented = open_grant(gateway, &client.id, &token, subject).await?;
-            refresh(request, presented, &form, scope.as_deref(), subject).await?
+            refresh(request, presented, &form, subject).await?
         }
     };
     clients::mark_trusted(gateway, &client);
@@ -146,20 +146,21 @@ impl Redemption<'_> {
 fn tokens_for_code(gateway: &Gateway, form: &Parameters, code: AuthorizationCode) -> Result<Tokens, Failure> {
     let route = route_of(gateway, code.request.route.as_deref())?;
     check_resource(gateway, form, route)?;
+    let scopes = token_scopes(&code.scopes, route)?;
     let grant = Grant {
         subject: code.subject,
         client_id: code.request.client_id,
         client_name: code.request.client_name,
         route: route.pattern.to_owned(),
-        scopes: code.scopes.clone(),
+        scopes: code.scopes,
         okta_refresh_token: code.okta_refresh_token,
         checked_at: code.signed_in_at,
         asked_at: code.signed_in_at,
     };
-    let access_token = access_token(gateway, &grant, code.grant, &code.scopes)?;
+    let access_token = access_token(gateway, &grant, code.grant, &scopes)?;
     let first = RefreshToken { grant: code.grant, generation: 1 };
     let refresh_token = grant.okta_refresh_token.is_some().then(|| gateway.credentials.refresh_token(first));
-    Ok(Tokens { grant: Arc::new(grant), access_token, scopes: code.scopes, refresh_token })
+    Ok(Tokens { grant: Arc::new(grant), access_token, scopes, refresh_token })
 }
 
 /// A refresh token of the client, and its grant.
@@ -195,16 +196,13 @@ async fn refresh(
     request: Request<'_>,
     presented: PresentedToken,
     form: &Parameters,
-    scope: Option<&str>,
     subject: &AuditSubject,
 ) -> Result<Tokens, Failure> {
     let gateway = request.gateway;
     let PresentedToken { token, grant, is_refreshable } = presented;
     let route = route_of(gateway, Some(&grant.route))?;
     check_resource(gateway, form, route)?;
-    let scopes = scope::narrow_granted(scope, &grant.scopes, route).ok_or_else(|| {
-        OAuthError::new(ErrorCode::InvalidScope, "the grant does not have that scope: sign in again for it")
-    })?;
+    let scopes = token_scopes(&grant.scopes, route)?;
     // A reused token is refused without a revalidation.
     if is_refreshable {
         revalidation::before_refresh(request, token.grant, grant).await?;
@@ -242,6 +240,13 @@ fn route_of(gateway: &Gateway, pattern: Option<&str>) -> Result<&'static Route, 
     routes
         .find(|route| Some(route.pattern) == pattern)
         .ok_or_else(|| OAuthError::invalid_grant("this gateway does not have that MCP server any more"))
+}
+
+/// Selects the scopes of a token. A token that opens nothing would loop: clients refresh at 403 and get another such token.
+fn token_scopes(granted: &[String], route: &Route) -> Result<Vec<String>, OAuthError> {
+    scope::of_token(granted, route).ok_or_else(|| {
+        OAuthError::invalid_grant("the MCP server needs scopes that were not granted: sign in again")
+    })
 }
 
 /// Checks `resource`: it is optional, and must otherwise identify the grant's route (RFC 8707 §2.2).

@@ -5,7 +5,6 @@ use super::parameters::Parameters;
 use super::pkce::Challenge;
 use super::redirect::RedirectUri;
 use super::resource::{self, RequestedResource};
-use super::scope;
 use gateway_routes::{Route, Table};
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +23,6 @@ pub struct AuthorizationRequest {
     pub challenge: Challenge,
     /// Pattern of the requested route; `None` lets the user choose.
     pub route: Option<String>,
-    /// Requested scopes that the route defines, or that any route defines while none is chosen.
-    pub scope: Option<String>,
     /// `login_hint` of the client, passed on to Okta's sign-in form only.
     pub login_hint: Option<String>,
 }
@@ -100,10 +97,9 @@ impl AuthorizationRequest {
         if state.is_some_and(|state| state.len() > MAX_STATE_BYTES) {
             return Err(OAuthError::invalid_request("state is longer than 2048 bytes: send a shorter one"));
         }
-        let scope = parameters.get("scope");
         let route = match resource::requested(parameters.resources(), base_url, table)? {
             RequestedResource::Route(route) => Some(route),
-            RequestedResource::Unspecified => resource::infer_route(scope, table),
+            RequestedResource::Unspecified => resource::infer_route(parameters.get("scope"), table),
         };
         let request = Self {
             client_id: client_id.to_owned(),
@@ -112,7 +108,6 @@ impl AuthorizationRequest {
             state: state.map(str::to_owned),
             challenge,
             route: route.map(|route| route.pattern.to_owned()),
-            scope: scope::retain_known(scope, route, table),
             login_hint: parameters.get("login_hint").filter(|h| h.len() <= MAX_HINT_BYTES).map(str::to_owned),
         };
         if serde_json::to_vec(&request).is_ok_and(|json| json.len() <= MAX_REQUEST_BYTES) {

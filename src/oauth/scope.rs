@@ -1,40 +1,18 @@
-//! Scopes: selection of granted scopes from requested ones.
+//! Scopes: selection of granted scopes.
 
-use gateway_routes::{Route, Table};
-use std::collections::BTreeSet;
+use gateway_routes::Route;
 
-/// Selects the requested scopes that the route defines, in the route's order. When none remains, all scopes of the
-/// route are selected, because clients request scopes such as `openid email profile` by default and must not fail.
-pub fn narrow(requested: Option<&str>, route: &Route) -> Vec<&'static str> {
-    let requested: Vec<&str> = requested.unwrap_or_default().split(' ').collect();
-    let narrowed: Vec<&str> =
-        route.scopes.iter().copied().filter(|scope| requested.contains(scope)).collect();
-    if narrowed.is_empty() { route.scopes.to_vec() } else { narrowed }
+/// Scopes that an authorization for the route grants: all of its `scopes`, because every call needs them all. A token with
+/// the subset that a client requests, or with none of them, as for `openid email profile`, would be refused at every call.
+/// The consent page shows them, and the token response names them (RFC 6749 §3.3).
+pub const fn granted(route: &Route) -> &'static [&'static str] {
+    route.scopes
 }
 
-/// Removes requested scopes that neither `route` nor, without one, any route of the table defines; `None` when none
-/// remains. [`narrow`] gives the same result before and after.
-pub fn retain_known(requested: Option<&str>, route: Option<&Route>, table: &Table) -> Option<String> {
-    let requested: BTreeSet<&str> = requested?.split(' ').collect();
-    let routes = route.map_or(table.routes(), std::slice::from_ref);
-    let known: BTreeSet<&str> = routes.iter().flat_map(|route| route.scopes.iter().copied()).collect();
-    let kept: Vec<&str> = requested.intersection(&known).copied().collect();
-    (!kept.is_empty()).then(|| kept.join(" "))
-}
-
-/// Selects the requested scopes of a refresh from the granted ones (RFC 6749 §6); all of them when none is requested.
-/// `None` when a scope of the route is requested that was not granted.
-pub fn narrow_granted(requested: Option<&str>, granted: &[String], route: &Route) -> Option<Vec<String>> {
-    let Some(requested) = requested else { return Some(granted.to_vec()) };
-    let requested: Vec<&str> = requested.split(' ').collect();
-    let exceeds_grant =
-        |scope: &&&str| route.scopes.contains(scope) && !granted.iter().any(|granted| granted == **scope);
-    if requested.iter().any(|scope| exceeds_grant(&scope)) {
-        return None;
-    }
-    let kept: Vec<String> =
-        granted.iter().filter(|scope| requested.contains(&scope.as_str())).cloned().collect();
-    Some(if kept.is_empty() { granted.to_vec() } else { kept })
+/// Scopes of an access token of a grant with these scopes (RFC 6749 §6), whatever subset is requested; `None` when the route
+/// needs more by now, so that no call would be allowed.
+pub fn of_token(granted: &[String], route: &Route) -> Option<Vec<String>> {
+    missing(granted, route).is_empty().then(|| route.scopes.iter().map(|scope| (*scope).to_owned()).collect())
 }
 
 /// Scopes of the route that are not granted.

@@ -16,12 +16,10 @@ pub enum TokenRequest {
         /// Must equal the redirect URI of the authorization request if sent; optional since OAuth 2.1 §10.2.
         redirect_uri: Option<String>,
     },
-    /// Refresh (RFC 6749 §6).
+    /// Refresh (RFC 6749 §6). `scope` is not read: a token needs all scopes of its route.
     RefreshToken {
         /// Refresh token.
         token: Secret,
-        /// Requested subset of the granted scopes.
-        scope: Option<String>,
     },
 }
 
@@ -37,10 +35,7 @@ impl TokenRequest {
                 verifier: Secret::new(body.require("code_verifier")?),
                 redirect_uri: body.get("redirect_uri").map(str::to_owned),
             }),
-            "refresh_token" => Ok(Self::RefreshToken {
-                token: Secret::new(body.require("refresh_token")?),
-                scope: body.get("scope").map(str::to_owned),
-            }),
+            "refresh_token" => Ok(Self::RefreshToken { token: Secret::new(body.require("refresh_token")?) }),
             _ => Err(OAuthError::new(
                 ErrorCode::UnsupportedGrantType,
                 "grant_type must be authorization_code or refresh_token",

@@ -2,15 +2,15 @@
 
 mod malformed;
 mod redemption;
+mod scopes;
 
-use crate::harness::{SiteBuilder, StoreKind, World, http};
+use crate::harness::{World, http};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gateway_routes::Route;
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{Client, Login, Tokens};
 use reqwest::Response;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -33,10 +33,6 @@ async fn signed_in(world: &World, scopes: &[&str]) -> (Client, Tokens) {
     let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
     let tokens = client.redeem(&code).await.unwrap();
     (client, tokens)
-}
-
-fn two_scopes(site: SiteBuilder) -> SiteBuilder {
-    site.change("/mcp/raw/", |route| Route { scopes: &["raw:read", "raw:write"], ..route })
 }
 
 #[tokio::test]
@@ -113,57 +109,6 @@ async fn a_code_expires_after_a_minute() {
     world.clock.advance(Duration::from_mins(1));
     let late = client.redeem(&code).await.unwrap_err().to_string();
     assert!(late.starts_with("invalid_grant"), "{late}");
-}
-
-#[tokio::test]
-async fn the_token_response_has_the_granted_scopes_and_expires_in() {
-    let world = World::with(StoreKind::Embedded, two_scopes).await;
-    let (_, tokens) = signed_in(&world, &["raw:read", "unheard-of"]).await;
-    assert_eq!(tokens.scope.as_deref(), Some("raw:read"));
-    assert_eq!(tokens.expires_in, 600);
-    let (_, tokens) = signed_in(&world, &[]).await;
-    assert_eq!(tokens.scope.as_deref(), Some("raw:read raw:write"), "the default is all scopes of the route");
-}
-
-#[tokio::test]
-async fn a_refresh_may_narrow_scopes_and_never_widen_them() {
-    let world = World::with(StoreKind::Embedded, two_scopes).await;
-    let refresh = |token: &str, scope: &'static str| {
-        [("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    };
-    let (client, tokens) = signed_in(&world, &["raw:read", "raw:write"]).await;
-    let refresh_with_scope = async |client: &Client, token: &str, scope| {
-        let form = refresh(token, scope);
-        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (&**name, &**value)).collect();
-        client.token(&form).await.unwrap().1
-    };
-    let fewer = refresh_with_scope(&client, &tokens.refresh_token.unwrap(), "raw:read").await;
-    assert_eq!(fewer["scope"], "raw:read");
-    let again = client.refresh(fewer["refresh_token"].as_str().unwrap()).await.unwrap();
-    assert_eq!(again.scope.as_deref(), Some("raw:read raw:write"), "the grant keeps its scopes");
-    let (client, tokens) = signed_in(&world, &["raw:read"]).await;
-    let more = refresh_with_scope(&client, &tokens.refresh_token.unwrap(), "raw:read raw:write").await;
-    assert_eq!(more["error"], "invalid_scope");
-}
-
-#[tokio::test]
-async fn a_missing_scope_is_403_with_all_required_scopes() {
-    let world = World::with(StoreKind::Embedded, two_scopes).await;
-    let (_, tokens) = signed_in(&world, &["raw:read"]).await;
-    let call = http().post(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token);
-    let response = call.json(&json!({ "jsonrpc": "2.0" })).send().await.unwrap();
-    assert_eq!(response.status(), 403);
-    let challenge = response.headers()["www-authenticate"].to_str().unwrap();
-    let metadata = world.url("/.well-known/oauth-protected-resource/mcp/raw/echo");
-    for part in [
-        r#"Bearer error="insufficient_scope""#,
-        r#"scope="raw:read raw:write""#,
-        &format!(r#"resource_metadata="{metadata}""#),
-    ] {
-        assert!(challenge.contains(part), "{part} is missing in {challenge}");
-    }
-    assert!(world.backend.requests().is_empty());
 }
 
 #[tokio::test]

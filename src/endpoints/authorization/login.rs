@@ -127,21 +127,18 @@ fn consent_page(gateway: &Gateway, pending: &PendingConsent, sealed: &str, probl
     let table = &gateway.site.table;
     let routes: Vec<&Route> =
         request.route(table).map_or_else(|| table.routes().iter().collect(), |r| vec![r]);
-    let described: Vec<(&Route, String, Vec<&str>)> = routes
+    let described: Vec<(&Route, String)> = routes
         .into_iter()
-        .map(|route| {
-            let resource = resource::identifier(gateway.base_url.as_str(), route);
-            (route, resource, scope::narrow(request.scope.as_deref(), route))
-        })
+        .map(|route| (route, resource::identifier(gateway.base_url.as_str(), route)))
         .collect();
     let servers: Vec<ServerChoice<'_>> = described
         .iter()
-        .map(|(route, resource, scopes)| ServerChoice {
+        .map(|(route, resource)| ServerChoice {
             value: route.pattern,
             name: route.name,
             description: route.description,
             resource,
-            scopes,
+            scopes: scope::granted(route),
         })
         .collect();
     let destination = request.redirect_uri.destination();
@@ -219,8 +216,7 @@ pub(super) async fn complete(
     let route = authorization
         .route(&gateway.site.table)
         .ok_or_else(|| OAuthError::invalid_request("this gateway does not have that MCP server any more"))?;
-    let scopes: Vec<String> =
-        scope::narrow(authorization.scope.as_deref(), route).into_iter().map(str::to_owned).collect();
+    let scopes: Vec<String> = scope::granted(route).iter().map(|scope| (*scope).to_owned()).collect();
     let minted = gateway.credentials.mint();
     let to = authorization.return_address();
     let Profile { email, groups } = signed_in.profile;

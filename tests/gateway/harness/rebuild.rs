@@ -1,7 +1,8 @@
 //! Rebuilds with another site: URL, state and secrets stay the same. And errors at startup.
 
 use super::World;
-use gateway_routes::Site;
+use super::site::table;
+use gateway_routes::{Route, Site, Table};
 
 impl World {
     /// Replaces the gateway by one with a changed site.
@@ -9,6 +10,14 @@ impl World {
         self.stop_gateway().await;
         self.site = changed(self.site, change);
         self.start_gateway();
+    }
+
+    /// Replaces the gateway by one with a changed route.
+    pub(crate) async fn rebuild_route(&mut self, pattern: &str, change: impl FnOnce(Route) -> Route) {
+        let mut routes = self.site.table.routes().to_vec();
+        let route = routes.iter_mut().find(|route| route.pattern == pattern).unwrap();
+        *route = change(*route);
+        self.rebuild(|site| site.table = table(routes)).await;
     }
 
     /// Error at the start of the gateway.

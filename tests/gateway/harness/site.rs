@@ -97,14 +97,7 @@ impl SiteBuilder {
 
     /// The memory is leaked until the tests end.
     pub(crate) fn leak(mut self) -> &'static Site {
-        let routes: &'static [Route] = self.routes.leak();
-        let slots = match routes.len() {
-            1 => Vec::from(Table::slots::<{ Table::size(1) }>(routes)),
-            2..=3 => Vec::from(Table::slots::<{ Table::size(3) }>(routes)),
-            4..=7 => Vec::from(Table::slots::<{ Table::size(7) }>(routes)),
-            more => panic!("{more} routes: add a size here"),
-        };
-        self.site.table = Table::new(routes, slots.leak());
+        self.site.table = table(self.routes);
         Box::leak(Box::new(self.site))
     }
 
@@ -113,6 +106,18 @@ impl SiteBuilder {
         self.routes.retain(|route| route.pattern != pattern);
         self
     }
+}
+
+/// Table of these routes. The memory is leaked until the tests end.
+pub(super) fn table(routes: Vec<Route>) -> Table {
+    let routes: &'static [Route] = routes.leak();
+    let slots = match routes.len() {
+        1 => Vec::from(Table::slots::<{ Table::size(1) }>(routes)),
+        2..=3 => Vec::from(Table::slots::<{ Table::size(3) }>(routes)),
+        4..=7 => Vec::from(Table::slots::<{ Table::size(7) }>(routes)),
+        more => panic!("{more} routes: add a size here"),
+    };
+    Table::new(routes, slots.leak())
 }
 
 fn leak(text: &str) -> &'static str {
