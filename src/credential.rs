@@ -10,7 +10,7 @@ mod refresh_token;
 mod signing;
 mod verified;
 
-pub use access_token::{AccessToken, SignedToken, TokenError};
+pub use access_token::{AccessToken, RouteAudience, SignedToken, TokenError};
 pub use claims_tag::Tag;
 pub use client_id::ClientIdTooLong;
 pub use consent::Sealed;

@@ -20,7 +20,7 @@ const EXPECTED: Expected<'static> = Expected { algorithms: &[Algorithm::Es256], 
 pub struct AccessToken {
     /// User: Okta's `sub`.
     pub subject: String,
-    /// Resource that it is valid for (`aud`).
+    /// Resource that it is issued for (`aud`); of a verified token, that of its route.
     pub audience: Arc<str>,
     /// Client that it was issued to.
     pub client_id: String,
@@ -37,6 +37,15 @@ impl AccessToken {
     pub(super) fn is_valid_at(&self, now: Timestamp) -> bool {
         now < self.expires_at.after(MAX_CLOCK_SKEW)
     }
+}
+
+/// Audience of a route, which tokens are verified for.
+#[derive(Clone, Copy)]
+pub struct RouteAudience<'a> {
+    /// Resource of the route.
+    pub resource: &'a str,
+    /// Returns true for the `aud` of a token that the route accepts: its resource, or one below it.
+    pub includes: &'a dyn Fn(&str) -> bool,
 }
 
 /// Content of a token that this gateway signed, which may have expired.
@@ -111,6 +120,7 @@ impl Credentials {
     /// # Errors
     /// The failed check.
     pub fn verify_access_token(&self, token: &str, audience: &str) -> Result<Arc<AccessToken>, TokenError> {
+        let audience = RouteAudience { resource: audience, includes: &|aud| aud == audience };
         self.verify(token, super::digest(token), audience, |_| true)
     }
 
@@ -124,7 +134,7 @@ impl Credentials {
         &self,
         token: &str,
         credentials: &[u8],
-        audience: &str,
+        audience: RouteAudience<'_>,
         last: &LastToken,
         may_verify: impl FnOnce(Option<&Tag>) -> bool,
     ) -> Result<Arc<AccessToken>, TokenError> {
@@ -143,12 +153,16 @@ impl Credentials {
         &self,
         token: &str,
         digest: Key,
-        audience: &str,
+        audience: RouteAudience<'_>,
         may_verify: impl FnOnce(Option<&Tag>) -> bool,
     ) -> Result<Arc<AccessToken>, TokenError> {
         let now = self.clock.now();
         if let Some(cached) = self.verified.get(&digest, now) {
-            return if *cached.audience == *audience { Ok(cached) } else { Err(TokenError::InvalidClaims) };
+            return if *cached.audience == *audience.resource {
+                Ok(cached)
+            } else {
+                Err(TokenError::InvalidClaims)
+            };
         }
         let token = Arc::new(self.verify_uncached(token, audience, may_verify)?);
         self.verified.insert(digest, &token);
@@ -158,16 +172,20 @@ impl Credentials {
     fn verify_uncached(
         &self,
         token: &str,
-        audience: &str,
+        audience: RouteAudience<'_>,
         may_verify: impl FnOnce(Option<&Tag>) -> bool,
     ) -> Result<AccessToken, TokenError> {
         let now = self.clock.now();
         let keys = self.signing.at(now);
-        let expected = Check { issuer: &self.issuer, audience, now, leeway: MAX_CLOCK_SKEW };
         let jwt = UnverifiedJwt::parse(token)
             .and_then(|jwt| jwt.select_key(&keys.verifying, EXPECTED))
             .map_err(|_| TokenError::Unrecognized)?;
-        jwt.unverified_claims().check(&expected).map_err(|_| TokenError::InvalidClaims)?;
+        let claimed = jwt.unverified_claims();
+        let named = claimed.strings("aud").unwrap_or_default();
+        let named =
+            named.into_iter().find(|aud| (audience.includes)(aud)).ok_or(TokenError::InvalidClaims)?;
+        let expected = Check { issuer: &self.issuer, audience: named, now, leeway: MAX_CLOCK_SKEW };
+        claimed.check(&expected).map_err(|_| TokenError::InvalidClaims)?;
         let origin = self.claims_origin(jwt.unverified_claims().all());
         let tag = if let ClaimsOrigin::Gateway(tag) = origin { Some(tag) } else { None };
         if !may_verify(tag.as_ref()) {
@@ -177,7 +195,7 @@ impl Credentials {
             return Err(TokenError::Forged(None));
         }
         let claims = jwt.verify().map_err(|_| TokenError::Forged(tag))?;
-        self.access_token(&claims, audience).ok_or(TokenError::Unrecognized)
+        self.access_token(&claims, audience.resource).ok_or(TokenError::Unrecognized)
     }
 
     /// Converts verified claims.

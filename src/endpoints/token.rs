@@ -19,6 +19,7 @@ use crate::oauth::parameters::Parameters;
 use crate::oauth::resource::{self, RequestedResource};
 use crate::oauth::scope;
 use crate::oauth::token::TokenRequest;
+use crate::proxy;
 use crate::store::{CodeUse, GrantId, Reuse};
 use bytes::Bytes;
 use gateway_routes::{RefreshReuse, Route};
@@ -145,19 +146,20 @@ impl Redemption<'_> {
 /// Makes the grant of a code and its tokens, without storing anything.
 fn tokens_for_code(gateway: &Gateway, form: &Parameters, code: AuthorizationCode) -> Result<Tokens, Failure> {
     let route = route_of(gateway, code.request.route.as_deref())?;
-    check_resource(gateway, form, route)?;
+    let requested = requested_path(gateway, form, route)?;
     let scopes = token_scopes(&code.scopes, route)?;
     let grant = Grant {
         subject: code.subject,
         client_id: code.request.client_id,
         client_name: code.request.client_name,
         route: route.pattern.to_owned(),
+        resource: code.request.resource.or_else(|| requested.clone()),
         scopes: code.scopes,
         okta_refresh_token: code.okta_refresh_token,
         checked_at: code.signed_in_at,
         asked_at: code.signed_in_at,
     };
-    let access_token = access_token(gateway, &grant, code.grant, &scopes)?;
+    let access_token = access_token(gateway, &grant, code.grant, &scopes, requested)?;
     let first = RefreshToken { grant: code.grant, generation: 1 };
     let refresh_token = grant.okta_refresh_token.is_some().then(|| gateway.credentials.refresh_token(first));
     Ok(Tokens { grant: Arc::new(grant), access_token, scopes, refresh_token })
@@ -201,7 +203,7 @@ async fn refresh(
     let gateway = request.gateway;
     let PresentedToken { token, grant, is_refreshable } = presented;
     let route = route_of(gateway, Some(&grant.route))?;
-    check_resource(gateway, form, route)?;
+    let requested = requested_path(gateway, form, route)?;
     let scopes = token_scopes(&grant.scopes, route)?;
     // A reused token is refused without a revalidation.
     if is_refreshable {
@@ -210,7 +212,7 @@ async fn refresh(
     let (ttl, on_reuse) = (gateway.site.tokens.refresh_ttl, on_reuse(gateway));
     match gateway.grants.refresh(token.grant, token.generation, ttl, on_reuse).await? {
         Refreshed::Rotated { grant, generation } => {
-            let access_token = access_token(gateway, &grant, token.grant, &scopes)?;
+            let access_token = access_token(gateway, &grant, token.grant, &scopes, requested)?;
             let next = RefreshToken { grant: token.grant, generation };
             let refresh_token = Some(gateway.credentials.refresh_token(next));
             Ok(Tokens { grant, access_token, scopes, refresh_token })
@@ -249,25 +251,42 @@ fn token_scopes(granted: &[String], route: &Route) -> Result<Vec<String>, OAuthE
     })
 }
 
-/// Checks `resource`: it is optional, and must otherwise identify the grant's route (RFC 8707 §2.2).
-fn check_resource(gateway: &Gateway, form: &Parameters, route: &'static Route) -> Result<(), OAuthError> {
+/// Returns the path of `resource`, which is optional and must otherwise be below the grant's route (RFC 8707 §2.2).
+fn requested_path(gateway: &Gateway, form: &Parameters, route: &Route) -> Result<Option<String>, OAuthError> {
     match resource::requested(form.resources(), gateway.base_url.as_str(), &gateway.site.table)? {
         RequestedResource::Route(requested) if requested.pattern != route.pattern => {
             Err(OAuthError::new(ErrorCode::InvalidTarget, "the grant is for another resource"))
         }
-        _ => Ok(()),
+        _ => Ok(resource::requested_path(form.resources())),
     }
 }
 
-fn access_token(gateway: &Gateway, grant: &Grant, id: GrantId, scopes: &[String]) -> Result<String, Failure> {
+/// Signs an access token for the requested resource, else the grant's.
+fn access_token(
+    gateway: &Gateway,
+    grant: &Grant,
+    id: GrantId,
+    scopes: &[String],
+    requested: Option<String>,
+) -> Result<String, Failure> {
     let route = route_of(gateway, Some(&grant.route))?;
     let token = AccessToken {
         subject: grant.subject.user().sub.clone(),
-        audience: resource::identifier(gateway.base_url.as_str(), route).into(),
+        audience: audience(gateway, route, requested.as_ref().or(grant.resource.as_ref())).into(),
         client_id: grant.client_id.clone(),
         scopes: scopes.into(),
         grant: id,
         expires_at: gateway.credentials.now().after(gateway.credentials.access_ttl()),
     };
     Ok(gateway.credentials.sign_access_token(&token).map_err(InternalError::AccessToken)?)
+}
+
+/// Resource at this path as its metadata names it (RFC 9068 §3), or that of the route, when the path has no metadata or
+/// another route by now.
+fn audience(gateway: &Gateway, route: &Route, path: Option<&String>) -> String {
+    let base_url = gateway.base_url.as_str();
+    let named = path.filter(|path| proxy::is_normal(path)).map(|path| format!("{base_url}{path}"));
+    named
+        .filter(|resource| resource::is_below(resource, base_url, route, &gateway.site.table))
+        .unwrap_or_else(|| resource::identifier(base_url, route))
 }

@@ -20,6 +20,9 @@ pub struct Grant {
     pub client_name: String,
     /// Pattern of the route that it is valid for.
     pub route: String,
+    /// Path of the resource that was asked for, below the route; `None` for the route itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
     /// Granted scopes.
     pub scopes: Vec<String>,
     /// Okta's refresh token, stored only here; without one, the gateway issues none either.
@@ -160,6 +163,7 @@ mod tests {
         let sealed = records.seal("grant/1", &grant());
         let opened: Grant = records.open("grant/1", &sealed).unwrap().unwrap();
         assert_eq!(opened.subject.user().sub, "00u1");
+        assert_eq!(opened.resource, None, "an earlier release wrote it");
     }
 
     #[test]

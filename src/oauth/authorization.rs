@@ -23,6 +23,9 @@ pub struct AuthorizationRequest {
     pub challenge: Challenge,
     /// Pattern of the requested route; `None` lets the user choose.
     pub route: Option<String>,
+    /// Path of the requested resource, below the route; `None` for the route itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
     /// `login_hint` of the client, passed on to Okta's sign-in form only.
     pub login_hint: Option<String>,
 }
@@ -108,6 +111,7 @@ impl AuthorizationRequest {
             state: state.map(str::to_owned),
             challenge,
             route: route.map(|route| route.pattern.to_owned()),
+            resource: resource::requested_path(parameters.resources()),
             login_hint: parameters.get("login_hint").filter(|h| h.len() <= MAX_HINT_BYTES).map(str::to_owned),
         };
         if serde_json::to_vec(&request).is_ok_and(|json| json.len() <= MAX_REQUEST_BYTES) {

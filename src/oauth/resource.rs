@@ -4,6 +4,9 @@ use super::error::{ErrorCode, OAuthError};
 use gateway_routes::{Route, Table};
 use url::Url;
 
+/// Longest resource. It is a claim of access tokens, and so part of each request.
+const MAX_RESOURCE_BYTES: usize = 1024;
+
 /// Resource of the `resource` parameters of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestedResource {
@@ -21,6 +24,19 @@ pub fn identifier(base_url: &str, route: &Route) -> String {
 /// Returns true when `resource` is the identifier of the route.
 pub fn identifies(resource: &str, base_url: &str, route: &Route) -> bool {
     resource.strip_prefix(base_url) == Some(route.path())
+}
+
+/// Returns true when `resource` is a path below the route, and not below one with a longer pattern.
+pub fn is_below(resource: &str, base_url: &str, route: &Route, table: &Table) -> bool {
+    let found = resource.strip_prefix(base_url).and_then(|path| table.find(path));
+    found.is_some_and(|found| found.route.pattern == route.pattern)
+}
+
+/// Path of the first `resource` parameter that names more than the origin. Its resource metadata has the same path
+/// (RFC 9728 §3.3).
+pub fn requested_path<'a>(resources: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut paths = resources.filter_map(|resource| Some(Url::parse(resource).ok()?.path().to_owned()));
+    paths.find(|path| path != "/")
 }
 
 /// Finds the route of the `resource` parameters. Each may be the resource identifier or any path below it, with or
@@ -47,6 +63,9 @@ pub fn requested<'a>(
 }
 
 fn requested_one(resource: &str, base_url: &str, table: &Table) -> Result<RequestedResource, OAuthError> {
+    if resource.len() > MAX_RESOURCE_BYTES {
+        return Err(refuse("resource is longer than 1024 bytes: use the URL of the MCP server"));
+    }
     let url = Url::parse(resource).map_err(|_| refuse("resource is not an absolute URI"))?;
     let same_origin = Url::parse(base_url).is_ok_and(|base| base.origin() == url.origin());
     if !same_origin || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {

@@ -1,5 +1,7 @@
 //! `POST /auth/token`, and access with its tokens.
 
+mod audience;
+
 use crate::harness::{CALLBACK, StoreKind, World, http};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -36,12 +38,12 @@ async fn a_token_is_accepted_only_on_its_own_route() {
 }
 
 #[tokio::test]
-async fn an_access_token_is_an_rfc_9068_jwt_for_the_routes_resource() {
+async fn an_access_token_is_an_rfc_9068_jwt_for_the_requested_resource() {
     let world = World::start().await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     let claims = claims(&tokens.access_token);
     assert_eq!(claims["iss"], world.base_url);
-    assert_eq!(claims["aud"], world.url("/mcp/raw"));
+    assert_eq!(claims["aud"], world.url("/mcp/raw/echo"));
     assert_eq!(claims["client_id"], client.id);
     assert_eq!(claims["scope"], "mcp:raw");
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 600);

@@ -7,6 +7,11 @@ use crate::crypto::seal::Keys;
 const DICE: &str = "https://mcp.example.com/mcp/dice";
 const GRANT: GrantId = GrantId([7; 16]);
 
+/// Audience of the route of [`DICE`].
+fn dice() -> RouteAudience<'static> {
+    RouteAudience { resource: DICE, includes: &|aud| aud.starts_with(DICE) }
+}
+
 /// Credentials, a token for [`DICE`] in their cache, and their clock.
 fn cached() -> (Credentials, String, Clock) {
     let keys = Keys::new(vec![SecretBytes::new(vec![1; 32])]);
@@ -38,6 +43,25 @@ fn a_cached_token_is_valid_only_for_its_own_audience() {
     let (credentials, token, _) = cached();
     let other_audience = credentials.verify_access_token(&token, "https://mcp.example.com/mcp/uuid");
     assert_eq!(other_audience.unwrap_err(), TokenError::InvalidClaims);
+}
+
+#[test]
+fn a_token_for_a_resource_below_a_route_is_a_token_of_the_route() {
+    let (credentials, token, _) = cached();
+    let issued = AccessToken {
+        audience: format!("{DICE}/mcp").into(),
+        ..AccessToken::clone(&credentials.verify_access_token(&token, DICE).unwrap())
+    };
+    let below = credentials.sign_access_token(&issued).unwrap();
+    for attempt in ["uncached", "cached"] {
+        let verified = credentials.verify(&below, Key([1; 32]), dice(), |_| true).unwrap();
+        assert_eq!(&*verified.audience, DICE, "{attempt}");
+    }
+    let other = RouteAudience { resource: "https://mcp.example.com/mcp/uuid", includes: &|_| false };
+    for digest in [Key([1; 32]), Key([2; 32])] {
+        let refused = credentials.verify(&below, digest, other, |_| true).unwrap_err();
+        assert_eq!(refused, TokenError::InvalidClaims);
+    }
 }
 
 #[test]
@@ -76,7 +100,7 @@ fn a_connection_caches_a_token_that_is_sent_twice_in_a_row() {
     let other = other.unwrap();
     let send = |token: &str| {
         let is_cached = credentials.recall(token.as_bytes(), &last).is_some();
-        credentials.verify_on_connection(token, token.as_bytes(), DICE, &last, |_| true).unwrap();
+        credentials.verify_on_connection(token, token.as_bytes(), dice(), &last, |_| true).unwrap();
         is_cached
     };
     let order = [&token, &other, &token, &token, &token, &other, &token];
@@ -91,7 +115,7 @@ fn a_connection_caches_a_token_that_is_sent_twice_in_a_row() {
 /// Verifies an uncached token; returns the error, and whether `may_verify` got a tag, if it was called.
 fn verify(credentials: &Credentials, token: &str, may_verify: bool) -> (Option<TokenError>, Option<bool>) {
     let mut has_valid_tag = None;
-    let verified = credentials.verify(token, Key([0; 32]), DICE, |tag| {
+    let verified = credentials.verify(token, Key([0; 32]), dice(), |tag| {
         has_valid_tag = Some(tag.is_some());
         may_verify
     });

@@ -11,6 +11,7 @@ fn active_grant() -> Arc<ActiveGrant> {
         client_id: "client".into(),
         client_name: "Client".into(),
         route: "/mcp/dice/".into(),
+        resource: None,
         scopes: Vec::new(),
         okta_refresh_token: None,
         checked_at: Timestamp::from_seconds(0),

@@ -1,8 +1,8 @@
 //! Rebuilds with another site: URL, state and secrets stay the same. And errors at startup.
 
 use super::World;
-use super::site::table;
-use gateway_routes::{Route, Site, Table};
+use super::site::{route, table};
+use gateway_routes::{Route, Site};
 
 impl World {
     /// Replaces the gateway by one with a changed site.
@@ -17,6 +17,18 @@ impl World {
         let mut routes = self.site.table.routes().to_vec();
         let route = routes.iter_mut().find(|route| route.pattern == pattern).unwrap();
         *route = change(*route);
+        self.rebuild(|site| site.table = table(routes)).await;
+    }
+
+    /// Replaces the gateway by one with one more route.
+    pub(crate) async fn rebuild_with_route(
+        &mut self,
+        pattern: &'static str,
+        target_url: &str,
+        change: impl FnOnce(Route) -> Route,
+    ) {
+        let mut routes = self.site.table.routes().to_vec();
+        routes.push(route(pattern, target_url, change));
         self.rebuild(|site| site.table = table(routes)).await;
     }
 

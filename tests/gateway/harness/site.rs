@@ -55,30 +55,8 @@ impl SiteBuilder {
         target_url: &str,
         change: impl FnOnce(Route) -> Route,
     ) -> Self {
-        let url = Url::parse(target_url).unwrap();
-        let segment = pattern.trim_matches('/').rsplit('/').next().unwrap();
-        let route = Route {
-            pattern,
-            target: Target {
-                tls: url.scheme() == "https",
-                host: leak(url.host_str().unwrap()),
-                port: url.port_or_known_default().unwrap(),
-                authority: leak(url.authority()),
-                path: leak(url.path().trim_end_matches('/')),
-                trailing_slash: target_url.ends_with('/'),
-            },
-            ca_file: None,
-            name: segment,
-            description: "",
-            scopes: vec![leak(&format!("mcp:{segment}"))].leak(),
-            groups: &[],
-            identity: Identity::Headers,
-            max_body: 4 * 1024 * 1024,
-            connect_timeout: Duration::from_secs(5),
-            response_timeout: Duration::from_mins(1),
-        };
         self.routes.retain(|other| other.pattern != pattern);
-        self.routes.push(change(route));
+        self.routes.push(route(pattern, target_url, change));
         self
     }
 
@@ -106,6 +84,32 @@ impl SiteBuilder {
         self.routes.retain(|route| route.pattern != pattern);
         self
     }
+}
+
+/// Route with the defaults of the tests.
+pub(super) fn route(pattern: &'static str, target_url: &str, change: impl FnOnce(Route) -> Route) -> Route {
+    let url = Url::parse(target_url).unwrap();
+    let segment = pattern.trim_matches('/').rsplit('/').next().unwrap();
+    change(Route {
+        pattern,
+        target: Target {
+            tls: url.scheme() == "https",
+            host: leak(url.host_str().unwrap()),
+            port: url.port_or_known_default().unwrap(),
+            authority: leak(url.authority()),
+            path: leak(url.path().trim_end_matches('/')),
+            trailing_slash: target_url.ends_with('/'),
+        },
+        ca_file: None,
+        name: segment,
+        description: "",
+        scopes: vec![leak(&format!("mcp:{segment}"))].leak(),
+        groups: &[],
+        identity: Identity::Headers,
+        max_body: 4 * 1024 * 1024,
+        connect_timeout: Duration::from_secs(5),
+        response_timeout: Duration::from_mins(1),
+    })
 }
 
 /// Table of these routes. The memory is leaked until the tests end.
