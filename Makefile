@@ -5,7 +5,7 @@ ARGS =
 FUZZ_SECONDS = 300
 KILLS = 400
 
-.PHONY: help demo test check bench instructions fuzz soak
+.PHONY: help demo test servers check bench instructions fuzz soak
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,6 +16,10 @@ demo: ## Try it here: stand-in Okta, two MCP servers, the gateway (ARGS=--once: 
 test: ## Run every test, on real Redis and with real clients; installs what is missing
 	tests/setup.sh tests
 	cargo test --locked --workspace --all-features
+
+servers: ## Sixteen real MCP servers, directly and through the gateway; `make test` has four of them
+	tests/setup.sh servers
+	GATEWAY_SERVERS=all cargo test --locked --workspace --all-features --test gateway -- --nocapture servers::
 
 check: ## Formatting, clippy's warnings as errors, licences and sources of the dependencies
 	tests/setup.sh check
@@ -35,8 +39,9 @@ fuzz: ## Every parser of untrusted input under libFuzzer, 10 s each
 	tests/setup.sh fuzz
 	fuzz/run.sh
 
-soak: ## The long runs: hours of fuzzing, hundreds of kills
+soak: ## The long runs: hours of fuzzing, hundreds of kills, every real MCP server
 	tests/setup.sh tests
 	tests/setup.sh fuzz
 	GATEWAY_KILLS=$(KILLS) cargo test --locked --workspace --all-features
 	FUZZ_SEED=0 fuzz/run.sh $(FUZZ_SECONDS)
+	$(MAKE) servers

@@ -1,33 +1,48 @@
 #!/bin/sh
-# Installs the programs that are needed besides Rust: tests/setup.sh tests | check | bench | fuzz
+# Installs the programs that are needed besides Rust: tests/setup.sh tests | servers | check | bench | fuzz
 # Quiet and quick when nothing has changed. System packages only as root on Debian and its like; elsewhere it prints in
-# one line what is missing. The client drivers get their packages from their locks, into clients/ and conformance/.
+# one line what is missing. Drivers and servers get their packages from their locks, into clients/, conformance/ and servers/.
 set -eu
 cd "$(dirname "$0")"
 
 CARGO_DENY_VERSION=0.20.2
+# Time limit of one installation, in seconds.
+INSTALL_TIMEOUT=900
 
 main() {
     one_at_a_time
     case "${1:-tests}" in
         tests) for_tests ;;
+        servers) for_servers ;;
         check) for_check ;;
         bench) for_bench ;;
         fuzz) need has_cxx "a C++ compiler (Debian: g++)" g++ ;;
-        *) stop "there is nothing to install for '$1': tests, check, bench or fuzz" ;;
+        *) stop "there is nothing to install for '$1': tests, servers, check, bench or fuzz" ;;
     esac
 }
 
 for_tests() {
     need has_node "Node.js 20 or newer with npm (https://nodejs.org/en/download)" nodejs npm
-    has_venv || need has_python "Python 3.10 or newer with venv (Debian: python3 python3-venv)" python3 python3-venv
+    has_venv clients/.venv clients/requirements.txt || need has_python "Python 3.10 or newer with venv (Debian: python3 python3-venv)" python3 python3-venv
     need has_chromium "Chromium (Debian: chromium; or name its program in CHROMIUM)" chromium
     need has_redis "redis-server 7 or newer (https://redis.io/docs/latest/operate/oss_and_stack/install/)" redis-server
     # Also tested where the system's packages have it: Debian from trixie on, or with bookworm-backports.
     on_path valkey-server || ! is_packaged valkey-server || apt_install valkey-server
     install_node_modules clients
     install_node_modules conformance
-    install_venv
+    # The servers that `make servers` adds are optional dependencies.
+    install_node_modules servers --omit=optional
+    install_venv clients/.venv clients/requirements.txt
+}
+
+# Every MCP server of servers/servers.json, after what `tests` installs.
+for_servers() {
+    for_tests
+    [ -e servers/node_modules/.all ] || rm -f servers/node_modules/.installed-lock
+    install_node_modules servers
+    touch servers/node_modules/.all
+    install_venv servers/.venv/mcp1 servers/requirements-mcp1.txt
+    install_venv servers/.venv/fastmcp servers/requirements-fastmcp.txt
 }
 
 for_check() {
@@ -72,7 +87,8 @@ is_packaged() { on_path apt-cache && apt-cache policy "$1" | grep -q 'Candidate:
 # Cargo also finds its subcommands in its own bin folder, which need not be in the path.
 has_cargo_deny() { cargo deny --version >/dev/null 2>&1; }
 has_cxx() { on_path c++; }
-has_venv() { clients/.venv/bin/python -c '' 2>/dev/null && cmp -s clients/requirements.txt clients/.venv/.installed-lock; }
+# Of an environment and its requirements.
+has_venv() { "$1/bin/python" -c '' 2>/dev/null && cmp -s "$2" "$1/.installed-lock"; }
 
 apt_install() {
     [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] && on_path apt-get || return 0
@@ -82,19 +98,27 @@ apt_install() {
     { quietly apt-get update && quietly apt-get install -y --no-install-recommends "$@"; } || true
 }
 
+# Of a folder; further arguments are npm's.
 install_node_modules() {
-    cmp -s "$1/package-lock.json" "$1/node_modules/.installed-lock" && return
-    quietly npm ci --prefix "$1" --no-audit --no-fund --ignore-scripts || stop "npm ci failed in $(pwd)/$1"
-    cp "$1/package-lock.json" "$1/node_modules/.installed-lock"
+    folder=$1
+    shift
+    cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed-lock" && return
+    quietly bounded npm ci --prefix "$folder" --no-audit --no-fund --ignore-scripts "$@" || stop "npm ci failed in $(pwd)/$folder"
+    cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock"
 }
 
 install_venv() {
-    has_venv && return
-    rm -rf clients/.venv
-    quietly python3 -m venv clients/.venv || stop "python3 -m venv failed in $(pwd)/clients"
-    quietly clients/.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-        --requirement clients/requirements.txt || stop "pip install failed in $(pwd)/clients"
-    cp clients/requirements.txt clients/.venv/.installed-lock
+    has_venv "$1" "$2" && return
+    rm -rf "$1"
+    quietly python3 -m venv "$1" || stop "python3 -m venv failed in $(pwd)/$1"
+    quietly bounded "$1/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$2" ||
+        stop "pip install failed in $(pwd)/$1"
+    cp "$2" "$1/.installed-lock"
+}
+
+# Ends an installation that hangs, where there is `timeout`.
+bounded() {
+    if on_path timeout; then timeout "$INSTALL_TIMEOUT" "$@"; else "$@"; fi
 }
 
 # Shows a command's output only when it fails.

@@ -12,10 +12,12 @@ mod rebuild;
 mod replica;
 mod site;
 mod store_kind;
+mod tls_front;
 
 pub(crate) use replica::Replica;
 pub(crate) use site::SiteBuilder;
 pub(crate) use store_kind::StoreKind;
+pub(crate) use tls_front::TlsFront;
 
 use gateway::app::state::Dependencies;
 use gateway::base::clock::Clock;

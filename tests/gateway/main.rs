@@ -40,6 +40,7 @@ mod resilience;
 mod revalidation;
 mod revocation;
 mod secrets;
+mod servers;
 mod store;
 mod token_endpoint;
 mod tokens;
