@@ -23,12 +23,15 @@ main() {
 
 for_tests() {
     need has_node "Node.js 20 or newer with npm (https://nodejs.org/en/download)" nodejs npm
-    has_venv clients/.venv clients/requirements.txt || need has_python "Python 3.10 or newer with venv (Debian: python3 python3-venv)" python3 python3-venv
+    has_venv clients/.venv clients/requirements.txt || need has_python "Python 3.11 or newer with venv (Debian: python3 python3-venv)" python3 python3-venv
     need has_chromium "Chromium (Debian: chromium; or name its program in CHROMIUM)" chromium
     need has_redis "redis-server 7 or newer (https://redis.io/docs/latest/operate/oss_and_stack/install/)" redis-server
     # Also tested where the system's packages have it: Debian from trixie on, or with bookworm-backports.
     on_path valkey-server || ! is_packaged valkey-server || apt_install valkey-server
+    # Takes the internet away from the tests on the demo; without it they run with the internet.
+    on_path ip || apt_install iproute2
     install_node_modules clients
+    install_node_modules clients/command-lines
     install_node_modules conformance
     # The servers that `make servers` adds are optional dependencies.
     install_node_modules servers --omit=optional
@@ -80,7 +83,7 @@ need() {
 # Debian keeps daemons in /usr/sbin, which is not in every path.
 on_path() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
 has_node() { on_path npm && node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; }
-has_python() { python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
+has_python() { python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 has_chromium() { [ -n "${CHROMIUM:-}" ] || on_path chromium || on_path chromium-browser || on_path google-chrome || on_path google-chrome-stable; }
 has_redis() { on_path redis-server; }
 is_packaged() { on_path apt-cache && apt-cache policy "$1" | grep -q 'Candidate: [0-9]'; }

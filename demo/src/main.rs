@@ -12,6 +12,7 @@ mod world;
 use clap::Parser;
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
@@ -31,6 +32,9 @@ struct Arguments {
     /// Let a built-in MCP client sign in, roll dice and refresh its token, and end.
     #[arg(long)]
     once: bool,
+    /// Directory of the gateway's state; without it, `target/demo`, or a temporary one with `--once`.
+    #[arg(long, value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -54,7 +58,7 @@ fn run(arguments: &Arguments) -> Outcome<()> {
     log.with_writer(io::stderr).init();
 
     let runtime = Runtime::new()?;
-    let world = runtime.block_on(World::start(arguments.once))?;
+    let world = runtime.block_on(World::start(arguments.once, arguments.data_dir.as_deref()))?;
     let outcome = if arguments.once {
         runtime.block_on(login_steps::run(&world.base_url))
     } else {

@@ -30,8 +30,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts all servers. With `once` the state is temporary, otherwise it is kept.
-    pub(crate) async fn start(once: bool) -> Outcome<Self> {
+    /// Starts all servers. The state is kept in `data_dir` or [`DATA_DIR`]; with `once` alone it is temporary.
+    pub(crate) async fn start(once: bool, data_dir: Option<&Path>) -> Outcome<Self> {
         if !SITE.table.routes().iter().any(|route| route.pattern == DICE) {
             return Err(
                 "this build has no route /mcp/dice/: build it with the config.yaml of the repository".into(),
@@ -46,9 +46,12 @@ impl World {
         };
         let base_url = format!("http://localhost:{port}");
         let okta = okta(&base_url).await?;
-        let folder = if once { Some(tempfile::tempdir()?) } else { None };
-        let data_dir =
-            folder.as_ref().map_or_else(|| PathBuf::from(DATA_DIR), |folder| folder.path().join("data"));
+        let folder = if once && data_dir.is_none() { Some(tempfile::tempdir()?) } else { None };
+        let data_dir = match (data_dir, &folder) {
+            (Some(data_dir), _) => data_dir.to_owned(),
+            (None, Some(folder)) => folder.path().join("data"),
+            (None, None) => PathBuf::from(DATA_DIR),
+        };
         let settings = Settings::read(&environment(&base_url, &okta, &data_dir), site)?;
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let serving = assemble(site, &settings, Dependencies::default(), threads)?;

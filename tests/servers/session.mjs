@@ -1,15 +1,18 @@
 // A session with an MCP server, written down part by part in a form that two of them can be compared in.
 import { createHash } from 'node:crypto';
+import * as modern from '@modelcontextprotocol/client';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 
 const OPTIONS = { timeout: 15_000 };
+const SELF = { name: 'gateway-test', version: '1.0.0' };
 
 /**
  * Goes through a session at `base` + `path` and fills `record`. `short`: only as far as the list of the tools.
- * `signIn` is the OAuth side, where there is a gateway.
+ * `modern`: with version 2 of the SDK, which asks for the revision
+ * of 2026-07-28 first. `signIn` is the OAuth side, where there is a gateway.
  */
 export async function session(base, planned, record) {
   const url = `${base}${planned.path}${planned.slash ? '/' : ''}`;
@@ -37,7 +40,7 @@ async function everything(client, planned, record, seen) {
   record.calls = [];
   for (const [name, args] of planned.calls) {
     const before = seen.progress;
-    const result = await outcome(() => client.callTool({ name, arguments: args }, undefined, { ...OPTIONS, onprogress: () => {} }));
+    const result = await outcome(() => callTool(client, planned, { name, arguments: args }));
     record.calls.push({ name, progress: seen.progress - before, result });
   }
   if (planned.resource) record.resource = await first(client, 'listResources', 'resources', (resource) => client.readResource({ uri: resource.uri }, OPTIONS));
@@ -45,24 +48,26 @@ async function everything(client, planned, record, seen) {
 }
 
 /** Connects; where a sign-in is wanted, signs in and connects again. */
-async function connect(url, { transport: kind, headers, signIn }, seen) {
+async function connect(url, { transport: kind, modern: isModern, headers, signIn }, seen) {
   const fetchAndSee = async (input, init) => {
     const response = await fetch(input, init);
     if (init?.method === 'DELETE') seen.ended = response.status;
     return response;
   };
-  const open = () => new (kind === 'sse' ? SSEClientTransport : StreamableHTTPClientTransport)(new URL(url), { authProvider: signIn, requestInit: { headers }, fetch: fetchAndSee });
+  const Transport = isModern ? modern.StreamableHTTPClientTransport : kind === 'sse' ? SSEClientTransport : StreamableHTTPClientTransport;
+  const newClient = () => (isModern ? new modern.Client(SELF, { versionNegotiation: { mode: 'auto' } }) : new Client(SELF));
+  const Unauthorized = isModern ? modern.UnauthorizedError : UnauthorizedError;
   for (let round = 0; ; round += 1) {
-    const [client, transport] = [new Client({ name: 'gateway-test', version: '1.0.0' }), open()];
+    const [client, transport] = [newClient(), new Transport(new URL(url), { authProvider: signIn, requestInit: { headers }, fetch: fetchAndSee })];
     try {
       await client.connect(transport, OPTIONS);
       countProgress(transport, seen);
       return [client, transport];
     } catch (error) {
-      if (!(error instanceof UnauthorizedError) || !signIn?.callback || round === 2) throw error;
+      if (!(error instanceof Unauthorized) || !signIn?.callback || round === 2) throw error;
       const { callback } = signIn;
       signIn.callback = null;
-      await transport.finishAuth(callback.get('code'), callback.get('iss') ?? undefined);
+      await (isModern ? transport.finishAuth(callback) : transport.finishAuth(callback.get('code'), callback.get('iss') ?? undefined));
     }
   }
 }
@@ -84,6 +89,12 @@ async function afterEnd(url, id, { headers, signIn }) {
   const response = await fetch(url, { method: 'POST', headers: sent, body, signal: AbortSignal.timeout(OPTIONS.timeout) });
   await response.body?.cancel();
   return response.status;
+}
+
+/** Version 1 of the SDK has the schema of the result as second argument. */
+function callTool(client, { modern: isModern }, call) {
+  const options = { ...OPTIONS, onprogress: () => {} };
+  return isModern ? client.callTool(call, options) : client.callTool(call, undefined, options);
 }
 
 async function list(ask, member) {

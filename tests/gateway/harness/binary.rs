@@ -16,10 +16,20 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Name of the executable.
 const NAME: &str = "securemcp-okta-gateway";
+/// The name of the demo's executable.
+const DEMO: &str = "gateway-demo";
 
 /// Executable for the workspace's own `config.yaml`.
 pub(crate) fn binary() -> &'static Path {
-    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| build(&target_dir(), Path::new("config.yaml"), &[]));
+    static BINARY: LazyLock<PathBuf> =
+        LazyLock::new(|| build(NAME, &target_dir(), Path::new("config.yaml"), &[]));
+    &BINARY
+}
+
+/// The executable that `make demo` runs.
+pub(crate) fn demo() -> &'static Path {
+    static BINARY: LazyLock<PathBuf> =
+        LazyLock::new(|| build(DEMO, &target_dir(), Path::new("config.yaml"), &[]));
     &BINARY
 }
 
@@ -30,7 +40,7 @@ pub(crate) fn built_for(config: &Path, name: &str) -> PathBuf {
     let units = 16 + name.bytes().map(usize::from).sum::<usize>();
     let own = format!("profile.dev.package.{NAME}.codegen-units={units}");
     let shared = format!("build.build-dir='{}'", target_dir().display());
-    build(&target_dir().join("sites").join(name), config, &["--config", &own, "--config", &shared])
+    build(NAME, &target_dir().join("sites").join(name), config, &["--config", &own, "--config", &shared])
 }
 
 /// Directory in which cargo built this test.
@@ -38,10 +48,10 @@ pub(crate) fn target_dir() -> PathBuf {
     std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
 }
 
-fn build(target_dir: &Path, config: &Path, options: &[&str]) -> PathBuf {
+fn build(name: &str, target_dir: &Path, config: &Path, options: &[&str]) -> PathBuf {
     // All packages and features, so that the dependencies are those of the tests.
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--workspace", "--all-features", "--bin", NAME, "--target-dir"])
+        .args(["build", "--locked", "--workspace", "--all-features", "--bin", name, "--target-dir"])
         .arg(target_dir)
         .args(options)
         .current_dir(workspace())
@@ -49,7 +59,7 @@ fn build(target_dir: &Path, config: &Path, options: &[&str]) -> PathBuf {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}: {}", config.display(), String::from_utf8_lossy(&output.stderr));
-    target_dir.join("debug").join(NAME)
+    target_dir.join("debug").join(name)
 }
 
 /// Running executable on a free port, killed on drop.

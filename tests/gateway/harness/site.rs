@@ -119,6 +119,8 @@ pub(super) fn table(routes: Vec<Route>) -> Table {
         1 => Vec::from(Table::slots::<{ Table::size(1) }>(routes)),
         2..=3 => Vec::from(Table::slots::<{ Table::size(3) }>(routes)),
         4..=7 => Vec::from(Table::slots::<{ Table::size(7) }>(routes)),
+        8..=15 => Vec::from(Table::slots::<{ Table::size(15) }>(routes)),
+        16..=31 => Vec::from(Table::slots::<{ Table::size(31) }>(routes)),
         more => panic!("{more} routes: add a size here"),
     };
     Table::new(routes, slots.leak())
