@@ -33,8 +33,8 @@ for_tests() {
     install_node_modules clients
     install_node_modules clients/command-lines
     install_node_modules conformance
-    # The servers that `make servers` adds are optional dependencies.
-    install_node_modules servers --omit=optional
+    # The servers that `make servers` adds are devDependencies.
+    install_node_modules servers --omit=dev
     install_venv clients/.venv clients/requirements.txt
 }
 

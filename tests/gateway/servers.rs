@@ -20,6 +20,8 @@ use tokio::process::{Child, Command};
 const LIMIT: Duration = Duration::from_secs(130);
 /// Starting takes seconds; a loaded machine is slow.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// The file in a server's home that its standard error goes to.
+const DIAGNOSTICS: &str = "stderr.txt";
 
 /// An entry of `servers.json`.
 #[derive(Deserialize)]
@@ -59,7 +61,7 @@ struct Server {
     pattern: &'static str,
     url: String,
     _child: Child,
-    _home: TempDir,
+    home: TempDir,
     _port: ReservedPort,
 }
 
@@ -198,7 +200,7 @@ impl Server {
             .envs(entry.env.iter().map(|(name, value)| (name, replaced(value))))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(home.path().join(DIAGNOSTICS)).unwrap())
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| {
@@ -207,7 +209,7 @@ impl Server {
         let host = entry.host.as_deref().unwrap_or("127.0.0.1");
         let url = format!("http://{host}:{number}");
         let pattern = format!("/mcp/{}/", entry.name).leak();
-        Self { entry, pattern, url, _child: child, _home: home, _port: port }
+        Self { entry, pattern, url, _child: child, home, _port: port }
     }
 
     /// Waits until it accepts connections.
@@ -215,7 +217,8 @@ impl Server {
         let address = self.url.trim_start_matches("http://");
         let deadline = Instant::now() + START_TIMEOUT;
         while TcpStream::connect(address).await.is_err() {
-            assert!(Instant::now() < deadline, "{} does not start", self.entry.name);
+            let diagnostics = || std::fs::read_to_string(self.home.path().join(DIAGNOSTICS)).unwrap();
+            assert!(Instant::now() < deadline, "{} does not start: {}", self.entry.name, diagnostics());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

@@ -36,6 +36,8 @@ async function compare(planned, name, variant) {
   const expected = await run(task.direct, { ...planned, ...direct, headers: { ...headers, ...credential } });
   const began = `${planned.transport} ${name}`;
   records[`direct ${began}`] = expected;
+  // Equal failures would prove nothing.
+  if (expected.error && name !== 'slash') differences.push({ check: `direct ${began} error`, direct: expected.error });
   for (const [site, url] of Object.entries(task.gateways)) {
     const seen = await run(url, { ...planned, ...variant(true), signIn: new SignIn() });
     records[`${site} ${began}`] = seen;

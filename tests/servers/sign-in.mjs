@@ -13,6 +13,7 @@ export class SignIn {
   #tokens;
   #verifier;
   #state;
+  #discovery;
 
   state() {
     return (this.#state = randomUUID());
@@ -40,6 +41,14 @@ export class SignIn {
 
   saveCodeVerifier(verifier) {
     this.#verifier = verifier;
+  }
+
+  discoveryState() {
+    return this.#discovery;
+  }
+
+  saveDiscoveryState(discovery) {
+    this.#discovery = discovery;
   }
 
   async redirectToAuthorization(url) {
