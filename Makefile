@@ -17,7 +17,7 @@ test: ## Run every test, on real Redis and with real clients; installs what is m
 	tests/setup.sh tests
 	cargo test --locked --workspace --all-features
 
-servers: ## Sixteen real MCP servers, directly and through the gateway; `make test` has four of them
+servers: ## Seventeen real MCP servers, directly and through the gateway; `make test` has four of them
 	tests/setup.sh servers
 	GATEWAY_SERVERS=all cargo test --locked --workspace --all-features --test gateway -- --nocapture servers::
 

@@ -39,6 +39,9 @@ struct Entry {
     env: BTreeMap<String, String>,
     /// Its host in the URL; default 127.0.0.1.
     host: Option<String>,
+    /// The path of the route's `target_url`.
+    #[serde(default)]
+    target_path: String,
     /// The `Authorization` that the server itself wants.
     credential: Option<String>,
     sessions: Value,
@@ -59,6 +62,7 @@ struct Expected {
 struct Server {
     entry: Entry,
     pattern: &'static str,
+    address: String,
     url: String,
     _child: Child,
     home: TempDir,
@@ -77,7 +81,7 @@ async fn real_mcp_servers_behave_through_the_gateway_as_directly() {
         let (known, surprise) = judged(&server.entry, &result);
         let verdict = if surprise.is_empty() { "as expected" } else { "DIFFERS" };
         let milliseconds = began.elapsed().as_millis();
-        println!("{:<18} {:<45} {milliseconds:>6} ms  {verdict}", server.entry.name, server.entry.version);
+        println!("{:<22} {:<42} {milliseconds:>6} ms  {verdict}", server.entry.name, server.entry.version);
         print!("{known}");
         if !surprise.is_empty() {
             write!(surprises, "{}:\n{surprise}", server.entry.name).unwrap();
@@ -207,16 +211,16 @@ impl Server {
                 panic!("{}: {error}: run `make servers`, which calls tests/setup.sh", program.display())
             });
         let host = entry.host.as_deref().unwrap_or("127.0.0.1");
-        let url = format!("http://{host}:{number}");
+        let address = format!("{host}:{number}");
+        let url = format!("http://{address}{}", entry.target_path);
         let pattern = format!("/mcp/{}/", entry.name).leak();
-        Self { entry, pattern, url, _child: child, home, _port: port }
+        Self { entry, pattern, address, url, _child: child, home, _port: port }
     }
 
     /// Waits until it accepts connections.
     async fn accepts(&self) {
-        let address = self.url.trim_start_matches("http://");
         let deadline = Instant::now() + START_TIMEOUT;
-        while TcpStream::connect(address).await.is_err() {
+        while TcpStream::connect(&self.address).await.is_err() {
             let diagnostics = || std::fs::read_to_string(self.home.path().join(DIAGNOSTICS)).unwrap();
             assert!(Instant::now() < deadline, "{} does not start: {}", self.entry.name, diagnostics());
             tokio::time::sleep(Duration::from_millis(100)).await;
