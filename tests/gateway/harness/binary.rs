@@ -16,20 +16,22 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Name of the executable.
 const NAME: &str = "securemcp-okta-gateway";
+/// The site that is compiled in by default.
+const OWN_CONFIG: &str = "config.yaml";
 /// The name of the demo's executable.
 const DEMO: &str = "gateway-demo";
 
 /// Executable for the workspace's own `config.yaml`.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: LazyLock<PathBuf> =
-        LazyLock::new(|| build(NAME, &target_dir(), Path::new("config.yaml"), &[]));
+        LazyLock::new(|| build(NAME, &target_dir(), Path::new(OWN_CONFIG), &[]));
     &BINARY
 }
 
 /// The executable that `make demo` runs.
 pub(crate) fn demo() -> &'static Path {
     static BINARY: LazyLock<PathBuf> =
-        LazyLock::new(|| build(DEMO, &target_dir(), Path::new("config.yaml"), &[]));
+        LazyLock::new(|| build(DEMO, &target_dir(), Path::new(OWN_CONFIG), &[]));
     &BINARY
 }
 
@@ -49,15 +51,24 @@ pub(crate) fn target_dir() -> PathBuf {
 }
 
 fn build(name: &str, target_dir: &Path, config: &Path, options: &[&str]) -> PathBuf {
+    let mut command = Command::new(env!("CARGO"));
     // All packages and features, so that the dependencies are those of the tests.
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--workspace", "--all-features", "--bin", name, "--target-dir"])
-        .arg(target_dir)
-        .args(options)
-        .current_dir(workspace())
-        .env("GATEWAY_CONFIG", config)
-        .output()
-        .unwrap();
+    command.args(["build", "--locked", "--workspace", "--all-features", "--bin", name, "--target-dir"]);
+    command.arg(target_dir).args(options).current_dir(workspace());
+    // Build scripts run again when these variables differ from those of the build of the tests.
+    command.env_remove("GATEWAY_CONFIG");
+    for (variable, _) in std::env::vars_os() {
+        if variable
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_MANIFEST") || name.starts_with("CARGO_PKG"))
+        {
+            command.env_remove(variable);
+        }
+    }
+    if config != Path::new(OWN_CONFIG) {
+        command.env("GATEWAY_CONFIG", config);
+    }
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}: {}", config.display(), String::from_utf8_lossy(&output.stderr));
     target_dir.join("debug").join(name)
 }
