@@ -24,7 +24,6 @@ use problem::{LineError, ValueError, quoted};
 use sha2::{Digest, Sha256};
 use source::Source;
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use tree::Node;
 use value::leak;

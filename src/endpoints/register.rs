@@ -40,7 +40,7 @@ async fn register(
     let client = registration::parse(body, gateway.site.redirect_schemes, credentials.now(), nonce)?;
     subject.client.clone_from(&client.name);
     registration_policy::check_client(&gateway.site.registration, &client)?;
-    let (own, hosts) = (gateway.base_url.authority(), gateway.site.client_metadata_hosts);
+    let (own, hosts) = (gateway.base_url.authority(), gateway.site.client_metadata.hosts);
     registration_policy::check_jwks_uri(&client, own, hosts, |host| gateway.is_backend_host(host))?;
     let client_id = credentials
         .seal_client(&client)

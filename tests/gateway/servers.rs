@@ -1,7 +1,7 @@
 //! Real MCP servers, each directly and through the gateway of an http and of an https site, with a real client: the
 //! sessions are the same. `tests/servers/README.md` describes the table of servers.
 
-use crate::harness::{Keep, SiteOf, TlsFront, World};
+use crate::harness::{StoreKind, SiteBuilder, TlsFront, World};
 use crate::workspace;
 use gateway_standins::port::ReservedPort;
 use serde::Deserialize;
@@ -99,14 +99,14 @@ struct Sites {
 
 impl Sites {
     async fn start(servers: &[Server]) -> Self {
-        let routes = |mut site: SiteOf| {
+        let routes = |mut site: SiteBuilder| {
             for server in servers {
                 site = site.route(server.pattern, &server.url, |route| route);
             }
             site
         };
-        let http = World::with(Keep::Embedded, routes).await;
-        let (https, front) = World::with(Keep::Embedded, routes).await.behind_tls().await;
+        let http = World::with(StoreKind::Embedded, routes).await;
+        let (https, front) = World::with(StoreKind::Embedded, routes).await.behind_tls().await;
         Self { http, https, front }
     }
 

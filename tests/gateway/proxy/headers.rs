@@ -50,7 +50,7 @@ async fn equal_copies_of_an_mcp_header_reach_the_client_as_one_and_different_one
         ("mcp-protocol-version", ["2025-06-18", "2025-03-26"], None),
         ("content-type", ["application/json", "text/event-stream"], None),
     ] {
-        signed.world.backend.script("/copies", (200, &values.map(|value| (name, value))), "{}");
+        signed.world.backend.script("/copies", 200, &values.map(|value| (name, value)), "{}");
         let response = signed.get("/mcp/raw/copies").await;
         assert_eq!(response.status(), if forwarded.is_some() { 200 } else { 502 }, "{name}: {values:?}");
         let received: Vec<_> = response.headers().get_all(name).iter().collect();
@@ -68,7 +68,7 @@ async fn retry_after_passes_and_a_challenge_of_the_server_never() {
     for status in [200, 403, 429, 503] {
         let headers =
             [("retry-after", "7"), ("www-authenticate", challenge), ("www_authenticate", challenge)];
-        signed.world.backend.script("/busy", (status, &headers), "busy");
+        signed.world.backend.script("/busy", status, &headers, "busy");
         let response = signed.get("/mcp/raw/busy").await;
         assert_eq!(
             (response.status().as_u16(), &response.headers()["retry-after"]),

@@ -125,7 +125,7 @@ async fn an_event_stream_with_a_length_or_the_coding_identity_is_rewritten() {
         headers.extend(coding.map(|coding| ("content-encoding", coding)));
         // The stand-in sends scripted responses with their length.
         let events = "id: 1\nevent: endpoint\ndata: /messages/?session_id=1\n\n";
-        signed.world.backend.script("/finite", (200, &headers), events);
+        signed.world.backend.script("/finite", 200, &headers, events);
         let response = signed.get("/mcp/raw/finite").await;
         assert_eq!(response.headers()["x-accel-buffering"], "no");
         let text = response.text().await.unwrap();
@@ -133,6 +133,6 @@ async fn an_event_stream_with_a_length_or_the_coding_identity_is_rewritten() {
     }
     // A coding that the gateway cannot read: the stream passes as it is.
     let headers = [("content-type", "text/event-stream"), ("content-encoding", "gzip")];
-    signed.world.backend.script("/coded", (200, &headers), "coded");
+    signed.world.backend.script("/coded", 200, &headers, "coded");
     assert_eq!(signed.get("/mcp/raw/coded").await.text().await.unwrap(), "coded");
 }

@@ -149,7 +149,7 @@ async fn a_registration_date_in_the_future_stops_startup() {
 async fn a_jwks_uri_that_may_not_be_fetched_is_refused_at_registration() {
     let hosts = |site: SiteBuilder| {
         let site = site.route("/mcp/tickets/", "https://tickets.example.com/mcp", |route| route);
-        site.set(|site| site.client_metadata_hosts = &["keys.example.com", "tickets.example.com"])
+        site.set(|site| site.client_metadata.hosts = &["keys.example.com", "tickets.example.com"])
     };
     let world = World::with(crate::harness::StoreKind::Embedded, hosts).await;
     for (url, accepted) in [
