@@ -6,6 +6,7 @@ mod error;
 mod http;
 mod id_token;
 mod profile;
+mod refusal;
 mod tokens;
 
 pub use discovery::Metadata;

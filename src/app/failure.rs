@@ -157,6 +157,9 @@ impl Outage {
     const fn kind(&self) -> FailureKind {
         match self {
             Self::Store(_) => FailureKind::Store,
+            Self::Okta(error) | Self::Revalidation(Some(error)) if error.needs_administrator() => {
+                FailureKind::OktaSettings
+            }
             Self::Okta(_) | Self::Revalidation(_) => FailureKind::Okta,
             Self::Document { .. } | Self::UnknownKey { .. } => FailureKind::Document,
         }
@@ -183,9 +186,11 @@ impl Failure {
     /// Writes an outage that does not end the request to the log.
     pub fn note(self, request: Request<'_>, kind: Kind) {
         let log_kind = match &self {
-            Self::Unavailable(Outage::Revalidation(_)) => FailureKind::Revalidation,
             Self::Unavailable(Outage::Document { .. }) => FailureKind::DocumentCopy,
-            Self::Unavailable(outage) => outage.kind(),
+            Self::Unavailable(outage) => match (outage, outage.kind()) {
+                (Outage::Revalidation(_), FailureKind::Okta) => FailureKind::Revalidation,
+                (_, kind) => kind,
+            },
             _ => FailureKind::Internal,
         };
         self.log(request, kind, log_kind);

@@ -14,6 +14,8 @@ pub enum FailureKind {
     Store,
     /// Okta is unavailable.
     Okta,
+    /// Okta rejects the credentials or the settings of the gateway's app: an administrator must act.
+    OktaSettings,
     /// A user could not be revalidated at Okta; within `okta_grace`, the request goes on.
     Revalidation,
     /// A client's metadata document or key set is unavailable.
@@ -25,13 +27,20 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    const ALL: [Self; 6] =
-        [Self::Store, Self::Okta, Self::Revalidation, Self::Document, Self::DocumentCopy, Self::Internal];
+    const ALL: [Self; 7] = [
+        Self::Store,
+        Self::Okta,
+        Self::OktaSettings,
+        Self::Revalidation,
+        Self::Document,
+        Self::DocumentCopy,
+        Self::Internal,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Store => "store",
-            Self::Okta | Self::Revalidation => "okta",
+            Self::Okta | Self::OktaSettings | Self::Revalidation => "okta",
             Self::Document | Self::DocumentCopy => "client_document",
             Self::Internal => "internal",
         }
@@ -55,6 +64,7 @@ pub struct FailedRequest<'a> {
 pub struct FailureLog {
     store: Throttle,
     okta: Throttle,
+    okta_settings: Throttle,
     revalidation: Throttle,
     document: Throttle,
     document_copy: Throttle,
@@ -76,6 +86,14 @@ impl FailureLog {
             FailureKind::Internal => {
                 tracing::error!(request_id, event, cause, repeated, "request failed: internal error");
             }
+            FailureKind::OktaSettings => tracing::error!(
+                request_id,
+                event,
+                service = kind.as_str(),
+                cause,
+                repeated,
+                "Okta rejects the gateway's app: an administrator must change its settings"
+            ),
             FailureKind::Revalidation => tracing::warn!(
                 request_id,
                 event,
@@ -131,6 +149,7 @@ impl FailureLog {
         match kind {
             FailureKind::Store => &self.store,
             FailureKind::Okta => &self.okta,
+            FailureKind::OktaSettings => &self.okta_settings,
             FailureKind::Revalidation => &self.revalidation,
             FailureKind::Document => &self.document,
             FailureKind::DocumentCopy => &self.document_copy,

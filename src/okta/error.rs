@@ -1,5 +1,6 @@
 //! Errors of requests to Okta.
 
+use super::refusal;
 use crate::crypto::jose::JoseError;
 use std::time::Duration;
 use thiserror::Error;
@@ -7,16 +8,29 @@ use thiserror::Error;
 /// Error of a request to Okta.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OktaError {
-    /// Outage: timeout, connection failure, 429 or 5xx.
+    /// Outage: timeout, connection failure, 429, 5xx, or a response that is not an error of OAuth.
     #[error("Okta is unavailable: {0}")]
     Unavailable(String),
-    /// Okta rejected the gateway's own credentials, which says nothing about the user: an outage, too.
-    #[error("Okta rejects the gateway's credentials: check OKTA_CLIENT_SECRET: {description}")]
+    /// Okta rejected the gateway's own credentials, which says nothing about the user.
+    #[error(
+        "Okta rejects the gateway's credentials: check OKTA_CLIENT_SECRET and OKTA_CLIENT_ID, and that the app is \
+         active: {description}"
+    )]
     Credentials {
         /// Error description.
         description: String,
     },
-    /// Okta returned an OAuth error.
+    /// Okta rejected the settings of the gateway's app or of its authorization server, which says nothing about the user.
+    #[error("Okta rejects the settings of the gateway's app: {remedy}: {error}: {description}")]
+    AppSettings {
+        /// Error code.
+        error: String,
+        /// Error description.
+        description: String,
+        /// Setting to change.
+        remedy: &'static str,
+    },
+    /// Okta refused the user.
     #[error("Okta returned an error: {error}: {description}")]
     Refused {
         /// Error code.
@@ -33,8 +47,24 @@ pub enum OktaError {
 }
 
 impl OktaError {
+    /// Classifies an OAuth error code, such as that of an authorization response (RFC 6749 §4.1.2.1).
+    pub fn of_code(error: &str, description: &str) -> Self {
+        refusal::classify(error, description)
+    }
+
     /// Returns the error of a request without a response within this time.
     pub fn no_response(limit: Duration) -> Self {
         Self::Unavailable(format!("no response within {} s", limit.as_secs()))
+    }
+
+    /// Returns `true` if an administrator must change the app's settings, at Okta or here.
+    pub const fn needs_administrator(&self) -> bool {
+        matches!(self, Self::Credentials { .. } | Self::AppSettings { .. })
+    }
+
+    /// Returns `true` if the refresh token may have failed where a new login works: Okta responded, and accepts the
+    /// gateway's credentials.
+    pub const fn new_login_may_work(&self) -> bool {
+        matches!(self, Self::AppSettings { .. })
     }
 }

@@ -1,11 +1,10 @@
 //! HTTP client for Okta, without redirects and with limits on time and size.
 
 use super::OktaError;
+use super::refusal;
 use gateway_routes::is_loopback_host;
-use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
-use std::pin::Pin;
+use oauth2::{HttpRequest, HttpResponse};
 use std::time::Duration;
-use thiserror::Error;
 use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -17,26 +16,6 @@ const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 pub(super) struct Http {
     client: reqwest::Client,
     http_allowed: bool,
-}
-
-/// Outage, as an error type for `oauth2`.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub(super) struct Outage(pub(super) String);
-
-impl From<Outage> for OktaError {
-    fn from(outage: Outage) -> Self {
-        Self::Unavailable(outage.0)
-    }
-}
-
-impl<'c> AsyncHttpClient<'c> for Http {
-    type Error = Outage;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Outage>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
-    }
 }
 
 impl Http {
@@ -60,47 +39,49 @@ impl Http {
     }
 
     /// Sends a request. 429 and 5xx are an outage.
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Outage> {
+    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OktaError> {
         let (parts, body) = request.into_parts();
         let request =
             self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
-        let mut response = request.send().await.map_err(|error| Outage(without_url(error)))?;
+        let mut response = request.send().await.map_err(unavailable)?;
         let status = response.status();
-        if status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS {
-            return Err(Outage(format!("HTTP status {status}")));
-        }
         let mut buffered = http::Response::new(Vec::new());
         *buffered.status_mut() = status;
         std::mem::swap(buffered.headers_mut(), response.headers_mut());
-        while let Some(chunk) = response.chunk().await.map_err(|error| Outage(without_url(error)))? {
+        while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
             if buffered.body().len() + chunk.len() > MAX_RESPONSE_BYTES {
-                return Err(Outage("the response is too long".into()));
+                return Err(OktaError::Unavailable("the response is too long".into()));
             }
             buffered.body_mut().extend_from_slice(&chunk);
+        }
+        if status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS {
+            return Err(OktaError::Unavailable(refusal::describe(status, buffered.body())));
         }
         Ok(buffered)
     }
 
     /// Fetches a document; any status but 200 is an outage.
-    pub(super) async fn get(&self, url: &Url, bearer: Option<&str>) -> Result<Vec<u8>, Outage> {
+    pub(super) async fn get(&self, url: &Url, bearer: Option<&str>) -> Result<Vec<u8>, OktaError> {
         let mut request = http::Request::get(url.as_str()).header("accept", "application/json");
         if let Some(bearer) = bearer {
             request = request.header("authorization", format!("Bearer {bearer}"));
         }
-        let request = request.body(Vec::new()).map_err(|error| Outage(error.to_string()))?;
+        let request = request.body(Vec::new());
+        let request = request.map_err(|error| OktaError::Unavailable(error.to_string()))?;
         let response = self.send(request).await?;
         if response.status() != http::StatusCode::OK {
-            return Err(Outage(format!("{} returned {}", url.path(), response.status())));
+            let described = refusal::describe(response.status(), response.body());
+            return Err(OktaError::Unavailable(format!("{}: {described}", url.path())));
         }
         Ok(response.into_body())
     }
 }
 
-/// Error text without the URL, which may contain an authorization code.
-fn without_url(error: reqwest::Error) -> String {
+/// Converts an error without the URL, which may contain an authorization code.
+fn unavailable(error: reqwest::Error) -> OktaError {
     let error = error.without_url();
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{error}{cause}")
+    OktaError::Unavailable(format!("{error}{cause}"))
 }
 
 #[cfg(test)]
@@ -109,6 +90,8 @@ mod tests {
 
     #[test]
     fn http_is_allowed_only_on_loopback_and_only_to_an_issuer_on_loopback() {
+        // Fails only when the same provider is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let (issuer_on_loopback, issuer_on_https) = (Http::new(true).unwrap(), Http::new(false).unwrap());
         for (url, loopback, https) in [
             ("https://acme.okta.com/keys", true, true),

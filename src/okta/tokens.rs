@@ -1,19 +1,21 @@
 //! Requests to Okta's token endpoint, with the `oauth2` crate.
 
 use super::discovery::Metadata;
-use super::http::{Http, Outage};
+use super::http::Http;
+use super::refusal;
 use super::{OktaConfig, OktaError};
 use crate::base::secret::Secret;
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
-    ExtraTokenFields, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken,
-    StandardTokenResponse, TokenResponse as _, TokenUrl,
+    AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::pin::Pin;
 
 /// OIDC members of a token response. `Debug` does not print them.
 #[derive(Clone, Deserialize, Serialize)]
@@ -43,6 +45,24 @@ type TokenClient = Client<
     EndpointSet,
 >;
 
+/// HTTP client for the token endpoint: an error response, in either shape, is an error of the request.
+struct TokenHttp<'a>(&'a Http);
+
+impl<'c> AsyncHttpClient<'c> for TokenHttp<'_> {
+    type Error = OktaError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, OktaError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let response = self.0.send(request).await?;
+            if response.status() == http::StatusCode::OK {
+                return Ok(response);
+            }
+            Err(refusal::of_response(response.status(), response.body()))
+        })
+    }
+}
+
 /// Tokens of a response.
 #[expect(clippy::struct_field_names, reason = "RFC 6749 §5.1 and OIDC Core name them so")]
 pub(super) struct Tokens {
@@ -63,7 +83,7 @@ pub(super) async fn redeem(
     let request = client
         .exchange_code(AuthorizationCode::new(code.to_owned()))
         .set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()));
-    parse(request.request_async(http).await)
+    parse(request.request_async(&TokenHttp(http)).await)
 }
 
 /// Redeems a refresh token.
@@ -75,7 +95,7 @@ pub(super) async fn refresh(
 ) -> Result<Tokens, OktaError> {
     let client = client(config, metadata);
     let token = RefreshToken::new(token.expose().to_owned());
-    parse(client.exchange_refresh_token(&token).request_async(http).await)
+    parse(client.exchange_refresh_token(&token).request_async(&TokenHttp(http)).await)
 }
 
 fn client(config: &OktaConfig, metadata: &Metadata) -> TokenClient {
@@ -91,11 +111,13 @@ fn client(config: &OktaConfig, metadata: &Metadata) -> TokenClient {
 }
 
 fn parse(
-    result: Result<Response, RequestTokenError<Outage, BasicErrorResponse>>,
+    result: Result<Response, RequestTokenError<OktaError, BasicErrorResponse>>,
 ) -> Result<Tokens, OktaError> {
     let response = result.map_err(|error| match error {
-        RequestTokenError::ServerResponse(refusal) => refused(&refusal),
-        RequestTokenError::Request(outage) => outage.into(),
+        RequestTokenError::Request(error) => error,
+        RequestTokenError::ServerResponse(_) => {
+            OktaError::Unavailable("an error with HTTP status 200".into())
+        }
         RequestTokenError::Parse(..) => {
             OktaError::Unavailable("the response of the token endpoint is not JSON".into())
         }
@@ -106,13 +128,4 @@ fn parse(
         refresh_token: response.refresh_token().map(|token| Secret::new(token.secret().as_str())),
         id_token: response.extra_fields().id_token.clone(),
     })
-}
-
-fn refused(refusal: &BasicErrorResponse) -> OktaError {
-    let error = refusal.error().as_ref().to_owned();
-    let description = refusal.error_description().cloned().unwrap_or_default();
-    if error == "invalid_client" {
-        return OktaError::Credentials { description };
-    }
-    OktaError::Refused { error, description }
 }

@@ -1,5 +1,6 @@
 //! Revalidation: before a refresh rotates, the gateway asks Okta whether the user may still use the app.
 
+mod errors;
 mod races;
 mod tokens;
 

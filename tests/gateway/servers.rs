@@ -1,7 +1,7 @@
 //! Real MCP servers, each directly and through the gateway of an http and of an https site, with a real client: the
 //! sessions are the same. `tests/servers/README.md` describes the table of servers.
 
-use crate::harness::{StoreKind, SiteBuilder, TlsFront, World};
+use crate::harness::{SiteBuilder, StoreKind, TlsFront, World};
 use crate::workspace;
 use gateway_standins::port::ReservedPort;
 use serde::Deserialize;

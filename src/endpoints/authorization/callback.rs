@@ -2,7 +2,7 @@
 
 use crate::app::audit_subject::AuditSubject;
 use crate::app::cookies::{self, Cookie};
-use crate::app::failure::{Failure, RestartReason};
+use crate::app::failure::{Failure, Outage, RestartReason};
 use crate::app::rate_limit::Kind;
 use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
@@ -12,6 +12,7 @@ use crate::endpoints::authorization::login;
 use crate::grants::Login;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::parameters::Parameters;
+use crate::okta::OktaError;
 use bytes::Bytes;
 use http::Response;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
         return Failure::from(too_many).report(request, Kind::Login, &subject).too_many();
     }
     let parameters = request.query();
-    let Some(Callback { state, code }) = Callback::parse(request, &parameters) else {
+    let Some(Callback { state, code, app_fault }) = Callback::parse(request, &parameters) else {
         let failure = Failure::from(RestartReason::MissingState);
         return failure.report(request, Kind::Login, &subject).restart_page();
     };
@@ -42,6 +43,9 @@ pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
             return if has_ended { reply::with_cookie(page, &cookie.clear()) } else { page };
         }
     };
+    if let Some(fault) = app_fault {
+        Failure::from(Outage::Okta(fault)).note(request, Kind::Login);
+    }
     let return_address = login.request.return_address();
     let response = complete(request, login, code, &mut subject)
         .await
@@ -71,6 +75,8 @@ async fn take_login(
 struct Callback {
     state: String,
     code: Result<String, OAuthError>,
+    /// Error that an administrator must correct, for the log.
+    app_fault: Option<OktaError>,
 }
 
 impl Callback {
@@ -78,14 +84,13 @@ impl Callback {
     fn parse(request: Request<'_>, parameters: &Parameters) -> Option<Self> {
         parameters.check().ok()?;
         let state = parameters.get("state")?.to_owned();
-        let code = match parameters.get("error") {
-            None => parameters.require("code").map(str::to_owned),
-            Some(error) => {
-                let description = parameters.get("error_description").unwrap_or(error);
-                Err(okta_error(request, error, description))
-            }
+        let Some(error) = parameters.get("error") else {
+            let code = parameters.require("code").map(str::to_owned);
+            return Some(Self { state, code, app_fault: None });
         };
-        Some(Self { state, code })
+        let description = parameters.get("error_description").unwrap_or(error);
+        let app_fault = Some(OktaError::of_code(error, description)).filter(OktaError::needs_administrator);
+        Some(Self { state, code: Err(okta_error(request, error, description)), app_fault })
     }
 }
 

@@ -6,8 +6,9 @@
 //!    in the grant. Okta's refresh token is therefore never sent twice concurrently.
 //! 3. The result is written to the grant in one update: Okta's new refresh token, the user's groups and e-mail
 //!    address, and the time.
-//! 4. Only `invalid_grant` from Okta revokes the grant. Any other failure is an outage: refreshes succeed until
-//!    `okta_grace` after the last successful revalidation, and then return 503, which costs no client its tokens.
+//! 4. Okta's refusal of the user (`okta::refusal`) revokes the grant. After any other failure refreshes succeed until
+//!    `okta_grace` after the last successful revalidation. Then they return 503, which costs no client its tokens;
+//!    but a fault of the app's settings that a new login may avoid revokes the grant, so that the user signs in again.
 //!
 //! A client waits at most three seconds. The revalidation continues without it, so that a late response and the
 //! refresh token in it are not lost. If a response is lost nevertheless (broken connection, process exit), Okta may
@@ -53,8 +54,8 @@ enum UserStatus {
         /// Error of the query, unless it was an earlier one or is still in progress.
         error: Option<OktaError>,
     },
-    /// Okta has revoked access; the grant is revoked.
-    Revoked,
+    /// The grant is revoked because of this error.
+    Revoked(OktaError),
 }
 
 /// Revalidates the user of a grant before its refresh. `grant` is what the refresh has just read from the store.
@@ -89,9 +90,21 @@ pub(super) async fn before_refresh(
             Ok(())
         }
         UserStatus::Unknown { error, .. } => Err(Outage::Revalidation(error).into()),
-        UserStatus::Revoked => {
-            Err(OAuthError::invalid_grant("Okta does not let this user in any more: sign in again").into())
+        UserStatus::Revoked(error) => {
+            let description = format!("{}: sign in again", revocation_reason(&error));
+            if error.needs_administrator() {
+                Failure::from(Outage::Revalidation(Some(error))).note(request, Kind::Token);
+            }
+            Err(OAuthError::invalid_grant(description).into())
         }
+    }
+}
+
+/// Returns the reason for which a grant is revoked after this error.
+const fn revocation_reason(error: &OktaError) -> &'static str {
+    match error {
+        OktaError::Refused { .. } => "Okta does not let this user in any more",
+        _ => "Okta could not confirm this user for longer than okta_grace",
     }
 }
 
@@ -180,8 +193,12 @@ impl Revalidation {
         let user = &grant.subject.user().sub;
         match self.gateway.okta.revalidate(&Secret::new(token.as_str()), user).await {
             Ok(revalidated) => self.store_result(revalidated, asked_at).await,
-            Err(OktaError::Refused { error, .. }) if error == "invalid_grant" => {
-                self.revoke(token, asked_at).await
+            Err(error @ OktaError::Refused { .. }) => self.revoke(token, error, asked_at).await,
+            Err(error)
+                if error.new_login_may_work()
+                    && !is_within(&self.gateway, grant.checked_at, self.gateway.site.okta_grace) =>
+            {
+                self.revoke(token, error, asked_at).await
             }
             Err(error) => self.record_outage(error, asked_at).await,
         }
@@ -229,23 +246,29 @@ impl Revalidation {
         })
     }
 
-    /// Revokes the grant after `invalid_grant` from Okta, unless another replica has replaced the refused token.
-    async fn revoke(&self, token: &str, asked_at: Timestamp) -> Result<UserStatus, Unavailable> {
+    /// Revokes the grant after Okta's refusal, unless another replica has replaced the refused token.
+    async fn revoke(
+        &self,
+        token: &str,
+        error: OktaError,
+        asked_at: Timestamp,
+    ) -> Result<UserStatus, Unavailable> {
         let Some(grant) = self.grant().await? else { return Ok(UserStatus::Valid) };
         if grant.okta_refresh_token.as_deref() != Some(token) {
             let error = OktaError::Invalid("it refused a refresh token that has been replaced".into());
             return self.record_outage(error, asked_at).await;
         }
         if self.gateway.grants.revoke(self.id).await? {
+            tracing::info!(request_id = self.request_id.as_str(), %error, "a grant ends after Okta's response");
             AuditSubject::from(&*grant).record(Audit {
                 event: "revocation",
                 request_id: self.request_id.as_str(),
                 address: self.address.as_str(),
-                reason: "Okta does not let this user in any more",
+                reason: revocation_reason(&error),
                 ..Audit::default()
             });
         }
-        Ok(UserStatus::Revoked)
+        Ok(UserStatus::Revoked(error))
     }
 
     /// Records a failed query, so that the next one is not made within a minute.

@@ -153,3 +153,30 @@ async fn wrong_credentials_at_okta_and_an_invalid_id_token_are_logged_with_their
     assert_failed(&returned, "login", &named_at(&client), "the token's signature is invalid");
     assert_eq!(returned.warning()["level"], "ERROR");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_the_apps_settings_at_okta_is_one_error_with_the_remedy() {
+    const REFUSED: &str = r#"{"errorCode":"invalid_scope","errorSummary":"One or more scopes are wrong."}"#;
+    let world = world(|site| site).await;
+    let (client, tokens) = world.sign_in(TARGET, "alice").await;
+    world.okta.outage_at("/v1/token", Outage::Respond(400, REFUSED));
+    let mut token = tokens.refresh_token.unwrap();
+    for _ in 0..2 {
+        world.clock.advance(LATER);
+        let refreshed = refresh_request(&world, &client, &token, &[]).await;
+        assert_eq!(refreshed.status, 200, "{}", refreshed.body);
+        let next: Value = serde_json::from_str(&refreshed.body).unwrap();
+        next["refresh_token"].as_str().unwrap().clone_into(&mut token);
+        let line = refreshed.warning();
+        let cause = line["cause"].as_str().unwrap();
+        assert_eq!(line["level"], "ERROR", "{line}");
+        assert!(cause.contains("allow the scopes openid") && cause.contains("scopes are wrong"), "{cause}");
+    }
+    let mut consent = Consent::of(&world, &client).await;
+    let callback = consent.sign_in_at_okta().await;
+    world.clock.advance(LATER);
+    let returned = consent.open(&world, &callback).await;
+    assert_eq!(parameter(returned.location.as_ref().unwrap(), "error"), "temporarily_unavailable");
+    assert_failed(&returned, "login", &named_at(&client), "allow the scopes openid");
+    assert_eq!(returned.warning()["level"], "ERROR");
+}

@@ -32,6 +32,8 @@ pub enum Outage {
     RateLimited429,
     /// Requests are accepted without a response.
     Hang,
+    /// Every response has this status and this JSON body.
+    Respond(u16, &'static str),
     /// Every response is a 200 with an unexpected body.
     Garbage,
     /// Requests take effect at once; the response is delayed.
@@ -65,6 +67,10 @@ pub(super) async fn log_and_apply(State(org): State<Arc<Org>>, request: Request,
         Outage::Lost => next.run(request).await.map(|_| Body::new(BrokenBody)),
         Outage::Refuse503 => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable").into_response(),
         Outage::RateLimited429 => rate_limited(org.now()),
+        Outage::Respond(status, body) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        }
         Outage::Hang => std::future::pending().await,
         Outage::Garbage => "<html><body>maintenance</body></html>".into_response(),
     }
