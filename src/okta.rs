@@ -205,9 +205,14 @@ impl Okta {
         &self.0.config.client_id
     }
 
-    /// Checks that Okta is available and serves valid metadata.
+    /// Checks that Okta is available, serves valid metadata and accepts the gateway's credentials. A failed fetch of the
+    /// metadata is logged.
     pub async fn probe(&self) -> Result<(), OktaError> {
-        self.metadata().await.map(drop)
+        let metadata = self.metadata().await?;
+        let check = tokens::check_credentials(&self.0.config, &metadata, &self.0.http);
+        with_timeout(CALL_TIMEOUT, check).await.inspect_err(|error| {
+            tracing::warn!(%error, "Okta does not accept the gateway: logins will fail");
+        })
     }
 
     async fn redeem(&self, code: &str, login: &PendingLogin) -> Result<SignedIn, OktaError> {

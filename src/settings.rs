@@ -169,7 +169,7 @@ impl Reader<'_> {
         let pins = &self.site.okta;
         let url = self.pinned("OKTA_URL", pins.url, self.raw.okta_url.as_ref());
         let url = self.required("OKTA_URL", url, "the URL of your Okta org, such as https://acme.okta.com");
-        let url = url.and_then(|url| self.url("OKTA_URL", &url));
+        let url = url.and_then(|url| self.parsed("OKTA_URL", urls::okta(&url)));
         let client_id = self.pinned("OKTA_CLIENT_ID", pins.client_id, self.raw.okta_client_id.as_ref());
         let client_id = self.required("OKTA_CLIENT_ID", client_id, "the client ID of the Okta app");
         let secret = self.raw.okta_client_secret.as_ref().map(|secret| secret.expose().to_owned());
@@ -177,7 +177,7 @@ impl Reader<'_> {
         let redirect =
             self.pinned("OKTA_REDIRECT_URI", pins.redirect_uri, self.raw.okta_redirect_uri.as_ref());
         let redirect = redirect.or_else(|| base_url.map(|base| format!("{}/auth/callback", base.as_str())));
-        let redirect = redirect.and_then(|redirect| self.url("OKTA_REDIRECT_URI", &redirect));
+        let redirect = redirect.and_then(|redirect| self.parsed("OKTA_REDIRECT_URI", urls::parse(&redirect)));
         Some(OktaSettings {
             url: url?,
             authorization_server: pins.authorization_server,
@@ -195,8 +195,8 @@ impl Reader<'_> {
         value
     }
 
-    fn url(&mut self, name: &str, value: &str) -> Option<Url> {
-        urls::parse(value).map_err(|why| self.problems.push(format!("{name} {why}"))).ok()
+    fn parsed(&mut self, name: &str, url: Result<Url, UrlError>) -> Option<Url> {
+        url.map_err(|why| self.problems.push(format!("{name} {why}"))).ok()
     }
 
     fn store(&mut self) -> Option<StoreSettings> {

@@ -7,6 +7,7 @@
 mod date_time;
 mod loopback;
 mod network;
+mod okta_url;
 mod route;
 mod site;
 mod table;
@@ -17,6 +18,7 @@ pub mod compile;
 pub use date_time::utc_date_time;
 pub use loopback::{is_loopback_authority, is_loopback_host, is_native_app_host, leads_to_own_computer};
 pub use network::Network;
+pub use okta_url::{OktaUrlMistake, okta_url_mistake};
 pub use route::{Identity, Route, Target};
 pub use site::{
     AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, Limits, OktaSite, RefreshReuse,

@@ -52,6 +52,9 @@ fn run(site: &'static Site, settings: &Settings) -> Result<(), CommandError> {
         routes = site.table.routes().len(),
         "listening"
     );
+    let probed = Arc::clone(&serving.gateway);
+    // Okta may be down: what is wrong is logged once, and the gateway serves.
+    serving.control.spawn(async move { probed.okta.probe().await });
     serving.control.block_on(shutdown_signal())?;
     tracing::info!("draining");
     serving.shut_down();
@@ -62,6 +65,7 @@ fn run(site: &'static Site, settings: &Settings) -> Result<(), CommandError> {
 pub struct Serving {
     running: Running,
     control: Runtime,
+    gateway: Arc<Gateway>,
 }
 
 impl Serving {
@@ -100,7 +104,7 @@ pub fn assemble(
     let running = server::start(&gateway, settings.port, threads)
         .map_err(|source| CommandError::Listen { port: settings.port, source })?;
     spawn_background_tasks(&control, &gateway);
-    Ok(Serving { running, control })
+    Ok(Serving { running, control, gateway })
 }
 
 /// Refuses a `registration.not_before` in the future, which would invalidate existing and new registrations alike.

@@ -32,6 +32,7 @@ pub struct Metadata {
     pub(super) token_endpoint: Url,
     pub(super) jwks_uri: Url,
     pub(super) userinfo_endpoint: Option<Url>,
+    pub(super) introspection_endpoint: Option<Url>,
     #[serde(default)]
     pub(super) token_endpoint_auth_methods_supported: Vec<String>,
 }
@@ -87,7 +88,8 @@ async fn fetch_metadata(http: &Http, issuer: &str) -> Result<Metadata, OktaError
         return Err(OktaError::Invalid(format!("the metadata is of the issuer {}", metadata.issuer)));
     }
     let endpoints = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
-    if !endpoints.into_iter().chain(&metadata.userinfo_endpoint).all(|url| http.allows(url)) {
+    let optional = metadata.userinfo_endpoint.iter().chain(&metadata.introspection_endpoint);
+    if !endpoints.into_iter().chain(optional).all(|url| http.allows(url)) {
         return Err(OktaError::Invalid("an endpoint in the metadata is not https".into()));
     }
     Ok(metadata)
@@ -103,7 +105,11 @@ fn into_fetched<T>(result: Result<T, OktaError>) -> Fetched<T, OktaError> {
     match result {
         Ok(value) => Fetched::Document { value, lifetime: CACHE_LIFETIME },
         Err(error) => {
-            tracing::warn!(%error, "fetching Okta's metadata or keys failed");
+            tracing::warn!(
+                %error,
+                "fetching Okta's metadata or keys failed: check OKTA_URL, okta.authorization_server and OKTA_CLIENT_ID, \
+                 and that Okta can be reached from here"
+            );
             Fetched::Failed(error)
         }
     }

@@ -70,8 +70,7 @@ impl Http {
         let request = request.map_err(|error| OktaError::Unavailable(error.to_string()))?;
         let response = self.send(request).await?;
         if response.status() != http::StatusCode::OK {
-            let described = refusal::describe(response.status(), response.body());
-            return Err(OktaError::Unavailable(format!("{}: {described}", url.path())));
+            return Err(refusal::of_document(url.path(), response.status(), response.body()));
         }
         Ok(response.into_body())
     }

@@ -22,7 +22,8 @@ const USER_REFUSED: &[&str] = &[
 /// Description of an access policy that refuses the user, under several codes.
 const POLICY_REFUSED: &str = "policy evaluation failed";
 /// Codes of outages, and of responses that say nothing about the user, the app or its settings.
-const OUTAGE: &[&str] = &["server_error", "temporarily_unavailable", "slow_down", "E0000047", "E0000009"];
+const OUTAGE: &[&str] =
+    &["server_error", "temporarily_unavailable", "slow_down", "E0000047", "E0000009", "E0000007"];
 
 /// Code and description of an error response.
 struct ErrorText {
@@ -48,6 +49,16 @@ pub(super) fn describe(status: StatusCode, body: &[u8]) -> String {
     match ErrorText::parse(body) {
         Some(ErrorText { code, description }) => format!("HTTP status {status}: {code}: {description}"),
         None => format!("HTTP status {status}"),
+    }
+}
+
+/// Converts an error response to a request for a document.
+pub(super) fn of_document(path: &str, status: StatusCode, body: &[u8]) -> OktaError {
+    match ErrorText::parse(body) {
+        Some(ErrorText { code, description }) if code == "invalid_client" => {
+            OktaError::Credentials { description }
+        }
+        _ => OktaError::Unavailable(format!("{path}: {}", describe(status, body))),
     }
 }
 
@@ -93,7 +104,6 @@ fn remedy(error: &str) -> &'static str {
         "invalid_dpop_proof" | "use_dpop_nonce" => {
             "turn off 'Require Demonstrating Proof of Possession (DPoP) header in token requests' in the app"
         }
-        "E0000007" => "check that the authorization server okta.authorization_server exists and is active",
         _ => "check the app and its authorization server in the Okta admin console",
     }
 }
@@ -136,7 +146,7 @@ mod tests {
             ("use_dpop_nonce", "", "settings"),
             ("unsupported_grant_type", "", "settings"),
             ("invalid_request", "", "settings"),
-            ("E0000007", "Not found: Resource not found", "settings"),
+            ("E0000007", "Not found: Resource not found", "outage"),
             ("invalid_client", "Invalid value for 'client_id' parameter.", "credentials"),
             ("E0000047", "API call exceeded rate limit due to too many requests.", "outage"),
             ("server_error", "", "outage"),

@@ -166,6 +166,18 @@ async fn an_outage_is_reported_as_unavailable() {
 }
 
 #[tokio::test]
+async fn the_probe_checks_the_credentials() {
+    let standin = StandIn::start(OktaOptions::default()).await.unwrap();
+    for server in [AuthorizationServer::Org, AuthorizationServer::Custom("default")] {
+        let okta = client(&standin, server);
+        assert_eq!(okta.probe().await, Ok(()));
+        standin.set_client_secret("another");
+        assert!(matches!(okta.probe().await, Err(OktaError::Credentials { .. })));
+        standin.set_client_secret(&OktaOptions::default().client_secret);
+    }
+}
+
+#[tokio::test]
 async fn a_suspended_user_is_rejected_at_revalidation_and_wrong_credentials_are_an_outage() {
     let standin = StandIn::start(OktaOptions::default()).await.unwrap();
     let okta = client(&standin, AuthorizationServer::Org);

@@ -9,9 +9,10 @@ use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet,
-    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
+    AccessToken, AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret,
+    EndpointNotSet, EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, IntrospectionUrl,
+    PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken,
+    StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -96,6 +97,24 @@ pub(super) async fn refresh(
     let client = client(config, metadata);
     let token = RefreshToken::new(token.expose().to_owned());
     parse(client.exchange_refresh_token(&token).request_async(&TokenHttp(http)).await)
+}
+
+/// Checks the gateway's credentials with an introspection (RFC 7662) of a token that does not exist.
+///
+/// # Errors
+/// [`OktaError::Credentials`]. Any other error says nothing about them.
+pub(super) async fn check_credentials(
+    config: &OktaConfig,
+    metadata: &Metadata,
+    http: &Http,
+) -> Result<(), OktaError> {
+    let Some(endpoint) = metadata.introspection_endpoint.clone() else { return Ok(()) };
+    let client = client(config, metadata).set_introspection_url(IntrospectionUrl::from_url(endpoint));
+    let token = AccessToken::new("none".to_owned());
+    match client.introspect(&token).request_async(&TokenHttp(http)).await {
+        Err(RequestTokenError::Request(error @ OktaError::Credentials { .. })) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn client(config: &OktaConfig, metadata: &Metadata) -> TokenClient {

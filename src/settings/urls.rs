@@ -1,6 +1,6 @@
 //! URLs in settings.
 
-use gateway_routes::is_loopback_host;
+use gateway_routes::{OktaUrlMistake, is_loopback_host, okta_url_mistake};
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -14,7 +14,7 @@ pub struct BaseUrl {
 }
 
 /// Problem of a URL with its remedy: a predicate that follows the name of its setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UrlError {
     /// Not a URL.
     #[error("is not a URL: write it with https://")]
@@ -34,6 +34,14 @@ pub enum UrlError {
     /// A path, where an origin is expected.
     #[error("must be an origin without a path, such as https://mcp.example.com")]
     Path,
+    /// A URL of Okta that is not an org or an issuer.
+    #[error("{problem}: use {correction}")]
+    Okta {
+        /// The mistake.
+        problem: &'static str,
+        /// The URL to use.
+        correction: String,
+    },
 }
 
 impl BaseUrl {
@@ -96,6 +104,20 @@ pub(super) fn parse(text: &str) -> Result<Url, UrlError> {
     Ok(url)
 }
 
+/// Parses the URL of an Okta org or of the issuer of a custom authorization server.
+pub(super) fn okta(text: &str) -> Result<Url, UrlError> {
+    let mut without_query = Url::parse(text).map_err(UrlError::NotAUrl)?;
+    without_query.set_query(None);
+    without_query.set_fragment(None);
+    let url = parse(without_query.as_str())?;
+    let origin = url.origin().ascii_serialization();
+    let (scheme, authority) = origin.split_once("://").unwrap_or_default();
+    if let Some(OktaUrlMistake { problem, correction }) = okta_url_mistake(authority, url.path()) {
+        return Err(UrlError::Okta { problem, correction: format!("{scheme}://{correction}") });
+    }
+    parse(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +154,30 @@ mod tests {
             ),
         ] {
             assert_eq!(BaseUrl::parse(text).unwrap_err().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_okta_url_that_is_no_org_and_no_issuer_is_refused_with_the_right_value() {
+        for (given, right) in [
+            ("https://acme-admin.okta.com", "use https://acme.okta.com"),
+            ("https://acme-admin.okta.com/admin/dashboard", "use https://acme.okta.com"),
+            ("https://acme.okta.com/.well-known/openid-configuration", "use https://acme.okta.com"),
+            (
+                "https://acme.okta.com/oauth2/default/.well-known/openid-configuration?client_id=0oa1",
+                "use https://acme.okta.com/oauth2/default",
+            ),
+            ("https://acme.okta.com/oauth2/default/v1/authorize", "use https://acme.okta.com/oauth2/default"),
+            ("https://acme.okta.com/oauth2/v1/token", "use https://acme.okta.com"),
+            ("https://acme.okta.com/app/UserHome", "use https://acme.okta.com"),
+            ("http://127.0.0.1:7000/login/login.htm#top", "use http://127.0.0.1:7000"),
+        ] {
+            let problem = okta(given).unwrap_err().to_string();
+            assert!(problem.ends_with(right), "{given}: {problem}");
+        }
+        for given in ["https://acme.okta.com/", "https://acme.okta.com/oauth2/aus1", "https://login.acme.com"]
+        {
+            assert!(okta(given).is_ok(), "{given}");
         }
     }
 }

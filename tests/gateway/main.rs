@@ -28,6 +28,7 @@ mod layers;
 mod limits;
 mod login;
 mod nix;
+mod okta;
 mod on_the_demo;
 mod overload;
 mod private_key_jwt;

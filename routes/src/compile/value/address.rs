@@ -2,7 +2,7 @@
 
 use super::super::problem::{ValueError, quoted};
 use super::{ParseResult, leak};
-use crate::{Target, is_loopback_authority, is_loopback_host};
+use crate::{OktaUrlMistake, Target, is_loopback_authority, is_loopback_host, okta_url_mistake};
 use url::{Host, Url};
 
 const EXAMPLE: &str = "write a URL such as http://localhost:3000 or https://dice.example.com/mcp";
@@ -41,12 +41,12 @@ pub(crate) fn base_url(text: &str) -> ParseResult<&'static str> {
 /// Parses the URL of an Okta org, or of an issuer when it has a path.
 pub(crate) fn okta_url(text: &str) -> ParseResult<&'static str> {
     let (url, path) = confidential_url(text)?;
-    let host = url.host_str().unwrap_or_default();
-    if let Some((org, domain)) = host.split_once("-admin.okta") {
-        let message = format!("{} is the address of the admin console", quoted(text));
-        return Err(ValueError::new(message, format!("write https://{org}.okta{domain}")));
-    }
     let origin = url.origin().ascii_serialization();
+    let (scheme, authority) = origin.split_once("://").unwrap_or_default();
+    if let Some(OktaUrlMistake { problem, correction }) = okta_url_mistake(authority, path) {
+        let message = format!("{} {problem}", quoted(text));
+        return Err(ValueError::new(message, format!("write {scheme}://{correction}")));
+    }
     canonical(text, origin + path.strip_suffix('/').unwrap_or(path))
 }
 

@@ -59,6 +59,25 @@ pub(super) async fn revoke(
     StatusCode::OK.into_response()
 }
 
+/// `…/v1/introspect`: RFC 7662, without the details of active tokens.
+pub(super) async fn introspect(
+    State(org): State<Arc<Org>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let form = Params::parse(&body);
+    let mut memory = org.memory();
+    let presented =
+        Presented { headers: &headers, form: &form, endpoint: format!("{}{}", org.origin, uri.path()) };
+    if let Err(error) = authenticate(&org, &mut memory, &presented) {
+        return error.into_response();
+    }
+    let token = form.get("token").unwrap_or_default();
+    let active = memory.access_tokens.get(token).is_some() || memory.refresh_tokens.get(token).is_some();
+    Json(json!({ "active": active })).into_response()
+}
+
 fn respond(response: Result<Value, OAuthError>) -> Response {
     match response {
         Ok(body) => ([(header::CACHE_CONTROL, "no-cache, no-store")], Json(body)).into_response(),
