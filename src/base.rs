@@ -1,4 +1,5 @@
-//! Foundation: clock, randomness, identifiers, secrets, encoding, subnets, caches and a throttle for log lines.
+//! Foundation: clock, randomness, identifiers, secrets, encoding, subnets, group lists, caches and a throttle
+//! for log lines.
 
 pub mod cache;
 pub mod cached_document;
@@ -6,6 +7,7 @@ pub mod clock;
 pub mod encoding;
 pub mod entropy;
 pub mod error_chain;
+pub mod group_list;
 pub mod ids;
 pub mod secret;
 pub mod subnets;

@@ -3,6 +3,7 @@
 
 mod discovery;
 mod error;
+mod group_cuts;
 mod http;
 mod id_token;
 mod profile;
@@ -20,9 +21,11 @@ use crate::base::entropy::Entropy;
 use crate::base::secret::Secret;
 use discovery::Discovery;
 use gateway_routes::AuthorizationServer;
+use group_cuts::GroupCuts;
 use http::Http;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +71,8 @@ pub struct OktaConfig {
     pub redirect_uri: Url,
     /// Claim that lists the user's groups.
     pub groups_claim: String,
+    /// Groups that routes name, which are kept of a user who is in too many.
+    pub named_groups: BTreeSet<&'static str>,
     /// Accepts an e-mail address without `email_verified`.
     pub trust_email: bool,
 }
@@ -119,6 +124,7 @@ struct Inner {
     entropy: Entropy,
     http: Http,
     discovery: Discovery,
+    group_cuts: GroupCuts,
 }
 
 impl Okta {
@@ -129,7 +135,8 @@ impl Okta {
     pub fn new(config: OktaConfig, clock: Clock, entropy: Entropy) -> Result<Self, OktaError> {
         let http = Http::new(config.issuer.as_str().starts_with("http:"))?;
         let discovery = Discovery::new(config.issuer.as_str(), clock.clone());
-        Ok(Self(Arc::new(Inner { config, clock, entropy, http, discovery })))
+        let group_cuts = GroupCuts::new(clock.clone());
+        Ok(Self(Arc::new(Inner { config, clock, entropy, http, discovery, group_cuts })))
     }
 
     /// Generates the secrets of a new login, whose `state` begins with `id`.
@@ -197,7 +204,8 @@ impl Okta {
             return Err(OktaError::Invalid("the ID token of the refresh is for another user".into()));
         }
         let subject = profile::Subject { claims: claims.as_ref(), sub, access_token: &tokens.access_token };
-        profile::read(&self.0.config, metadata, &self.0.http, subject).await
+        let profile = profile::read(&self.0.config, metadata, &self.0.http, subject).await?;
+        Ok(self.0.group_cuts.cut(profile, sub, &self.0.config.named_groups))
     }
 
     /// Client ID of the application.
@@ -228,6 +236,7 @@ impl Okta {
         let sub = claims.str("sub").unwrap_or_default();
         let subject = profile::Subject { claims: Some(&claims), sub, access_token: &tokens.access_token };
         let profile = profile::read(&self.0.config, &metadata, &self.0.http, subject).await?;
+        let profile = self.0.group_cuts.cut(profile, sub, &self.0.config.named_groups);
         Ok(SignedIn { sub: sub.to_owned(), profile, refresh_token: tokens.refresh_token })
     }
 

@@ -118,6 +118,7 @@ impl Gateway {
             client_secret: settings.okta.client_secret.clone(),
             redirect_uri: settings.okta.redirect_uri.clone(),
             groups_claim: site.okta.groups_claim.to_owned(),
+            named_groups: site.table.routes().iter().flat_map(|route| route.groups).copied().collect(),
             trust_email: site.okta.trust_email,
         };
         let store = Arc::new(store);

@@ -64,7 +64,7 @@ impl OktaError {
 
     /// Returns `true` if the refresh token may have failed where a new login works: Okta responded, and accepts the
     /// gateway's credentials.
-    pub const fn new_login_may_work(&self) -> bool {
-        matches!(self, Self::AppSettings { .. })
+    pub fn new_login_may_work(&self) -> bool {
+        matches!(self, Self::AppSettings { remedy, .. } if *remedy != refusal::TOO_MANY_GROUPS_REMEDY)
     }
 }

@@ -9,7 +9,8 @@ use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_RESPONSE_BYTES: usize = 256 * 1024;
+/// Largest response. ID tokens and userinfo list all groups of a user, and names have up to 255 characters.
+pub(super) const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
 /// HTTP client of one issuer.
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! ID token verification (OIDC Core §3.1.3.7, §3.1.3.8).
 
 use super::OktaError;
+use super::http::MAX_RESPONSE_BYTES;
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::base::encoding;
 use crate::crypto::jose::{Algorithm, Check, Claims, Expected as ExpectedJwt, KeySet, UnverifiedJwt};
@@ -35,7 +36,12 @@ pub struct LoginBinding<'a> {
 
 /// Key ID of the token header, not verified.
 pub(super) fn key_id(id_token: &str) -> Result<Option<String>, OktaError> {
-    Ok(UnverifiedJwt::parse(id_token).map_err(OktaError::IdToken)?.key_id().map(str::to_owned))
+    Ok(parse(id_token)?.key_id().map(str::to_owned))
+}
+
+/// Parses an ID token, which is as long as the user's groups make it.
+fn parse(id_token: &str) -> Result<UnverifiedJwt<'_>, OktaError> {
+    UnverifiedJwt::parse_up_to(MAX_RESPONSE_BYTES, id_token).map_err(OktaError::IdToken)
 }
 
 /// Verifies an ID token and returns its claims.
@@ -43,7 +49,7 @@ pub(super) fn key_id(id_token: &str) -> Result<Option<String>, OktaError> {
 /// # Errors
 /// [`OktaError::IdToken`] or [`OktaError::Invalid`], naming the check.
 pub fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, OktaError> {
-    let jwt = UnverifiedJwt::parse(id_token).map_err(OktaError::IdToken)?;
+    let jwt = parse(id_token)?;
     let accepted = ExpectedJwt { algorithms: ALGORITHMS, typ: None };
     let claims = jwt.verify(keys, accepted).map_err(OktaError::IdToken)?;
     let (now, leeway) = (expected.now, MAX_CLOCK_SKEW);

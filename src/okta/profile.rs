@@ -7,7 +7,6 @@ use crate::base::secret::Secret;
 use crate::crypto::jose::Claims;
 use serde_json::{Map, Value};
 
-const MAX_GROUPS: usize = 500;
 const MAX_GROUP_CHARS: usize = 256;
 const MAX_EMAIL_BYTES: usize = 320;
 
@@ -68,13 +67,13 @@ async fn userinfo(
 
 /// Parses a groups claim; `None` when it is neither a string nor an array.
 fn parse_groups(claim: &Value) -> Option<Vec<String>> {
-    let is_valid = |group: &&str| !group.is_empty() && group.len() <= MAX_GROUP_CHARS;
+    let is_valid = |group: &&str| !group.is_empty() && group.chars().count() <= MAX_GROUP_CHARS;
     match claim {
         Value::String(group) => {
             Some(Some(group.as_str()).filter(is_valid).map(str::to_owned).into_iter().collect())
         }
         Value::Array(groups) => {
-            let groups = groups.iter().filter_map(Value::as_str).filter(is_valid).take(MAX_GROUPS);
+            let groups = groups.iter().filter_map(Value::as_str).filter(is_valid);
             Some(groups.map(str::to_owned).collect())
         }
         _ => None,

@@ -21,6 +21,9 @@ const USER_REFUSED: &[&str] = &[
 ];
 /// Description of an access policy that refuses the user, under several codes.
 const POLICY_REFUSED: &str = "policy evaluation failed";
+/// Descriptions of a groups claim that matches more groups than Okta puts into a token.
+const TOO_MANY_GROUPS: &[&str] = &["matched too many groups", "user claim could not be evaluated"];
+pub(super) const TOO_MANY_GROUPS_REMEDY: &str = "give the groups claim a filter that matches at most 100 groups of each user, such as those that routes name";
 /// Codes of outages, and of responses that say nothing about the user, the app or its settings.
 const OUTAGE: &[&str] =
     &["server_error", "temporarily_unavailable", "slow_down", "E0000047", "E0000009", "E0000007"];
@@ -82,7 +85,11 @@ pub(super) fn classify(error: &str, description: &str) -> OktaError {
     if error == "invalid_client" {
         return OktaError::Credentials { description };
     }
-    if USER_REFUSED.contains(&&*error) || description.to_ascii_lowercase().contains(POLICY_REFUSED) {
+    let lower = description.to_ascii_lowercase();
+    if TOO_MANY_GROUPS.iter().any(|text| lower.contains(text)) {
+        return OktaError::AppSettings { error, description, remedy: TOO_MANY_GROUPS_REMEDY };
+    }
+    if USER_REFUSED.contains(&&*error) || lower.contains(POLICY_REFUSED) {
         return OktaError::Refused { error, description };
     }
     if OUTAGE.contains(&&*error) {
@@ -146,6 +153,8 @@ mod tests {
             ("use_dpop_nonce", "", "settings"),
             ("unsupported_grant_type", "", "settings"),
             ("invalid_request", "", "settings"),
+            ("invalid_request", "The 'groups' user claim could not be evaluated.", "settings"),
+            ("access_denied", "The groups claim matched too many groups.", "settings"),
             ("E0000007", "Not found: Resource not found", "outage"),
             ("invalid_client", "Invalid value for 'client_id' parameter.", "credentials"),
             ("E0000047", "API call exceeded rate limit due to too many requests.", "outage"),

@@ -22,6 +22,7 @@ fn client_with_email_trust(okta: &StandIn, server: AuthorizationServer, trust_em
         client_secret: Secret::new(options.client_secret),
         redirect_uri: Url::parse(REDIRECT).unwrap(),
         groups_claim: "groups".to_owned(),
+        named_groups: BTreeSet::new(),
         trust_email,
     };
     Okta::new(config, Clock::system(), Entropy::system()).unwrap()

@@ -2,14 +2,11 @@
 
 use super::names::{REMOVED_FROM_REQUESTS, REMOVED_FROM_RESPONSES};
 use super::single_valued::{self, ConflictingHeader};
+use crate::base::group_list;
 use gateway_routes::Route;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::net::IpAddr;
-
-/// Characters that are percent-encoded in identity headers: those no header value may contain, and the list separator.
-const ENCODED: &AsciiSet = &CONTROLS.add(b'%').add(b',');
 
 /// Identity headers of a user: `X-Forwarded-User`, `-Email` and `-Groups`. Built once per grant.
 #[derive(Debug, Clone)]
@@ -40,13 +37,12 @@ pub struct ForwardedHeaders<'a> {
 
 impl Identity {
     /// Builds the headers from Okta's `sub`, the e-mail address and the Okta groups. Groups are joined with commas;
-    /// a comma inside a name is percent-encoded.
+    /// a comma inside a name is percent-encoded. Groups that do not fit into the header are left out.
     pub fn new(user: &str, email: Option<&str>, groups: &[String]) -> Self {
-        let groups: Vec<String> = groups.iter().map(|group| encoded(group)).collect();
         Self {
             user: value(encoded(user)),
             email: email.map(|email| value(encoded(email))),
-            groups: value(groups.join(",")),
+            groups: value(group_list::join(groups)),
         }
     }
 }
@@ -149,7 +145,7 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
+    group_list::encode(text)
 }
 
 /// Converts encoded text, in which every character is allowed, to a header value.

@@ -1,9 +1,62 @@
-//! Settings of Okta that differ from one org to the next.
+//! Settings of Okta that differ from one org to the next: groups, scopes, metadata and keys.
 
 use crate::harness::binary::Process;
 use crate::harness::go_program::GoProgram;
-use gateway_standins::okta::{Okta, OktaOptions};
+use crate::harness::{SiteBuilder, StoreKind, World, http};
+use gateway_routes::Route;
+use gateway_standins::browser::Browser;
+use gateway_standins::client::Login;
+use gateway_standins::okta::{ClaimsIn, Okta, OktaOptions};
 use std::time::{Duration, Instant};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn members(site: SiteBuilder) -> SiteBuilder {
+    site.change("/mcp/raw/", |route| Route { groups: &["Engineering"], ..route })
+}
+
+/// Groups with long names, of which the 550th is needed.
+fn six_hundred_groups() -> Vec<String> {
+    let name = |n: usize| if n == 550 { "Engineering".to_owned() } else { format!("{n:0>255}") };
+    (0..600).map(name).collect()
+}
+
+async fn call(world: &World, token: &str) -> u16 {
+    http().get(world.url("/mcp/raw/echo")).bearer_auth(token).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_in_six_hundred_groups_may_use_the_route_that_names_the_550th() {
+    let groups = six_hundred_groups();
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    for claims_in in [ClaimsIn::IdToken, ClaimsIn::UserInfo] {
+        let options = OktaOptions { claims_in, ..OktaOptions::default() };
+        let world = World::with_manual_clock_and_okta(options, StoreKind::Redis, members).await;
+        world.okta.set_groups("alice", &groups);
+        let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+        assert_eq!(call(&world, &tokens.access_token).await, 200, "{claims_in:?}");
+        let forwarded = world.backend.last().unwrap();
+        let header = forwarded.header("x-forwarded-groups").unwrap();
+        assert!(header.split(',').any(|group| group == "Engineering"), "{header}");
+        assert!(header.len() <= 8 * 1024, "{} bytes", header.len());
+        world.clock.advance(MINUTE);
+        let tokens = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+        assert_eq!(call(&world, &tokens.access_token).await, 200, "{claims_in:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_groups_claim_that_matches_too_many_groups_costs_no_user_the_grant() {
+    let options = OktaOptions { max_groups: Some(100), ..OktaOptions::default() };
+    let world = World::with_manual_clock_and_okta(options, StoreKind::Embedded, |site| site).await;
+    let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    let groups = six_hundred_groups();
+    world.okta.set_groups("alice", &groups.iter().map(String::as_str).collect::<Vec<_>>());
+    world.clock.advance(MINUTE);
+    client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
+    let refused = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap_err().to_string();
+    assert!(refused.contains("temporarily_unavailable"), "{refused}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_settings_of_okta_leave_one_warning_with_the_remedy_at_the_start() {

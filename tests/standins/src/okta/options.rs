@@ -38,6 +38,8 @@ pub struct OktaOptions {
     pub custom_groups_claim: Option<String>,
     /// Whether the org authorization server has a groups claim for this app (by the scope `groups`).
     pub org_groups_claim: bool,
+    /// Groups above which the token endpoint fails, as Okta's does above 100; `None` for no limit.
+    pub max_groups: Option<usize>,
     /// Whether the app requires PKCE.
     pub require_pkce: bool,
     /// Time source.
@@ -98,6 +100,7 @@ impl Default for OktaOptions {
             custom_scopes: Vec::new(),
             custom_groups_claim: Some("groups".to_owned()),
             org_groups_claim: true,
+            max_groups: None,
             require_pkce: true,
             time: Time::default(),
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::claims::has;
 use super::options::RefreshTokens;
 use super::org::{Family, Memory, Org};
-use super::responses::{INVALID_REFRESH_TOKEN, OAuthError};
+use super::responses::{INVALID_REFRESH_TOKEN, OAuthError, TOO_MANY_GROUPS};
 use super::server::AuthServer;
 use super::token::tokens;
 use crate::params::Params;
@@ -20,8 +20,10 @@ pub(super) fn by_refresh_token(
     let token = form.get("refresh_token").unwrap_or_default();
     let id = memory.refresh_tokens.get(token).cloned().ok_or(INVALID_REFRESH_TOKEN)?;
     let family = memory.families.get(&id).cloned().ok_or(INVALID_REFRESH_TOKEN)?;
-    if family.server != *server || memory.active(&family.session.username).is_none() {
-        return Err(INVALID_REFRESH_TOKEN);
+    let user = memory.active(&family.session.username).filter(|_| family.server == *server);
+    let groups = user.ok_or(INVALID_REFRESH_TOKEN)?.groups.len();
+    if org.options.max_groups.is_some_and(|max| groups > max) {
+        return Err(TOO_MANY_GROUPS);
     }
     let scopes = narrowed(&family, form.get("scope"))?;
     let next = next_token(org, memory, &id, token)?;

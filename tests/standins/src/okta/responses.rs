@@ -19,6 +19,10 @@ impl OAuthError {
 
 pub(super) const NOT_ASSIGNED: OAuthError =
     OAuthError::bad_request("access_denied", "User is not assigned to the client application.");
+pub(super) const TOO_MANY_GROUPS: OAuthError = OAuthError::bad_request(
+    "invalid_request",
+    "The groups claim matched too many groups and must be configured to match fewer groups.",
+);
 pub(super) const INVALID_CODE: OAuthError =
     OAuthError::bad_request("invalid_grant", "The authorization code is invalid or has expired.");
 pub(super) const INVALID_REFRESH_TOKEN: OAuthError =

@@ -17,7 +17,7 @@ use super::id_token::{Subject, id_token};
 use super::options::RefreshTokens;
 use super::org::{Access, Family, Memory, Org, Session};
 use super::refresh;
-use super::responses::{INVALID_CODE, OAuthError};
+use super::responses::{INVALID_CODE, OAuthError, TOO_MANY_GROUPS};
 use super::server::AuthServer;
 use crate::params::Params;
 use crate::random;
@@ -116,7 +116,10 @@ fn by_code(org: &Org, memory: &mut Memory, server: &AuthServer, form: &Params) -
             return Err(OAuthError::bad_request("invalid_grant", "PKCE verification failed."));
         }
     }
-    memory.active(&code.session.username).ok_or(INVALID_CODE)?;
+    let user = memory.active(&code.session.username).ok_or(INVALID_CODE)?;
+    if org.options.max_groups.is_some_and(|max| user.groups.len() > max) {
+        return Err(TOO_MANY_GROUPS);
+    }
     let scopes = &code.request.scopes;
     let mut response = tokens(org, memory, (server, &code.session, scopes), code.request.nonce.as_deref());
     if has(scopes, "offline_access") && org.options.refresh_tokens != RefreshTokens::Withheld {
