@@ -134,7 +134,7 @@ impl Okta {
     /// The HTTP client cannot be built, for example because TLS roots are missing.
     pub fn new(config: OktaConfig, clock: Clock, entropy: Entropy) -> Result<Self, OktaError> {
         let http = Http::new(config.issuer.as_str().starts_with("http:"))?;
-        let discovery = Discovery::new(config.issuer.as_str(), clock.clone());
+        let discovery = Discovery::new(config.issuer.as_str(), &config.client_id, clock.clone());
         let group_cuts = GroupCuts::new(clock.clone());
         Ok(Self(Arc::new(Inner { config, clock, entropy, http, discovery, group_cuts })))
     }
@@ -159,7 +159,7 @@ impl Okta {
             .append_pair("response_type", "code")
             .append_pair("client_id", &config.client_id)
             .append_pair("redirect_uri", config.redirect_uri.as_str())
-            .append_pair("scope", self.scope())
+            .append_pair("scope", self.scope(&metadata))
             .append_pair("state", &login.state)
             .append_pair("nonce", &login.nonce)
             .append_pair("code_challenge", &challenge)
@@ -262,9 +262,11 @@ impl Okta {
         with_timeout(CALL_TIMEOUT, self.0.discovery.metadata(&self.0.http)).await
     }
 
-    /// Requested scopes. Custom authorization servers reject scopes that they do not define, such as `groups`.
-    fn scope(&self) -> &'static str {
-        if self.0.config.issuer.custom {
+    /// Requested scopes. Custom authorization servers reject scopes that they do not define: `groups` is requested from
+    /// those that list it.
+    fn scope(&self, metadata: &Metadata) -> &'static str {
+        let lists_groups = || metadata.scopes_supported.iter().any(|scope| scope == "groups");
+        if self.0.config.issuer.custom && !lists_groups() {
             "openid profile email offline_access"
         } else {
             "openid profile email offline_access groups"

@@ -34,20 +34,24 @@ pub struct Metadata {
     pub(super) userinfo_endpoint: Option<Url>,
     pub(super) introspection_endpoint: Option<Url>,
     #[serde(default)]
+    pub(super) scopes_supported: Vec<String>,
+    #[serde(default)]
     pub(super) token_endpoint_auth_methods_supported: Vec<String>,
 }
 
 /// Cache of the documents of one issuer.
 pub(super) struct Discovery {
     issuer: String,
+    client_id: String,
     metadata: Arc<CachedDocument<Metadata, OktaError>>,
     keys: Arc<CachedDocument<KeySet, OktaError>>,
 }
 
 impl Discovery {
-    pub(super) fn new(issuer: &str, clock: Clock) -> Self {
+    pub(super) fn new(issuer: &str, client_id: &str, clock: Clock) -> Self {
         Self {
             issuer: issuer.to_owned(),
+            client_id: client_id.to_owned(),
             metadata: CachedDocument::new(clock.clone(), REFETCH_RULES),
             keys: CachedDocument::new(clock, REFETCH_RULES),
         }
@@ -56,8 +60,8 @@ impl Discovery {
     /// Returns the metadata.
     pub(super) async fn metadata(&self, http: &Http) -> Result<Arc<Metadata>, OktaError> {
         let fetch = || {
-            let (http, issuer) = (http.clone(), self.issuer.clone());
-            async move { into_fetched(fetch_metadata(&http, &issuer).await) }
+            let (http, issuer, client_id) = (http.clone(), self.issuer.clone(), self.client_id.clone());
+            async move { into_fetched(fetch_metadata(&http, &issuer, &client_id).await) }
         };
         self.metadata.get(|_| true, fetch).await
     }
@@ -78,14 +82,17 @@ impl Discovery {
     }
 }
 
-async fn fetch_metadata(http: &Http, issuer: &str) -> Result<Metadata, OktaError> {
+/// Fetches the metadata. Okta returns what applies to the app when its client ID is in the query, such as the issuer of a
+/// custom domain.
+async fn fetch_metadata(http: &Http, issuer: &str, client_id: &str) -> Result<Metadata, OktaError> {
     let url = format!("{issuer}/.well-known/openid-configuration");
-    let url = Url::parse(&url).map_err(|error| OktaError::Invalid(error.to_string()))?;
+    let mut url = Url::parse(&url).map_err(|error| OktaError::Invalid(error.to_string()))?;
+    url.query_pairs_mut().append_pair("client_id", client_id);
     let document = http.get(&url, None).await?;
     let metadata: Metadata = serde_json::from_slice(&document)
         .map_err(|error| OktaError::Invalid(format!("invalid metadata: {error}")))?;
     if metadata.issuer != issuer {
-        return Err(OktaError::Invalid(format!("the metadata is of the issuer {}", metadata.issuer)));
+        return Err(OktaError::other_issuer("the metadata", &metadata.issuer, issuer));
     }
     let endpoints = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
     let optional = metadata.userinfo_endpoint.iter().chain(&metadata.introspection_endpoint);

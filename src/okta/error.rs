@@ -57,6 +57,15 @@ impl OktaError {
         Self::Unavailable(format!("no response within {} s", limit.as_secs()))
     }
 
+    /// Returns the error of a document or a token of another issuer than expected.
+    pub(super) fn other_issuer(document: &str, issuer: &str, expected: &str) -> Self {
+        let issuer: String = issuer.chars().filter(|c| !c.is_control()).take(200).collect();
+        Self::Invalid(format!(
+            "{document} is of the issuer {issuer}, but OKTA_URL and okta.authorization_server mean {expected}: set \
+             OKTA_URL to {issuer}, or change the Issuer setting of the app or of the authorization server at Okta"
+        ))
+    }
+
     /// Returns `true` if an administrator must change the app's settings, at Okta or here.
     pub const fn needs_administrator(&self) -> bool {
         matches!(self, Self::Credentials { .. } | Self::AppSettings { .. })

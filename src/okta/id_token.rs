@@ -53,6 +53,9 @@ pub fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<
     let accepted = ExpectedJwt { algorithms: ALGORITHMS, typ: None };
     let claims = jwt.verify(keys, accepted).map_err(OktaError::IdToken)?;
     let (now, leeway) = (expected.now, MAX_CLOCK_SKEW);
+    if let Some(issuer) = claims.str("iss").filter(|issuer| *issuer != expected.issuer) {
+        return Err(OktaError::other_issuer("the ID token", issuer, expected.issuer));
+    }
     let check = Check { issuer: expected.issuer, audience: expected.client_id, now, leeway };
     claims.check(&check).map_err(OktaError::IdToken)?;
     claims.check_begun("auth_time", now, leeway).map_err(OktaError::IdToken)?;

@@ -167,6 +167,21 @@ async fn an_outage_is_reported_as_unavailable() {
 }
 
 #[tokio::test]
+async fn metadata_of_another_issuer_names_both_and_the_setting_to_change() {
+    let standin = StandIn::start(OktaOptions::default()).await.unwrap();
+    let asked = standin.url().replace("127.0.0.1", "localhost");
+    let config = OktaConfig {
+        issuer: Issuer::of(&Url::parse(&asked).unwrap(), AuthorizationServer::Custom("default")),
+        ..client(&standin, AuthorizationServer::Org).0.config.clone()
+    };
+    let okta = Okta::new(config, Clock::system(), Entropy::system()).unwrap();
+    let error = okta.probe().await.unwrap_err().to_string();
+    for part in [standin.custom_issuer("default"), format!("{asked}/oauth2/default"), "set OKTA_URL".into()] {
+        assert!(error.contains(&part), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn the_probe_checks_the_credentials() {
     let standin = StandIn::start(OktaOptions::default()).await.unwrap();
     for server in [AuthorizationServer::Org, AuthorizationServer::Custom("default")] {

@@ -3,7 +3,7 @@
 use crate::harness::binary::Process;
 use crate::harness::go_program::GoProgram;
 use crate::harness::{SiteBuilder, StoreKind, World, http};
-use gateway_routes::Route;
+use gateway_routes::{AuthorizationServer, Route};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::Login;
 use gateway_standins::okta::{ClaimsIn, Okta, OktaOptions};
@@ -13,6 +13,10 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 fn members(site: SiteBuilder) -> SiteBuilder {
     site.change("/mcp/raw/", |route| Route { groups: &["Engineering"], ..route })
+}
+
+fn at_custom_server(site: SiteBuilder) -> SiteBuilder {
+    site.set(|site| site.okta.authorization_server = AuthorizationServer::Custom("default"))
 }
 
 /// Groups with long names, of which the 550th is needed.
@@ -56,6 +60,32 @@ async fn a_groups_claim_that_matches_too_many_groups_costs_no_user_the_grant() {
     client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
     let refused = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap_err().to_string();
     assert!(refused.contains("temporarily_unavailable"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_scope_groups_is_requested_from_a_custom_server_that_lists_it() {
+    let options = OktaOptions { custom_scopes: vec!["groups".to_owned()], ..OktaOptions::default() };
+    let world = World::with_okta(options, StoreKind::Embedded, at_custom_server).await;
+    world.sign_in("/mcp/raw/echo", "alice").await;
+    let request = world.okta.wait_for_request("/oauth2/default/v1/authorize").await.unwrap();
+    assert!(request.field("scope").unwrap().split(' ').any(|scope| scope == "groups"));
+}
+
+#[tokio::test]
+async fn the_metadata_is_requested_with_the_client_id() {
+    for (change, path) in [
+        (
+            at_custom_server as fn(SiteBuilder) -> SiteBuilder,
+            "/oauth2/default/.well-known/openid-configuration",
+        ),
+        (|site| site, "/.well-known/openid-configuration"),
+    ] {
+        let world = World::with(StoreKind::Embedded, change).await;
+        world.sign_in("/mcp/raw/echo", "alice").await;
+        let request = world.okta.wait_for_request(path).await.unwrap();
+        let client_id = request.query.iter().find(|(name, _)| name == "client_id").map(|(_, value)| value);
+        assert_eq!(client_id, Some(&OktaOptions::default().client_id));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
