@@ -138,6 +138,8 @@ impl From<OktaError> for Failure {
                 ErrorCode::AccessDenied,
                 format!("Okta refused: {error}: {description}"),
             )),
+            // Okta may publish a new key after it has signed with it.
+            OktaError::IdToken(JoseError::UnknownKey) => Self::Unavailable(error.into()),
             OktaError::Invalid(_) | OktaError::IdToken(_) => Self::Internal(error.into()),
             _ => Self::Unavailable(error.into()),
         }

@@ -14,8 +14,9 @@ use url::Url;
 const CACHE_LIFETIME: Duration = Duration::from_hours(1);
 /// Delay after a failed fetch, so that callers do not each wait for another failure.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
-/// Shortest time between two fetches because of an unknown key.
-const MIN_KEY_REFETCH_INTERVAL: Duration = Duration::from_secs(10);
+/// Shortest time between two fetches because of an unknown key: none. Only Okta's token endpoint can send such a key, to
+/// a user who signs in, and the next try must find a key that Okta publishes a little later.
+const MIN_KEY_REFETCH_INTERVAL: Duration = Duration::ZERO;
 /// The last good copy is used as long as Okta is unavailable.
 const REFETCH_RULES: RefetchRules = RefetchRules {
     retry_delay: RETRY_DELAY,
@@ -66,8 +67,7 @@ impl Discovery {
         self.metadata.get(|_| true, fetch).await
     }
 
-    /// Returns the keys. An unknown key ID causes a new fetch, because Okta rotates keys without notice, but at most
-    /// every [`MIN_KEY_REFETCH_INTERVAL`].
+    /// Returns the keys. An unknown key ID causes a new fetch, because Okta rotates keys without notice.
     pub(super) async fn keys(
         &self,
         http: &Http,

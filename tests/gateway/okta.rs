@@ -88,6 +88,24 @@ async fn the_metadata_is_requested_with_the_client_id() {
     }
 }
 
+#[tokio::test]
+async fn a_login_works_at_the_next_try_once_the_jwks_has_the_new_key() {
+    let world = World::with_manual_clock(|site| site).await;
+    let (client, _) = world.sign_in("/mcp/raw/echo", "alice").await;
+    for _ in 0..2 {
+        world.okta.rotate_keys();
+        world.okta.withhold_key(true);
+        for _ in 0..2 {
+            let early = client.authorize(&mut Browser::new(), &Login::of("alice")).await;
+            let early = early.unwrap_err().to_string();
+            assert!(early.contains("temporarily_unavailable"), "{early}");
+        }
+        world.okta.withhold_key(false);
+        let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+        client.redeem(&code).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_settings_of_okta_leave_one_warning_with_the_remedy_at_the_start() {
     let program = GoProgram::shared().await;

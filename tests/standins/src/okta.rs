@@ -125,6 +125,11 @@ impl Okta {
         self.org.memory().keys.rotate();
     }
 
+    /// Leaves the current key out of the JWKS, as in the first moments after a rotation; `false` publishes it.
+    pub fn withhold_key(&self, withheld: bool) {
+        self.org.memory().keys.withhold(withheld);
+    }
+
     /// Adds keys of unknown type, curve and algorithm to the JWKS, before and after the org's.
     pub fn add_foreign_key_to_jwks(&self) {
         self.org.memory().keys.add_foreign();

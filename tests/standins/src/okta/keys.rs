@@ -16,6 +16,8 @@ const FOREIGN: &[u8] = include_bytes!("testkeys/test-key-3.pkcs8.der");
 pub(super) struct Keys {
     generation: usize,
     foreign_in_jwks: bool,
+    /// Whether the JWKS lacks the current key.
+    withheld: bool,
     pairs: [KeyPair; 2],
     foreign: KeyPair,
 }
@@ -25,6 +27,7 @@ impl Keys {
         Self {
             generation: 0,
             foreign_in_jwks: false,
+            withheld: false,
             pairs: [pair(FIRST), pair(SECOND)],
             foreign: pair(FOREIGN),
         }
@@ -33,6 +36,11 @@ impl Keys {
     /// Signs with the next key from now on, under a new `kid`.
     pub(super) fn rotate(&mut self) {
         self.generation += 1;
+    }
+
+    /// Leaves the current key out of the JWKS, or publishes it.
+    pub(super) fn withhold(&mut self, withheld: bool) {
+        self.withheld = withheld;
     }
 
     /// Adds keys to the JWKS that the gateway cannot use, before and after the org's.
@@ -53,7 +61,9 @@ impl Keys {
             );
             keys.push(json!({"kty": "FUTURE", "alg": "XX999", "kid": "foreign-kty", "pub": "AAAA"}));
         }
-        keys.push(self.jwk(self.generation));
+        if !self.withheld {
+            keys.push(self.jwk(self.generation));
+        }
         if let Some(last) = self.generation.checked_sub(1) {
             keys.push(self.jwk(last));
         }
