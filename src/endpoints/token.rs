@@ -159,7 +159,7 @@ fn tokens_for_code(gateway: &Gateway, form: &Parameters, code: AuthorizationCode
         checked_at: code.signed_in_at,
         asked_at: code.signed_in_at,
     };
-    let access_token = access_token(gateway, &grant, code.grant, &scopes, requested)?;
+    let access_token = access_token(gateway, &grant, code.grant, &scopes, requested.as_deref())?;
     let first = RefreshToken { grant: code.grant, generation: 1 };
     let refresh_token = grant.okta_refresh_token.is_some().then(|| gateway.credentials.refresh_token(first));
     Ok(Tokens { grant: Arc::new(grant), access_token, scopes, refresh_token })
@@ -212,7 +212,7 @@ async fn refresh(
     let (ttl, on_reuse) = (gateway.site.tokens.refresh_ttl, on_reuse(gateway));
     match gateway.grants.refresh(token.grant, token.generation, ttl, on_reuse).await? {
         Refreshed::Rotated { grant, generation } => {
-            let access_token = access_token(gateway, &grant, token.grant, &scopes, requested)?;
+            let access_token = access_token(gateway, &grant, token.grant, &scopes, requested.as_deref())?;
             let next = RefreshToken { grant: token.grant, generation };
             let refresh_token = Some(gateway.credentials.refresh_token(next));
             Ok(Tokens { grant, access_token, scopes, refresh_token })
@@ -267,12 +267,12 @@ fn access_token(
     grant: &Grant,
     id: GrantId,
     scopes: &[String],
-    requested: Option<String>,
+    requested: Option<&str>,
 ) -> Result<String, Failure> {
     let route = route_of(gateway, Some(&grant.route))?;
     let token = AccessToken {
         subject: grant.subject.user().sub.clone(),
-        audience: audience(gateway, route, requested.as_ref().or(grant.resource.as_ref())).into(),
+        audience: audience(gateway, route, requested.or(grant.resource.as_deref())).into(),
         client_id: grant.client_id.clone(),
         scopes: scopes.into(),
         grant: id,
@@ -283,7 +283,7 @@ fn access_token(
 
 /// Resource at this path as its metadata names it (RFC 9068 §3), or that of the route, when the path has no metadata or
 /// another route by now.
-fn audience(gateway: &Gateway, route: &Route, path: Option<&String>) -> String {
+fn audience(gateway: &Gateway, route: &Route, path: Option<&str>) -> String {
     let base_url = gateway.base_url.as_str();
     let named = path.filter(|path| proxy::is_normal(path)).map(|path| format!("{base_url}{path}"));
     named

@@ -101,7 +101,7 @@ async fn a_client_is_limited_before_its_address() {
 async fn unknown_clients_and_invalid_forms_count_against_their_address() {
     let world = World::with_manual_clock(with_limits(|limits| limits.tokens = 2)).await;
     assert_eq!(refresh(&world, ADDRESS_A, "nobody").await, 401);
-    assert_eq!(refresh(&world, ADDRESS_A, "").await, 401);
+    assert_eq!(refresh(&world, ADDRESS_A, "").await, 400);
     assert_eq!(refresh(&world, ADDRESS_A, "somebody").await, 429);
 }
 
