@@ -16,7 +16,7 @@ let
     GATEWAY_SECRET = cfg.gatewaySecretFile;
     KVS_PASSWORD = cfg.kvsPasswordFile;
     KVS_KEY = cfg.kvsKeyFile;
-  };
+  } // cfg.upstreamSecretFiles;
   settings = lib.filterAttrs (_: value: value != null) cfg.settings;
   holdsPassword = import ./module/holds-password.nix;
 in

@@ -9,7 +9,7 @@ use crate::app::state::GatewayError;
 use crate::settings::Problems;
 use crate::settings::key_file::KeyFileError;
 use crate::store::OpenError;
-use gateway_routes::{Identity, Site};
+use gateway_routes::{Identity, Site, UpstreamHeader};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use thiserror::Error;
@@ -80,9 +80,23 @@ pub fn routes(site: &Site) -> String {
             route.scopes.join(" "),
         );
         let ca_file = route.ca_file.map(|file| format!("  ca_file   {file}\n")).unwrap_or_default();
-        text.write_str(&(lines + &ca_file)).expect("writing to a String does not fail");
+        let headers = upstream_headers(route.upstream_headers);
+        text.write_str(&(lines + &ca_file + &headers)).expect("writing to a String does not fail");
     }
     text
+}
+
+/// Lists the headers with the names of their variables, never with values.
+fn upstream_headers(headers: &[UpstreamHeader]) -> String {
+    let described = headers.iter().map(|header| {
+        let variables: Vec<&str> = header.variables().collect();
+        let source = if variables.is_empty() { "fixed".to_owned() } else { variables.join(", ") };
+        format!("{} ({source})", header.name)
+    });
+    match described.collect::<Vec<_>>().join(", ") {
+        described if described.is_empty() => described,
+        described => format!("  headers   {described}\n"),
+    }
 }
 
 /// Writes a command's output to standard output. A closed pipe is not an error.

@@ -41,10 +41,12 @@ pub use single_valued::{ConflictingHeader, is_ambiguous};
 pub use tls::UpstreamTls;
 pub use upstream_error::{ConnectError, UpstreamError};
 
+use crate::base::secret::Secret;
 use gateway_routes::Route;
 use http::request::Parts;
 use http::{HeaderValue, Response};
 use pool::Pool;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +77,8 @@ pub struct ProxyConfig {
     pub keep_alive: Duration,
     /// TLS client configurations, one per set of certificate authorities.
     pub tls: UpstreamTls,
+    /// Serialized `upstream_headers` of routes, by pattern.
+    pub upstream_headers: Arc<BTreeMap<&'static str, Secret>>,
 }
 
 impl ProxyConfig {
@@ -85,6 +89,7 @@ impl ProxyConfig {
             idle_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
             tls,
+            upstream_headers: Arc::default(),
         }
     }
 }
@@ -95,13 +100,22 @@ pub struct Proxy {
     keep_alive: Duration,
     base_url: Arc<str>,
     public_origin: PublicOrigin,
+    upstream_headers: Arc<BTreeMap<&'static str, Secret>>,
 }
 
 impl Proxy {
     /// Creates a proxy with an empty pool for a gateway at `base_url`, such as `https://mcp.example.com`.
     pub fn new(config: ProxyConfig, base_url: Arc<str>) -> Self {
         let (keep_alive, public_origin) = (config.keep_alive, PublicOrigin::new(&base_url));
-        Self { pool: Pool::new(config), keep_alive, base_url, public_origin }
+        let upstream_headers = Arc::clone(&config.upstream_headers);
+        Self { pool: Pool::new(config), keep_alive, base_url, public_origin, upstream_headers }
+    }
+
+    /// Returns the serialized `upstream_headers` of a route.
+    fn upstream_headers(&self, route: &Route) -> &str {
+        // Most routes have none, and need no lookup.
+        let found = (!route.upstream_headers.is_empty()).then(|| self.upstream_headers.get(route.pattern));
+        found.flatten().map_or("", Secret::expose)
     }
 
     /// Closes upstream connections whose idle timeout has expired; never returns.

@@ -8,6 +8,7 @@ mod environment;
 pub mod key_file;
 mod pem;
 mod redis;
+mod upstream_headers;
 mod urls;
 
 pub use environment::{Environment, LogFormat};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Certificate authorities of routes with a `ca_file`, by file name.
     pub upstream_authorities: BTreeMap<&'static str, RootCertStore>,
+    /// Serialized `upstream_headers` of the routes that have some, by pattern.
+    pub upstream_headers: BTreeMap<&'static str, Secret>,
 }
 
 /// Okta application and authorization server.
@@ -92,7 +95,7 @@ impl Settings {
     pub fn read(environment: &Environment, site: &'static Site) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let raw = Raw::read(environment, &mut problems);
-        let settings = Reader { site, raw: &raw, problems: &mut problems }.settings();
+        let settings = Reader { environment, site, raw: &raw, problems: &mut problems }.settings();
         match settings {
             Some(settings) if problems.is_empty() => Ok(settings),
             _ => Err(Problems(problems)),
@@ -101,6 +104,7 @@ impl Settings {
 }
 
 struct Reader<'a> {
+    environment: &'a Environment,
     site: &'static Site,
     raw: &'a Raw,
     problems: &'a mut Vec<String>,
@@ -116,6 +120,7 @@ impl Reader<'_> {
         let store_format = self.store_format();
         let log_format = self.log_format();
         let upstream_authorities = ca_files::read(self.site, self.problems);
+        let upstream_headers = upstream_headers::read(self.environment, self.site, self.problems);
         Some(Settings {
             base_url: base_url?,
             port: port?,
@@ -125,6 +130,7 @@ impl Reader<'_> {
             store_format: store_format?,
             log_format: log_format?,
             upstream_authorities,
+            upstream_headers,
         })
     }
 

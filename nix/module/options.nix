@@ -55,6 +55,15 @@ in
     description = "File that holds the private key of the client certificate `settings.KVS_CERT_FILE`, as PEM.";
   };
 
+  upstreamSecretFiles = mkOption {
+    type = types.attrsOf secretFile;
+    default = { };
+    example = {
+      NOTION_TOKEN = "/run/secrets/notion-token";
+    };
+    description = "Files that hold the variables of `upstream_headers`, by the names of the variables.";
+  };
+
   settings = mkOption {
     default = { };
     description = ''

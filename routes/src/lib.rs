@@ -11,6 +11,8 @@ mod okta_url;
 mod route;
 mod site;
 mod table;
+pub mod trusted_headers;
+mod upstream_header;
 
 #[cfg(feature = "compile")]
 pub mod compile;
@@ -25,6 +27,7 @@ pub use site::{
     Registration, Site, Tokens,
 };
 pub use table::{Found, Table};
+pub use upstream_header::{ReservedHeader, UpstreamHeader, ValuePart, is_reserved_variable, reserved_header};
 
 /// Paths of the gateway itself; a pattern must not equal or be below any of them.
 pub const RESERVED: &[&str] = &[

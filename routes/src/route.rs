@@ -1,5 +1,6 @@
 //! Routes to protected MCP servers.
 
+use crate::UpstreamHeader;
 use std::time::Duration;
 
 /// Protected MCP server: an entry of `proxies:` or a file of `routes/`.
@@ -22,6 +23,8 @@ pub struct Route {
     pub groups: &'static [&'static str],
     /// Identity headers of forwarded requests.
     pub identity: Identity,
+    /// Headers with credentials for the target, at most 16, with different names.
+    pub upstream_headers: &'static [UpstreamHeader],
     /// Longest forwarded request body, in bytes.
     pub max_body: u64,
     /// Timeout of connecting to the target.

@@ -5,6 +5,7 @@ use crate::app::failure_log::FailureLog;
 use crate::app::rate_limit::{Forgeries, Limits};
 use crate::base::clock::Clock;
 use crate::base::entropy::Entropy;
+use crate::base::secret::Secret;
 use crate::credential::Credentials;
 use crate::crypto::jose::KeySet;
 use crate::crypto::seal::Keys;
@@ -19,6 +20,7 @@ use crate::proxy::UpstreamTls;
 use crate::settings::{BaseUrl, Settings};
 use crate::store::{Formats, Store};
 use gateway_routes::Site;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,6 +72,8 @@ pub struct Gateway {
     pub okta: Okta,
     /// TLS configuration of upstream connections.
     pub upstream_tls: UpstreamTls,
+    /// Serialized `upstream_headers` of routes, by pattern.
+    pub upstream_headers: Arc<BTreeMap<&'static str, Secret>>,
     /// The store, for health checks and its clock only; records are accessed through `grants`.
     pub store: Arc<Store>,
     /// The clock.
@@ -147,6 +151,7 @@ impl Gateway {
             ),
             okta: Okta::new(okta, clock.clone(), entropy.clone())?,
             upstream_tls: UpstreamTls::new(&settings.upstream_authorities),
+            upstream_headers: Arc::new(settings.upstream_headers.clone()),
             store,
             clock,
             entropy,

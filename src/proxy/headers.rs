@@ -33,6 +33,8 @@ pub struct ForwardedHeaders<'a> {
     pub forwarded_for: &'a HeaderValue,
     /// Public URL of the gateway.
     pub public_origin: &'a PublicOrigin,
+    /// Serialized `upstream_headers` of the route.
+    pub upstream_headers: &'a str,
 }
 
 impl Identity {
@@ -64,9 +66,12 @@ pub fn address_value(address: IpAddr) -> HeaderValue {
 pub fn toward_server(headers: &HeaderMap, forwarded: &ForwardedHeaders<'_>, out: &mut Vec<u8>) {
     field(out, HOST.as_str(), forwarded.route.target.authority.as_bytes());
     let named = if headers.contains_key(CONNECTION) { named_by_connection(headers) } else { Vec::new() };
+    let replaced = forwarded.route.upstream_headers;
     let (mut previous, mut accepts_events) = (None, None);
     for (name, value) in headers {
-        if single_valued::is_copy(name, previous.replace(name)) {
+        if single_valued::is_copy(name, previous.replace(name))
+            || replaced.iter().any(|header| header.is_read_from(name.as_str()))
+        {
             continue;
         }
         if *name == ACCEPT {
@@ -97,6 +102,7 @@ pub fn toward_server(headers: &HeaderMap, forwarded: &ForwardedHeaders<'_>, out:
             add("x-forwarded-email", email);
         }
     }
+    out.extend_from_slice(forwarded.upstream_headers.as_bytes());
 }
 
 fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {

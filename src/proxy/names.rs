@@ -1,9 +1,7 @@
 //! Names of headers that are not forwarded.
 
-mod trusted;
-
+use gateway_routes::trusted_headers::{IDENTITY, IDENTITY_PREFIXES, ORIGIN, ORIGIN_PREFIXES, OVERRIDES};
 use std::borrow::Cow;
-use trusted::{IDENTITY, IDENTITY_PREFIXES, ORIGIN, ORIGIN_PREFIXES, OVERRIDES};
 
 /// Hop-by-hop headers (RFC 9110 §7.6.1), and `Expect`: the gateway itself sends "100 Continue" and reads the body.
 const HOP_BY_HOP: &[&str] = &[
@@ -158,6 +156,18 @@ mod tests {
             "proxy",
         ] {
             assert!(REMOVED_FROM_REQUESTS.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn upstream_headers_cannot_set_what_is_removed_from_requests() {
+        let lists = REMOVED_FROM_REQUESTS.lists.concat().into_iter();
+        for name in lists.chain(REMOVED_FROM_REQUESTS.prefixes.concat()) {
+            // A client's credentials are for the gateway, and its origin was checked; a server may have its own.
+            let is_settable = ["authorization", "cookie", "origin"].contains(&name);
+            for name in [name.to_owned(), name.to_ascii_uppercase().replace('-', "_")] {
+                assert_eq!(gateway_routes::reserved_header(&name).is_none(), is_settable, "{name}");
+            }
         }
     }
 

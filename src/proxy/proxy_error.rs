@@ -28,7 +28,13 @@ pub enum ProxyError {
     /// No response head within the response timeout.
     #[error("upstream response timed out")]
     ResponseTimeout,
-    /// The status cannot be forwarded, such as 401: the client cannot authenticate to the MCP server.
+    /// Status 401 from an MCP server whose route has no `upstream_headers`.
+    #[error("the server requires a credential of its own (status 401): set `upstream_headers` of the route")]
+    CredentialRequired,
+    /// Status 401 in spite of the route's `upstream_headers`.
+    #[error("the server rejects the credential in `upstream_headers` of the route (status 401)")]
+    CredentialRejected,
+    /// The status cannot be forwarded, such as 407.
     #[error("upstream status {0} is not forwarded")]
     UnusableStatus(StatusCode),
     /// A single-valued header has different values.
@@ -57,6 +63,8 @@ impl ProxyError {
             Self::Cancelled(_)
             | Self::Connect(_)
             | Self::Upstream(_)
+            | Self::CredentialRequired
+            | Self::CredentialRejected
             | Self::UnusableStatus(_)
             | Self::ConflictingHeader(_)
             | Self::RedirectOutsideTarget(_) => StatusCode::BAD_GATEWAY,
@@ -74,6 +82,14 @@ impl ProxyError {
             Self::RequestBody(RequestBodyError::Timeout) => "the request body took too long",
             Self::Cancelled(_) | Self::Connect(_) | Self::Upstream(_) => "the MCP server cannot be reached",
             Self::ConnectTimeout | Self::ResponseTimeout => "the MCP server did not answer in time",
+            Self::CredentialRequired => {
+                "the MCP server requires a credential of its own: the administrator of the gateway can set it \
+                 (upstream_headers)"
+            }
+            Self::CredentialRejected => {
+                "the MCP server rejects the gateway's credential: the administrator of the gateway can correct it \
+                 (upstream_headers)"
+            }
             Self::ConflictingHeader(_) => "the MCP server sent an invalid response",
             Self::UnusableStatus(_) | Self::RedirectOutsideTarget(_) => {
                 "the MCP server gave an answer that cannot be passed on"

@@ -145,8 +145,9 @@ impl Request<'_> {
             out.extend_from_slice(part.as_bytes());
         }
         let public_origin = &self.proxy.public_origin;
-        let forwarded =
-            ForwardedHeaders { route, identity: identity.as_deref(), forwarded_for, public_origin };
+        let upstream_headers = self.proxy.upstream_headers(route);
+        let identity = identity.as_deref();
+        let forwarded = ForwardedHeaders { route, identity, forwarded_for, public_origin, upstream_headers };
         headers::toward_server(&head.headers, &forwarded, &mut out);
         match self.framing {
             RequestFraming::Nothing if takes_content(&head.method) => {
@@ -164,11 +165,15 @@ impl Request<'_> {
     /// Validates the response head, filters its headers and rewrites `Location`.
     fn finish_head(&mut self, head: &mut ResponseHead) -> Result<Option<Box<Events>>, ProxyError> {
         // The client cannot authenticate to the MCP server: on a 401 it would discard its gateway token.
-        let unusable = [
-            StatusCode::UNAUTHORIZED,
-            StatusCode::PROXY_AUTHENTICATION_REQUIRED,
-            StatusCode::SWITCHING_PROTOCOLS,
-        ];
+        if head.status == StatusCode::UNAUTHORIZED {
+            let has_credential = !self.forward.route.upstream_headers.is_empty();
+            return Err(if has_credential {
+                ProxyError::CredentialRejected
+            } else {
+                ProxyError::CredentialRequired
+            });
+        }
+        let unusable = [StatusCode::PROXY_AUTHENTICATION_REQUIRED, StatusCode::SWITCHING_PROTOCOLS];
         if unusable.contains(&head.status) {
             return Err(ProxyError::UnusableStatus(head.status));
         }

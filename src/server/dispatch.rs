@@ -44,7 +44,8 @@ pub(super) struct Dispatch<F> {
 impl<F: Filters> Dispatch<F> {
     /// Creates a handler with these filters and its own upstream connection pool.
     pub(super) fn new(filters: F, gateway: &Arc<Gateway>, admission: &Arc<Admission>) -> Self {
-        let config = ProxyConfig::new(gateway.upstream_tls.clone());
+        let mut config = ProxyConfig::new(gateway.upstream_tls.clone());
+        config.upstream_headers = Arc::clone(&gateway.upstream_headers);
         let proxy = Proxy::new(config, gateway.base_url.shared());
         Self {
             proxy: Rc::new(proxy),

@@ -107,6 +107,13 @@ impl Raw {
 }
 
 impl Environment {
+    /// Reads a secret that is not one of the gateway's own, from its variable or from the file that `X_FILE` names.
+    pub(super) fn secret(&self, name: &str, problems: &mut Vec<String>) -> Option<Secret> {
+        let mut variable = Variable { environment: self, problems };
+        let value = variable.text(name);
+        variable.or_file(name, value).map(Secret::new)
+    }
+
     fn get(&self, name: &str) -> Option<&OsString> {
         self.0.iter().find(|(other, value)| other == name && !value.is_empty()).map(|(_, value)| value)
     }
@@ -121,9 +128,11 @@ impl Variable<'_> {
     /// Value of the variable, of its `OAUTH_OKTA_*` alias, or of the file that `X_FILE` names.
     fn value(&mut self, name: &str) -> Option<String> {
         let value = self.value_or_alias(name);
-        if !SECRET_NAMES.contains(&name) {
-            return value;
-        }
+        if SECRET_NAMES.contains(&name) { self.or_file(name, value) } else { value }
+    }
+
+    /// Content of the file that `X_FILE` names, if that is set; else the value.
+    fn or_file(&mut self, name: &str, value: Option<String>) -> Option<String> {
         let file_name = format!("{name}_FILE");
         let Some(path) = self.environment.get(&file_name) else { return value };
         if value.is_some() {

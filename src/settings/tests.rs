@@ -3,7 +3,7 @@ use gateway_routes::{OktaSite, Route, Table, Target, Tokens};
 use gateway_standins::redis::Certificates;
 use std::time::Duration;
 
-const SITE: Site = Site {
+pub(super) const SITE: Site = Site {
     environment: "production",
     base_url: None,
     port: None,
@@ -223,6 +223,7 @@ fn site_with(ca_files: &[&str]) -> &'static Site {
         scopes: &["mcp:n"],
         groups: &[],
         identity: gateway_routes::Identity::None,
+        upstream_headers: &[],
         max_body: 0,
         connect_timeout: Duration::ZERO,
         response_timeout: Duration::ZERO,

@@ -15,7 +15,7 @@ mod store_kind;
 mod tls_front;
 
 pub(crate) use replica::Replica;
-pub(crate) use site::SiteBuilder;
+pub(crate) use site::{BACKEND_TOKEN, SiteBuilder};
 pub(crate) use store_kind::StoreKind;
 pub(crate) use tls_front::TlsFront;
 
@@ -238,6 +238,7 @@ impl World {
             ("OKTA_URL", &self.okta_url),
             ("OKTA_CLIENT_ID", &options.client_id),
             ("OKTA_CLIENT_SECRET", &options.client_secret),
+            ("BACKEND_TOKEN", BACKEND_TOKEN),
         ])
     }
 

@@ -2,6 +2,7 @@
 
 mod connections;
 mod content;
+mod credentials;
 mod headers;
 mod locations;
 mod responses;

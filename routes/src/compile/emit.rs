@@ -5,10 +5,10 @@ mod literal;
 use super::definition::Definition;
 use crate::{
     AuthorizationServer, ClientDocument, Identity, Limits, Network, OktaSite, Registration, Route, Target,
-    Tokens,
+    Tokens, UpstreamHeader,
 };
 use ipnet::IpNet;
-use literal::{array, duration, filled, grouped, raw_string, record, strings};
+use literal::{MAX_LINE_CHARS, array, duration, filled, grouped, raw_string, record, strings};
 use std::collections::HashSet;
 use std::fmt;
 
@@ -62,6 +62,9 @@ impl Rust<'_> {
             "Target",
             "Tokens",
         ]);
+        if self.routes.iter().any(|(_, route)| !route.upstream_headers.is_empty()) {
+            names.extend(["UpstreamHeader", "ValuePart"]);
+        }
         names.extend(self.site.registration.not_before.map(|_| "utc_date_time"));
         writeln!(f, "use gateway_routes::{{")?;
         write!(f, "{}", filled(4, &names))?;
@@ -134,6 +137,7 @@ fn write_route(f: &mut fmt::Formatter<'_>, name: &str, route: &Route) -> fmt::Re
     writeln!(f, "{}", strings(4, "scopes", route.scopes))?;
     writeln!(f, "{}", strings(4, "groups", route.groups))?;
     writeln!(f, "    identity: {},", identity(route.identity))?;
+    writeln!(f, "{}", upstream_headers(route.upstream_headers))?;
     writeln!(f, "    max_body: {},", grouped(route.max_body))?;
     writeln!(f, "    connect_timeout: {},", duration(route.connect_timeout))?;
     writeln!(f, "    response_timeout: {},", duration(route.response_timeout))?;
@@ -238,6 +242,32 @@ fn identity(identity: Identity) -> &'static str {
     match identity {
         Identity::None => "Identity::None",
         Identity::Headers => "Identity::Headers",
+    }
+}
+
+/// One header per line, in the layout of rustfmt.
+fn upstream_headers(headers: &[UpstreamHeader]) -> String {
+    let header = |header: &UpstreamHeader| {
+        let parts: Vec<String> = header.value.iter().map(|part| format!("ValuePart::{part:?}")).collect();
+        let line = format!(
+            "        UpstreamHeader {{ name: {:?}, value: &[{}] }},\n",
+            header.name,
+            parts.join(", ")
+        );
+        if line.trim_end().chars().count() <= MAX_LINE_CHARS {
+            return line;
+        }
+        format!(
+            "        UpstreamHeader {{\n            name: {:?},\n{}\n        }},\n",
+            header.name,
+            array(12, "value: &[", &parts, "],")
+        )
+    };
+    match headers {
+        [] => "    upstream_headers: &[],".to_owned(),
+        headers => {
+            format!("    upstream_headers: &[\n{}    ],", headers.iter().map(header).collect::<String>())
+        }
     }
 }
 

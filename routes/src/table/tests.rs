@@ -19,6 +19,7 @@ const fn route(pattern: &'static str) -> Route {
         scopes: &["mcp:x"],
         groups: &[],
         identity: Identity::Headers,
+        upstream_headers: &[],
         max_body: 1 << 20,
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_mins(1),

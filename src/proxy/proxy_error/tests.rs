@@ -37,6 +37,7 @@ async fn forward(port: u16) -> Result<Response<Body>, ProxyError> {
         scopes: &[],
         groups: &[],
         identity: Identity::None,
+        upstream_headers: &[],
         max_body: 0,
         connect_timeout: Duration::from_secs(10),
         response_timeout: Duration::from_millis(100),

@@ -7,6 +7,9 @@ use gateway_routes::{
 use std::time::Duration;
 use url::Url;
 
+/// Value of the variable `BACKEND_TOKEN`, for `upstream_headers`.
+pub(crate) const BACKEND_TOKEN: &str = "ntn-hunter2";
+
 /// Builder of a site.
 pub(crate) struct SiteBuilder {
     pub(crate) site: Site,

@@ -89,7 +89,13 @@ fn headers(input: &[u8]) {
     }
     let mut written = Vec::new();
     let (forwarded_for, public_origin) = (&proxy::address_value(PROXY), &PublicOrigin::new(BASE_URL));
-    let forwarded = ForwardedHeaders { route: &route(), identity: None, forwarded_for, public_origin };
+    let forwarded = ForwardedHeaders {
+        route: &route(),
+        identity: None,
+        forwarded_for,
+        public_origin,
+        upstream_headers: "",
+    };
     toward_server(&headers, &forwarded, &mut written);
     let seen = fields(&written);
     let ours = ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix"];

@@ -20,6 +20,7 @@ pub(super) const KEYS: SectionKeys = SectionKeys {
         "scopes",
         "groups",
         "identity",
+        "upstream_headers",
         "max_body",
         "connect_timeout",
         "response_timeout",
@@ -58,6 +59,7 @@ fn read(mut section: Section<'_>) -> (PartialRoute, Vec<LineError>) {
         non_empty(list(text(value::identifier)), "name a group, or remove the key to let everyone in");
     let groups = section.optional("groups", every_group);
     let identity = section.optional("identity", text(identity));
+    let upstream_headers = section.optional("upstream_headers", value::upstream_headers);
     let max_body = section.optional("max_body", plain_or_quoted(value::size));
     let timeout = || plain_or_quoted(duration_between("100ms"..="24h"));
     let connect_timeout = section.optional("connect_timeout", timeout());
@@ -71,6 +73,7 @@ fn read(mut section: Section<'_>) -> (PartialRoute, Vec<LineError>) {
         scopes: scopes.unwrap_or_else(|| own_scope(pattern)),
         groups: groups.unwrap_or_default(),
         identity: identity.unwrap_or(Identity::Headers),
+        upstream_headers: upstream_headers.unwrap_or_default(),
         max_body: max_body.unwrap_or(4 << 20),
         connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(5)),
         response_timeout: response_timeout.unwrap_or(Duration::from_mins(1)),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// `max_width` in rustfmt.toml.
-const MAX_LINE_CHARS: usize = 110;
+pub(super) const MAX_LINE_CHARS: usize = 110;
 
 /// Longest items of which rustfmt puts several on a line (`short_array_element_width_threshold`).
 const MAX_FILLED_ITEM_CHARS: usize = 10;

@@ -111,6 +111,7 @@ fn route(port: u16, ca_file: Option<&'static str>) -> &'static Route {
         scopes: &["mcp:raw"],
         groups: &[],
         identity: Identity::None,
+        upstream_headers: &[],
         max_body: 0,
         connect_timeout: CALL_TIMEOUT,
         response_timeout: CALL_TIMEOUT,

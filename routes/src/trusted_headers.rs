@@ -6,7 +6,7 @@
 /// Names of identity headers. They are set by authenticating proxies, identity providers and meshes: oauth2-proxy,
 /// Authelia, authentik, Kong, APISIX, Pomerium, Vouch, Keycloak's gatekeepers, Ory, Teleport, Tailscale, Grafana,
 /// `SiteMinder`, IBM, Oracle, Apache's `mod_auth_*`, Shibboleth, Istio, Linkerd and the clouds.
-pub(super) const IDENTITY: &[&str] = &[
+pub const IDENTITY: &[&str] = &[
     "auth-type",
     "auth-user",
     "cas-user",
@@ -47,7 +47,7 @@ pub(super) const IDENTITY: &[&str] = &[
     "x-users",
 ];
 /// Name prefixes of identity headers.
-pub(super) const IDENTITY_PREFIXES: &[&str] = &[
+pub const IDENTITY_PREFIXES: &[&str] = &[
     "ajp-",
     "cf-access-",
     "client-cert",
@@ -139,7 +139,7 @@ pub(super) const IDENTITY_PREFIXES: &[&str] = &[
     "x-webauth-",
 ];
 /// Names of headers for the client address and the original URL of a request.
-pub(super) const ORIGIN: &[&str] = &[
+pub const ORIGIN: &[&str] = &[
     "ali-cdn-real-ip",
     "cdn-real-ip",
     "cdn-src-ip",
@@ -173,7 +173,7 @@ pub(super) const ORIGIN: &[&str] = &[
     "x-wap-network-client-ip",
 ];
 /// Name prefixes of such headers. `Proxy` itself becomes the `HTTP_PROXY` of a CGI program.
-pub(super) const ORIGIN_PREFIXES: &[&str] = &[
+pub const ORIGIN_PREFIXES: &[&str] = &[
     "cf-connecting-",
     "cf-ip",
     "cloudfront-viewer-",
@@ -196,5 +196,5 @@ pub(super) const ORIGIN_PREFIXES: &[&str] = &[
 ];
 /// Names of headers that make a framework change the request: override its method, which was checked here, or serve
 /// the response from a file.
-pub(super) const OVERRIDES: &[&str] =
+pub const OVERRIDES: &[&str] =
     &["x-accel-mapping", "x-http-method", "x-http-method-override", "x-method-override", "x-sendfile-type"];
