@@ -35,7 +35,7 @@ fn the_go_programs_config_compiles_unchanged() {
     assert_eq!(dice.route.identity, Identity::Headers);
     assert_eq!(dice.route.max_body, 4 * 1024 * 1024);
     assert_eq!(dice.route.target.authority, "localhost:3000");
-    assert_eq!(dice.route.response_timeout, Duration::from_mins(1));
+    assert_eq!(dice.route.response_timeout, Duration::from_mins(5));
     assert_eq!(go_program::SITE.environment, "development");
     assert_eq!(go_program::SITE.base_url, None);
     assert_eq!(go_program::SITE.okta.authorization_server, AuthorizationServer::Custom("default"));

@@ -76,7 +76,7 @@ fn read(mut section: Section<'_>) -> (PartialRoute, Vec<LineError>) {
         upstream_headers: upstream_headers.unwrap_or_default(),
         max_body: max_body.unwrap_or(4 << 20),
         connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(5)),
-        response_timeout: response_timeout.unwrap_or(Duration::from_mins(1)),
+        response_timeout: response_timeout.unwrap_or(Duration::from_mins(5)),
     });
     let mut errors = section.close();
     if let (Some((line, _)), Some(false)) = (ca_file, target.map(|target| target.tls)) {

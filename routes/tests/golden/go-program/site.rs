@@ -92,7 +92,7 @@ const MCP_DICE: Route = Route {
     upstream_headers: &[],
     max_body: 4_194_304,
     connect_timeout: Duration::from_secs(5),
-    response_timeout: Duration::from_mins(1),
+    response_timeout: Duration::from_mins(5),
 };
 
 /// From `config.yaml`.
@@ -115,5 +115,5 @@ const MCP_UUID: Route = Route {
     upstream_headers: &[],
     max_body: 4_194_304,
     connect_timeout: Duration::from_secs(5),
-    response_timeout: Duration::from_mins(1),
+    response_timeout: Duration::from_mins(5),
 };

@@ -92,7 +92,7 @@ const MCP_DICE: Route = Route {
     upstream_headers: &[],
     max_body: 4_194_304,
     connect_timeout: Duration::from_secs(5),
-    response_timeout: Duration::from_mins(1),
+    response_timeout: Duration::from_mins(5),
 };
 
 /// From `routes/tickets-v2.yaml`.
@@ -108,7 +108,7 @@ const MCP_TICKETS_V2: Route = Route {
     upstream_headers: &[],
     max_body: 1_000_000,
     connect_timeout: Duration::from_secs(5),
-    response_timeout: Duration::from_mins(1),
+    response_timeout: Duration::from_mins(5),
 };
 
 /// From `routes/tickets.yaml`.
@@ -170,7 +170,7 @@ const MCP_WIKI: Route = Route {
     ],
     max_body: 4_194_304,
     connect_timeout: Duration::from_secs(5),
-    response_timeout: Duration::from_mins(1),
+    response_timeout: Duration::from_mins(5),
 };
 
 const CLIENT_DOCUMENTS: [ClientDocument; 2] = [
