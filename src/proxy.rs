@@ -23,6 +23,7 @@ mod request_writer;
 mod single_valued;
 mod stream;
 mod tls;
+mod upload;
 mod upstream;
 mod upstream_connection;
 mod upstream_error;

@@ -29,7 +29,7 @@ pub struct Route {
     pub max_body: u64,
     /// Timeout of connecting to the target.
     pub connect_timeout: Duration,
-    /// Timeout of the first byte of the response; a stream may then stay open for hours.
+    /// Timeout of the head of the response, from the end of the request body; a stream may then stay open for hours.
     pub response_timeout: Duration,
 }
 

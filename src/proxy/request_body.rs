@@ -114,6 +114,11 @@ impl RequestBody {
         Poll::Ready(Err(RequestBodyError::Timeout))
     }
 
+    /// Returns the number of bytes that may still arrive.
+    pub(super) fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
     /// Returns true while the client is awaited.
     pub(super) fn waits_for_client(&self) -> bool {
         self.read_timeout.is_some()

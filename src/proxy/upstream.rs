@@ -8,6 +8,8 @@ use super::location::RedirectContext;
 use super::pool::{Pool, PooledConnection};
 use super::proxy_error::ProxyError;
 use super::request_body::{BodyChunk, RequestBody, RequestFraming};
+use super::upload::Upload;
+use super::upstream_connection::UpstreamConnection;
 use super::{ClientBody, Forward, Proxy, RequestBodyError, UpstreamError, headers, path, takes_content};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
@@ -16,6 +18,7 @@ use std::future::poll_fn;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::task::Poll;
+use tokio::time::Instant;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -109,11 +112,12 @@ impl Request<'_> {
     ) -> Result<Result<(Box<ResponseHead>, Bytes), UpstreamError>, ProxyError> {
         let head = self.head(std::mem::take(&mut pool.buffers().write));
         pooled.connection.begin(head, self.first.as_ref());
-        pooled.connection.response_deadline.set(self.forward.route.response_timeout);
+        let mut upload = self.start_upload(pooled);
         poll_fn(|context| {
             let (connection, mut buffers) = pooled.parts();
             let was_sent = self.unsent_body.is_none() && connection.is_sent();
             connection.poll_send(&mut self.unsent_body, context, &mut buffers)?;
+            self.advance(&mut upload, connection);
             if let Poll::Ready(head) =
                 connection.poll_response_head(&self.forward.head.method, context, &mut buffers)
             {
@@ -129,6 +133,37 @@ impl Request<'_> {
             connection.response_deadline.poll(context).map(|()| Err(self.timeout_error()))
         })
         .await
+    }
+
+    /// Sets the response deadline, or that of the upload if there is one: the response timeout then runs from its end.
+    fn start_upload(&self, pooled: &mut PooledConnection) -> Option<Upload> {
+        let (response_timeout, deadline) =
+            (self.forward.route.response_timeout, &mut pooled.connection.response_deadline);
+        let Some(unsent_body) = &self.unsent_body else {
+            deadline.set(response_timeout);
+            return None;
+        };
+        let now = Instant::now();
+        let upload = Upload::start(unsent_body.remaining(), response_timeout, now);
+        deadline.set(upload.timeout(now));
+        Some(upload)
+    }
+
+    /// Extends the deadline after progress of the upload, and sets the response deadline at its end.
+    fn advance(&self, upload: &mut Option<Upload>, connection: &mut UpstreamConnection) {
+        let Some(uploading) = upload else { return };
+        let timeout = match &self.unsent_body {
+            None if connection.is_sent() => {
+                *upload = None;
+                Some(self.forward.route.response_timeout)
+            }
+            // The last chunk is being written: no byte may still arrive.
+            None => uploading.advance(0, Instant::now()),
+            Some(unsent_body) => uploading.advance(unsent_body.remaining(), Instant::now()),
+        };
+        if let Some(timeout) = timeout {
+            connection.response_deadline.set(timeout);
+        }
     }
 
     /// Attributes a timeout to the client if its body is awaited, otherwise to the MCP server.

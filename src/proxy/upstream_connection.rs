@@ -47,7 +47,7 @@ pub(super) struct UpstreamConnection {
     /// Framing of the response body, with the position in it.
     framing: BodyFraming,
     persistent: bool,
-    /// Deadline for the response head.
+    /// Deadline for the response head; during an upload, for its progress.
     pub(super) response_deadline: Deadline,
 }
 

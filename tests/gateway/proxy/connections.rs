@@ -96,6 +96,29 @@ async fn an_unfinished_request_body_is_408() {
 }
 
 #[tokio::test]
+async fn the_response_timeout_runs_from_the_end_of_the_upload() {
+    let brief = |route| Route { response_timeout: Duration::from_millis(500), ..route };
+    for framing in ["Content-Length: 20", "Transfer-Encoding: chunked"] {
+        let signed = SignedIn::start(|site| site.change("/mcp/raw/", brief)).await;
+        let address = signed.world.base_url.trim_start_matches("http://");
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        let head = upload(&signed, framing).replace("HOST", address);
+        slow.write_all(head.as_bytes()).await.unwrap();
+        let is_chunked = framing.contains("chunked");
+        // Twice the response timeout in all.
+        for _ in 0..20 {
+            slow.write_all(if is_chunked { b"1\r\nx\r\n" } else { b"x" }).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        slow.write_all(if is_chunked { b"0\r\n\r\n" } else { b"" }).await.unwrap();
+        let mut response = [0; 1024];
+        let length = timeout(TIMEOUT, slow.read(&mut response)).await.unwrap().unwrap();
+        let response = String::from_utf8_lossy(&response[..length]);
+        assert!(response.starts_with("HTTP/1.1 200"), "{framing}: {response}");
+    }
+}
+
+#[tokio::test]
 async fn an_early_rejection_reaches_a_client_that_is_still_sending() {
     let signed = SignedIn::start(|site| site).await;
     let head = "POST /mcp/raw/upload HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n";
