@@ -62,7 +62,8 @@ in
         Type = "exec";
         Restart = "on-failure";
         RestartSec = 5;
-        # Streams get 30 s to end, the log and the store a little more.
+        # `shutdown.timeout` of the site, 25 s, and 15 s for responses of Okta that must be stored; the log and the store
+        # take a little more.
         TimeoutStopSec = 45;
         # 9000 connections, each with one to an MCP server behind it.
         LimitNOFILE = 32768;

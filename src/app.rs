@@ -7,6 +7,7 @@ pub mod call;
 pub mod call_log;
 pub mod client_address;
 pub mod clients;
+pub mod control_work;
 pub mod cookies;
 pub mod cors;
 pub mod decision;

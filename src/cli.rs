@@ -2,6 +2,7 @@
 
 mod log;
 pub mod serve;
+mod signals;
 
 pub use serve::serve;
 
@@ -46,6 +47,9 @@ pub enum CommandError {
         /// Error of the operating system.
         source: io::Error,
     },
+    /// SIGTERM or SIGINT during the shutdown.
+    #[error("ended by a second signal before the shutdown was complete")]
+    SecondSignal,
     /// A thread or a signal handler is unavailable, or standard output cannot be written.
     #[error(transparent)]
     System(#[from] io::Error),

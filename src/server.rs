@@ -5,7 +5,9 @@
 
 mod admission;
 mod capacity;
+mod client_stream;
 mod connection;
+mod connections;
 mod dispatch;
 mod filters;
 mod idle_timeout;
@@ -14,6 +16,7 @@ mod preface;
 mod request_ids;
 mod reserve;
 mod response_body;
+mod stream_tasks;
 mod stream_timeout;
 mod warp_bridge;
 mod worker;
@@ -29,11 +32,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::watch;
-
-/// Timeout of a graceful shutdown, for requests and streams in flight.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Handle of a running server.
 pub struct Running {
@@ -73,9 +72,15 @@ pub fn start(gateway: &Arc<Gateway>, port: u16, threads: NonZeroUsize) -> io::Re
 }
 
 impl Running {
-    /// Stops accepting connections, waits for requests in flight (at most 30 s), and joins all threads.
+    /// Shuts down gracefully, within the times of the site's `shutdown`, and joins all threads:
+    ///
+    /// 1. `/readyz` responds with 503, and each response closes its connection. New connections are accepted.
+    /// 2. After the delay, each thread accepts what is in the queue of its listener and closes it.
+    /// 3. Requests in flight, and those that have been sent on open connections, get their responses.
+    /// 4. Shortly before the timeout, event streams end between two events, and other requests get 503.
     pub fn shut_down(self) {
         self.gateway.drain();
+        std::thread::sleep(self.gateway.site.shutdown.delay);
         // An error means that all threads have already ended.
         let _ = self.stop.send(true);
         for thread in self.threads {

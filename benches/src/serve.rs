@@ -4,7 +4,8 @@ use crate::compiled::SITE;
 use crate::gateway::MCP_PATH;
 use crate::{Outcome, backend};
 use gateway::cli;
-use gateway_routes::{Route, Site, Table, Target};
+use gateway_routes::{Route, Shutdown, Site, Table, Target};
+use std::time::Duration;
 
 /// Serves until SIGTERM, with settings from the environment.
 pub(crate) fn run(routes: usize) -> Outcome<()> {
@@ -14,7 +15,9 @@ pub(crate) fn run(routes: usize) -> Outcome<()> {
         1000 => Table::slots::<{ Table::size(1000) }>(leaked).to_vec(),
         _ => return Err("1 or 1000 routes".into()),
     };
-    let site: &'static Site = Box::leak(Box::new(Site { table: Table::new(leaked, slots.leak()), ..SITE }));
+    let shutdown = Shutdown { delay: Duration::ZERO, ..SITE.shutdown };
+    let site = Site { table: Table::new(leaked, slots.leak()), shutdown, ..SITE };
+    let site: &'static Site = Box::leak(Box::new(site));
     Ok(cli::serve(site)?)
 }
 

@@ -2,8 +2,9 @@
 
 use crate::print_line;
 use crate::site::SITE;
-use gateway_routes::{Route, Site, Table, Target};
+use gateway_routes::{Route, Shutdown, Site, Table, Target};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::time::Duration;
 
 /// Returns the port if it is free, else 0, which lets the system choose one.
 pub(crate) fn free_or_any(port: u16, server: &str) -> u16 {
@@ -38,7 +39,9 @@ pub(crate) fn site_with(ports: &[(&str, u16)]) -> &'static Site {
     // The memory is leaked once per run of the demo.
     let routes: &'static [Route] = SITE.table.routes().iter().map(with_port).collect::<Vec<_>>().leak();
     let slots = Box::leak(Box::new(Table::slots::<SLOTS>(routes)));
-    Box::leak(Box::new(Site { table: Table::new(routes, slots), ..SITE }))
+    // No load balancer has to notice the end of the demo.
+    let shutdown = Shutdown { delay: Duration::ZERO, ..SITE.shutdown };
+    Box::leak(Box::new(Site { table: Table::new(routes, slots), shutdown, ..SITE }))
 }
 
 fn local(target: Target, port: u16) -> Target {

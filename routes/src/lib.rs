@@ -24,7 +24,7 @@ pub use okta_url::{OktaUrlMistake, okta_url_mistake};
 pub use route::{Identity, Route, Target};
 pub use site::{
     AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, Limits, OktaSite, RefreshReuse,
-    Registration, Site, Tokens,
+    Registration, Shutdown, Site, Tokens,
 };
 pub use table::{Found, Table};
 pub use upstream_header::{ReservedHeader, UpstreamHeader, ValuePart, is_reserved_variable, reserved_header};

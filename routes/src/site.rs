@@ -37,6 +37,8 @@ pub struct Site {
     pub trusted_proxies: &'static [Network],
     /// Connection and rate limits.
     pub limits: Limits,
+    /// Times of a graceful shutdown.
+    pub shutdown: Shutdown,
     /// Routes.
     pub table: Table,
     /// SHA-256 of the compiled files, in lower-case hex.
@@ -180,6 +182,20 @@ impl Limits {
         metadata_fetches: 120,
         client_metadata_fetches: 20,
     };
+}
+
+/// Times of a graceful shutdown, both from SIGTERM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Time in which connections are still accepted while `/readyz` responds with 503, so that load balancers notice it.
+    pub delay: Duration,
+    /// Time after which open connections are closed. Longer than `delay`.
+    pub timeout: Duration,
+}
+
+impl Shutdown {
+    /// Default times, which fit into the 30 seconds that Kubernetes allows.
+    pub const DEFAULT: Self = Self { delay: Duration::from_secs(5), timeout: Duration::from_secs(25) };
 }
 
 /// Lifetimes of issued tokens and codes.

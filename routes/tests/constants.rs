@@ -3,7 +3,7 @@
 
 use gateway_routes::compile::{Compiled, compile};
 use gateway_routes::{
-    AuthorizationServer, ClientMetadata, ClientMetadataMode, Identity, Registration, utc_date_time,
+    AuthorizationServer, ClientMetadata, ClientMetadataMode, Identity, Registration, Shutdown, utc_date_time,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -82,6 +82,8 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     assert_eq!((site.limits.connections, site.limits.connections_per_address), (800, 200));
     assert_eq!((site.limits.registrations, site.limits.client_tokens), (30, 5_000));
     assert_eq!(site.limits.tokens, go_program::SITE.limits.tokens, "absent keys have their defaults");
+    let shutdown = Shutdown { delay: Duration::from_secs(10), timeout: Duration::from_secs(40) };
+    assert_eq!((site.shutdown, go_program::SITE.shutdown), (shutdown, Shutdown::DEFAULT));
     let [dice, v2, tickets, wiki] = site.table.routes() else {
         panic!("four routes, own ones first, then by file")
     };

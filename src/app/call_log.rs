@@ -48,7 +48,7 @@ impl CallLog {
                     tracing::debug!(request_id, route, status, %cause, "call failed");
                 }
             }
-            RequestError::Proxy(_) => {
+            RequestError::Proxy(_) | RequestError::ShutDown => {
                 let failures = self.routes.get(route);
                 if failures.is_none_or(|failures| failures.calls.is_first(self.now())) {
                     tracing::warn!(request_id, route, status, %cause, "call failed");

@@ -33,7 +33,9 @@ pub fn request_error(error: &RequestError) -> Response<Bytes> {
     match error {
         RequestError::Denied(denied) => set(&mut response, WWW_AUTHENTICATE, &denied.challenge),
         RequestError::UnsupportedMethod => set(&mut response, ALLOW, "GET, HEAD, POST, DELETE, OPTIONS"),
-        RequestError::ConnectionLimit | RequestError::AddressLimit => set(&mut response, RETRY_AFTER, "5"),
+        RequestError::ConnectionLimit | RequestError::AddressLimit | RequestError::ShutDown => {
+            set(&mut response, RETRY_AFTER, "5");
+        }
         RequestError::StoreUnavailable(_) | RequestError::CheckAborted => {
             set(&mut response, RETRY_AFTER, "2");
         }

@@ -79,6 +79,9 @@ pub enum RequestError {
     /// The handler panicked, or the gateway is shutting down.
     #[error("the handler of the request was aborted")]
     HandlerAborted,
+    /// There was no response before the end of the shutdown.
+    #[error("no response before the end of the shutdown")]
+    ShutDown,
     /// The filters replied without a decision, which is a programming error.
     #[error("a filter replied without a decision")]
     NoDecision,
@@ -145,6 +148,7 @@ impl RequestError {
             | Self::StoreUnavailable(_)
             | Self::CheckAborted
             | Self::HandlerAborted
+            | Self::ShutDown
             | Self::NoDecision => Outcome::Failed,
             _ => Outcome::Refused,
         }
@@ -164,7 +168,7 @@ impl RequestError {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::AddressLimit | Self::ForgeryLimit(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::ConnectionLimit | Self::StoreUnavailable(_) | Self::CheckAborted => {
+            Self::ConnectionLimit | Self::StoreUnavailable(_) | Self::CheckAborted | Self::ShutDown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::HandlerAborted | Self::NoDecision => StatusCode::INTERNAL_SERVER_ERROR,
@@ -211,6 +215,9 @@ impl RequestError {
             Self::BodyUnreadable(_) => "the body could not be read",
             Self::BodyTimeout => "the body took too long",
             Self::HandlerAborted | Self::NoDecision => "the gateway failed",
+            Self::ShutDown => {
+                "the gateway is shutting down and had no response in time: the request may have been carried out"
+            }
         }
     }
 }

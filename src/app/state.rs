@@ -1,6 +1,7 @@
 //! The application state, shared by all requests.
 
 use crate::app::call_log::CallLog;
+use crate::app::control_work::ControlWork;
 use crate::app::failure_log::FailureLog;
 use crate::app::rate_limit::{Forgeries, Limits};
 use crate::base::clock::Clock;
@@ -82,6 +83,7 @@ pub struct Gateway {
     pub entropy: Entropy,
     /// The runtime of store and Okta requests, so that none of them blocks a proxy thread.
     control: Handle,
+    control_work: ControlWork,
     ready: AtomicBool,
     draining: AtomicBool,
 }
@@ -156,17 +158,24 @@ impl Gateway {
             clock,
             entropy,
             control,
+            control_work: ControlWork::default(),
             ready: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         }))
     }
 
-    /// Runs a future on the control runtime. Returns `None` when it panicked or the runtime is shutting down.
+    /// Runs a future on the control runtime, also when the caller no longer waits for it. A shutdown waits until it has
+    /// completed. Returns `None` when it panicked or the runtime is shutting down.
     pub async fn on_control<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        self.control.spawn(work).await.ok()
+        self.control.spawn(self.control_work.track(work)).await.ok()
+    }
+
+    /// Waits until no future is running on the control runtime, for example a revalidation whose client has left.
+    pub async fn control_work_done(&self) {
+        self.control_work.done().await;
     }
 
     /// Returns `true` if this is the host of Okta or of an MCP server. Such a host may trust the gateway's IP
@@ -200,6 +209,11 @@ impl Gateway {
     /// Marks the gateway ready.
     pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns `true` once the gateway drains.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Marks the gateway as draining: it is no longer ready.

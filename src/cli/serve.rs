@@ -2,6 +2,7 @@
 
 use super::CommandError;
 use super::log::{self, Queue};
+use super::signals::{Finished, Signals};
 use crate::app::state::{Dependencies, Gateway};
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::crypto::seal::Keys;
@@ -15,8 +16,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::MissedTickBehavior;
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, timeout};
 
 /// Interval at which open streams are closed whose grants are no longer valid.
 const STREAM_CHECK_INTERVAL: Duration = Duration::from_secs(3);
@@ -27,7 +28,10 @@ const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// Interval at which this machine's clock is compared with the store's.
 const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Serves until SIGTERM or SIGINT.
+/// Timeout of work on the control runtime after the last connection is closed: three requests to Okta.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Serves until SIGTERM or SIGINT; a second one ends the shutdown.
 ///
 /// # Errors
 /// Invalid settings (all problems at once), or the port or the store file is unavailable.
@@ -41,6 +45,7 @@ pub fn serve(site: &'static Site) -> Result<(), CommandError> {
 }
 
 fn run(site: &'static Site, settings: &Settings) -> Result<(), CommandError> {
+    let mut signals = Signals::new()?;
     server::raise_open_files();
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let serving = assemble(site, settings, Dependencies::default(), threads)?;
@@ -55,10 +60,18 @@ fn run(site: &'static Site, settings: &Settings) -> Result<(), CommandError> {
     let probed = Arc::clone(&serving.gateway);
     // Okta may be down: what is wrong is logged once, and the gateway serves.
     serving.control.spawn(async move { probed.okta.probe().await });
-    serving.control.block_on(shutdown_signal())?;
-    tracing::info!("draining");
-    serving.shut_down();
-    Ok(())
+    signals.wait();
+    tracing::info!(delay = ?site.shutdown.delay, timeout = ?site.shutdown.timeout, "draining");
+    let (finished, is_finished) = oneshot::channel();
+    std::thread::spawn(move || {
+        serving.shut_down();
+        // An error means that a second signal came first.
+        let _ = finished.send(());
+    });
+    match signals.wait_for_either(is_finished) {
+        Finished::Shutdown => Ok(()),
+        Finished::Signal => Err(CommandError::SecondSignal),
+    }
 }
 
 /// A running gateway with its background tasks.
@@ -74,9 +87,16 @@ impl Serving {
         self.running.address
     }
 
-    /// Shuts down gracefully: stops accepting connections and waits for requests to complete (streams: at most 30 s).
+    /// Shuts down gracefully, see [`Running::shut_down`]; then waits for revalidations at Okta under way, whose results
+    /// must be stored.
     pub fn shut_down(self) {
         self.running.shut_down();
+        let done = async { timeout(CONTROL_TIMEOUT, self.gateway.control_work_done()).await };
+        if self.control.block_on(done).is_err() {
+            tracing::error!(
+                "calls of Okta or of the store did not complete: users may have to sign in again"
+            );
+        }
         self.control.shutdown_timeout(Duration::from_secs(2));
     }
 }
@@ -183,15 +203,4 @@ fn open_store(settings: &Settings, dependencies: &Dependencies) -> Result<Store,
             Ok(Store::redis(address.clone(), clock, dependencies.entropy.clone(), format)?)
         }
     }
-}
-
-/// Completes at SIGTERM or SIGINT.
-async fn shutdown_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }

@@ -68,6 +68,16 @@ impl Body {
         matches!(&self.0, Kind::Streamed(streamed) if streamed.events.is_some())
     }
 
+    /// Cancels the request of an event stream. Returns false in the middle of an event, and for other bodies.
+    pub fn end_between_events(&mut self) -> bool {
+        let Kind::Streamed(streamed) = &mut self.0 else { return false };
+        let ends = streamed.events.as_ref().is_some_and(|events| events.is_between_events());
+        if ends {
+            streamed.pooled = None;
+        }
+        ends
+    }
+
     /// Streams from an MCP server; a body that has arrived completely releases its connection at once.
     pub(super) fn streamed(mut streamed: Streamed) -> Self {
         if streamed.events.is_none() && streamed.request_body.is_none() {

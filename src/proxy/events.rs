@@ -50,6 +50,11 @@ impl Events {
         self.is_opened && self.endpoints.is_empty()
     }
 
+    /// Returns true if everything that was sent to the client is complete events.
+    pub(super) fn is_between_events(&self) -> bool {
+        self.endpoints.is_between_events()
+    }
+
     /// Returns what is held back at the end of the stream.
     pub(super) fn rest(&mut self) -> Bytes {
         self.endpoints.rest()

@@ -1,5 +1,6 @@
 //! Client connections over HTTP/1.1, or HTTP/2 without TLS; the client's first bytes decide.
 
+use super::client_stream::ClientStream;
 use super::idle_timeout::ConnectionState;
 use super::write_timeout::{WRITE_TIMEOUT, WriteTimeout};
 use super::{preface, stream_timeout};
@@ -38,19 +39,22 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Executor that runs the task of each HTTP/2 stream on the thread of its connection, with a timeout for clients that
 /// do not read the response.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct LocalExecutor {
+    state: Rc<ConnectionState>,
     timeout: Duration,
 }
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
     fn execute(&self, task: F) {
-        tokio::task::spawn_local(stream_timeout::with_timeout(task, self.timeout));
+        let state = Rc::clone(&self.state);
+        let task = stream_timeout::with_timeout(task, self.timeout);
+        tokio::task::spawn_local(async move { state.streams.run(task).await });
     }
 }
 
-/// Serves a connection until it is closed by either side; once `state` is stopped, until the last response in flight
-/// has been sent.
+/// Serves a connection until it is closed by either side; once `state` is stopped, until every request that has arrived
+/// has its response.
 pub(super) async fn serve<S, B>(
     stream: TcpStream,
     service: S,
@@ -64,19 +68,16 @@ where
     B::Data: Send,
 {
     let is_http_2 = tokio::select! {
-        // A request that has arrived before the shutdown is still served.
+        // A request that has arrived before the connection was stopped is still served.
         biased;
         begins = preface::begins_with_http_2(&stream) => begins?,
-        // No request has arrived: there is no response to wait for.
-        () = poll_fn(|context| if state.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending }) => {
-            return Ok(());
-        }
+        () = stopped_without_request(&stream, state) => false,
     };
-    let stream = TokioIo::new(WriteTimeout::new(stream, WRITE_TIMEOUT));
+    let stream = TokioIo::new(WriteTimeout::new(ClientStream::new(stream, Rc::clone(state)), WRITE_TIMEOUT));
     // Boxed: otherwise every task would be as large as the HTTP/2 connection.
     if is_http_2 {
         state.set_http_2();
-        let connection = Box::pin(http_2(WRITE_TIMEOUT).serve_connection(stream, service));
+        let connection = Box::pin(http_2(state, WRITE_TIMEOUT).serve_connection(stream, service));
         Ok(until_stopped(connection, state).await?)
     } else {
         let connection = Box::pin(http_1().serve_connection(stream, service));
@@ -84,16 +85,32 @@ where
     }
 }
 
+/// Waits until the connection is stopped and no byte has arrived on it.
+async fn stopped_without_request(stream: &TcpStream, state: &ConnectionState) {
+    poll_fn(|context| {
+        if state.is_stopped(context) && !preface::has_received(stream) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// Polls the connection to its end. Once `state` is stopped, it is closed as soon as that loses no request: hyper does
+/// not look for one itself, and closing a socket with unread bytes would also reset the connection.
 async fn until_stopped<C: GracefulConnection<Error = hyper::Error>>(
     mut connection: Pin<Box<C>>,
     state: &Rc<ConnectionState>,
 ) -> Result<(), C::Error> {
     let mut is_shutting_down = false;
     let served = poll_fn(|context| {
-        if !is_shutting_down && state.is_stopped(context) {
-            is_shutting_down = true;
-            connection.as_mut().graceful_shutdown();
+        let polled = connection.as_mut().poll(context);
+        if polled.is_ready() || is_shutting_down || !(state.is_stopped(context) && state.may_close()) {
+            return polled;
         }
+        is_shutting_down = true;
+        connection.as_mut().graceful_shutdown();
         connection.as_mut().poll(context)
     })
     .await;
@@ -116,8 +133,8 @@ fn http_1() -> http1::Builder {
     builder
 }
 
-fn http_2(timeout: Duration) -> http2::Builder<LocalExecutor> {
-    let mut builder = http2::Builder::new(LocalExecutor { timeout });
+fn http_2(state: &Rc<ConnectionState>, timeout: Duration) -> http2::Builder<LocalExecutor> {
+    let mut builder = http2::Builder::new(LocalExecutor { state: Rc::clone(state), timeout });
     builder
         .timer(TokioTimer::new())
         .max_header_list_size(MAX_HEAD_BYTES)
@@ -201,11 +218,40 @@ mod tests {
     }
 
     #[tokio::test(flavor = "local")]
+    async fn a_request_that_has_arrived_on_an_idle_connection_is_answered_before_it_is_closed() {
+        const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for requests_before in [0, 1] {
+            let (mut client, server) = connected().await;
+            let state = Rc::new(ConnectionState::default());
+            let serving = Rc::clone(&state);
+            let service = service(&state);
+            let task =
+                tokio::task::spawn_local(async move { serve(server, service, &serving).await.is_ok() });
+            for _ in 0..requests_before {
+                client.write_all(REQUEST).await.unwrap();
+                let mut response = Vec::new();
+                while !response.ends_with(b"a response") {
+                    assert!(timeout(SOON, client.read_buf(&mut response)).await.unwrap().unwrap() > 0);
+                }
+            }
+            tokio::task::yield_now().await;
+            // The task is woken before the runtime hears of the request.
+            assert_eq!(client.try_write(REQUEST).unwrap(), REQUEST.len());
+            state.stop();
+            let mut rest = Vec::new();
+            timeout(SOON, client.read_to_end(&mut rest)).await.unwrap().unwrap();
+            assert!(rest.ends_with(b"a response"), "{}", String::from_utf8_lossy(&rest));
+            drop(client);
+            assert!(timeout(SOON, task).await.unwrap().unwrap());
+        }
+    }
+
+    #[tokio::test(flavor = "local")]
     async fn an_http_2_stream_with_a_zero_window_is_reset_and_its_connection_stays_open() {
         let (mut client, server) = connected().await;
         let state = Rc::new(ConnectionState::default());
         let connection =
-            http_2(Duration::from_millis(50)).serve_connection(TokioIo::new(server), service(&state));
+            http_2(&state, Duration::from_millis(50)).serve_connection(TokioIo::new(server), service(&state));
         tokio::task::spawn_local(connection);
         client.write_all(&[PREFACE, NO_WINDOW, GET].concat()).await.unwrap();
         read_until(&mut client, RST_STREAM).await;

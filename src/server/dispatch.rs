@@ -1,6 +1,6 @@
 //! Request dispatch: the warp filters decide on the head, then the body is forwarded, read or ignored.
 
-use super::admission::{Admission, Peer, Refusal};
+use super::admission::{Admission, Refusal};
 use super::idle_timeout::InFlight;
 use super::request_ids::RequestIds;
 use super::response_body::{OpenCall, ResponseBody};
@@ -8,6 +8,7 @@ use super::warp_bridge::{self, Filters};
 use crate::app::call;
 use crate::app::client_address::address_of;
 use crate::app::decision::{AuthorizedRequest, Decision, ReadBody};
+use crate::app::interruption::Interruption;
 use crate::app::request::{HeaderText, PeerConnection, RequestHead};
 use crate::app::request_error::RequestError;
 use crate::app::state::Gateway;
@@ -21,7 +22,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,10 +84,10 @@ impl<F: Filters> Dispatch<F> {
                 Err(refusal) if !is_probe(&head.parts) => self.reject(&head, refusal),
                 admitted => {
                     in_flight.hold(admitted.unwrap_or_default());
-                    self.respond(head, &request_id, body).await
+                    self.respond(head, &request_id, body, &in_flight).await
                 }
             };
-            if let Peer::Refused(_) = in_flight.peer() {
+            if in_flight.is_last() || self.gateway.is_draining() {
                 close_after(&mut response, &in_flight);
             }
             response.headers_mut().insert(REQUEST_ID, request_id.into_value());
@@ -98,7 +99,13 @@ impl<F: Filters> Dispatch<F> {
         })
     }
 
-    async fn respond(&self, mut head: Box<RequestHead>, id: &HeaderText, mut body: ClientBody) -> Reply {
+    async fn respond(
+        &self,
+        mut head: Box<RequestHead>,
+        id: &HeaderText,
+        mut body: ClientBody,
+        in_flight: &InFlight,
+    ) -> Reply {
         if let Some(error) = self.check_target(&head.parts) {
             return self.reject(&head, error);
         }
@@ -111,20 +118,31 @@ impl<F: Filters> Dispatch<F> {
             decided = match decided {
                 Some(Decision::Respond(response)) => return response.into(),
                 Some(Decision::Forward(AuthorizedRequest { forward, call })) => {
-                    return match self.proxy.forward(forward, body).await {
-                        Ok(mut response) => {
+                    let forwarded = pin!(self.proxy.forward(forward, body));
+                    return match in_flight.until_end(forwarded).await {
+                        Some(Ok(mut response)) => {
                             let call = call.allow(&mut response);
                             let call = OpenCall::of(call, response.body(), &self.gateway);
                             Reply { response, call }
                         }
-                        Err(error) => call.reject(&self.gateway, error).into(),
+                        Some(Err(error)) => call.reject(&self.gateway, error).into(),
+                        None => call.reject(&self.gateway, RequestError::ShutDown).into(),
                     };
                 }
                 // Boxed: the future is large and rarely needed.
                 Some(Decision::ReadBody(read_body)) => {
-                    return Box::pin(self.read_body(read_body, id, body)).await.into();
+                    let response =
+                        in_flight.until_end(Box::pin(self.read_body(read_body, id, body)).as_mut()).await;
+                    return response.unwrap_or_else(|| self.fail(id, &RequestError::ShutDown)).into();
                 }
-                Some(Decision::Deferred(later)) => Some(later.await),
+                Some(Decision::Deferred(mut later)) => match in_flight.until_end(later.as_mut()).await {
+                    Some(decision) => Some(decision),
+                    None => {
+                        let _shut_down = Interruption::ShutDown.scope();
+                        drop(later);
+                        return self.fail(id, &RequestError::ShutDown).into();
+                    }
+                },
                 None => return self.fail(id, &RequestError::NoDecision).into(),
             }
         }

@@ -1,16 +1,12 @@
-//! Idle timeout of client connections.
-//!
-//! All connections of a thread are checked every second, so that requests need no timers of their own: hyper would set
-//! one for each head, and none before the protocol is known.
+//! State of a client connection: its requests in flight, its idle timeout and its end.
 
 use super::admission::{Peer, Permit};
-use std::cell::{Cell, OnceCell, RefCell};
-use std::future::Future;
+use super::stream_tasks::StreamTasks;
+use std::cell::{Cell, OnceCell};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
-use std::time::Duration;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use std::task::{Context, Poll, Waker};
 
 /// Idle timeout before the first request, in checks.
 const MAX_CHECKS_BEFORE_FIRST_REQUEST: u32 = 10;
@@ -20,64 +16,17 @@ const MAX_CHECKS_BETWEEN_REQUESTS: u32 = 30;
 const MAX_CHECKS_OF_REFUSED: u32 = 3;
 /// Time for an HTTP/2 client to close the connection after `GOAWAY`, in checks.
 const GOAWAY_CHECKS: u32 = 5;
-/// Interval between two checks.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The same for an HTTP/1.1 client after the end of the stream.
+const CLOSE_CHECKS: u32 = 1;
+/// Minimum number of checks without a request that is at least a second.
+const QUIET_CHECKS: u32 = 2;
 
-/// Client connections of one thread.
-#[derive(Default)]
-pub(super) struct Connections {
-    tasks: RefCell<JoinSet<()>>,
-    watched: RefCell<Vec<(Rc<ConnectionState>, AbortHandle)>>,
-}
-
-impl Connections {
-    /// Spawns the task of a connection and enforces its idle timeout.
-    pub(super) fn spawn(
-        &self,
-        state: Rc<ConnectionState>,
-        connection: impl Future<Output = ()> + 'static,
-    ) -> AbortHandle {
-        let task = self.tasks.borrow_mut().spawn_local(connection);
-        self.watched.borrow_mut().push((state, task.clone()));
-        task
-    }
-
-    /// Stops all connections gracefully and waits for them; after `limit` they are aborted. Returns false if any was.
-    pub(super) async fn drain(&self, limit: Duration) -> bool {
-        self.watched.borrow().iter().for_each(|(state, _)| state.stop());
-        let mut tasks = self.tasks.take();
-        timeout(limit, async { while tasks.join_next().await.is_some() {} }).await.is_ok()
-    }
-
-    /// Enforces the idle timeout and calls `on_check` in every interval; never returns.
-    pub(super) async fn maintain(&self, on_check: impl Fn()) {
-        let mut ticks = interval(CHECK_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            self.reap_idle();
-            on_check();
-        }
-    }
-
-    fn reap_idle(&self) {
-        while self.tasks.borrow_mut().try_join_next().is_some() {}
-        self.watched.borrow_mut().retain(|(state, task)| {
-            if task.is_finished() {
-                return false;
-            }
-            match state.check() {
-                Action::Keep => {}
-                Action::Stop => state.stop(),
-                Action::Abort => {
-                    tracing::debug!("client connection closed: idle timeout");
-                    task.abort();
-                }
-            }
-            true
-        });
-    }
-}
+/// Time without a request after which a connection is closed during a shutdown, in drain checks. A request may be on
+/// its way on a connection that was accepted last, or whose last response did not announce the end.
+const MAX_QUIET_DRAIN_CHECKS: u32 = 20;
+/// The same for a connection that cannot be closed gracefully: a request head is incomplete, or the client does not
+/// close it after `GOAWAY`.
+const MAX_STALLED_DRAIN_CHECKS: u32 = 60;
 
 /// State of a client connection.
 #[derive(Default)]
@@ -89,16 +38,25 @@ pub(super) struct ConnectionState {
     had_request: Cell<bool>,
     /// True if the protocol is HTTP/2, which has `GOAWAY`.
     is_http_2: Cell<bool>,
+    /// True if bytes have arrived since the last request began or ended: a part of the next one.
+    has_received: Cell<bool>,
+    /// True while the client does not read the response.
+    is_write_pending: Cell<bool>,
     /// Checks since the last request ended.
     idle_checks: Cell<u32>,
+    /// Drain checks without a request.
+    quiet_drain_checks: Cell<u32>,
     stopped: Cell<bool>,
+    ended: Cell<bool>,
     /// Waker of the connection's task, after its first call of `is_stopped`.
     task: OnceCell<Waker>,
+    /// Tasks of the streams, for HTTP/2 only.
+    pub(super) streams: StreamTasks,
 }
 
 /// Result of a check.
 #[derive(Debug, PartialEq, Eq)]
-enum Action {
+pub(super) enum Action {
     Keep,
     /// Close the connection gracefully.
     Stop,
@@ -115,6 +73,7 @@ impl ConnectionState {
     /// Counts a request as in flight until the returned value is dropped.
     pub(super) fn begin_request(self: &Rc<Self>) -> InFlight {
         self.had_request.set(true);
+        self.has_received.set(false);
         let before = self.in_flight.get();
         self.in_flight.set(before + 1);
         InFlight { state: Rc::clone(self), is_only: before == 0, permit: None }
@@ -125,13 +84,32 @@ impl ConnectionState {
         self.is_http_2.set(true);
     }
 
-    /// Closes the connection after the last response in flight.
+    /// Notes that bytes have arrived.
+    pub(super) fn note_received(&self) {
+        self.has_received.set(true);
+    }
+
+    /// Notes whether the client keeps a write waiting.
+    pub(super) fn set_write_pending(&self, is_pending: bool) {
+        self.is_write_pending.set(is_pending);
+    }
+
+    /// Closes the connection gracefully: HTTP/2 with `GOAWAY`, HTTP/1.1 once no request is in flight or has arrived.
     pub(super) fn stop(&self) {
         if !self.stopped.replace(true)
             && let Some(task) = self.task.get()
         {
             task.wake_by_ref();
         }
+    }
+
+    /// Ends event streams between two events, and requests without a response.
+    pub(super) fn end(&self) {
+        self.ended.set(true);
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+        self.streams.wake_all();
     }
 
     /// Returns true once the connection is stopped; otherwise registers the task to be woken. Always called by the same
@@ -141,8 +119,19 @@ impl ConnectionState {
         self.stopped.get()
     }
 
-    /// Counts one check and decides. An HTTP/2 connection with pings only is idle, too.
-    fn check(&self) -> Action {
+    /// Returns true once the connection is stopped and every byte must be looked for before it is closed.
+    pub(super) fn is_closing(&self) -> bool {
+        self.stopped.get()
+    }
+
+    /// Returns true if closing the connection now loses no request. HTTP/2 tells the client which requests are served.
+    pub(super) fn may_close(&self) -> bool {
+        self.is_http_2.get()
+            || self.in_flight.get() == 0 && !self.has_received.get() && !self.is_write_pending.get()
+    }
+
+    /// Counts one check of the idle timeout and decides. An HTTP/2 connection with pings only is idle, too.
+    pub(super) fn check(&self) -> Action {
         let is_refused = matches!(self.peer, Peer::Refused(_));
         if self.in_flight.get() > 0 && !is_refused {
             self.idle_checks.set(0);
@@ -155,12 +144,38 @@ impl ConnectionState {
             (false, true) => MAX_CHECKS_BETWEEN_REQUESTS,
             (false, false) => MAX_CHECKS_BEFORE_FIRST_REQUEST,
         };
+        let close_checks = match self.is_http_2.get() {
+            true => GOAWAY_CHECKS,
+            // A request that has just arrived on an idle connection is served.
+            false if self.may_close() => CLOSE_CHECKS,
+            false => 0,
+        };
         if idle_checks <= max_checks {
             Action::Keep
-        } else if self.is_http_2.get() && idle_checks <= max_checks + GOAWAY_CHECKS {
+        } else if idle_checks <= max_checks + close_checks {
             Action::Stop
         } else {
             Action::Abort
+        }
+    }
+
+    /// Counts one check during a shutdown and decides. Requests in flight are waited for.
+    pub(super) fn check_drain(&self) -> Action {
+        if self.is_http_2.get() {
+            self.stop();
+        }
+        if self.in_flight.get() > 0 || self.is_write_pending.get() {
+            self.quiet_drain_checks.set(0);
+            return Action::Keep;
+        }
+        let quiet = self.quiet_drain_checks.get() + 1;
+        self.quiet_drain_checks.set(quiet);
+        if quiet > MAX_STALLED_DRAIN_CHECKS {
+            Action::Abort
+        } else if quiet > MAX_QUIET_DRAIN_CHECKS || self.idle_checks.get() >= QUIET_CHECKS {
+            Action::Stop
+        } else {
+            Action::Keep
         }
     }
 }
@@ -184,6 +199,16 @@ impl InFlight {
         self.state.is_http_2.get()
     }
 
+    /// Returns true if the connection is closed after this response.
+    pub(super) fn is_last(&self) -> bool {
+        self.state.stopped.get() || matches!(self.state.peer, Peer::Refused(_))
+    }
+
+    /// Returns true once event streams end between two events.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state.ended.get()
+    }
+
     /// Keeps the permit until the response is sent.
     pub(super) fn hold(&mut self, permit: Option<Box<Permit>>) {
         self.permit = permit;
@@ -193,11 +218,20 @@ impl InFlight {
     pub(super) fn close_connection(&self) {
         self.state.stop();
     }
+
+    /// Waits for a response; there is none once a shutdown is over.
+    pub(super) async fn until_end<F: Future + ?Sized>(&self, mut response: Pin<&mut F>) -> Option<F::Output> {
+        poll_fn(|context| {
+            if self.state.ended.get() { Poll::Ready(None) } else { response.as_mut().poll(context).map(Some) }
+        })
+        .await
+    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.state.in_flight.set(self.state.in_flight.get() - 1);
+        self.state.has_received.set(false);
         if !matches!(self.state.peer, Peer::Refused(_)) {
             self.state.idle_checks.set(0);
         }
@@ -208,9 +242,6 @@ impl Drop for InFlight {
 mod tests {
     use super::super::admission::Refusal;
     use super::*;
-    use std::future::{pending, poll_fn};
-    use std::task::Poll;
-    use tokio::sync::oneshot;
 
     /// Returns the number of checks until the connection is aborted, and until it is stopped.
     fn checks(state: &Rc<ConnectionState>) -> (Option<u32>, Option<u32>) {
@@ -224,7 +255,11 @@ mod tests {
 
     #[test]
     fn a_connection_without_a_request_times_out() {
-        assert_eq!(checks(&Rc::default()), (Some(MAX_CHECKS_BEFORE_FIRST_REQUEST), None));
+        let stopped = MAX_CHECKS_BEFORE_FIRST_REQUEST;
+        assert_eq!(checks(&Rc::default()), (Some(stopped + CLOSE_CHECKS), Some(stopped)));
+        let slow = Rc::new(ConnectionState::default());
+        slow.note_received();
+        assert_eq!(checks(&slow), (Some(stopped), None), "a part of a request has arrived");
     }
 
     #[test]
@@ -233,7 +268,8 @@ mod tests {
         let in_flight = state.begin_request();
         assert_eq!(checks(&state), (None, None));
         drop(in_flight);
-        assert_eq!(checks(&state), (Some(MAX_CHECKS_BETWEEN_REQUESTS), None));
+        let stopped = MAX_CHECKS_BETWEEN_REQUESTS;
+        assert_eq!(checks(&state), (Some(stopped + CLOSE_CHECKS), Some(stopped)));
     }
 
     #[test]
@@ -257,44 +293,6 @@ mod tests {
     fn a_connection_beyond_the_limits_is_aborted_even_during_a_request() {
         let state = Rc::new(ConnectionState::new(Peer::Refused(Refusal::Full)));
         let _in_flight = state.begin_request();
-        assert_eq!(checks(&state), (Some(MAX_CHECKS_OF_REFUSED), None));
-    }
-
-    #[tokio::test(flavor = "local")]
-    async fn a_timed_out_connection_is_aborted_and_removed() {
-        let connections = Connections::default();
-        let (idle, busy) = (Rc::default(), Rc::new(ConnectionState::default()));
-        let _in_flight = busy.begin_request();
-        let (alive, aborted) = oneshot::channel::<()>();
-        connections.spawn(idle, async move {
-            let _alive = alive;
-            pending::<()>().await;
-        });
-        connections.spawn(busy, pending::<()>());
-        for _ in 0..=MAX_CHECKS_BEFORE_FIRST_REQUEST {
-            connections.reap_idle();
-        }
-        assert!(aborted.await.is_err());
-        connections.reap_idle();
-        assert_eq!(connections.watched.borrow().len(), 1);
-        assert_eq!(connections.tasks.borrow().len(), 1);
-    }
-
-    #[tokio::test(flavor = "local")]
-    async fn a_drain_stops_connections_and_aborts_them_after_its_timeout() {
-        let connections = Connections::default();
-        let state = Rc::new(ConnectionState::default());
-        let stopping = Rc::clone(&state);
-        connections.spawn(
-            state,
-            poll_fn(
-                move |context| if stopping.is_stopped(context) { Poll::Ready(()) } else { Poll::Pending },
-            ),
-        );
-        tokio::task::yield_now().await;
-        assert!(connections.drain(Duration::from_mins(1)).await);
-        connections.spawn(Rc::default(), pending::<()>());
-        assert!(!connections.drain(Duration::ZERO).await);
-        assert!(connections.tasks.borrow().is_empty());
+        assert_eq!(checks(&state).0, Some(MAX_CHECKS_OF_REFUSED));
     }
 }

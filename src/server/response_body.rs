@@ -12,10 +12,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// Response body that keeps its request in flight until it has been sent.
+/// Response body that keeps its request in flight until it has been sent. At the end of a shutdown, an event stream
+/// ends between two events.
 pub(super) struct ResponseBody {
     body: Body,
-    _in_flight: InFlight,
+    in_flight: InFlight,
     /// Call whose response this is, until the end of the body; `None` unless it is streamed.
     call: Option<Box<OpenCall>>,
 }
@@ -35,7 +36,7 @@ impl OpenCall {
 
 impl ResponseBody {
     pub(super) fn new(body: Body, in_flight: InFlight, call: Option<Box<OpenCall>>) -> Self {
-        Self { body, _in_flight: in_flight, call }
+        Self { body, in_flight, call }
     }
 }
 
@@ -50,6 +51,11 @@ impl http_body::Body for ResponseBody {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_ready() {
             chunk_sent();
+        } else if self.in_flight.has_ended() && self.body.end_between_events() {
+            if let Some(open) = self.call.take() {
+                open.call.interrupt(&open.gateway, Interruption::ShutDown);
+            }
+            return Poll::Ready(None);
         } else {
             chunk_awaited();
         }

@@ -30,6 +30,7 @@ pub(super) const SITE: Site = Site {
     registration: gateway_routes::Registration::DEFAULT,
     trusted_proxies: &[],
     limits: gateway_routes::Limits::DEFAULT,
+    shutdown: gateway_routes::Shutdown::DEFAULT,
     table: Table::new(&[], &[u16::MAX]),
     digest: "",
 };

@@ -5,6 +5,7 @@ mod glob;
 mod limits;
 mod registration;
 mod route;
+mod shutdown;
 mod site;
 
 pub(super) use glob::Glob;
@@ -13,7 +14,7 @@ pub(super) use site::{Definition, site};
 
 #[cfg(test)]
 mod tests {
-    use super::{client_metadata, limits, registration, route, site};
+    use super::{client_metadata, limits, registration, route, shutdown, site};
     use crate::RESERVED;
 
     const README: &str = include_str!("../../README.md");
@@ -28,8 +29,9 @@ mod tests {
             ("registration.", &registration::KEYS),
             ("client_metadata.", &client_metadata::KEYS),
             ("limits.", &limits::KEYS),
+            ("shutdown.", &shutdown::KEYS),
         ];
-        let whole = ["okta", "tokens", "registration", "client_metadata", "limits"];
+        let whole = ["okta", "tokens", "registration", "client_metadata", "limits", "shutdown"];
         let keys = sections
             .iter()
             .flat_map(|(section, keys)| keys.known.iter().map(move |key| format!("{section}{key}")));

@@ -4,8 +4,8 @@ mod literal;
 
 use super::definition::Definition;
 use crate::{
-    AuthorizationServer, ClientDocument, Identity, Limits, Network, OktaSite, Registration, Route, Target,
-    Tokens, UpstreamHeader,
+    AuthorizationServer, ClientDocument, Identity, Limits, Network, OktaSite, Registration, Route, Shutdown,
+    Target, Tokens, UpstreamHeader,
 };
 use ipnet::IpNet;
 use literal::{MAX_LINE_CHARS, array, duration, filled, grouped, raw_string, record, strings};
@@ -57,6 +57,7 @@ impl Rust<'_> {
             "RefreshReuse",
             "Registration",
             "Route",
+            "Shutdown",
             "Site",
             "Table",
             "Target",
@@ -91,6 +92,7 @@ impl Rust<'_> {
         writeln!(f, "{}", registration(&site.registration))?;
         writeln!(f, "{}", networks(site.trusted_proxies))?;
         writeln!(f, "{}", limits(&site.limits))?;
+        writeln!(f, "{}", shutdown(&site.shutdown))?;
         writeln!(f, "    table: Table::new(&ROUTES, &SLOTS),")?;
         writeln!(f, "    digest: {:?},", self.digest)?;
         writeln!(f, "}};")
@@ -221,6 +223,13 @@ fn limits(limits: &Limits) -> String {
             ("metadata_fetches", grouped(limits.metadata_fetches)),
             ("client_metadata_fetches", grouped(limits.client_metadata_fetches)),
         ],
+    )
+}
+
+fn shutdown(shutdown: &Shutdown) -> String {
+    record(
+        "shutdown: Shutdown",
+        &[("delay", duration(shutdown.delay)), ("timeout", duration(shutdown.timeout))],
     )
 }
 

@@ -1,8 +1,8 @@
 //! Sites of tests, made of the same constants that the route compiler writes.
 
 use gateway_routes::{
-    AuthorizationServer, ClientMetadata, Identity, Limits, OktaSite, RefreshReuse, Registration, Route, Site,
-    Table, Target, Tokens,
+    AuthorizationServer, ClientMetadata, Identity, Limits, OktaSite, RefreshReuse, Registration, Route,
+    Shutdown, Site, Table, Target, Tokens,
 };
 use std::time::Duration;
 use url::Url;
@@ -45,6 +45,8 @@ impl SiteBuilder {
             registration: Registration::DEFAULT,
             trusted_proxies: &[],
             limits: Limits::DEFAULT,
+            // Tests restart gateways often, and no load balancer has to notice it.
+            shutdown: Shutdown { delay: Duration::ZERO, ..Shutdown::DEFAULT },
             table: Table::new(&[], &[u16::MAX]),
             digest: "0",
         };

@@ -9,7 +9,8 @@ use super::glob::{Glob, globs};
 use super::limits::{self, limits};
 use super::registration::{self, registration};
 use super::route::{self, PartialRoute, route};
-use crate::{AuthorizationServer, Limits, Network, OktaSite, RefreshReuse, Registration, Tokens};
+use super::shutdown::{self, shutdown};
+use crate::{AuthorizationServer, Limits, Network, OktaSite, RefreshReuse, Registration, Shutdown, Tokens};
 use std::time::Duration;
 
 pub(super) const SITE: SectionKeys = SectionKeys {
@@ -30,6 +31,7 @@ pub(super) const SITE: SectionKeys = SectionKeys {
         "registration",
         "trusted_proxies",
         "limits",
+        "shutdown",
         "ca_file",
         "include",
         "proxies",
@@ -42,6 +44,7 @@ pub(super) const SITE: SectionKeys = SectionKeys {
         (&registration::KEYS, "below `registration:`"),
         (&client_metadata::KEYS, "below `client_metadata:`"),
         (&limits::KEYS, "below `limits:`"),
+        (&shutdown::KEYS, "below `shutdown:`"),
     ],
 };
 
@@ -88,6 +91,7 @@ pub(crate) struct Definition {
     pub(crate) registration: Registration,
     pub(crate) trusted_proxies: &'static [Network],
     pub(crate) limits: Limits,
+    pub(crate) shutdown: Shutdown,
     /// Default `ca_file` of routes with an https target.
     pub(crate) ca_file: Option<&'static str>,
     /// Globs of files with further routes.
@@ -130,6 +134,7 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<LineError>) {
         registration: section.optional("registration", registration).unwrap_or(Registration::DEFAULT),
         trusted_proxies: section.optional("trusted_proxies", list(text(value::network))).unwrap_or_default(),
         limits: section.optional("limits", limits).unwrap_or(Limits::DEFAULT),
+        shutdown: section.optional("shutdown", shutdown).unwrap_or(Shutdown::DEFAULT),
         ca_file: section.optional("ca_file", text(value::absolute_file)),
         include: Vec::new(),
         proxies: Vec::new(),

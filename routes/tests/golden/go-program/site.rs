@@ -64,6 +64,7 @@ pub const SITE: Site = Site {
         metadata_fetches: 120,
         client_metadata_fetches: 20,
     },
+    shutdown: Shutdown { delay: Duration::from_secs(5), timeout: Duration::from_secs(25) },
     table: Table::new(&ROUTES, &SLOTS),
     digest: "123676cfb77b06abec41cb4b6681eb193f6bd66d45e4091dc9f0fea2b794a2a7",
 };

@@ -64,6 +64,7 @@ pub const SITE: Site = Site {
         metadata_fetches: 120,
         client_metadata_fetches: 5,
     },
+    shutdown: Shutdown { delay: Duration::from_secs(10), timeout: Duration::from_secs(40) },
     table: Table::new(&ROUTES, &SLOTS),
     digest: "f286d8cdcd2a544e135c908389072dbc94829cc09bda91ad50935ccf2a080ddb",
 };
