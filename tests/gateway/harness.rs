@@ -3,6 +3,7 @@
 mod balancer;
 pub(crate) mod binary;
 pub(crate) mod drivers;
+pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod go_program;
 pub(crate) mod metadata_documents;

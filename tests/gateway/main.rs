@@ -43,6 +43,7 @@ mod revalidation;
 mod revocation;
 mod secrets;
 mod servers;
+mod shutdown;
 mod store;
 mod token_endpoint;
 mod tokens;

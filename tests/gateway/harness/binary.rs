@@ -6,7 +6,7 @@ use gateway_standins::okta::{Okta, OktaOptions};
 use parking_lot::Mutex;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -144,10 +144,20 @@ impl Process {
 
     /// Sends SIGTERM, waits, and starts it again on the same state.
     pub(crate) async fn restart(&mut self) {
-        let ended = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(ended.success());
-        assert!(self.child.wait().unwrap().success(), "{}", self.log());
+        self.terminate();
+        assert!(self.ended().success(), "{}", self.log());
         self.start_again().await;
+    }
+
+    /// Sends SIGTERM, without a wait.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Kills it, as a crash does.
