@@ -3,6 +3,7 @@
 use crate::app::cors;
 use crate::app::request_error::RequestError;
 use crate::pages;
+use crate::proxy::{CancelReason, ProxyError};
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
@@ -36,7 +37,9 @@ pub fn request_error(error: &RequestError) -> Response<Bytes> {
         RequestError::ConnectionLimit | RequestError::AddressLimit | RequestError::ShutDown => {
             set(&mut response, RETRY_AFTER, "5");
         }
-        RequestError::StoreUnavailable(_) | RequestError::CheckAborted => {
+        RequestError::StoreUnavailable(_)
+        | RequestError::CheckAborted
+        | RequestError::Proxy(ProxyError::Cancelled { reason: CancelReason::Unchecked, .. }) => {
             set(&mut response, RETRY_AFTER, "2");
         }
         RequestError::ForgeryLimit(too_many) => {

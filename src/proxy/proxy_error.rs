@@ -1,6 +1,8 @@
 //! Failure of a forwarded request before its response head was passed on.
 
-use super::{CancelReason, ConflictingHeader, ConnectError, OutsideTarget, RequestBodyError, UpstreamError};
+use super::{
+    CancelReason, ConflictingHeader, ConnectError, OutsideTarget, RequestBodyError, UpstreamError, Violation,
+};
 use http::StatusCode;
 use thiserror::Error;
 
@@ -14,8 +16,13 @@ pub enum ProxyError {
     #[error(transparent)]
     RequestBody(#[from] RequestBodyError),
     /// The request was cancelled before its response head arrived.
-    #[error(transparent)]
-    Cancelled(CancelReason),
+    #[error("{reason}")]
+    Cancelled {
+        /// The reason.
+        reason: CancelReason,
+        /// Path of the client's request.
+        path: Box<str>,
+    },
     /// No connection to the MCP server.
     #[error("upstream connection failed")]
     Connect(#[source] ConnectError),
@@ -48,7 +55,7 @@ pub enum ProxyError {
 impl ProxyError {
     /// Returns `true` if the client or the policy ended the request, and not the MCP server.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::PathOutsideRoute | Self::RequestBody(_) | Self::Cancelled(_))
+        matches!(self, Self::PathOutsideRoute | Self::RequestBody(_) | Self::Cancelled { .. })
     }
 
     /// Returns the status of the error response.
@@ -60,8 +67,12 @@ impl ProxyError {
             Self::RequestBody(RequestBodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestBody(RequestBodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Cancelled(_)
-            | Self::Connect(_)
+            Self::Cancelled { reason, .. } => match reason {
+                CancelReason::GrantEnded => StatusCode::UNAUTHORIZED,
+                CancelReason::NotAuthorized => StatusCode::FORBIDDEN,
+                CancelReason::Unchecked => StatusCode::SERVICE_UNAVAILABLE,
+            },
+            Self::Connect(_)
             | Self::Upstream(_)
             | Self::CredentialRequired
             | Self::CredentialRejected
@@ -80,7 +91,15 @@ impl ProxyError {
                 "the request body is longer than this server takes"
             }
             Self::RequestBody(RequestBodyError::Timeout) => "the request body took too long",
-            Self::Cancelled(_) | Self::Connect(_) | Self::Upstream(_) => "the MCP server cannot be reached",
+            Self::Cancelled { reason, .. } => match reason {
+                CancelReason::GrantEnded => "the access token does not count",
+                CancelReason::NotAuthorized => "you may no longer use this MCP server",
+                CancelReason::Unchecked => "the gateway cannot check the grant now",
+            },
+            Self::Connect(_) => "the MCP server cannot be reached",
+            Self::Upstream(UpstreamError::Io(_) | UpstreamError::Protocol(Violation::NoResponse)) => {
+                "the connection to the MCP server broke"
+            }
             Self::ConnectTimeout | Self::ResponseTimeout => "the MCP server did not answer in time",
             Self::CredentialRequired => {
                 "the MCP server requires a credential of its own: the administrator of the gateway can set it \
@@ -90,7 +109,9 @@ impl ProxyError {
                 "the MCP server rejects the gateway's credential: the administrator of the gateway can correct it \
                  (upstream_headers)"
             }
-            Self::ConflictingHeader(_) => "the MCP server sent an invalid response",
+            Self::Upstream(UpstreamError::Protocol(_)) | Self::ConflictingHeader(_) => {
+                "the MCP server sent an invalid response"
+            }
             Self::UnusableStatus(_) | Self::RedirectOutsideTarget(_) => {
                 "the MCP server gave an answer that cannot be passed on"
             }

@@ -128,7 +128,8 @@ impl Request<'_> {
                 return Poll::Ready(Ok(head));
             }
             if let Poll::Ready(reason) = self.forward.cancel.poll_cancelled(context) {
-                return Poll::Ready(Err(ProxyError::Cancelled(reason)));
+                let path = self.forward.head.uri.path().into();
+                return Poll::Ready(Err(ProxyError::Cancelled { reason, path }));
             }
             connection.response_deadline.poll(context).map(|()| Err(self.timeout_error()))
         })

@@ -12,6 +12,7 @@ use crate::app::interruption::Interruption;
 use crate::app::request::{HeaderText, PeerConnection, RequestHead};
 use crate::app::request_error::RequestError;
 use crate::app::state::Gateway;
+use crate::endpoints::mcp::access;
 use crate::proxy::{Body, ClientBody, Proxy, ProxyConfig, takes_content};
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, STRICT_TRANSPORT_SECURITY};
@@ -118,6 +119,7 @@ impl<F: Filters> Dispatch<F> {
             decided = match decided {
                 Some(Decision::Respond(response)) => return response.into(),
                 Some(Decision::Forward(AuthorizedRequest { forward, call })) => {
+                    let route = forward.route;
                     let forwarded = pin!(self.proxy.forward(forward, body));
                     return match in_flight.until_end(forwarded).await {
                         Some(Ok(mut response)) => {
@@ -125,7 +127,10 @@ impl<F: Filters> Dispatch<F> {
                             let call = OpenCall::of(call, response.body(), &self.gateway);
                             Reply { response, call }
                         }
-                        Some(Err(error)) => call.reject(&self.gateway, error).into(),
+                        Some(Err(error)) => {
+                            let error = access::not_forwarded(&self.gateway, route, error);
+                            call.reject(&self.gateway, error).into()
+                        }
                         None => call.reject(&self.gateway, RequestError::ShutDown).into(),
                     };
                 }

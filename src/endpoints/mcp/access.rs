@@ -10,7 +10,7 @@ use crate::credential::{AccessToken, RouteAudience, Tag, TokenError};
 use crate::grants::{ActiveGrant, Grant, GrantStatus};
 use crate::oauth::bearer::{self, Presented, Several};
 use crate::oauth::{metadata, resource, scope};
-use crate::proxy::{self, Forward, Identity};
+use crate::proxy::{self, CancelReason, Forward, Identity, ProxyError};
 use crate::store::{GrantId, Unavailable};
 use gateway_routes::{Found, Route};
 use http::request::Parts;
@@ -208,9 +208,23 @@ fn identity(route: &Route, grant: &ActiveGrant) -> Option<Arc<Identity>> {
 
 /// Returns the error of a denied request, with the challenge that points to the resource metadata (RFC 9728 §5.1).
 fn denied(request: Request<'_>, route: &Route, denial: Denial) -> RequestError {
-    let path = request.head.parts.uri.path();
+    denied_at(request.gateway, request.head.parts.uri.path(), route, denial)
+}
+
+/// Returns the error of a request that could not be forwarded: a grant that ended meanwhile denies access as one that
+/// ended before.
+pub fn not_forwarded(gateway: &Gateway, route: &Route, error: ProxyError) -> RequestError {
+    match error {
+        ProxyError::Cancelled { reason: CancelReason::GrantEnded, path } => {
+            denied_at(gateway, &path, route, Denial::GrantEnded)
+        }
+        error => error.into(),
+    }
+}
+
+fn denied_at(gateway: &Gateway, path: &str, route: &Route, denial: Denial) -> RequestError {
     let path = if proxy::is_normal(path) { path } else { route.path() };
-    let metadata_url = metadata::protected_resource_url(request.gateway.base_url.as_str(), path);
+    let metadata_url = metadata::protected_resource_url(gateway.base_url.as_str(), path);
     let challenge = bearer::challenge(denial.challenge_reason(), &metadata_url, route.scopes);
     RequestError::Denied(Box::new(Denied { denial, challenge }))
 }

@@ -1,6 +1,6 @@
 use super::ProxyError;
 use crate::base::error_chain::ErrorChain;
-use crate::proxy::{Body, CancelSignal, ClientBody, Forward, Proxy, ProxyConfig, UpstreamTls};
+use crate::proxy::{Body, CancelReason, CancelSignal, ClientBody, Forward, Proxy, ProxyConfig, UpstreamTls};
 use gateway_routes::{Identity, Route, Target};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -112,6 +112,7 @@ async fn a_response_that_is_no_http_names_the_violation() {
     let (response, ()) = tokio::join!(forward(port), serve(listener, b"SSH-2.0-OpenSSH_9.2\r\n\r\n", false));
     let error = response.map(drop).unwrap_err();
     assert_text(&error, "upstream connection broke: caused by the response is not an HTTP/1 message");
+    assert_eq!(error.message(), "the MCP server sent an invalid response");
 }
 
 #[tokio::test]
@@ -120,4 +121,17 @@ async fn a_truncated_response_ends_with_its_cause() {
     let (response, ()) = tokio::join!(forward(port), serve(listener, CUT_RESPONSE, false));
     let error = response.unwrap().into_body().collect().await.map(drop).unwrap_err();
     assert_text(&error, "the server closed the connection within the response body");
+}
+
+#[test]
+fn a_cancelled_request_has_the_status_of_its_reason() {
+    for (reason, status) in [
+        (CancelReason::GrantEnded, StatusCode::UNAUTHORIZED),
+        (CancelReason::NotAuthorized, StatusCode::FORBIDDEN),
+        (CancelReason::Unchecked, StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let error = ProxyError::Cancelled { reason, path: "/mcp/dice/mcp".into() };
+        assert_eq!((error.status(), error.is_refusal()), (status, true), "{reason}");
+        assert!(!error.message().contains("reached"), "{reason}");
+    }
 }

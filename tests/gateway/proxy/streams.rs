@@ -2,6 +2,8 @@
 
 use super::{SignedIn, TIMEOUT};
 use crate::harness::{SiteBuilder, StoreKind, World, http};
+use gateway_standins::browser::Browser;
+use gateway_standins::client::Login;
 use gateway_standins::okta::{OktaOptions, RefreshTokens};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -135,4 +137,22 @@ async fn an_event_stream_with_a_length_or_the_coding_identity_is_rewritten() {
     let headers = [("content-type", "text/event-stream"), ("content-encoding", "gzip")];
     signed.world.backend.script("/coded", 200, &headers, "coded");
     assert_eq!(signed.get("/mcp/raw/coded").await.text().await.unwrap(), "coded");
+}
+
+#[tokio::test]
+async fn a_grant_revoked_before_the_response_head_is_401_with_a_challenge() {
+    let signed = SignedIn::start(|site| site).await;
+    let client = signed.world.client("/mcp/raw/echo").await;
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    let tokens = client.redeem(&code).await.unwrap();
+    let url = signed.world.url("/mcp/raw/slow-head");
+    let call = tokio::spawn(http().get(url).bearer_auth(tokens.access_token).send());
+    signed.world.backend.wait_for_request("/slow-head").await.unwrap();
+    // The second use of the code revokes the grant.
+    client.redeem(&code).await.unwrap_err();
+    let response = timeout(TIMEOUT, call).await.unwrap().unwrap().unwrap();
+    assert_eq!(response.status(), 401);
+    let challenge = response.headers()["www-authenticate"].to_str().unwrap().to_owned();
+    let metadata = signed.world.url("/.well-known/oauth-protected-resource/mcp/raw/slow-head");
+    assert!(challenge.contains("invalid_token") && challenge.contains(&metadata), "{challenge}");
 }
