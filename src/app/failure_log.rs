@@ -101,15 +101,6 @@ impl FailureLog {
                 repeated,
                 "revalidation of a user failed: the refresh continues within okta_grace"
             ),
-            FailureKind::Document => tracing::warn!(
-                request_id,
-                event,
-                service = kind.as_str(),
-                cause,
-                repeated,
-                remedy = DOCUMENT_REMEDY,
-                "request failed: a service is unavailable"
-            ),
             FailureKind::DocumentCopy => tracing::warn!(
                 request_id,
                 event,
@@ -118,17 +109,15 @@ impl FailureLog {
                 remedy = DOCUMENT_REMEDY,
                 "fetch of a client document failed: a copy of it is used"
             ),
-            FailureKind::Store | FailureKind::Okta => {
-                let service = kind.as_str();
-                tracing::warn!(
-                    request_id,
-                    event,
-                    service,
-                    cause,
-                    repeated,
-                    "request failed: a service is unavailable"
-                );
-            }
+            FailureKind::Store | FailureKind::Okta | FailureKind::Document => tracing::warn!(
+                request_id,
+                event,
+                service = kind.as_str(),
+                cause,
+                repeated,
+                remedy = (kind == FailureKind::Document).then_some(DOCUMENT_REMEDY),
+                "request failed: a service is unavailable"
+            ),
         }
     }
 

@@ -23,7 +23,9 @@ const USER_REFUSED: &[&str] = &[
 const POLICY_REFUSED: &str = "policy evaluation failed";
 /// Descriptions of a groups claim that matches more groups than Okta puts into a token.
 const TOO_MANY_GROUPS: &[&str] = &["matched too many groups", "user claim could not be evaluated"];
-pub(super) const TOO_MANY_GROUPS_REMEDY: &str = "give the groups claim a filter that matches at most 100 groups of each user, such as those that routes name";
+/// Setting to change when Okta refuses the groups claim.
+pub(super) const TOO_MANY_GROUPS_REMEDY: &str =
+    "give the groups claim a filter that matches at most 100 groups of each user";
 /// Codes of outages, and of responses that say nothing about the user, the app or its settings.
 const OUTAGE: &[&str] =
     &["server_error", "temporarily_unavailable", "slow_down", "E0000047", "E0000009", "E0000007"];

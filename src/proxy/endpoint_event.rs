@@ -17,17 +17,29 @@ pub(super) struct EndpointEvents {
     context: RedirectContext,
     /// Bytes that were not passed on: the beginning of an event or, if that is long, of a line.
     held: BytesMut,
-    /// Offset of the incomplete line in `held`.
-    line: usize,
-    /// The beginning of the incomplete line has been passed on.
-    is_inside_line: bool,
-    /// The last line ended with CR: an LF would belong to it.
+    line: Line,
+    event: Event,
+    /// The stream may still begin with a byte order mark.
+    is_at_start: bool,
+}
+
+/// Incomplete line.
+#[derive(Default)]
+struct Line {
+    /// Offset in the held bytes.
+    start: usize,
+    /// The beginning of the line has been passed on.
+    is_inside: bool,
+    /// The line before ended with CR: an LF would belong to it.
     after_return: bool,
+}
+
+/// Incomplete event.
+#[derive(Default)]
+struct Event {
     /// The beginning of the event has been passed on.
     is_long: bool,
     is_named_endpoint: bool,
-    /// The stream may still begin with a byte order mark.
-    is_at_start: bool,
 }
 
 /// Error of an `endpoint` event that cannot be rewritten.
@@ -59,18 +71,15 @@ impl EndpointEvents {
         Self {
             context,
             held: BytesMut::new(),
-            line: 0,
-            is_inside_line: false,
-            after_return: false,
-            is_long: false,
-            is_named_endpoint: false,
+            line: Line::default(),
+            event: Event::default(),
             is_at_start: true,
         }
     }
 
     /// Processes the next chunk of the stream and returns what can be passed on, which may be nothing.
     pub(super) fn process(&mut self, data: Bytes) -> Result<Bytes, EndpointError> {
-        let mut chunk = Chunk { input: self.join(data), event: 0, line: self.line, ..Chunk::default() };
+        let mut chunk = Chunk { input: self.join(data), event: 0, line: self.line.start, ..Chunk::default() };
         if self.is_at_start {
             if chunk.input.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&chunk.input) {
                 self.held.extend_from_slice(&chunk.input);
@@ -79,46 +88,46 @@ impl EndpointEvents {
             self.is_at_start = false;
             chunk.skip_byte_order_mark();
         }
-        if self.after_return && !chunk.input.is_empty() {
-            self.after_return = false;
+        if self.line.after_return && !chunk.input.is_empty() {
+            self.line.after_return = false;
             chunk.skip_line_feed();
         }
         while let Some(next) = next_line(&chunk.input, chunk.line) {
             self.end_line(&mut chunk, next)?;
         }
-        self.is_long |= chunk.input.len() - chunk.event > MAX_EVENT_BYTES;
+        self.event.is_long |= chunk.input.len() - chunk.event > MAX_EVENT_BYTES;
         self.check_length()?;
-        if self.is_long {
+        if self.event.is_long {
             chunk.event = self.pass_line(&chunk);
             chunk.line = chunk.event;
         }
         self.held.extend_from_slice(&chunk.input[chunk.event..]);
-        self.line = chunk.line - chunk.event;
+        self.line.start = chunk.line - chunk.event;
         Ok(chunk.finish())
     }
 
     /// Processes the line that ends before `next`.
     fn end_line(&mut self, chunk: &mut Chunk, next: usize) -> Result<(), EndpointError> {
         let content = line_content(&chunk.input[chunk.line..next]);
-        let is_blank = content.is_empty() && !self.is_inside_line;
+        let is_blank = content.is_empty() && !self.line.is_inside;
         if let (b"event", value) = field(content)
-            && !self.is_inside_line
+            && !self.line.is_inside
         {
-            self.is_named_endpoint = value == NAME;
+            self.event.is_named_endpoint = value == NAME;
         }
-        self.is_inside_line = false;
-        self.after_return = next == chunk.input.len() && chunk.input.ends_with(b"\r");
+        self.line.is_inside = false;
+        self.line.after_return = next == chunk.input.len() && chunk.input.ends_with(b"\r");
         chunk.line = next;
-        self.is_long |= next - chunk.event > MAX_EVENT_BYTES;
+        self.event.is_long |= next - chunk.event > MAX_EVENT_BYTES;
         self.check_length()?;
-        if is_blank && self.is_named_endpoint {
+        if is_blank && self.event.is_named_endpoint {
             chunk.rewrite(&self.context, next)?;
         }
-        if is_blank || self.is_long {
+        if is_blank || self.event.is_long {
             chunk.event = next;
         }
         if is_blank {
-            (self.is_long, self.is_named_endpoint) = (false, false);
+            self.event = Event::default();
         }
         Ok(())
     }
@@ -130,7 +139,7 @@ impl EndpointEvents {
 
     /// Returns true if what was passed on ends between two events.
     pub(super) fn is_between_events(&self) -> bool {
-        !self.is_long
+        !self.event.is_long
     }
 
     /// Returns the rest at the end of the stream: an incomplete event, which parsers ignore.
@@ -147,7 +156,7 @@ impl EndpointEvents {
     }
 
     fn check_length(&self) -> Result<(), EndpointError> {
-        if self.is_long && self.is_named_endpoint { Err(EndpointError::TooLong) } else { Ok(()) }
+        if self.event.is_long && self.event.is_named_endpoint { Err(EndpointError::TooLong) } else { Ok(()) }
     }
 
     /// Passes on the beginning of an incomplete line of a long event, unless the line may become `event: endpoint`.
@@ -155,10 +164,10 @@ impl EndpointEvents {
     fn pass_line(&mut self, chunk: &Chunk) -> usize {
         let rest = &chunk.input[chunk.line..];
         let may_name = [&b"event: endpoint"[..], b"event:endpoint"].iter().any(|name| name.starts_with(rest));
-        if may_name && !self.is_inside_line {
+        if may_name && !self.line.is_inside {
             return chunk.line;
         }
-        self.is_inside_line = true;
+        self.line.is_inside = true;
         chunk.input.len()
     }
 }

@@ -87,6 +87,7 @@ mod tests {
         scopes: &[],
         groups: &[],
         identity: Identity::None,
+        upstream_headers: &[],
         max_body: 0,
         connect_timeout: Duration::ZERO,
         response_timeout: Duration::ZERO,

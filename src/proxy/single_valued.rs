@@ -73,7 +73,8 @@ pub(super) fn value<'a>(name: &HeaderName, value: &'a HeaderValue) -> &'a [u8] {
 fn conflict(headers: &HeaderMap) -> Option<&HeaderName> {
     let has_copies = headers.len() != headers.keys_len();
     headers.keys().find(|name| {
-        if !name.as_str().starts_with("mcp-") && !(has_copies && is_single_valued(name)) {
+        let is_checked = name.as_str().starts_with("mcp-") || (has_copies && is_single_valued(name));
+        if !is_checked {
             return false;
         }
         let mut values = headers.get_all(*name).iter();

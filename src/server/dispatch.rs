@@ -140,14 +140,14 @@ impl<F: Filters> Dispatch<F> {
                         in_flight.until_end(Box::pin(self.read_body(read_body, id, body)).as_mut()).await;
                     return response.unwrap_or_else(|| self.fail(id, &RequestError::ShutDown)).into();
                 }
-                Some(Decision::Deferred(mut later)) => match in_flight.until_end(later.as_mut()).await {
-                    Some(decision) => Some(decision),
-                    None => {
+                Some(Decision::Deferred(mut later)) => {
+                    let Some(decision) = in_flight.until_end(later.as_mut()).await else {
                         let _shut_down = Interruption::ShutDown.scope();
                         drop(later);
                         return self.fail(id, &RequestError::ShutDown).into();
-                    }
-                },
+                    };
+                    Some(decision)
+                }
                 None => return self.fail(id, &RequestError::NoDecision).into(),
             }
         }

@@ -56,6 +56,7 @@ async fn an_event_stream_is_not_buffered() {
     assert!(fastest < Duration::from_millis(50), "the head took {fastest:?}");
     let mut stream = request().await.unwrap();
     world.backend.release("first").await;
+    assert_eq!(stream.chunk().await.unwrap().unwrap(), ": keep-alive\n\n");
     let first = stream.chunk().await.unwrap().unwrap();
     assert!(String::from_utf8_lossy(&first).contains("first"), "an event arrives while the stream is open");
 }

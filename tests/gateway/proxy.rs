@@ -190,8 +190,9 @@ async fn the_head_of_a_silent_event_stream_is_sent_at_once() {
     let mut response = timeout(TIMEOUT, signed.get("/mcp/raw/sse/silent")).await.unwrap();
     assert_eq!(response.status(), 200);
     signed.world.backend.release("hello").await;
-    let event = timeout(TIMEOUT, response.chunk()).await.unwrap().unwrap().unwrap();
-    assert!(String::from_utf8_lossy(&event).contains("hello"));
+    for frame in [": keep-alive\n\n", "data: hello\n\n"] {
+        assert_eq!(timeout(TIMEOUT, response.chunk()).await.unwrap().unwrap().unwrap(), frame);
+    }
 }
 
 #[tokio::test]
@@ -269,7 +270,6 @@ async fn cors_requests_are_limited_to_allowed_origins() {
         let response = signed.request("/mcp/raw/echo").header(ORIGIN, origin).send().await.unwrap();
         assert_eq!(response.status(), if allowed { 200 } else { 403 }, "{origin}");
         if allowed {
-            assert_eq!(signed.world.backend.last().unwrap().headers.get(ORIGIN), None);
             assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], origin);
             assert_eq!(response.headers()[VARY], "Origin");
             let exposed = response.headers()["access-control-expose-headers"].to_str().unwrap();

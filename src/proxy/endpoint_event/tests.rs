@@ -15,6 +15,7 @@ static ROUTE: Route = Route {
     scopes: &[],
     groups: &[],
     identity: Identity::None,
+    upstream_headers: &[],
     max_body: 0,
     connect_timeout: Duration::ZERO,
     response_timeout: Duration::ZERO,

@@ -15,6 +15,7 @@ fn route(tls: bool, authority: &'static str, path: &'static str) -> Route {
         scopes: &[],
         groups: &[],
         identity: Identity::None,
+        upstream_headers: &[],
         max_body: 0,
         connect_timeout: Duration::ZERO,
         response_timeout: Duration::ZERO,
