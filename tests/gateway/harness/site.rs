@@ -111,6 +111,7 @@ pub(super) fn route(pattern: &'static str, target_url: &str, change: impl FnOnce
         scopes: vec![leak(&format!("mcp:{segment}"))].leak(),
         groups: &[],
         identity: Identity::Headers,
+        upstream_headers: &[],
         max_body: 4 * 1024 * 1024,
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_mins(1),

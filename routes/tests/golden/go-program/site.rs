@@ -2,7 +2,7 @@
 
 use gateway_routes::{
     AuthorizationServer, ClientMetadata, ClientMetadataMode, Identity, Limits, OktaSite, RefreshReuse,
-    Registration, Route, Site, Table, Target, Tokens,
+    Registration, Route, Shutdown, Site, Table, Target, Tokens,
 };
 use std::time::Duration;
 

@@ -2,7 +2,8 @@
 
 use gateway_routes::{
     AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, Identity, Limits, Network,
-    OktaSite, RefreshReuse, Registration, Route, Site, Table, Target, Tokens, utc_date_time,
+    OktaSite, RefreshReuse, Registration, Route, Shutdown, Site, Table, Target, Tokens, UpstreamHeader,
+    ValuePart, utc_date_time,
 };
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub const SITE: Site = Site {
     },
     shutdown: Shutdown { delay: Duration::from_secs(10), timeout: Duration::from_secs(40) },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "f286d8cdcd2a544e135c908389072dbc94829cc09bda91ad50935ccf2a080ddb",
+    digest: "8de4d86ab2a5b52c3270fab84b810a87dd1f072376402f09ea75b7e2f7824414",
 };
 
 const ROUTES: [Route; 4] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS, MCP_WIKI];
