@@ -4,6 +4,7 @@
 mod claims;
 mod clients;
 mod credentials;
+mod event_stream;
 mod forwarding;
 mod oauth;
 mod site;
@@ -46,10 +47,11 @@ pub(crate) const TARGETS: &[Target] = &[
     claims::RESOURCE,
     upstream_response::UPSTREAM_RESPONSE,
     forwarding::COOKIES,
-    forwarding::EVENT_STREAM,
+    event_stream::EVENT_STREAM,
     forwarding::FORWARDED_FOR,
     forwarding::HEADERS,
     forwarding::LOCATION,
+    forwarding::RESPONSE_HEADERS,
     forwarding::SERVER_TARGET,
     site::SITE,
 ];

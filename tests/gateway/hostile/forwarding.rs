@@ -4,21 +4,22 @@ use super::go_program_site::SITE;
 use super::{Target, text};
 use gateway::app::client_address::address_of;
 use gateway::app::cookies::{Cookie, Kind};
-use gateway::proxy::{self, ForwardedHeaders, PublicOrigin, is_normal, rewritten, target, toward_server};
+use gateway::proxy::{
+    self, ForwardedHeaders, PublicOrigin, is_normal, rewritten, target, toward_client, toward_server,
+};
 use gateway_routes::{Network, Route};
 use http::header::COOKIE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::LazyLock;
 use std::time::Duration;
 use url::Url;
 
-const BASE_URL: &str = "https://mcp.example.com";
+pub(super) const BASE_URL: &str = "https://mcp.example.com";
 const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
 /// First route of the site, with a server below a path.
-fn route() -> Route {
+pub(super) fn route() -> Route {
     let route = SITE.table.routes()[0];
     let place = gateway_routes::Target { host: "h", port: 80, authority: "h", path: "/api", ..route.target };
     Route { target: place, ..route }
@@ -67,26 +68,20 @@ fn location(input: &[u8]) {
     assert!(url.path().starts_with(route.pattern), "{passed:?}");
 }
 
-/// No identity header of a client is forwarded in any spelling. One header per line.
+/// No identity header of a client is forwarded in any spelling, and no protocol header twice. One header per line.
 pub(super) const HEADERS: Target = Target {
     name: "headers",
     run: headers,
     seeds: &[
         "x-forwarded-user:admin\nX_Forwarded_User:admin\naccept:*/*",
         "connection:x-forwarded-for, host\nx-forwarded-for:1.1.1.1\nx-real-ip:1.1.1.1",
+        "mcp-protocol-version:2025-06-18\nMCP-Protocol-Version:2025-06-18\nmcp-session-id:a, a",
         "origin:https://evil.example.com\ncookie:a=b\nauthorization:Bearer x\nforwarded:for=1.1.1.1\nte:trailers\nhost:evil",
     ],
 };
 
 fn headers(input: &[u8]) {
-    let mut headers = HeaderMap::new();
-    for line in input.split(|byte| *byte == b'\n') {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-        let name = HeaderName::from_bytes(&line[..colon]);
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(&line[colon + 1..])) {
-            headers.append(name, value);
-        }
-    }
+    let headers = header_map(input);
     let mut written = Vec::new();
     let (forwarded_for, public_origin) = (&proxy::address_value(PROXY), &PublicOrigin::new(BASE_URL));
     let forwarded = ForwardedHeaders {
@@ -98,6 +93,9 @@ fn headers(input: &[u8]) {
     };
     toward_server(&headers, &forwarded, &mut written);
     let seen = fields(&written);
+    for (name, _) in seen.iter().filter(|(name, _)| is_single_valued(name)) {
+        assert_eq!(seen.iter().filter(|(other, _)| other == name).count(), 1, "{name}");
+    }
     let ours = ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix"];
     for (name, _) in seen.iter().filter(|(name, _)| !ours.contains(name)) {
         let plain = name.replace('_', "-");
@@ -122,6 +120,66 @@ fn headers(input: &[u8]) {
     }
 }
 
+/// Headers of the input, one per line.
+fn header_map(input: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in input.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(&line[colon + 1..])) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+fn is_single_valued(name: &str) -> bool {
+    name.starts_with("mcp-") || ["content-type", "last-event-id"].contains(&name)
+}
+
+/// No response header reaches the client that would affect the gateway's origin or the client's connection and
+/// credentials, in any spelling, and no protocol header twice. One header per line.
+pub(super) const RESPONSE_HEADERS: Target = Target {
+    name: "response_headers",
+    run: response_headers,
+    seeds: &[
+        "mcp-session-id:a\nMcp-Session-Id:a\nset-cookie:a=b\nretry-after:1",
+        "mcp-protocol-version:1, 1\nconnection:close, mcp-protocol-version\nwww_authenticate:Bearer",
+        "content-type:text/event-stream\ncontent-type:application/json\naccess-control-allow-origin:*",
+    ],
+};
+
+fn response_headers(input: &[u8]) {
+    let mut headers = header_map(input);
+    let sent = headers.clone();
+    if toward_client(&mut headers).is_err() {
+        let is_copied = |name: &HeaderName| sent.get_all(name).iter().any(|value| value != sent[name]);
+        let has_list = |name: &HeaderName| sent[name].as_bytes().contains(&b',');
+        assert!(
+            sent.keys().any(|name| is_single_valued(name.as_str()) && (is_copied(name) || has_list(name)))
+        );
+        return;
+    }
+    for name in headers.keys() {
+        assert!(!is_single_valued(name.as_str()) || headers.get_all(name).iter().count() == 1, "{name}");
+        let plain = name.as_str().replace('_', "-");
+        let removed = [
+            "alt-svc",
+            "clear-site-data",
+            "connection",
+            "keep-alive",
+            "proxy-authenticate",
+            "set-cookie",
+            "strict-transport-security",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "www-authenticate",
+        ];
+        assert!(!plain.starts_with("access-control-") && !removed.contains(&&*plain), "{name}");
+    }
+}
+
 /// Header fields of a message, split at line ends.
 fn fields(written: &[u8]) -> Vec<(&str, &[u8])> {
     written
@@ -133,79 +191,6 @@ fn fields(written: &[u8]) -> Vec<(&str, &[u8])> {
             (name, line[colon + 1..].strip_prefix(b" ").expect("a space"))
         })
         .collect()
-}
-
-/// Every `endpoint` event that a client dispatches has a URL of the route, other events are unchanged, and nothing
-/// depends on how the stream is split into chunks.
-pub(super) const EVENT_STREAM: Target = Target {
-    name: "event_stream",
-    run: event_stream,
-    seeds: &[
-        "event: endpoint\ndata: /api/m?s=1\n\ndata: b\r\r",
-        "id: 1\r\ndata: /api/m\r\nevent:endpoint\r\n\r\ndata: https://evil.example.com/\n\n",
-        "\u{feff}event: endpoint\rdata: https://evil.\rdata: example.com\r\r",
-        ":\r\n\n\revent: endpoint\nevent: message\ndata: \u{feff}\n\n: x",
-    ],
-};
-
-fn event_stream(input: &[u8]) {
-    static ROUTE: LazyLock<Route> = LazyLock::new(route);
-    let rewrite = |size| proxy::rewrite_endpoint_events(input.chunks(size), "/api/sse", &ROUTE, BASE_URL);
-    let whole = rewrite(input.len().max(1));
-    for size in 1..4 {
-        assert_eq!(rewrite(size).ok(), whole.as_ref().ok().cloned(), "in chunks of {size}");
-    }
-    let Ok(passed) = whole else { return };
-    // What was passed on follows a comment: there a byte order mark would be content.
-    let sent = dispatched(input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input));
-    let received = dispatched(&passed);
-    assert_eq!(sent.len(), received.len());
-    for (sent, received) in sent.into_iter().zip(received) {
-        if received.0 == b"endpoint" {
-            let url = Url::parse(std::str::from_utf8(&received.1).expect("text")).expect("a URL");
-            assert_eq!(url.origin().ascii_serialization(), BASE_URL);
-            assert!(url.path().starts_with(ROUTE.pattern), "{url}");
-            assert_eq!(sent.0, received.0);
-        } else {
-            assert_eq!(sent, received);
-        }
-    }
-}
-
-/// Events that a client dispatches, each with type and data (HTML standard §9.2.6).
-fn dispatched(stream: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let (mut events, mut name, mut data) = (Vec::new(), Vec::new(), Vec::new());
-    let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
-    let mut rest = stream.iter().peekable();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'\r' => {
-                rest.next_if_eq(&&b'\n');
-                lines.push(Vec::new());
-            }
-            b'\n' => lines.push(Vec::new()),
-            _ => lines.last_mut().expect("a line").push(*byte),
-        }
-    }
-    lines.pop();
-    for line in lines {
-        let colon = line.iter().position(|byte| *byte == b':');
-        let value = colon.map_or(&b""[..], |colon| &line[colon + 1..]);
-        let value = value.strip_prefix(b" ").unwrap_or(value);
-        match &line[..colon.unwrap_or(line.len())] {
-            b"" if colon.is_none() => {
-                let (name, data): (Vec<u8>, Vec<Vec<u8>>) =
-                    (std::mem::take(&mut name), std::mem::take(&mut data));
-                if !data.is_empty() {
-                    events.push((name, data.join(&b'\n')));
-                }
-            }
-            b"event" => name = value.to_vec(),
-            b"data" => data.push(value.to_vec()),
-            _ => {}
-        }
-    }
-    events
 }
 
 /// The client address is the peer's, unless a trusted proxy reports another one; a proxy is only trusted for its own
