@@ -59,13 +59,6 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     assert!(site.okta.trust_email && !go_program::SITE.okta.trust_email);
     assert_eq!(site.tokens.code_ttl, Duration::from_secs(30));
     assert!(!site.advertise_iss);
-    assert_eq!(site.client_metadata.mode, ClientMetadataMode::Pinned);
-    assert_eq!(site.client_metadata.hosts, ["claude.ai", "vscode.dev"]);
-    let [claude_code, notes] = site.client_metadata.documents else { panic!("two documents") };
-    assert_eq!(claude_code.client_id, "https://claude.ai/oauth/claude-code-client-metadata");
-    assert_eq!(claude_code.json, include_str!("golden/site/clients/claude-code.json").trim_end());
-    assert!(notes.json.contains(r##"A \"# note"##), "{}", notes.json);
-    assert_eq!(go_program::SITE.client_metadata, ClientMetadata::DEFAULT);
     assert_eq!((site.limits.client_metadata_fetches, site.limits.consents), (5, 60));
     assert_eq!(
         (site.okta_grace, go_program::SITE.okta_grace),
@@ -102,4 +95,15 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     );
     assert_eq!(tickets.ca_file, Some("/run/secrets/tickets-ca.pem"));
     assert_eq!((dice.ca_file, v2.ca_file), (None, None), "there is no TLS");
+}
+
+#[test]
+fn client_documents_compile_to_their_json() {
+    assert_eq!(site::SITE.client_metadata.mode, ClientMetadataMode::Pinned);
+    assert_eq!(site::SITE.client_metadata.hosts, ["claude.ai", "vscode.dev"]);
+    let [claude_code, notes] = site::SITE.client_metadata.documents else { panic!("two documents") };
+    assert_eq!(claude_code.client_id, "https://claude.ai/oauth/claude-code-client-metadata");
+    assert_eq!(claude_code.json, include_str!("golden/site/clients/claude-code.json").trim_end());
+    assert!(notes.json.contains(r##"A \"# note"##), "{}", notes.json);
+    assert_eq!(go_program::SITE.client_metadata, ClientMetadata::DEFAULT);
 }

@@ -4,6 +4,8 @@ use super::records::Records;
 use super::stream::Stream;
 use super::upstream_connection::UpstreamConnection;
 use super::{ConnectError, UpstreamTls};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use gateway_routes::Route;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
@@ -12,7 +14,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -49,22 +50,21 @@ pub(super) async fn connect(
 /// Connects to the first address that accepts; one that does not respond delays the next by [`ATTEMPT_DELAY`] only.
 async fn connect_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let (mut attempts, mut rest) = (JoinSet::new(), addresses.into_iter());
+    let (mut attempts, mut rest) = (FuturesUnordered::new(), addresses.into_iter());
     loop {
         if let Some(address) = rest.next() {
-            attempts.spawn(TcpStream::connect(address));
+            attempts.push(TcpStream::connect(address));
         }
         let finished = match rest.len() {
-            0 => attempts.join_next().await,
-            _ => match timeout(ATTEMPT_DELAY, attempts.join_next()).await {
+            0 => attempts.next().await,
+            _ => match timeout(ATTEMPT_DELAY, attempts.next()).await {
                 Ok(finished) => finished,
                 Err(_) => continue,
             },
         };
         match finished {
-            Some(Ok(Ok(stream))) => return Ok(stream),
-            Some(Ok(Err(failed))) => error = failed,
-            Some(Err(aborted)) => error = io::Error::other(aborted),
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(failed)) => error = failed,
             None => return Err(error),
         }
     }

@@ -164,7 +164,7 @@ mod tests {
         let lists = REMOVED_FROM_REQUESTS.lists.concat().into_iter();
         for name in lists.chain(REMOVED_FROM_REQUESTS.prefixes.concat()) {
             // A client's credentials are for the gateway, and its origin was checked; a server may have its own.
-            let is_settable = ["authorization", "cookie", "origin"].contains(&name);
+            let is_settable = ["authorization", "cookie", "origin", "sec-fetch-site"].contains(&name);
             for name in [name.to_owned(), name.to_ascii_uppercase().replace('-', "_")] {
                 assert_eq!(gateway_routes::reserved_header(&name).is_none(), is_settable, "{name}");
             }

@@ -7,6 +7,7 @@ pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod go_program;
 pub(crate) mod metadata_documents;
+mod port;
 pub(crate) mod random_source;
 mod raw_request;
 mod rebuild;
@@ -15,6 +16,7 @@ mod site;
 mod store_kind;
 mod tls_front;
 
+use port::{listen_on, reserve_port};
 pub(crate) use replica::Replica;
 pub(crate) use site::{BACKEND_TOKEN, SiteBuilder};
 pub(crate) use store_kind::StoreKind;
@@ -35,7 +37,6 @@ use gateway_standins::client::{self, Client, Login, Tokens};
 use gateway_standins::mcp::McpServer;
 use gateway_standins::okta::{Okta, OktaOptions};
 use gateway_standins::redis::Redis;
-use std::net::{Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -264,30 +265,6 @@ impl Drop for World {
             std::thread::spawn(move || serving.shut_down());
         }
     }
-}
-
-/// Reserves a port: other programs cannot bind it, the gateway's listeners (`SO_REUSEPORT`) can.
-fn reserve_port() -> (socket2::Socket, u16) {
-    let socket = bind(0);
-    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
-    (socket, port)
-}
-
-/// Listens on a reserved port.
-fn listen_on(port: u16) -> tokio::net::TcpListener {
-    let socket = bind(port);
-    socket.listen(1024).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    tokio::net::TcpListener::from_std(socket.into()).unwrap()
-}
-
-fn bind(port: u16) -> socket2::Socket {
-    let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
-    socket.set_only_v6(false).unwrap();
-    socket.set_reuse_address(true).unwrap();
-    socket.set_reuse_port(true).unwrap();
-    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into()).unwrap();
-    socket
 }
 
 /// Installs the process-wide TLS provider, before any client is built.

@@ -3,6 +3,7 @@
 
 use crate::harness::{SiteBuilder, StoreKind, TlsFront, World};
 use crate::workspace;
+use gateway_routes::{Route, UpstreamHeader, ValuePart};
 use gateway_standins::port::ReservedPort;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,6 +59,17 @@ struct Expected {
     reason: String,
 }
 
+impl Entry {
+    /// Headers of the route: the credential that the server requires.
+    fn upstream_headers(&self) -> &'static [UpstreamHeader] {
+        let header = |credential: &String| {
+            let credential: &'static str = credential.clone().leak();
+            UpstreamHeader { name: "Authorization", value: vec![ValuePart::Text(credential)].leak() }
+        };
+        self.credential.iter().map(header).collect::<Vec<_>>().leak()
+    }
+}
+
 /// A running server; it is killed when this is dropped.
 struct Server {
     entry: Entry,
@@ -101,7 +113,8 @@ impl Sites {
     async fn start(servers: &[Server]) -> Self {
         let routes = |mut site: SiteBuilder| {
             for server in servers {
-                site = site.route(server.pattern, &server.url, |route| route);
+                let upstream_headers = server.entry.upstream_headers();
+                site = site.route(server.pattern, &server.url, |route| Route { upstream_headers, ..route });
             }
             site
         };

@@ -1,6 +1,6 @@
 // The OAuth side of the client in front of a gateway, kept in memory: it registers, and signs in as a person does.
 import { randomUUID } from 'node:crypto';
-import { walk } from '../clients/browser.mjs';
+import { completeLogin } from '../clients/browser.mjs';
 
 const REDIRECT_URI = 'http://localhost:43110/callback';
 
@@ -52,7 +52,7 @@ export class SignIn {
   }
 
   async redirectToAuthorization(url) {
-    const answer = new URL((await walk(url.href)).url).searchParams;
+    const answer = new URL((await completeLogin(url.href)).url).searchParams;
     if (answer.get('state') !== this.#state) throw new Error(`the state came back as ${answer.get('state')}`);
     if (answer.has('error')) throw new Error(`the authorization ended with ${answer.get('error')}: ${answer.get('error_description')}`);
     this.callback = answer;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// Longest document, in bytes (draft §8.7).
 const MAX_DOCUMENT_BYTES: usize = 5 * 1024;
-/// Most redirect URIs of a client.
+/// Most redirect URIs of a client; loopback URIs that differ in port alone are one.
 const MAX_REDIRECT_URIS: usize = 12;
 /// Most keys in a document.
 const MAX_INLINE_KEYS: usize = 8;
@@ -82,7 +82,9 @@ impl Document<'_> {
         const REMEDY: &str = "write https, http on loopback, or a scheme of the app; list one of your own in \
                               `redirect_schemes`";
         let uris = match self.member("redirect_uris") {
-            Some(Value::Array(uris)) if (1..=MAX_REDIRECT_URIS).contains(&uris.len()) => uris.clone(),
+            Some(Value::Array(uris)) if (1..=MAX_REDIRECT_URIS).contains(&uri::distinct(uris)) => {
+                uris.clone()
+            }
             _ => {
                 let remedy = format!("write 1 to {MAX_REDIRECT_URIS} URIs");
                 self.reject("redirect_uris", "it is not a list of URIs, or too long", &remedy);

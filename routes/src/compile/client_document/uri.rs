@@ -1,6 +1,8 @@
 //! URLs of documents and redirect URIs. Each function returns the first broken rule as the end of a sentence.
 
 use crate::{is_loopback_host, is_native_app_host};
+use serde_json::Value;
+use std::collections::HashSet;
 use url::{Host, Url};
 
 /// Longest URI, in bytes.
@@ -53,6 +55,22 @@ pub(super) fn check_redirect_uri(text: &str, schemes: &[&str]) -> Result<(), &'s
             rule(is_known && !DANGEROUS_SCHEMES.contains(&scheme), "has a scheme that is not allowed")
         }
     }
+}
+
+/// Number of different URIs; loopback URIs that differ in port alone are one.
+pub(super) fn distinct(uris: &[Value]) -> usize {
+    let without_loopback_port = |uri: &Value| {
+        let text = uri.as_str().unwrap_or_default();
+        let is_loopback =
+            |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(is_native_app_host);
+        let without_port = || {
+            let mut url = Url::parse(text).ok().filter(is_loopback)?;
+            url.set_port(None).ok()?;
+            Some(url.into())
+        };
+        without_port().unwrap_or_else(|| text.to_owned())
+    };
+    uris.iter().map(without_loopback_port).collect::<HashSet<String>>().len()
 }
 
 fn has_authority(uri: &str) -> bool {
