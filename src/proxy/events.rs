@@ -50,9 +50,9 @@ impl Events {
         self.is_opened && self.endpoints.is_empty()
     }
 
-    /// Returns true if everything that was sent to the client is complete events.
+    /// Returns true if everything that was received and sent is complete events.
     pub(super) fn is_between_events(&self) -> bool {
-        self.endpoints.is_between_events()
+        self.endpoints.is_between_events() && self.is_empty()
     }
 
     /// Returns what is held back at the end of the stream.
