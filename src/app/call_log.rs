@@ -16,6 +16,8 @@ pub struct CallLog {
     routes: HashMap<&'static str, RouteFailures>,
     /// Calls whose grant could not be read. The store logs the beginning and the end of its own outages.
     store: Throttle,
+    /// Requests with the `Host` of another server: often a proxy or a load balancer that is set up wrongly.
+    hosts: Throttle,
 }
 
 /// Throttles of one route.
@@ -29,12 +31,24 @@ impl CallLog {
     /// Creates the log for these routes.
     pub fn new(routes: &'static [Route], clock: Clock) -> Self {
         let routes = routes.iter().map(|route| (route.pattern, RouteFailures::default())).collect();
-        Self { clock, routes, store: Throttle::default() }
+        Self { clock, routes, store: Throttle::default(), hosts: Throttle::default() }
     }
 
     /// Logs a request that ended with this error, if that is a fault of the gateway or of a service behind it. `route`
     /// is the pattern, or empty for the gateway's own endpoints.
     pub fn failed(&self, route: &str, request_id: &str, error: &RequestError) {
+        if let RequestError::ForeignHost(mismatch) = error
+            && self.hosts.is_first(self.now())
+        {
+            let (host, expected) = (&mismatch.received, &mismatch.expected);
+            tracing::warn!(
+                request_id,
+                route,
+                host,
+                expected,
+                "Host refused: set it in the proxy, or base_url"
+            );
+        }
         let status = error.status();
         if !status.is_server_error() {
             return;
@@ -72,6 +86,9 @@ impl CallLog {
         if let Some(count) = self.store.take_count(now) {
             tracing::warn!(count, "calls got 503: their grants could not be checked");
         }
+        if let Some(count) = self.hosts.take_count(now) {
+            tracing::warn!(count, "requests with the Host of another server were refused");
+        }
         for (route, failures) in &self.routes {
             if let Some(count) = failures.calls.take_count(now) {
                 tracing::warn!(route, count, "calls failed: the audit log has the reasons");
@@ -90,6 +107,7 @@ impl CallLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::request_error::HostMismatch;
     use crate::base::clock::Timestamp;
     use crate::proxy::ProxyError;
     use std::io;
@@ -143,13 +161,34 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_host_is_logged_once_with_the_required_one_and_then_counted() {
+        let lines = Lines::default();
+        let out = lines.clone();
+        let builder = tracing_subscriber::fmt().with_ansi(false).without_time();
+        let _guard = tracing::subscriber::set_default(builder.with_writer(move || out.clone()).finish());
+        let clock = Clock::manual(Timestamp::from_seconds(1_000));
+        let log = CallLog::new(&[], clock.clone());
+        let mismatch = HostMismatch { received: "10.0.0.7:8080".into(), expected: "mcp.example.com".into() };
+        let error = RequestError::ForeignHost(Box::new(mismatch));
+        for _ in 0..3 {
+            log.failed("", "id-1", &error);
+        }
+        let line = lines.take();
+        assert!(line.len() == 1 && line[0].contains("WARN") && line[0].contains("id-1"), "{line:?}");
+        assert!(line[0].contains("10.0.0.7:8080") && line[0].contains("mcp.example.com"), "{line:?}");
+        clock.advance(Duration::from_mins(1));
+        log.report();
+        assert!(lines.take()[0].contains("count=2"));
+    }
+
+    #[test]
     fn a_request_that_the_client_spoiled_is_not_logged_and_an_internal_error_always() {
         let lines = Lines::default();
         let out = lines.clone();
         let builder = tracing_subscriber::fmt().with_ansi(false).without_time();
         let _guard = tracing::subscriber::set_default(builder.with_writer(move || out.clone()).finish());
         let log = CallLog::new(&[], Clock::manual(Timestamp::from_seconds(1_000)));
-        log.failed("/a/", "id-1", &RequestError::ForeignHost);
+        log.failed("/a/", "id-1", &RequestError::ForeignOrigin);
         assert!(lines.take().is_empty());
         for _ in 0..2 {
             log.failed("", "id-2", &RequestError::HandlerAborted);

@@ -28,9 +28,9 @@ pub enum RequestError {
     /// The request target is `*` or an authority.
     #[error("the request target has no path")]
     TargetWithoutPath,
-    /// `Host` is missing, repeated or another one: DNS rebinding.
-    #[error("the Host is missing, repeated or not the gateway's")]
-    ForeignHost,
+    /// `Host` is missing, repeated or another one: DNS rebinding, or a proxy that replaces it.
+    #[error(transparent)]
+    ForeignHost(Box<HostMismatch>),
     /// Scripts of the origin may not call MCP servers.
     #[error("the origin may not call MCP servers")]
     ForeignOrigin,
@@ -85,6 +85,16 @@ pub enum RequestError {
     /// The filters replied without a decision, which is a programming error.
     #[error("a filter replied without a decision")]
     NoDecision,
+}
+
+/// `Host` of a request, and the one that the gateway requires.
+#[derive(Debug, Error)]
+#[error("the Host is {received:?}, and this gateway's is {expected:?}")]
+pub struct HostMismatch {
+    /// Host of the request, truncated; several are separated by commas, and none is empty.
+    pub received: String,
+    /// Authority of `base_url`.
+    pub expected: String,
 }
 
 /// Access that was denied because of the token, with the challenge that tells the client how to get another.
@@ -162,7 +172,7 @@ impl RequestError {
             | Self::AmbiguousPath
             | Self::RepeatedHeader
             | Self::BodyUnreadable(_) => StatusCode::BAD_REQUEST,
-            Self::ForeignHost | Self::ForeignOrigin | Self::NotInGroup(_) => StatusCode::FORBIDDEN,
+            Self::ForeignHost(_) | Self::ForeignOrigin | Self::NotInGroup(_) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::UnsupportedMethod | Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -190,7 +200,7 @@ impl RequestError {
             }
             Self::UnsupportedMethod => "no endpoint here has that method",
             Self::TargetWithoutPath => "ask for a path: there is nothing that concerns the server as a whole",
-            Self::ForeignHost => "this Host is not this gateway's: connect by its own URL",
+            Self::ForeignHost(_) => "this Host is not this gateway's: connect by its own URL",
             Self::ForeignOrigin => "this origin may not call MCP servers here",
             Self::NotFound => "there is nothing here: see the list of servers at /",
             Self::MethodNotAllowed => "this endpoint does not have that method",

@@ -10,7 +10,7 @@ use crate::app::client_address::address_of;
 use crate::app::decision::{AuthorizedRequest, Decision, ReadBody};
 use crate::app::interruption::Interruption;
 use crate::app::request::{HeaderText, PeerConnection, RequestHead};
-use crate::app::request_error::RequestError;
+use crate::app::request_error::{HostMismatch, RequestError};
 use crate::app::state::Gateway;
 use crate::endpoints::mcp::access;
 use crate::proxy::{Body, ClientBody, Proxy, ProxyConfig, takes_content};
@@ -31,6 +31,9 @@ use std::time::Duration;
 /// Timeout for reading the body of a request to one of the gateway's own endpoints.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Maximum number and length of the names that are logged of a refused `Host`.
+const MAX_LOGGED_HOSTS: usize = 3;
+const MAX_LOGGED_HOST_CHARS: usize = 255;
 /// Paths of the health probes, which are answered for any `Host` and beyond the limits.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
@@ -171,7 +174,16 @@ impl<F: Filters> Dispatch<F> {
         if !head.uri.path().starts_with('/') {
             return Some(RequestError::TargetWithoutPath);
         }
-        (!self.has_own_host(head)).then_some(RequestError::ForeignHost)
+        (!self.has_own_host(head)).then(|| self.foreign_host(head))
+    }
+
+    fn foreign_host(&self, head: &Parts) -> RequestError {
+        let target = head.uri.authority().map(http::uri::Authority::as_str);
+        let hosts = head.headers.get_all(HOST).iter().map(|host| String::from_utf8_lossy(host.as_bytes()));
+        let hosts: Vec<_> = target.map(Into::into).into_iter().chain(hosts).take(MAX_LOGGED_HOSTS).collect();
+        let received = hosts.join(", ").chars().take(MAX_LOGGED_HOST_CHARS).collect();
+        let expected = self.gateway.base_url.authority().to_owned();
+        RequestError::ForeignHost(Box::new(HostMismatch { received, expected }))
     }
 
     /// Returns true if the request names the gateway's host and no other. Another name that resolves to the gateway is
