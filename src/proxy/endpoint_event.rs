@@ -204,12 +204,13 @@ impl Chunk {
         for line in lines(event) {
             if !is_data(&line) {
                 self.rewritten.extend_from_slice(line);
-            } else if let Some(url) = url.take() {
-                let end = &line[line_content(line).len()..];
-                for part in [b"data: ", url.as_bytes(), end] {
-                    self.rewritten.extend_from_slice(part);
-                }
+                continue;
             }
+            let end = &line[line_content(line).len()..];
+            // Further lines become comments: without one, a CR before it and an LF behind it would be one line end.
+            let line = url.take().map_or_else(|| b":".to_vec(), |url| [b"data: ", url.as_bytes()].concat());
+            self.rewritten.extend_from_slice(&line);
+            self.rewritten.extend_from_slice(end);
         }
         self.copied = end;
         Ok(())

@@ -68,7 +68,9 @@ fn an_endpoint_event_is_rewritten_wherever_its_fields_are() {
 #[test]
 fn a_url_over_several_data_lines_is_resolved_as_clients_do() {
     let stream = "event: endpoint\ndata: /m\nid: 1\ndata: ?s=1\n\n";
-    assert_eq!(rewritten(stream).unwrap(), format!("event: endpoint\ndata: {URL}\nid: 1\n\n"));
+    assert_eq!(rewritten(stream).unwrap(), format!("event: endpoint\ndata: {URL}\nid: 1\n:\n\n"));
+    let stream = "event: endpoint\rdata: /m\rid: 1\rdata: ?s=1\n\n";
+    assert_eq!(rewritten(stream).unwrap(), format!("event: endpoint\rdata: {URL}\rid: 1\r:\n\n"));
 }
 
 #[test]
