@@ -22,6 +22,8 @@ mod request_body;
 mod request_writer;
 mod single_valued;
 mod stream;
+#[cfg(test)]
+mod test_route;
 mod tls;
 mod upload;
 mod upstream;

@@ -7,7 +7,7 @@ const DOCUMENT_REMEDY: &str = "allow https from this machine to the client's sit
                                config.yaml: `documents` compiles the document in, `mode: pinned` uses it without a \
                                fetch, `mode: off` lets every client register instead";
 
-/// What made a request fail; each kind is logged and counted for itself.
+/// Cause of a failed request; each kind is logged and counted separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// The store is unavailable.

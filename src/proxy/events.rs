@@ -75,23 +75,11 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_routes::{Identity, Route, Target};
+    use crate::proxy::test_route::TEST_ROUTE;
+    use gateway_routes::Route;
     use std::future::poll_fn;
 
-    static ROUTE: Route = Route {
-        pattern: "/mcp/dice/",
-        target: Target { tls: false, host: "h", port: 1, authority: "h:1", path: "", trailing_slash: false },
-        ca_file: None,
-        name: "",
-        description: "",
-        scopes: &[],
-        groups: &[],
-        identity: Identity::None,
-        upstream_headers: &[],
-        max_body: 0,
-        connect_timeout: Duration::ZERO,
-        response_timeout: Duration::ZERO,
-    };
+    static ROUTE: Route = TEST_ROUTE;
 
     #[tokio::test]
     async fn comments_are_only_sent_between_two_events() {

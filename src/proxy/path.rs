@@ -93,31 +93,12 @@ pub fn target(route: &Route, rest: usize, path_and_query: &http::uri::PathAndQue
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_routes::{Identity, Target};
-    use std::time::Duration;
+    use crate::proxy::test_route::TEST_ROUTE;
+    use gateway_routes::Target;
 
     fn joined(target_path: &'static str, trailing_slash: bool, request: &'static str) -> Option<String> {
-        let route = Route {
-            pattern: "/mcp/dice/",
-            target: Target {
-                tls: false,
-                host: "h",
-                port: 1,
-                authority: "h:1",
-                path: target_path,
-                trailing_slash,
-            },
-            ca_file: None,
-            name: "",
-            description: "",
-            scopes: &[],
-            groups: &[],
-            identity: Identity::None,
-            upstream_headers: &[],
-            max_body: 0,
-            connect_timeout: Duration::ZERO,
-            response_timeout: Duration::ZERO,
-        };
+        let joined = Target { path: target_path, trailing_slash, ..TEST_ROUTE.target };
+        let route = Route { target: joined, ..TEST_ROUTE };
         let rest = request.split('?').next().unwrap_or_default().len().min("/mcp/dice/".len());
         target(&route, rest, &request.parse().unwrap())
     }

@@ -1,4 +1,4 @@
-//! What people run against `make demo`, on a machine without the internet: the command lines of MCP clients from npm,
+//! Clients of `make demo` on a machine without the internet: the command lines of MCP clients from npm,
 //! and the public lab for the authorization of MCP servers.
 
 use crate::harness::binary::demo;

@@ -29,7 +29,7 @@ const DIAGNOSTICS: &str = "stderr.txt";
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
-    /// Whether `make test` runs it.
+    /// Included in `make test`.
     #[serde(default)]
     quick: bool,
     /// Registry and package.
@@ -123,7 +123,7 @@ impl Sites {
         Self { http, https, front }
     }
 
-    /// What the driver found in this server.
+    /// Result of the driver for this server.
     async fn compared(&self, server: &Server) -> Value {
         let path = server.pattern.trim_end_matches('/');
         let task = json!({
@@ -154,7 +154,7 @@ impl Sites {
     }
 }
 
-/// What is known about this server, in lines, and what is not: differences that no entry names, entries that name none.
+/// Known and unknown differences of this server, in lines; an entry that names no difference is unknown, too.
 fn judged(entry: &Entry, result: &Value) -> (String, String) {
     let differences = result["differences"].as_array().unwrap();
     let names: Vec<&str> = differences.iter().map(|it| it["check"].as_str().unwrap()).collect();

@@ -1,25 +1,11 @@
 use super::*;
 use crate::base::error_chain::ErrorChain;
-use gateway_routes::{Identity, Target};
-use std::time::Duration;
+use crate::proxy::test_route::TEST_ROUTE;
 
 const BASE_URL: &str = "https://mcp.example.com";
 const URL: &str = "https://mcp.example.com/mcp/dice/m?s=1";
 
-static ROUTE: Route = Route {
-    pattern: "/mcp/dice/",
-    target: Target { tls: false, host: "h", port: 1, authority: "h:1", path: "", trailing_slash: false },
-    ca_file: None,
-    name: "",
-    description: "",
-    scopes: &[],
-    groups: &[],
-    identity: Identity::None,
-    upstream_headers: &[],
-    max_body: 0,
-    connect_timeout: Duration::ZERO,
-    response_timeout: Duration::ZERO,
-};
+static ROUTE: Route = TEST_ROUTE;
 
 fn processor() -> EndpointEvents {
     EndpointEvents::new(RedirectContext { route: &ROUTE, path: "/sse".to_owned(), base_url: BASE_URL.into() })

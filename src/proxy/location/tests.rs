@@ -1,25 +1,12 @@
 use super::*;
-use gateway_routes::{Identity, Target};
-use std::time::Duration;
+use crate::proxy::test_route::TEST_ROUTE;
+use gateway_routes::Target;
 
 const BASE_URL: &str = "https://mcp.example.com";
 
 fn route(tls: bool, authority: &'static str, path: &'static str) -> Route {
-    let target = Target { tls, host: "h", port: 1, authority, path, trailing_slash: false };
-    Route {
-        pattern: "/mcp/dice/",
-        target,
-        ca_file: None,
-        name: "",
-        description: "",
-        scopes: &[],
-        groups: &[],
-        identity: Identity::None,
-        upstream_headers: &[],
-        max_body: 0,
-        connect_timeout: Duration::ZERO,
-        response_timeout: Duration::ZERO,
-    }
+    let target = Target { tls, authority, path, ..TEST_ROUTE.target };
+    Route { target, ..TEST_ROUTE }
 }
 
 fn rewrite(route: &Route, location: &str) -> Option<String> {

@@ -1,7 +1,8 @@
 use super::ProxyError;
 use crate::base::error_chain::ErrorChain;
+use crate::proxy::test_route::TEST_ROUTE;
 use crate::proxy::{Body, CancelReason, CancelSignal, ClientBody, Forward, Proxy, ProxyConfig, UpstreamTls};
-use gateway_routes::{Identity, Route, Target};
+use gateway_routes::{Route, Target};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use std::collections::BTreeMap;
@@ -29,18 +30,10 @@ async fn forward(port: u16) -> Result<Response<Body>, ProxyError> {
         trailing_slash: false,
     };
     let route = Box::leak(Box::new(Route {
-        pattern: "/mcp/dice/",
         target,
-        ca_file: None,
-        name: "",
-        description: "",
-        scopes: &[],
-        groups: &[],
-        identity: Identity::None,
-        upstream_headers: &[],
-        max_body: 0,
         connect_timeout: Duration::from_secs(10),
         response_timeout: Duration::from_millis(100),
+        ..TEST_ROUTE
     }));
     let forward = Forward {
         route,
