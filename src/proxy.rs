@@ -69,6 +69,13 @@ pub struct Forward {
     pub cancel: CancelSignal,
 }
 
+impl Forward {
+    /// Returns the error of this request after its cancellation.
+    fn cancelled(&self, reason: CancelReason) -> ProxyError {
+        ProxyError::Cancelled { reason, path: self.head.uri.path().into() }
+    }
+}
+
 /// Configuration of a [`Proxy`].
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {

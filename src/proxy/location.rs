@@ -57,19 +57,24 @@ impl RedirectContext {
 /// outside the target. `requested` is the path and query of the upstream request.
 ///
 /// Servers that believe `X-Forwarded-Proto` build URLs of their own host with the scheme of the gateway; those that
-/// believe all of `X-Forwarded-*` build URLs below the route's public URL.
+/// believe `X-Forwarded-Prefix` build paths below the route's, and those that believe all of `X-Forwarded-*` build URLs
+/// below its public URL.
 pub fn rewritten(reference: &[u8], requested: &str, route: &Route, base_url: &str) -> Option<HeaderValue> {
     let target = Url::parse(&target_url(route)).ok()?;
-    let url = target.join(requested).ok()?.join(std::str::from_utf8(reference).ok()?).ok()?;
+    let public = Url::parse(base_url).ok()?;
+    let announced = Url::parse(&format!("{}://{}", public.scheme(), route.target.authority)).ok()?;
+    let requested = announced.join(requested).ok()?;
+    let url = requested.join(std::str::from_utf8(reference).ok()?).ok()?;
     if !url.username().is_empty() || url.password().is_some() {
         return None;
     }
-    let public = Url::parse(base_url).ok()?;
-    let announced = Url::parse(&format!("{}://{}", public.scheme(), route.target.authority)).ok()?;
+    let below_route = below(url.path(), route.path());
     let below = if [target.origin(), announced.origin()].contains(&url.origin()) {
-        below(url.path(), route.target.path)?
+        // A server whose own paths begin like the route's, as that of the request does, means its own.
+        let has_prefix = below(requested.path(), route.path()).is_none();
+        below_route.filter(|_| has_prefix).or_else(|| below(url.path(), route.target.path))?
     } else if url.origin() == public.origin() {
-        below(url.path(), route.path())?
+        below_route?
     } else {
         return None;
     };

@@ -96,7 +96,13 @@ impl ProxyError {
                 CancelReason::NotAuthorized => "you may no longer use this MCP server",
                 CancelReason::Unchecked => "the gateway cannot check the grant now",
             },
-            Self::Connect(_) => "the MCP server cannot be reached",
+            Self::Connect(ConnectError::Tcp(_)) => "the MCP server cannot be reached",
+            Self::Connect(ConnectError::Unusable(_)) => {
+                "the MCP server closed the connection or sent unexpected data"
+            }
+            Self::Connect(
+                ConnectError::Tls(_) | ConnectError::ServerName(_) | ConnectError::NoAuthorities,
+            ) => "no TLS connection to the MCP server can be made",
             Self::Upstream(UpstreamError::Io(_) | UpstreamError::Protocol(Violation::NoResponse)) => {
                 "the connection to the MCP server broke"
             }

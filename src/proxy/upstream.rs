@@ -14,8 +14,9 @@ use super::{ClientBody, Forward, Proxy, RequestBodyError, UpstreamError, headers
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::io::Write as _;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::time::Instant;
@@ -85,10 +86,10 @@ impl Request<'_> {
 
     /// Sends on an idle connection, and once more on a new one if the server had closed the idle one.
     async fn send(&mut self) -> Result<(Box<ResponseHead>, Bytes, PooledConnection), ProxyError> {
-        let (route, pool) = (self.forward.route, &self.proxy.pool);
-        let mut pooled = match pool.acquire(route) {
+        let pool = &self.proxy.pool;
+        let mut pooled = match pool.acquire(self.forward.route) {
             Some(pooled) => pooled,
-            None => pool.connect(route).await?,
+            None => self.connect().await?,
         };
         loop {
             let error = match self.exchange(&mut pooled, pool).await? {
@@ -100,8 +101,19 @@ impl Request<'_> {
             if !pooled.was_idle || !pooled.connection.can_retry(is_idempotent) {
                 return Err(ProxyError::Upstream(error));
             }
-            pooled = pool.connect(route).await?;
+            pooled = self.connect().await?;
         }
+    }
+
+    /// Connects; a request that is cancelled meanwhile is not sent.
+    async fn connect(&mut self) -> Result<PooledConnection, ProxyError> {
+        let (proxy, route) = (self.proxy, self.forward.route);
+        let mut connecting = pin!(proxy.pool.connect(route));
+        poll_fn(|context| match self.forward.cancel.poll_cancelled(context) {
+            Poll::Ready(reason) => Poll::Ready(Err(self.forward.cancelled(reason))),
+            Poll::Pending => connecting.as_mut().poll(context),
+        })
+        .await
     }
 
     /// Sends the request on one connection. The inner error may be retried on another connection.
@@ -128,8 +140,7 @@ impl Request<'_> {
                 return Poll::Ready(Ok(head));
             }
             if let Poll::Ready(reason) = self.forward.cancel.poll_cancelled(context) {
-                let path = self.forward.head.uri.path().into();
-                return Poll::Ready(Err(ProxyError::Cancelled { reason, path }));
+                return Poll::Ready(Err(self.forward.cancelled(reason)));
             }
             connection.response_deadline.poll(context).map(|()| Err(self.timeout_error()))
         })

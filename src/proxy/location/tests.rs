@@ -45,6 +45,35 @@ fn a_location_below_the_routes_public_url_stays() {
 }
 
 #[test]
+fn a_location_with_the_announced_prefix_stays() {
+    for target_path in ["", "/api"] {
+        let route = route(false, "127.0.0.1:3000", target_path);
+        for (location, path) in [
+            ("/mcp/dice/mcp?a=b", "/mcp/dice/mcp?a=b"),
+            ("/mcp/dice", "/mcp/dice/"),
+            ("http://127.0.0.1:3000/mcp/dice/mcp", "/mcp/dice/mcp"),
+            ("https://127.0.0.1:3000/mcp/dice/mcp", "/mcp/dice/mcp"),
+            ("//127.0.0.1:3000/mcp/dice/mcp", "/mcp/dice/mcp"),
+            ("//mcp.example.com/mcp/dice/mcp", "/mcp/dice/mcp"),
+        ] {
+            assert_eq!(rewrite(&route, location).as_deref(), Some(path), "{target_path:?} {location}");
+        }
+    }
+}
+
+#[test]
+fn a_server_whose_own_paths_begin_with_the_announced_prefix_keeps_them() {
+    for (target_path, requested, location, path) in [
+        ("/mcp/dice", "/mcp/dice/", "/mcp/dice/mcp", "/mcp/dice/mcp"),
+        ("", "/mcp/dice/", "/mcp/dice/mcp", "/mcp/dice/mcp/dice/mcp"),
+    ] {
+        let route = route(false, "127.0.0.1:3000", target_path);
+        let location = rewritten(location.as_bytes(), requested, &route, BASE_URL).unwrap();
+        assert_eq!(location, format!("{BASE_URL}{path}"), "{target_path:?}");
+    }
+}
+
+#[test]
 fn a_location_elsewhere_is_refused() {
     let route = route(false, "127.0.0.1:3000", "/api");
     for location in [

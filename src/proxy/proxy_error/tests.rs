@@ -21,14 +21,12 @@ fn assert_text(error: &(dyn Error + 'static), text: &str) {
 }
 
 async fn forward(port: u16) -> Result<Response<Body>, ProxyError> {
-    let target = Target {
-        tls: false,
-        host: "127.0.0.1",
-        port,
-        authority: "127.0.0.1",
-        path: "",
-        trailing_slash: false,
-    };
+    forward_to(port, false, CancelSignal::new().0).await
+}
+
+async fn forward_to(port: u16, tls: bool, cancel: CancelSignal) -> Result<Response<Body>, ProxyError> {
+    let target =
+        Target { tls, host: "127.0.0.1", port, authority: "127.0.0.1", path: "", trailing_slash: false };
     let route = Box::leak(Box::new(Route {
         target,
         connect_timeout: Duration::from_secs(10),
@@ -41,7 +39,7 @@ async fn forward(port: u16) -> Result<Response<Body>, ProxyError> {
         head: Request::get("/mcp/dice/").body(()).unwrap().into_parts().0,
         forwarded_for: HeaderValue::from_static("192.0.2.1"),
         identity: None,
-        cancel: CancelSignal::new().0,
+        cancel,
     };
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = ProxyConfig::new(UpstreamTls::new(&BTreeMap::new()));
@@ -75,6 +73,35 @@ async fn a_failed_connection_is_an_error_with_its_cause() {
         "upstream connection failed: caused by no TCP connection: caused by Connection refused",
     );
     assert!(!error.message().contains("refused"), "no internals");
+}
+
+#[tokio::test]
+async fn a_failed_tls_handshake_is_not_called_unreachable() {
+    let (listener, port) = listen().await;
+    let plain_text = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+    let forwarded = forward_to(port, true, CancelSignal::new().0);
+    let (response, ()) = tokio::join!(forwarded, serve(listener, plain_text, false));
+    let error = response.map(drop).unwrap_err();
+    assert_eq!(error.status(), StatusCode::BAD_GATEWAY);
+    assert_text(&error, "the TLS handshake failed");
+    assert_eq!(error.message(), "no TLS connection to the MCP server can be made");
+}
+
+#[tokio::test]
+async fn a_request_cancelled_while_connecting_is_not_sent() {
+    let (listener, port) = listen().await;
+    let (signal, handle) = CancelSignal::new();
+    let server = async {
+        let mut socket = listener.accept().await.unwrap().0;
+        let mut hello = [0; 4096];
+        assert_ne!(socket.read(&mut hello).await.unwrap(), 0);
+        handle.cancel(CancelReason::GrantEnded);
+        let rest = socket.read(&mut hello).await;
+        assert!(matches!(rest, Ok(0) | Err(_)), "{rest:?}");
+    };
+    let (response, ()) = tokio::join!(forward_to(port, true, signal), server);
+    let error = response.map(drop).unwrap_err();
+    assert_eq!(error.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
