@@ -50,9 +50,9 @@ fn status(response: &str) -> u16 {
 }
 
 /// Repeats a request until the response has this status: the gateway detects a closed connection with a delay.
-async fn wait_for_status(port: u16, from: [u8; 4], wanted: u16) {
+async fn wait_for_status(port: u16, from: [u8; 4], path: &str, wanted: u16) {
     let poll = async {
-        while status(&get(port, from, "/").await) != wanted {
+        while status(&get(port, from, path).await) != wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -86,7 +86,7 @@ async fn an_address_at_its_connection_limit_gets_429_and_others_are_served() {
     assert_eq!(status(&get(port, ADDRESS_A, "/healthz").await), 200);
     assert_eq!(status(&get(port, ADDRESS_B, "/").await), 200);
     drop(connections);
-    wait_for_status(port, ADDRESS_A, 200).await;
+    wait_for_status(port, ADDRESS_A, "/", 200).await;
 }
 
 #[tokio::test]
@@ -94,6 +94,7 @@ async fn at_the_connection_limit_probes_are_served_and_other_requests_get_503() 
     let world = World::with(StoreKind::Embedded, limited(4, 4)).await;
     let port = port(&world);
     let connections = open_idle_connections(port, ADDRESS_A, 4).await;
+    wait_for_status(port, ADDRESS_B, "/readyz", 200).await;
     for path in ["/", "/mcp/raw/mcp", "/auth/token", "/.well-known/oauth-authorization-server", "/healthz/x"]
     {
         let refused = get(port, ADDRESS_B, path).await;
@@ -109,7 +110,7 @@ async fn at_the_connection_limit_probes_are_served_and_other_requests_get_503() 
         assert_eq!(response.status(), wanted, "{path} over HTTP/2");
     }
     drop(connections);
-    wait_for_status(port, ADDRESS_B, 200).await;
+    wait_for_status(port, ADDRESS_B, "/", 200).await;
 }
 
 #[tokio::test]

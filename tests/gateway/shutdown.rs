@@ -18,6 +18,7 @@ const SOON: Duration = Duration::from_secs(20);
 async fn signed_in(times: Shutdown) -> (World, String) {
     Events::record();
     let world = World::with(StoreKind::Embedded, |site| site.set(|site| site.shutdown = times)).await;
+    world.wait_until_ready().await;
     let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     (world, tokens.access_token)
 }

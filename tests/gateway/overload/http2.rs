@@ -102,5 +102,5 @@ async fn unread_http_2_streams_are_bounded_per_address() {
     assert_eq!(super::status(&super::get(port(&world), ADDRESS_A, "/").await), 429);
     assert_eq!(super::status(&super::get(port(&world), super::ADDRESS_B, "/").await), 200);
     drop(client);
-    super::wait_for_status(port(&world), ADDRESS_A, 200).await;
+    super::wait_for_status(port(&world), ADDRESS_A, "/", 200).await;
 }
