@@ -16,7 +16,7 @@ const MAX_CHECKS_BETWEEN_REQUESTS: u32 = 30;
 const MAX_CHECKS_OF_REFUSED: u32 = 3;
 /// Time for an HTTP/2 client to close the connection after `GOAWAY`, in checks.
 const GOAWAY_CHECKS: u32 = 5;
-/// The same for an HTTP/1.1 client after the end of the stream.
+/// Time for an HTTP/1.1 client to close the connection after the end of the stream, in checks.
 const CLOSE_CHECKS: u32 = 1;
 /// Minimum number of checks without a request that is at least a second.
 const QUIET_CHECKS: u32 = 2;
@@ -24,7 +24,7 @@ const QUIET_CHECKS: u32 = 2;
 /// Time without a request after which a connection is closed during a shutdown, in drain checks. A request may be on
 /// its way on a connection that was accepted last, or whose last response did not announce the end.
 const MAX_QUIET_DRAIN_CHECKS: u32 = 20;
-/// The same for a connection that cannot be closed gracefully: a request head is incomplete, or the client does not
+/// That limit for a connection that cannot be closed gracefully: a request head is incomplete, or the client does not
 /// close it after `GOAWAY`.
 const MAX_STALLED_DRAIN_CHECKS: u32 = 60;
 

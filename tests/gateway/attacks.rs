@@ -26,7 +26,7 @@ const TARGET: &str = "/mcp/raw/echo";
 
 /// Opens the consent page of an authorization request with this state.
 async fn consent_page(client: &Client, browser: &mut Browser, state: &str) -> Page {
-    let url = client.authorize_url((state, VERIFIER), &[]).unwrap();
+    let url = client.authorize_url(state, VERIFIER, &[]).unwrap();
     browser.stop_at(&client.redirect_uri);
     browser.open(url.as_str()).await.unwrap().page().unwrap()
 }

@@ -34,7 +34,7 @@ async fn sign_in(world: &World, clients: &[Client]) {
 async fn sign_in_with(options: &[&str], world: &World, clients: &[Client]) {
     let state = |number: usize| format!("state-{number}");
     let url =
-        |(number, client): (usize, &Client)| client.authorize_url((&state(number), VERIFIER), &[]).unwrap();
+        |(number, client): (usize, &Client)| client.authorize_url(&state(number), VERIFIER, &[]).unwrap();
     let urls: Vec<Url> = clients.iter().enumerate().map(url).collect();
     let report = run_chromium(options, &urls).await;
     assert_eq!(report["ok"], true, "{report}");

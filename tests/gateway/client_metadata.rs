@@ -18,7 +18,7 @@ const VERIFIER: &str = "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv";
 
 /// Status and body of the response to an authorization request.
 async fn authorize(client: &Client, accept: &str) -> (u16, String) {
-    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let url = client.authorize_url("state", VERIFIER, &[]).unwrap();
     let response = http().get(url).header("accept", accept).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }

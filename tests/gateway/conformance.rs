@@ -44,7 +44,7 @@ async fn an_mcp_server_behind_the_gateway_passes_every_server_scenario() {
             .env("GATEWAY_URL", &world.base_url)
             .env("ACCESS_TOKEN", &tokens.access_token);
         let output_text = output(&mut command).await;
-        assert_findings_are_listed(results.path(), ("--server", "server-", revision), &output_text).await;
+        assert_findings_are_listed(results.path(), "--server", "server-", revision, &output_text).await;
     }
 }
 
@@ -82,8 +82,8 @@ async fn the_authorization_server_passes_every_scenario() {
             .arg("--output-dir")
             .arg(results.path());
         let output_text = signed_in(&mut command).await;
-        let kind = ("--authorization", "authorization-server-", revision);
-        assert_findings_are_listed(results.path(), kind, &output_text).await;
+        let kind = "authorization-server-";
+        assert_findings_are_listed(results.path(), "--authorization", kind, revision, &output_text).await;
     }
 }
 
@@ -182,7 +182,9 @@ fn exceptions(kind: &str, member: &str) -> BTreeSet<String> {
 /// Checks that all scenarios of `revision` ran, and that the findings are exactly those of `exceptions.json`.
 async fn assert_findings_are_listed(
     folder: &Path,
-    (command, kind, revision): (&str, &str, &str),
+    command: &str,
+    kind: &str,
+    revision: &str,
     output_text: &str,
 ) {
     let (run, findings) = results(folder, kind);

@@ -25,7 +25,7 @@ impl Form {
     async fn of(world: &World, client: &Client) -> Self {
         let mut browser = Browser::new();
         browser.stop_at(&client.redirect_uri);
-        let url = client.authorize_url(("xyz", VERIFIER), &[]).unwrap();
+        let url = client.authorize_url("xyz", VERIFIER, &[]).unwrap();
         Self::at(world, browser, &url).await
     }
 
@@ -187,7 +187,7 @@ async fn a_later_denial_ends_the_login() {
 async fn two_clicks_for_different_servers_start_no_login() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
-    let mut url = client.authorize_url(("pick", VERIFIER), &[]).unwrap();
+    let mut url = client.authorize_url("pick", VERIFIER, &[]).unwrap();
     let kept: Vec<_> =
         url.query_pairs().into_owned().filter(|(name, _)| name != "resource" && name != "scope").collect();
     url.query_pairs_mut().clear().extend_pairs(kept);
@@ -209,7 +209,7 @@ async fn two_consent_pages_in_one_browser_are_independent() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
     let mut first = Form::of(&world, &client).await;
-    let url = client.authorize_url(("second", VERIFIER), &[]).unwrap();
+    let url = client.authorize_url("second", VERIFIER, &[]).unwrap();
     let second = first.browser.open(url.as_str()).await.unwrap().page().unwrap();
     let form = second.form_with("request").unwrap();
     first.browser.submit(form, &[], Some("deny")).await.unwrap();
@@ -283,7 +283,7 @@ async fn the_stored_state_of_a_login_is_bounded() {
         [(vec![("scope", &*wide)], 1_500), (vec![("login_hint", &*hint)], 1_700), (vec![], 3_400)]
     {
         let state = if extra.is_empty() { &*state } else { "short" };
-        let mut url = client.authorize_url((state, VERIFIER), &[]).unwrap();
+        let mut url = client.authorize_url(state, VERIFIER, &[]).unwrap();
         let kept: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| name != "scope").collect();
         url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(extra);
         let form = Form::at(&world, Browser::new(), &url).await;

@@ -73,7 +73,7 @@ async fn after_130_unfinished_logins_the_newest_work_and_the_cookies_are_bounded
 async fn excess_cookies_are_removed_a_few_per_response() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
-    let url = client.authorize_url(("state", &"v".repeat(43)), &[]).unwrap();
+    let url = client.authorize_url("state", &"v".repeat(43), &[]).unwrap();
     // 130 concurrent tabs, none of which has the cookies of the others.
     let mut cookies = Vec::new();
     for _ in 0..130 {

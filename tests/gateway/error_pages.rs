@@ -39,7 +39,7 @@ fn assert_contains(page: &str, steps: &[&str]) {
 }
 
 fn authorize(client: &Client, changes: &[(&str, &str)]) -> Url {
-    let mut url = client.authorize_url(("xyz", &"v".repeat(43)), &[]).unwrap();
+    let mut url = client.authorize_url("xyz", &"v".repeat(43), &[]).unwrap();
     let parameters_before: Vec<_> = url.query_pairs().into_owned().collect();
     let parameters = parameters_before.iter().map(|(name, value)| {
         let change = changes.iter().find(|(changed, _)| changed == name);

@@ -70,7 +70,7 @@ fn assert_subject(event: &Value, named: &Value) {
     assert!(event["reason"].is_string() && event["address"] != "", "{event}");
 }
 
-/// What events name of a registered client.
+/// Members of an event about a registered client.
 fn named(client: &Client) -> Value {
     json!({ "client": "Test client", "client_id": client.id[..12] })
 }
@@ -118,7 +118,7 @@ impl Consent {
     }
 
     async fn with(world: &World, client: &Client, more: &[(&str, &str)]) -> Self {
-        let url = client.authorize_url(("xyz", VERIFIER), more).unwrap();
+        let url = client.authorize_url("xyz", VERIFIER, more).unwrap();
         Self::at(world, &url).await
     }
 

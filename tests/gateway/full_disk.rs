@@ -53,7 +53,7 @@ async fn a_full_disk_is_503_and_logs_nobody_out() {
     drop(folder);
 }
 
-/// Whether this user can mount a file system.
+/// Returns `true` if this user can mount a file system.
 fn may_mount() -> bool {
     let folder = tempfile::tempdir().unwrap();
     let mount = format!("mount -t tmpfs tmpfs '{}'", folder.path().display());

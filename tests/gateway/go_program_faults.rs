@@ -13,7 +13,7 @@ use url::Url;
 async fn authorize_url(world: &World, redirect_uri: &str, state: &str) -> (Client, Url) {
     let discovered = world.client("/mcp/raw/echo").await.discovered;
     let client = discovered.register("Old client", "none", redirect_uri).await.unwrap();
-    let url = client.authorize_url((state, &"v".repeat(43)), &[]).unwrap();
+    let url = client.authorize_url(state, &"v".repeat(43), &[]).unwrap();
     (client, url)
 }
 

@@ -8,7 +8,7 @@ use url::Url;
 
 /// Opens the consent page of a new authorization request.
 pub(crate) async fn consent_page(client: &Client, browser: &mut Browser, state: &str) -> Page {
-    let url = client.authorize_url((state, &"v".repeat(43)), &[]).unwrap();
+    let url = client.authorize_url(state, &"v".repeat(43), &[]).unwrap();
     browser.stop_at(CALLBACK);
     browser.open(url.as_str()).await.unwrap().page().unwrap()
 }
@@ -269,7 +269,7 @@ async fn consent_is_required_again_after_a_revocation() {
 async fn the_user_selects_the_server_when_the_client_names_none() {
     let world = World::start().await;
     let client = world.client("/mcp/raw/echo").await;
-    let mut url = client.authorize_url(("pick", &"v".repeat(43)), &[]).unwrap();
+    let mut url = client.authorize_url("pick", &"v".repeat(43), &[]).unwrap();
     let named = |name: &str| name == "resource" || name == "scope";
     let kept: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| !named(name)).collect();
     url.query_pairs_mut().clear().extend_pairs(kept);

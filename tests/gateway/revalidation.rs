@@ -27,7 +27,7 @@ async fn call(world: &World, token: &str) -> u16 {
     http().get(world.url("/mcp/raw/echo")).bearer_auth(token).send().await.unwrap().status().as_u16()
 }
 
-/// Whether a stream ends in time; keep-alive comments are ignored.
+/// Returns `true` if a stream ends in time; keep-alive comments are ignored.
 async fn ends_in_time(mut stream: reqwest::Response) -> bool {
     let ended = async { while let Ok(Some(_)) = stream.chunk().await {} };
     tokio::time::timeout(TIMEOUT, ended).await.is_ok()

@@ -145,7 +145,7 @@ async fn an_okta_session_does_not_replace_consent() {
         let attacker_client = client_at(&world, uri).await;
         world.okta.wait_for_request("/oauth2/v1/authorize").await.unwrap();
         let requests_before = world.okta.requests().len();
-        let url = attacker_client.authorize_url(("state", VERIFIER), &[]).unwrap();
+        let url = attacker_client.authorize_url("state", VERIFIER, &[]).unwrap();
         victim.stop_at(uri);
         let landing = victim.open(url.as_str()).await.unwrap();
         assert!(matches!(&landing, Landing::Page(page) if page.form_with("request").is_some()), "{uri}");
@@ -157,7 +157,7 @@ async fn an_okta_session_does_not_replace_consent() {
 async fn a_remembered_consent_cookie_is_ignored_and_removed() {
     let world = World::start().await;
     let client = client_at(&world, "https://claude.ai/api/mcp/auth_callback").await;
-    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let url = client.authorize_url("state", VERIFIER, &[]).unwrap();
     let cookies = "mcp-remembered-AbCdEfGhIjKlMnOp=x; other=y; mcp-remembered-b=";
     let response = http().get(url).header(COOKIE, cookies).send().await.unwrap();
     assert_eq!(response.status(), 200, "the consent page is shown");
@@ -175,7 +175,7 @@ async fn a_remembered_consent_cookie_is_ignored_and_removed() {
 async fn the_login_cookie_is_set_only_after_consent() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
-    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let url = client.authorize_url("state", VERIFIER, &[]).unwrap();
     let response = http().get(url).send().await.unwrap();
     let set: Vec<&str> = response.headers().get_all(SET_COOKIE).iter().map(|v| v.to_str().unwrap()).collect();
     assert!(set.iter().all(|cookie| cookie.starts_with("mcp-consent-")), "{set:?}");
@@ -189,7 +189,7 @@ async fn the_login_cookie_is_set_only_after_consent() {
 async fn pages_cannot_be_framed_and_run_no_scripts() {
     let world = World::start().await;
     let client = client_at(&world, "https://evil.example.com/cb").await;
-    let consent = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let consent = client.authorize_url("state", VERIFIER, &[]).unwrap();
     let faulty = consent.as_str().replace("S256", "plain");
     let unknown = world.url("/auth/authorize?client_id=unknown");
     for url in

@@ -61,7 +61,7 @@ async fn an_injected_code_fails_the_verifier_check() {
 async fn a_missing_or_plain_pkce_challenge_is_rejected() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
-    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let url = client.authorize_url("state", VERIFIER, &[]).unwrap();
     let challenge = parameter(&url, "code_challenge").unwrap();
     for (what, from, to) in [
         ("no challenge", format!("code_challenge={challenge}&"), String::new()),

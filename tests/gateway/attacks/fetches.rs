@@ -27,7 +27,7 @@ async fn private_server(document_server: &DocumentServer) -> Arc<AtomicUsize> {
 
 async fn authorize(world: &World, client_id: &str) -> (u16, Value) {
     let client = world.published_client(client_id, TARGET).await;
-    let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+    let url = client.authorize_url("state", VERIFIER, &[]).unwrap();
     let response = http().get(url).header("accept", "application/json").send().await.unwrap();
     let status = response.status().as_u16();
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())

@@ -61,7 +61,7 @@ async fn long_authorization_parameters_are_rejected_or_truncated() {
         ("login_hint", "a".repeat(20_000), 200),
         ("nonce", "a".repeat(20_000), 200),
     ] {
-        let mut url = client.authorize_url(("short", VERIFIER), &[]).unwrap();
+        let mut url = client.authorize_url("short", VERIFIER, &[]).unwrap();
         let kept: Vec<(String, String)> =
             url.query_pairs().into_owned().filter(|(other, _)| other != name).collect();
         url.query_pairs_mut().clear().extend_pairs(kept).append_pair(name, &value);
@@ -84,7 +84,7 @@ async fn long_authorization_parameters_are_rejected_or_truncated() {
 async fn many_parameters_and_resources_are_bounded() {
     let world = World::start().await;
     let client = world.client(TARGET).await;
-    let url = client.authorize_url(("short", VERIFIER), &[]).unwrap();
+    let url = client.authorize_url("short", VERIFIER, &[]).unwrap();
     let resource = world.url(TARGET);
     let many: String = (0..300).map(|_| format!("&resource={resource}")).collect::<Vec<_>>().concat();
     assert_eq!(http().get(format!("{url}{many}")).send().await.unwrap().status(), 200);

@@ -112,7 +112,7 @@ async fn redirect_uris_are_compared_as_whole_strings() {
         "https://client.example.com.evil.example.com/cb?tenant=1",
         "https://client.example.com/%63b?tenant=1",
     ] {
-        let mut url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+        let mut url = client.authorize_url("state", VERIFIER, &[]).unwrap();
         let others: Vec<(String, String)> =
             url.query_pairs().into_owned().filter(|(name, _)| name != "redirect_uri").collect();
         url.query_pairs_mut().clear().extend_pairs(others).append_pair("redirect_uri", uri);
@@ -135,7 +135,7 @@ async fn only_the_port_of_a_loopback_uri_may_differ() {
         ("https://127.0.0.1:5000/cb", false),
         ("http://127.0.0.1:99999/cb", false),
     ] {
-        let url = client.authorize_url(("state", VERIFIER), &[]).unwrap();
+        let url = client.authorize_url("state", VERIFIER, &[]).unwrap();
         let url =
             Url::parse(&url.as_str().replace("http%3A%2F%2F127.0.0.1%3A5000%2Fcb", &encoded(uri))).unwrap();
         let status = http().get(url).send().await.unwrap().status();
@@ -157,7 +157,7 @@ async fn an_unauthenticated_registration_does_not_make_an_open_redirector() {
             ("response_type=code", "response_type=token"),
             ("resource=http", "resource=https"),
         ] {
-            let url = client.authorize_url(("state", VERIFIER), &[]).unwrap().as_str().replace(from, to);
+            let url = client.authorize_url("state", VERIFIER, &[]).unwrap().as_str().replace(from, to);
             let response = http().get(url).send().await.unwrap();
             assert_eq!(response.status(), 400, "{uri} {to}");
             assert!(response.headers().get("location").is_none());
@@ -200,7 +200,7 @@ async fn pages_and_redirects_send_no_referrer() {
     }
     let url = authorization_response(&client, &mut Browser::new(), "alice").await;
     assert!(parameter(&url, "code").is_some());
-    let refused = client.authorize_url(("state", VERIFIER), &[("scope", "twice")]).unwrap();
+    let refused = client.authorize_url("state", VERIFIER, &[("scope", "twice")]).unwrap();
     let redirect = http().get(refused).send().await.unwrap();
     assert_eq!(
         (redirect.status(), &redirect.headers()["referrer-policy"]),

@@ -40,7 +40,7 @@ async fn a_request_object_is_rejected_and_not_fetched() {
         ("request", "eyJhbGciOiJub25lIn0.e30."),
         ("response_mode", "form_post"),
     ] {
-        let url = client.authorize_url(("state", VERIFIER), &[extra]).unwrap();
+        let url = client.authorize_url("state", VERIFIER, &[extra]).unwrap();
         let response = http().get(url).send().await.unwrap();
         let location = response.headers()["location"].to_str().unwrap();
         assert!(location.contains("error=invalid_request"), "{extra:?}: {location}");

@@ -25,7 +25,7 @@ struct PageResponse {
 }
 
 impl PageResponse {
-    /// Whether the response redirects without a click.
+    /// Returns `true` if the response redirects without a click.
     fn is_redirected(&self) -> bool {
         self.location.is_some() || self.body.contains("http-equiv=\"refresh\"")
     }

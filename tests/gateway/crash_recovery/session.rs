@@ -19,7 +19,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Whether each number is large enough for this number of kills.
+    /// Returns `true` if each number is large enough for this number of kills.
     pub(super) fn are_significant(&self, kills: u64) -> bool {
         [self.logins, self.rotations, self.revocations, self.interrupted]
             .iter()

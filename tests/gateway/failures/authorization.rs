@@ -49,7 +49,7 @@ async fn each_refusal_of_a_consent_form_leaves_one_event_with_client_and_route()
     assert_eq!(decided.status, 400);
     decided.has_event("consent", "refused", &named_at(&client));
     // A request for no server in particular: the form must say which.
-    let mut url = client.authorize_url(("xyz", VERIFIER), &[]).unwrap();
+    let mut url = client.authorize_url("xyz", VERIFIER, &[]).unwrap();
     let kept: Vec<_> = url.query_pairs().into_owned().collect();
     let kept = kept.into_iter().filter(|(name, _)| name != "resource" && name != "scope");
     let query: Vec<(String, String)> = kept.collect();

@@ -77,7 +77,7 @@ async fn without_the_store_clients_register_and_users_see_the_consent_page() {
     let registered = send(http().post(world.url("/auth/register")).json(&metadata)).await;
     assert_eq!(registered.status, 201);
     assert_eq!(registered.lines.event()["decision"], "allowed");
-    let page = send(http().get(client.authorize_url(("xyz", VERIFIER), &[]).unwrap())).await;
+    let page = send(http().get(client.authorize_url("xyz", VERIFIER, &[]).unwrap())).await;
     assert_eq!((page.status, page.lines.events().len()), (200, 0), "nothing was decided yet");
 }
 

@@ -28,7 +28,7 @@ fn resolve(name: &str) -> Vec<IpAddr> {
 }
 
 impl World {
-    /// The same world with a document server that its gateway can fetch from.
+    /// Adds a document server to this world that its gateway can fetch from.
     pub(crate) async fn with_document_server(mut self) -> (Self, DocumentServer) {
         let document_server = DocumentServer::start().await.unwrap();
         self.fetch = FetchPolicy::for_tests(resolve, vec![SITE], document_server.authority().to_vec());

@@ -15,7 +15,7 @@ pub(crate) struct TlsFront {
 }
 
 impl World {
-    /// The same world, with an https origin.
+    /// Moves this world to an https origin.
     pub(crate) async fn behind_tls(mut self) -> (Self, TlsFront) {
         let certificates = Certificates::make().unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -23,7 +23,7 @@ async fn loopback_redirect_uris_that_differ_in_port_alone_count_once() {
         ["http://localhost:33418/callback", "http://localhost:33430/callback", "http://localhost:1/callback"]
     {
         let client = discovered.known_client(response["client_id"].as_str().unwrap(), uri);
-        let url = client.authorize_url(("xyz", &"v".repeat(43)), &[]).unwrap();
+        let url = client.authorize_url("xyz", &"v".repeat(43), &[]).unwrap();
         assert_eq!(http().get(url).send().await.unwrap().status(), 200, "{uri}");
     }
     let web: Vec<String> = (0..13).map(|port| format!("https://a.example:{}/cb", 8000 + port)).collect();
@@ -49,7 +49,7 @@ async fn each_line_with_a_client_id_fits_into_8_kib() {
         let id = response["client_id"].as_str().unwrap();
         longest = longest.max(id.len());
         let client = discovered.known_client(id, &uris[0]);
-        let url = client.authorize_url((&"s".repeat(512), &"v".repeat(43)), &[]).unwrap();
+        let url = client.authorize_url(&"s".repeat(512), &"v".repeat(43), &[]).unwrap();
         let line = format!("GET {}?{} HTTP/1.1", url.path(), url.query().unwrap());
         assert!(line.len() <= MAX_LINE_BYTES, "{} bytes with an id of {}", line.len(), id.len());
         let basic =

@@ -15,7 +15,7 @@ fn site(registration: Registration) -> impl FnOnce(SiteBuilder) -> SiteBuilder {
 
 /// Status and page of an authorization request of this client.
 async fn authorize(world: &World, client: &Client) -> (StatusCode, String) {
-    let url = client.authorize_url(("xyz", &"v".repeat(43)), &[]).unwrap();
+    let url = client.authorize_url("xyz", &"v".repeat(43), &[]).unwrap();
     assert!(url.as_str().starts_with(&world.base_url));
     let response = http().get(url).header(ACCEPT, "text/html").send().await.unwrap();
     (response.status(), response.text().await.unwrap())
@@ -89,7 +89,7 @@ async fn redirect_rules_apply_again_to_registered_clients() {
     world.rebuild(|site| site.redirect_schemes = &[]).await;
     assert_eq!(authorize(&world, &clients[0]).await.0, 400, "its scheme is no longer allowed");
     let without_uri = {
-        let mut url = clients[0].authorize_url(("xyz", &"v".repeat(43)), &[]).unwrap();
+        let mut url = clients[0].authorize_url("xyz", &"v".repeat(43), &[]).unwrap();
         let kept: Vec<_> =
             url.query_pairs().into_owned().filter(|(name, _)| name != "redirect_uri").collect();
         url.query_pairs_mut().clear().extend_pairs(kept);

@@ -33,7 +33,7 @@ impl Connection {
         Ok(Self { stream, host, is_announced: false })
     }
 
-    /// Whether the end of the connection has arrived.
+    /// Returns `true` if the end of the connection has arrived.
     pub(super) fn is_closed(&self) -> bool {
         self.stream.set_nonblocking(true).unwrap();
         let peeked = self.stream.peek(&mut [0; 1]);

@@ -49,7 +49,7 @@ impl StoreFixture {
         Self::by(Clock::manual(Clock::system().now()), address)
     }
 
-    /// The same with the clock of Redis, as in production.
+    /// Store with the clock of Redis, as in production.
     pub(super) fn with_redis_clock(address: &str) -> Self {
         Self::by(Clock::system(), RedisAddress::parse(address, None).unwrap())
     }

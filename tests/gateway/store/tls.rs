@@ -29,7 +29,7 @@ fn address(kvs: &str, ca: &str, certificate: &str, key: &str) -> RedisAddress {
     }
 }
 
-/// The same with the CA file and the client certificate of this authority.
+/// Address with the CA file and the client certificate of this authority.
 fn with_client_certificate(kvs: &str, certificates: &Certificates) -> RedisAddress {
     let ours = (certificates.path("client.pem"), certificates.path("client.key"));
     address(kvs, &certificates.path("ca.pem"), &ours.0, &ours.1)

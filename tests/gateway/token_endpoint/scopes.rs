@@ -53,7 +53,7 @@ async fn the_consent_page_shows_all_scopes_that_are_granted() {
     let world = World::with(StoreKind::Embedded, two_scopes).await;
     let mut client = world.client("/mcp/raw/echo").await;
     client.discovered.scopes = vec!["raw:read".to_owned()];
-    let url = client.authorize_url(("xyz", &"v".repeat(43)), &[]).unwrap();
+    let url = client.authorize_url("xyz", &"v".repeat(43), &[]).unwrap();
     let page = http().get(url).header("accept", "text/html").send().await.unwrap().text().await.unwrap();
     for scope in TWO {
         assert!(page.contains(scope), "{scope} is missing: {page}");

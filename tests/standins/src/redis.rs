@@ -189,7 +189,7 @@ impl Redis {
         self.response_contains(&["ROLE"], "master")
     }
 
-    /// Whether the response to a command contains this text.
+    /// Returns `true` if the response to a command contains this text.
     fn response_contains(&self, words: &[&str], text: &str) -> bool {
         self.command(words).is_ok_and(|response| response.contains(text))
     }

@@ -93,9 +93,10 @@ async fn proxy_connection(client: TcpStream, server: SocketAddr, link: Arc<Link>
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let last_sent = Arc::new(LastSent::default());
-    let requests = forward((from_client, to_server), (Arc::clone(&link), true, Arc::clone(&last_sent)));
-    let responses = forward((from_server, to_client), (link, false, last_sent));
+    let last_sent = LastSent::default();
+    let direction = |is_client| Direction { link: &link, is_client, last_sent: &last_sent };
+    let requests = forward(from_client, to_server, direction(true));
+    let responses = forward(from_server, to_client, direction(false));
     let (mut requests, mut responses) = (pin!(requests), pin!(responses));
     tokio::select! {
         response_end = &mut responses => {
@@ -124,11 +125,17 @@ enum End {
     Lost,
 }
 
+/// One direction of a connection.
+#[derive(Clone, Copy)]
+struct Direction<'a> {
+    link: &'a Link,
+    is_client: bool,
+    last_sent: &'a LastSent,
+}
+
 /// Forwards one direction.
-async fn forward(
-    (mut from, mut to): (OwnedReadHalf, OwnedWriteHalf),
-    (link, is_client, last_sent): (Arc<Link>, bool, Arc<LastSent>),
-) -> End {
+async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, direction: Direction<'_>) -> End {
+    let Direction { link, is_client, last_sent } = direction;
     let (sender, mut chunks) = mpsc::channel::<(Instant, Vec<u8>)>(MAX_CHUNKS_IN_FLIGHT);
     let reading = async {
         let mut chunk = vec![0; MAX_READ_BYTES];

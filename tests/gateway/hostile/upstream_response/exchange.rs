@@ -49,7 +49,7 @@ pub(super) enum Transport {
 
 /// Result of two requests.
 pub(super) struct Outcome {
-    /// Whether the second request used the connection of the first.
+    /// `true` if the second request used the connection of the first.
     pub(super) is_reused: bool,
 }
 

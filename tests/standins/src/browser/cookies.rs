@@ -180,7 +180,7 @@ fn path_matches(cookie: &str, path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
 }
 
-/// Whether browsers accept `Secure`: for https, and for http on loopback.
+/// Returns `true` if browsers accept `Secure`: for https, and for http on loopback.
 fn trustworthy(url: &Url) -> bool {
     url.scheme() == "https"
         || match url.host() {

@@ -32,7 +32,7 @@ pub struct Field {
     pub value: String,
     /// `type` in lower case: `hidden`, `text`, `checkbox`, `radio`, `select`, …
     pub kind: String,
-    /// Whether the field is submitted by default: false for an unchecked checkbox or radio button.
+    /// `true` if the field is submitted by default: false for an unchecked checkbox or radio button.
     pub checked: bool,
 }
 
@@ -50,7 +50,7 @@ pub struct Button {
 }
 
 impl Form {
-    /// Whether there is a field with this name.
+    /// Returns `true` if there is a field with this name.
     pub fn has(&self, name: &str) -> bool {
         self.fields.iter().any(|field| field.name == name)
     }

@@ -66,7 +66,7 @@ impl Client {
     /// with its code), if `state` differs, or if `iss` is missing or wrong (RFC 9207).
     pub async fn authorize(&self, browser: &mut Browser, login: &Login<'_>) -> Result<Code, ClientError> {
         let (state, verifier) = (random::token(), random::token() + &random::token());
-        let url = self.authorize_url((&state, &verifier), login.extra)?;
+        let url = self.authorize_url(&state, &verifier, login.extra)?;
         browser.stop_at(&self.redirect_uri);
         let mut landing = browser.open(url.as_str()).await?;
         for _ in 0..MAX_PAGES {
@@ -82,7 +82,8 @@ impl Client {
     /// URL of the authorization request with this state and verifier; `extra` is appended.
     pub fn authorize_url(
         &self,
-        (state, verifier): (&str, &str),
+        state: &str,
+        verifier: &str,
         extra: &[(&str, &str)],
     ) -> Result<Url, ClientError> {
         let mut url = Url::parse(&text(&self.discovered.server_metadata, "authorization_endpoint")?)?;

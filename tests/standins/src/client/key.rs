@@ -46,7 +46,7 @@ impl Key {
         Self { id: id.to_owned(), time: Time::default(), pair }
     }
 
-    /// The same key with another time source.
+    /// Replaces the time source.
     #[must_use]
     pub fn by(self, time: Time) -> Self {
         Self { time, ..self }

@@ -47,7 +47,7 @@ impl Discovered {
         });
         let response = send(self.http.post(endpoint).json(&request)).await?;
         let response = response.json(StatusCode::CREATED, "registration")?;
-        self.registered(&response, (auth_method, redirect_uri))
+        self.registered(&response, auth_method, redirect_uri)
     }
 
     /// Client with an existing registration.
@@ -71,7 +71,8 @@ impl Discovered {
     fn registered(
         &self,
         response: &Value,
-        (auth_method, redirect_uri): (&str, &str),
+        auth_method: &str,
+        redirect_uri: &str,
     ) -> Result<Client, ClientError> {
         let echoed = text(response, "token_endpoint_auth_method")?;
         check(echoed == auth_method, || format!("requested {auth_method}, but got {echoed}"))?;

@@ -87,17 +87,13 @@ fn verified(assertion: &str, jwks: &[Value]) -> Option<Value> {
     let matches = |key: &&Value| header["kid"].is_null() || key["kid"] == header["kid"];
     let held = jwks.iter().filter(matches).any(|key| {
         let part = |name: &str| key[name].as_str().and_then(decode);
-        holds(&header["alg"], (input.as_bytes(), &signature), part).is_some()
+        holds(&header["alg"], input.as_bytes(), &signature, part).is_some()
     });
     held.then(|| serde_json::from_slice(&decode(claims)?).ok())?
 }
 
 /// Verifies the signature with the key whose members `part` returns.
-fn holds(
-    alg: &Value,
-    (input, signature): (&[u8], &[u8]),
-    part: impl Fn(&str) -> Option<Vec<u8>>,
-) -> Option<()> {
+fn holds(alg: &Value, input: &[u8], signature: &[u8], part: impl Fn(&str) -> Option<Vec<u8>>) -> Option<()> {
     match alg.as_str()? {
         "RS256" => {
             let key = RsaPublicKeyComponents { n: part("n")?, e: part("e")? };

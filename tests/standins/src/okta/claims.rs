@@ -40,7 +40,8 @@ pub(super) fn groups(
     claims: &mut Value,
     user: &User,
     options: &OktaOptions,
-    (server, scopes): (&AuthServer, &[String]),
+    server: &AuthServer,
+    scopes: &[String],
 ) {
     let name = match server {
         AuthServer::Org if options.org_groups_claim && has(scopes, "groups") => Some("groups"),
@@ -52,7 +53,7 @@ pub(super) fn groups(
     }
 }
 
-/// Whether `scope` was granted.
+/// Returns `true` if `scope` was granted.
 pub(super) fn has(scopes: &[String], scope: &str) -> bool {
     scopes.iter().any(|granted| granted == scope)
 }

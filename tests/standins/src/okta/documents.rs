@@ -41,7 +41,7 @@ pub(super) async fn userinfo(State(org): State<Arc<Org>>, headers: HeaderMap) ->
     let mut response = json!({ "sub": user.sub });
     claims::base(&mut response, user, &access.scopes);
     claims::profile(&mut response, user, &access.scopes, &org.options.userinfo_email_verified);
-    claims::groups(&mut response, user, &org.options, (&access.server, &access.scopes));
+    claims::groups(&mut response, user, &org.options, &access.server, &access.scopes);
     Json(response).into_response()
 }
 

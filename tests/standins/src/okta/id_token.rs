@@ -112,7 +112,7 @@ fn valid_claims(org: &Org, memory: &Memory, subject: &Subject<'_>) -> Value {
         claims::base(&mut claims, user, subject.scopes);
         if org.options.claims_in == ClaimsIn::IdToken {
             claims::profile(&mut claims, user, subject.scopes, &org.options.id_token_email_verified);
-            claims::groups(&mut claims, user, &org.options, (subject.server, subject.scopes));
+            claims::groups(&mut claims, user, &org.options, subject.server, subject.scopes);
         }
     }
     claims

@@ -16,7 +16,7 @@ const FOREIGN: &[u8] = include_bytes!("testkeys/test-key-3.pkcs8.der");
 pub(super) struct Keys {
     generation: usize,
     foreign_in_jwks: bool,
-    /// Whether the JWKS lacks the current key.
+    /// `true` if the JWKS lacks the current key.
     withheld: bool,
     pairs: [KeyPair; 2],
     foreign: KeyPair,
@@ -79,7 +79,7 @@ impl Keys {
         signed(self.pair(self.generation), header, claims)
     }
 
-    /// The same with a key that is not in the JWKS.
+    /// Signs a compact JWS with a key that is not in the JWKS; `header` is not checked.
     pub(super) fn sign_with_foreign_key(&self, header: &Value, claims: &Value) -> String {
         signed(&self.foreign, header, claims)
     }

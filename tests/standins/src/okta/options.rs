@@ -36,11 +36,11 @@ pub struct OktaOptions {
     pub custom_scopes: Vec<String>,
     /// Name of the groups claim that the custom authorization servers always include; `None` for no claim.
     pub custom_groups_claim: Option<String>,
-    /// Whether the org authorization server has a groups claim for this app (by the scope `groups`).
+    /// `true` if the org authorization server has a groups claim for this app (by the scope `groups`).
     pub org_groups_claim: bool,
     /// Groups above which the token endpoint fails, as Okta's does above 100; `None` for no limit.
     pub max_groups: Option<usize>,
-    /// Whether the app requires PKCE.
+    /// `true` if the app requires PKCE.
     pub require_pkce: bool,
     /// Time source.
     pub time: Time,

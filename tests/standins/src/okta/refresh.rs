@@ -7,7 +7,7 @@ use super::options::RefreshTokens;
 use super::org::{Family, Memory, Org};
 use super::responses::{INVALID_REFRESH_TOKEN, OAuthError, TOO_MANY_GROUPS};
 use super::server::AuthServer;
-use super::token::tokens;
+use super::token::{Issued, tokens};
 use crate::params::Params;
 use crate::random;
 
@@ -27,7 +27,8 @@ pub(super) fn by_refresh_token(
     }
     let scopes = narrowed(&family, form.get("scope"))?;
     let next = next_token(org, memory, &id, token)?;
-    let mut response = tokens(org, memory, (server, &family.session, &scopes), None);
+    let issued = Issued { server, session: &family.session, scopes: &scopes, nonce: None };
+    let mut response = tokens(org, memory, &issued);
     response["refresh_token"] = json!(next);
     Ok(response)
 }

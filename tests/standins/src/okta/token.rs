@@ -38,44 +38,39 @@ pub(super) async fn at_custom(
 }
 
 /// `…/v1/revoke`: RFC 7009; an unknown token is not an error.
-pub(super) async fn revoke(
-    State(org): State<Arc<Org>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let form = Params::parse(&body);
-    let mut memory = org.memory();
-    let presented =
-        Presented { headers: &headers, form: &form, endpoint: format!("{}{}", org.origin, uri.path()) };
-    if let Err(error) = authenticate(&org, &mut memory, &presented) {
-        return error.into_response();
-    }
-    let token = form.get("token").unwrap_or_default();
-    memory.access_tokens.take(token);
-    if let Some(family) = memory.refresh_tokens.take(token) {
-        memory.families.take(&family);
-    }
-    StatusCode::OK.into_response()
+pub(super) async fn revoke(org: State<Arc<Org>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    with_presented_token(&org, &uri, &headers, &body, |memory, token| {
+        memory.access_tokens.take(token);
+        if let Some(family) = memory.refresh_tokens.take(token) {
+            memory.families.take(&family);
+        }
+        StatusCode::OK.into_response()
+    })
 }
 
 /// `…/v1/introspect`: RFC 7662, without the details of active tokens.
-pub(super) async fn introspect(
-    State(org): State<Arc<Org>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+pub(super) async fn introspect(org: State<Arc<Org>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    with_presented_token(&org, &uri, &headers, &body, |memory, token| {
+        let active = memory.access_tokens.get(token).is_some() || memory.refresh_tokens.get(token).is_some();
+        Json(json!({ "active": active })).into_response()
+    })
+}
+
+/// Authenticates the app, then responds to its `token`.
+fn with_presented_token(
+    org: &Org,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+    respond: impl FnOnce(&mut Memory, &str) -> Response,
 ) -> Response {
-    let form = Params::parse(&body);
+    let form = Params::parse(body);
     let mut memory = org.memory();
-    let presented =
-        Presented { headers: &headers, form: &form, endpoint: format!("{}{}", org.origin, uri.path()) };
-    if let Err(error) = authenticate(&org, &mut memory, &presented) {
-        return error.into_response();
+    let presented = Presented { headers, form: &form, endpoint: format!("{}{}", org.origin, uri.path()) };
+    match authenticate(org, &mut memory, &presented) {
+        Ok(()) => respond(&mut memory, form.get("token").unwrap_or_default()),
+        Err(error) => error.into_response(),
     }
-    let token = form.get("token").unwrap_or_default();
-    let active = memory.access_tokens.get(token).is_some() || memory.refresh_tokens.get(token).is_some();
-    Json(json!({ "active": active })).into_response()
 }
 
 fn respond(response: Result<Value, OAuthError>) -> Response {
@@ -121,21 +116,30 @@ fn by_code(org: &Org, memory: &mut Memory, server: &AuthServer, form: &Params) -
         return Err(TOO_MANY_GROUPS);
     }
     let scopes = &code.request.scopes;
-    let mut response = tokens(org, memory, (server, &code.session, scopes), code.request.nonce.as_deref());
+    let issued = Issued { server, session: &code.session, scopes, nonce: code.request.nonce.as_deref() };
+    let mut response = tokens(org, memory, &issued);
     if has(scopes, "offline_access") && org.options.refresh_tokens != RefreshTokens::Withheld {
         response["refresh_token"] = json!(start_family(memory, server, &code.session, scopes));
     }
     Ok(response)
 }
 
-/// Issues an access token and an ID token for `session`.
-pub(super) fn tokens(
-    org: &Org,
-    memory: &mut Memory,
-    (server, session, scopes): (&AuthServer, &Session, &[String]),
-    nonce: Option<&str>,
-) -> Value {
-    let access_token = access_token(org, memory, (server, session, scopes));
+/// Properties of the tokens of one response.
+pub(super) struct Issued<'a> {
+    /// Authorization server that issues them.
+    pub server: &'a AuthServer,
+    /// Session of their user.
+    pub session: &'a Session,
+    /// Granted scopes.
+    pub scopes: &'a [String],
+    /// Nonce of the authorization request.
+    pub nonce: Option<&'a str>,
+}
+
+/// Issues an access token and, with the scope `openid`, an ID token.
+pub(super) fn tokens(org: &Org, memory: &mut Memory, issued: &Issued<'_>) -> Value {
+    let access_token = access_token(org, memory, issued);
+    let &Issued { server, session, scopes, nonce } = issued;
     let mut response = json!({
         "token_type": "Bearer", "expires_in": ACCESS_LIFETIME,
         "access_token": access_token, "scope": scopes.join(" "),
@@ -149,11 +153,8 @@ pub(super) fn tokens(
     response
 }
 
-fn access_token(
-    org: &Org,
-    memory: &mut Memory,
-    (server, session, scopes): (&AuthServer, &Session, &[String]),
-) -> String {
+fn access_token(org: &Org, memory: &mut Memory, issued: &Issued<'_>) -> String {
+    let &Issued { server, session, scopes, .. } = issued;
     let expires_at = org.now() + ACCESS_LIFETIME;
     let uid = memory.user(&session.username).map(|user| user.sub.clone());
     let audience = match server {

@@ -14,7 +14,7 @@ pub struct User {
     pub name: String,
     /// E-mail address, which is also the Okta username.
     pub email: String,
-    /// Whether the address is verified.
+    /// `true` if the address is verified.
     pub email_verified: bool,
     /// Okta groups.
     pub groups: Vec<String>,
@@ -41,7 +41,7 @@ fn user(username: &str, name: &str, groups: &[&str]) -> User {
 }
 
 impl User {
-    /// Whether the entered `login` is this user.
+    /// Returns `true` if the entered `login` is this user.
     pub(super) fn is_login_name(&self, login: &str) -> bool {
         login.eq_ignore_ascii_case(&self.username) || login.eq_ignore_ascii_case(&self.email)
     }

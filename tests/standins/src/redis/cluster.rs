@@ -18,7 +18,7 @@ impl Cluster {
         Self::start_with(None)
     }
 
-    /// The same with TLS.
+    /// Starts all six with TLS.
     pub fn start_with_tls(certificates: &Certificates) -> io::Result<Self> {
         Self::start_with(Some(certificates))
     }

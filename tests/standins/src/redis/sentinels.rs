@@ -24,7 +24,7 @@ impl Sentinels {
         Self::start_with(None)
     }
 
-    /// The same with TLS.
+    /// Starts all five with TLS.
     pub fn start_with_tls(certificates: &Certificates) -> io::Result<Self> {
         Self::start_with(Some(certificates))
     }
