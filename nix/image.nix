@@ -1,6 +1,8 @@
-# A container image of one environment: the binary, what it links, and an empty folder for the embedded store.
+# A container image of one environment: the binary, what it links, the public certificate authorities, and an empty folder
+# for the embedded store.
 # The package is a program that writes the image to its output: `$(nix build … --print-out-paths) | docker load`.
 {
+  cacert,
   dockerTools,
   lib,
   gateway,
@@ -15,7 +17,10 @@ dockerTools.streamLayeredImage {
   fakeRootCommands = "install --directory --mode=0700 --owner=${user} --group=${user} data";
   config = {
     Entrypoint = [ (lib.getExe gateway) ];
-    Env = [ "DATA_DIR=/data" ];
+    Env = [
+      "DATA_DIR=/data"
+      "SSL_CERT_FILE=${cacert}/etc/ssl/certs/ca-bundle.crt"
+    ];
     User = "${user}:${user}";
   };
 }

@@ -1,5 +1,5 @@
-//! Foundation: clock, randomness, identifiers, secrets, encoding, subnets, group lists, caches and a throttle
-//! for log lines.
+//! Foundation: clock, randomness, identifiers, secrets, encoding, subnets, group lists, caches, a throttle
+//! for log lines, and TLS of HTTP clients.
 
 pub mod cache;
 pub mod cached_document;
@@ -12,3 +12,4 @@ pub mod ids;
 pub mod secret;
 pub mod subnets;
 pub mod throttle;
+pub mod tls;

@@ -15,13 +15,15 @@ pub use documents::Documents;
 pub use policy::FetchPolicy;
 
 use crate::base::clock::Clock;
+use crate::base::error_chain::ErrorChain;
 use crate::base::subnets::Subnets;
+use crate::base::tls::https_client_config;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use limits::{FetchLimits, FetchPermit};
 use policy::Guard;
 use reqwest::StatusCode;
-use std::error::Error as _;
+use rustls::RootCertStore;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -88,11 +90,16 @@ impl Fetcher {
     /// Creates a fetcher without connecting.
     ///
     /// # Errors
-    /// The HTTP client cannot be built, for example because TLS roots are missing.
-    pub fn new(policy: FetchPolicy, clock: Clock) -> Result<Self, FetchError> {
+    /// The HTTP client cannot be built.
+    pub fn new(
+        policy: FetchPolicy,
+        mut authorities: RootCertStore,
+        clock: Clock,
+    ) -> Result<Self, FetchError> {
         let build_failed =
-            |error| FetchError::Unreachable(format!("the HTTP client cannot be built: {error}"));
-        let authorities = policy.authorities().map_err(build_failed)?;
+            |error: String| FetchError::Unreachable(format!("the HTTP client cannot be built: {error}"));
+        policy.add_authorities(&mut authorities).map_err(|error| build_failed(error.to_string()))?;
+        let tls = https_client_config(authorities).map_err(|error| build_failed(error.to_string()))?;
         let guard = Guard::new(policy);
         let client = reqwest::Client::builder()
             .https_only(true)
@@ -100,13 +107,13 @@ impl Fetcher {
             .no_proxy()
             .referer(false)
             .dns_resolver(guard.clone())
-            .tls_certs_merge(authorities)
+            .tls_backend_preconfigured(tls)
             .timeout(FETCH_TIMEOUT)
             // No connection is reused: the address of every fetch is resolved and checked.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("securemcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(build_failed)?;
+            .map_err(|error| build_failed(error.to_string()))?;
         Ok(Self {
             client,
             guard,
@@ -195,14 +202,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Converts an error with all its causes into one line.
 fn unreachable(error: reqwest::Error) -> FetchError {
-    let error = error.without_url();
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        message = format!("{message}: {next}");
-        cause = next.source();
-    }
-    FetchError::Unreachable(message)
+    FetchError::Unreachable(ErrorChain(&error.without_url()).to_string())
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use discovery::Discovery;
 use gateway_routes::AuthorizationServer;
 use group_cuts::GroupCuts;
 use http::Http;
+use rustls::RootCertStore;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -75,6 +76,8 @@ pub struct OktaConfig {
     pub named_groups: BTreeSet<&'static str>,
     /// Accepts an e-mail address without `email_verified`.
     pub trust_email: bool,
+    /// Trusted certificate authorities.
+    pub authorities: RootCertStore,
 }
 
 /// Secrets of a login in progress, which Okta's response is checked against.
@@ -131,9 +134,9 @@ impl Okta {
     /// Creates a client without connecting: Okta may be unavailable at startup.
     ///
     /// # Errors
-    /// The HTTP client cannot be built, for example because TLS roots are missing.
+    /// The HTTP client cannot be built.
     pub fn new(config: OktaConfig, clock: Clock, entropy: Entropy) -> Result<Self, OktaError> {
-        let http = Http::new(config.issuer.as_str().starts_with("http:"))?;
+        let http = Http::new(config.issuer.as_str().starts_with("http:"), config.authorities.clone())?;
         let discovery = Discovery::new(config.issuer.as_str(), &config.client_id, clock.clone());
         let group_cuts = GroupCuts::new(clock.clone());
         Ok(Self(Arc::new(Inner { config, clock, entropy, http, discovery, group_cuts })))

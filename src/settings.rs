@@ -2,6 +2,7 @@
 //!
 //! All problems are reported at once. A message never contains the value of a variable.
 
+mod authorities;
 mod ca_files;
 pub mod data_dir;
 mod environment;
@@ -11,6 +12,7 @@ mod redis;
 mod upstream_headers;
 mod urls;
 
+pub use authorities::Authorities;
 pub use environment::{Environment, LogFormat};
 pub use redis::{RedisAddress, RedisAddressError, RedisKind, RedisTls};
 pub use urls::{BaseUrl, UrlError};
@@ -43,6 +45,8 @@ pub struct Settings {
     pub store_format: Option<u8>,
     /// Log format.
     pub log_format: LogFormat,
+    /// Certificate authorities of Okta and of the hosts of client documents.
+    pub authorities: Authorities,
     /// Certificate authorities of routes with a `ca_file`, by file name.
     pub upstream_authorities: BTreeMap<&'static str, RootCertStore>,
     /// Serialized `upstream_headers` of the routes that have some, by pattern.
@@ -119,6 +123,7 @@ impl Reader<'_> {
         let secrets = self.secrets();
         let store_format = self.store_format();
         let log_format = self.log_format();
+        let authorities = authorities::read(self.site, self.problems);
         let upstream_authorities = ca_files::read(self.site, self.problems);
         let upstream_headers = upstream_headers::read(self.environment, self.site, self.problems);
         Some(Settings {
@@ -129,6 +134,7 @@ impl Reader<'_> {
             secrets: secrets?,
             store_format: store_format?,
             log_format: log_format?,
+            authorities,
             upstream_authorities,
             upstream_headers,
         })

@@ -60,6 +60,8 @@ pub struct OktaSite {
     pub groups_claim: &'static str,
     /// Accepts an e-mail address without `email_verified`.
     pub trust_email: bool,
+    /// PEM file of the only trusted certificate authorities for Okta.
+    pub ca_file: Option<&'static str>,
 }
 
 /// Okta authorization server.

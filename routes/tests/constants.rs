@@ -57,6 +57,7 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     assert_eq!(site.okta.authorization_server, AuthorizationServer::Org);
     assert_eq!(site.okta.groups_claim, "mcp_groups");
     assert!(site.okta.trust_email && !go_program::SITE.okta.trust_email);
+    assert_eq!((site.okta.ca_file, go_program::SITE.okta.ca_file), (Some("/etc/ssl/okta-ca.pem"), None));
     assert_eq!(site.tokens.code_ttl, Duration::from_secs(30));
     assert!(!site.advertise_iss);
     assert_eq!((site.limits.client_metadata_fetches, site.limits.consents), (5, 60));

@@ -106,8 +106,7 @@ impl Gateway {
     /// Creates a gateway. No connection is opened yet: Okta and the store may become available later.
     ///
     /// # Errors
-    /// An HTTP client cannot be built because TLS root certificates are missing; a compiled client metadata document is
-    /// invalid.
+    /// An HTTP client cannot be built; a compiled client metadata document is invalid.
     pub fn new(
         site: &'static Site,
         settings: &Settings,
@@ -117,7 +116,7 @@ impl Gateway {
         dependencies: Dependencies,
     ) -> Result<Arc<Self>, GatewayError> {
         let Dependencies { clock, entropy, fetch, .. } = dependencies;
-        let fetcher = Arc::new(Fetcher::new(fetch, clock.clone())?);
+        let fetcher = Arc::new(Fetcher::new(fetch, settings.authorities.public.clone(), clock.clone())?);
         let okta = OktaConfig {
             issuer: Issuer::of(&settings.okta.url, settings.okta.authorization_server),
             client_id: settings.okta.client_id.clone(),
@@ -126,6 +125,7 @@ impl Gateway {
             groups_claim: site.okta.groups_claim.to_owned(),
             named_groups: site.table.routes().iter().flat_map(|route| route.groups).copied().collect(),
             trust_email: site.okta.trust_email,
+            authorities: settings.authorities.okta.clone(),
         };
         let store = Arc::new(store);
         Ok(Arc::new(Self {

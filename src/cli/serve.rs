@@ -113,6 +113,7 @@ pub fn assemble(
 ) -> Result<Serving, CommandError> {
     install_crypto();
     check_registration_date(site, &dependencies)?;
+    warn_of_linked_authorities(settings);
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")
@@ -133,6 +134,18 @@ fn check_registration_date(site: &Site, dependencies: &Dependencies) -> Result<(
     match site.registration.not_before {
         Some(at) if Timestamp::from(at) > latest => Err(CommandError::RegistrationDate),
         _ => Ok(()),
+    }
+}
+
+/// Logs that this machine has no certificate authorities, so that the linked ones are used.
+fn warn_of_linked_authorities(settings: &Settings) {
+    if let Some(why) = &settings.authorities.linked_because {
+        tracing::warn!(
+            why,
+            "this machine has no certificate authorities: certificates of Okta and of client documents are verified \
+             with the public authorities of this binary: install ca-certificates, or correct SSL_CERT_FILE and \
+             SSL_CERT_DIR; for a private authority of Okta, set okta.ca_file"
+        );
     }
 }
 

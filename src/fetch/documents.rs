@@ -213,13 +213,14 @@ mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
     use crate::fetch::FetchPolicy;
+    use rustls::RootCertStore;
     use std::future::ready;
 
     fn documents() -> Documents<usize> {
         // Fails only when a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
-        let fetcher = Fetcher::new(FetchPolicy::default(), clock.clone()).unwrap();
+        let fetcher = Fetcher::new(FetchPolicy::default(), RootCertStore::empty(), clock.clone()).unwrap();
         Documents::new(Arc::new(fetcher), 1024, None, clock)
     }
 

@@ -2,8 +2,9 @@
 
 use super::is_public;
 use super::limits::FetchPermit;
-use reqwest::Certificate;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -37,8 +38,14 @@ impl FetchPolicy {
         Self(Some(Arc::new(TestOverrides { names: Box::new(names), allowed, authority })))
     }
 
-    pub(super) fn authorities(&self) -> Result<Vec<Certificate>, reqwest::Error> {
-        self.0.iter().map(|for_tests| Certificate::from_der(&for_tests.authority)).collect()
+    /// Adds the authority of a test.
+    pub(super) fn add_authorities(&self, authorities: &mut RootCertStore) -> Result<(), rustls::Error> {
+        match &self.0 {
+            Some(for_tests) if !for_tests.authority.is_empty() => {
+                authorities.add(CertificateDer::from_slice(&for_tests.authority))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Resolves a name; blocks for as long as the system's resolver takes.

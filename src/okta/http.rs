@@ -2,8 +2,11 @@
 
 use super::OktaError;
 use super::refusal;
+use crate::base::error_chain::ErrorChain;
+use crate::base::tls::https_client_config;
 use gateway_routes::is_loopback_host;
 use oauth2::{HttpRequest, HttpResponse};
+use rustls::RootCertStore;
 use std::time::Duration;
 use url::Url;
 
@@ -21,15 +24,19 @@ pub(super) struct Http {
 
 impl Http {
     /// Creates a client. `http_allowed` is set only when the issuer itself uses http on loopback.
-    pub(super) fn new(http_allowed: bool) -> Result<Self, OktaError> {
+    pub(super) fn new(http_allowed: bool, authorities: RootCertStore) -> Result<Self, OktaError> {
+        let build_failed =
+            |error: String| OktaError::Unavailable(format!("the HTTP client cannot be built: {error}"));
+        let tls = https_client_config(authorities).map_err(|error| build_failed(error.to_string()))?;
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(20))
             .user_agent(concat!("securemcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
+            .tls_backend_preconfigured(tls)
             .build()
-            .map_err(|error| OktaError::Unavailable(format!("the HTTP client cannot be built: {error}")))?;
+            .map_err(|error| build_failed(error.to_string()))?;
         Ok(Self { client, http_allowed })
     }
 
@@ -77,11 +84,9 @@ impl Http {
     }
 }
 
-/// Converts an error without the URL, which may contain an authorization code.
+/// Converts an error with its causes and without the URL, which may contain an authorization code.
 fn unavailable(error: reqwest::Error) -> OktaError {
-    let error = error.without_url();
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    OktaError::Unavailable(format!("{error}{cause}"))
+    OktaError::Unavailable(ErrorChain(&error.without_url()).to_string())
 }
 
 #[cfg(test)]
@@ -90,9 +95,8 @@ mod tests {
 
     #[test]
     fn http_is_allowed_only_on_loopback_and_only_to_an_issuer_on_loopback() {
-        // Fails only when the same provider is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let (issuer_on_loopback, issuer_on_https) = (Http::new(true).unwrap(), Http::new(false).unwrap());
+        let http = |http_allowed| Http::new(http_allowed, RootCertStore::empty()).unwrap();
+        let (issuer_on_loopback, issuer_on_https) = (http(true), http(false));
         for (url, loopback, https) in [
             ("https://acme.okta.com/keys", true, true),
             ("http://127.0.0.1:7000/keys", true, false),

@@ -24,6 +24,7 @@ fn client_with_email_trust(okta: &StandIn, server: AuthorizationServer, trust_em
         groups_claim: "groups".to_owned(),
         named_groups: BTreeSet::new(),
         trust_email,
+        authorities: RootCertStore::empty(),
     };
     Okta::new(config, Clock::system(), Entropy::system()).unwrap()
 }

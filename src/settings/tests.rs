@@ -14,6 +14,7 @@ pub(super) const SITE: Site = Site {
         redirect_uri: None,
         groups_claim: "groups",
         trust_email: false,
+        ca_file: None,
     },
     tokens: Tokens {
         access_ttl: Duration::from_mins(10),
@@ -40,7 +41,7 @@ const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbcc
 const OKTA: [(&str, &str); 3] =
     [("OKTA_URL", "https://acme.okta.com"), ("OKTA_CLIENT_ID", "0oa1"), ("OKTA_CLIENT_SECRET", "hunter2")];
 
-fn read(site: &'static Site, more: &[(&str, &str)]) -> Result<Settings, String> {
+pub(super) fn read(site: &'static Site, more: &[(&str, &str)]) -> Result<Settings, String> {
     let all = OKTA.iter().chain(more).copied();
     Settings::read(&Environment::of(all), site).map_err(|problems| problems.to_string())
 }

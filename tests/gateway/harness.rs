@@ -7,6 +7,7 @@ pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod go_program;
 pub(crate) mod metadata_documents;
+mod okta_front;
 mod port;
 pub(crate) mod random_source;
 mod raw_request;
@@ -16,6 +17,7 @@ mod site;
 mod store_kind;
 mod tls_front;
 
+pub(crate) use okta_front::OktaFront;
 use port::{listen_on, reserve_port};
 pub(crate) use replica::Replica;
 pub(crate) use site::{BACKEND_TOKEN, SiteBuilder};

@@ -6,6 +6,7 @@ mod harness;
 
 mod attacks;
 mod audit;
+mod authorities;
 mod authorization;
 mod chromium;
 mod client_metadata;

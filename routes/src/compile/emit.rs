@@ -160,6 +160,7 @@ fn okta(okta: &OktaSite) -> String {
             ("redirect_uri", format!("{:?}", okta.redirect_uri)),
             ("groups_claim", format!("{:?}", okta.groups_claim)),
             ("trust_email", okta.trust_email.to_string()),
+            ("ca_file", format!("{:?}", okta.ca_file)),
         ],
     )
 }

@@ -29,6 +29,7 @@ impl SiteBuilder {
                 redirect_uri: None,
                 groups_claim: "groups",
                 trust_email: false,
+                ca_file: None,
             },
             tokens: Tokens {
                 access_ttl: Duration::from_mins(10),

@@ -40,7 +40,8 @@ impl Drop for TlsFront {
     }
 }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, port: u16) {
+/// Terminates TLS in front of this port.
+pub(super) async fn accept(listener: TcpListener, acceptor: TlsAcceptor, port: u16) {
     while let Ok((stream, _)) = listener.accept().await {
         let acceptor = acceptor.clone();
         tokio::spawn(async move {

@@ -63,6 +63,11 @@ impl Browser {
         Self { http: http_client(), jar: Jar::new(time), stops: Vec::new(), accept }
     }
 
+    /// Creates an empty profile with this HTTP client, which must not follow redirects.
+    pub fn with_http_client(http: reqwest::Client) -> Self {
+        Self { http, ..Self::new() }
+    }
+
     /// Stops before a URL that starts with `prefix`, such as a client's loopback callback. Schemes other than http
     /// and https always stop, because a real browser passes them to another program.
     pub fn stop_at(&mut self, prefix: &str) {

@@ -21,6 +21,7 @@ mod token;
 mod users;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use id_token::IdTokenFault;
@@ -42,7 +43,8 @@ impl Okta {
     /// Starts an org on 127.0.0.1.
     pub async fn start(options: OktaOptions) -> io::Result<Self> {
         let bound = Bound::to(options.port).await?;
-        let org = Arc::new(Org::new(bound.origin(), options));
+        let origin = options.origin.clone().unwrap_or_else(|| bound.origin());
+        let org = Arc::new(Org::new(origin, options));
         let server = bound.serve(routes::router(&org));
         Ok(Self { server, org })
     }
@@ -50,6 +52,11 @@ impl Okta {
     /// URL of the org without a trailing slash, which is the issuer of its org authorization server.
     pub fn url(&self) -> &str {
         &self.org.origin
+    }
+
+    /// Socket address, without TLS.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// Issuer of the custom authorization server `id`.

@@ -47,6 +47,10 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Stops the server; then the port is free again.
     pub(crate) async fn stop(mut self) {
         self.task.abort();

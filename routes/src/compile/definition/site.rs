@@ -50,7 +50,15 @@ pub(super) const SITE: SectionKeys = SectionKeys {
 
 pub(super) const OKTA: SectionKeys = SectionKeys {
     description: "the section",
-    known: &["url", "authorization_server", "client_id", "redirect_uri", "groups_claim", "trust_email"],
+    known: &[
+        "url",
+        "authorization_server",
+        "client_id",
+        "redirect_uri",
+        "groups_claim",
+        "trust_email",
+        "ca_file",
+    ],
     unsupported: &[],
     misplaced: &[],
 };
@@ -162,6 +170,7 @@ const OKTA_DEFAULT: OktaSite = OktaSite {
     redirect_uri: None,
     groups_claim: "groups",
     trust_email: false,
+    ca_file: None,
 };
 
 fn okta(node: &Node) -> ReadResult<OktaSite> {
@@ -177,6 +186,7 @@ fn okta(node: &Node) -> ReadResult<OktaSite> {
             .optional("groups_claim", text(value::identifier))
             .unwrap_or(OKTA_DEFAULT.groups_claim),
         trust_email: section.optional("trust_email", value::flag).unwrap_or(OKTA_DEFAULT.trust_email),
+        ca_file: section.optional("ca_file", text(value::absolute_file)),
     };
     section.finish(okta)
 }

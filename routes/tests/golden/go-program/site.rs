@@ -18,6 +18,7 @@ pub const SITE: Site = Site {
         redirect_uri: None,
         groups_claim: "groups",
         trust_email: false,
+        ca_file: None,
     },
     tokens: Tokens {
         access_ttl: Duration::from_mins(10),

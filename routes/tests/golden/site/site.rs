@@ -19,6 +19,7 @@ pub const SITE: Site = Site {
         redirect_uri: Some("https://mcp.example.com/auth/callback"),
         groups_claim: "mcp_groups",
         trust_email: true,
+        ca_file: Some("/etc/ssl/okta-ca.pem"),
     },
     tokens: Tokens {
         access_ttl: Duration::from_mins(5),
@@ -67,7 +68,7 @@ pub const SITE: Site = Site {
     },
     shutdown: Shutdown { delay: Duration::from_secs(10), timeout: Duration::from_secs(40) },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "8de4d86ab2a5b52c3270fab84b810a87dd1f072376402f09ea75b7e2f7824414",
+    digest: "9480d0da2058cbf74efd3ca508fe151c9c3a9eedcdd567213da3f5e2bbf75a4a",
 };
 
 const ROUTES: [Route; 4] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS, MCP_WIKI];

@@ -18,6 +18,8 @@ pub struct OktaOptions {
     pub redirect_uris: Vec<String>,
     /// Port on 127.0.0.1; 0 selects a free one.
     pub port: u16,
+    /// Origin of its URLs behind a server that terminates TLS; `None` for its own.
+    pub origin: Option<String>,
     /// User directory.
     pub users: Vec<User>,
     /// Usernames that are assigned to the app; `None` for all.
@@ -90,6 +92,7 @@ impl Default for OktaOptions {
             client_jwks: Vec::new(),
             redirect_uris: vec!["http://localhost:8080/auth/callback".to_owned()],
             port: 0,
+            origin: None,
             users: default_users(),
             assigned: None,
             refresh_tokens: RefreshTokens::Persistent,

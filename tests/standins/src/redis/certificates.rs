@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 
-/// The only name in the server certificate; `localhost` is not included.
+/// The only name in the server certificate by default; `localhost` is not included.
 const SERVER: &str = "127.0.0.1";
 
 /// PEM files in a temporary folder.
@@ -21,13 +21,18 @@ pub struct Certificates(TempDir);
 impl Certificates {
     /// Generates an authority, a server certificate and a client certificate.
     pub fn make() -> io::Result<Self> {
+        Self::make_for(SERVER)
+    }
+
+    /// The same, with a server certificate for this name or address.
+    pub fn make_for(server: &str) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let made = Self(folder);
-        made.write().map_err(io::Error::other)?;
+        made.write(server).map_err(io::Error::other)?;
         Ok(made)
     }
 
-    fn write(&self) -> Result<(), rcgen::Error> {
+    fn write(&self, server: &str) -> Result<(), rcgen::Error> {
         let mut authority = CertificateParams::new(Vec::new())?;
         // Differs from the names of the certificates, which would count as self-signed otherwise.
         authority.distinguished_name.push(DnType::CommonName, "authority of a test");
@@ -36,7 +41,7 @@ impl Certificates {
         let certificate = authority.self_signed(&key)?;
         self.keep("ca", &certificate, &key);
         let issuer = Issuer::new(authority, key);
-        for (name, subject) in [("server", SERVER), ("client", "gateway")] {
+        for (name, subject) in [("server", server), ("client", "gateway")] {
             let key = KeyPair::generate()?;
             let certificate = CertificateParams::new(vec![subject.to_owned()])?.signed_by(&key, &issuer)?;
             self.keep(name, &certificate, &key);
