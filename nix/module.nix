@@ -15,6 +15,7 @@ let
     OKTA_CLIENT_SECRET = cfg.oktaClientSecretFile;
     GATEWAY_SECRET = cfg.gatewaySecretFile;
     KVS_PASSWORD = cfg.kvsPasswordFile;
+    KVS_SENTINEL_PASSWORD = cfg.kvsSentinelPasswordFile;
     KVS_KEY = cfg.kvsKeyFile;
   } // cfg.upstreamSecretFiles;
   settings = lib.filterAttrs (_: value: value != null) cfg.settings;

@@ -14,7 +14,7 @@ mod urls;
 
 pub use authorities::Authorities;
 pub use environment::{Environment, LogFormat};
-pub use redis::{RedisAddress, RedisAddressError, RedisKind, RedisTls};
+pub use redis::{RedisAddress, RedisAddressError, RedisKind, RedisTls, SentinelLogin};
 pub use urls::{BaseUrl, UrlError};
 
 use crate::base::secret::{Secret, SecretBytes};
@@ -217,14 +217,21 @@ impl Reader<'_> {
             certificate: self.raw.kvs_cert_file.as_deref(),
             key: self.raw.kvs_key_file.as_deref(),
         };
+        let sentinel = redis::SentinelVariables {
+            user: self.raw.kvs_sentinel_user.as_deref(),
+            password: self.raw.kvs_sentinel_password.as_ref(),
+        };
         let Some(address) = &self.raw.kvs_addr else {
             files.report_unused(self.problems);
+            sentinel.report_unused(self.problems);
             let data_dir = self.raw.data_dir.as_deref().unwrap_or("./data").into();
             return Some(StoreSettings::Embedded { data_dir });
         };
         let address = RedisAddress::parse(address, self.raw.kvs_password.clone());
         let address = address.map_err(|why| self.problems.push(format!("KVS_ADDR {why}")));
-        match address.ok()? {
+        let mut address = address.ok()?;
+        address.sentinel_login = sentinel.read(&address.kind, self.problems);
+        match address {
             address @ RedisAddress { tls: None, .. } => {
                 files.report_unused(self.problems);
                 Some(StoreSettings::Redis(address))

@@ -48,6 +48,13 @@ in
     description = "File that holds the password of Redis.";
   };
 
+  kvsSentinelPasswordFile = mkOption {
+    type = types.nullOr secretFile;
+    default = null;
+    example = "/run/secrets/kvs-sentinel-password";
+    description = "File that holds the password of the Sentinels, where they have one.";
+  };
+
   kvsKeyFile = mkOption {
     type = types.nullOr secretFile;
     default = null;
@@ -84,6 +91,7 @@ in
         KVS_CERT_FILE = variable types.path ''
           PEM file of the certificate that is shown to Redis; readable as `KVS_CA_FILE` is.
         '';
+        KVS_SENTINEL_USER = variable types.str "ACL user of the Sentinels; the default user when unset.";
         LOG_FORMAT = variable (types.enum [
           "json"
           "pretty"

@@ -45,6 +45,9 @@ pub(super) struct Raw {
     pub(super) kvs_key_file: Option<String>,
     #[serde(default, deserialize_with = "secret")]
     pub(super) kvs_password: Option<Secret>,
+    #[serde(default, deserialize_with = "secret")]
+    pub(super) kvs_sentinel_password: Option<Secret>,
+    pub(super) kvs_sentinel_user: Option<String>,
     pub(super) log_format: Option<String>,
     pub(super) okta_client_id: Option<String>,
     #[serde(default, deserialize_with = "secret")]
@@ -55,7 +58,7 @@ pub(super) struct Raw {
     pub(super) store_format: Option<String>,
 }
 
-pub(super) const NAMES: [&str; 15] = [
+pub(super) const NAMES: [&str; 17] = [
     "BASE_URL",
     "DATA_DIR",
     "GATEWAY_SECRET",
@@ -64,6 +67,8 @@ pub(super) const NAMES: [&str; 15] = [
     "KVS_CERT_FILE",
     "KVS_KEY_FILE",
     "KVS_PASSWORD",
+    "KVS_SENTINEL_PASSWORD",
+    "KVS_SENTINEL_USER",
     "LOG_FORMAT",
     "OKTA_CLIENT_ID",
     "OKTA_CLIENT_SECRET",
@@ -72,7 +77,8 @@ pub(super) const NAMES: [&str; 15] = [
     "PORT",
     "STORE_FORMAT",
 ];
-const SECRET_NAMES: [&str; 3] = ["GATEWAY_SECRET", "KVS_PASSWORD", "OKTA_CLIENT_SECRET"];
+const SECRET_NAMES: [&str; 4] =
+    ["GATEWAY_SECRET", "KVS_PASSWORD", "KVS_SENTINEL_PASSWORD", "OKTA_CLIENT_SECRET"];
 /// Variables of the specification that this version does not support. Setting one is an error, so that nobody relies on
 /// it.
 const UNSUPPORTED: [&str; 1] = ["OKTA_CLIENT_PRIVATE_KEY"];

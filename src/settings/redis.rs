@@ -1,7 +1,10 @@
 //! `KVS_ADDR`: address, credentials and topology of Redis.
 
+mod sentinel;
 mod tls;
 
+pub use sentinel::SentinelLogin;
+pub(super) use sentinel::SentinelVariables;
 pub(super) use tls::Files;
 pub use tls::RedisTls;
 
@@ -28,6 +31,8 @@ pub struct RedisAddress {
     pub user: Option<String>,
     /// Password of the user.
     pub password: Option<Secret>,
+    /// Credentials at the Sentinels; `None` for Sentinels without a password.
+    pub sentinel_login: Option<SentinelLogin>,
     /// Database number.
     pub database: u16,
 }
@@ -103,7 +108,7 @@ impl RedisAddress {
         }
         let database = if database.is_empty() { Ok(0) } else { database.parse() };
         let database = database.map_err(RedisAddressError::Database)?;
-        Ok(Self { kind, hosts, tls, user, password: in_url.or(password), database })
+        Ok(Self { kind, hosts, tls, user, password: in_url.or(password), sentinel_login: None, database })
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) const SITE: Site = Site {
 };
 static OPEN: Site = SITE;
 static PINNED: Site = Site { base_url: Some("https://mcp.example.com"), port: Some(8443), ..SITE };
-const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(super) const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const OKTA: [(&str, &str); 3] =
     [("OKTA_URL", "https://acme.okta.com"), ("OKTA_CLIENT_ID", "0oa1"), ("OKTA_CLIENT_SECRET", "hunter2")];
 

@@ -1,7 +1,7 @@
 //! Errors of the store.
 
 use super::GrantId;
-use bb8_redis::redis::RedisError;
+use super::redis::RedisFailure;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -11,7 +11,7 @@ use thiserror::Error;
 pub enum Unavailable {
     /// Redis cannot be reached, did not respond in time, or returned an error.
     #[error("the store is unavailable: Redis: {0}")]
-    Redis(#[from] RedisError),
+    Redis(#[from] RedisFailure),
     /// Redis was unavailable a moment ago, and responds again.
     #[error("the store is unavailable: Redis was unavailable for a moment")]
     Reconnecting,

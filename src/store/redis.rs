@@ -5,11 +5,14 @@ mod breaker;
 mod connection;
 mod connector;
 mod dial;
+mod failure;
 mod grants;
 mod pool;
 mod records;
 mod scripts;
 mod skew;
+
+pub(super) use failure::RedisFailure;
 
 use super::{
     CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate, Rotation,

@@ -4,9 +4,9 @@
 //! Opening and closing each write one line at `warn`. When the breaker flaps, the first opening is logged with its
 //! closing; further ones are counted, and the count is logged once a minute.
 
+use super::failure::RedisFailure;
 use crate::base::throttle::Throttle;
 use crate::store::Unavailable;
-use bb8_redis::redis::RedisError;
 use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -111,7 +111,7 @@ impl Breaker {
 
     /// Registers a response timeout on a connection of this epoch, and opens the breaker. A timeout on an older
     /// connection is no news.
-    pub(super) fn record_timeout(&self, epoch: Epoch, error: &RedisError) {
+    pub(super) fn record_timeout(&self, epoch: Epoch, error: &RedisFailure) {
         let mut state = self.state.lock();
         if state.epoch == epoch {
             state.epoch = Epoch(epoch.0 + 1);
@@ -126,14 +126,14 @@ impl Breaker {
 
     /// Registers a failed attempt to connect, and opens the breaker. While other connections get responses, Redis
     /// only accepts no further ones.
-    pub(super) fn record_connect_error(&self, error: &RedisError) {
+    pub(super) fn record_connect_error(&self, error: &RedisFailure) {
         let state = self.state.lock();
         if state.last_success.is_none_or(|at| at.elapsed() > RECENT_SUCCESS) {
             self.open(state, error);
         }
     }
 
-    fn open(&self, mut state: MutexGuard<'_, State>, error: &RedisError) {
+    fn open(&self, mut state: MutexGuard<'_, State>, error: &RedisFailure) {
         let notice = state.open(error.clone().into(), Instant::now());
         drop(state);
         self.opened.notify_waiters();

@@ -4,6 +4,7 @@
 //! restart of Redis, or sends PING before every call. This one watches the task that reads from the socket.
 
 use super::breaker::Epoch;
+use super::failure::{RedisFailure, Server};
 use bb8_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use bb8_redis::redis::cluster_async::ClusterConnection;
 use bb8_redis::redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, ServerErrorKind, Value};
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 /// Connection to one server or to a Cluster.
 pub(super) struct Connection {
     redis: Redis,
+    server: Server,
     broken: bool,
     /// Epoch of the circuit breaker in which it was opened.
     pub(super) epoch: Epoch,
@@ -36,13 +38,13 @@ impl Drop for Connection {
 
 impl Connection {
     /// Connection to one server; the task reads its responses.
-    pub(super) fn single(redis: MultiplexedConnection, reader: JoinHandle<()>) -> Self {
-        Self { redis: Redis::One { redis, reader }, broken: false, epoch: Epoch::default() }
+    pub(super) fn single(redis: MultiplexedConnection, reader: JoinHandle<()>, server: Server) -> Self {
+        Self { redis: Redis::One { redis, reader }, server, broken: false, epoch: Epoch::default() }
     }
 
     /// Connection to a Cluster.
-    pub(super) fn cluster(redis: ClusterConnection) -> Self {
-        Self { redis: Redis::Cluster(redis), broken: false, epoch: Epoch::default() }
+    pub(super) fn cluster(redis: ClusterConnection, server: Server) -> Self {
+        Self { redis: Redis::Cluster(redis), server, broken: false, epoch: Epoch::default() }
     }
 
     /// Returns whether it must not be used again. Needs no round trip: a closed socket has ended the reader task.
@@ -53,6 +55,11 @@ impl Connection {
 
     pub(super) const fn is_cluster(&self) -> bool {
         matches!(self.redis, Redis::Cluster(_))
+    }
+
+    /// Adds the server to an error of a command.
+    pub(super) fn failure(&self, error: RedisError) -> RedisFailure {
+        RedisFailure::at(&self.server, error)
     }
 
     /// Marks the connection as broken, unless the error is about the command alone: after a failover, other error

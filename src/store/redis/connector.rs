@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::dial::{Dialer, RESPONSE_TIMEOUT};
+use super::failure::{RedisFailure, Server, address};
 use crate::settings::{RedisAddress, RedisKind, RedisTls};
 use bb8_redis::redis::cluster::{ClusterClient, ClusterClientBuilder};
 use bb8_redis::redis::{
@@ -31,7 +32,7 @@ pub(super) enum SetupError {
 /// Opener of connections.
 pub(super) enum Connector {
     One(Dialer),
-    Cluster(Box<ClusterClient>),
+    Cluster(Box<ClusterClient>, Server),
 }
 
 impl Connector {
@@ -39,10 +40,13 @@ impl Connector {
     ///
     /// # Errors
     /// TLS or the client cannot be set up.
-    pub(super) fn new(address: RedisAddress) -> Result<Self, SetupError> {
-        Ok(match address.kind {
-            RedisKind::Standalone | RedisKind::Sentinel(_) => Self::One(Dialer::new(address)?),
-            RedisKind::Cluster => Self::Cluster(Box::new(cluster(&address)?)),
+    pub(super) fn new(redis: RedisAddress) -> Result<Self, SetupError> {
+        Ok(match redis.kind {
+            RedisKind::Standalone | RedisKind::Sentinel(_) => Self::One(Dialer::new(redis)?),
+            RedisKind::Cluster => {
+                let nodes: Vec<_> = redis.hosts.iter().map(address).collect();
+                Self::Cluster(Box::new(cluster(&redis)?), Server::Cluster(nodes.join(", ").into()))
+            }
         })
     }
 
@@ -50,27 +54,31 @@ impl Connector {
     ///
     /// # Errors
     /// The connection fails, or takes longer than its timeout.
-    pub(super) async fn connect(&self) -> Result<Connection, RedisError> {
-        let limit = match self {
-            Self::One(_) => CONNECT_TIMEOUT,
-            Self::Cluster(_) => CLUSTER_TIMEOUT,
+    pub(super) async fn connect(&self) -> Result<Connection, RedisFailure> {
+        let (limit, server) = match self {
+            Self::One(dialer) => (CONNECT_TIMEOUT, dialer.server()),
+            Self::Cluster(_, server) => (CLUSTER_TIMEOUT, server.clone()),
         };
         let opened = tokio::time::timeout(limit, self.open()).await;
-        opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+        opened.unwrap_or_else(|_| Err(RedisFailure::at(&server, io::Error::from(io::ErrorKind::TimedOut))))
     }
 
-    async fn open(&self) -> Result<Connection, RedisError> {
+    async fn open(&self) -> Result<Connection, RedisFailure> {
         match self {
             Self::One(dialer) => dialer.dial().await,
-            Self::Cluster(client) => Ok(Connection::cluster(client.get_async_connection().await?)),
+            Self::Cluster(client, server) => {
+                let connected = client.get_async_connection().await;
+                let connected = connected.map_err(|error| RedisFailure::at(server, error))?;
+                Ok(Connection::cluster(connected, server.clone()))
+            }
         }
     }
 }
 
-fn cluster(address: &RedisAddress) -> Result<ClusterClient, RedisError> {
+fn cluster(redis: &RedisAddress) -> Result<ClusterClient, RedisError> {
     let mut nodes = Vec::new();
-    for (host, port) in address.hosts.iter().cloned() {
-        let node = if address.tls.is_some() {
+    for (host, port) in redis.hosts.iter().cloned() {
+        let node = if redis.tls.is_some() {
             ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
         } else {
             ConnectionAddr::Tcp(host, port)
@@ -84,13 +92,13 @@ fn cluster(address: &RedisAddress) -> Result<ClusterClient, RedisError> {
         .retries(4)
         .min_retry_wait(20)
         .max_retry_wait(200);
-    if let Some(tls) = &address.tls {
+    if let Some(tls) = &redis.tls {
         builder = builder.certs(certificates(tls));
     }
-    if let Some(user) = &address.user {
+    if let Some(user) = &redis.user {
         builder = builder.username(user);
     }
-    if let Some(password) = &address.password {
+    if let Some(password) = &redis.password {
         builder = builder.password(password.expose());
     }
     builder.build()

@@ -3,6 +3,7 @@
 use super::breaker::Breaker;
 use super::connection::Connection;
 use super::connector::Connector;
+use super::failure::RedisFailure;
 use crate::settings::{RedisAddress, RedisKind};
 use crate::store::{OpenError, Unavailable};
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
@@ -87,7 +88,7 @@ impl Connections {
         if self.kind != RedisKind::Standalone && matches!(responses.next(), Some(Value::Int(0)) | None) {
             return Err(Unavailable::NotReplicated);
         }
-        from_redis_value(response).map_err(|error| RedisError::from(error).into())
+        from_redis_value(response).map_err(|error| RedisFailure::from(RedisError::from(error)).into())
     }
 
     /// Sends commands in groups of one slot each, and returns their responses in order. One round trip, except in a
@@ -104,7 +105,8 @@ impl Connections {
             let response: Result<Vec<Value>, _> = commands.query_async(&mut *connection).await;
             responses.extend(self.record(&mut connection, response)?);
         }
-        from_redis_value(Value::Array(responses)).map_err(|error| RedisError::from(error).into())
+        from_redis_value(Value::Array(responses))
+            .map_err(|error| RedisFailure::from(RedisError::from(error)).into())
     }
 
     async fn connection(&self) -> Result<PooledConnection<'_, ConnectionManager>, Unavailable> {
@@ -134,11 +136,13 @@ impl Connections {
             }
             Err(error) => {
                 connection.record_error(&error);
-                if error.is_timeout() {
+                let is_timeout = error.is_timeout();
+                let failure = connection.failure(error);
+                if is_timeout {
                     let epoch = if connection.is_cluster() { self.breaker.epoch() } else { connection.epoch };
-                    self.breaker.record_timeout(epoch, &error);
+                    self.breaker.record_timeout(epoch, &failure);
                 }
-                Err(error.into())
+                Err(failure.into())
             }
         }
     }
@@ -152,9 +156,9 @@ struct ConnectionManager {
 
 impl ManageConnection for ConnectionManager {
     type Connection = Connection;
-    type Error = RedisError;
+    type Error = RedisFailure;
 
-    async fn connect(&self) -> Result<Connection, RedisError> {
+    async fn connect(&self) -> Result<Connection, RedisFailure> {
         let epoch = self.breaker.epoch();
         let connected = self.connector.connect().await;
         let mut connection = connected.inspect_err(|error| self.breaker.record_connect_error(error))?;
@@ -162,14 +166,14 @@ impl ManageConnection for ConnectionManager {
         Ok(connection)
     }
 
-    async fn is_valid(&self, connection: &mut Connection) -> Result<(), RedisError> {
+    async fn is_valid(&self, connection: &mut Connection) -> Result<(), RedisFailure> {
         if !self.has_broken(connection) {
             return Ok(());
         }
         if connection.is_broken() {
             self.breaker.record_disconnect();
         }
-        Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
+        Err(connection.failure(io::Error::from(io::ErrorKind::BrokenPipe).into()))
     }
 
     /// Returns whether the connection is broken, or older than the last timeout of another one. A Cluster connection

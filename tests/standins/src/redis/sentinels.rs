@@ -68,6 +68,16 @@ impl Sentinels {
         wait_until("the replica takes over", || self.replica.is_primary())
     }
 
+    /// Sends one command to each Sentinel.
+    pub fn command(&self, words: &[&str]) -> io::Result<()> {
+        self.processes.iter().try_for_each(|sentinel| sentinel.command(words).map(drop))
+    }
+
+    /// Suspends all Sentinels.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.processes.iter().try_for_each(Redis::freeze)
+    }
+
     /// The Sentinels and the name of the primary, in the format of `KVS_ADDR`.
     pub fn hosts(&self) -> String {
         let advertised = |watcher: &Redis| format!("127.0.0.1:{}", watcher.advertised_port());
