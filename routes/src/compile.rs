@@ -143,7 +143,7 @@ impl Compiler<'_> {
             let Some(index) = self.read_source(&file) else { continue };
             let source = &self.sources[index];
             let json = source.text.trim_start_matches('\u{FEFF}').trim_end();
-            match client_document::check(json, site.redirect_schemes) {
+            match client_document::check(json, site.redirect_schemes, site.client_metadata.hosts) {
                 Err(errors) => self.errors.extend(errors.into_iter().map(|error| (index, error))),
                 Ok((line, client_id)) => {
                     if let Some(owner) = owners.insert(client_id.clone(), index) {

@@ -17,8 +17,9 @@ const PRIVATE_KEY_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", 
 /// Algorithms of client assertions.
 const ALGORITHMS: [&str; 4] = ["ES256", "ES384", "RS256", "PS256"];
 
-/// Checks a document and returns its `client_id`, with the line of it.
-pub(super) fn check(text: &str, schemes: &[&str]) -> Result<(usize, String), Vec<LineError>> {
+/// Checks a document and returns its `client_id`, with the line of it. `hosts` are those that documents and keys may be
+/// fetched from; empty allows all.
+pub(super) fn check(text: &str, schemes: &[&str], hosts: &[&str]) -> Result<(usize, String), Vec<LineError>> {
     if text.len() > MAX_DOCUMENT_BYTES {
         let message = format!("the document has {} bytes", text.len());
         let remedy =
@@ -39,7 +40,7 @@ pub(super) fn check(text: &str, schemes: &[&str]) -> Result<(usize, String), Vec
     document.check_redirect_uris(schemes);
     document.check_list("grant_types", "authorization_code");
     document.check_list("response_types", "code");
-    document.check_authentication();
+    document.check_authentication(hosts);
     let client_id = document.text_of("client_id").unwrap_or_default().to_owned();
     let line = document.line("client_id");
     if document.errors.is_empty() { Ok((line, client_id)) } else { Err(document.errors) }
@@ -114,7 +115,7 @@ impl Document<'_> {
         }
     }
 
-    fn check_authentication(&mut self) {
+    fn check_authentication(&mut self, hosts: &[&str]) {
         const NAME: &str = "token_endpoint_auth_method";
         const REMEDY: &str = "only none and private_key_jwt work without a secret";
         for secret in ["client_secret", "client_secret_expires_at"] {
@@ -147,11 +148,11 @@ impl Document<'_> {
             }
         };
         if needs_keys {
-            self.check_keys();
+            self.check_keys(hosts);
         }
     }
 
-    fn check_keys(&mut self) {
+    fn check_keys(&mut self, hosts: &[&str]) {
         match (self.member("jwks").cloned(), self.member("jwks_uri").cloned()) {
             (Some(_), Some(_)) => {
                 self.reject("jwks", "jwks and jwks_uri exclude each other", "leave one out");
@@ -160,6 +161,10 @@ impl Document<'_> {
             (None, Some(Value::String(url))) => {
                 if let Err(why) = uri::check_document_url(&url) {
                     self.reject("jwks_uri", format!("{} {why}", quoted(&url)), "write an https URL");
+                } else if let Some(host) = uri::unlisted_host(&url, hosts) {
+                    let error = format!("{} is not in `client_metadata.hosts`", quoted(&host));
+                    let remedy = "add the host there: the gateway fetches the client's keys from it";
+                    self.reject("jwks_uri", error, remedy);
                 }
             }
             (None, _) => {

@@ -11,6 +11,7 @@ use crate::fetch::{Documents, FetchError};
 use crate::oauth::client::Client;
 use crate::oauth::client::keys::{ClientKeys, KeySource};
 use crate::oauth::client::metadata_document::{self, DocumentError};
+use crate::oauth::client::registration_policy;
 use crate::oauth::client::{self, DocumentUrl};
 use crate::oauth::error::OAuthError;
 use gateway_routes::ClientMetadataMode;
@@ -31,12 +32,35 @@ const FETCH_RETRY_AFTER: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// `invalid_client` for a URL that the site does not accept, and, where freshness is required, for a missing or invalid
-/// document. Any other failure is temporary: 429 or 503.
+/// document, also one whose keys may not be fetched. Any other failure is temporary: 429 or 503.
 pub(super) async fn client(
     request: Request<'_>,
     client_id: &str,
     freshness: Freshness,
 ) -> Result<Arc<Client>, Failure> {
+    let client = find(request, client_id, freshness).await?;
+    // Before the person signs in: the token endpoint would refuse the client afterwards.
+    if freshness == Freshness::Required {
+        check_keys(request.gateway, &client)?;
+    }
+    Ok(client)
+}
+
+/// Checks that the keys of a client may be fetched.
+fn check_keys(gateway: &Gateway, client: &Client) -> Result<(), OAuthError> {
+    let (own, hosts) = (gateway.base_url.authority(), gateway.site.client_metadata.hosts);
+    let checked =
+        registration_policy::check_key_location(client, own, hosts, |host| gateway.is_backend_host(host));
+    checked.map_err(|why| {
+        OAuthError::invalid_client(format!(
+            "the document at client_id is no good here: jwks_uri: {why}: an administrator may list that host in \
+             client_metadata.hosts, or the client publish jwks instead"
+        ))
+    })
+}
+
+/// Returns the compiled, cached or fetched client.
+async fn find(request: Request<'_>, client_id: &str, freshness: Freshness) -> Result<Arc<Client>, Failure> {
     let documents = &request.gateway.client_documents;
     match request.gateway.site.client_metadata.mode {
         ClientMetadataMode::Off => return Err(OAuthError::invalid_client(NOT_SUPPORTED).into()),

@@ -50,8 +50,7 @@ pub fn check_client(policy: &Registration, client: &Client) -> Result<(), OAuthE
 }
 
 /// Checks that the keys at a client's `jwks_uri` may be fetched, so that the client learns it at registration and not at the
-/// token endpoint. `hosts` are the site's hosts of client documents; empty allows all. `is_backend` returns true for hosts
-/// of MCP servers.
+/// token endpoint. The parameters are those of [`check_key_location`].
 ///
 /// # Errors
 /// `invalid_client_metadata`, naming `jwks_uri`.
@@ -61,17 +60,28 @@ pub fn check_jwks_uri(
     hosts: &[&str],
     is_backend: impl FnOnce(&str) -> bool,
 ) -> Result<(), OAuthError> {
-    let Some(ClientKeys { source: KeySource::At(url), .. }) = &client.keys else { return Ok(()) };
-    let allowed = url.check_fetch_allowed(own_authority, hosts).and_then(|()| {
-        if is_backend(url.host()) {
-            Err(FetchNotAllowed::UnlistedHost(url.host().to_owned()))
-        } else {
-            Ok(())
-        }
-    });
-    allowed.map_err(|why| {
+    check_key_location(client, own_authority, hosts, is_backend).map_err(|why| {
         OAuthError::new(ErrorCode::InvalidClientMetadata, format!("jwks_uri: {why}: register jwks instead"))
     })
+}
+
+/// Checks that the keys at a client's `jwks_uri`, if it has one, may be fetched. `hosts` are the site's hosts of client
+/// documents; empty allows all. `is_backend` returns true for hosts of MCP servers.
+///
+/// # Errors
+/// The rule that forbids it.
+pub fn check_key_location(
+    client: &Client,
+    own_authority: &str,
+    hosts: &[&str],
+    is_backend: impl FnOnce(&str) -> bool,
+) -> Result<(), FetchNotAllowed> {
+    let Some(ClientKeys { source: KeySource::At(url), .. }) = &client.keys else { return Ok(()) };
+    url.check_fetch_allowed(own_authority, hosts)?;
+    if is_backend(url.host()) {
+        return Err(FetchNotAllowed::UnlistedHost(url.host().to_owned()));
+    }
+    Ok(())
 }
 
 /// Returns true when a registration is neither on the deny list nor older than `not_before`.

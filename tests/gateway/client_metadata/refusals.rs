@@ -3,6 +3,8 @@
 use super::{SERVER, authorize, authorize_error};
 use crate::harness::metadata_documents::{HOST, PATH, document, publish};
 use crate::harness::{World, http};
+use gateway_routes::ClientMetadataMode;
+use gateway_standins::client::Client;
 use gateway_standins::document_server::{DocumentResponse, DocumentServer};
 use serde_json::{Value, json};
 
@@ -103,6 +105,49 @@ async fn an_unsuitable_url_is_an_unknown_client_and_not_fetched() {
 
 fn request_count(document_server: &DocumentServer) -> usize {
     document_server.request_count(PATH) + document_server.request_count("/")
+}
+
+/// Description of the refusal of an authorization request.
+async fn refusal(client: &Client) -> String {
+    let (status, error) = authorize_error(client).await;
+    assert_eq!((status, error["error"].as_str()), (400, Some("invalid_client")), "{error}");
+    error["error_description"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_document_whose_keys_may_not_be_fetched_is_refused_before_the_sign_in() {
+    let (mut world, document_server) = World::start().await.with_document_server().await;
+    world.rebuild(|site| site.client_metadata.hosts = &[HOST, "keys.example.com"]).await;
+    let keys = |url: String| {
+        move |document: &mut Value| {
+            document["token_endpoint_auth_method"] = json!("private_key_jwt");
+            document["jwks_uri"] = json!(url);
+        }
+    };
+    let (listed, unlisted) = ("keys.example.com", "elsewhere.example.com");
+    let id = publish(&document_server, keys(document_server.url(unlisted, "/jwks.json")));
+    let client = world.published_client(&id, SERVER).await;
+    let description = refusal(&client).await;
+    for words in ["jwks_uri", unlisted, "client_metadata.hosts"] {
+        assert!(description.contains(words), "{words} is missing in {description}");
+    }
+    let (_, page) = authorize(&client, "text/html").await;
+    assert!(page.contains(unlisted) && page.contains("client_metadata.hosts"), "{page}");
+    assert_eq!(document_server.request_count("/jwks.json"), 0);
+    // The document is fetched anew.
+    for (url, allowed) in [(document_server.url(listed, "/jwks.json"), true), (world.url("/keys"), false)] {
+        world.rebuild(|_| {}).await;
+        publish(&document_server, keys(url.replace("http://localhost", "https://localhost.example.com")));
+        let client = world.published_client(&id, SERVER).await;
+        assert_eq!(authorize(&client, "text/html").await.0, if allowed { 200 } else { 400 }, "{url}");
+    }
+    let mut compiled = document(&id);
+    keys(document_server.url(unlisted, "/jwks.json"))(&mut compiled);
+    for mode in [ClientMetadataMode::Pinned, ClientMetadataMode::Fetch] {
+        document_server.set_down(true);
+        world.compile_documents(mode, std::slice::from_ref(&compiled)).await;
+        assert!(refusal(&client).await.contains(unlisted), "{mode:?}");
+    }
 }
 
 #[tokio::test]

@@ -31,6 +31,13 @@ pub(super) fn check_document_url(text: &str) -> Result<(), &'static str> {
     rule(url.as_str() == text, "is not written as URL parsers write it")
 }
 
+/// Returns the host of a URL that the site's `hosts` lack; an empty list allows all.
+pub(super) fn unlisted_host(url: &str, hosts: &[&str]) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str().filter(|host| !hosts.is_empty() && !hosts.contains(host))?;
+    Some(host.to_owned())
+}
+
 /// Checks a redirect URI; `schemes` are the site's private-use schemes.
 pub(super) fn check_redirect_uri(text: &str, schemes: &[&str]) -> Result<(), &'static str> {
     let rule = |holds: bool, error| if holds { Ok(()) } else { Err(error) };
