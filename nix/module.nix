@@ -14,6 +14,7 @@ let
   secretFiles = lib.filterAttrs (_: file: file != null) {
     OKTA_CLIENT_SECRET = cfg.oktaClientSecretFile;
     GATEWAY_SECRET = cfg.gatewaySecretFile;
+    HTTPS_PROXY = cfg.httpsProxyFile;
     KVS_PASSWORD = cfg.kvsPasswordFile;
     KVS_SENTINEL_PASSWORD = cfg.kvsSentinelPasswordFile;
     KVS_KEY = cfg.kvsKeyFile;
@@ -42,6 +43,10 @@ in
         # The settings are in the Nix store, which every user of the machine can read.
         assertion = cfg.settings.KVS_ADDR != null -> !holdsPassword cfg.settings.KVS_ADDR;
         message = "services.${name}: settings.KVS_ADDR holds a password: put it into kvsPasswordFile";
+      }
+      {
+        assertion = cfg.settings.HTTPS_PROXY != null -> !holdsPassword cfg.settings.HTTPS_PROXY;
+        message = "services.${name}: settings.HTTPS_PROXY holds a password: put the URL into httpsProxyFile";
       }
     ];
 

@@ -10,7 +10,7 @@ use crate::app::state::GatewayError;
 use crate::settings::Problems;
 use crate::settings::key_file::KeyFileError;
 use crate::store::OpenError;
-use gateway_routes::{Identity, Site, UpstreamHeader};
+use gateway_routes::{EgressProxySite, Identity, Site, UpstreamHeader, ValuePart};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use thiserror::Error;
@@ -87,7 +87,26 @@ pub fn routes(site: &Site) -> String {
         let headers = upstream_headers(route.upstream_headers);
         text.write_str(&(lines + &ca_file + &headers)).expect("writing to a String does not fail");
     }
-    text
+    text + &egress_proxy(&site.egress_proxy)
+}
+
+/// Describes the compiled egress proxy with the names of its variables, never with values.
+fn egress_proxy(proxy: &EgressProxySite) -> String {
+    if !proxy.enabled {
+        return "egress proxy  off\n".to_owned();
+    }
+    if *proxy == EgressProxySite::DEFAULT {
+        return String::new();
+    }
+    let used_by = if proxy.client_metadata { "Okta, client documents" } else { "Okta" };
+    let user = proxy.username.map(|user| match user {
+        ValuePart::Text(text) => format!("  user      {text}\n"),
+        ValuePart::Variable(name) => format!("  user      {name}\n"),
+    });
+    let password = proxy.password.map(|name| format!("  password  {name}\n"));
+    let direct = proxy.no_proxy.map(|hosts| format!("  direct    {}\n", hosts.join(" ")));
+    let details: String = [user, password, direct].into_iter().flatten().collect();
+    format!("egress proxy  {}\n  used by   {used_by}\n{details}", proxy.url.unwrap_or("HTTPS_PROXY"))
 }
 
 /// Lists the headers with the names of their variables, never with values.

@@ -1,14 +1,16 @@
 //! Guarded HTTP fetches of documents whose URLs untrusted clients choose (SSRF protection).
 //!
-//! A fetch is a GET over https without redirects, cookies or proxy, with a timeout of five seconds and a limit on the
+//! A fetch is a GET over https without redirects or cookies, with a timeout of five seconds and a limit on the
 //! length; the response must be JSON. Only public addresses are allowed. [`FetchPolicy`] checks the very addresses that
-//! are connected to, because a name may resolve to another address a moment later (DNS rebinding).
+//! are connected to, because a name may resolve to another address a moment later (DNS rebinding). An egress proxy
+//! connects by itself: then names of special use, and those that resolve here to other addresses, are refused before.
 
 mod address;
 mod documents;
 mod lifetime;
 mod limits;
 mod policy;
+mod special_names;
 
 pub use address::is_public;
 pub use documents::Documents;
@@ -18,12 +20,13 @@ use crate::base::clock::Clock;
 use crate::base::error_chain::ErrorChain;
 use crate::base::subnets::Subnets;
 use crate::base::tls::https_client_config;
+use crate::settings::EgressProxy;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use limits::{FetchLimits, FetchPermit};
 use policy::Guard;
 use reqwest::StatusCode;
-use rustls::RootCertStore;
+use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -70,11 +73,18 @@ impl FetchError {
 
 /// HTTP client for guarded fetches.
 pub struct Fetcher {
-    client: reqwest::Client,
+    direct: reqwest::Client,
+    proxied: Option<Proxied>,
     guard: Guard,
     permits: Semaphore,
     limits: FetchLimits,
     clock: Clock,
+}
+
+/// Client of fetches through the egress proxy, which connects to the servers.
+struct Proxied {
+    client: reqwest::Client,
+    proxy: EgressProxy,
 }
 
 /// Fetched document, not yet parsed.
@@ -87,35 +97,34 @@ pub struct Fetched {
 }
 
 impl Fetcher {
-    /// Creates a fetcher without connecting.
+    /// Creates a fetcher without connecting. `proxy` is used if it is for client documents.
     ///
     /// # Errors
     /// The HTTP client cannot be built.
     pub fn new(
         policy: FetchPolicy,
         mut authorities: RootCertStore,
+        proxy: Option<&EgressProxy>,
         clock: Clock,
     ) -> Result<Self, FetchError> {
-        let build_failed =
-            |error: String| FetchError::Unreachable(format!("the HTTP client cannot be built: {error}"));
-        policy.add_authorities(&mut authorities).map_err(|error| build_failed(error.to_string()))?;
-        let tls = https_client_config(authorities).map_err(|error| build_failed(error.to_string()))?;
+        let build_failed = |error: &dyn std::error::Error| {
+            FetchError::Unreachable(format!("the HTTP client cannot be built: {error}"))
+        };
+        policy.add_authorities(&mut authorities).map_err(|error| build_failed(&error))?;
+        let tls = https_client_config(authorities).map_err(|error| build_failed(&error))?;
         let guard = Guard::new(policy);
-        let client = reqwest::Client::builder()
-            .https_only(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .dns_resolver(guard.clone())
-            .tls_backend_preconfigured(tls)
-            .timeout(FETCH_TIMEOUT)
-            // No connection is reused: the address of every fetch is resolved and checked.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("securemcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| build_failed(error.to_string()))?;
+        let direct = builder(&tls).dns_resolver(guard.clone()).build();
+        let proxied = |proxy: &EgressProxy| {
+            let mut through = reqwest::Proxy::https(proxy.origin())?;
+            if let Some(credentials) = proxy.credentials() {
+                through = through.basic_auth(credentials.username.expose(), credentials.password.expose());
+            }
+            Ok(Proxied { client: builder(&tls).proxy(through).build()?, proxy: proxy.clone() })
+        };
+        let proxied = proxy.filter(|proxy| proxy.client_metadata).map(proxied).transpose();
         Ok(Self {
-            client,
+            direct: direct.map_err(|error| build_failed(&error))?,
+            proxied: proxied.map_err(|error: reqwest::Error| build_failed(&error))?,
             guard,
             permits: Semaphore::new(MAX_CONCURRENT_FETCHES),
             limits: FetchLimits::default(),
@@ -147,7 +156,14 @@ impl Fetcher {
 
     async fn send(&self, url: &Url, max_bytes: usize) -> Result<Fetched, FetchError> {
         self.is_allowed(url)?;
-        let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
+        let proxied = self.proxied.as_ref().filter(|proxied| proxied.proxy.applies_to(url));
+        if proxied.is_some() {
+            self.guard.check_before_proxy(url).await.map_err(|error| unreachable(&error, None, url))?;
+        }
+        let client = proxied.map_or(&self.direct, |proxied| &proxied.client);
+        let proxy = proxied.map(|proxied| &proxied.proxy);
+        let unreachable = |error: reqwest::Error| unreachable(&error.without_url(), proxy, url);
+        let request = client.get(url.clone()).header(ACCEPT, "application/json");
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         check_status(status)?;
@@ -200,9 +216,31 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// Returns a builder of HTTP clients for fetches.
+fn builder(tls: &ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .https_only(true)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .tls_backend_preconfigured(tls.clone())
+        .timeout(FETCH_TIMEOUT)
+        // No connection is reused: the address of every fetch is resolved and checked.
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("securemcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
+}
+
 /// Converts an error with all its causes into one line.
-fn unreachable(error: reqwest::Error) -> FetchError {
-    FetchError::Unreachable(ErrorChain(&error.without_url()).to_string())
+fn unreachable(
+    error: &(dyn std::error::Error + 'static),
+    proxy: Option<&EgressProxy>,
+    url: &Url,
+) -> FetchError {
+    let causes = ErrorChain(error).to_string();
+    FetchError::Unreachable(match proxy {
+        Some(proxy) => proxy.describe(&causes, url.host_str().unwrap_or_default()),
+        None => causes,
+    })
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::base::clock::Clock;
 use crate::base::encoding;
 use crate::base::entropy::Entropy;
 use crate::base::secret::Secret;
+use crate::settings::EgressProxy;
 use discovery::Discovery;
 use gateway_routes::AuthorizationServer;
 use group_cuts::GroupCuts;
@@ -78,6 +79,8 @@ pub struct OktaConfig {
     pub trust_email: bool,
     /// Trusted certificate authorities.
     pub authorities: RootCertStore,
+    /// Proxy of its requests.
+    pub egress_proxy: Option<EgressProxy>,
 }
 
 /// Secrets of a login in progress, which Okta's response is checked against.
@@ -136,7 +139,8 @@ impl Okta {
     /// # Errors
     /// The HTTP client cannot be built.
     pub fn new(config: OktaConfig, clock: Clock, entropy: Entropy) -> Result<Self, OktaError> {
-        let http = Http::new(config.issuer.as_str().starts_with("http:"), config.authorities.clone())?;
+        let plain_allowed = config.issuer.as_str().starts_with("http:");
+        let http = Http::new(plain_allowed, config.authorities.clone(), config.egress_proxy.as_ref())?;
         let discovery = Discovery::new(config.issuer.as_str(), &config.client_id, clock.clone());
         let group_cuts = GroupCuts::new(clock.clone());
         Ok(Self(Arc::new(Inner { config, clock, entropy, http, discovery, group_cuts })))

@@ -5,6 +5,7 @@
 mod authorities;
 mod ca_files;
 pub mod data_dir;
+mod egress_proxy;
 mod environment;
 pub mod key_file;
 mod pem;
@@ -13,6 +14,7 @@ mod upstream_headers;
 mod urls;
 
 pub use authorities::Authorities;
+pub use egress_proxy::{EgressProxy, ProxyCredentials};
 pub use environment::{Environment, LogFormat};
 pub use redis::{RedisAddress, RedisAddressError, RedisKind, RedisTls, SentinelLogin};
 pub use urls::{BaseUrl, UrlError};
@@ -45,6 +47,8 @@ pub struct Settings {
     pub store_format: Option<u8>,
     /// Log format.
     pub log_format: LogFormat,
+    /// Proxy of outgoing requests.
+    pub egress_proxy: Option<EgressProxy>,
     /// Certificate authorities of Okta and of the hosts of client documents.
     pub authorities: Authorities,
     /// Certificate authorities of routes with a `ca_file`, by file name.
@@ -123,6 +127,7 @@ impl Reader<'_> {
         let secrets = self.secrets();
         let store_format = self.store_format();
         let log_format = self.log_format();
+        let egress_proxy = egress_proxy::read(self.site, self.raw, self.environment, self.problems);
         let authorities = authorities::read(self.site, self.problems);
         let upstream_authorities = ca_files::read(self.site, self.problems);
         let upstream_headers = upstream_headers::read(self.environment, self.site, self.problems);
@@ -134,6 +139,7 @@ impl Reader<'_> {
             secrets: secrets?,
             store_format: store_format?,
             log_format: log_format?,
+            egress_proxy,
             authorities,
             upstream_authorities,
             upstream_headers,

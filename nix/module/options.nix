@@ -62,13 +62,24 @@ in
     description = "File that holds the private key of the client certificate `settings.KVS_CERT_FILE`, as PEM.";
   };
 
+  httpsProxyFile = mkOption {
+    type = types.nullOr secretFile;
+    default = null;
+    example = "/run/secrets/https-proxy";
+    description = ''
+      File that holds `HTTPS_PROXY` with a user and a password, where the egress proxy wants them.
+    '';
+  };
+
   upstreamSecretFiles = mkOption {
     type = types.attrsOf secretFile;
     default = { };
     example = {
       NOTION_TOKEN = "/run/secrets/notion-token";
     };
-    description = "Files that hold the variables of `upstream_headers`, by the names of the variables.";
+    description = ''
+      Files that hold the variables of `upstream_headers` and `egress_proxy`, by the names of the variables.
+    '';
   };
 
   settings = mkOption {
@@ -80,6 +91,9 @@ in
     type = types.submodule {
       options = {
         BASE_URL = variable types.str "The gateway's own origin, such as `https://mcp.example.com`.";
+        HTTPS_PROXY = variable types.str ''
+          The HTTP proxy of requests to Okta, without a password; see `httpsProxyFile`.
+        '';
         KVS_ADDR = variable types.str ''
           Redis or Valkey, as `host:port` or a URL without a password; unset: the embedded store, in
           `/var/lib/securemcp-okta-gateway`.
@@ -96,6 +110,7 @@ in
           "json"
           "pretty"
         ]) "Format of the logs; `json` when unset.";
+        NO_PROXY = variable types.str "Hosts that are connected to directly, separated by commas.";
         OKTA_CLIENT_ID = variable types.str "The client id of the gateway's app in Okta.";
         OKTA_REDIRECT_URI = variable types.str ''
           Where Okta sends the browser back; `BASE_URL` + `/auth/callback` when unset.

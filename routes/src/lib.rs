@@ -23,8 +23,8 @@ pub use network::Network;
 pub use okta_url::{OktaUrlMistake, okta_url_mistake};
 pub use route::{Identity, Route, Target};
 pub use site::{
-    AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, Limits, OktaSite, RefreshReuse,
-    Registration, Shutdown, Site, Tokens,
+    AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, EgressProxySite, Limits,
+    OktaSite, RefreshReuse, Registration, Shutdown, Site, Tokens,
 };
 pub use table::{Found, Table};
 pub use upstream_header::{ReservedHeader, UpstreamHeader, ValuePart, is_reserved_variable, reserved_header};

@@ -1,6 +1,6 @@
 //! Configuration of one environment.
 
-use crate::{Network, Table};
+use crate::{Network, Table, ValuePart};
 use std::time::Duration;
 use time::UtcDateTime;
 
@@ -35,6 +35,8 @@ pub struct Site {
     pub registration: Registration,
     /// Trusted proxies in front of the gateway, whose `X-Forwarded-For` is used.
     pub trusted_proxies: &'static [Network],
+    /// Proxy of requests to Okta and to the hosts of client documents.
+    pub egress_proxy: EgressProxySite,
     /// Connection and rate limits.
     pub limits: Limits,
     /// Times of a graceful shutdown.
@@ -107,6 +109,35 @@ pub struct ClientDocument {
     pub client_id: &'static str,
     /// The document as published.
     pub json: &'static str,
+}
+
+/// Proxy of outgoing requests, which CONNECT to it (RFC 9110 §9.3.6). MCP servers and Redis are never behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EgressProxySite {
+    /// Uses a proxy: that of `url`, else that of `HTTPS_PROXY`, if it is set.
+    pub enabled: bool,
+    /// Origin of the proxy, with scheme http or https.
+    pub url: Option<&'static str>,
+    /// User at the proxy.
+    pub username: Option<ValuePart>,
+    /// Name of the environment variable that holds the user's password.
+    pub password: Option<&'static str>,
+    /// Hosts and networks that are connected to directly; `None` for those of `NO_PROXY`.
+    pub no_proxy: Option<&'static [&'static str]>,
+    /// Fetches client documents through the proxy, too.
+    pub client_metadata: bool,
+}
+
+impl EgressProxySite {
+    /// Default: the proxy of `HTTPS_PROXY`, if it is set, for Okta alone.
+    pub const DEFAULT: Self = Self {
+        enabled: true,
+        url: None,
+        username: None,
+        password: None,
+        no_proxy: None,
+        client_metadata: false,
+    };
 }
 
 /// Reaction to the reuse of a refresh token (RFC 9700 §4.14.2).

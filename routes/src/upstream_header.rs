@@ -91,8 +91,17 @@ pub fn reserved_header(name: &str) -> Option<ReservedHeader> {
 }
 
 /// Variables of the gateway and of its process, which no header may contain.
-const RESERVED_VARIABLES: &[&str] =
-    &["BASE_URL", "DATA_DIR", "LOG_FORMAT", "PORT", "RUST_BACKTRACE", "RUST_LOG", "STORE_FORMAT"];
+const RESERVED_VARIABLES: &[&str] = &[
+    "BASE_URL",
+    "DATA_DIR",
+    "HTTPS_PROXY",
+    "LOG_FORMAT",
+    "NO_PROXY",
+    "PORT",
+    "RUST_BACKTRACE",
+    "RUST_LOG",
+    "STORE_FORMAT",
+];
 /// Prefixes of such names.
 const RESERVED_VARIABLE_PREFIXES: &[&str] = &["GATEWAY_", "KVS_", "OAUTH_", "OKTA_", "SSL_CERT_"];
 

@@ -3,7 +3,8 @@
 
 use gateway_routes::compile::{Compiled, compile};
 use gateway_routes::{
-    AuthorizationServer, ClientMetadata, ClientMetadataMode, Identity, Registration, Shutdown, utc_date_time,
+    AuthorizationServer, ClientMetadata, ClientMetadataMode, EgressProxySite, Identity, Registration,
+    Shutdown, ValuePart, utc_date_time,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -96,6 +97,17 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     );
     assert_eq!(tickets.ca_file, Some("/run/secrets/tickets-ca.pem"));
     assert_eq!((dice.ca_file, v2.ca_file), (None, None), "there is no TLS");
+}
+
+#[test]
+fn an_egress_proxy_compiles_to_its_constant() {
+    let proxy = site::SITE.egress_proxy;
+    assert_eq!(proxy.url, Some("http://proxy.example.com:3128"));
+    assert_eq!(proxy.username, Some(ValuePart::Text("gateway")));
+    assert_eq!(proxy.password, Some("EGRESS_PASSWORD"));
+    assert_eq!(proxy.no_proxy, Some(&[".internal.example.com", "10.0.0.0/8"][..]));
+    assert!(proxy.enabled && proxy.client_metadata);
+    assert_eq!(go_program::SITE.egress_proxy, EgressProxySite::DEFAULT);
 }
 
 #[test]

@@ -116,7 +116,8 @@ impl Gateway {
         dependencies: Dependencies,
     ) -> Result<Arc<Self>, GatewayError> {
         let Dependencies { clock, entropy, fetch, .. } = dependencies;
-        let fetcher = Arc::new(Fetcher::new(fetch, settings.authorities.public.clone(), clock.clone())?);
+        let (authorities, proxy) = (&settings.authorities, settings.egress_proxy.as_ref());
+        let fetcher = Arc::new(Fetcher::new(fetch, authorities.public.clone(), proxy, clock.clone())?);
         let okta = OktaConfig {
             issuer: Issuer::of(&settings.okta.url, settings.okta.authorization_server),
             client_id: settings.okta.client_id.clone(),
@@ -125,7 +126,8 @@ impl Gateway {
             groups_claim: site.okta.groups_claim.to_owned(),
             named_groups: site.table.routes().iter().flat_map(|route| route.groups).copied().collect(),
             trust_email: site.okta.trust_email,
-            authorities: settings.authorities.okta.clone(),
+            authorities: authorities.okta.clone(),
+            egress_proxy: settings.egress_proxy.clone(),
         };
         let store = Arc::new(store);
         Ok(Arc::new(Self {

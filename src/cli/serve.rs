@@ -114,6 +114,13 @@ pub fn assemble(
     install_crypto();
     check_registration_date(site, &dependencies)?;
     warn_of_linked_authorities(settings);
+    if let Some(proxy) = &settings.egress_proxy {
+        tracing::info!(
+            proxy = proxy.origin(),
+            client_metadata = proxy.client_metadata,
+            "requests to Okta go through the egress proxy"
+        );
+    }
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")

@@ -220,7 +220,8 @@ mod tests {
         // Fails only when a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
-        let fetcher = Fetcher::new(FetchPolicy::default(), RootCertStore::empty(), clock.clone()).unwrap();
+        let fetcher =
+            Fetcher::new(FetchPolicy::default(), RootCertStore::empty(), None, clock.clone()).unwrap();
         Documents::new(Arc::new(fetcher), 1024, None, clock)
     }
 

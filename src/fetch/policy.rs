@@ -2,6 +2,7 @@
 
 use super::is_public;
 use super::limits::FetchPermit;
+use super::special_names::is_special;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -9,10 +10,15 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
+use url::{Host, Url};
 
 /// Most concurrent name lookups. A lookup that hangs occupies its thread for longer than the timeout of a fetch.
 const MAX_CONCURRENT_LOOKUPS: usize = 64;
+
+/// Time for the look-up of a name that the egress proxy resolves again.
+const LOCAL_LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Allowed servers of fetches. The default uses the system's name resolution and certificate authorities, and allows
 /// public addresses only. Tests, which have no internet, extend it.
@@ -91,6 +97,20 @@ impl Guard {
             return Err(io::Error::other("it is not on the public internet"));
         }
         Ok(found)
+    }
+
+    /// Checks a URL that the egress proxy will connect to. The proxy resolves the name, so that only what is known here can
+    /// be refused: names of special use, and names that resolve here to an address that is not allowed. Where the gateway
+    /// has no name resolution, the proxy must block internal addresses.
+    pub(super) async fn check_before_proxy(&self, url: &Url) -> io::Result<()> {
+        // Addresses were checked before.
+        let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
+        let resolved = tokio::time::timeout(LOCAL_LOOKUP_TIMEOUT, self.look_up(name.to_owned()));
+        let found = resolved.await.ok().and_then(Result::ok).unwrap_or_default();
+        if is_special(name) || !found.iter().all(|address| self.allows(*address)) {
+            return Err(io::Error::other("it is not on the public internet"));
+        }
+        Ok(())
     }
 
     async fn look_up(&self, name: String) -> io::Result<Vec<IpAddr>> {

@@ -72,8 +72,8 @@ async fn loopback_is_not_connected_to_in_any_notation() {
             counted.fetch_add(1, Ordering::SeqCst);
         }
     });
-    let fetcher =
-        Fetcher::new(FetchPolicy::default(), RootCertStore::empty(), Clock::system()).expect("a client");
+    let fetcher = Fetcher::new(FetchPolicy::default(), RootCertStore::empty(), None, Clock::system())
+        .expect("a client");
     let permit = fetcher.acquire(subscriber()).expect("the first one");
     for url in [
         "https://localhost:{port}/",
@@ -147,7 +147,8 @@ async fn an_abandoned_lookup_is_counted_until_it_ends() {
     };
     let publisher = DocumentServer::start().await.expect("an authority");
     let policy = FetchPolicy::for_tests(names, Vec::new(), publisher.authority().to_vec());
-    let fetcher = Arc::new(Fetcher::new(policy, RootCertStore::empty(), Clock::system()).expect("a client"));
+    let fetcher =
+        Arc::new(Fetcher::new(policy, RootCertStore::empty(), None, Clock::system()).expect("a client"));
     let url = Url::parse("https://client.example.com/").expect("a URL");
     let abandoned = (0..4).map(|_| {
         let (fetcher, url) = (Arc::clone(&fetcher), url.clone());

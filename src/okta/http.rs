@@ -4,9 +4,12 @@ use super::OktaError;
 use super::refusal;
 use crate::base::error_chain::ErrorChain;
 use crate::base::tls::https_client_config;
+use crate::settings::EgressProxy;
 use gateway_routes::is_loopback_host;
 use oauth2::{HttpRequest, HttpResponse};
 use rustls::RootCertStore;
+use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -18,39 +21,67 @@ pub(super) const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 /// HTTP client of one issuer.
 #[derive(Clone)]
 pub(super) struct Http {
+    direct: reqwest::Client,
+    proxied: Option<Arc<Proxied>>,
+    plain_allowed: bool,
+}
+
+/// Client of requests through the egress proxy.
+struct Proxied {
     client: reqwest::Client,
-    http_allowed: bool,
+    proxy: EgressProxy,
 }
 
 impl Http {
-    /// Creates a client. `http_allowed` is set only when the issuer itself uses http on loopback.
-    pub(super) fn new(http_allowed: bool, authorities: RootCertStore) -> Result<Self, OktaError> {
+    /// Creates a client. `plain_allowed` is set only when the issuer itself uses http on loopback.
+    pub(super) fn new(
+        plain_allowed: bool,
+        authorities: RootCertStore,
+        proxy: Option<&EgressProxy>,
+    ) -> Result<Self, OktaError> {
         let build_failed =
-            |error: String| OktaError::Unavailable(format!("the HTTP client cannot be built: {error}"));
-        let tls = https_client_config(authorities).map_err(|error| build_failed(error.to_string()))?;
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .pool_idle_timeout(Duration::from_secs(20))
-            .user_agent(concat!("securemcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
-            .tls_backend_preconfigured(tls)
-            .build()
-            .map_err(|error| build_failed(error.to_string()))?;
-        Ok(Self { client, http_allowed })
+            |error: &dyn Error| OktaError::Unavailable(format!("the HTTP client cannot be built: {error}"));
+        let tls = https_client_config(authorities).map_err(|error| build_failed(&error))?;
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                // The variables of other programs, such as ALL_PROXY, do not count.
+                .no_proxy()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(REQUEST_TIMEOUT)
+                .pool_idle_timeout(Duration::from_secs(20))
+                .user_agent(concat!("securemcp-okta-gateway/", env!("CARGO_PKG_VERSION")))
+                .tls_backend_preconfigured(tls.clone())
+        };
+        let proxied = |proxy: &EgressProxy| {
+            let mut through = reqwest::Proxy::https(proxy.origin())?;
+            if let Some(credentials) = proxy.credentials() {
+                through = through.basic_auth(credentials.username.expose(), credentials.password.expose());
+            }
+            let client = builder().proxy(through).build()?;
+            Ok(Arc::new(Proxied { client, proxy: proxy.clone() }))
+        };
+        let proxied = proxy.map(proxied).transpose().map_err(|error: reqwest::Error| build_failed(&error))?;
+        let direct = builder().build().map_err(|error| build_failed(&error))?;
+        Ok(Self { direct, proxied, plain_allowed })
     }
 
     /// Returns true when the client may send requests to a URL: https, or http on loopback like that of the issuer.
     pub(super) fn allows(&self, url: &Url) -> bool {
         let is_loopback = || url.host_str().is_some_and(is_loopback_host);
-        url.scheme() == "https" || (self.http_allowed && url.scheme() == "http" && is_loopback())
+        url.scheme() == "https" || (self.plain_allowed && url.scheme() == "http" && is_loopback())
     }
 
-    /// Sends a request. 429 and 5xx are an outage.
+    /// Sends a request, through the egress proxy where it applies. 429 and 5xx are an outage.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OktaError> {
         let (parts, body) = request.into_parts();
-        let request =
-            self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
+        let url = Url::parse(&parts.uri.to_string());
+        let url = url.map_err(|error| OktaError::Unavailable(format!("the URL is invalid: {error}")))?;
+        let proxied = self.proxied.as_deref().filter(|proxied| proxied.proxy.applies_to(&url));
+        let client = proxied.map_or(&self.direct, |proxied| &proxied.client);
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let unavailable = |error| unavailable(error, proxied.map(|proxied| &proxied.proxy), &host);
+        let request = client.request(parts.method, url).headers(parts.headers).body(body);
         let mut response = request.send().await.map_err(unavailable)?;
         let status = response.status();
         let mut buffered = http::Response::new(Vec::new());
@@ -85,8 +116,12 @@ impl Http {
 }
 
 /// Converts an error with its causes and without the URL, which may contain an authorization code.
-fn unavailable(error: reqwest::Error) -> OktaError {
-    OktaError::Unavailable(ErrorChain(&error.without_url()).to_string())
+fn unavailable(error: reqwest::Error, proxy: Option<&EgressProxy>, host: &str) -> OktaError {
+    let causes = ErrorChain(&error.without_url()).to_string();
+    OktaError::Unavailable(match proxy {
+        Some(proxy) => proxy.describe(&causes, host),
+        None => causes,
+    })
 }
 
 #[cfg(test)]
@@ -95,7 +130,7 @@ mod tests {
 
     #[test]
     fn http_is_allowed_only_on_loopback_and_only_to_an_issuer_on_loopback() {
-        let http = |http_allowed| Http::new(http_allowed, RootCertStore::empty()).unwrap();
+        let http = |plain_allowed| Http::new(plain_allowed, RootCertStore::empty(), None).unwrap();
         let (issuer_on_loopback, issuer_on_https) = (http(true), http(false));
         for (url, loopback, https) in [
             ("https://acme.okta.com/keys", true, true),

@@ -25,6 +25,7 @@ fn client_with_email_trust(okta: &StandIn, server: AuthorizationServer, trust_em
         named_groups: BTreeSet::new(),
         trust_email,
         authorities: RootCertStore::empty(),
+        egress_proxy: None,
     };
     Okta::new(config, Clock::system(), Entropy::system()).unwrap()
 }

@@ -39,6 +39,8 @@ pub(super) struct Raw {
     pub(super) data_dir: Option<String>,
     #[serde(default, deserialize_with = "secret")]
     pub(super) gateway_secret: Option<Secret>,
+    #[serde(default, deserialize_with = "secret")]
+    pub(super) https_proxy: Option<Secret>,
     pub(super) kvs_addr: Option<String>,
     pub(super) kvs_ca_file: Option<String>,
     pub(super) kvs_cert_file: Option<String>,
@@ -49,6 +51,7 @@ pub(super) struct Raw {
     pub(super) kvs_sentinel_password: Option<Secret>,
     pub(super) kvs_sentinel_user: Option<String>,
     pub(super) log_format: Option<String>,
+    pub(super) no_proxy: Option<String>,
     pub(super) okta_client_id: Option<String>,
     #[serde(default, deserialize_with = "secret")]
     pub(super) okta_client_secret: Option<Secret>,
@@ -58,10 +61,11 @@ pub(super) struct Raw {
     pub(super) store_format: Option<String>,
 }
 
-pub(super) const NAMES: [&str; 17] = [
+pub(super) const NAMES: [&str; 19] = [
     "BASE_URL",
     "DATA_DIR",
     "GATEWAY_SECRET",
+    "HTTPS_PROXY",
     "KVS_ADDR",
     "KVS_CA_FILE",
     "KVS_CERT_FILE",
@@ -70,6 +74,7 @@ pub(super) const NAMES: [&str; 17] = [
     "KVS_SENTINEL_PASSWORD",
     "KVS_SENTINEL_USER",
     "LOG_FORMAT",
+    "NO_PROXY",
     "OKTA_CLIENT_ID",
     "OKTA_CLIENT_SECRET",
     "OKTA_REDIRECT_URI",
@@ -77,8 +82,8 @@ pub(super) const NAMES: [&str; 17] = [
     "PORT",
     "STORE_FORMAT",
 ];
-const SECRET_NAMES: [&str; 4] =
-    ["GATEWAY_SECRET", "KVS_PASSWORD", "KVS_SENTINEL_PASSWORD", "OKTA_CLIENT_SECRET"];
+const SECRET_NAMES: [&str; 5] =
+    ["GATEWAY_SECRET", "HTTPS_PROXY", "KVS_PASSWORD", "KVS_SENTINEL_PASSWORD", "OKTA_CLIENT_SECRET"];
 /// Variables of the specification that this version does not support. Setting one is an error, so that nobody relies on
 /// it.
 const UNSUPPORTED: [&str; 1] = ["OKTA_CLIENT_PRIVATE_KEY"];
@@ -131,7 +136,7 @@ struct Variable<'a> {
 }
 
 impl Variable<'_> {
-    /// Value of the variable, of its `OAUTH_OKTA_*` alias, or of the file that `X_FILE` names.
+    /// Value of the variable, of its alias (`OAUTH_OKTA_*`, `https_proxy`), or of the file that `X_FILE` names.
     fn value(&mut self, name: &str) -> Option<String> {
         let value = self.value_or_alias(name);
         if SECRET_NAMES.contains(&name) { self.or_file(name, value) } else { value }
@@ -155,10 +160,11 @@ impl Variable<'_> {
 
     fn value_or_alias(&mut self, name: &str) -> Option<String> {
         let value = self.text(name);
-        if !name.starts_with("OKTA_") {
-            return value;
-        }
-        let alias_name = format!("OAUTH_{name}");
+        let alias_name = match name {
+            "HTTPS_PROXY" | "NO_PROXY" => name.to_ascii_lowercase(),
+            _ if name.starts_with("OKTA_") => format!("OAUTH_{name}"),
+            _ => return value,
+        };
         let alias = self.text(&alias_name);
         if value.is_some() && alias.is_some() && value != alias {
             self.problems.push(format!("{name} and {alias_name} contradict each other: keep one"));

@@ -30,6 +30,7 @@ pub(super) const SITE: Site = Site {
     okta_grace: Duration::from_hours(1),
     registration: gateway_routes::Registration::DEFAULT,
     trusted_proxies: &[],
+    egress_proxy: gateway_routes::EgressProxySite::DEFAULT,
     limits: gateway_routes::Limits::DEFAULT,
     shutdown: gateway_routes::Shutdown::DEFAULT,
     table: Table::new(&[], &[u16::MAX]),

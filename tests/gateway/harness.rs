@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) formats: Formats,
     /// Their `STORE_FORMAT`.
     pub(crate) store_format: &'static str,
+    /// Further variables of gateways that are started from now on.
+    pub(crate) variables: Vec<(&'static str, String)>,
     fetch: FetchPolicy,
     folder: TempDir,
     okta_url: String,
@@ -153,6 +155,7 @@ impl World {
             secrets: SECRET.to_owned(),
             formats: Formats::THIS,
             store_format: "",
+            variables: Vec::new(),
             fetch: FetchPolicy::default(),
             folder,
             okta_url,
@@ -232,7 +235,7 @@ impl World {
     fn environment(&self, port: &str) -> Environment {
         let options = OktaOptions::default();
         let data_dir = self.data_dir();
-        Environment::of([
+        let fixed = [
             ("BASE_URL", &*self.base_url),
             ("PORT", port),
             ("DATA_DIR", data_dir.to_str().unwrap()),
@@ -243,7 +246,8 @@ impl World {
             ("OKTA_CLIENT_ID", &options.client_id),
             ("OKTA_CLIENT_SECRET", &options.client_secret),
             ("BACKEND_TOKEN", BACKEND_TOKEN),
-        ])
+        ];
+        Environment::of(fixed.into_iter().chain(self.variables.iter().map(|(name, text)| (*name, &**text))))
     }
 
     /// Registers a public client of the MCP server at `path`.

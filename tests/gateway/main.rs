@@ -18,6 +18,7 @@ mod cookies;
 mod crash_recovery;
 mod discovery;
 mod docs;
+mod egress_proxy;
 mod email;
 mod error_pages;
 mod failures;

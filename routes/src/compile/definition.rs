@@ -1,6 +1,7 @@
 //! Definitions of sites and routes, read into the types of the server.
 
 mod client_metadata;
+mod egress_proxy;
 mod glob;
 mod limits;
 mod registration;
@@ -14,7 +15,7 @@ pub(super) use site::{Definition, site};
 
 #[cfg(test)]
 mod tests {
-    use super::{client_metadata, limits, registration, route, shutdown, site};
+    use super::{client_metadata, egress_proxy, limits, registration, route, shutdown, site};
     use crate::RESERVED;
 
     const README: &str = include_str!("../../README.md");
@@ -28,10 +29,12 @@ mod tests {
             ("tokens.", &site::TOKENS),
             ("registration.", &registration::KEYS),
             ("client_metadata.", &client_metadata::KEYS),
+            ("egress_proxy.", &egress_proxy::KEYS),
             ("limits.", &limits::KEYS),
             ("shutdown.", &shutdown::KEYS),
         ];
-        let whole = ["okta", "tokens", "registration", "client_metadata", "limits", "shutdown"];
+        let whole =
+            ["okta", "tokens", "registration", "client_metadata", "egress_proxy", "limits", "shutdown"];
         let keys = sections
             .iter()
             .flat_map(|(section, keys)| keys.known.iter().map(move |key| format!("{section}{key}")));

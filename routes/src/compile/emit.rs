@@ -1,16 +1,20 @@
 //! Generator of the Rust constants of a site, formatted like hand-written code.
 
+mod egress_proxy;
 mod literal;
+mod upstream_headers;
 
 use super::definition::Definition;
 use crate::{
     AuthorizationServer, ClientDocument, Identity, Limits, Network, OktaSite, Registration, Route, Shutdown,
-    Target, Tokens, UpstreamHeader,
+    Target, Tokens,
 };
+use egress_proxy::egress_proxy;
 use ipnet::IpNet;
-use literal::{MAX_LINE_CHARS, array, duration, filled, grouped, raw_string, record, strings};
+use literal::{array, duration, filled, grouped, raw_string, record, strings};
 use std::collections::HashSet;
 use std::fmt;
+use upstream_headers::upstream_headers;
 
 /// Rust source of a site, written by `Display`.
 pub(super) struct Rust<'a> {
@@ -50,7 +54,7 @@ impl Rust<'_> {
     fn imports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names = vec!["AuthorizationServer"];
         names.extend(self.documents.first().map(|_| "ClientDocument"));
-        names.extend(["ClientMetadata", "ClientMetadataMode", "Identity", "Limits"]);
+        names.extend(["ClientMetadata", "ClientMetadataMode", "EgressProxySite", "Identity", "Limits"]);
         names.extend(self.site.trusted_proxies.first().map(|_| "Network"));
         names.extend([
             "OktaSite",
@@ -63,9 +67,9 @@ impl Rust<'_> {
             "Target",
             "Tokens",
         ]);
-        if self.routes.iter().any(|(_, route)| !route.upstream_headers.is_empty()) {
-            names.extend(["UpstreamHeader", "ValuePart"]);
-        }
+        let has_headers = self.routes.iter().any(|(_, route)| !route.upstream_headers.is_empty());
+        names.extend(has_headers.then_some("UpstreamHeader"));
+        names.extend((has_headers || self.site.egress_proxy.username.is_some()).then_some("ValuePart"));
         names.extend(self.site.registration.not_before.map(|_| "utc_date_time"));
         writeln!(f, "use gateway_routes::{{")?;
         write!(f, "{}", filled(4, &names))?;
@@ -91,6 +95,7 @@ impl Rust<'_> {
         writeln!(f, "    okta_grace: {},", duration(site.okta_grace))?;
         writeln!(f, "{}", registration(&site.registration))?;
         writeln!(f, "{}", networks(site.trusted_proxies))?;
+        writeln!(f, "{}", egress_proxy(&site.egress_proxy))?;
         writeln!(f, "{}", limits(&site.limits))?;
         writeln!(f, "{}", shutdown(&site.shutdown))?;
         writeln!(f, "    table: Table::new(&ROUTES, &SLOTS),")?;
@@ -252,32 +257,6 @@ fn identity(identity: Identity) -> &'static str {
     match identity {
         Identity::None => "Identity::None",
         Identity::Headers => "Identity::Headers",
-    }
-}
-
-/// One header per line, in the layout of rustfmt.
-fn upstream_headers(headers: &[UpstreamHeader]) -> String {
-    let header = |header: &UpstreamHeader| {
-        let parts: Vec<String> = header.value.iter().map(|part| format!("ValuePart::{part:?}")).collect();
-        let line = format!(
-            "        UpstreamHeader {{ name: {:?}, value: &[{}] }},\n",
-            header.name,
-            parts.join(", ")
-        );
-        if line.trim_end().chars().count() <= MAX_LINE_CHARS {
-            return line;
-        }
-        format!(
-            "        UpstreamHeader {{\n            name: {:?},\n{}\n        }},\n",
-            header.name,
-            array(12, "value: &[", &parts, "],")
-        )
-    };
-    match headers {
-        [] => "    upstream_headers: &[],".to_owned(),
-        headers => {
-            format!("    upstream_headers: &[\n{}    ],", headers.iter().map(header).collect::<String>())
-        }
     }
 }
 

@@ -14,7 +14,7 @@ mod word;
 pub(super) use address::{base_url, okta_url, redirect_uri, target};
 pub(super) use duration::duration_between;
 pub(super) use files::{absolute_file, json_files, yaml_files};
-pub(super) use header::upstream_headers;
+pub(super) use header::{upstream_headers, variable_reference};
 pub(super) use network::network;
 pub(super) use origin::{origin, redirect_scheme};
 pub(super) use pattern::pattern;

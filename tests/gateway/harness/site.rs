@@ -1,8 +1,8 @@
 //! Sites of tests, made of the same constants that the route compiler writes.
 
 use gateway_routes::{
-    AuthorizationServer, ClientMetadata, Identity, Limits, OktaSite, RefreshReuse, Registration, Route,
-    Shutdown, Site, Table, Target, Tokens,
+    AuthorizationServer, ClientMetadata, EgressProxySite, Identity, Limits, OktaSite, RefreshReuse,
+    Registration, Route, Shutdown, Site, Table, Target, Tokens,
 };
 use std::time::Duration;
 use url::Url;
@@ -45,6 +45,7 @@ impl SiteBuilder {
             okta_grace: Duration::from_hours(1),
             registration: Registration::DEFAULT,
             trusted_proxies: &[],
+            egress_proxy: EgressProxySite::DEFAULT,
             limits: Limits::DEFAULT,
             // Tests restart gateways often, and no load balancer has to notice it.
             shutdown: Shutdown { delay: Duration::ZERO, ..Shutdown::DEFAULT },

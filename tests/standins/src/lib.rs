@@ -6,6 +6,7 @@ pub mod backend;
 pub mod browser;
 pub mod client;
 mod client_error;
+pub mod connect_proxy;
 pub mod document_server;
 mod log;
 pub mod mcp;

@@ -5,12 +5,16 @@ use super::super::section::{Section, SectionKeys};
 use super::super::tree::{Node, Value};
 use super::super::value::{self, ParseResult, duration_between, list, plain_or_quoted, text};
 use super::client_metadata::{self, ClientMetadataKeys, client_metadata};
+use super::egress_proxy::egress_proxy;
 use super::glob::{Glob, globs};
 use super::limits::{self, limits};
 use super::registration::{self, registration};
 use super::route::{self, PartialRoute, route};
 use super::shutdown::{self, shutdown};
-use crate::{AuthorizationServer, Limits, Network, OktaSite, RefreshReuse, Registration, Shutdown, Tokens};
+use crate::{
+    AuthorizationServer, EgressProxySite, Limits, Network, OktaSite, RefreshReuse, Registration, Shutdown,
+    Tokens,
+};
 use std::time::Duration;
 
 pub(super) const SITE: SectionKeys = SectionKeys {
@@ -30,6 +34,7 @@ pub(super) const SITE: SectionKeys = SectionKeys {
         "okta_grace",
         "registration",
         "trusted_proxies",
+        "egress_proxy",
         "limits",
         "shutdown",
         "ca_file",
@@ -98,6 +103,7 @@ pub(crate) struct Definition {
     pub(crate) okta_grace: Duration,
     pub(crate) registration: Registration,
     pub(crate) trusted_proxies: &'static [Network],
+    pub(crate) egress_proxy: EgressProxySite,
     pub(crate) limits: Limits,
     pub(crate) shutdown: Shutdown,
     /// Default `ca_file` of routes with an https target.
@@ -141,6 +147,7 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<LineError>) {
             .unwrap_or(Duration::from_hours(1)),
         registration: section.optional("registration", registration).unwrap_or(Registration::DEFAULT),
         trusted_proxies: section.optional("trusted_proxies", list(text(value::network))).unwrap_or_default(),
+        egress_proxy: section.optional("egress_proxy", egress_proxy).unwrap_or(EgressProxySite::DEFAULT),
         limits: section.optional("limits", limits).unwrap_or(Limits::DEFAULT),
         shutdown: section.optional("shutdown", shutdown).unwrap_or(Shutdown::DEFAULT),
         ca_file: section.optional("ca_file", text(value::absolute_file)),

@@ -134,6 +134,12 @@ fn value(text: &str) -> ParseResult<&'static [ValuePart]> {
     Ok(leak_slice(parts))
 }
 
+/// Parses `${VARIABLE}` alone; `None` for a text that does not contain one.
+pub(crate) fn variable_reference(text: &str) -> Option<ParseResult<&'static str>> {
+    let name = text.strip_prefix("${")?.strip_suffix('}')?;
+    Some(variable(name))
+}
+
 /// Parses the name of a variable that is not the gateway's own.
 fn variable(name: &str) -> ParseResult<&'static str> {
     let is_first = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
@@ -144,8 +150,9 @@ fn variable(name: &str) -> ParseResult<&'static str> {
         return Err(ValueError::new(message, "write capital letters, digits and `_`, such as NOTION_TOKEN"));
     }
     if is_reserved_variable(name) {
-        let message = format!("{name} is a variable of the gateway itself, and must not go to an MCP server");
-        return Err(ValueError::new(message, "name a variable of its own for the server's credential"));
+        let message =
+            format!("{name} is a variable of the gateway itself, and must not go to another server");
+        return Err(ValueError::new(message, "name a variable of its own for that server's credential"));
     }
     if let Some(plain) = name.strip_suffix("_FILE") {
         let message = format!("{name} would be the path of a file");

@@ -1,8 +1,8 @@
 // Compiled from config.yaml; change it there.
 
 use gateway_routes::{
-    AuthorizationServer, ClientMetadata, ClientMetadataMode, Identity, Limits, OktaSite, RefreshReuse,
-    Registration, Route, Shutdown, Site, Table, Target, Tokens,
+    AuthorizationServer, ClientMetadata, ClientMetadataMode, EgressProxySite, Identity, Limits, OktaSite,
+    RefreshReuse, Registration, Route, Shutdown, Site, Table, Target, Tokens,
 };
 use std::time::Duration;
 
@@ -52,6 +52,7 @@ pub const SITE: Site = Site {
         not_before: None,
     },
     trusted_proxies: &[],
+    egress_proxy: EgressProxySite::DEFAULT,
     limits: Limits {
         connections: 9_000,
         connections_per_address: 2_250,

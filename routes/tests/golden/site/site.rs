@@ -1,9 +1,9 @@
 // Compiled from config.yaml; change it there.
 
 use gateway_routes::{
-    AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, Identity, Limits, Network,
-    OktaSite, RefreshReuse, Registration, Route, Shutdown, Site, Table, Target, Tokens, UpstreamHeader,
-    ValuePart, utc_date_time,
+    AuthorizationServer, ClientDocument, ClientMetadata, ClientMetadataMode, EgressProxySite, Identity,
+    Limits, Network, OktaSite, RefreshReuse, Registration, Route, Shutdown, Site, Table, Target, Tokens,
+    UpstreamHeader, ValuePart, utc_date_time,
 };
 use std::time::Duration;
 
@@ -53,6 +53,14 @@ pub const SITE: Site = Site {
         Network::v4([192, 0, 2, 7], 32),
         Network::v6([0x2001, 0xdb8, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0], 32),
     ],
+    egress_proxy: EgressProxySite {
+        enabled: true,
+        url: Some("http://proxy.example.com:3128"),
+        username: Some(ValuePart::Text("gateway")),
+        password: Some("EGRESS_PASSWORD"),
+        no_proxy: Some(&[".internal.example.com", "10.0.0.0/8"]),
+        client_metadata: true,
+    },
     limits: Limits {
         connections: 800,
         connections_per_address: 200,
@@ -68,7 +76,7 @@ pub const SITE: Site = Site {
     },
     shutdown: Shutdown { delay: Duration::from_secs(10), timeout: Duration::from_secs(40) },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "9480d0da2058cbf74efd3ca508fe151c9c3a9eedcdd567213da3f5e2bbf75a4a",
+    digest: "30fe1fd722f63be040b7a077d1a1bff5eed051f3b2ee43af651bb96312decf02",
 };
 
 const ROUTES: [Route; 4] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS, MCP_WIKI];
