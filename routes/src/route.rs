@@ -31,6 +31,8 @@ pub struct Route {
     pub connect_timeout: Duration,
     /// Timeout of the head of the response, from the end of the request body; a stream may then stay open for hours.
     pub response_timeout: Duration,
+    /// Timeout of a pause of the target within the body of a response; event streams may be silent for hours.
+    pub response_idle_timeout: Duration,
 }
 
 /// Parsed `target_url`.

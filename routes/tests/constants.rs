@@ -37,6 +37,7 @@ fn the_go_programs_config_compiles_unchanged() {
     assert_eq!(dice.route.max_body, 4 * 1024 * 1024);
     assert_eq!(dice.route.target.authority, "localhost:3000");
     assert_eq!(dice.route.response_timeout, Duration::from_mins(5));
+    assert_eq!(dice.route.response_idle_timeout, Duration::from_mins(1));
     assert_eq!(go_program::SITE.environment, "development");
     assert_eq!(go_program::SITE.base_url, None);
     assert_eq!(go_program::SITE.okta.authorization_server, AuthorizationServer::Custom("default"));
@@ -90,6 +91,7 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     assert_eq!(tickets.identity, Identity::None);
     assert_eq!(tickets.max_body, 64 * 1024);
     assert_eq!(tickets.connect_timeout, Duration::from_millis(1500));
+    assert_eq!(tickets.response_idle_timeout, Duration::from_mins(3));
     assert_eq!(
         wiki.ca_file,
         Some("/etc/ssl/internal-ca.pem"),

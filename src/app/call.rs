@@ -114,7 +114,7 @@ impl AllowedCall {
     /// Records that the response body ended with an error.
     pub fn cut(mut self, gateway: &Gateway, error: &BodyError) {
         let outcome = match error {
-            BodyError::Upstream(_) | BodyError::Endpoint(_) => Outcome::Failed,
+            BodyError::Upstream(_) | BodyError::Endpoint(_) | BodyError::IdleTimeout => Outcome::Failed,
             BodyError::Request(_) | BodyError::Cancelled(_) => Outcome::Refused,
         };
         self.0.record("stream_ended", outcome, &ErrorChain(error).to_string());

@@ -9,7 +9,8 @@ use super::upstream_error::UpstreamError;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use thiserror::Error;
 
 /// Body of a response.
@@ -37,6 +38,11 @@ pub enum BodyError {
     /// An `endpoint` event cannot be rewritten.
     #[error(transparent)]
     Endpoint(EndpointError),
+    /// The server paused for longer than the idle timeout of the route.
+    #[error(
+        "the server paused within the response body for longer than `response_idle_timeout` of the route"
+    )]
+    IdleTimeout,
 }
 
 /// Response body that is streamed from an MCP server.
@@ -50,6 +56,9 @@ pub(super) struct Streamed {
     pub(super) cancel: CancelSignal,
     /// Present for open event streams only.
     pub(super) events: Option<Box<Events>>,
+    /// Timeout of a pause of the server; `None` for event streams. There is no minimum rate: some servers send white
+    /// space until their result is ready, and a slow body costs no more than an event stream.
+    pub(super) idle_timeout: Option<Duration>,
 }
 
 impl Body {
@@ -138,10 +147,25 @@ impl Streamed {
                     return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
                 }
                 Poll::Pending => {
-                    let Some(events) = &mut self.events else { return Poll::Pending };
-                    return events.poll_comment(context).map(|comment| Some(Ok(Frame::data(comment))));
+                    if let Some(events) = &mut self.events {
+                        return events.poll_comment(context).map(|comment| Some(Ok(Frame::data(comment))));
+                    }
+                    ready!(self.poll_idle_timeout(context));
+                    return self.abort(BodyError::IdleTimeout);
                 }
             }
+        }
+    }
+
+    /// Becomes ready when the server has paused for too long. While the client's body is awaited, its own timeout
+    /// applies.
+    fn poll_idle_timeout(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let waits_for_client = self.request_body.as_ref().is_some_and(|body| body.waits_for_client());
+        match (self.idle_timeout, &mut self.pooled) {
+            (Some(timeout), Some(pooled)) if !waits_for_client => {
+                pooled.connection.poll_idle_timeout(timeout, context)
+            }
+            _ => Poll::Pending,
         }
     }
 

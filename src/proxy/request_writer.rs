@@ -71,8 +71,13 @@ impl RequestWriter {
         self.is_closed && !self.has_begun
     }
 
+    /// Returns the number of bytes that the connection has not accepted yet.
+    pub(super) fn unwritten_bytes(&self) -> usize {
+        self.front.len() - self.written + self.data.len() + self.end.len()
+    }
+
     fn is_empty(&self) -> bool {
-        self.written == self.front.len() && self.data.is_empty() && self.end.is_empty()
+        self.unwritten_bytes() == 0
     }
 
     /// Becomes ready when everything is written, and returns the buffer in `spare`. A server may respond and close

@@ -17,4 +17,5 @@ pub(super) const TEST_ROUTE: Route = Route {
     max_body: 0,
     connect_timeout: Duration::ZERO,
     response_timeout: Duration::ZERO,
+    response_idle_timeout: Duration::from_mins(1),
 };

@@ -19,6 +19,7 @@ use std::io::Write as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::time::Instant;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -34,6 +35,8 @@ struct Request<'a> {
     first: Option<BodyChunk>,
     /// Rest of the body; `None` once all of it has been handed to the connection.
     unsent_body: Option<Box<RequestBody>>,
+    /// Timeout of a pause within the response body; `None` for event streams.
+    idle_timeout: Option<Duration>,
 }
 
 /// Response of the MCP server, with the headers that the client gets.
@@ -54,7 +57,9 @@ pub(super) async fn forward(
 ) -> Result<Response<Body>, ProxyError> {
     let framing = RequestFraming::of(&body);
     let unsent_body = RequestBody::new(body, forward.route.max_body);
-    let mut request = Request { proxy, forward, path: String::new(), framing, first: None, unsent_body };
+    let idle_timeout = Some(forward.route.response_idle_timeout);
+    let path = String::new();
+    let mut request = Request { proxy, forward, path, framing, first: None, unsent_body, idle_timeout };
     let response = request.run().await?;
     Ok(request.respond(response))
 }
@@ -229,6 +234,9 @@ impl Request<'_> {
         if !is_event_stream && !head.headers.contains_key(LOCATION) {
             return Ok(None);
         }
+        if is_event_stream {
+            self.idle_timeout = None;
+        }
         let context = self.redirect_context();
         if let Some(location) = head.headers.get(LOCATION) {
             match context.rewrite(location.as_bytes()) {
@@ -270,6 +278,7 @@ impl Request<'_> {
             request_body: self.unsent_body,
             cancel,
             events,
+            idle_timeout: self.idle_timeout,
         });
         let mut response = Response::new(body);
         let ResponseHead { status, headers, .. } = *head;

@@ -47,8 +47,10 @@ pub(super) struct UpstreamConnection {
     /// Framing of the response body, with the position in it.
     framing: BodyFraming,
     persistent: bool,
-    /// Deadline for the response head; during an upload, for its progress.
+    /// Deadline for the response head; during an upload, for its progress; within the body, for the next byte.
     pub(super) response_deadline: Deadline,
+    /// Unwritten bytes of the request when `response_deadline` was set for the next byte of the body, if it is set.
+    unwritten_at_wait: Option<usize>,
 }
 
 impl UpstreamConnection {
@@ -60,6 +62,7 @@ impl UpstreamConnection {
             framing: BodyFraming::Length(0),
             persistent: true,
             response_deadline: Deadline::after(response_deadline),
+            unwritten_at_wait: None,
         }
     }
 
@@ -95,6 +98,7 @@ impl UpstreamConnection {
                 *request_body = None;
             }
             self.writer.put(chunk);
+            self.unwritten_at_wait = None;
         }
     }
 
@@ -165,6 +169,16 @@ impl UpstreamConnection {
         Poll::Ready(None)
     }
 
+    /// Becomes ready when the server has neither sent nor accepted a byte for this long. To be polled only while
+    /// [`Self::poll_data`] is pending: a client that does not read stops the reads, and not the server.
+    pub(super) fn poll_idle_timeout(&mut self, timeout: Duration, context: &mut Context<'_>) -> Poll<()> {
+        let unwritten = self.writer.unwritten_bytes();
+        if self.unwritten_at_wait.replace(unwritten) != Some(unwritten) {
+            self.response_deadline.set(timeout);
+        }
+        self.response_deadline.poll(context)
+    }
+
     /// Reads into the shared buffer and copies: a stream that waits for its next event holds no buffer.
     fn poll_small(
         &mut self,
@@ -194,6 +208,7 @@ impl UpstreamConnection {
         if ready!(pin!(self.stream.read_buf(&mut buffer)).poll(context))? == 0 {
             self.framing.close()?;
         }
+        self.unwritten_at_wait = None;
         let data = buffers.large.split().freeze();
         self.framing.advance(data.len());
         Poll::Ready(Ok(data))
@@ -208,6 +223,7 @@ impl UpstreamConnection {
         let mut buffer = ReadBuf::new(&mut buffers.read[..max_bytes]);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
         let length = buffer.filled().len();
+        self.unwritten_at_wait = None;
         Poll::Ready(Ok(&buffers.read[..length]))
     }
 

@@ -230,6 +230,7 @@ fn site_with(ca_files: &[&str]) -> &'static Site {
         max_body: 0,
         connect_timeout: Duration::ZERO,
         response_timeout: Duration::ZERO,
+        response_idle_timeout: Duration::ZERO,
     };
     let routes: &'static [Route] = ca_files.iter().enumerate().map(route).collect::<Vec<_>>().leak();
     assert!(routes.len() <= 3, "add a size here");

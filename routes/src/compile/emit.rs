@@ -148,6 +148,7 @@ fn write_route(f: &mut fmt::Formatter<'_>, name: &str, route: &Route) -> fmt::Re
     writeln!(f, "    max_body: {},", grouped(route.max_body))?;
     writeln!(f, "    connect_timeout: {},", duration(route.connect_timeout))?;
     writeln!(f, "    response_timeout: {},", duration(route.response_timeout))?;
+    writeln!(f, "    response_idle_timeout: {},", duration(route.response_idle_timeout))?;
     writeln!(f, "}};")
 }
 

@@ -23,6 +23,7 @@ const fn route(pattern: &'static str) -> Route {
         max_body: 1 << 20,
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_mins(1),
+        response_idle_timeout: Duration::from_mins(1),
     }
 }
 

@@ -22,6 +22,7 @@ const ROUTE: Route = Route {
     max_body: 0,
     connect_timeout: Duration::ZERO,
     response_timeout: Duration::ZERO,
+    response_idle_timeout: Duration::ZERO,
 };
 const ROUTES: [Route; 2] = [
     ROUTE,

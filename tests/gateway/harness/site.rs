@@ -117,6 +117,7 @@ pub(super) fn route(pattern: &'static str, target_url: &str, change: impl FnOnce
         max_body: 4 * 1024 * 1024,
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_mins(1),
+        response_idle_timeout: Duration::from_mins(1),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Invalid and incomplete responses of servers, and the client's view of them.
 
+mod pauses;
+
 use super::servers::{Duplex, Listener, TRANSPORTS, Transport};
 use super::{SignedIn, TIMEOUT};
 use std::sync::Arc;

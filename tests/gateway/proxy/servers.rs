@@ -62,8 +62,13 @@ impl Listener {
 
     /// Signs alice in to a gateway that routes `/mcp/raw/` here.
     pub(super) async fn signed_in(&self) -> SignedIn {
+        self.signed_in_with(|route| route).await
+    }
+
+    /// Signs alice in to a gateway whose route `/mcp/raw/` is changed like this.
+    pub(super) async fn signed_in_with(&self, change: impl FnOnce(Route) -> Route) -> SignedIn {
         let (url, ca_file) = (self.url(), self.ca_file());
-        let trusting = |route| Route { ca_file, ..route };
+        let trusting = |route| change(Route { ca_file, ..route });
         SignedIn::start(|site: SiteBuilder| site.route("/mcp/raw/", &url, trusting)).await
     }
 }

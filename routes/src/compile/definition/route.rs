@@ -24,6 +24,7 @@ pub(super) const KEYS: SectionKeys = SectionKeys {
         "max_body",
         "connect_timeout",
         "response_timeout",
+        "response_idle_timeout",
     ],
     unsupported: &["tools", "upstream_auth", "limits", "admin_group"],
     misplaced: &[],
@@ -64,6 +65,7 @@ fn read(mut section: Section<'_>) -> (PartialRoute, Vec<LineError>) {
     let timeout = || plain_or_quoted(duration_between("100ms"..="24h"));
     let connect_timeout = section.optional("connect_timeout", timeout());
     let response_timeout = section.optional("response_timeout", timeout());
+    let response_idle_timeout = section.optional("response_idle_timeout", timeout());
     let route = pattern.zip(target).map(|((_, pattern), target)| Route {
         pattern,
         target,
@@ -77,6 +79,7 @@ fn read(mut section: Section<'_>) -> (PartialRoute, Vec<LineError>) {
         max_body: max_body.unwrap_or(4 << 20),
         connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(5)),
         response_timeout: response_timeout.unwrap_or(Duration::from_mins(5)),
+        response_idle_timeout: response_idle_timeout.unwrap_or(Duration::from_mins(1)),
     });
     let mut errors = section.close();
     if let (Some((line, _)), Some(false)) = (ca_file, target.map(|target| target.tls)) {

@@ -96,6 +96,7 @@ const MCP_DICE: Route = Route {
     max_body: 4_194_304,
     connect_timeout: Duration::from_secs(5),
     response_timeout: Duration::from_mins(5),
+    response_idle_timeout: Duration::from_mins(1),
 };
 
 /// From `config.yaml`.
@@ -119,4 +120,5 @@ const MCP_UUID: Route = Route {
     max_body: 4_194_304,
     connect_timeout: Duration::from_secs(5),
     response_timeout: Duration::from_mins(5),
+    response_idle_timeout: Duration::from_mins(1),
 };

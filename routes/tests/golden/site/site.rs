@@ -76,7 +76,7 @@ pub const SITE: Site = Site {
     },
     shutdown: Shutdown { delay: Duration::from_secs(10), timeout: Duration::from_secs(40) },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "30fe1fd722f63be040b7a077d1a1bff5eed051f3b2ee43af651bb96312decf02",
+    digest: "df312975490045dc487e300d2923b94718de51d9ed5dc0561db5e3f9081a700e",
 };
 
 const ROUTES: [Route; 4] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS, MCP_WIKI];
@@ -104,6 +104,7 @@ const MCP_DICE: Route = Route {
     max_body: 4_194_304,
     connect_timeout: Duration::from_secs(5),
     response_timeout: Duration::from_mins(5),
+    response_idle_timeout: Duration::from_mins(1),
 };
 
 /// From `routes/tickets-v2.yaml`.
@@ -120,6 +121,7 @@ const MCP_TICKETS_V2: Route = Route {
     max_body: 1_000_000,
     connect_timeout: Duration::from_secs(5),
     response_timeout: Duration::from_mins(5),
+    response_idle_timeout: Duration::from_mins(1),
 };
 
 /// From `routes/tickets.yaml`.
@@ -143,6 +145,7 @@ const MCP_TICKETS: Route = Route {
     max_body: 65_536,
     connect_timeout: Duration::from_millis(1_500),
     response_timeout: Duration::from_hours(2),
+    response_idle_timeout: Duration::from_mins(3),
 };
 
 /// From `routes/wiki.yaml`.
@@ -182,6 +185,7 @@ const MCP_WIKI: Route = Route {
     max_body: 4_194_304,
     connect_timeout: Duration::from_secs(5),
     response_timeout: Duration::from_mins(5),
+    response_idle_timeout: Duration::from_mins(1),
 };
 
 const CLIENT_DOCUMENTS: [ClientDocument; 2] = [

@@ -115,6 +115,7 @@ fn route(port: u16, ca_file: Option<&'static str>) -> &'static Route {
         max_body: 0,
         connect_timeout: CALL_TIMEOUT,
         response_timeout: CALL_TIMEOUT,
+        response_idle_timeout: CALL_TIMEOUT,
     }))
 }
 
@@ -293,8 +294,6 @@ impl Call<'_> {
 }
 
 fn after_large(input: &[u8]) -> Vec<u8> {
-    let mut sent = format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n").into_bytes();
-    sent.resize(sent.len() + LARGE, b'x');
-    sent.extend_from_slice(input);
-    sent
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n");
+    [head.as_bytes(), &vec![b'x'; LARGE], input].concat()
 }
