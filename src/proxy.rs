@@ -35,7 +35,7 @@ pub use cancel::{CancelHandle, CancelReason, CancelSignal};
 pub use client_body::{ClientBody, takes_content};
 pub use endpoint_event::{EndpointError, rewrite_endpoint_events};
 pub use headers::{ForwardedHeaders, Identity, PublicOrigin, address_value, toward_client, toward_server};
-pub use http1::{BodyFraming, ParsedHead, ResponseHead, Violation, parse_response_head};
+pub use http1::{BodyFraming, KeepAlive, ParsedHead, ResponseHead, Violation, parse_response_head};
 pub use location::{OutsideTarget, rewritten};
 pub use path::{is_normal, target};
 pub use proxy_error::ProxyError;

@@ -21,7 +21,12 @@ impl Deadline {
 
     /// Moves the deadline to this far from now.
     pub(super) fn set(&mut self, time: Duration) {
-        self.at = Instant::now() + time;
+        self.set_at(Instant::now() + time);
+    }
+
+    /// Moves the deadline to this time.
+    pub(super) fn set_at(&mut self, at: Instant) {
+        self.at = at;
         if self.at < self.timer.deadline() {
             self.timer.as_mut().reset(self.at);
         }

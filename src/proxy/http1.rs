@@ -3,9 +3,11 @@
 
 mod chunks;
 mod framing;
+mod keep_alive;
 mod response_head;
 mod violation;
 
 pub use framing::BodyFraming;
+pub use keep_alive::KeepAlive;
 pub use response_head::{ParsedHead, ResponseHead, parse_response_head};
 pub use violation::Violation;

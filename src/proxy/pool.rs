@@ -5,9 +5,10 @@ use super::upstream_connection::{IoBuffers, UpstreamConnection};
 use super::{ProxyConfig, connect};
 use foldhash::fast::RandomState;
 use gateway_routes::Route;
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use tokio::time::{Instant, interval, timeout};
 
 /// Number of checks of an idle connection until its idle timeout.
 const CHECKS_PER_IDLE_TIMEOUT: u32 = 4;
@@ -29,14 +30,13 @@ struct Inner {
     config: ProxyConfig,
     /// Idle connections by target, the most recently used last.
     idle: RefCell<HashMap<Key, VecDeque<Idle>, RandomState>>,
-    checks: Cell<u32>,
     buffers: RefCell<IoBuffers>,
 }
 
 struct Idle {
     connection: Box<UpstreamConnection>,
-    /// Number of the check before it became idle.
-    since: u32,
+    /// End of its idle timeout.
+    until: Instant,
 }
 
 /// Connection in use; dropping it closes it, [`PooledConnection::release`] returns it to the pool.
@@ -46,16 +46,13 @@ pub(super) struct PooledConnection {
     pool: Pool,
     /// True if it comes from the pool: the server may have closed it meanwhile.
     pub(super) was_idle: bool,
+    /// Time at which it was taken from the pool or established.
+    pub(super) acquired_at: Instant,
 }
 
 impl Pool {
     pub(super) fn new(config: ProxyConfig) -> Self {
-        Self(Rc::new(Inner {
-            config,
-            idle: RefCell::default(),
-            checks: Cell::default(),
-            buffers: RefCell::new(IoBuffers::new()),
-        }))
+        Self(Rc::new(Inner { config, idle: RefCell::default(), buffers: RefCell::new(IoBuffers::new()) }))
     }
 
     /// Borrows the I/O buffers that all connections of the thread share, for one poll.
@@ -65,12 +62,17 @@ impl Pool {
 
     /// Takes the most recently used idle connection that is still usable.
     pub(super) fn acquire(&self, route: &'static Route) -> Option<PooledConnection> {
+        self.acquire_at(route, Instant::now())
+    }
+
+    fn acquire_at(&self, route: &'static Route, now: Instant) -> Option<PooledConnection> {
         let mut idle = self.0.idle.borrow_mut();
         let idle = idle.get_mut(&Key::of(route))?;
         loop {
-            let mut connection = idle.pop_back()?.connection;
-            if connection.is_reusable() {
-                return Some(PooledConnection { connection, route, pool: self.clone(), was_idle: true });
+            let Idle { mut connection, until } = idle.pop_back()?;
+            if now < until && connection.is_reusable() {
+                let pool = self.clone();
+                return Some(PooledConnection { connection, route, pool, was_idle: true, acquired_at: now });
             }
         }
     }
@@ -79,29 +81,29 @@ impl Pool {
     pub(super) async fn connect(&self, route: &'static Route) -> Result<PooledConnection, ProxyError> {
         // Boxed: the future is large and rarely needed.
         let connecting = Box::pin(connect::connect(route, &self.0.config.tls));
-        let connected = tokio::time::timeout(route.connect_timeout, connecting).await;
-        let connection = match connected {
+        let connection = match timeout(route.connect_timeout, connecting).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err(ProxyError::Connect(error)),
             Err(_) => return Err(ProxyError::ConnectTimeout),
         };
-        Ok(PooledConnection { connection, route, pool: self.clone(), was_idle: false })
+        let (pool, acquired_at) = (self.clone(), Instant::now());
+        Ok(PooledConnection { connection, route, pool, was_idle: false, acquired_at })
     }
 
     /// Closes connections whose idle timeout has expired or that their server has closed; never returns.
     pub(super) async fn reap_idle(&self) {
-        let mut ticks = tokio::time::interval(self.0.config.idle_timeout / CHECKS_PER_IDLE_TIMEOUT);
+        let mut ticks = interval(self.0.config.idle_timeout / CHECKS_PER_IDLE_TIMEOUT);
         loop {
             ticks.tick().await;
-            let check = self.0.checks.get().wrapping_add(1);
-            self.0.checks.set(check);
-            self.0.idle.borrow_mut().retain(|_, idle| {
-                idle.retain_mut(|idle| {
-                    check.wrapping_sub(idle.since) <= CHECKS_PER_IDLE_TIMEOUT && idle.connection.is_reusable()
-                });
-                !idle.is_empty()
-            });
+            self.reap_at(Instant::now());
         }
+    }
+
+    fn reap_at(&self, now: Instant) {
+        self.0.idle.borrow_mut().retain(|_, idle| {
+            idle.retain_mut(|idle| now < idle.until && idle.connection.is_reusable());
+            !idle.is_empty()
+        });
     }
 }
 
@@ -119,16 +121,25 @@ impl PooledConnection {
 
     /// Returns the connection to the pool if it is reusable: the response was read to its end and nothing beyond, and
     /// the server keeps the connection alive.
-    pub(super) fn release(mut self) {
+    pub(super) fn release(self) {
+        self.release_at(Instant::now());
+    }
+
+    fn release_at(mut self, now: Instant) {
         if !self.connection.is_releasable() {
             return;
         }
-        let max_idle = self.pool.0.config.max_idle;
+        let ProxyConfig { max_idle, idle_timeout, .. } = self.pool.0.config;
+        let until =
+            now + self.connection.idle_timeout().map_or(idle_timeout, |other| other.min(idle_timeout));
         let mut idle = self.pool.0.idle.borrow_mut();
         let idle = idle.entry(Key::of(self.route)).or_default();
         if idle.len() >= max_idle {
             idle.pop_front();
         }
-        idle.push_back(Idle { connection: self.connection, since: self.pool.0.checks.get() });
+        idle.push_back(Idle { connection: self.connection, until });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,15 +154,14 @@ impl Request<'_> {
 
     /// Sets the response deadline, or that of the upload if there is one: the response timeout then runs from its end.
     fn start_upload(&self, pooled: &mut PooledConnection) -> Option<Upload> {
-        let (response_timeout, deadline) =
-            (self.forward.route.response_timeout, &mut pooled.connection.response_deadline);
+        let (response_timeout, now) = (self.forward.route.response_timeout, pooled.acquired_at);
+        let deadline = &mut pooled.connection.response_deadline;
         let Some(unsent_body) = &self.unsent_body else {
-            deadline.set(response_timeout);
+            deadline.set_at(now + response_timeout);
             return None;
         };
-        let now = Instant::now();
         let upload = Upload::start(unsent_body.remaining(), response_timeout, now);
-        deadline.set(upload.timeout(now));
+        deadline.set_at(now + upload.timeout(now));
         Some(upload)
     }
 

@@ -3,7 +3,7 @@
 
 use super::UpstreamError;
 use super::deadline::Deadline;
-use super::http1::{BodyFraming, ParsedHead, ResponseHead, Violation, parse_response_head};
+use super::http1::{BodyFraming, KeepAlive, ParsedHead, ResponseHead, Violation, parse_response_head};
 use super::request_body::{BodyChunk, RequestBody, RequestBodyError};
 use super::request_writer::RequestWriter;
 use super::stream::Stream;
@@ -22,6 +22,9 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const FIRST_READ_BYTES: usize = 16 * 1024;
 /// Size of later reads, in bytes; also the maximum that is buffered for a slow client.
 const READ_BYTES: usize = 64 * 1024;
+
+/// Time before the announced end of an idle connection in which it is not used: a request takes some time to arrive.
+const IDLE_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
 /// I/O buffers that all connections of a thread share.
 pub(super) struct IoBuffers {
@@ -47,6 +50,10 @@ pub(super) struct UpstreamConnection {
     /// Framing of the response body, with the position in it.
     framing: BodyFraming,
     persistent: bool,
+    /// Idle timeout of the server, less a margin, if it has announced one.
+    idle_timeout: Option<Duration>,
+    /// Number of further requests that the server accepts.
+    requests_left: u64,
     /// Deadline for the response head; during an upload, for its progress; within the body, for the next byte.
     pub(super) response_deadline: Deadline,
     /// Unwritten bytes of the request when `response_deadline` was set for the next byte of the body, if it is set.
@@ -61,6 +68,8 @@ impl UpstreamConnection {
             partial_head: Vec::new(),
             framing: BodyFraming::Length(0),
             persistent: true,
+            idle_timeout: None,
+            requests_left: u64::MAX,
             response_deadline: Deadline::after(response_deadline),
             unwritten_at_wait: None,
         }
@@ -134,6 +143,7 @@ impl UpstreamConnection {
                         let (data, taken) = self.framing.take(rest)?;
                         // Bytes beyond the response could be read as the response to another request.
                         self.persistent = head.persistent && taken == rest.len();
+                        self.limit(head.keep_alive);
                         self.partial_head = Vec::new();
                         return Poll::Ready(Ok((head, data)));
                     }
@@ -147,6 +157,16 @@ impl UpstreamConnection {
                 self.partial_head.extend_from_slice(read);
             }
         }
+    }
+
+    /// Applies what a response announces of its connection.
+    fn limit(&mut self, KeepAlive { timeout, max_requests }: KeepAlive) {
+        if let Some(timeout) = timeout {
+            self.idle_timeout = Some(timeout.saturating_sub(IDLE_TIMEOUT_MARGIN));
+        }
+        let announced = max_requests.map_or(u64::MAX, |max| max.saturating_sub(1));
+        self.requests_left = self.requests_left.saturating_sub(1).min(announced);
+        self.persistent &= self.requests_left > 0 && self.idle_timeout != Some(Duration::ZERO);
     }
 
     /// Becomes ready with the next body data, never empty, or with `None` at the end of the body.
@@ -241,6 +261,11 @@ impl UpstreamConnection {
     /// Returns true if everything handed to the connection has been written.
     pub(super) fn is_sent(&self) -> bool {
         self.writer.is_done()
+    }
+
+    /// Returns the time for which the connection may be idle, if its server has announced that.
+    pub(super) fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout
     }
 
     /// Closes the connection after this response.

@@ -1,7 +1,7 @@
 //! Parser for the head of an upstream response.
 
 use super::chunks::Chunks;
-use super::{BodyFraming, Violation};
+use super::{BodyFraming, KeepAlive, Violation};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 
 /// Maximum number of header fields in a response.
 const MAX_FIELDS: usize = 100;
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// Capacity reserved for header fields that the gateway adds for the client.
 const ADDED_FIELDS: usize = 6;
 
@@ -24,6 +25,8 @@ pub struct ResponseHead {
     pub framing: BodyFraming,
     /// True if the server accepts another request on the connection (RFC 9112 §9.3).
     pub persistent: bool,
+    /// Limits of the connection that `Keep-Alive` announces.
+    pub keep_alive: KeepAlive,
 }
 
 /// Result of parsing a response head.
@@ -72,16 +75,19 @@ pub fn parse_response_head(bytes: &[u8], method: &Method) -> Result<ParsedHead, 
         && status != StatusCode::SWITCHING_PROTOCOLS
         // The server may send the announced body all the same, in front of the next response.
         && !(is_bodiless(status, method) && announced.has_body());
-    Ok(ParsedHead::Whole(Box::new(ResponseHead { status, headers, framing, persistent }), length))
+    let keep_alive = announced.keep_alive;
+    let head = ResponseHead { status, headers, framing, persistent, keep_alive };
+    Ok(ParsedHead::Whole(Box::new(head), length))
 }
 
-/// Framing fields of a head: `Content-Length`, `Transfer-Encoding` and `Connection`.
+/// Framing fields of a head: `Content-Length`, `Transfer-Encoding`, `Connection` and `Keep-Alive`.
 #[derive(Default)]
 struct Announced {
     length: Option<u64>,
     is_chunked: bool,
     /// `Connection: close` is present.
     closes: bool,
+    keep_alive: KeepAlive,
 }
 
 /// Collects the header fields; all values share one copy of the head.
@@ -122,6 +128,8 @@ impl Announced {
             self.is_chunked = true;
         } else if name == CONNECTION {
             self.closes |= value.split(|byte| *byte == b',').any(is_close);
+        } else if name == KEEP_ALIVE {
+            self.keep_alive.add(value);
         }
         Ok(())
     }
@@ -153,7 +161,7 @@ fn is_bodiless(status: StatusCode, method: &Method) -> bool {
 }
 
 /// Parses decimal digits; `u64::from_str` alone would accept a sign.
-fn decimal(value: &[u8]) -> Option<u64> {
+pub(super) fn decimal(value: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?;
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

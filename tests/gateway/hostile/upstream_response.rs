@@ -22,6 +22,7 @@ pub(super) const UPSTREAM_RESPONSE: Target = Target {
         "HTTP/1.1 204 No Content\r\nContent-Length : 1\r\nX: a\r\n b\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
         "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5, max=100\r\nKeep-Alive: TIMEOUT=\"9\"\r\nContent-Length: 2\r\n\r\nok",
         "HTTP/1.1 101 Switching Protocols\r\nContent-Length: 0\r\nConnection: upgrade\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
     ],
 };

@@ -1,6 +1,7 @@
 //! Invalid and incomplete responses of servers, and the client's view of them.
 
 mod pauses;
+mod pooling;
 
 use super::servers::{Duplex, Listener, TRANSPORTS, Transport};
 use super::{SignedIn, TIMEOUT};
