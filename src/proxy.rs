@@ -83,6 +83,8 @@ pub struct ProxyConfig {
     pub max_idle: usize,
     /// Idle timeout of a pooled connection.
     pub idle_timeout: Duration,
+    /// Maximum age of a connection that takes another request. Connections in use are not closed.
+    pub max_age: Duration,
     /// Interval after which a silent event stream gets a comment frame.
     pub keep_alive: Duration,
     /// TLS client configurations, one per set of certificate authorities.
@@ -97,6 +99,7 @@ impl ProxyConfig {
         Self {
             max_idle: 512,
             idle_timeout: Duration::from_secs(30),
+            max_age: Duration::from_mins(10),
             keep_alive: Duration::from_secs(15),
             tls,
             upstream_headers: Arc::default(),

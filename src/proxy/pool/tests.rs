@@ -3,9 +3,8 @@ use crate::proxy::UpstreamTls;
 use crate::proxy::test_route::TEST_ROUTE;
 use gateway_routes::Target;
 use http::Method;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::poll_fn;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -102,4 +101,48 @@ async fn a_connection_carries_no_more_requests_than_its_server_accepts() {
         pooled.release();
     }
     assert!(pool.acquire(route).is_none());
+}
+
+#[tokio::test]
+async fn a_connection_takes_no_request_after_its_maximum_age_however_often_it_is_used() {
+    let (pool, route) = pool("").await;
+    let mut pooled = requested(&pool, route).await;
+    let opened_at = pooled.acquired_at;
+    for second in (0..600).step_by(20) {
+        let now = opened_at + second * SECOND;
+        pooled.release_at(now);
+        pool.reap_at(now);
+        pooled = pool.acquire_at(route, now).expect("it is young");
+        request(&mut pooled).await;
+    }
+    // A request that takes longer is not disturbed; then the connection is closed.
+    request(&mut pooled).await;
+    pooled.release_at(opened_at + 600 * SECOND);
+    assert!(pool.0.idle.borrow().values().all(VecDeque::is_empty));
+}
+
+#[tokio::test]
+async fn an_idle_connection_of_its_maximum_age_is_neither_used_nor_kept() {
+    let (pool, route) = pool("").await;
+    let pooled = requested(&pool, route).await;
+    let end = pooled.max_age_at;
+    let before = end.checked_sub(SECOND).unwrap();
+    pooled.release_at(before);
+    pool.acquire_at(route, before).expect("it is young").release_at(before);
+    assert!(pool.acquire_at(route, end).is_none());
+    let mut pooled = requested(&pool, route).await;
+    pooled.max_age_at = end;
+    pooled.release_at(before);
+    pool.reap_at(end);
+    assert!(pool.0.idle.borrow().is_empty());
+}
+
+#[tokio::test]
+async fn maximum_ages_differ_by_at_most_a_quarter() {
+    let (pool, _) = pool("").await;
+    let ages: Vec<Duration> = (0..2 * AGES).map(|_| pool.next_max_age()).collect();
+    assert_eq!((ages[0], ages[16]), (600 * SECOND, 600 * SECOND));
+    let different: HashSet<_> = ages.iter().collect();
+    assert_eq!(different.len(), 16);
+    assert!(ages.iter().all(|age| (450 * SECOND..=600 * SECOND).contains(age)), "{ages:?}");
 }
