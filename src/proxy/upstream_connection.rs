@@ -253,9 +253,10 @@ impl UpstreamConnection {
     }
 
     /// Returns true if the request may be retried on another connection (RFC 9110 §9.2.2): no response byte has
-    /// arrived, and the request is idempotent or was not sent.
+    /// arrived, and the request is idempotent or was not sent. Over TLS, a failed write may have sent a part.
     pub(super) fn can_retry(&self, is_idempotent: bool) -> bool {
-        self.partial_head.is_empty() && (is_idempotent || !self.writer.has_begun)
+        let is_unsent = !self.writer.has_begun && matches!(self.stream, Stream::Plain(_));
+        self.partial_head.is_empty() && (is_idempotent || is_unsent)
     }
 
     /// Returns true if everything handed to the connection has been written.
@@ -285,3 +286,6 @@ impl UpstreamConnection {
         self.stream.is_idle()
     }
 }
+
+#[cfg(test)]
+mod tests;

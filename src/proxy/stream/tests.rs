@@ -1,9 +1,11 @@
 use super::*;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
+use socket2::SockRef;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream as Socket};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsConnector;
 
@@ -25,6 +27,11 @@ impl Server {
             self.session.write_tls(&mut records).unwrap();
         }
         records
+    }
+
+    /// Resets the TCP connection.
+    pub(in crate::proxy) fn reset(self) {
+        SockRef::from(&self.socket).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     fn send(&mut self, data: Option<&[u8]>) {
