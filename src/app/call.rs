@@ -113,10 +113,7 @@ impl Drop for Call {
 impl AllowedCall {
     /// Records that the response body ended with an error.
     pub fn cut(mut self, gateway: &Gateway, error: &BodyError) {
-        let outcome = match error {
-            BodyError::Upstream(_) | BodyError::Endpoint(_) | BodyError::IdleTimeout => Outcome::Failed,
-            BodyError::Request(_) | BodyError::Cancelled(_) => Outcome::Refused,
-        };
+        let outcome = if error.is_refusal() { Outcome::Refused } else { Outcome::Failed };
         self.0.record("stream_ended", outcome, &ErrorChain(error).to_string());
         gateway.call_log.aborted(self.0.route.pattern, self.0.request_id.as_str(), error);
     }

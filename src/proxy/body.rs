@@ -45,6 +45,17 @@ pub enum BodyError {
     IdleTimeout,
 }
 
+impl BodyError {
+    /// Returns `true` if the client or the policy ended the response, and not the MCP server or the store.
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Request(_) => true,
+            Self::Cancelled(reason) => reason.is_refusal(),
+            Self::Upstream(_) | Self::Endpoint(_) | Self::IdleTimeout => false,
+        }
+    }
+}
+
 /// Response body that is streamed from an MCP server.
 pub(super) struct Streamed {
     /// Bytes that arrived together with the head.

@@ -20,6 +20,16 @@ pub enum CancelReason {
     Unchecked,
 }
 
+impl CancelReason {
+    /// Returns `true` if the grant or the policy is the cause, and not the store.
+    pub const fn is_refusal(self) -> bool {
+        match self {
+            Self::GrantEnded | Self::NotAuthorized => true,
+            Self::Unchecked => false,
+        }
+    }
+}
+
 /// Cancellation signal that a proxied request polls.
 pub struct CancelSignal(oneshot::Receiver<CancelReason>);
 

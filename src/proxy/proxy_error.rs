@@ -53,9 +53,13 @@ pub enum ProxyError {
 }
 
 impl ProxyError {
-    /// Returns `true` if the client or the policy ended the request, and not the MCP server.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::PathOutsideRoute | Self::RequestBody(_) | Self::Cancelled { .. })
+    /// Returns `true` if the client or the policy ended the request, and not the MCP server or the store.
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::PathOutsideRoute | Self::RequestBody(_) => true,
+            Self::Cancelled { reason, .. } => reason.is_refusal(),
+            _ => false,
+        }
     }
 
     /// Returns the status of the error response.

@@ -1,7 +1,7 @@
 use super::ProxyError;
 use crate::base::error_chain::ErrorChain;
 use crate::proxy::test_route::TEST_ROUTE;
-use crate::proxy::{Body, CancelReason, CancelSignal, ClientBody, Forward, Proxy, ProxyConfig, UpstreamTls};
+use crate::proxy::{Body, BodyError, CancelReason, CancelSignal, ClientBody, Forward, Proxy, ProxyConfig, UpstreamTls};
 use gateway_routes::{Route, Target};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -145,13 +145,14 @@ async fn a_truncated_response_ends_with_its_cause() {
 
 #[test]
 fn a_cancelled_request_has_the_status_of_its_reason() {
-    for (reason, status) in [
-        (CancelReason::GrantEnded, StatusCode::UNAUTHORIZED),
-        (CancelReason::NotAuthorized, StatusCode::FORBIDDEN),
-        (CancelReason::Unchecked, StatusCode::SERVICE_UNAVAILABLE),
+    for (reason, status, is_refusal) in [
+        (CancelReason::GrantEnded, StatusCode::UNAUTHORIZED, true),
+        (CancelReason::NotAuthorized, StatusCode::FORBIDDEN, true),
+        (CancelReason::Unchecked, StatusCode::SERVICE_UNAVAILABLE, false),
     ] {
+        assert_eq!(BodyError::Cancelled(reason).is_refusal(), is_refusal, "{reason}");
         let error = ProxyError::Cancelled { reason, path: "/mcp/dice/mcp".into() };
-        assert_eq!((error.status(), error.is_refusal()), (status, true), "{reason}");
+        assert_eq!((error.status(), error.is_refusal()), (status, is_refusal), "{reason}");
         assert!(!error.message().contains("reached"), "{reason}");
     }
 }

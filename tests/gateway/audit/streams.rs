@@ -1,10 +1,11 @@
 //! Responses that are cut: an event with the reason and a warning, and none for an event stream that its client closes.
 
-use super::revoke;
+use super::{Decided, revoke};
 use crate::harness::events::Events;
 use crate::harness::{SiteBuilder, StoreKind, World, http};
 use reqwest::Response;
 use serde_json::Value;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -52,6 +53,24 @@ async fn a_revoked_grant_leaves_the_end_of_its_stream_in_the_log() {
     assert_eq!((&event["decision"], &event["client"]), (&"refused".into(), &"Test client".into()));
     assert!(event["reason"].as_str().unwrap().contains("revoked"), "{event}");
     assert_eq!(counts(&id), (2, 1), "{:?}", events.of(&id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_could_not_be_checked_for_too_long_is_a_failure_and_no_refusal() {
+    let events = Events::record();
+    let world = World::with_manual_clock_on(StoreKind::Redis, |site| site).await;
+    let (_, tokens) = world.sign_in("/mcp/raw/mcp", "alice").await;
+    let get = |path: &str| http().get(world.url(path)).bearer_auth(&tokens.access_token);
+    let mut stream = get("/mcp/raw/sse/silent").send().await.unwrap();
+    let id = stream.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let waiting = tokio::spawn(Decided::by(get("/mcp/raw/slow-head")));
+    world.backend.wait_for_request("/slow-head").await.unwrap();
+    world.redis.as_ref().unwrap().stop();
+    world.clock.advance(Duration::from_secs(61));
+    waiting.await.unwrap().is(503, "failed", "the grant could not be checked for too long");
+    while let Ok(Some(_)) = stream.chunk().await {}
+    let event = ended(&id).await;
+    assert_eq!((&event["decision"], counts(&id)), (&"failed".into(), (2, 1)), "{:?}", events.of(&id));
 }
 
 /// A server that closes each connection within its first response; returns its URL.
