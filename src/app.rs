@@ -4,7 +4,6 @@
 pub mod audit;
 pub mod audit_subject;
 pub mod call;
-pub mod call_log;
 pub mod client_address;
 pub mod clients;
 pub mod control_work;

@@ -6,6 +6,7 @@
 
 use crate::app::audit::{Audit, Outcome};
 use crate::app::cors::Origin;
+use crate::app::failure_log::{FailedRequest, FailureKind};
 use crate::app::interruption::Interruption;
 use crate::app::reply;
 use crate::app::request::{HeaderText, RequestHead};
@@ -18,6 +19,7 @@ use crate::proxy::BodyError;
 use bytes::Bytes;
 use gateway_routes::Route;
 use http::{Method, Response};
+use std::error::Error;
 use std::sync::Arc;
 
 /// A request to an MCP server that has not been decided.
@@ -74,10 +76,17 @@ impl Call {
             self.record("call", error.outcome(), &ErrorChain(&error).to_string());
         }
         self.is_recorded = true;
-        gateway.call_log.failed(self.route.pattern, self.request_id.as_str(), &error);
+        if let Some(kind) = error.failure_kind() {
+            gateway.failure_log.write(kind, self.failed(&error));
+        }
         let mut response = reply::request_error(&error);
         std::mem::take(&mut self.origin).add_headers(&mut response);
         response
+    }
+
+    fn failed<'a>(&'a self, error: &'a (dyn Error + 'static)) -> FailedRequest<'a> {
+        let (request_id, route) = (self.request_id.as_str(), self.route.pattern);
+        FailedRequest { request_id, event: "", route, cause: ErrorChain(error) }
     }
 
     fn record(&mut self, event: &'static str, outcome: Outcome, reason: &str) {
@@ -115,7 +124,7 @@ impl AllowedCall {
     pub fn cut(mut self, gateway: &Gateway, error: &BodyError) {
         let outcome = if error.is_refusal() { Outcome::Refused } else { Outcome::Failed };
         self.0.record("stream_ended", outcome, &ErrorChain(error).to_string());
-        gateway.call_log.aborted(self.0.route.pattern, self.0.request_id.as_str(), error);
+        gateway.failure_log.write(FailureKind::Stream, self.0.failed(error));
     }
 
     /// Records that the response was not sent to its end. A client that closes its event stream ends it as intended:
@@ -123,7 +132,7 @@ impl AllowedCall {
     pub fn interrupt(mut self, gateway: &Gateway, interruption: Interruption) {
         self.0.record("stream_ended", Outcome::Failed, &interruption.to_string());
         if interruption != Interruption::Disconnected {
-            gateway.call_log.aborted(self.0.route.pattern, self.0.request_id.as_str(), &interruption);
+            gateway.failure_log.write(FailureKind::Stream, self.0.failed(&interruption));
         }
     }
 
@@ -148,7 +157,10 @@ pub fn reject(gateway: &Gateway, head: &RequestHead, error: impl Into<RequestErr
 
 /// Logs an error of one of the gateway's own endpoints, and returns the error response.
 pub fn error_response(gateway: &Gateway, request_id: &str, error: &RequestError) -> Response<Bytes> {
-    gateway.call_log.failed("", request_id, error);
+    if let Some(kind) = error.failure_kind() {
+        let failed = FailedRequest { request_id, event: "", route: "", cause: ErrorChain(error) };
+        gateway.failure_log.write(kind, failed);
+    }
     reply::request_error(error)
 }
 

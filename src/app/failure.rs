@@ -9,13 +9,13 @@ use crate::app::audit_subject::AuditSubject;
 use crate::app::failure_log::{FailedRequest, FailureKind};
 use crate::app::rate_limit::{Kind, TooMany};
 use crate::app::request::Request;
+use crate::base::error_chain::ErrorChain;
 use crate::crypto::jose::JoseError;
 use crate::fetch::FetchError;
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::okta::OktaError;
 use crate::store::Unavailable;
 use http::StatusCode;
-use std::error::Error;
 use thiserror::Error;
 
 /// The failure of a request, the client's or the gateway's.
@@ -199,11 +199,10 @@ impl Failure {
     }
 
     fn log(&self, request: Request<'_>, kind: Kind, log_kind: FailureKind) -> String {
-        let cause = with_causes(self);
-        let now = request.gateway.clock.now().seconds();
-        let line = FailedRequest { request_id: request.id(), event: kind.as_str(), cause: &cause };
-        request.gateway.failure_log.write(log_kind, line, now);
-        cause
+        let (request_id, event, cause) = (request.id(), kind.as_str(), ErrorChain(self));
+        let failed = FailedRequest { request_id, event, route: "", cause };
+        request.gateway.failure_log.write(log_kind, failed);
+        cause.to_string()
     }
 
     /// Returns the OAuth error that the client receives.
@@ -242,39 +241,5 @@ impl Failure {
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
-    }
-}
-
-/// Returns an error with all its causes in one line. A cause that the text before it contains is not repeated.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let message = next.to_string();
-        if !text.contains(&message) {
-            text = format!("{text}: {message}");
-        }
-        cause = next.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io;
-
-    #[derive(Debug, Error)]
-    #[error("reading the file: {0}")]
-    struct Outer(#[source] Inner);
-
-    #[derive(Debug, Error)]
-    #[error("the disk failed")]
-    struct Inner(#[source] io::Error);
-
-    #[test]
-    fn a_cause_is_written_once() {
-        let error = Outer(Inner(io::Error::other("no space left")));
-        assert_eq!(with_causes(&error), "reading the file: the disk failed: no space left");
     }
 }

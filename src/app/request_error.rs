@@ -4,10 +4,11 @@
 //! [`RequestError::message`], which have no internal details.
 
 use crate::app::audit::Outcome;
+use crate::app::failure_log::FailureKind;
 use crate::app::rate_limit::TooMany;
 use crate::credential::TokenError;
 use crate::oauth::bearer::Reason;
-use crate::proxy::ProxyError;
+use crate::proxy::{CancelReason, ProxyError};
 use crate::store::Unavailable;
 use http::StatusCode;
 use std::error::Error as StdError;
@@ -161,6 +162,22 @@ impl RequestError {
             | Self::ShutDown
             | Self::NoDecision => Outcome::Failed,
             _ => Outcome::Refused,
+        }
+    }
+
+    /// Returns the kind of failure for the log; `None` where the client or the policy is the cause, and for the connection
+    /// limit, which `Admission` logs as it does connections that it refuses.
+    pub fn failure_kind(&self) -> Option<FailureKind> {
+        match self {
+            Self::ForeignHost(_) => Some(FailureKind::Host),
+            Self::StoreUnavailable(_)
+            | Self::Proxy(ProxyError::Cancelled { reason: CancelReason::Unchecked, .. }) => {
+                Some(FailureKind::Store)
+            }
+            Self::Proxy(error) => (!error.is_refusal()).then_some(FailureKind::Server),
+            Self::ShutDown => Some(FailureKind::ShutDown),
+            Self::CheckAborted | Self::HandlerAborted | Self::NoDecision => Some(FailureKind::Internal),
+            _ => None,
         }
     }
 

@@ -1,6 +1,5 @@
 //! The application state, shared by all requests.
 
-use crate::app::call_log::CallLog;
 use crate::app::control_work::ControlWork;
 use crate::app::failure_log::FailureLog;
 use crate::app::rate_limit::{Forgeries, Limits};
@@ -62,8 +61,6 @@ pub struct Gateway {
     pub limits: Limits,
     /// Log of failed requests.
     pub failure_log: FailureLog,
-    /// Throttled log of failed calls.
-    pub call_log: CallLog,
     okta_host: Option<String>,
     /// Cache of client metadata documents, by `client_id`.
     pub client_documents: Documents<Client>,
@@ -144,8 +141,7 @@ impl Gateway {
             okta_host: settings.okta.url.host_str().map(str::to_owned),
             forgeries: Forgeries::new(keys, clock.clone()),
             limits: Limits::new(site.limits, keys, Arc::clone(&store)),
-            failure_log: FailureLog::default(),
-            call_log: CallLog::new(site.table.routes(), clock.clone()),
+            failure_log: FailureLog::new(site.table.routes(), clock.clone()),
             client_documents: client_documents(site, Arc::clone(&fetcher), clock.clone())?,
             client_key_sets: Documents::new(
                 fetcher,

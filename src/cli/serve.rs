@@ -186,7 +186,7 @@ fn spawn_background_tasks(control: &Runtime, gateway: &Arc<Gateway>) {
             ticks.tick().await;
             // Failures are logged by the requests that need the store.
             cursor = polling.grants.poll_revocations(cursor).await.unwrap_or(cursor);
-            polling.failure_log.write_counts(polling.clock.now().seconds());
+            polling.failure_log.write_counts();
         }
     });
     let closing = Arc::clone(gateway);

@@ -158,12 +158,9 @@ impl<F: Filters> Server<F> {
 /// Spawns the periodic tasks: idle timeouts of client and upstream connections, and summarized log lines.
 fn spawn_maintenance(proxy: &Rc<Proxy>, connections: &Rc<Connections>, shared: &Shared) {
     let (proxy, connections) = (Rc::clone(proxy), Rc::clone(connections));
-    let (admission, gateway) = (Arc::clone(&shared.admission), Arc::clone(&shared.gateway));
+    let admission = Arc::clone(&shared.admission);
     tokio::task::spawn_local(async move { proxy.reap_idle().await });
-    let report = move || {
-        admission.report();
-        gateway.call_log.report();
-    };
+    let report = move || admission.report();
     tokio::task::spawn_local(async move { connections.maintain(report).await });
 }
 

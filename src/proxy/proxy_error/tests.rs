@@ -1,7 +1,9 @@
 use super::ProxyError;
 use crate::base::error_chain::ErrorChain;
 use crate::proxy::test_route::TEST_ROUTE;
-use crate::proxy::{Body, BodyError, CancelReason, CancelSignal, ClientBody, Forward, Proxy, ProxyConfig, UpstreamTls};
+use crate::proxy::{
+    Body, BodyError, CancelReason, CancelSignal, ClientBody, Forward, Proxy, ProxyConfig, UpstreamTls,
+};
 use gateway_routes::{Route, Target};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;

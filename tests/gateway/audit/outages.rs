@@ -1,8 +1,11 @@
-//! Calls while the store is down: an event for each, and one warning at the beginning and one at the end.
+//! Calls while the store is down: an event for each, a warning of the first one, and one at the beginning and the end of
+//! the outage.
 
+use super::Decided;
 use crate::harness::binary::Process;
+use crate::harness::events::Events;
 use crate::harness::go_program::GoProgram;
-use crate::harness::{CALLBACK, SECRET, http};
+use crate::harness::{CALLBACK, SECRET, StoreKind, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Login};
 use gateway_standins::okta::{Okta, OktaOptions};
@@ -44,7 +47,7 @@ async fn lines(process: &Process, count: usize, wanted: impl Fn(&Value) -> bool)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_outage_leaves_one_warning_at_each_end_and_an_event_for_each_call() {
+async fn a_store_outage_leaves_one_warning_at_each_end_one_of_its_first_call_and_an_event_for_each() {
     let (go_program, redis) = (GoProgram::shared().await, Redis::start().unwrap());
     let okta = Okta::start(OktaOptions::default()).await.unwrap();
     let address = redis.address();
@@ -55,10 +58,17 @@ async fn a_store_outage_leaves_one_warning_at_each_end_and_an_event_for_each_cal
     let is_warning = |line: &Value| line["level"] == "WARN" || line["level"] == "ERROR";
     assert_eq!(lines(&process, 0, is_warning).await.len(), 0, "{}", process.log());
     redis.stop();
-    for _ in 0..5 {
+    for call_number in 0..5 {
         let (status, id) = call(&process, &token).await;
         assert_eq!(status, 503);
-        let events = lines(&process, 1, |line| line["request_id"] == id).await;
+        let is_event = |line: &Value| line["request_id"] == id && line["target"] == "audit";
+        let events = lines(&process, 1, is_event).await;
+        let warnings = lines(&process, 0, |line| line["request_id"] == id && is_warning(line)).await;
+        assert_eq!(warnings.len(), usize::from(call_number == 0), "{warnings:?}");
+        for warning in warnings {
+            assert_eq!(warning["route"], "/mcp/dice/", "{warning}");
+            assert_eq!(warning["cause"], events[0]["reason"], "{warning}");
+        }
         assert_eq!((events.len(), &events[0]["decision"]), (1, &json!("failed")), "{events:?}");
         let reason = events[0]["reason"].as_str().unwrap();
         assert!(
@@ -67,15 +77,31 @@ async fn a_store_outage_leaves_one_warning_at_each_end_and_an_event_for_each_cal
         );
         assert_ne!((&events[0]["user"], &events[0]["client_id"]), (&json!(""), &json!("")), "{events:?}");
     }
-    let warnings = lines(&process, 1, is_warning).await;
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let warnings = lines(&process, 2, is_warning).await;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0]["message"].as_str().unwrap().contains("the store is unavailable"), "{warnings:?}");
     redis.resume().unwrap();
     let deadline = Instant::now() + SOON;
     while call(&process, &token).await.0 == 503 {
         assert!(Instant::now() < deadline, "{}", process.log());
     }
-    let warnings = lines(&process, 2, is_warning).await;
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[1]["message"].as_str().unwrap().contains("available again"), "{warnings:?}");
+    let warnings = lines(&process, 3, is_warning).await;
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert!(warnings[2]["message"].as_str().unwrap().contains("available again"), "{warnings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_error_that_is_no_outage_leaves_one_warning_of_its_first_call() {
+    Events::record();
+    let world = World::with(StoreKind::Redis, |site| site).await;
+    let (_, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
+    let redis = world.redis.as_ref().unwrap();
+    redis.command(&["ACL", "SETUSER", "default", "-eval", "-hget", "-hmget", "-hgetall", "-get"]).unwrap();
+    let call =
+        async || Decided::by(http().get(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token)).await;
+    let first = call().await;
+    first.is(503, "failed", "no permissions");
+    let again = call().await;
+    again.is(503, "failed", "no permissions");
+    assert_eq!((first.warnings, again.warnings), (1, 0));
 }
