@@ -73,6 +73,9 @@ pub enum Outage {
     /// The store.
     #[error(transparent)]
     Store(#[from] Unavailable),
+    /// The store, which did not take the user's denial: the client is told all the same.
+    #[error("the denial could not be stored")]
+    Denial(#[source] Unavailable),
     /// Okta.
     #[error(transparent)]
     Okta(#[from] OktaError),
@@ -159,6 +162,7 @@ impl Outage {
     const fn kind(&self) -> FailureKind {
         match self {
             Self::Store(_) => FailureKind::Store,
+            Self::Denial(_) => FailureKind::Denial,
             Self::Okta(error) | Self::Revalidation(Some(error)) if error.needs_administrator() => {
                 FailureKind::OktaSettings
             }

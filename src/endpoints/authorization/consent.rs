@@ -3,7 +3,7 @@
 
 use crate::app::audit_subject::AuditSubject;
 use crate::app::cookies::{self, Cookie};
-use crate::app::failure::{Failure, RestartReason};
+use crate::app::failure::{Failure, Outage, RestartReason};
 use crate::app::rate_limit::{Kind, TooMany};
 use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
@@ -134,7 +134,7 @@ async fn deny(request: Request<'_>, pending: &PendingConsent) -> Response<Bytes>
     match request.gateway.grants.deny(credential::digest(&pending.login.state)).await {
         Ok(FormState::Ended) => return restart(request, RestartReason::AlreadyDecided, &subject),
         Ok(FormState::Denied | FormState::Fresh | FormState::Allowed { .. }) => {}
-        Err(error) => Failure::from(error).note(request, Kind::Consent),
+        Err(error) => Failure::from(Outage::Denial(error)).note(request, Kind::Consent),
     }
     let denied = OAuthError::new(ErrorCode::AccessDenied, "the person denied the request");
     let page = Failure::from(denied)

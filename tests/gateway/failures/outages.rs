@@ -61,7 +61,9 @@ async fn without_the_store_each_endpoint_that_needs_it_leaves_one_warning_and_a_
     world.clock.advance(LATER);
     let refused = denied.decide(&world, "deny").await;
     refused.has_event("consent", "refused", &named_at(&client));
-    assert!(refused.warning()["cause"].as_str().unwrap().contains(CAUSE), "the denial was not stored");
+    let warning = refused.warning();
+    assert!(warning["cause"].as_str().unwrap().contains(CAUSE), "{warning}");
+    assert!(warning["message"].as_str().unwrap().contains("denial could not be stored"), "{warning}");
     world.clock.advance(LATER);
     let returned = signed_in.open(&world, &callback).await;
     assert_eq!(returned.status, 503);
