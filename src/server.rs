@@ -13,6 +13,7 @@ mod filters;
 mod idle_timeout;
 mod listener;
 mod preface;
+mod rejection;
 mod request_ids;
 mod reserve;
 mod response_body;

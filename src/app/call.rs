@@ -146,16 +146,7 @@ impl AllowedCall {
     }
 }
 
-/// Ends a request of any path with an error. On a route it is a call, and recorded as such.
-pub fn reject(gateway: &Gateway, head: &RequestHead, error: impl Into<RequestError>) -> Response<Bytes> {
-    let error = error.into();
-    if let Some(found) = gateway.site.table.find(head.parts.uri.path()) {
-        return Call::new(head, found.route, Origin::Unchecked).reject(gateway, error);
-    }
-    error_response(gateway, head.request_id.as_str(), &error)
-}
-
-/// Logs an error of one of the gateway's own endpoints, and returns the error response.
+/// Logs an error of a request that leaves no event, and returns the error response.
 pub fn error_response(gateway: &Gateway, request_id: &str, error: &RequestError) -> Response<Bytes> {
     if let Some(kind) = error.failure_kind() {
         let failed = FailedRequest { request_id, event: "", route: "", cause: ErrorChain(error) };

@@ -5,10 +5,12 @@ mod response;
 
 pub use response::{ProblemText, Reported};
 
+use crate::app::audit::{Audit, Outcome};
 use crate::app::audit_subject::AuditSubject;
 use crate::app::failure_log::{FailedRequest, FailureKind};
 use crate::app::rate_limit::{Kind, TooMany};
 use crate::app::request::Request;
+use crate::app::request_error::RequestError;
 use crate::base::error_chain::ErrorChain;
 use crate::crypto::jose::JoseError;
 use crate::fetch::FetchError;
@@ -30,6 +32,9 @@ pub enum Failure {
     /// The client exceeded a rate limit: 429 with `Retry-After`.
     #[error("too many requests")]
     TooMany(TooMany),
+    /// The request has not been handled: its method, content or body is wrong, or its handler did not respond.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// A service that the gateway needs is unavailable: 503 with `Retry-After`; the cause is logged only.
     #[error(transparent)]
     Unavailable(#[from] Outage),
@@ -175,17 +180,17 @@ impl Outage {
 impl Failure {
     /// Writes the failure to the audit log and, when it is not the client's, to the log. Called once per failure.
     pub fn report<'a>(self, request: Request<'a>, kind: Kind, subject: &AuditSubject) -> Reported<'a> {
-        let event = kind.as_str();
-        let log_kind = match &self {
-            Self::OAuth(_) | Self::Restart(_) | Self::TooMany(_) => {
-                subject.record(request.refused(event, &self.to_string()));
-                return Reported { request, kind, failure: self };
-            }
-            Self::Unavailable(outage) => outage.kind(),
-            Self::Internal(_) => FailureKind::Internal,
+        let (outcome, log_kind) = match &self {
+            Self::OAuth(_) | Self::Restart(_) | Self::TooMany(_) => (Outcome::Refused, None),
+            Self::Request(error) => (error.outcome(), error.failure_kind()),
+            Self::Unavailable(outage) => (Outcome::Failed, Some(outage.kind())),
+            Self::Internal(_) => (Outcome::Failed, Some(FailureKind::Internal)),
         };
-        let cause = self.log(request, kind, log_kind);
-        subject.record(request.failed(event, &cause));
+        if let Some(log_kind) = log_kind {
+            self.log(request, kind, log_kind);
+        }
+        let reason = &ErrorChain(&self).to_string();
+        subject.record(Audit { outcome, reason, ..request.allowed(kind.as_str()) });
         Reported { request, kind, failure: self }
     }
 
@@ -202,11 +207,10 @@ impl Failure {
         self.log(request, kind, log_kind);
     }
 
-    fn log(&self, request: Request<'_>, kind: Kind, log_kind: FailureKind) -> String {
+    fn log(&self, request: Request<'_>, kind: Kind, log_kind: FailureKind) {
         let (request_id, event, cause) = (request.id(), kind.as_str(), ErrorChain(self));
         let failed = FailedRequest { request_id, event, route: "", cause };
         request.gateway.failure_log.write(log_kind, failed);
-        cause.to_string()
     }
 
     /// Returns the OAuth error that the client receives.
@@ -220,6 +224,14 @@ impl Failure {
                 ErrorCode::TemporarilyUnavailable,
                 "too many requests from this address or client: Retry-After says when to try again",
             ),
+            Self::Request(error) => {
+                let code = match error.status().as_u16() {
+                    429 | 503 => ErrorCode::TemporarilyUnavailable,
+                    500.. => ErrorCode::ServerError,
+                    _ => ErrorCode::InvalidRequest,
+                };
+                OAuthError::new(code, error.message().to_owned())
+            }
             Self::Unavailable(Outage::Document { .. }) => OAuthError::new(
                 ErrorCode::TemporarilyUnavailable,
                 "what the app publishes about itself could not be fetched: try again",
@@ -242,6 +254,7 @@ impl Failure {
             | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::OAuth(_) => StatusCode::BAD_REQUEST,
             Self::Restart(reason) => reason.status(),
+            Self::Request(error) => error.status(),
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -3,7 +3,6 @@
 use crate::app::cors;
 use crate::app::request_error::RequestError;
 use crate::pages;
-use crate::proxy::{CancelReason, ProxyError};
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
@@ -34,18 +33,10 @@ pub fn request_error(error: &RequestError) -> Response<Bytes> {
     match error {
         RequestError::Denied(denied) => set(&mut response, WWW_AUTHENTICATE, &denied.challenge),
         RequestError::UnsupportedMethod => set(&mut response, ALLOW, "GET, HEAD, POST, DELETE, OPTIONS"),
-        RequestError::ConnectionLimit | RequestError::AddressLimit | RequestError::ShutDown => {
-            set(&mut response, RETRY_AFTER, "5");
-        }
-        RequestError::StoreUnavailable(_)
-        | RequestError::CheckAborted
-        | RequestError::Proxy(ProxyError::Cancelled { reason: CancelReason::Unchecked, .. }) => {
-            set(&mut response, RETRY_AFTER, "2");
-        }
-        RequestError::ForgeryLimit(too_many) => {
-            set(&mut response, RETRY_AFTER, &too_many.retry_after.as_secs().to_string());
-        }
         _ => {}
+    }
+    if let Some(delay) = error.retry_after() {
+        set(&mut response, RETRY_AFTER, &delay.as_secs().to_string());
     }
     response
 }

@@ -53,11 +53,6 @@ impl<'a> Request<'a> {
         Audit { outcome: Outcome::Refused, reason, ..self.allowed(event) }
     }
 
-    /// Returns an audit event of a request that failed because of the gateway or a service that it needs.
-    pub fn failed(self, event: &'static str, reason: &'a str) -> Audit<'a> {
-        Audit { outcome: Outcome::Failed, reason, ..self.allowed(event) }
-    }
-
     /// Counts the request against the rate limits of its address and its client.
     ///
     /// # Errors

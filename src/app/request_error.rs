@@ -12,7 +12,13 @@ use crate::proxy::{CancelReason, ProxyError};
 use crate::store::Unavailable;
 use http::StatusCode;
 use std::error::Error as StdError;
+use std::time::Duration;
 use thiserror::Error;
+
+/// `Retry-After` while the gateway or an address has all its connections in use, and during a shutdown.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// `Retry-After` while a service is unavailable.
+pub const OUTAGE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Error that ends a request before, or instead of, its response.
 #[derive(Debug, Error)]
@@ -205,6 +211,20 @@ impl RequestError {
                 Reason::InvalidRequest => StatusCode::BAD_REQUEST,
                 Reason::InsufficientScope => StatusCode::FORBIDDEN,
             },
+        }
+    }
+
+    /// Returns the time after which the client may try again, if that may help.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::ConnectionLimit | Self::AddressLimit | Self::ShutDown => Some(BUSY_RETRY_AFTER),
+            Self::StoreUnavailable(_)
+            | Self::CheckAborted
+            | Self::Proxy(ProxyError::Cancelled { reason: CancelReason::Unchecked, .. }) => {
+                Some(OUTAGE_RETRY_AFTER)
+            }
+            Self::ForgeryLimit(too_many) => Some(too_many.retry_after),
+            _ => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 pub mod access;
 
-use crate::app::call::{self, Call};
+use crate::app::call::Call;
 use crate::app::cors::{self, Origin};
 use crate::app::decision::Decision;
 use crate::app::request::RequestHead;
@@ -15,7 +15,10 @@ use std::sync::Arc;
 pub fn any(gateway: &Arc<Gateway>, head: Box<RequestHead>, found: Found) -> Decision {
     let origin = match Origin::check(gateway, &head.parts.headers) {
         Ok(origin) => origin,
-        Err(error) => return Decision::Respond(call::reject(gateway, &head, error)),
+        Err(error) => {
+            let call = Call::new(&head, found.route, Origin::Unchecked);
+            return Decision::Respond(call.reject(gateway, error));
+        }
     };
     if !head.undefined_content && cors::is_preflight(&head.parts) {
         return Decision::Respond(cors::mcp_preflight(&head.parts, origin));

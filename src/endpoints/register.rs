@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Registers a client.
-pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
+pub async fn post(gateway: Arc<Gateway>, head: Arc<RequestHead>, body: Bytes) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
     let mut subject = AuditSubject::default();
     match register(request, &body, &mut subject).await {

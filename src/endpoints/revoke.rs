@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub const MAX_FORM_BYTES: usize = 32 * 1024;
 
 /// Revokes the grant of a token.
-pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
+pub async fn post(gateway: Arc<Gateway>, head: Arc<RequestHead>, body: Bytes) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
     let mut subject = AuditSubject::default();
     match revoke(request, &body, &mut subject).await {

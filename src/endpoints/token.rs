@@ -31,7 +31,7 @@ use std::sync::Arc;
 pub const MAX_FORM_BYTES: usize = 32 * 1024;
 
 /// Issues tokens.
-pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
+pub async fn post(gateway: Arc<Gateway>, head: Arc<RequestHead>, body: Bytes) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
     let mut subject = AuditSubject::default();
     match issue(request, &body, &mut subject).await {

@@ -2,13 +2,13 @@
 
 use super::admission::{Admission, Refusal};
 use super::idle_timeout::InFlight;
+use super::rejection;
 use super::request_ids::RequestIds;
 use super::response_body::{OpenCall, ResponseBody};
 use super::warp_bridge::{self, Filters};
 use crate::app::call;
 use crate::app::client_address::address_of;
-use crate::app::decision::{AuthorizedRequest, Decision, ReadBody};
-use crate::app::interruption::Interruption;
+use crate::app::decision::{AuthorizedRequest, Decision, GrantCheck, ReadBody, Then};
 use crate::app::request::{HeaderText, PeerConnection, RequestHead};
 use crate::app::request_error::{HostMismatch, RequestError};
 use crate::app::state::Gateway;
@@ -115,7 +115,11 @@ impl<F: Filters> Dispatch<F> {
         }
         if !takes_content(&head.parts.method) && !body.is_end_stream() {
             // Boxed: rarely needed.
-            head.undefined_content = Box::pin(body.has_content()).await;
+            let mut content = Box::pin(body.has_content());
+            match in_flight.until_end(content.as_mut()).await {
+                Some(has_content) => head.undefined_content = has_content,
+                None => return self.reject(&head, RequestError::ShutDown),
+            }
         }
         let mut decided = warp_bridge::decide(self.filters.clone(), head).await;
         loop {
@@ -138,32 +142,26 @@ impl<F: Filters> Dispatch<F> {
                     };
                 }
                 // Boxed: the future is large and rarely needed.
-                Some(Decision::ReadBody(read_body)) => {
-                    let response =
-                        in_flight.until_end(Box::pin(self.read_body(read_body, id, body)).as_mut()).await;
-                    return response.unwrap_or_else(|| self.fail(id, &RequestError::ShutDown)).into();
+                Some(Decision::ReadBody(ReadBody { limit, then, fail })) => {
+                    let mut handled = Box::pin(self.read_body(limit, then, body));
+                    let handled = in_flight.until_end(handled.as_mut()).await;
+                    return handled.unwrap_or(Err(RequestError::ShutDown)).unwrap_or_else(fail).into();
                 }
-                Some(Decision::Deferred(mut later)) => {
-                    let Some(decision) = in_flight.until_end(later.as_mut()).await else {
-                        let _shut_down = Interruption::ShutDown.scope();
-                        drop(later);
-                        return self.fail(id, &RequestError::ShutDown).into();
-                    };
-                    Some(decision)
+                Some(Decision::CheckGrant(GrantCheck { mut status, decide })) => {
+                    let status = in_flight.until_end(status.as_mut()).await;
+                    Some(decide(status.unwrap_or(Err(RequestError::ShutDown))))
                 }
-                None => return self.fail(id, &RequestError::NoDecision).into(),
+                None => {
+                    let error = RequestError::NoDecision;
+                    return call::error_response(&self.gateway, id.as_str(), &error).into();
+                }
             }
         }
     }
 
     /// Refuses a request before the filters.
     fn reject(&self, head: &RequestHead, error: impl Into<RequestError>) -> Reply {
-        call::reject(&self.gateway, head, error).into()
-    }
-
-    /// Responds with an error of one of the gateway's own endpoints.
-    fn fail(&self, id: &HeaderText, error: &RequestError) -> Response<Bytes> {
-        call::error_response(&self.gateway, id.as_str(), error)
+        rejection::reject(&self.gateway, head, error.into()).into()
     }
 
     /// Checks method, request target and `Host`.
@@ -210,18 +208,21 @@ impl<F: Filters> Dispatch<F> {
     }
 
     /// Reads the body, limited in size and time, and runs the endpoint on the control runtime.
-    async fn read_body(&self, read_body: ReadBody, id: &HeaderText, body: ClientBody) -> Response<Bytes> {
-        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, read_body.limit).collect());
-        let error = match read.await {
-            Ok(Ok(body)) => match self.gateway.on_control((read_body.then)(body.to_bytes())).await {
-                Some(response) => return response,
-                None => RequestError::HandlerAborted,
-            },
-            Ok(Err(error)) if error.is::<LengthLimitError>() => RequestError::BodyTooLong,
-            Ok(Err(error)) => RequestError::BodyUnreadable(error),
-            Err(_) => RequestError::BodyTimeout,
-        };
-        self.fail(id, &error)
+    async fn read_body(
+        &self,
+        limit: usize,
+        then: Then,
+        body: ClientBody,
+    ) -> Result<Response<Bytes>, RequestError> {
+        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect());
+        let body = read.await.map_err(|_| RequestError::BodyTimeout)?.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                RequestError::BodyTooLong
+            } else {
+                RequestError::BodyUnreadable(error)
+            }
+        })?;
+        self.gateway.on_control(then(body.to_bytes())).await.ok_or(RequestError::HandlerAborted)
     }
 }
 

@@ -1,15 +1,14 @@
 //! Warp filters: one per endpoint, and one for all MCP servers, which looks the path up in the compiled route table, so
 //! that its cost does not depend on the number of routes.
 
+use super::rejection;
 use super::warp_bridge::{self, Filters};
-use crate::app::audit_subject::AuditSubject;
 use crate::app::decision::{Decision, ReadBody};
-use crate::app::failure::Failure;
 use crate::app::rate_limit::Kind;
 use crate::app::request::{Request, RequestHead};
 use crate::app::request_error::RequestError;
 use crate::app::state::Gateway;
-use crate::app::{call, cors, reply};
+use crate::app::{cors, reply};
 use crate::endpoints::authorization::{authorize, callback, consent};
 use crate::endpoints::{discovery, health, landing, mcp, register, revoke, token};
 use bytes::Bytes;
@@ -25,6 +24,7 @@ use warp::{Filter, Rejection};
 /// Builds the service of all endpoints. MCP servers come first, since they get most requests; the route compiler
 /// ensures that they do not shadow other endpoints.
 pub(super) fn service(gateway: &Arc<Gateway>) -> impl Filters + use<> {
+    let rejecting = Arc::clone(gateway);
     let endpoints = mcp_servers(gateway)
         .or(oauth(gateway))
         .unify()
@@ -32,7 +32,7 @@ pub(super) fn service(gateway: &Arc<Gateway>) -> impl Filters + use<> {
         .unify()
         .or(landing_and_probes(gateway))
         .unify()
-        .recover(|rejection| ready(Ok::<_, Infallible>(render_rejection(&rejection))))
+        .recover(move |rejection| ready(Ok::<_, Infallible>(render_rejection(&rejecting, &rejection))))
         .unify()
         .boxed();
     warp::service(endpoints)
@@ -62,8 +62,9 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
     let revoke = form(gateway, warp::path!("auth" / "revoke").boxed(), revoke, revoke::post);
     let consent = Form { kind: Kind::Consent, max_bytes: consent::MAX_FORM_BYTES };
     let consent = form(gateway, warp::path!("auth" / "authorize").boxed(), consent, consent::post);
-    let authorize = page(gateway, warp::path!("auth" / "authorize").boxed(), authorize::get);
-    let callback = page(gateway, warp::path!("auth" / "callback").boxed(), callback::get);
+    let authorize =
+        page(gateway, warp::path!("auth" / "authorize").boxed(), Kind::Authorization, authorize::get);
+    let callback = page(gateway, warp::path!("auth" / "callback").boxed(), Kind::Login, callback::get);
     register
         .or(token)
         .unify()
@@ -83,7 +84,7 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
 /// Endpoint with a request body.
 #[derive(Clone, Copy)]
 struct Form {
-    /// Rate limit of the client address; beyond it, the body is not read.
+    /// Event of the endpoint, and rate limit of the client address; beyond it, the body is not read.
     kind: Kind,
     /// Maximum length of the body.
     max_bytes: usize,
@@ -93,42 +94,50 @@ struct Form {
 /// to the consent form, which only the gateway's own page posts.
 fn form<F, R>(gateway: &Arc<Gateway>, path: BoxedFilter<()>, form: Form, post: F) -> BoxedFilter<(Decision,)>
 where
-    F: Fn(Arc<Gateway>, RequestHead, Bytes) -> R + Copy + Send + Sync + 'static,
+    F: Fn(Arc<Gateway>, Arc<RequestHead>, Bytes) -> R + Copy + Send + Sync + 'static,
     R: Future<Output = Response<Bytes>> + Send + 'static,
 {
-    let decide = move |gateway: Arc<Gateway>, head: RequestHead| {
+    let Form { kind, max_bytes } = form;
+    let decide = move |gateway: Arc<Gateway>, head: Arc<RequestHead>| {
         let request = Request { gateway: &gateway, head: &head };
-        let is_public = form.kind != Kind::Consent;
-        let with_cors = move |response| if is_public { cors::any_origin(response) } else { response };
-        match request.check_rate_limit(form.kind) {
-            Err(too_many) if is_public => {
-                let reported = Failure::from(too_many).report(request, form.kind, &AuditSubject::default());
-                Decision::Respond(with_cors(reported.too_many()))
-            }
-            Err(too_many) => Decision::Respond(consent::too_many(request, too_many)),
-            Ok(()) => ReadBody::first(form.max_bytes, move |body| {
-                let response = post(gateway, head, body);
-                async move { with_cors(response.await) }
-            }),
+        if let Err(too_many) = request.check_rate_limit(kind) {
+            return Decision::Respond(rejection::fail(request, kind, too_many));
         }
+        let fail = fail(&gateway, &head, kind);
+        let then = move |body| {
+            let response = post(gateway, head, body);
+            async move {
+                let response = response.await;
+                if rejection::is_public(kind) { cors::any_origin(response) } else { response }
+            }
+        };
+        ReadBody::first(max_bytes, then, fail)
     };
     path.and(warp::post()).and(head()).map(with(gateway, decide)).boxed()
 }
 
 /// Wires up an endpoint that a browser opens by GET. It runs on the control runtime, where the store and Okta are
 /// awaited.
-fn page<F, R>(gateway: &Arc<Gateway>, path: BoxedFilter<()>, get: F) -> BoxedFilter<(Decision,)>
+fn page<F, R>(gateway: &Arc<Gateway>, path: BoxedFilter<()>, kind: Kind, get: F) -> BoxedFilter<(Decision,)>
 where
-    F: Fn(Arc<Gateway>, RequestHead) -> R + Copy + Send + Sync + 'static,
+    F: Fn(Arc<Gateway>, Arc<RequestHead>) -> R + Copy + Send + Sync + 'static,
     R: Future<Output = Response<Bytes>> + Send + 'static,
 {
-    let decide = move |gateway: Arc<Gateway>, head: RequestHead| async move {
-        let request_id = head.request_id.clone();
-        let response = gateway.on_control(get(Arc::clone(&gateway), head)).await;
-        let aborted = || call::error_response(&gateway, request_id.as_str(), &RequestError::HandlerAborted);
-        Decision::Respond(response.unwrap_or_else(aborted))
+    let decide = move |gateway: Arc<Gateway>, head: Arc<RequestHead>| {
+        let fail = fail(&gateway, &head, kind);
+        ReadBody::first(0, move |_| get(gateway, head), fail)
     };
-    path.and(warp::get()).and(without_content()).and(head()).then(with(gateway, decide)).boxed()
+    path.and(warp::get()).and(without_content()).and(head()).map(with(gateway, decide)).boxed()
+}
+
+/// Returns the handler of errors at an OAuth endpoint.
+fn fail(
+    gateway: &Arc<Gateway>,
+    head: &Arc<RequestHead>,
+    kind: Kind,
+) -> impl FnOnce(RequestError) -> Response<Bytes> + Send + use<> {
+    let (gateway, head) = (Arc::clone(gateway), Arc::clone(head));
+    move |error| rejection::fail(Request { gateway: &gateway, head: &head }, kind, error)
 }
 
 /// Matches the registration path if the site enables registration; otherwise every method gets 404.
@@ -197,8 +206,8 @@ struct UndefinedContent;
 
 impl warp::reject::Reject for UndefinedContent {}
 
-fn head() -> impl Filter<Extract = (RequestHead,), Error = Rejection> + Clone {
-    warp::any().and_then(|| ready(taken_head().map(|head| *head)))
+fn head() -> impl Filter<Extract = (Arc<RequestHead>,), Error = Rejection> + Clone {
+    warp::any().and_then(|| ready(taken_head().map(Arc::from)))
 }
 
 fn taken_head() -> Result<Box<RequestHead>, Rejection> {
@@ -206,9 +215,9 @@ fn taken_head() -> Result<Box<RequestHead>, Rejection> {
 }
 
 /// Adapts an endpoint that takes the gateway and the request head.
-fn with<T, F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn(RequestHead) -> T + Clone + use<T, F>
+fn with<T, F>(gateway: &Arc<Gateway>, endpoint: F) -> impl Fn(Arc<RequestHead>) -> T + Clone + use<T, F>
 where
-    F: Fn(Arc<Gateway>, RequestHead) -> T + Clone,
+    F: Fn(Arc<Gateway>, Arc<RequestHead>) -> T + Clone,
 {
     let gateway = Arc::clone(gateway);
     move |head| endpoint(Arc::clone(&gateway), head)
@@ -228,15 +237,14 @@ fn preflight_response() -> Decision {
 }
 
 /// Renders warp's own rejections; endpoints return responses and never reject.
-fn render_rejection(rejection: &Rejection) -> Decision {
-    let (error, is_public) = if rejection.find::<UndefinedContent>().is_some() {
-        (RequestError::UndefinedContent, true)
+fn render_rejection(gateway: &Arc<Gateway>, rejection: &Rejection) -> Decision {
+    let error = if rejection.find::<UndefinedContent>().is_some() {
+        RequestError::UndefinedContent
     } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
-        (RequestError::MethodNotAllowed, false)
+        RequestError::MethodNotAllowed
     } else {
-        // CORS on 404: scripts probe for metadata documents and must be able to read the status.
-        (RequestError::NotFound, true)
+        RequestError::NotFound
     };
-    let response = reply::request_error(&error);
-    Decision::Respond(if is_public { cors::any_origin(response) } else { response })
+    let Ok(head) = taken_head() else { return Decision::Respond(reply::request_error(&error)) };
+    Decision::Respond(rejection::reject(gateway, &head, error))
 }

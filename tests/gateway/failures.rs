@@ -5,6 +5,7 @@ mod authorization;
 mod outages;
 mod reuse;
 mod token;
+mod unhandled;
 
 use crate::harness::events::{Events, Lines};
 use crate::harness::{SiteBuilder, World, http};

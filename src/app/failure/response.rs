@@ -4,6 +4,7 @@ use super::{Failure, RestartReason};
 use crate::app::rate_limit::{Kind, TooMany};
 use crate::app::reply;
 use crate::app::request::Request;
+use crate::app::request_error::OUTAGE_RETRY_AFTER;
 use crate::oauth::authorization::ReturnAddress;
 use crate::oauth::error::OAuthError;
 use crate::oauth::redirect::Destination;
@@ -13,8 +14,16 @@ use http::header::{ACCEPT, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use serde_json::json;
 
-/// `Retry-After` in seconds while a service is unavailable.
-const OUTAGE_RETRY_AFTER: &str = "2";
+const NOT_ACCEPTED: ProblemText = ProblemText {
+    title: "This request was not accepted",
+    what_happened: "What your browser sent is not what this page takes.",
+    what_to_do: Guidance::StartAgain,
+};
+const NOT_HANDLED: ProblemText = ProblemText {
+    title: "This did not work",
+    what_happened: "The gateway could not handle the request of your browser.",
+    what_to_do: Guidance::StartAgain,
+};
 
 /// A failure that was written to the logs, and its request.
 #[must_use]
@@ -59,6 +68,15 @@ impl Reported<'_> {
             what_happened: "There were too many requests from your network in the last minute.",
             what_to_do,
         })
+    }
+
+    /// Responds to a request that has not been handled: a page for a browser, JSON for other clients.
+    pub fn page_for_unhandled(&self) -> Response<Bytes> {
+        match &self.failure {
+            Failure::TooMany(_) => self.too_many(),
+            failure if failure.status().is_server_error() => self.page_or_json(&NOT_HANDLED),
+            _ => self.page_or_json(&NOT_ACCEPTED),
+        }
     }
 
     /// Responds with an error that must not be redirected: a page for a browser, JSON for a client that probes the
@@ -171,14 +189,13 @@ impl Reported<'_> {
     }
 
     fn with_retry_after(&self, mut response: Response<Bytes>) -> Response<Bytes> {
-        match &self.failure {
-            Failure::TooMany(TooMany { retry_after }) => {
-                reply::set(&mut response, RETRY_AFTER, &retry_after.as_secs().to_string());
-            }
-            failure if failure.status() == StatusCode::SERVICE_UNAVAILABLE => {
-                reply::set(&mut response, RETRY_AFTER, OUTAGE_RETRY_AFTER);
-            }
-            _ => {}
+        let delay = match &self.failure {
+            Failure::TooMany(TooMany { retry_after }) => Some(*retry_after),
+            Failure::Request(error) => error.retry_after(),
+            failure => (failure.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(OUTAGE_RETRY_AFTER),
+        };
+        if let Some(delay) = delay {
+            reply::set(&mut response, RETRY_AFTER, &delay.as_secs().to_string());
         }
         response
     }

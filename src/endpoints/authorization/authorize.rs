@@ -21,7 +21,7 @@ use http::Response;
 use std::sync::Arc;
 
 /// Validates an authorization request and shows the consent page.
-pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
+pub async fn get(gateway: Arc<Gateway>, head: Arc<RequestHead>) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
     let parameters = request.query();
     let client_id = parameters.get("client_id");
@@ -63,7 +63,7 @@ pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
 }
 
 /// Returns what the parameters claim: the client, and the route of the requested resource.
-fn subject(gateway: &Gateway, parameters: &Parameters) -> AuditSubject {
+pub fn subject(gateway: &Gateway, parameters: &Parameters) -> AuditSubject {
     let mut subject = AuditSubject::default();
     if let Some(client_id) = parameters.get("client_id") {
         subject.claim_client(client_id);

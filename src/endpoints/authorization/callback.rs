@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq;
 const MAX_DESCRIPTION_CHARS: usize = 120;
 
 /// Takes the pending login with this `state`, at most once, and completes it.
-pub async fn get(gateway: Arc<Gateway>, head: RequestHead) -> Response<Bytes> {
+pub async fn get(gateway: Arc<Gateway>, head: Arc<RequestHead>) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
     let mut subject = AuditSubject::default();
     if let Err(too_many) = request.rate_limit(Kind::Login, None).await {

@@ -4,7 +4,7 @@
 use crate::app::audit_subject::AuditSubject;
 use crate::app::cookies::{self, Cookie};
 use crate::app::failure::{Failure, Outage, RestartReason};
-use crate::app::rate_limit::{Kind, TooMany};
+use crate::app::rate_limit::Kind;
 use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
@@ -25,10 +25,11 @@ use subtle::ConstantTimeEq;
 pub const MAX_FORM_BYTES: usize = 16 * 1024;
 
 /// Approves or denies an authorization request.
-pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Response<Bytes> {
+pub async fn post(gateway: Arc<Gateway>, head: Arc<RequestHead>, body: Bytes) -> Response<Bytes> {
     let request = Request { gateway: &gateway, head: &head };
     if let Err(exceeded) = request.rate_limit(Kind::Consent, None).await {
-        return too_many(request, exceeded);
+        let reported = Failure::from(exceeded).report(request, Kind::Consent, &AuditSubject::default());
+        return delete_page_cookie(request, reported.too_many());
     }
     let form = Parameters::parse(&String::from_utf8_lossy(&body));
     let pending: Option<PendingConsent> =
@@ -44,15 +45,9 @@ pub async fn post(gateway: Arc<Gateway>, head: RequestHead, body: Bytes) -> Resp
     reply::with_cookie(response, &cookie.clear())
 }
 
-/// Returns 429 for an address over the rate limit, possibly before the body is read.
-pub fn too_many(request: Request<'_>, too_many: TooMany) -> Response<Bytes> {
-    let reported = Failure::from(too_many).report(request, Kind::Consent, &AuditSubject::default());
-    delete_page_cookie(request, reported.too_many())
-}
-
 /// Deletes the cookie of the page, by the id in the form's `action`. Without an id the form is not from a consent
 /// page, and all consent cookies are deleted.
-fn delete_page_cookie(request: Request<'_>, response: Response<Bytes>) -> Response<Bytes> {
+pub fn delete_page_cookie(request: Request<'_>, response: Response<Bytes>) -> Response<Bytes> {
     let secure = request.gateway.base_url.is_https();
     let cookies = match request.query().get("form") {
         Some(id) => vec![Cookie::new(cookies::Kind::Consent, id, secure)],

@@ -1,7 +1,7 @@
 //! Authorization of MCP requests, from the request head alone: token, grant, scopes and groups.
 
 use crate::app::call::Call;
-use crate::app::decision::{AuthorizedRequest, Decision};
+use crate::app::decision::{AuthorizedRequest, Decision, GrantCheck};
 use crate::app::rate_limit::{Sender, TooMany};
 use crate::app::request::{Request, RequestHead};
 use crate::app::request_error::{Denial, Denied, RequestError};
@@ -11,7 +11,7 @@ use crate::grants::{ActiveGrant, Grant, GrantStatus};
 use crate::oauth::bearer::{self, Presented, Several};
 use crate::oauth::{metadata, resource, scope};
 use crate::proxy::{self, CancelReason, Forward, Identity, ProxyError};
-use crate::store::{GrantId, Unavailable};
+use crate::store::GrantId;
 use gateway_routes::{Found, Route};
 use http::request::Parts;
 use std::pin::pin;
@@ -34,12 +34,18 @@ pub fn decide(gateway: &Arc<Gateway>, head: Box<RequestHead>, found: Found, mut 
         return authorize(gateway, head, found, &token, grant, call);
     }
     let gateway = Arc::clone(gateway);
-    Decision::Deferred(Box::pin(async move {
-        match active_grant(Request { gateway: &gateway, head: &head }, found.route, &token).await {
-            Ok(grant) => authorize(&gateway, head, found, &token, grant, call),
+    Decision::CheckGrant(GrantCheck {
+        status: Box::pin(grant_status(Arc::clone(&gateway), token.grant)),
+        decide: Box::new(move |status| match status {
+            Ok(GrantStatus::Active(grant)) => authorize(&gateway, head, found, &token, grant, call),
+            Ok(GrantStatus::Ended) => {
+                let request = Request { gateway: &gateway, head: &head };
+                let error = denied(request, found.route, Denial::GrantEnded);
+                Decision::Respond(call.reject(&gateway, error))
+            }
             Err(error) => Decision::Respond(call.reject(&gateway, error)),
-        }
-    }))
+        }),
+    })
 }
 
 /// Checks scopes and groups, and returns the request to forward.
@@ -135,32 +141,19 @@ fn has_token_in_query(head: &Parts) -> bool {
     url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }
 
-/// Returns the grant of a token from the store, if it is active.
-async fn active_grant(
-    request: Request<'_>,
-    route: &'static Route,
-    token: &AccessToken,
-) -> Result<Arc<ActiveGrant>, RequestError> {
-    match grant_status(request.gateway, token.grant).await {
-        Some(Ok(GrantStatus::Active(grant))) => Ok(grant),
-        Some(Ok(GrantStatus::Ended)) => Err(denied(request, route, Denial::GrantEnded)),
-        Some(Err(unavailable)) => Err(RequestError::StoreUnavailable(unavailable)),
-        None => Err(RequestError::CheckAborted),
-    }
-}
-
 /// Reads the status of a grant from the store, or from the cache when the store takes longer than [`STORE_WAIT`].
-async fn grant_status(gateway: &Arc<Gateway>, id: GrantId) -> Option<Result<GrantStatus, Unavailable>> {
-    let owned = Arc::clone(gateway);
+async fn grant_status(gateway: Arc<Gateway>, id: GrantId) -> Result<GrantStatus, RequestError> {
+    let owned = Arc::clone(&gateway);
     let mut status = pin!(gateway.on_control(async move { owned.grants.status(id).await }));
-    if let Ok(status) = timeout(STORE_WAIT, &mut status).await {
-        return status;
-    }
-    // The read continues on the control runtime and updates the cache.
-    match gateway.grants.stale_status(id) {
-        Some(grant) => Some(Ok(GrantStatus::Active(grant))),
-        None => status.await,
-    }
+    let status = match timeout(STORE_WAIT, &mut status).await {
+        Ok(status) => status,
+        // The read continues on the control runtime and updates the cache.
+        Err(_) => match gateway.grants.stale_status(id) {
+            Some(grant) => return Ok(GrantStatus::Active(grant)),
+            None => status.await,
+        },
+    };
+    status.ok_or(RequestError::CheckAborted)?.map_err(RequestError::StoreUnavailable)
 }
 
 /// Checks the grant's route, the token's scopes and the user's groups.

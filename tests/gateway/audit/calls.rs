@@ -1,11 +1,17 @@
 //! Audit events of calls: exactly one for each message that is read on a route, with the request id of its response.
 
 use super::{Decided, revoke};
+use crate::harness::ending::shutdown;
 use crate::harness::events::Events;
 use crate::harness::{SiteBuilder, StoreKind, World, http};
+use bytes::Bytes;
 use gateway_routes::Route;
+use http_body::Frame;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -160,6 +166,36 @@ async fn a_client_that_leaves_before_the_response_leaves_one_event() {
     let event = events.only(|line| line["event"] == "call" && line["client_id"] == client.id[..12]).await;
     assert_eq!(event["decision"], "failed");
     assert!(event["reason"].as_str().unwrap().contains("the client disconnected"), "{event}");
+}
+
+/// A request body that never arrives.
+struct Missing;
+
+impl http_body::Body for Missing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_undefined_content_is_awaited_at_the_end_of_a_shutdown_is_a_503_with_one_event() {
+    Events::record();
+    let mut world =
+        World::with(StoreKind::Embedded, |site| site.set(|site| site.shutdown = shutdown(0, 2000))).await;
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let request = http2.get(world.url("/mcp/raw/x")).body(reqwest::Body::wrap(Missing));
+    let sent = tokio::spawn(Decided::by(request));
+    // Only a request on a connection that the gateway has accepted is served.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let ended = world.going_down();
+    sent.await.unwrap().is(503, "failed", "end of the shutdown");
+    ended.await.unwrap();
 }
 
 #[tokio::test]
