@@ -84,6 +84,15 @@ pub enum Outage {
     /// Okta.
     #[error(transparent)]
     Okta(#[from] OktaError),
+    /// Okta, by the error of its authorization response, and what the client is told about it.
+    #[error("Okta did not sign the user in")]
+    SignIn {
+        /// The error.
+        #[source]
+        error: OktaError,
+        /// The error for the client.
+        told: OAuthError,
+    },
     /// Okta, for longer than `okta_grace`; the error of the last request is the source, if this replica made it.
     #[error("the user could not be revalidated for longer than okta_grace")]
     Revalidation(#[source] Option<OktaError>),
@@ -168,10 +177,12 @@ impl Outage {
         match self {
             Self::Store(_) => FailureKind::Store,
             Self::Denial(_) => FailureKind::Denial,
-            Self::Okta(error) | Self::Revalidation(Some(error)) if error.needs_administrator() => {
+            Self::Okta(error) | Self::SignIn { error, .. } | Self::Revalidation(Some(error))
+                if error.needs_administrator() =>
+            {
                 FailureKind::OktaSettings
             }
-            Self::Okta(_) | Self::Revalidation(_) => FailureKind::Okta,
+            Self::Okta(_) | Self::SignIn { .. } | Self::Revalidation(_) => FailureKind::Okta,
             Self::Document { .. } | Self::UnknownKey { .. } => FailureKind::Document,
         }
     }
@@ -232,6 +243,7 @@ impl Failure {
                 };
                 OAuthError::new(code, error.message().to_owned())
             }
+            Self::Unavailable(Outage::SignIn { told, .. }) => told.clone(),
             Self::Unavailable(Outage::Document { .. }) => OAuthError::new(
                 ErrorCode::TemporarilyUnavailable,
                 "what the app publishes about itself could not be fetched: try again",
@@ -250,8 +262,7 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::OAuth(OAuthError { code: ErrorCode::InvalidClient, .. }) => StatusCode::UNAUTHORIZED,
-            Self::OAuth(OAuthError { code: ErrorCode::TemporarilyUnavailable, .. })
-            | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::OAuth(_) => StatusCode::BAD_REQUEST,
             Self::Restart(reason) => reason.status(),
             Self::Request(error) => error.status(),

@@ -29,7 +29,7 @@ pub async fn get(gateway: Arc<Gateway>, head: Arc<RequestHead>) -> Response<Byte
         return Failure::from(too_many).report(request, Kind::Login, &subject).too_many();
     }
     let parameters = request.query();
-    let Some(Callback { state, code, app_fault }) = Callback::parse(request, &parameters) else {
+    let Some(Callback { state, code }) = Callback::parse(request, &parameters) else {
         let failure = Failure::from(RestartReason::MissingState);
         return failure.report(request, Kind::Login, &subject).restart_page();
     };
@@ -43,9 +43,6 @@ pub async fn get(gateway: Arc<Gateway>, head: Arc<RequestHead>) -> Response<Byte
             return if has_ended { reply::with_cookie(page, &cookie.clear()) } else { page };
         }
     };
-    if let Some(fault) = app_fault {
-        Failure::from(Outage::Okta(fault)).note(request, Kind::Login);
-    }
     let return_address = login.request.return_address();
     let response = complete(request, login, code, &mut subject)
         .await
@@ -74,9 +71,7 @@ async fn take_login(
 /// Parameters of Okta's authorization response (RFC 6749 §4.1.2).
 struct Callback {
     state: String,
-    code: Result<String, OAuthError>,
-    /// Error that an administrator must correct, for the log.
-    app_fault: Option<OktaError>,
+    code: Result<String, Failure>,
 }
 
 impl Callback {
@@ -85,12 +80,20 @@ impl Callback {
         parameters.check().ok()?;
         let state = parameters.get("state")?.to_owned();
         let Some(error) = parameters.get("error") else {
-            let code = parameters.require("code").map(str::to_owned);
-            return Some(Self { state, code, app_fault: None });
+            let code = parameters.require("code").map(str::to_owned).map_err(Failure::from);
+            return Some(Self { state, code });
         };
         let description = parameters.get("error_description").unwrap_or(error);
-        let app_fault = Some(OktaError::of_code(error, description)).filter(OktaError::needs_administrator);
-        Some(Self { state, code: Err(okta_error(request, error, description)), app_fault })
+        Some(Self { state, code: Err(okta_failure(request, error, description)) })
+    }
+}
+
+/// Returns Okta's refusal of the user, or its outage, or the fault of the app's settings: the user is not refused then.
+fn okta_failure(request: Request<'_>, error: &str, description: &str) -> Failure {
+    let told = okta_error(request, error, description);
+    match OktaError::of_code(error, description) {
+        OktaError::Refused { .. } => told.into(),
+        error => Outage::SignIn { error, told }.into(),
     }
 }
 
@@ -121,7 +124,7 @@ fn okta_error(request: Request<'_>, error: &str, description: &str) -> OAuthErro
 async fn complete(
     request: Request<'_>,
     login: Login,
-    code: Result<String, OAuthError>,
+    code: Result<String, Failure>,
     subject: &mut AuditSubject,
 ) -> Result<Response<Bytes>, Failure> {
     let signed_in = request.gateway.okta.complete(&code?, &login.pending).await?;

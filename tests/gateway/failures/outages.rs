@@ -182,3 +182,37 @@ async fn a_fault_of_the_apps_settings_at_okta_is_one_error_with_the_remedy() {
     assert_failed(&returned, "login", &named_at(&client), "allow the scopes openid");
     assert_eq!(returned.warning()["level"], "ERROR");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_okta_at_the_callback_that_is_not_about_the_user_is_a_failure_with_one_line() {
+    let world = world(|site| site).await;
+    let client = world.client(TARGET).await;
+    for (error, decision, level, code) in [
+        ("server_error", "failed", "WARN", "temporarily_unavailable"),
+        ("temporarily_unavailable", "failed", "WARN", "temporarily_unavailable"),
+        ("invalid_scope", "failed", "ERROR", "access_denied"),
+        ("access_denied", "refused", "", "access_denied"),
+    ] {
+        world.clock.advance(LATER);
+        let mut consent = Consent::of(&world, &client).await;
+        let mut callback = consent.sign_in_at_okta().await;
+        let state = parameter(&callback, "state");
+        callback.query_pairs_mut().clear().extend_pairs([
+            ("error", error),
+            ("error_description", "Oops"),
+            ("state", &state),
+        ]);
+        let returned = consent.open(&world, &callback).await;
+        let location = returned.location.as_ref().unwrap();
+        assert_eq!(parameter(location, "error"), code, "{error}");
+        assert!(parameter(location, "error_description").contains("Oops"), "{location}");
+        returned.has_event("login", decision, &named_at(&client));
+        if level.is_empty() {
+            assert!(returned.lines.warnings().is_empty(), "{:?}", returned.lines);
+        } else {
+            let line = returned.warning();
+            assert_eq!((&line["level"], &line["cause"]), (&json!(level), &json!(returned.reason())));
+            assert!(returned.reason().contains(error), "{}", returned.reason());
+        }
+    }
+}
