@@ -10,7 +10,7 @@ mod profile;
 mod refusal;
 mod tokens;
 
-pub use discovery::Metadata;
+pub use discovery::{METADATA_REMEDY, Metadata};
 pub use error::OktaError;
 pub use id_token::{Expected as ExpectedIdToken, LoginBinding, verify as verify_id_token};
 pub use profile::Profile;
@@ -220,10 +220,12 @@ impl Okta {
         &self.0.config.client_id
     }
 
-    /// Checks that Okta is available, serves valid metadata and accepts the gateway's credentials. A failed fetch of the
-    /// metadata is logged.
+    /// Checks that Okta is available, serves valid metadata and accepts the gateway's credentials. Logs what is
+    /// wrong.
     pub async fn probe(&self) -> Result<(), OktaError> {
-        let metadata = self.metadata().await?;
+        let metadata = self.metadata().await.inspect_err(|error| {
+            tracing::warn!(%error, remedy = METADATA_REMEDY, "Okta's metadata cannot be read: logins will fail");
+        })?;
         let check = tokens::check_credentials(&self.0.config, &metadata, &self.0.http);
         with_timeout(CALL_TIMEOUT, check).await.inspect_err(|error| {
             tracing::warn!(%error, "Okta does not accept the gateway: logins will fail");

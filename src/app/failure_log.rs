@@ -3,6 +3,7 @@
 use crate::base::clock::Clock;
 use crate::base::error_chain::ErrorChain;
 use crate::base::throttle::Throttle;
+use crate::okta::METADATA_REMEDY;
 use gateway_routes::Route;
 use std::collections::HashMap;
 
@@ -85,6 +86,7 @@ impl FailureKind {
     const fn remedy(self) -> Option<&'static str> {
         match self {
             Self::Document | Self::DocumentCopy => Some(DOCUMENT_REMEDY),
+            Self::Okta | Self::Revalidation => Some(METADATA_REMEDY),
             _ => None,
         }
     }

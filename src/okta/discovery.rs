@@ -4,12 +4,16 @@ use super::OktaError;
 use super::http::Http;
 use crate::base::cached_document::{CachedDocument, Fetched, IntervalStart, RefetchRules};
 use crate::base::clock::Clock;
+use crate::base::throttle::Throttle;
 use crate::crypto::jose::KeySet;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
+/// Instruction for a gateway that cannot read Okta's metadata.
+pub const METADATA_REMEDY: &str = "check OKTA_URL, okta.authorization_server and OKTA_CLIENT_ID, and that Okta can be \
+                                   reached from here";
 /// Time until a cached document is fetched again.
 const CACHE_LIFETIME: Duration = Duration::from_hours(1);
 /// Delay after a failed fetch, so that callers do not each wait for another failure.
@@ -46,6 +50,7 @@ pub(super) struct Discovery {
     client_id: String,
     metadata: Arc<CachedDocument<Metadata, OktaError>>,
     keys: Arc<CachedDocument<KeySet, OktaError>>,
+    refetch_log: RefetchLog,
 }
 
 impl Discovery {
@@ -54,15 +59,17 @@ impl Discovery {
             issuer: issuer.to_owned(),
             client_id: client_id.to_owned(),
             metadata: CachedDocument::new(clock.clone(), REFETCH_RULES),
-            keys: CachedDocument::new(clock, REFETCH_RULES),
+            keys: CachedDocument::new(clock.clone(), REFETCH_RULES),
+            refetch_log: RefetchLog { clock, throttle: Arc::default() },
         }
     }
 
     /// Returns the metadata.
     pub(super) async fn metadata(&self, http: &Http) -> Result<Arc<Metadata>, OktaError> {
+        let log = self.log_of_copy(&self.metadata);
         let fetch = || {
             let (http, issuer, client_id) = (http.clone(), self.issuer.clone(), self.client_id.clone());
-            async move { into_fetched(fetch_metadata(&http, &issuer, &client_id).await) }
+            async move { into_fetched(fetch_metadata(&http, &issuer, &client_id).await, log) }
         };
         self.metadata.get(|_| true, fetch).await
     }
@@ -74,11 +81,20 @@ impl Discovery {
         metadata: &Metadata,
         key_id: Option<&str>,
     ) -> Result<Arc<KeySet>, OktaError> {
+        let log = self.log_of_copy(&self.keys);
         let fetch = || {
             let (http, url) = (http.clone(), metadata.jwks_uri.clone());
-            async move { into_fetched(fetch_keys(&http, &url).await) }
+            async move { into_fetched(fetch_keys(&http, &url).await, log) }
         };
         self.keys.get(|keys| key_id.is_none_or(|id| keys.has(id)), fetch).await
+    }
+
+    /// Returns the log of failed fetches if there is a copy of this document.
+    fn log_of_copy<T: Send + Sync + 'static>(
+        &self,
+        document: &Arc<CachedDocument<T, OktaError>>,
+    ) -> Option<RefetchLog> {
+        (!document.is_empty()).then(|| self.refetch_log.clone())
     }
 }
 
@@ -107,17 +123,78 @@ async fn fetch_keys(http: &Http, url: &Url) -> Result<KeySet, OktaError> {
     KeySet::parse(&document).map_err(|error| OktaError::Invalid(error.to_string()))
 }
 
-/// Converts the result of a fetch, and logs a failure, once for all callers that share it.
-fn into_fetched<T>(result: Result<T, OktaError>) -> Fetched<T, OktaError> {
+/// Log of failed fetches while the last good copy is used: no request fails then, so that nothing else logs them. The first
+/// is logged at once, then one a minute.
+#[derive(Clone)]
+struct RefetchLog {
+    clock: Clock,
+    throttle: Arc<Throttle>,
+}
+
+impl RefetchLog {
+    fn write(&self, error: &OktaError) {
+        let now = self.clock.now().seconds();
+        if self.throttle.is_first(now) || self.throttle.take_count(now).is_some() {
+            tracing::warn!(%error, "fetching Okta's metadata or keys again failed: the last good copy is used");
+        }
+    }
+}
+
+/// Converts the result of a fetch. `log` is present if there is a copy; otherwise the error fails a request, which logs it.
+fn into_fetched<T>(result: Result<T, OktaError>, log: Option<RefetchLog>) -> Fetched<T, OktaError> {
     match result {
         Ok(value) => Fetched::Document { value, lifetime: CACHE_LIFETIME },
         Err(error) => {
-            tracing::warn!(
-                %error,
-                "fetching Okta's metadata or keys failed: check OKTA_URL, okta.authorization_server and OKTA_CLIENT_ID, \
-                 and that Okta can be reached from here"
-            );
+            if let Some(log) = log {
+                log.write(&error);
+            }
             Fetched::Failed(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use std::io;
+    use std::sync::Mutex;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Lines {
+        fn count(&self) -> usize {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().count()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_fetch_is_logged_only_while_a_copy_is_used_and_once_a_minute() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let lines = Lines::default();
+        let out = lines.clone();
+        let builder = tracing_subscriber::fmt().with_ansi(false).without_time();
+        let _guard = tracing::subscriber::set_default(builder.with_writer(move || out.clone()).finish());
+        let clock = Clock::manual(Timestamp::from_seconds(1_000));
+        let discovery = Discovery::new("http://127.0.0.1:1", "0oa1", clock.clone());
+        discovery.metadata(&Http::new(true).unwrap()).await.unwrap_err();
+        assert_eq!(lines.count(), 0, "the request that fails logs the error");
+        let error = OktaError::Unavailable("HTTP status 503".into());
+        for (seconds, count) in [(0, 1), (30, 1), (30, 2)] {
+            clock.advance(Duration::from_secs(seconds));
+            into_fetched::<Metadata>(Err(error.clone()), Some(discovery.refetch_log.clone()));
+            assert_eq!(lines.count(), count);
         }
     }
 }

@@ -106,6 +106,7 @@ async fn without_okta_a_consent_and_a_callback_leave_one_warning_and_a_failed_ev
     world.okta.outage(Outage::Refuse503);
     let approved = consent.decide(&world, "approve").await;
     assert_failed(&approved, "consent", &named_at(&client), CAUSE);
+    assert!(approved.warning()["remedy"].as_str().unwrap().contains("OKTA_URL"), "{}", approved.warning());
     world.okta.outage(Outage::None);
     world.clock.advance(LATER);
     let mut consent = Consent::of(&world, &client).await;
