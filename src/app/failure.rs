@@ -26,6 +26,16 @@ pub enum Failure {
     /// An OAuth error of the client, sent with its error code.
     #[error("{0}")]
     OAuth(OAuthError),
+    /// What is at a `client_id` is no metadata document. The client is not told the reason, so that nobody can use the
+    /// gateway to probe other servers.
+    #[error("{told}")]
+    ClientDocument {
+        /// The error for the client.
+        told: OAuthError,
+        /// The reason.
+        #[source]
+        error: FetchError,
+    },
     /// The login cannot continue in this browser: a page asks the user to start again.
     #[error(transparent)]
     Restart(#[from] RestartReason),
@@ -192,7 +202,9 @@ impl Failure {
     /// Writes the failure to the audit log and, when it is not the client's, to the log. Called once per failure.
     pub fn report<'a>(self, request: Request<'a>, kind: Kind, subject: &AuditSubject) -> Reported<'a> {
         let (outcome, log_kind) = match &self {
-            Self::OAuth(_) | Self::Restart(_) | Self::TooMany(_) => (Outcome::Refused, None),
+            Self::OAuth(_) | Self::ClientDocument { .. } | Self::Restart(_) | Self::TooMany(_) => {
+                (Outcome::Refused, None)
+            }
             Self::Request(error) => (error.outcome(), error.failure_kind()),
             Self::Unavailable(outage) => (Outcome::Failed, Some(outage.kind())),
             Self::Internal(_) => (Outcome::Failed, Some(FailureKind::Internal)),
@@ -227,7 +239,7 @@ impl Failure {
     /// Returns the OAuth error that the client receives.
     fn oauth_error(&self) -> OAuthError {
         match self {
-            Self::OAuth(error) => error.clone(),
+            Self::OAuth(error) | Self::ClientDocument { told: error, .. } => error.clone(),
             Self::Restart(reason) => OAuthError::invalid_request(reason.to_string()),
             // Clients keep their tokens and registration at this code. At an unknown code, such as `slow_down`, the
             // TypeScript SDK aborts the refresh and starts a new login, which causes more requests.
@@ -261,7 +273,9 @@ impl Failure {
     /// Returns the status of the response, where it is not a redirect.
     fn status(&self) -> StatusCode {
         match self {
-            Self::OAuth(OAuthError { code: ErrorCode::InvalidClient, .. }) => StatusCode::UNAUTHORIZED,
+            Self::OAuth(OAuthError { code: ErrorCode::InvalidClient, .. }) | Self::ClientDocument { .. } => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::OAuth(_) => StatusCode::BAD_REQUEST,
             Self::Restart(reason) => reason.status(),

@@ -210,10 +210,6 @@ impl DocumentFetch<'_> {
     }
 
     fn failure(&self, error: FetchError) -> Failure {
-        if !matches!(error, FetchError::Unreachable(_)) {
-            // The response does not contain the reason.
-            tracing::info!(url = self.url.as_str(), %error, "a client document is not accepted");
-        }
         match error {
             FetchError::LimitReached => TooMany { retry_after: FETCH_RETRY_AFTER }.into(),
             FetchError::Invalid(why) if self.freshness == Freshness::Required => {
@@ -222,7 +218,7 @@ impl DocumentFetch<'_> {
             FetchError::NotFound | FetchError::OtherResponse(_) | FetchError::Unexpected(_)
                 if self.freshness == Freshness::Required =>
             {
-                OAuthError::invalid_client(NOT_A_DOCUMENT).into()
+                Failure::ClientDocument { told: OAuthError::invalid_client(NOT_A_DOCUMENT), error }
             }
             error => self.outage(error),
         }

@@ -84,7 +84,7 @@ impl Reported<'_> {
     /// server failure. There are no CORS headers (OAuth 2.1 §3.1).
     pub fn page_or_json(&self, text: &ProblemText) -> Response<Bytes> {
         let status = match &self.failure {
-            Failure::OAuth(_) => StatusCode::BAD_REQUEST,
+            Failure::OAuth(_) | Failure::ClientDocument { .. } => StatusCode::BAD_REQUEST,
             failure => failure.status(),
         };
         if !self.wants_page() {

@@ -103,7 +103,7 @@ fn redirect_uri(
 fn unknown_client(gateway: &Gateway, client_id: Option<&str>, failure: &Failure) -> Option<ProblemText> {
     Some(match failure {
         Failure::TooMany(_) => return None,
-        Failure::OAuth(_) if client_id.is_some_and(client::is_url) => {
+        Failure::OAuth(_) | Failure::ClientDocument { .. } if client_id.is_some_and(client::is_url) => {
             match gateway.site.client_metadata.mode {
                 ClientMetadataMode::Fetch => INVALID_DOCUMENT,
                 ClientMetadataMode::Pinned => UNLISTED_DOCUMENT,

@@ -259,12 +259,11 @@ impl Revalidation {
             return self.record_outage(error, asked_at).await;
         }
         if self.gateway.grants.revoke(self.id).await? {
-            tracing::info!(request_id = self.request_id.as_str(), %error, "a grant ends after Okta's response");
             AuditSubject::from(&*grant).record(Audit {
                 event: "revocation",
                 request_id: self.request_id.as_str(),
                 address: self.address.as_str(),
-                reason: revocation_reason(&error),
+                reason: &format!("{}: {error}", revocation_reason(&error)),
                 ..Audit::default()
             });
         }

@@ -1,6 +1,7 @@
 //! Invalid metadata documents, and their error messages.
 
 use super::{SERVER, authorize, authorize_error};
+use crate::harness::events::Events;
 use crate::harness::metadata_documents::{HOST, PATH, document, publish};
 use crate::harness::{World, http};
 use gateway_routes::ClientMetadataMode;
@@ -165,4 +166,21 @@ async fn a_published_client_gets_no_machine_grant_types() {
             "{grant_type}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_audit_log_has_the_reason_that_the_client_is_not_told() {
+    Events::record();
+    let (world, document_server) = World::start().await.with_document_server().await;
+    let id = document_server.url(HOST, PATH);
+    let client = world.published_client(&id, SERVER).await;
+    document_server.set_response(PATH, DocumentResponse::text("text/html", "<html>"));
+    let url = client.authorize_url(("xyz", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv"), &[]).unwrap();
+    let response = http().get(url).send().await.unwrap();
+    let lines = Events::record().of_response(response.headers());
+    let event = lines.event();
+    assert_eq!((&event["decision"], &event["client_id"]), (&json!("refused"), &json!(id)));
+    assert!(event["reason"].as_str().unwrap().ends_with("caused by the response is not JSON"), "{event}");
+    let told = response.text().await.unwrap();
+    assert!(told.contains("not its metadata document") && !told.contains("is not JSON"), "{told}");
 }
