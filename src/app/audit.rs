@@ -26,7 +26,8 @@ impl Outcome {
 /// An audit event. Unknown fields are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Audit<'a> {
-    /// The kind of event: `registration`, `authorization`, `consent`, `login`, `token`, `revocation` or `call`.
+    /// The kind of event: `registration`, `authorization`, `consent`, `login`, `token`, `revocation`, `call` or
+    /// `stream_ended`.
     pub event: &'static str,
     /// The outcome of the request.
     pub outcome: Outcome,
