@@ -97,6 +97,14 @@ impl Store {
         matches!(self, Self::Redis(_))
     }
 
+    /// Returns whether the store is unavailable and has logged so.
+    pub fn is_failure_logged(&self) -> bool {
+        match self {
+            Self::Embedded(store) => store.is_failing(),
+            Self::Redis(store) => store.is_unavailable(),
+        }
+    }
+
     /// Clock by which records expire: of the file, this process's; of Redis, this process's, corrected by the skew that
     /// the last [`Store::ping`] measured.
     pub const fn clock(&self) -> &Clock {

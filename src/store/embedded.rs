@@ -61,6 +61,11 @@ impl Embedded {
         &self.clock
     }
 
+    /// Returns whether the file fails, which has been logged.
+    pub(super) fn is_failing(&self) -> bool {
+        self.writer.is_failing()
+    }
+
     /// Formats that are read and written.
     pub(super) const fn format(&self) -> Format {
         self.format

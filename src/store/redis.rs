@@ -80,6 +80,11 @@ impl RedisStore {
         self.skew.millis()
     }
 
+    /// Returns whether the circuit breaker is open, which has been logged.
+    pub(super) fn is_unavailable(&self) -> bool {
+        self.connections.is_unavailable()
+    }
+
     /// Formats that are read and written.
     pub(super) fn format(&self) -> Format {
         Format { writes: self.writes.load(Ordering::Relaxed), ..self.format }

@@ -6,6 +6,7 @@ use gateway_standins::ClientError;
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{self, Client, Login, Tokens};
 use gateway_standins::okta::{Okta, OktaOptions};
+use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,7 +23,7 @@ exec unshare --mount sh -c 'mkdir -p "$DATA_DIR" && mount -t tmpfs -o size=2m,mo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_503_and_logs_nobody_out() {
     if !may_mount() {
-        println!("skipped: this user may not mount; store::embedded::slot::tests fills a simulated disk");
+        println!("skipped: this user may not mount; store::embedded::writer::tests fills a simulated disk");
         return;
     }
     let okta = Okta::start(OktaOptions::default()).await.unwrap();
@@ -50,7 +51,23 @@ async fn a_full_disk_is_503_and_logs_nobody_out() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+    assert_two_warnings(&gateway.log());
     drop(folder);
+}
+
+/// Asserts that the store's outage has left one line at each end.
+fn assert_two_warnings(log: &str) {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let about_the_store = lines.filter(|line| {
+        line["level"] != "INFO" && line["message"].as_str().is_some_and(|text| text.contains("the store"))
+    });
+    let lines: Vec<Value> = about_the_store.collect();
+    assert!(lines.iter().all(|line| line["level"] == "WARN"), "{lines:?}");
+    let first = lines[0]["message"].as_str().unwrap();
+    assert!(first.contains("the store is unavailable") && lines[0]["cause"] != "", "{lines:?}");
+    // Small writes may succeed in between, on space that was freed: then a count follows once a minute.
+    assert!((2..=3).contains(&lines.len()), "{lines:?}");
+    assert!(lines[1]["message"].as_str().unwrap().contains("the store is available again"), "{lines:?}");
 }
 
 /// Returns `true` if this user can mount a file system.

@@ -55,7 +55,7 @@ impl<B: StorageBackend> StorageBackend for SyncGuard<B> {
 
     fn sync_data(&self) -> Result<()> {
         if self.sync_failed.load(Ordering::Relaxed) {
-            tracing::warn!("fsync failed before: writing the whole file again");
+            tracing::debug!("fsync failed before: writing the whole file again");
             self.rewrite()?;
         }
         let synced = self.inner.sync_data();

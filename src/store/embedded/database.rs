@@ -46,20 +46,14 @@ impl DatabaseHandle {
         work(database.as_ref().ok_or(redb::Error::DatabaseClosed)?)
     }
 
-    /// Closes the database and opens it again; returns whether it is open now. Only the writer thread calls this;
-    /// meanwhile, reads fail at once.
-    pub(super) fn reopen(&self) -> bool {
+    /// Closes the database and opens it again. Only the writer thread calls this; meanwhile, reads fail at once.
+    ///
+    /// # Errors
+    /// The file cannot be opened. The database stays closed.
+    pub(super) fn reopen(&self) -> Result<(), OpenError> {
         drop(self.swap(None));
-        match (self.open)() {
-            Ok(database) => {
-                self.swap(Some(database));
-                true
-            }
-            Err(error) => {
-                tracing::error!(%error, "reopening the embedded store failed");
-                false
-            }
-        }
+        self.swap(Some((self.open)()?));
+        Ok(())
     }
 
     fn swap(&self, database: Option<Database>) -> Option<Database> {

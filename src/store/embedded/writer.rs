@@ -5,7 +5,8 @@ use super::database::DatabaseHandle;
 use super::sweep;
 use super::tables::Tables;
 use crate::base::clock::Clock;
-use crate::store::{Format, Unavailable};
+use crate::base::outage_log::{Messages, OutageLog};
+use crate::store::{Format, OpenError, Unavailable};
 use redb::Durability;
 use std::io;
 use std::sync::Arc;
@@ -27,6 +28,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time after an I/O error for which writes fail at once; then one group tries again.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 
+/// Log lines about failing and working writes.
+const MESSAGES: Messages = Messages {
+    began: "the store is unavailable: its file cannot be written or read",
+    ended: "the store is available again: its file is written and read",
+    repeated: "the store was unavailable repeatedly: its file could not be written or read",
+};
+
 /// Durability of a write: whether it must survive a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durable {
@@ -47,6 +55,7 @@ struct Job {
 pub(super) struct Writer {
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
+    outages: Arc<OutageLog>,
 }
 
 impl Drop for Writer {
@@ -61,9 +70,15 @@ impl Writer {
     /// Starts the thread.
     pub(super) fn start(database: Arc<DatabaseHandle>, clock: Clock, format: Format) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(MAX_QUEUED_WRITES);
-        let run = WriterThread { database, clock, format, durable_at: Instant::now(), retry_at: None };
+        let outages = Arc::new(OutageLog::new(MESSAGES));
+        let run = WriterThread::new(database, clock, format, Arc::clone(&outages));
         let thread = thread::Builder::new().name("store".into()).spawn(move || run.run(&jobs))?;
-        Ok(Self { jobs: Some(sender), thread: Some(thread) })
+        Ok(Self { jobs: Some(sender), thread: Some(thread), outages })
+    }
+
+    /// Returns whether the file fails, which has been logged.
+    pub(super) fn is_failing(&self) -> bool {
+        self.outages.is_ongoing()
     }
 
     /// Runs `work` in a transaction with the other queued writes, and returns after the commit.
@@ -99,9 +114,17 @@ struct WriterThread {
     durable_at: Instant,
     /// Time of the next attempt after an I/O error.
     retry_at: Option<Instant>,
+    /// `true` until a write succeeds: on a full disk, reads go on.
+    write_failed: bool,
+    outages: Arc<OutageLog>,
 }
 
 impl WriterThread {
+    fn new(database: Arc<DatabaseHandle>, clock: Clock, format: Format, outages: Arc<OutageLog>) -> Self {
+        let durable_at = Instant::now();
+        Self { database, clock, format, durable_at, retry_at: None, write_failed: false, outages }
+    }
+
     fn run(mut self, jobs: &Receiver<Job>) {
         let mut has_expired = false;
         loop {
@@ -123,7 +146,8 @@ impl WriterThread {
         match self.retry_at {
             None => true,
             Some(at) if Instant::now() < at => false,
-            Some(_) => self.database.with(|_| Ok(())).is_ok() || self.reopen(),
+            Some(_) if self.database.with(|_| Ok(())).is_ok() => true,
+            Some(_) => self.reopen().map_err(|error| self.outages.fail(&error)).is_ok(),
         }
     }
 
@@ -148,7 +172,12 @@ impl WriterThread {
     fn sweep(&mut self) -> bool {
         let now = self.clock.now();
         match self.database.with(|database| sweep::has_expired(database, now)) {
-            Ok(false) => false,
+            Ok(false) => {
+                if !self.write_failed {
+                    self.outages.succeed();
+                }
+                false
+            }
             Ok(true) => {
                 let durable = self.durability(false);
                 self.transaction(durable, |tables| tables.sweep(sweep::MAX_SWEPT_RECORDS)).is_some()
@@ -181,20 +210,37 @@ impl WriterThread {
         if matches!(durability, Durability::Immediate) {
             self.durable_at = Instant::now();
         }
-        done.map_err(|error| self.recover(&error)).ok()
+        self.write_failed = done.is_err();
+        match done {
+            Ok(result) => {
+                self.outages.succeed();
+                Some(result)
+            }
+            Err(error) => {
+                self.recover(&error);
+                None
+            }
+        }
     }
 
-    /// Logs an I/O error, and reopens the database.
+    /// Reopens the database after an I/O error, and logs the error if it begins an outage.
     fn recover(&mut self, error: &redb::Error) {
-        tracing::error!(%error, "writing to the embedded store failed");
-        self.reopen();
+        match self.reopen() {
+            Ok(()) => self.outages.fail(error),
+            Err(reopening) => {
+                self.outages.fail(&format!("{error}; reopening it failed as well: {reopening}"))
+            }
+        }
     }
 
     /// Reopens the database. The longer it takes, the later the next attempt, so that reads work most of the time.
-    fn reopen(&mut self) -> bool {
+    fn reopen(&mut self) -> Result<(), OpenError> {
         let started = Instant::now();
-        let is_open = self.database.reopen();
+        let reopened = self.database.reopen();
         self.retry_at = Some(Instant::now() + RETRY_DELAY.max(started.elapsed() * 4));
-        is_open
+        reopened
     }
 }
+
+#[cfg(test)]
+mod tests;

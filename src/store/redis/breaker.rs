@@ -1,22 +1,24 @@
 //! Circuit breaker in front of the connection pool. While Redis is unavailable, one call per [`OPEN_TIME`] probes it
 //! and all others fail at once.
 //!
-//! Opening and closing each write one line at `warn`. When the breaker flaps, the first opening is logged with its
-//! closing; further ones are counted, and the count is logged once a minute.
+//! Opening and closing each write one line at `warn`; see [`crate::base::outage_log`] for a breaker that flaps.
 
 use super::failure::RedisFailure;
-use crate::base::throttle::Throttle;
+use crate::base::outage_log::{Messages, Outage};
 use crate::store::Unavailable;
 use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-#[cfg(test)]
-mod tests;
-
 /// Time for which an open breaker rejects calls before it lets one through as a probe.
 const OPEN_TIME: Duration = Duration::from_millis(250);
+/// Log lines about the state of the breaker.
+const MESSAGES: Messages = Messages {
+    began: "the store is unavailable: circuit breaker opened",
+    ended: "the store is available again: circuit breaker closed",
+    repeated: "the store was unavailable repeatedly: circuit breaker opened and closed",
+};
 /// Age up to which a successful call outweighs a failed attempt to connect.
 const RECENT_SUCCESS: Duration = Duration::from_secs(1);
 
@@ -31,30 +33,14 @@ struct State {
     open: Option<Open>,
     last_success: Option<Instant>,
     epoch: Epoch,
-    /// Origin of the throttle's time.
-    created_at: Instant,
-    throttle: Throttle,
+    outage: Outage,
 }
 
 /// State of an open breaker.
 struct Open {
-    since: Instant,
     /// Time at which the next call may probe Redis.
     retry_at: Instant,
     cause: Unavailable,
-    /// `true` if its opening was logged; its closing is logged only then.
-    is_logged: bool,
-}
-
-/// Log line that a change of the state leads to.
-#[derive(Debug, PartialEq, Eq)]
-enum Notice {
-    /// The breaker opened; holds the openings of the last minute that were not logged.
-    Opened { unlogged: u64 },
-    /// The breaker closed after this time.
-    Closed(Duration),
-    /// The breaker is closed; holds the openings of the last minute that were not logged.
-    Flapped { unlogged: u64 },
 }
 
 /// Number of timeouts so far. Whatever made one connection time out (a frozen server, a network that drops every
@@ -64,7 +50,9 @@ pub(super) struct Epoch(u64);
 
 impl Breaker {
     pub(super) fn new() -> Self {
-        Self { state: Mutex::new(State::new(Instant::now())), opened: Notify::new() }
+        let outage = Outage::new(Instant::now().into_std());
+        let state = State { open: None, last_success: None, epoch: Epoch::default(), outage };
+        Self { state: Mutex::new(state), opened: Notify::new() }
     }
 
     /// Lets a call through; while the breaker is open, only one per [`OPEN_TIME`].
@@ -95,18 +83,18 @@ impl Breaker {
 
     /// Registers a response, and closes the breaker.
     pub(super) fn record_success(&self) {
-        let notice = self.state.lock().close(Instant::now());
-        match notice {
-            Some(Notice::Closed(duration)) => tracing::warn!(
-                open_millis = millis(duration),
-                "the store is available again: circuit breaker closed"
-            ),
-            Some(Notice::Flapped { unlogged }) => tracing::warn!(
-                openings = unlogged,
-                "the store was unavailable repeatedly: circuit breaker opened and closed"
-            ),
-            Some(Notice::Opened { .. }) | None => {}
-        }
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.open = None;
+        state.last_success = Some(now);
+        let notice = state.outage.succeed(now.into_std());
+        drop(state);
+        MESSAGES.write_success(notice);
+    }
+
+    /// Returns whether the breaker is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.state.lock().open.is_some()
     }
 
     /// Registers a response timeout on a connection of this epoch, and opens the breaker. A timeout on an older
@@ -134,62 +122,12 @@ impl Breaker {
     }
 
     fn open(&self, mut state: MutexGuard<'_, State>, error: &RedisFailure) {
-        let notice = state.open(error.clone().into(), Instant::now());
+        let now = Instant::now();
+        state.open = Some(Open { retry_at: now + OPEN_TIME, cause: error.clone().into() });
+        state.last_success = None;
+        let notice = state.outage.fail(now.into_std());
         drop(state);
         self.opened.notify_waiters();
-        if let Some(Notice::Opened { unlogged }) = notice {
-            tracing::warn!(
-                %error,
-                earlier_openings = unlogged,
-                "the store is unavailable: circuit breaker opened"
-            );
-        }
+        MESSAGES.write_failure(notice, error);
     }
-}
-
-impl State {
-    fn new(now: Instant) -> Self {
-        Self {
-            open: None,
-            last_success: None,
-            epoch: Epoch::default(),
-            created_at: now,
-            throttle: Throttle::default(),
-        }
-    }
-
-    /// Opens the breaker, or keeps it open. An opening that was not logged is logged as soon as the throttle permits,
-    /// so that an outage that follows a flapping does not stay silent.
-    fn open(&mut self, cause: Unavailable, now: Instant) -> Option<Notice> {
-        self.last_success = None;
-        let seconds = self.throttle_seconds(now);
-        let (since, was_logged, unlogged) = match &self.open {
-            Some(open) if open.is_logged => (open.since, true, None),
-            Some(open) => (open.since, false, self.throttle.take_count(seconds)),
-            None => (now, false, self.throttle.is_first(seconds).then_some(0)),
-        };
-        let is_logged = was_logged || unlogged.is_some();
-        self.open = Some(Open { since, retry_at: now + OPEN_TIME, cause, is_logged });
-        unlogged.map(|unlogged| Notice::Opened { unlogged })
-    }
-
-    fn close(&mut self, now: Instant) -> Option<Notice> {
-        self.last_success = Some(now);
-        match self.open.take() {
-            Some(open) if open.is_logged => Some(Notice::Closed(now - open.since)),
-            _ => {
-                let unlogged = self.throttle.take_count(self.throttle_seconds(now))?;
-                Some(Notice::Flapped { unlogged })
-            }
-        }
-    }
-
-    /// The throttle's time in seconds; zero would mean that no line was written yet.
-    fn throttle_seconds(&self, now: Instant) -> u64 {
-        (now - self.created_at).as_secs() + 1
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -45,6 +45,11 @@ impl Connections {
         Ok(Self { pool, breaker, waiting: Semaphore::new(MAX_WAITING_CALLS), kind })
     }
 
+    /// Returns whether the circuit breaker is open.
+    pub(super) fn is_unavailable(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     /// Sends one command, and returns its response.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
         let mut connection = self.connection().await?;
