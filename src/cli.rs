@@ -1,5 +1,6 @@
 //! The commands of the executable.
 
+mod background;
 mod log;
 pub mod serve;
 mod signals;

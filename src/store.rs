@@ -20,6 +20,7 @@ pub use types::{CodeUse, Cursor, Feed, GrantRecord, IndexKey, Reuse, Rotate, Rot
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
 pub use crate::base::ids::{GrantId, Key};
+use crate::base::outage_log::OutageLog;
 use crate::settings::RedisAddress;
 use embedded::Embedded;
 use redis::RedisStore;
@@ -98,10 +99,19 @@ impl Store {
     }
 
     /// Returns whether the store is unavailable and has logged so.
-    pub fn is_failure_logged(&self) -> bool {
+    fn is_failure_logged(&self) -> bool {
         match self {
             Self::Embedded(store) => store.is_failing(),
             Self::Redis(store) => store.is_unavailable(),
+        }
+    }
+
+    /// Writes the outcome of a repeated operation to its log, unless the store has logged the outage itself.
+    pub fn log_outcome<T>(&self, log: &OutageLog, outcome: &Result<T, Unavailable>) {
+        match outcome {
+            Ok(_) => log.succeed(),
+            Err(_) if self.is_failure_logged() => {}
+            Err(error) => log.fail(error),
         }
     }
 

@@ -17,6 +17,7 @@ mod table;
 pub use forgeries::{Forgeries, Sender};
 
 use crate::base::clock::Timestamp;
+use crate::base::outage_log::{Messages, OutageLog};
 use crate::base::subnets::{Subnet, Subnets};
 use crate::crypto::seal::{Keys, Mac, Purpose};
 use crate::store::{Key, Store};
@@ -62,6 +63,15 @@ impl Kind {
     }
 }
 
+/// Log lines about the counters that replicas share.
+const SHARED_MESSAGES: Messages = Messages {
+    began: "shared rate limits are unavailable: each replica counts its own requests",
+    ended: "shared rate limits are available again",
+    repeated: "shared rate limits were unavailable repeatedly",
+};
+/// Failures in a row that are logged: a single one may be a connection that was closed.
+const LOGGED_FAILURES: u32 = 3;
+
 /// The error of an exceeded rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany {
@@ -75,12 +85,15 @@ pub struct Limits {
     keys: Mac,
     counts: Mutex<Counts>,
     store: Arc<Store>,
+    /// Log of the shared counters.
+    shared_log: OutageLog,
 }
 
 impl Limits {
     /// Creates empty counters.
     pub fn new(config: gateway_routes::Limits, keys: &Keys, store: Arc<Store>) -> Self {
-        Self { config, keys: keys.mac(Purpose::Limit), counts: Mutex::default(), store }
+        let shared_log = OutageLog::of_repeated_failures(SHARED_MESSAGES, LOGGED_FAILURES);
+        Self { config, keys: keys.mac(Purpose::Limit), counts: Mutex::default(), store, shared_log }
     }
 
     /// Checks this process's counters of an address without counting, before the body of a request is read.
@@ -114,16 +127,15 @@ impl Limits {
             return Ok(());
         }
         let shared = counters.iter().map(|counter| (Key(counter.key), counter.limit)).collect();
-        match self.store.count(Key(group), shared, window_end(now)).await {
-            Ok(None) => Ok(()),
+        let counted = self.store.count(Key(group), shared, window_end(now)).await;
+        self.store.log_outcome(&self.shared_log, &counted);
+        match counted {
+            // After an error, it is counted by this process only.
+            Ok(None) | Err(_) => Ok(()),
             Ok(Some(full)) => {
                 // Refused locally for the rest of the window, without the store.
                 self.counts.lock().refuse(&counters, full, window(now));
                 Err(too_many(now))
-            }
-            Err(error) => {
-                tracing::debug!(%error, "shared rate limit unavailable: request counted by this process only");
-                Ok(())
             }
         }
     }

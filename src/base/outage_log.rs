@@ -120,29 +120,51 @@ impl Outage {
 #[derive(Debug)]
 pub struct OutageLog {
     messages: Messages,
-    outage: Mutex<Outage>,
+    /// Failures in a row that make an outage.
+    min_failures: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    outage: Outage,
+    /// Failures since the last success.
+    failures: u32,
 }
 
 impl OutageLog {
-    /// Log of a service that is available.
+    /// Log of a service that is available, and for which one failure is an outage.
     pub fn new(messages: Messages) -> Self {
-        Self { messages, outage: Mutex::new(Outage::new(Instant::now())) }
+        Self::of_repeated_failures(messages, 1)
+    }
+
+    /// The same, for a service that may fail now and then: so many failures in a row are an outage.
+    pub fn of_repeated_failures(messages: Messages, min_failures: u32) -> Self {
+        let state = State { outage: Outage::new(Instant::now()), failures: 0 };
+        Self { messages, min_failures, state: Mutex::new(state) }
     }
 
     /// Registers a failure, and writes a line if an outage begins.
     pub fn fail(&self, cause: &dyn Display) {
-        let notice = self.outage.lock().fail(Instant::now());
+        let mut state = self.state.lock();
+        state.failures = state.failures.saturating_add(1);
+        let is_outage = state.failures >= self.min_failures;
+        let notice = if is_outage { state.outage.fail(Instant::now()) } else { None };
+        drop(state);
         self.messages.write_failure(notice, cause);
     }
 
     /// Registers a success, and writes a line if an outage is over.
     pub fn succeed(&self) {
-        let notice = self.outage.lock().succeed(Instant::now());
+        let mut state = self.state.lock();
+        state.failures = 0;
+        let notice = state.outage.succeed(Instant::now());
+        drop(state);
         self.messages.write_success(notice);
     }
 
     /// Returns whether there is an outage.
     pub fn is_ongoing(&self) -> bool {
-        self.outage.lock().is_ongoing()
+        self.state.lock().outage.is_ongoing()
     }
 }

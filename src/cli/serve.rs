@@ -1,15 +1,14 @@
 //! The `serve` command: start-up, background tasks and graceful shutdown.
 
-use super::CommandError;
 use super::log::{self, Queue};
 use super::signals::{Finished, Signals};
+use super::{CommandError, background};
 use crate::app::state::{Dependencies, Gateway};
 use crate::base::clock::{MAX_CLOCK_SKEW, Timestamp};
 use crate::crypto::seal::Keys;
-use crate::endpoints::mcp::access;
 use crate::server::{self, Running};
 use crate::settings::{Environment, Settings, StoreSettings, key_file};
-use crate::store::{Cursor, Format, Store};
+use crate::store::{Format, Store};
 use gateway_routes::Site;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,16 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use tokio::time::{MissedTickBehavior, timeout};
-
-/// Interval at which open streams are closed whose grants are no longer valid.
-const STREAM_CHECK_INTERVAL: Duration = Duration::from_secs(3);
-/// Interval at which the revocations of other replicas are polled.
-const REVOCATION_POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Delay between pings of the store until the gateway is ready.
-const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
-/// Interval at which this machine's clock is compared with the store's.
-const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+use tokio::time::timeout;
 
 /// Timeout of work on the control runtime after the last connection is closed: three requests to Okta.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -131,7 +121,7 @@ pub fn assemble(
     let gateway = Gateway::new(site, settings, store, &keys, control.handle().clone(), dependencies)?;
     let running = server::start(&gateway, settings.port, threads)
         .map_err(|source| CommandError::Listen { port: settings.port, source })?;
-    spawn_background_tasks(&control, &gateway);
+    background::spawn(&control, &gateway);
     Ok(Serving { running, control, gateway })
 }
 
@@ -160,43 +150,6 @@ fn warn_of_linked_authorities(settings: &Settings) {
 fn install_crypto() {
     // Fails only if the same provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-/// Starts the background tasks: store pings for readiness and clock comparison, polling of other replicas'
-/// revocations, and closing of streams whose grants have ended.
-fn spawn_background_tasks(control: &Runtime, gateway: &Arc<Gateway>) {
-    let pinging = Arc::clone(gateway);
-    control.spawn(async move {
-        while let Err(error) = pinging.store.ping().await {
-            tracing::warn!(%error, "store unavailable: the gateway is not ready");
-            tokio::time::sleep(STORE_RETRY_DELAY).await;
-        }
-        pinging.set_ready();
-        while pinging.store.is_shared() {
-            tokio::time::sleep(CLOCK_CHECK_INTERVAL).await;
-            // Failures are logged by the requests that need the store.
-            let _ = pinging.store.ping().await;
-        }
-    });
-    let polling = Arc::clone(gateway);
-    control.spawn(async move {
-        let (mut ticks, mut cursor) = (tokio::time::interval(REVOCATION_POLL_INTERVAL), Cursor(0));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            // Failures are logged by the requests that need the store.
-            cursor = polling.grants.poll_revocations(cursor).await.unwrap_or(cursor);
-            polling.failure_log.write_counts();
-        }
-    });
-    let closing = Arc::clone(gateway);
-    control.spawn(async move {
-        let mut ticks = tokio::time::interval(STREAM_CHECK_INTERVAL);
-        loop {
-            ticks.tick().await;
-            closing.grants.close_ended_streams(|grant| access::is_still_authorized(&closing, grant)).await;
-        }
-    });
 }
 
 /// Derives the keys from `GATEWAY_SECRET`, or from the secret file beside the embedded store.

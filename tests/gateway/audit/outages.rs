@@ -1,8 +1,8 @@
-//! Calls while the store is down: an event for each, a warning of the first one, and one at the beginning and the end of
-//! the outage.
+//! Outages of the store: an event for each call that fails, a warning of the first one, and one warning at the beginning
+//! and one at the end, also at the start and for what needs no call.
 
 use super::Decided;
-use crate::harness::binary::Process;
+use crate::harness::binary::{Process, binary};
 use crate::harness::events::Events;
 use crate::harness::go_program::GoProgram;
 use crate::harness::{CALLBACK, SECRET, StoreKind, World, http};
@@ -55,7 +55,6 @@ async fn a_store_outage_leaves_one_warning_at_each_end_one_of_its_first_call_and
     let process = Process::with_okta(&go_program.binary, &okta, &settings).await;
     // Its grant has not been read from the store yet.
     let token = sign_in(&process).await;
-    let is_warning = |line: &Value| line["level"] == "WARN" || line["level"] == "ERROR";
     assert_eq!(lines(&process, 0, is_warning).await.len(), 0, "{}", process.log());
     redis.stop();
     for call_number in 0..5 {
@@ -104,4 +103,91 @@ async fn a_store_error_that_is_no_outage_leaves_one_warning_of_its_first_call() 
     let again = call().await;
     again.is(503, "failed", "no permissions");
     assert_eq!((first.warnings, again.warnings), (1, 0));
+}
+
+/// Returns `true` if a line is a warning or an error.
+fn is_warning(line: &Value) -> bool {
+    line["level"] == "WARN" || line["level"] == "ERROR"
+}
+
+/// Asserts that there are these warnings and no others.
+async fn assert_warnings(process: &Process, expected: &[&str]) {
+    let warnings = lines(process, expected.len(), is_warning).await;
+    assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
+    for (warning, expected) in warnings.iter().zip(expected) {
+        assert!(warning["message"].as_str().unwrap().contains(expected), "{warnings:?}");
+    }
+}
+
+async fn process_on(redis: &Redis) -> Process {
+    let okta = Okta::start(OktaOptions::default()).await.unwrap();
+    let address = redis.address();
+    let settings = [("KVS_ADDR", &*address), ("GATEWAY_SECRET", SECRET)];
+    Process::with_okta(binary(), &okta, &settings).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revocations_that_cannot_be_read_leave_one_warning_at_each_end() {
+    let redis = Redis::start().unwrap();
+    let process = process_on(&redis).await;
+    lines(&process, 1, |line| line["message"] == "ready: the store responds").await;
+    assert_warnings(&process, &[]).await;
+    // Redis responds with an error to this one command.
+    redis.command(&["SET", "mcp:{feed}:ends", "not a hash"]).unwrap();
+    let failed = "reading the revocations of other replicas from the store failed";
+    assert_warnings(&process, &[failed]).await;
+    assert!(process.log().contains("WRONGTYPE"), "{}", process.log());
+    redis.command(&["DEL", "mcp:{feed}:ends"]).unwrap();
+    assert_warnings(&process, &[failed, "the revocations of other replicas are available again"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_rate_limits_that_cannot_be_counted_leave_one_warning_at_each_end() {
+    let redis = Redis::start().unwrap();
+    let process = process_on(&redis).await;
+    let register = async || {
+        let url = format!("{}/auth/register", process.base_url);
+        let registered = http().post(url).json(&json!({ "redirect_uris": [CALLBACK] })).send().await.unwrap();
+        assert_eq!(registered.status(), 201);
+    };
+    register().await;
+    // The script of the counters needs this command.
+    redis.command(&["ACL", "SETUSER", "default", "-hincrby"]).unwrap();
+    for _ in 0..6 {
+        register().await;
+    }
+    let unavailable = "shared rate limits are unavailable";
+    assert_warnings(&process, &[unavailable]).await;
+    redis.command(&["ACL", "SETUSER", "default", "+hincrby"]).unwrap();
+    register().await;
+    assert_warnings(&process, &[unavailable, "shared rate limits are available again"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_down_at_the_start_leaves_one_warning_and_a_line_when_it_is_ready() {
+    let redis = Redis::start().unwrap();
+    redis.stop();
+    let process = process_on(&redis).await;
+    assert_warnings(&process, &["the store is unavailable"]).await;
+    // Long enough for more pings.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    redis.resume().unwrap();
+    let ready = lines(&process, 1, |line| line["message"] == "ready: the store responds").await;
+    assert_eq!(ready.len(), 1, "{ready:?}");
+    assert_warnings(&process, &["the store is unavailable", "the store is available again"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_an_unknown_format_leaves_one_warning_at_the_start_that_says_what_to_do() {
+    let redis = Redis::start().unwrap();
+    redis.command(&["SET", "mcp:format", "9"]).unwrap();
+    let process = process_on(&redis).await;
+    let rejected = "the gateway is not ready";
+    assert_warnings(&process, &[rejected]).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    redis.command(&["DEL", "mcp:format"]).unwrap();
+    lines(&process, 1, |line| line["message"] == "ready: the store responds").await;
+    let warnings = lines(&process, 2, is_warning).await;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0]["cause"].as_str().unwrap().contains("(STORE_FORMAT=9)"), "{warnings:?}");
 }
