@@ -85,9 +85,8 @@ impl Running {
         // An error means that all threads have already ended.
         let _ = self.stop.send(true);
         for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("proxy thread panicked");
-            }
+            // A panic of the thread has been logged by the panic hook.
+            let _ = thread.join();
         }
     }
 }

@@ -76,7 +76,7 @@ async fn poll_revocations(gateway: Arc<Gateway>) {
         let polled = gateway.grants.poll_revocations(cursor).await;
         gateway.store.log_outcome(&log, &polled);
         cursor = polled.unwrap_or(cursor);
-        gateway.failure_log.write_counts(gateway.clock.now().seconds());
+        gateway.failure_log.write_counts();
     }
 }
 

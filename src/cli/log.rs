@@ -1,6 +1,7 @@
-//! Logging: line format and asynchronous output to standard error.
+//! Logging: line format and asynchronous output to standard error, also of panics.
 
 mod lines;
+mod panics;
 mod queue;
 
 pub(super) use queue::Queue;
@@ -11,9 +12,9 @@ use lines::{Lines, Time};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Format, JsonFields};
 
-/// Installs the global logger with this format and queue; `RUST_LOG` sets the filter.
+/// Installs the global logger with this format and queue, and the panic hook; `RUST_LOG` sets the filter.
 pub(super) fn init(format: LogFormat, queue: &Queue) {
-    let queue = queue.clone();
+    let (queue, panic_queue) = (queue.clone(), queue.clone());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let time = Time(Clock::system());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || queue.clone());
@@ -24,4 +25,5 @@ pub(super) fn init(format: LogFormat, queue: &Queue) {
         }
         LogFormat::Pretty => builder.with_timer(time).init(),
     }
+    panics::install(&panic_queue);
 }
