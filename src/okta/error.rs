@@ -57,6 +57,11 @@ impl OktaError {
         Self::Unavailable(format!("no response within {} s", limit.as_secs()))
     }
 
+    /// Returns the error of a request that a panic or the shutdown of the gateway ended.
+    pub fn aborted() -> Self {
+        Self::Unavailable("the request was aborted by a fault of the gateway or by its shutdown".into())
+    }
+
     /// Returns the error of a document or a token of another issuer than expected.
     pub(super) fn other_issuer(document: &str, issuer: &str, expected: &str) -> Self {
         let issuer: String = issuer.chars().filter(|c| !c.is_control()).take(200).collect();

@@ -128,14 +128,17 @@ struct Revalidation {
 impl Revalidation {
     /// Queries Okta, or waits for the lease holder's result (step 2).
     async fn run(self: &Arc<Self>, grant: Arc<Grant>) -> Result<UserStatus, Unavailable> {
+        let since = grant.checked_at;
         let mut known = Some(grant);
         let mut delay = MIN_POLL_DELAY;
         loop {
             let (owned, known) = (Arc::clone(self), known.take());
             // A separate task: it continues after the client's timeout.
-            if let Some(result) = self.gateway.on_control(async move { owned.attempt(known).await }).await
-                && let Some(status) = result?
-            {
+            let Some(attempted) = self.gateway.on_control(async move { owned.attempt(known).await }).await
+            else {
+                return Ok(UserStatus::Unknown { since, error: Some(OktaError::aborted()) });
+            };
+            if let Some(status) = attempted? {
                 return Ok(status);
             }
             sleep(delay).await;
