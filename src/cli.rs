@@ -8,6 +8,7 @@ mod signals;
 pub use serve::serve;
 
 use crate::app::state::GatewayError;
+use crate::base::error_chain::ErrorChain;
 use crate::settings::Problems;
 use crate::settings::key_file::KeyFileError;
 use crate::store::OpenError;
@@ -41,7 +42,7 @@ pub enum CommandError {
     )]
     RegistrationDate,
     /// The port or the limit of open files is unavailable.
-    #[error("cannot serve on port {port}: {source}")]
+    #[error("cannot serve on port {port}")]
     Listen {
         /// Port of the listener.
         port: u16,
@@ -131,8 +132,9 @@ pub fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Writes an error message to standard error.
-pub fn print_error(message: &str) {
+/// Writes an error with its causes to standard error.
+pub fn print_error(error: &CommandError) {
+    let message = ErrorChain(error).to_string();
     // Without standard error the message cannot be reported anywhere.
     let _ = writeln!(io::stderr(), "{}", message.trim_end());
 }

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            cli::print_error(&error.to_string());
+            cli::print_error(&error);
             ExitCode::FAILURE
         }
     }

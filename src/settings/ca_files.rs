@@ -1,6 +1,7 @@
 //! `ca_file` of routes: certificate authorities of upstream servers.
 
 use super::pem;
+use crate::base::error_chain::ErrorChain;
 use gateway_routes::Site;
 use rustls::RootCertStore;
 use std::collections::BTreeMap;
@@ -17,7 +18,8 @@ pub(super) fn read(site: &Site, problems: &mut Vec<String>) -> BTreeMap<&'static
     for (file, patterns) in routes {
         match pem::read(file).and_then(|text| pem::authorities(&text)) {
             Ok(authorities) => drop(read.insert(file, authorities)),
-            Err(why) => {
+            Err(error) => {
+                let why = ErrorChain(&error);
                 let word = if patterns.len() == 1 { "route" } else { "routes" };
                 problems.push(format!("{word} {}: the ca_file {file} {why}", patterns.join(", ")));
             }

@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum DataDirError {
     /// The directory cannot be created or read.
-    #[error("DATA_DIR: {} cannot be used: {source}", .path.display())]
+    #[error("DATA_DIR: {} cannot be used", .path.display())]
     Unusable {
         /// Path of the directory.
         path: PathBuf,

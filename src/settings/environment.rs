@@ -1,6 +1,7 @@
 //! Environment variables, and secrets from files (`X_FILE`).
 
 use crate::base::encoding;
+use crate::base::error_chain::ErrorChain;
 use crate::base::secret::{Secret, SecretBytes};
 use serde::Deserialize;
 use std::ffi::OsString;
@@ -151,7 +152,8 @@ impl Variable<'_> {
         }
         match read_file(path) {
             Ok(text) => Some(text),
-            Err(why) => {
+            Err(error) => {
+                let why = ErrorChain(&error);
                 self.problems.push(format!("{file_name}: the file it names {why}"));
                 None
             }

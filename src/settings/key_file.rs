@@ -19,7 +19,7 @@ pub enum KeyFileError {
     #[error(transparent)]
     Directory(#[from] DataDirError),
     /// The file cannot be read or created.
-    #[error("DATA_DIR: {} cannot be used: {source}", .path.display())]
+    #[error("DATA_DIR: {} cannot be used", .path.display())]
     Unusable {
         /// Path of the file.
         path: PathBuf,

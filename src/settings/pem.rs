@@ -20,11 +20,38 @@ pub(super) enum PemError {
     #[error("is longer than 1 MiB")]
     TooLong,
     #[error("holds no certificate in PEM")]
-    NoCertificate(#[source] Option<pem::Error>),
+    NoCertificate(#[source] Option<PemSyntax>),
     #[error("holds something else than X.509 certificates")]
     NotX509(#[source] rustls::Error),
     #[error("holds no private key in PEM, or one that is encrypted")]
-    NoKey(#[source] pem::Error),
+    NoKey(#[source] PemSyntax),
+}
+
+/// Syntax error of a PEM file, without the line: that may be a private key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(super) enum PemSyntax {
+    #[error("a BEGIN line is malformed")]
+    Begin,
+    #[error("an END line is missing")]
+    End,
+    #[error("the text between a BEGIN and an END line is not base64")]
+    Base64,
+    #[error("there is no such section")]
+    NoSection,
+    #[error("a section cannot be read")]
+    Other,
+}
+
+impl From<pem::Error> for PemSyntax {
+    fn from(error: pem::Error) -> Self {
+        match error {
+            pem::Error::IllegalSectionStart { .. } => Self::Begin,
+            pem::Error::MissingSectionEnd { .. } => Self::End,
+            pem::Error::Base64Decode(_) => Self::Base64,
+            pem::Error::NoItemsFound => Self::NoSection,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Reads a file as text.
@@ -46,7 +73,7 @@ pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, Pe
     let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(PemError::NoCertificate(None)),
-        certificates => certificates.map_err(|error| PemError::NoCertificate(Some(error))),
+        certificates => certificates.map_err(|error| PemError::NoCertificate(Some(error.into()))),
     }
 }
 
@@ -67,5 +94,31 @@ pub(super) fn authorities(pem: &str) -> Result<RootCertStore, PemError> {
 /// # Errors
 /// There is no private key, or it is malformed or encrypted.
 pub(super) fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, PemError> {
-    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(PemError::NoKey)
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| PemError::NoKey(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::error_chain::ErrorChain;
+
+    #[test]
+    fn a_problem_names_its_cause_and_no_line_of_the_file() {
+        let key = "-----BEGIN PRIVATE KEY-----MIIEvQIBADANBgkqhkiG9w0\n-----END PRIVATE KEY-----\n";
+        for (text, cause) in [
+            (key.to_owned(), "a BEGIN line is malformed"),
+            (key.replace("MII", "\nMII").replace("-----END PRIVATE KEY-----", ""), "an END line is missing"),
+            (key.replace("MII", "\n!MII"), "is not base64"),
+            ("none".to_owned(), "there is no such section"),
+        ] {
+            let error = private_key(&text).unwrap_err();
+            let problem = ErrorChain(&error).to_string();
+            assert!(problem.starts_with("holds no private key") && problem.contains(cause), "{problem}");
+            let as_bytes = format!("{:?}", b"MII").replace(['[', ']'], "");
+            assert!(!problem.contains("MII") && !problem.contains(&as_bytes), "{problem}");
+        }
+        let missing = read("/nowhere").unwrap_err();
+        let problem = ErrorChain(&missing).to_string();
+        assert!(problem.contains("check its path and its mode: caused by No such file"), "{problem}");
+    }
 }

@@ -195,7 +195,10 @@ fn tls_files_are_read_and_validated_at_startup() {
     }
     let foreign_key = others.path("client.key");
     for (files, expected) in [
-        (&[("KVS_CA_FILE", "/nowhere")][..], "KVS_CA_FILE: the file it names cannot be read"),
+        (
+            &[("KVS_CA_FILE", "/nowhere")][..],
+            "KVS_CA_FILE: the file it names cannot be read: check its path and its mode: caused by No such file",
+        ),
         (&[("KVS_CA_FILE", key.1)], "KVS_CA_FILE: the file it names holds no certificate in PEM"),
         (&[certificate], "KVS_CERT_FILE is set without KVS_KEY_FILE"),
         (&[key], "KVS_KEY_FILE is set without KVS_CERT_FILE"),
@@ -252,7 +255,7 @@ fn a_bad_ca_file_is_reported_with_its_routes_and_all_other_problems() {
     let pem = std::fs::read_to_string(&ca).unwrap();
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (text, expected) in [
-        (None, "cannot be read: check its path and its mode"),
+        (None, "cannot be read: check its path and its mode: caused by No such file"),
         (Some(&b""[..]), "holds no certificate in PEM"),
         (Some(b"no PEM"), "holds no certificate in PEM"),
         (Some(&[0xff; 80]), "cannot be read as text"),

@@ -41,18 +41,16 @@ impl Embedded {
         entropy: &Entropy,
         format: Format,
     ) -> Result<Self, OpenError> {
-        let explain = |OpenError(cause)| OpenError(format!("DATA_DIR: {}: {cause}", folder.display()));
-        Self::on(DatabaseHandle::new(file::in_folder(folder, entropy)?)?, clock, format).map_err(explain)
+        Self::on(DatabaseHandle::new(file::in_folder(folder, entropy)?)?, clock, format)
     }
 
     /// Store on an open database.
     fn on(database: DatabaseHandle, clock: Clock, format: Format) -> Result<Self, OpenError> {
         let database = Arc::new(database);
-        let negotiated = database.with(|database| tables::negotiate_format(database, format));
-        let format = negotiated.map_err(|error| OpenError(error.to_string()))?;
-        let format = format.map_err(|error| OpenError(error.to_string()))?;
-        let writer = Writer::start(Arc::clone(&database), clock.clone(), format)
-            .map_err(|error| OpenError(error.to_string()))?;
+        let format = database.with(|database| tables::negotiate_format(database, format))?;
+        let format = format.map_err(OpenError::StoreFormat)?;
+        let writer =
+            Writer::start(Arc::clone(&database), clock.clone(), format).map_err(OpenError::Thread)?;
         Ok(Self { database, writer, clock, format })
     }
 

@@ -57,10 +57,9 @@ impl Format {
     pub fn new(known: Formats, wanted: Option<u8>) -> Result<Self, OpenError> {
         let Formats { oldest, newest, .. } = known;
         match wanted {
-            Some(wanted) if !(oldest..=newest).contains(&wanted) => Err(OpenError(format!(
-                "STORE_FORMAT is {wanted}, and this release knows the formats {oldest} to {newest}: unset it, or run \
-                 a release that knows {wanted}"
-            ))),
+            Some(wanted) if !(oldest..=newest).contains(&wanted) => {
+                Err(OpenError::UnknownFormat { wanted, oldest, newest })
+            }
             _ => Ok(Self { known, wanted, writes: known.default }),
         }
     }

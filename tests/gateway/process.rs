@@ -78,3 +78,31 @@ async fn a_second_gateway_on_the_same_data_does_not_start_and_says_why() {
         "{text}"
     );
 }
+
+#[test]
+fn an_error_at_the_start_is_printed_with_its_cause_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "no folder").unwrap();
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let free = folder.path().join("data");
+    for (data_dir, expected) in
+        [(&file, "file cannot be used: caused by File exists"), (&free, "cannot serve on port")]
+    {
+        let output = run(
+            &[],
+            &[
+                ("OKTA_URL", "http://127.0.0.1:9"),
+                ("OKTA_CLIENT_ID", "0oa1"),
+                ("OKTA_CLIENT_SECRET", "secret-of-the-app"),
+                ("DATA_DIR", data_dir.to_str().unwrap()),
+                ("PORT", &port),
+            ],
+        );
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(text.matches("(os error").count(), 1, "{text}");
+    }
+}

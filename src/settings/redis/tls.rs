@@ -3,6 +3,7 @@
 //! The files are read and validated at startup, so that a wrong file is reported as a problem of the settings and not
 //! as an outage of Redis.
 
+use crate::base::error_chain::ErrorChain;
 use crate::base::secret::Secret;
 use crate::settings::pem::{self, PemError};
 use rustls::{ClientConfig, Error, OtherError, RootCertStore};
@@ -93,7 +94,7 @@ fn checked(
     problems: &mut Vec<String>,
 ) -> Option<String> {
     let text = pem::read(file).and_then(|text| check(&text).map(|()| text));
-    text.map_err(|why| problems.push(format!("{name}: the file it names {why}"))).ok()
+    text.map_err(|error| problems.push(format!("{name}: the file it names {}", ErrorChain(&error)))).ok()
 }
 
 impl RedisTls {

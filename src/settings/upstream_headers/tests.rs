@@ -78,8 +78,8 @@ fn missing_and_invalid_variables_are_reported_together_with_all_other_problems()
          Authorization of route /mcp/notion/, X-Api-Key of route /mcp/wiki/)",
         "WIKI_USER cannot be part of a header: give visible ASCII characters on one line, without white space \
          around them (upstream_headers: X-Api-Key of route /mcp/wiki/)",
-        "WIKI_KEY_FILE: the file it names cannot be read: check its path and its mode (upstream_headers: \
-         X-Wiki-Key of route /mcp/wiki/)",
+        "WIKI_KEY_FILE: the file it names cannot be read: check its path and its mode: caused by No such file or \
+         directory (os error 2) (upstream_headers: X-Wiki-Key of route /mcp/wiki/)",
     ] {
         assert!(problems.contains(&format!("  - {expected}")), "{expected} is missing in {problems}");
     }

@@ -55,7 +55,7 @@ impl Disk {
         let (disk, sync_failed) = (self.clone(), Arc::default());
         let open: OpenDatabase = Box::new(move || {
             let opened = Builder::new().create_with_backend(SyncGuard::new(disk.clone(), &sync_failed));
-            opened.map_err(|error| OpenError(error.to_string()))
+            opened.map_err(|error| OpenError::Tables(error.into()))
         });
         DatabaseHandle::new(open).unwrap()
     }

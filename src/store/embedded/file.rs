@@ -7,7 +7,6 @@ use crate::settings::data_dir::{self, TemporaryFile};
 use crate::store::OpenError;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, StorageError};
-use std::fmt::Display;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::FileExt as _;
@@ -24,9 +23,9 @@ const CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Returns the function that opens the file in this folder. Creates folder and file if they are missing.
 pub(super) fn in_folder(folder: &Path, entropy: &Entropy) -> Result<OpenDatabase, OpenError> {
     let path = folder.join(FILE_NAME);
-    data_dir::prepare(folder).map_err(|error| OpenError(error.to_string()))?;
-    if !path.try_exists().map_err(|error| explain(&path, &error))? {
-        create(&path, entropy).map_err(|error| explain(&path, &error))?;
+    data_dir::prepare(folder)?;
+    if !path.try_exists().map_err(|source| inaccessible(&path, source))? {
+        create(&path, entropy).map_err(|source| OpenError::NotCreated { path: path.clone(), source })?;
     }
     let sync_failed = Arc::default();
     Ok(Box::new(move || open(&path, &sync_failed)))
@@ -44,7 +43,7 @@ fn create(path: &Path, entropy: &Entropy) -> Result<(), redb::Error> {
 }
 
 fn open(path: &Path, sync_failed: &Arc<AtomicBool>) -> Result<Database, OpenError> {
-    let header = header(path).map_err(|error| explain(path, &error))?;
+    let header = header(path).map_err(|source| inaccessible(path, source))?;
     let opened = || {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let mut builder = Builder::new();
@@ -53,13 +52,10 @@ fn open(path: &Path, sync_failed: &Arc<AtomicBool>) -> Result<Database, OpenErro
         builder.create_with_backend(SyncGuard::new(FileBackend::new(file)?, sync_failed))
     };
     opened().map_err(|error| match error {
-        DatabaseError::DatabaseAlreadyOpen => explain(
-            path,
-            &"another gateway has it open: stop that one, give this one another DATA_DIR, or share Redis (KVS_ADDR)",
-        ),
-        error => {
-            restore_header(path, &header, &error);
-            explain(path, &format!("it cannot be read and was left as it is: {} ({error})", remedy(&error)))
+        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.to_owned() },
+        source => {
+            restore_header(path, &header, &source);
+            OpenError::Unreadable { path: path.to_owned(), remedy: remedy(&source), source }
         }
     })
 }
@@ -97,6 +93,6 @@ fn restore_header(path: &Path, header: &[u8], error: &DatabaseError) {
     }
 }
 
-fn explain(path: &Path, cause: &dyn Display) -> OpenError {
-    OpenError(format!("DATA_DIR: {}: {cause}", path.display()))
+fn inaccessible(path: &Path, source: io::Error) -> OpenError {
+    OpenError::Inaccessible { path: path.to_owned(), source }
 }

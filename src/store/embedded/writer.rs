@@ -5,12 +5,13 @@ use super::database::DatabaseHandle;
 use super::sweep;
 use super::tables::Tables;
 use crate::base::clock::Clock;
+use crate::base::error_chain::ErrorChain;
 use crate::base::outage_log::{Messages, OutageLog};
 use crate::store::{Format, OpenError, Unavailable};
 use redb::Durability;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -93,10 +94,11 @@ impl Writer {
             // The caller may have been cancelled.
             Ok(Box::new(move |committed| drop(sender.send(committed.map(|()| result)))))
         });
-        let sent = self.jobs.as_ref().map(|jobs| jobs.try_send(Job { durable, work }));
-        if !matches!(sent, Some(Ok(()))) {
-            return Err(Unavailable::WriteQueueFull);
-        }
+        let jobs = self.jobs.as_ref().ok_or(Unavailable::WriterEnded)?;
+        jobs.try_send(Job { durable, work }).map_err(|error| match error {
+            TrySendError::Full(_) => Unavailable::WriteQueueFull,
+            TrySendError::Disconnected(_) => Unavailable::WriterEnded,
+        })?;
         match tokio::time::timeout(WRITE_TIMEOUT, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Unavailable::WriteFailed),
@@ -147,7 +149,7 @@ impl WriterThread {
             None => true,
             Some(at) if Instant::now() < at => false,
             Some(_) if self.database.with(|_| Ok(())).is_ok() => true,
-            Some(_) => self.reopen().map_err(|error| self.outages.fail(&error)).is_ok(),
+            Some(_) => self.reopen().map_err(|error| self.outages.fail(&ErrorChain(&error))).is_ok(),
         }
     }
 
@@ -225,12 +227,11 @@ impl WriterThread {
 
     /// Reopens the database after an I/O error, and logs the error if it begins an outage.
     fn recover(&mut self, error: &redb::Error) {
-        match self.reopen() {
-            Ok(()) => self.outages.fail(error),
-            Err(reopening) => {
-                self.outages.fail(&format!("{error}; reopening it failed as well: {reopening}"))
-            }
-        }
+        let cause = match self.reopen() {
+            Ok(()) => error.to_string(),
+            Err(reopening) => format!("{error}; reopening it failed as well: {}", ErrorChain(&reopening)),
+        };
+        self.outages.fail(&cause);
     }
 
     /// Reopens the database. The longer it takes, the later the next attempt, so that reads work most of the time.

@@ -4,30 +4,19 @@ use super::connection::Connection;
 use super::dial::{Dialer, RESPONSE_TIMEOUT};
 use super::failure::{RedisFailure, Server, address};
 use crate::settings::{RedisAddress, RedisKind, RedisTls};
+use crate::store::OpenError;
 use bb8_redis::redis::cluster::{ClusterClient, ClusterClientBuilder};
 use bb8_redis::redis::{
     ClientTlsConfig, ConnectionAddr, IntoConnectionInfo as _, RedisError, TlsCertificates,
 };
 use std::io;
 use std::time::Duration;
-use thiserror::Error;
 
 /// Timeout of connecting to one server: from the DNS lookup to the end of the handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Timeout of a call to a Cluster with its redirections and retries, and of connecting to all of its nodes, of which
 /// one may not respond.
 const CLUSTER_TIMEOUT: Duration = Duration::from_millis(1500);
-
-/// Error of a connector that cannot be set up.
-#[derive(Debug, Error)]
-pub(super) enum SetupError {
-    /// The TLS configuration is invalid.
-    #[error(transparent)]
-    Tls(#[from] rustls::Error),
-    /// The Cluster client cannot be built.
-    #[error(transparent)]
-    Cluster(#[from] RedisError),
-}
 
 /// Opener of connections.
 pub(super) enum Connector {
@@ -40,7 +29,7 @@ impl Connector {
     ///
     /// # Errors
     /// TLS or the client cannot be set up.
-    pub(super) fn new(redis: RedisAddress) -> Result<Self, SetupError> {
+    pub(super) fn new(redis: RedisAddress) -> Result<Self, OpenError> {
         Ok(match redis.kind {
             RedisKind::Standalone | RedisKind::Sentinel(_) => Self::One(Dialer::new(redis)?),
             RedisKind::Cluster => {

@@ -32,7 +32,7 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(address: RedisAddress) -> Result<Self, OpenError> {
         let kind = address.kind.clone();
-        let connector = Connector::new(address).map_err(|error| OpenError(format!("KVS_ADDR: {error}")))?;
+        let connector = Connector::new(address)?;
         let breaker = Arc::new(Breaker::new());
         let pool = Pool::builder()
             .max_size(MAX_CONNECTIONS)

@@ -2,6 +2,7 @@
 
 use super::World;
 use super::site::{route, table};
+use gateway::base::error_chain::ErrorChain;
 use gateway_routes::{Route, Site};
 
 impl World {
@@ -36,7 +37,7 @@ impl World {
     pub(crate) fn startup_error(&self) -> String {
         // The rest of the failed attempt must not be dropped within the runtime.
         let port = self.port.to_string();
-        let tried = || self.try_to_assemble(&port).err().unwrap().to_string();
+        let tried = || ErrorChain(&self.try_to_assemble(&port).err().unwrap()).to_string();
         std::thread::scope(|threads| threads.spawn(tried).join().unwrap())
     }
 

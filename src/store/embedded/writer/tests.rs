@@ -81,3 +81,17 @@ fn a_failed_read_is_over_when_a_read_succeeds() {
     let lines = log.take();
     assert!(lines.len() == 1 && lines[0].contains("the store is available again"), "{lines:?}");
 }
+
+#[tokio::test]
+async fn a_full_queue_and_an_ended_thread_are_different_errors() {
+    let (sender, jobs) = sync_channel(1);
+    let job = Job { durable: Durable::No, work: Box::new(|_| Ok(Box::new(|_| {}))) };
+    sender.try_send(job).unwrap();
+    let outages = Arc::new(OutageLog::new(MESSAGES));
+    let writer = Writer { jobs: Some(sender), thread: None, outages };
+    let full = writer.write(Durable::No, |_| Ok(())).await;
+    assert!(matches!(full, Err(Unavailable::WriteQueueFull)), "{full:?}");
+    drop(jobs);
+    let ended = writer.write(Durable::No, |_| Ok(())).await;
+    assert!(matches!(ended, Err(Unavailable::WriterEnded)), "{ended:?}");
+}
