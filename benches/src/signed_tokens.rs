@@ -19,7 +19,7 @@ pub(crate) fn write(gateway: &Gateway, original: &str, count: usize) -> Outcome<
     let credentials = Credentials::new(&keys()?, &issuer, ttl, Clock::system(), Entropy::system());
     let token = credentials
         .verify_access_token(original, &format!("{issuer}{MCP_PATH}/bytes/256"))
-        .map_err(|why| format!("the token of the login: {}", why.reason()))?;
+        .map_err(|why| format!("the token of the login: {why}"))?;
     fs::create_dir_all(site::folder())?;
     let path = site::folder().join("tokens");
     let mut file = BufWriter::new(File::create(&path)?);

@@ -133,7 +133,7 @@ pub enum Denial {
     #[error("the bearer credentials are malformed")]
     Malformed,
     /// The token is not valid for the route.
-    #[error("{}", .0.reason())]
+    #[error("{0}")]
     InvalidToken(TokenError),
     /// The token's grant is revoked or has expired.
     #[error("the grant is revoked or has ended")]

@@ -7,10 +7,9 @@ use crate::base::encoding;
 use crate::base::ids::{GrantId, Key};
 use crate::crypto::jose::{Algorithm, Check, Claims, Expected, JoseError, UnverifiedJwt};
 use serde_json::{Value, json};
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use thiserror::Error;
 
 const TYPE: &str = "at+jwt";
 const EXPECTED: Expected<'static> = Expected { algorithms: &[Algorithm::Es256], typ: Some(TYPE) };
@@ -58,36 +57,21 @@ pub struct SignedToken {
 }
 
 /// Reason to reject an access token. The client learns only `invalid_token`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenError {
     /// It is malformed, or has a different type, algorithm or key than the tokens of this gateway.
+    #[error("not a token of this gateway")]
     Unrecognized,
     /// It has expired, or has a different audience or issuer.
+    #[error("expired, or for another audience or issuer")]
     InvalidClaims,
     /// Its signature or its tag is invalid. Holds the tag of its claims, if that is valid and only the signature is not.
+    #[error("not a token of this gateway")]
     Forged(Option<Tag>),
     /// The caller did not permit the verification of the signature.
+    #[error("too many tokens with an invalid signature")]
     RateLimited,
 }
-
-impl TokenError {
-    /// Returns the reason, for the log.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Unrecognized | Self::Forged(_) => "not a token of this gateway",
-            Self::InvalidClaims => "expired, or for another audience or issuer",
-            Self::RateLimited => "too many tokens with an invalid signature",
-        }
-    }
-}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.reason())
-    }
-}
-
-impl Error for TokenError {}
 
 impl Credentials {
     /// Lifetime of an access token.

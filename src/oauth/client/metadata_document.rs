@@ -2,7 +2,7 @@
 //! document with the client's metadata.
 
 use super::auth_method::AuthMethod;
-use super::document_url::DocumentUrl;
+use super::document_url::{DocumentUrl, DocumentUrlError};
 use super::keys::ClientKeys;
 use super::record::Client;
 use super::registration::{client_name, redirect_uris, require_member};
@@ -30,10 +30,21 @@ pub enum DocumentError {
 
 /// A compiled document that is not valid client metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the compiled client metadata document {client_id} is invalid: {error}")]
+#[error("the compiled client metadata document {client_id} is invalid")]
 pub struct InvalidCompiledDocument {
     client_id: &'static str,
-    error: String,
+    #[source]
+    error: CompiledDocumentError,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+enum CompiledDocumentError {
+    #[error(transparent)]
+    Url(#[from] DocumentUrlError),
+    #[error("it is longer than {MAX_DOCUMENT_BYTES} bytes")]
+    TooLong,
+    #[error(transparent)]
+    Document(#[from] DocumentError),
 }
 
 /// Parses compiled documents at `now`; returns the clients by their `client_id`.
@@ -47,16 +58,24 @@ pub fn parse_compiled(
 ) -> Result<HashMap<String, Client>, InvalidCompiledDocument> {
     let parse_one = |document: &ClientDocument| {
         let ClientDocument { client_id, json } = *document;
-        let invalid = |error: String| InvalidCompiledDocument { client_id, error };
-        let url = DocumentUrl::parse(client_id).map_err(|error| invalid(error.to_string()))?;
-        if json.len() > MAX_DOCUMENT_BYTES {
-            return Err(invalid(format!("it is longer than {MAX_DOCUMENT_BYTES} bytes")));
-        }
-        let client =
-            parse(json.as_bytes(), &url, schemes, now).map_err(|error| invalid(error.to_string()))?;
+        let parsed = parse_compiled_one(client_id, json, schemes, now);
+        let client = parsed.map_err(|error| InvalidCompiledDocument { client_id, error })?;
         Ok((client_id.to_owned(), client))
     };
     documents.iter().map(parse_one).collect()
+}
+
+fn parse_compiled_one(
+    client_id: &str,
+    json: &str,
+    schemes: &[&str],
+    now: Timestamp,
+) -> Result<Client, CompiledDocumentError> {
+    let url = DocumentUrl::parse(client_id)?;
+    if json.len() > MAX_DOCUMENT_BYTES {
+        return Err(CompiledDocumentError::TooLong);
+    }
+    Ok(parse(json.as_bytes(), &url, schemes, now)?)
 }
 
 /// Parses a metadata document that was fetched from `url` at `now`.
