@@ -15,7 +15,7 @@ mod types;
 
 pub use error::{OpenError, RecordFormat, StoreFormat, Unavailable};
 pub use format::{Format, Formats};
-pub use types::{CodeUse, Cursor, Feed, GrantRecord, IndexKey, Reuse, Rotate, Rotation, Sealed};
+pub use types::{CodeUse, Counter, Cursor, Feed, GrantRecord, IndexKey, Reuse, Rotate, Rotation, Sealed};
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
@@ -80,10 +80,9 @@ verbs! {
     grants_of(owner: IndexKey, key: Key, limit: usize) -> Vec<GrantId>;
     /// Registers a single-use id; returns whether this is its first use.
     use_once(key: Key, expires_at: Timestamp) -> bool;
-    /// Increments all of these counters, given with their limits; when one has reached its limit, increments none and
-    /// returns its index. The counters of a group share a slot. They expire after the window; each window has its own
+    /// Increments all of these counters; when one has reached its limit, increments none and returns its index. The counters of a group share a slot. They expire after the window; each window has its own
     /// keys.
-    count(group: Key, counters: Vec<(Key, u32)>, window_ends: Timestamp) -> Option<usize>;
+    count(group: Key, counters: Vec<Counter>, window_ends: Timestamp) -> Option<usize>;
     /// Acquires or extends a lease; returns `false` while another holder has it.
     lease(key: Key, holder: Key, expires_at: Timestamp) -> bool;
     /// Releases a lease, if this holder has it.

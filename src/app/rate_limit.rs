@@ -20,7 +20,7 @@ use crate::base::clock::Timestamp;
 use crate::base::outage_log::{Messages, OutageLog};
 use crate::base::subnets::{Subnet, Subnets};
 use crate::crypto::seal::{Keys, Mac, Purpose};
-use crate::store::{Key, Store};
+use crate::store::{self, Key, Store};
 use counts::{Counter, Counts};
 use parking_lot::Mutex;
 use std::net::IpAddr;
@@ -126,7 +126,10 @@ impl Limits {
         if !self.store.is_shared() {
             return Ok(());
         }
-        let shared = counters.iter().map(|counter| (Key(counter.key), counter.limit)).collect();
+        let shared = counters
+            .iter()
+            .map(|counter| store::Counter { key: Key(counter.key), limit: counter.limit })
+            .collect();
         let counted = self.store.count(Key(group), shared, window_end(now)).await;
         self.store.log_outcome(&self.shared_log, &counted);
         match counted {

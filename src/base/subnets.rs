@@ -2,16 +2,30 @@
 
 use ipnet::Ipv6Net;
 use std::net::IpAddr;
+use std::ops::Deref;
 
 /// IPv6 prefix lengths that have limits, narrowest first, each with its multiple of one subscriber's limit. A subscriber
 /// has at least a /64 (RFC 6177); many subscribers and rented servers have a /56 or a /48.
 const IPV6_PREFIXES: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
+/// Prefix length of a subnet, then the bits of its prefix; an IPv4 address has the length 32 and is stored in the last
+/// bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SubnetId([u8; 9]);
+
+impl Deref for SubnetId {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Subnet with its share of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subnet {
-    /// Prefix length, then the bits of the prefix; an IPv4 address has the length 32 and is stored in the last bytes.
-    pub id: [u8; 9],
+    /// Its id.
+    pub id: SubnetId,
     /// Multiple of one subscriber's limit that it may use.
     pub multiple: u32,
 }
@@ -57,7 +71,7 @@ fn subnet(length: u8, multiple: u32, prefix: &[u8]) -> Subnet {
     let mut id = [0; 9];
     id[0] = length;
     id[9 - prefix.len()..].copy_from_slice(prefix);
-    Subnet { id, multiple }
+    Subnet { id: SubnetId(id), multiple }
 }
 
 #[cfg(test)]

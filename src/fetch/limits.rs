@@ -1,7 +1,7 @@
 //! Limits of concurrent fetches for each subscriber, so that a few subscribers cannot use all of them.
 
 use super::FetchError;
-use crate::base::subnets::{Subnet, Subnets};
+use crate::base::subnets::{Subnet, SubnetId, Subnets};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct FetchLimits(Arc<Mutex<Counts>>);
 #[derive(Default)]
 struct Counts {
     total: usize,
-    by_subnet: HashMap<[u8; 9], usize>,
+    by_subnet: HashMap<SubnetId, usize>,
 }
 
 /// Permit of one fetch of a subscriber. It is released when all its holders are dropped, including a name lookup whose

@@ -6,7 +6,7 @@
 
 use super::capacity::Capacity;
 use crate::base::clock::Clock;
-use crate::base::subnets::Subnets;
+use crate::base::subnets::{SubnetId, Subnets};
 use crate::base::throttle::Throttle;
 use gateway_routes::Network;
 use parking_lot::Mutex;
@@ -33,9 +33,6 @@ struct Counts {
     of_subnet: HashMap<SubnetId, usize>,
 }
 
-/// [`crate::base::subnets::Subnet::id`].
-pub(super) type SubnetId = [u8; 9];
-
 /// Exhausted limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -60,8 +57,17 @@ pub(super) enum Peer {
 /// Permit of one connection or concurrent request; released when it is dropped.
 pub(super) struct Permit {
     admission: Arc<Admission>,
-    is_counted: bool,
+    in_total: InTotal,
     subnets: Option<Subnets>,
+}
+
+/// Effect of a permit on the number of connections in total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InTotal {
+    /// It counts as one.
+    Counted,
+    /// Its connection is counted already.
+    Exempt,
 }
 
 impl Admission {
@@ -80,7 +86,7 @@ impl Admission {
     /// Counts an accepted connection; beyond a limit there is no permit.
     pub(super) fn connection(self: &Arc<Self>, address: IpAddr) -> (Peer, Option<Permit>) {
         let is_proxy = self.is_proxy(address);
-        match self.take(true, (!is_proxy).then_some(address)) {
+        match self.take(InTotal::Counted, (!is_proxy).then_some(address)) {
             Ok(permit) if is_proxy => (Peer::TrustedProxy, Some(permit)),
             Ok(permit) => (Peer::Client, Some(permit)),
             Err(refusal) => (Peer::Refused(refusal), None),
@@ -105,18 +111,19 @@ impl Admission {
         if is_only && address.is_none() {
             return Ok(None);
         }
-        self.take(!is_only, address).map(|permit| Some(Box::new(permit)))
+        let in_total = if is_only { InTotal::Exempt } else { InTotal::Counted };
+        self.take(in_total, address).map(|permit| Some(Box::new(permit)))
     }
 
     fn is_proxy(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(address))
     }
 
-    fn take(self: &Arc<Self>, is_counted: bool, address: Option<IpAddr>) -> Result<Permit, Refusal> {
+    fn take(self: &Arc<Self>, in_total: InTotal, address: Option<IpAddr>) -> Result<Permit, Refusal> {
         let subnets = address.map(Subnets::of);
-        let taken = self.counts.lock().take(self.capacity, is_counted, subnets.as_ref());
+        let taken = self.counts.lock().take(self.capacity, in_total, subnets.as_ref());
         match (taken, address) {
-            (Ok(()), _) => Ok(Permit { admission: Arc::clone(self), is_counted, subnets }),
+            (Ok(()), _) => Ok(Permit { admission: Arc::clone(self), in_total, subnets }),
             (Err(Refusal::Address), Some(address)) => {
                 self.note_address_full(address);
                 Err(Refusal::Address)
@@ -133,10 +140,10 @@ impl Counts {
     fn take(
         &mut self,
         capacity: Capacity,
-        is_counted: bool,
+        in_total: InTotal,
         subnets: Option<&Subnets>,
     ) -> Result<(), Refusal> {
-        if is_counted && self.all >= capacity.connections {
+        if in_total == InTotal::Counted && self.all >= capacity.connections {
             return Err(Refusal::Full);
         }
         let subnets = subnets.map(Subnets::as_slice).unwrap_or_default();
@@ -150,12 +157,12 @@ impl Counts {
         for subnet in subnets {
             *self.of_subnet.entry(subnet.id).or_default() += 1;
         }
-        self.all += usize::from(is_counted);
+        self.all += usize::from(in_total == InTotal::Counted);
         Ok(())
     }
 
-    fn release(&mut self, is_counted: bool, subnets: Option<&Subnets>) {
-        self.all -= usize::from(is_counted);
+    fn release(&mut self, in_total: InTotal, subnets: Option<&Subnets>) {
+        self.all -= usize::from(in_total == InTotal::Counted);
         for subnet in subnets.map(Subnets::as_slice).unwrap_or_default() {
             if let Entry::Occupied(mut count) = self.of_subnet.entry(subnet.id) {
                 *count.get_mut() -= 1;
@@ -169,7 +176,7 @@ impl Counts {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.counts.lock().release(self.is_counted, self.subnets.as_ref());
+        self.admission.counts.lock().release(self.in_total, self.subnets.as_ref());
     }
 }
 

@@ -1,8 +1,8 @@
 //! Reserve of one thread for connections beyond the limits, so that health probes get through. A new connection evicts
 //! the oldest one: a flood cannot keep probes out.
 
-use super::admission::SubnetId;
 use super::capacity::RESERVE_PER_THREAD;
+use crate::base::subnets::SubnetId;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use tokio::task::AbortHandle;
@@ -40,6 +40,7 @@ impl Reserve {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::subnets::Subnets;
     use std::future::pending;
     use tokio::task::{spawn_local, yield_now};
 
@@ -49,7 +50,8 @@ mod tests {
         let mut tasks = Vec::new();
         let mut add = |address: u8| {
             let task = spawn_local(pending::<()>());
-            reserve.add([address; 9], task.abort_handle());
+            let subnets = Subnets::of([192, 0, 2, address].into());
+            reserve.add(subnets.widest().id, task.abort_handle());
             tasks.push(task);
         };
         add(0);

@@ -14,8 +14,8 @@ mod writer;
 
 use super::rotation::{self, Step};
 use super::{
-    CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate, Rotation,
-    Sealed, Unavailable,
+    CodeUse, Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate,
+    Rotation, Sealed, Unavailable,
 };
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
@@ -237,13 +237,13 @@ impl Embedded {
     pub(super) async fn count(
         &self,
         _group: Key,
-        counters: Vec<(Key, u32)>,
+        counters: Vec<Counter>,
         window_ends: Timestamp,
     ) -> Result<Option<usize>, Unavailable> {
         self.writer
             .write(Durable::No, move |tables| {
                 let mut counts = Vec::new();
-                for (index, (key, limit)) in counters.iter().enumerate() {
+                for (index, Counter { key, limit }) in counters.iter().enumerate() {
                     let counted = tables.get(Kind::Counter, &key.0)?;
                     let count =
                         counted.and_then(|(_, value)| value.try_into().ok()).map_or(0, u64::from_be_bytes);

@@ -15,8 +15,8 @@ mod skew;
 pub(super) use failure::RedisFailure;
 
 use super::{
-    CodeUse, Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate, Rotation,
-    Sealed, TOMBSTONE_MILLIS, Unavailable,
+    CodeUse, Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate,
+    Rotation, Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::base::clock::{Clock, Monotonic, Timestamp};
 use crate::base::entropy::Entropy;
@@ -174,12 +174,12 @@ impl RedisStore {
     pub(super) async fn count(
         &self,
         group: Key,
-        counters: Vec<(Key, u32)>,
+        counters: Vec<Counter>,
         window_ends: Timestamp,
     ) -> Result<Option<usize>, Unavailable> {
-        let keys: Vec<String> = counters.iter().map(|(counter, _)| counter_key(group, *counter)).collect();
+        let keys: Vec<String> = counters.iter().map(|counter| counter_key(group, counter.key)).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let limits: Vec<u32> = counters.iter().map(|(_, limit)| *limit).collect();
+        let limits: Vec<u32> = counters.iter().map(|counter| counter.limit).collect();
         let call = self
             .script(scripts::COUNT, &keys)
             .with(self.lifetime(window_ends))

@@ -62,6 +62,15 @@ pub struct Sealed {
     pub owners: Vec<(IndexKey, Key)>,
 }
 
+/// Counter of requests in a window, with its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counter {
+    /// Key of the counter in this window.
+    pub key: Key,
+    /// Number of requests that it admits.
+    pub limit: u32,
+}
+
 /// Use of a refresh token.
 #[derive(Debug, Clone, Copy)]
 pub struct Rotate {

@@ -52,8 +52,7 @@ impl ClaimedClient {
                 secret_in_body.map(|secret| Proof::Secret(AuthMethod::SecretPost, Secret::new(secret)));
             return Ok(Self { client_id, proof });
         };
-        let (client_id, secret) = parse_basic(header)
-            .ok_or_else(|| refuse(in_body.is_some(), "the Authorization header is not HTTP Basic"))?;
+        let (client_id, secret) = parse_basic(header).ok_or_else(|| malformed_header(in_body))?;
         if in_body.is_some_and(|other| other != client_id) {
             return Err(OAuthError::invalid_client("the Authorization header and the body name two clients"));
         }
@@ -70,7 +69,8 @@ impl ClaimedClient {
 fn by_assertion(jwt: &str, has_secret: bool, body: &Parameters) -> Result<ClaimedClient, OAuthError> {
     let claimed = || UnverifiedJwt::parse(jwt).ok()?.claimed_subject();
     let client_id = body.get("client_id").map(str::to_owned).or_else(claimed);
-    let client_id = client_id.ok_or_else(|| refuse(false, "the client_assertion names no client"))?;
+    let client_id =
+        client_id.ok_or_else(|| OAuthError::invalid_request("the client_assertion names no client"))?;
     if body.get("client_assertion_type") != Some(assertion::TYPE) {
         return Err(OAuthError::invalid_client(format!("client_assertion_type must be {}", assertion::TYPE)));
     }
@@ -82,9 +82,13 @@ fn by_assertion(jwt: &str, has_secret: bool, body: &Parameters) -> Result<Claime
     Ok(ClaimedClient { client_id, proof: Some(Proof::Assertion(Secret::new(jwt))) })
 }
 
-/// Error of malformed client authentication: `invalid_client` only when the request names its client.
-fn refuse(is_named: bool, description: &'static str) -> OAuthError {
-    if is_named { OAuthError::invalid_client(description) } else { OAuthError::invalid_request(description) }
+/// Error of a malformed `Authorization` header: `invalid_client` only when the body names the client.
+fn malformed_header(client_id_in_body: Option<&str>) -> OAuthError {
+    let description = "the Authorization header is not HTTP Basic";
+    match client_id_in_body {
+        Some(_) => OAuthError::invalid_client(description),
+        None => OAuthError::invalid_request(description),
+    }
 }
 
 fn parse_basic(header: &str) -> Option<(String, Secret)> {

@@ -158,8 +158,9 @@ impl WriterThread {
         if group.is_empty() {
             return true;
         }
-        let durable = self.durability(group.iter().any(|job| job.durable == Durable::Yes));
-        let committed = self.transaction(durable, |tables| {
+        let is_durable = group.iter().any(|job| job.durable == Durable::Yes);
+        let durability = self.durability(if is_durable { Durable::Yes } else { Durable::No });
+        let committed = self.transaction(durability, |tables| {
             group.into_iter().map(|job| (job.work)(tables)).collect::<Result<Vec<Reply>, _>>()
         });
         let Some(replies) = committed else { return false };
@@ -181,8 +182,8 @@ impl WriterThread {
                 false
             }
             Ok(true) => {
-                let durable = self.durability(false);
-                self.transaction(durable, |tables| tables.sweep(sweep::MAX_SWEPT_RECORDS)).is_some()
+                let durability = self.durability(Durable::No);
+                self.transaction(durability, |tables| tables.sweep(sweep::MAX_SWEPT_RECORDS)).is_some()
             }
             Err(error) => {
                 self.recover(&error);
@@ -191,9 +192,9 @@ impl WriterThread {
         }
     }
 
-    fn durability(&self, is_required: bool) -> Durability {
+    fn durability(&self, durable: Durable) -> Durability {
         let is_due = self.durable_at.elapsed() >= SYNC_INTERVAL;
-        if is_required || is_due { Durability::Immediate } else { Durability::None }
+        if durable == Durable::Yes || is_due { Durability::Immediate } else { Durability::None }
     }
 
     fn transaction<T>(

@@ -7,7 +7,7 @@ use gateway::base::entropy::Entropy;
 use gateway::base::secret::SecretBytes;
 use gateway::crypto::seal::Keys;
 use gateway::grants::Grants;
-use gateway::store::{CodeUse, Cursor, Rotation, Store};
+use gateway::store::{CodeUse, Counter, Cursor, Rotation, Store};
 use gateway_standins::redis::Redis;
 use gateway_standins::tcp_proxy::TcpProxy;
 use std::sync::Arc;
@@ -41,7 +41,9 @@ async fn a_stored_minute_is_a_minute_on_every_replica() {
         store.put_code(code, b"code".to_vec(), seconds(&store, 60)).await.unwrap();
         store.put_login(login, b"login".to_vec(), seconds(&store, 60)).await.unwrap();
         assert!(store.use_once(jti, seconds(&store, 60)).await.unwrap());
-        let count = async |store: &Store| store.count(counter, vec![(counter, 1)], seconds(store, 60)).await;
+        let count = async |store: &Store| {
+            store.count(counter, vec![Counter { key: counter, limit: 1 }], seconds(store, 60)).await
+        };
         assert_eq!(count(&store).await.unwrap(), None);
         let (other, there) = (fixture.skewed(-119), fixture.skewed(119));
         fixture.clock.advance(Duration::from_millis(59_999));

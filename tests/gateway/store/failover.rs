@@ -2,7 +2,7 @@
 
 use super::fixture::{StoreFixture, fifty_concurrent};
 use super::{id, key};
-use gateway::store::{CodeUse, Cursor, IndexKey, Rotation, Unavailable};
+use gateway::store::{CodeUse, Counter, Cursor, IndexKey, Rotation, Unavailable};
 use gateway_standins::redis::{Cluster, Sentinels};
 use std::io;
 use std::sync::Arc;
@@ -45,7 +45,10 @@ async fn use_and_check_every_operation(fixture: &StoreFixture) {
     assert_eq!(found, [id(1), id(3)]);
     assert!(store.use_once(key(3), fixture.seconds(60)).await.unwrap());
     assert!(!store.use_once(key(3), fixture.seconds(60)).await.unwrap());
-    assert_eq!(store.count(key(4), vec![(key(4), 1)], fixture.seconds(60)).await.unwrap(), None);
+    assert_eq!(
+        store.count(key(4), vec![Counter { key: key(4), limit: 1 }], fixture.seconds(60)).await.unwrap(),
+        None
+    );
     assert!(store.lease(key(5), key(6), fixture.seconds(60)).await.unwrap());
     store.release(key(5), key(6)).await.unwrap();
     store.ping().await.unwrap();
@@ -133,7 +136,8 @@ async fn all_connections_to_a_hanging_primary_are_dropped() {
     servers.primary.thaw().unwrap();
     let expiry = fixture.seconds(60);
     for count in 0..=50 {
-        let full = fixture.store.count(key(1), vec![(key(1), 50)], expiry).await.unwrap();
+        let full =
+            fixture.store.count(key(1), vec![Counter { key: key(1), limit: 50 }], expiry).await.unwrap();
         assert_eq!(full, (count == 50).then_some(0), "{count}");
     }
     let rotated = fixture.store.rotate(id(1), fixture.rotate(2)).await;

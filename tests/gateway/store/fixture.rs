@@ -4,7 +4,7 @@ use gateway::base::clock::{Clock, Timestamp};
 use gateway::base::entropy::Entropy;
 use gateway::settings::RedisAddress;
 use gateway::store::{
-    Cursor, Format, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
+    Counter, Cursor, Format, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
 };
 use gateway_standins::redis::Redis;
 use std::sync::Arc;
@@ -183,7 +183,7 @@ pub(super) async fn use_every_operation(fixture: &StoreFixture) -> Result<(), Un
     assert_eq!(store.grants_of(IndexKey::User, key(0), 10).await?, [id(1)]);
     assert_eq!(store.grant(id(2)).await?, None);
     assert!(store.use_once(key(3), expiry).await?);
-    let counters = vec![(key(4), 1), (key(5), 2)];
+    let counters = vec![Counter { key: key(4), limit: 1 }, Counter { key: key(5), limit: 2 }];
     assert_eq!(store.count(key(4), counters.clone(), expiry).await?, None);
     assert_eq!(store.count(key(4), counters, expiry).await?, Some(0));
     assert!(store.lease(key(5), key(6), expiry).await?);

@@ -7,7 +7,7 @@ use gateway::base::entropy::Entropy;
 use gateway::base::secret::SecretBytes;
 use gateway::crypto::seal::Keys;
 use gateway::grants::Grants;
-use gateway::store::{Cursor, IndexKey, Sealed, Unavailable};
+use gateway::store::{Counter, Cursor, IndexKey, Sealed, Unavailable};
 use gateway_standins::redis::Redis;
 use gateway_standins::tcp_proxy::TcpProxy;
 use std::sync::Arc;
@@ -56,7 +56,9 @@ async fn a_store_operation_takes_one_round_trip_unless_its_next_key_is_stored() 
     proxied.assert_round_trips("grant", 1, store.grant(id(1))).await;
     proxied.assert_round_trips("revoked_since", 1, store.revoked_since(Cursor(0))).await;
     proxied.assert_round_trips("use_once", 1, store.use_once(key(1), expiry)).await;
-    proxied.assert_round_trips("count", 1, store.count(key(1), vec![(key(1), 9)], expiry)).await;
+    proxied
+        .assert_round_trips("count", 1, store.count(key(1), vec![Counter { key: key(1), limit: 9 }], expiry))
+        .await;
     proxied.assert_round_trips("lease", 1, store.lease(key(1), key(2), expiry)).await;
     proxied.assert_round_trips("release", 1, store.release(key(1), key(2))).await;
     proxied.assert_round_trips("ping", 1, store.ping()).await;

@@ -4,7 +4,7 @@ use super::fixture::StoreFixture;
 use super::{id, key};
 use gateway::base::clock::Clock;
 use gateway::base::entropy::Entropy;
-use gateway::store::{Cursor, Format, Rotation, Store};
+use gateway::store::{Counter, Cursor, Format, Rotation, Store};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ async fn a_full_redis_serves_reads_and_revocations_only() {
     assert!(store.put_code(key(1), b"code".to_vec(), expiry).await.is_err());
     assert!(store.rotate(id(3), fixture.rotate(1)).await.is_err());
     assert!(store.use_once(key(1), expiry).await.is_err());
-    assert!(store.count(key(1), vec![(key(1), 9)], expiry).await.is_err());
+    assert!(store.count(key(1), vec![Counter { key: key(1), limit: 9 }], expiry).await.is_err());
     assert!(store.lease(key(1), key(2), expiry).await.is_err());
     assert_eq!(fixture.server().command(&["DBSIZE"]).unwrap(), keys);
     assert!(store.grant(id(1)).await.unwrap().is_some());
@@ -112,7 +112,7 @@ async fn every_redis_key_has_a_ttl() {
     store.create_grant(fixture.record(2)).await.unwrap();
     store.revoke(id(2)).await.unwrap();
     store.use_once(key(1), expiry).await.unwrap();
-    store.count(key(1), vec![(key(1), 9)], expiry).await.unwrap();
+    store.count(key(1), vec![Counter { key: key(1), limit: 9 }], expiry).await.unwrap();
     store.lease(key(1), key(2), expiry).await.unwrap();
     let keys = fixture.server().command(&["KEYS", "*"]).unwrap();
     let keys: Vec<&str> = keys.lines().filter(|line| line.starts_with("mcp:")).collect();

@@ -5,7 +5,7 @@ use super::fixture::StoreFixture;
 use super::{id, key};
 use gateway::base::entropy::Entropy;
 use gateway::settings::RedisAddress;
-use gateway::store::{CodeUse, Cursor, Format, IndexKey, Rotation, Sealed, Store, Unavailable};
+use gateway::store::{CodeUse, Counter, Cursor, Format, IndexKey, Rotation, Sealed, Store, Unavailable};
 use gateway_standins::redis::Cluster;
 use gateway_standins::tcp_proxy::TcpProxy;
 use std::fmt::Debug;
@@ -75,7 +75,7 @@ async fn a_repeated_command_returns_its_first_result() {
         assert!(calls.twice("create_grant", async |store| store.create_grant(fixture.record(2)).await).await);
         assert!(calls.twice("revoke", async |store| store.revoke(id(2)).await).await);
         assert!(calls.twice("use_once", async |store| store.use_once(key(3), expiry).await).await);
-        let counters = || vec![(key(4), 20)];
+        let counters = || vec![Counter { key: key(4), limit: 20 }];
         for _ in 0..20 {
             let count = async |store: &Store| store.count(key(4), counters(), expiry).await;
             assert_eq!(calls.twice("count", count).await, None);
@@ -199,7 +199,7 @@ async fn a_lost_cluster_response_is_retried_without_another_result() {
         assert!(proxied.with_lost_response("replace_sealed", swap).await);
         assert!(proxied.with_lost_response("use_once", store.use_once(jti, expiry)).await);
         assert!(!store.use_once(jti, expiry).await.unwrap());
-        let counters = || vec![(counter, 2)];
+        let counters = || vec![Counter { key: counter, limit: 2 }];
         assert_eq!(proxied.with_lost_response("count", store.count(counter, counters(), expiry)).await, None);
         assert_eq!(store.count(counter, counters(), expiry).await.unwrap(), None);
         assert_eq!(store.count(counter, counters(), expiry).await.unwrap(), Some(0));

@@ -2,7 +2,7 @@
 
 use super::fixture::{fifty_concurrent, on_each_backend};
 use super::key;
-use gateway::store::CodeUse;
+use gateway::store::{CodeUse, Counter};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ async fn concurrent_counting_stops_at_the_limit() {
         let expiry = fixture.seconds(60);
         let counted = fifty_concurrent(|| {
             let store = Arc::clone(&fixture.store);
-            async move { store.count(key(1), vec![(key(1), 30)], expiry).await.unwrap() }
+            async move { store.count(key(1), vec![Counter { key: key(1), limit: 30 }], expiry).await.unwrap() }
         });
         let counted = counted.await;
         assert_eq!(counted.iter().filter(|full| full.is_none()).count(), 30);
@@ -138,7 +138,7 @@ async fn a_request_counts_in_all_of_its_counters_or_in_none() {
     on_each_backend(async |fixture| {
         let expiry = fixture.seconds(60);
         let count = async |other: u8, limit: u32| {
-            let counters = vec![(key(1), 3), (key(other), limit)];
+            let counters = vec![Counter { key: key(1), limit: 3 }, Counter { key: key(other), limit }];
             fixture.store.count(key(9), counters, expiry).await.unwrap()
         };
         assert_eq!((count(2, 1).await, count(2, 1).await, count(2, 1).await), (None, Some(1), Some(1)));
