@@ -1,4 +1,6 @@
 //! Work on the control runtime that must complete before the process exits, although nobody may wait for it any more.
+//!
+//! `TaskTracker` of tokio-util does the same, with the feature `rt` that nothing else needs.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -13,13 +13,9 @@ pub enum ErrorCode {
     /// RFC 6749 §5.2. Clients drop their tokens when they see it.
     InvalidGrant,
     /// RFC 6749 §5.2.
-    UnauthorizedClient,
-    /// RFC 6749 §5.2.
     UnsupportedGrantType,
     /// RFC 6749 §4.1.2.1.
     UnsupportedResponseType,
-    /// RFC 6749 §4.1.2.1 and §5.2.
-    InvalidScope,
     /// RFC 8707 §2.
     InvalidTarget,
     /// RFC 6749 §4.1.2.1: denied by the user, by Okta or by the gateway's policy.
@@ -41,10 +37,8 @@ impl ErrorCode {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant => "invalid_grant",
-            Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
-            Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
             Self::InvalidRedirectUri => "invalid_redirect_uri",
