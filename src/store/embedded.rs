@@ -48,7 +48,6 @@ impl Embedded {
     fn on(database: DatabaseHandle, clock: Clock, format: Format) -> Result<Self, OpenError> {
         let database = Arc::new(database);
         let format = database.with(|database| tables::negotiate_format(database, format))?;
-        let format = format.map_err(OpenError::StoreFormat)?;
         let writer =
             Writer::start(Arc::clone(&database), clock.clone(), format).map_err(OpenError::Thread)?;
         Ok(Self { database, writer, clock, format })
@@ -150,7 +149,7 @@ impl Embedded {
 
     #[expect(clippy::unused_async, reason = "a read takes a microsecond; the verb is async in every backend")]
     pub(super) async fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, Unavailable> {
-        self.database.read(|file| reads::read_grant(file, id, self.clock.now(), self.format)).flatten()
+        self.database.read(|file| reads::read_grant(file, id, self.clock.now(), self.format))
     }
 
     pub(super) async fn rotate(&self, id: GrantId, rotate: Rotate) -> Result<Rotation, Unavailable> {

@@ -66,6 +66,12 @@ impl From<RedisFailure> for Unavailable {
     }
 }
 
+impl From<redb::Error> for Unavailable {
+    fn from(error: redb::Error) -> Self {
+        Self::FileRead(Arc::new(error))
+    }
+}
+
 impl From<StoreFormat> for Unavailable {
     fn from(error: StoreFormat) -> Self {
         Self::StoreFormat(error)

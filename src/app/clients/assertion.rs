@@ -7,9 +7,10 @@ use crate::app::request::Request;
 use crate::base::secret::Secret;
 use crate::crypto::jose::{JoseError, KeySet};
 use crate::oauth::client::DocumentUrl;
-use crate::oauth::client::assertion::{self, Expected, Rejected, Verified};
+use crate::oauth::client::assertion::{self, Expected, Verified};
 use crate::oauth::client::keys::{ClientKeys, KeySource};
 use crate::oauth::error::OAuthError;
+use std::fmt::Display;
 
 /// Verifies a client assertion and that no replica has accepted it before.
 ///
@@ -36,16 +37,20 @@ pub(super) async fn verify(
         algorithm: *algorithm,
         now: gateway.clock.now(),
     };
-    let verified = match source {
-        KeySource::Inline(keys) => assertion::verify(jwt.expose(), &KeySet::read(keys), &expected),
+    let Verified { id, expires_at: ends_at } = match source {
+        KeySource::Inline(keys) => {
+            assertion::verify(jwt.expose(), &KeySet::read(keys), &expected).map_err(refused)?
+        }
         KeySource::At(url) => verify_with_jwks_uri(request, known, url, jwt, &expected).await?,
     };
-    let refuse = |why: &dyn std::fmt::Display| OAuthError::invalid_client(format!("client_assertion: {why}"));
-    let Verified { id, expires_at: ends_at } = verified.map_err(|rejected| refuse(&rejected))?;
     if !gateway.grants.first_use(&["assertion", &known.id, &id], ends_at).await? {
-        return Err(refuse(&"it was used before").into());
+        return Err(refused("it was used before"));
     }
     Ok(())
+}
+
+fn refused(why: impl Display) -> Failure {
+    OAuthError::invalid_client(format!("client_assertion: {why}")).into()
 }
 
 /// Verifies with the keys at the client's `jwks_uri`. The key set is fetched again when the key is unknown, since the
@@ -56,19 +61,20 @@ async fn verify_with_jwks_uri(
     url: &DocumentUrl,
     jwt: &Secret,
     expected: &Expected<'_>,
-) -> Result<Result<Verified, Rejected>, Failure> {
+) -> Result<Verified, Failure> {
     let keys = documents::keys(request, known, url).await?;
-    let verified = assertion::verify(jwt.expose(), &keys, expected);
-    if !verified.as_ref().is_err_and(|rejected| rejected.may_need_newer_keys()) {
-        return Ok(verified);
-    }
+    let rejected = match assertion::verify(jwt.expose(), &keys, expected) {
+        Ok(verified) => return Ok(verified),
+        Err(rejected) if rejected.may_need_newer_keys() => rejected,
+        Err(rejected) => return Err(refused(rejected)),
+    };
     match documents::refetch_keys(request, known, url).await? {
-        Some(keys) => Ok(assertion::verify(jwt.expose(), &keys, expected)),
+        Some(keys) => assertion::verify(jwt.expose(), &keys, expected).map_err(refused),
         // The key may have been published since the last fetch; `invalid_client` would cost the client its
         // registration.
-        None if verified == Err(JoseError::UnknownKey.into()) => {
+        None if rejected == JoseError::UnknownKey.into() => {
             Err(Outage::UnknownKey { url: url.as_str().to_owned() }.into())
         }
-        None => Ok(verified),
+        None => Err(refused(rejected)),
     }
 }

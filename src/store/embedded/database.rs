@@ -5,7 +5,6 @@ use super::compaction::compact_if_sparse;
 use crate::store::{OpenError, Unavailable};
 use parking_lot::RwLock;
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
-use std::sync::Arc;
 
 /// Function that opens the database.
 pub(super) type OpenDatabase = Box<dyn Fn() -> Result<Database, OpenError> + Send + Sync>;
@@ -29,19 +28,26 @@ impl DatabaseHandle {
     }
 
     /// Reads the state of the last commit.
-    pub(super) fn read<T>(
+    pub(super) fn read<T, E: Into<Unavailable>>(
         &self,
-        read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, E>,
     ) -> Result<T, Unavailable> {
-        self.with(|database| read(&database.begin_read()?))
-            .map_err(|error| Unavailable::FileRead(Arc::new(error)))
+        self.with(|database| {
+            let transaction = database.begin_read().map_err(redb::Error::from)?;
+            read(&transaction).map_err(Into::into)
+        })
+    }
+
+    /// Returns whether the database is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.database.read().is_some()
     }
 
     /// Runs `work` on the database, if it is open.
-    pub(super) fn with<T>(
+    pub(super) fn with<T, E: From<redb::Error>>(
         &self,
-        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
+        work: impl FnOnce(&Database) -> Result<T, E>,
+    ) -> Result<T, E> {
         let database = self.database.read();
         work(database.as_ref().ok_or(redb::Error::DatabaseClosed)?)
     }

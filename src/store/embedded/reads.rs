@@ -21,15 +21,15 @@ pub(super) fn read(
     Ok(found.filter(|(expires_at, _)| now < *expires_at))
 }
 
-/// Reads an active grant. The inner error means that its record is unreadable.
+/// Reads an active grant.
 pub(super) fn read_grant(
     transaction: &ReadTransaction,
     id: GrantId,
     now: Timestamp,
     format: Format,
-) -> Result<Result<Option<GrantRecord>, Unavailable>, redb::Error> {
+) -> Result<Option<GrantRecord>, Unavailable> {
     let found = read(transaction, Kind::Grant, &id.0, now)?;
-    Ok(found.map(|(expires_at, value)| records::decode(id, expires_at, &value, format)).transpose())
+    found.map(|(expires_at, value)| records::decode(id, expires_at, &value, format)).transpose()
 }
 
 /// Reads the ids of an owner's active grants.

@@ -3,7 +3,7 @@
 use super::records;
 use crate::base::clock::Timestamp;
 use crate::store::owners::code;
-use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, StoreFormat, TOMBSTONE_MILLIS, Unavailable};
+use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, OpenError, TOMBSTONE_MILLIS, Unavailable};
 use redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};
 use std::time::Duration;
 
@@ -62,29 +62,30 @@ pub(super) fn owned_key(owner: IndexKey, key: Key, id: GrantId) -> Vec<u8> {
     [&[code(owner)], &key.0[..], &id.0].concat()
 }
 
-/// Creates the tables of a new file, and negotiates its format. The inner error means that the format is unknown.
-pub(super) fn negotiate_format(
-    database: &Database,
-    format: Format,
-) -> Result<Result<Format, StoreFormat>, redb::Error> {
-    let transaction = database.begin_write()?;
-    let negotiated = {
-        let mut meta = transaction.open_table(META)?;
-        // A number above 255 is a newer format.
-        let found = meta.get(FORMAT)?.map(|found| u8::try_from(found.value()).unwrap_or(u8::MAX));
-        let negotiated = format.negotiate(found);
-        if let Ok(negotiated) = negotiated {
-            meta.insert(FORMAT, u64::from(negotiated.writes))?;
-        }
-        negotiated
-    };
-    if negotiated.is_err() {
-        transaction.abort()?;
-        return Ok(negotiated);
-    }
-    Tables::open(&transaction, Timestamp::from_millis(0), format)?;
-    transaction.commit()?;
+/// Creates the tables of a new file, and negotiates its format.
+pub(super) fn negotiate_format(database: &Database, format: Format) -> Result<Format, OpenError> {
+    let transaction = database.begin_write().map_err(redb::Error::from)?;
+    // After an error, dropping the transaction aborts it.
+    let found = found_format(&transaction)?;
+    let negotiated = format.negotiate(found).map_err(OpenError::StoreFormat)?;
+    create_tables(&transaction, format, negotiated)?;
+    transaction.commit().map_err(redb::Error::from)?;
     Ok(negotiated)
+}
+
+/// Reads the format of the file. A number above 255 is a newer format.
+fn found_format(transaction: &WriteTransaction) -> Result<Option<u8>, redb::Error> {
+    let meta = transaction.open_table(META)?;
+    Ok(meta.get(FORMAT)?.map(|found| u8::try_from(found.value()).unwrap_or(u8::MAX)))
+}
+
+fn create_tables(
+    transaction: &WriteTransaction,
+    format: Format,
+    negotiated: Format,
+) -> Result<(), redb::Error> {
+    transaction.open_table(META)?.insert(FORMAT, u64::from(negotiated.writes))?;
+    Tables::open(transaction, Timestamp::from_millis(0), format).map(drop)
 }
 
 impl<'t> Tables<'t> {

@@ -148,7 +148,7 @@ impl WriterThread {
         match self.retry_at {
             None => true,
             Some(at) if Instant::now() < at => false,
-            Some(_) if self.database.with(|_| Ok(())).is_ok() => true,
+            Some(_) if self.database.is_open() => true,
             Some(_) => self.reopen().map_err(|error| self.outages.fail(&ErrorChain(&error))).is_ok(),
         }
     }

@@ -12,7 +12,7 @@ const NOW: Timestamp = Timestamp::from_seconds(1_784_000_000);
 
 fn writer(disk: &Disk) -> WriterThread {
     let database = Arc::new(disk.database());
-    database.with(|database| negotiate_format(database, Format::default())).unwrap().unwrap();
+    database.with(|database| negotiate_format(database, Format::default())).unwrap();
     WriterThread::new(database, Clock::manual(NOW), Format::default(), Arc::new(OutageLog::new(MESSAGES)))
 }
 
