@@ -19,7 +19,7 @@ use crate::credential;
 use crate::crypto::seal::{Keys, Mac, Purpose};
 use crate::proxy::CancelReason;
 use crate::store::{
-    GrantId, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
+    GrantId, GrantRecord, IndexEntry, IndexKind, Key, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
 };
 use cache::GrantCache;
 use records::Records;
@@ -82,7 +82,7 @@ impl Grants {
             rotated_at: now,
             created_at: now,
             expires_at: now.after(lifetime),
-            owners: self.owners(grant),
+            index_entries: self.index_entries(grant),
         };
         self.store.create_grant(record).await
     }
@@ -128,7 +128,7 @@ impl Grants {
         if self.records.is_current(&aad, &record.sealed) {
             return;
         }
-        let new = Sealed { sealed: self.records.seal(&aad, grant), owners: self.owners(grant) };
+        let new = Sealed { sealed: self.records.seal(&aad, grant), index_entries: self.index_entries(grant) };
         // The refresh has succeeded; the next one tries again.
         if let Err(error) = self.store.replace_sealed(record.id, &record.sealed, new).await {
             tracing::warn!(%error, "re-encrypting a grant with the new secret failed");
@@ -163,17 +163,18 @@ impl Grants {
     }
 
     /// Computes the index entries of a grant. They are digests, since the index is not encrypted.
-    fn owners(&self, grant: &Grant) -> Vec<(IndexKey, Key)> {
+    fn index_entries(&self, grant: &Grant) -> Vec<IndexEntry> {
         let user = grant.subject.user();
-        let mut owners = vec![
-            (IndexKey::User, self.key(b"user", &user.sub)),
-            (IndexKey::Client, self.key(b"client", &grant.client_id)),
-            (IndexKey::Route, self.key(b"route", &grant.route)),
+        let entry = |kind, key| IndexEntry { kind, key };
+        let mut entries = vec![
+            entry(IndexKind::User, self.key(b"user", &user.sub)),
+            entry(IndexKind::Client, self.key(b"client", &grant.client_id)),
+            entry(IndexKind::Route, self.key(b"route", &grant.route)),
         ];
         if let Some(email) = &user.email {
-            owners.push((IndexKey::Email, self.key(b"email", &email.to_lowercase())));
+            entries.push(entry(IndexKind::Email, self.key(b"email", &email.to_lowercase())));
         }
-        owners
+        entries
     }
 
     fn key(&self, kind: &[u8], value: &str) -> Key {

@@ -8,14 +8,16 @@
 mod embedded;
 mod error;
 mod format;
-mod owners;
+mod index_entries;
 mod redis;
 mod rotation;
 mod types;
 
 pub use error::{OpenError, RecordFormat, StoreFormat, Unavailable};
 pub use format::{Format, Formats};
-pub use types::{CodeUse, Counter, Cursor, Feed, GrantRecord, IndexKey, Reuse, Rotate, Rotation, Sealed};
+pub use types::{
+    CodeUse, Counter, Cursor, Feed, GrantRecord, IndexEntry, IndexKind, Reuse, Rotate, Rotation, Sealed,
+};
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
@@ -76,8 +78,8 @@ verbs! {
     revoke(id: GrantId) -> bool;
     /// Reads a page of the grants that were revoked since the cursor.
     revoked_since(cursor: Cursor) -> Feed;
-    /// Reads the ids of at most `limit` active grants of this owner.
-    grants_of(owner: IndexKey, key: Key, limit: usize) -> Vec<GrantId>;
+    /// Reads the ids of at most `limit` active grants with this index entry.
+    grants_of(entry: IndexEntry, limit: usize) -> Vec<GrantId>;
     /// Registers a single-use id; returns whether this is its first use.
     use_once(key: Key, expires_at: Timestamp) -> bool;
     /// Increments all of these counters; when one has reached its limit, increments none and returns its index. The counters of a group share a slot. They expire after the window; each window has its own

@@ -46,7 +46,7 @@ impl Grants {
             let mut changed = Grant::clone(&grant);
             change(&mut changed);
             let sealed = self.records.seal(&aad(record.id), &changed);
-            let new = Sealed { sealed, owners: self.owners(&changed) };
+            let new = Sealed { sealed, index_entries: self.index_entries(&changed) };
             if self.store.replace_sealed(record.id, &record.sealed, new).await? {
                 let changed = Arc::new(changed);
                 self.cache_written(&record, &changed);

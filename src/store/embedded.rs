@@ -14,7 +14,7 @@ mod writer;
 
 use super::rotation::{self, Step};
 use super::{
-    CodeUse, Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate,
+    CodeUse, Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Key, OpenError, Reuse, Rotate,
     Rotation, Sealed, Unavailable,
 };
 use crate::base::clock::{Clock, Timestamp};
@@ -193,7 +193,7 @@ impl Embedded {
                 if record.sealed != old {
                     return Ok(false);
                 }
-                (record.sealed, record.owners) = (new.sealed, new.owners);
+                (record.sealed, record.index_entries) = (new.sealed, new.index_entries);
                 tables.delete_grant(id)?;
                 tables.put_grant(&record)?;
                 Ok(true)
@@ -213,12 +213,11 @@ impl Embedded {
     #[expect(clippy::unused_async, reason = "a read takes microseconds; the verb is async in every backend")]
     pub(super) async fn grants_of(
         &self,
-        owner: IndexKey,
-        key: Key,
+        entry: IndexEntry,
         limit: usize,
     ) -> Result<Vec<GrantId>, Unavailable> {
         let now = self.clock.now();
-        self.database.read(|file| reads::read_grants_of(file, owner, key, limit, now))
+        self.database.read(|file| reads::read_grants_of(file, entry, limit, now))
     }
 
     pub(super) async fn use_once(&self, key: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {

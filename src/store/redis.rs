@@ -15,7 +15,7 @@ mod skew;
 pub(super) use failure::RedisFailure;
 
 use super::{
-    CodeUse, Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, OpenError, Reuse, Rotate,
+    CodeUse, Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Key, OpenError, Reuse, Rotate,
     Rotation, Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::base::clock::{Clock, Monotonic, Timestamp};

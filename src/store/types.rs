@@ -4,9 +4,9 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{GrantId, Key};
 use std::time::Duration;
 
-/// Kind of owner that grants are indexed by.
+/// Kind of an index entry: what grants are found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IndexKey {
+pub enum IndexKind {
     /// Okta's `sub` of the user.
     User,
     /// The user's e-mail address.
@@ -17,7 +17,7 @@ pub enum IndexKey {
     Route,
 }
 
-impl IndexKey {
+impl IndexKind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::User, Self::Email, Self::Client, Self::Route];
 
@@ -30,6 +30,15 @@ impl IndexKey {
             Self::Route => "route",
         }
     }
+}
+
+/// Entry of a grant in the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// What the grant is found by.
+    pub kind: IndexKind,
+    /// Digest of the user, the client or the route.
+    pub key: Key,
 }
 
 /// Grant as the store sees it: the fields that the store needs are in the clear, the rest is sealed.
@@ -49,8 +58,8 @@ pub struct GrantRecord {
     pub created_at: Timestamp,
     /// Time of expiry.
     pub expires_at: Timestamp,
-    /// Index entries: the digest of each owner.
-    pub owners: Vec<(IndexKey, Key)>,
+    /// Entries in the index.
+    pub index_entries: Vec<IndexEntry>,
 }
 
 /// New sealed content of a grant, and its index entries.
@@ -58,8 +67,8 @@ pub struct GrantRecord {
 pub struct Sealed {
     /// Encrypted content.
     pub sealed: Vec<u8>,
-    /// Index entries: the digest of each owner.
-    pub owners: Vec<(IndexKey, Key)>,
+    /// Entries in the index.
+    pub index_entries: Vec<IndexEntry>,
 }
 
 /// Counter of requests in a window, with its limit.

@@ -15,7 +15,11 @@ mod repeated_commands;
 mod single_use;
 mod tls;
 
-use gateway::store::{GrantId, Key};
+use gateway::store::{GrantId, IndexEntry, IndexKind, Key};
+
+fn user_entry(key: Key) -> IndexEntry {
+    IndexEntry { kind: IndexKind::User, key }
+}
 
 fn key(fill: u8) -> Key {
     Key([fill; 32])

@@ -1,9 +1,9 @@
 //! Reads, which see the state of the last commit.
 
 use super::records;
-use super::tables::{FEED, Kind, OWNED, RECORDS, owned_key, record_key, split};
+use super::tables::{FEED, INDEX, Kind, RECORDS, index_key, record_key, split};
 use crate::base::clock::Timestamp;
-use crate::store::{Cursor, Feed, Format, GrantId, GrantRecord, IndexKey, Key, Unavailable};
+use crate::store::{Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Unavailable};
 use redb::{ReadTransaction, ReadableTable as _};
 
 /// Entries in one page of the revocation feed.
@@ -32,23 +32,22 @@ pub(super) fn read_grant(
     found.map(|(expires_at, value)| records::decode(id, expires_at, &value, format)).transpose()
 }
 
-/// Reads the ids of an owner's active grants.
+/// Reads the ids of the active grants with an index entry.
 pub(super) fn read_grants_of(
     transaction: &ReadTransaction,
-    owner: IndexKey,
-    key: Key,
+    entry: IndexEntry,
     limit: usize,
     now: Timestamp,
 ) -> Result<Vec<GrantId>, redb::Error> {
-    let table = transaction.open_table(OWNED)?;
-    let first = owned_key(owner, key, GrantId([0; 16]));
-    let last = owned_key(owner, key, GrantId([0xff; 16]));
+    let table = transaction.open_table(INDEX)?;
+    let first = index_key(entry, GrantId([0; 16]));
+    let last = index_key(entry, GrantId([0xff; 16]));
     let mut ids = Vec::new();
-    for entry in table.range::<&[u8]>(&first[..]..=&last[..])? {
+    for indexed in table.range::<&[u8]>(&first[..]..=&last[..])? {
         if ids.len() == limit {
             break;
         }
-        let (found, _) = entry?;
+        let (found, _) = indexed?;
         let Some(id) = found.value().last_chunk::<16>().copied().map(GrantId) else { continue };
         if read(transaction, Kind::Grant, &id.0, now)?.is_some() {
             ids.push(id);

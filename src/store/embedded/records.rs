@@ -1,7 +1,7 @@
 //! Binary encoding of a grant: the fields that the store uses, then the sealed content.
 
 use crate::base::clock::Timestamp;
-use crate::store::{Format, GrantId, GrantRecord, Unavailable, owners};
+use crate::store::{Format, GrantId, GrantRecord, Unavailable, index_entries};
 
 /// Encodes a grant without id and expiry, which are stored beside it.
 pub(super) fn encode(record: &GrantRecord, format: Format) -> Vec<u8> {
@@ -11,7 +11,7 @@ pub(super) fn encode(record: &GrantRecord, format: Format) -> Vec<u8> {
     bytes.extend(record.previous.unwrap_or(0).to_be_bytes());
     bytes.extend(record.rotated_at.millis().to_be_bytes());
     bytes.extend(record.created_at.millis().to_be_bytes());
-    bytes.extend(owners::encode(&record.owners));
+    bytes.extend(index_entries::encode(&record.index_entries));
     bytes.extend(&record.sealed);
     bytes
 }
@@ -38,7 +38,7 @@ fn decode_known(id: GrantId, expires_at: Timestamp, bytes: &[u8]) -> Option<Gran
     let (previous, bytes) = bytes.split_first_chunk()?;
     let (rotated_at, bytes) = bytes.split_first_chunk()?;
     let (created_at, bytes) = bytes.split_first_chunk()?;
-    let (owners, sealed) = owners::decode(bytes)?;
+    let (entries, sealed) = index_entries::decode(bytes)?;
     Some(GrantRecord {
         id,
         sealed: sealed.to_vec(),
@@ -47,6 +47,6 @@ fn decode_known(id: GrantId, expires_at: Timestamp, bytes: &[u8]) -> Option<Gran
         rotated_at: Timestamp::from_millis(u64::from_be_bytes(*rotated_at)),
         created_at: Timestamp::from_millis(u64::from_be_bytes(*created_at)),
         expires_at,
-        owners,
+        index_entries: entries,
     })
 }

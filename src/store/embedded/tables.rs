@@ -2,8 +2,8 @@
 
 use super::records;
 use crate::base::clock::Timestamp;
-use crate::store::owners::code;
-use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, OpenError, TOMBSTONE_MILLIS, Unavailable};
+use crate::store::index_entries::code;
+use crate::store::{Format, GrantId, GrantRecord, IndexEntry, OpenError, TOMBSTONE_MILLIS, Unavailable};
 use redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use std::time::Duration;
 pub(super) const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 /// Expiry, kind and key, ordered by expiry.
 pub(super) const EXPIRY: TableDefinition<'_, &[u8], ()> = TableDefinition::new("expiry");
-/// Index: owner, its key and the grant.
-pub(super) const OWNED: TableDefinition<'_, &[u8], ()> = TableDefinition::new("owned");
+/// Index: entry and grant.
+pub(super) const INDEX: TableDefinition<'_, &[u8], ()> = TableDefinition::new("owned");
 /// Revocation feed: number → time and grant.
 pub(super) const FEED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("feed");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -35,7 +35,7 @@ pub(super) enum Kind {
 pub(super) struct Tables<'t> {
     pub(super) records: Table<'t, &'static [u8], &'static [u8]>,
     pub(super) expiry: Table<'t, &'static [u8], ()>,
-    pub(super) owned: Table<'t, &'static [u8], ()>,
+    pub(super) index: Table<'t, &'static [u8], ()>,
     pub(super) feed: Table<'t, u64, &'static [u8]>,
     pub(super) now: Timestamp,
     format: Format,
@@ -57,9 +57,9 @@ pub(super) fn split(value: &[u8]) -> Option<(Timestamp, &[u8])> {
     Some((Timestamp::from_millis(u64::from_be_bytes(*expires_at)), value))
 }
 
-/// Key of a grant's entry in [`OWNED`].
-pub(super) fn owned_key(owner: IndexKey, key: Key, id: GrantId) -> Vec<u8> {
-    [&[code(owner)], &key.0[..], &id.0].concat()
+/// Key of a grant's entry in [`INDEX`].
+pub(super) fn index_key(entry: IndexEntry, id: GrantId) -> Vec<u8> {
+    [&[code(entry.kind)], &entry.key.0[..], &id.0].concat()
 }
 
 /// Creates the tables of a new file, and negotiates its format.
@@ -97,7 +97,7 @@ impl<'t> Tables<'t> {
         Ok(Self {
             records: transaction.open_table(RECORDS)?,
             expiry: transaction.open_table(EXPIRY)?,
-            owned: transaction.open_table(OWNED)?,
+            index: transaction.open_table(INDEX)?,
             feed: transaction.open_table(FEED)?,
             now,
             format,
@@ -151,8 +151,8 @@ impl<'t> Tables<'t> {
 
     /// Writes a grant and its index entries.
     pub(super) fn put_grant(&mut self, record: &GrantRecord) -> Result<(), redb::Error> {
-        for (owner, key) in &record.owners {
-            self.owned.insert(&*owned_key(*owner, *key, record.id), ())?;
+        for entry in &record.index_entries {
+            self.index.insert(&*index_key(*entry, record.id), ())?;
         }
         self.put(Kind::Grant, &record.id.0, record.expires_at, &records::encode(record, self.format))
     }
@@ -164,8 +164,8 @@ impl<'t> Tables<'t> {
             let (expires_at, value) = split(value.value())?;
             records::decode(id, expires_at, value, self.format).ok()
         });
-        for (owner, key) in record.map(|record| record.owners).unwrap_or_default() {
-            self.owned.remove(&*owned_key(owner, key, id))?;
+        for entry in record.map(|record| record.index_entries).unwrap_or_default() {
+            self.index.remove(&*index_key(entry, id))?;
         }
         self.delete(Kind::Grant, &id.0)
     }

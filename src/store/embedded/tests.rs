@@ -6,7 +6,8 @@ use super::disk::{Disk, Event, apply};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
 use crate::store::{
-    CodeUse, Cursor, Format, GrantId, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Sealed,
+    CodeUse, Cursor, Format, GrantId, GrantRecord, IndexEntry, IndexKind, Key, Reuse, Rotate, Rotation,
+    Sealed,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,10 @@ fn key(number: usize) -> Key {
     Key(key)
 }
 
+fn entry(kind: IndexKind) -> IndexEntry {
+    IndexEntry { kind, key: key(0) }
+}
+
 fn record(number: usize) -> GrantRecord {
     GrantRecord {
         id: id(number),
@@ -44,7 +49,7 @@ fn record(number: usize) -> GrantRecord {
         rotated_at: NOW,
         created_at: NOW,
         expires_at: ends(),
-        owners: vec![(IndexKey::User, key(0))],
+        index_entries: vec![entry(IndexKind::User)],
     }
 }
 
@@ -92,7 +97,7 @@ async fn take(store: &Embedded, step: Step) {
             assert!(matches!(rotation, Rotation::Fresh { .. }));
         }
         Step::Seal(n) => {
-            let new = Sealed { sealed: vec![8; 900], owners: vec![(IndexKey::Client, key(0))] };
+            let new = Sealed { sealed: vec![8; 900], index_entries: vec![entry(IndexKind::Client)] };
             assert!(store.replace_sealed(id(n), &[7; 900], new).await.unwrap());
         }
         Step::Revoke(n) => assert!(store.revoke(id(n)).await.unwrap()),
@@ -119,8 +124,8 @@ async fn assert_effect(store: &Embedded, step: Step, later: &[Step]) {
         }
         Step::Seal(n) => {
             let record = store.grant(id(n)).await.unwrap().unwrap();
-            assert_eq!((record.sealed[0], record.owners[0].0), (8, IndexKey::Client));
-            assert!(!store.grants_of(IndexKey::User, key(0), 99).await.unwrap().contains(&id(n)));
+            assert_eq!((record.sealed[0], record.index_entries[0].kind), (8, IndexKind::Client));
+            assert!(!store.grants_of(entry(IndexKind::User), 99).await.unwrap().contains(&id(n)));
         }
         Step::Revoke(n) => {
             assert!(store.grant(id(n)).await.unwrap().is_none(), "grant {n} lives again");

@@ -2,12 +2,12 @@
 //! have slots of their own. The index is written before the grant and again at each rotation, so that an active grant
 //! is always found; an index entry without a grant is skipped.
 
-use super::records::{FEED, decode, encode, grant_key, owner_key, tombstone_key};
+use super::records::{FEED, decode, encode, grant_key, index_key, tombstone_key};
 use super::{
-    Call, Cursor, Feed, GrantId, GrantRecord, Hash, IndexKey, Key, MAX_LIFETIME_MILLIS, RedisStore, Reuse,
+    Call, Cursor, Feed, GrantId, GrantRecord, Hash, IndexEntry, MAX_LIFETIME_MILLIS, RedisStore, Reuse,
     Rotate, Rotation, Sealed, TOMBSTONE_MILLIS, Unavailable, scripts,
 };
-use crate::store::owners;
+use crate::store::index_entries;
 use bb8_redis::redis::{Cmd, Value, cmd};
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl RedisStore {
         new: Sealed,
     ) -> Result<bool, Unavailable> {
         let call = self.script(scripts::REPLACE_SEALED, &[&grant_key(id)]);
-        let call = call.with(old).with(new.sealed).with(owners::encode(&new.owners));
+        let call = call.with(old).with(new.sealed).with(index_entries::encode(&new.index_entries));
         let record = decode(id, self.call_durably(call.with(self.format().writes)).await?, self.format)?;
         if let Some(record) = &record {
             self.index(record).await?;
@@ -111,14 +111,13 @@ impl RedisStore {
 
     pub(in crate::store) async fn grants_of(
         &self,
-        owner: IndexKey,
-        key: Key,
+        entry: IndexEntry,
         limit: usize,
     ) -> Result<Vec<GrantId>, Unavailable> {
         let (mut found, mut offset) = (Vec::new(), 0);
         while found.len() < limit {
             let mut read = cmd("ZRANGEBYSCORE");
-            read.arg(owner_key(owner, key)).arg(format!("({}", self.now())).arg("+inf");
+            read.arg(index_key(entry)).arg(format!("({}", self.now())).arg("+inf");
             read.arg("LIMIT").arg(offset).arg(INDEX_PAGE_ENTRIES);
             let page: Vec<Vec<u8>> = self.connections.query(&read).await?;
             let is_last = page.len() < INDEX_PAGE_ENTRIES;
@@ -154,14 +153,14 @@ impl RedisStore {
 
     /// Returns the commands that write the index entries of a grant, and remove expired ones beside them.
     fn index_commands(&self, record: &GrantRecord) -> Vec<Vec<Cmd>> {
-        let write = |&(owner, key): &(IndexKey, Key)| {
-            let key = owner_key(owner, key);
+        let write = |entry: &IndexEntry| {
+            let key = index_key(*entry);
             let mut expiry = cmd("PEXPIRE");
             expiry.arg(&key).arg(MAX_LIFETIME_MILLIS);
             let expired = Cmd::zrembyscore(&key, "-inf", self.now());
             vec![expired, Cmd::zadd(&key, &record.id.0[..], record.expires_at.millis()), expiry]
         };
-        record.owners.iter().map(write).collect()
+        record.index_entries.iter().map(write).collect()
     }
 
     /// Appends the grant to the revocation feed, which all replicas poll, and removes its index entries.
@@ -169,8 +168,8 @@ impl RedisStore {
         let ttl_millis = u64::try_from(FEED_TTL.as_millis()).unwrap_or(u64::MAX);
         let append = self.script(scripts::APPEND_TO_FEED, &FEED).with(ttl_millis);
         let append = append.with(MAX_FEED_ENTRIES).with(&id.0[..]);
-        let owners = record.iter().flat_map(|record| &record.owners);
-        let remove = owners.map(|(owner, key)| vec![Cmd::zrem(owner_key(*owner, *key), &id.0[..])]);
+        let entries = record.iter().flat_map(|record| &record.index_entries);
+        let remove = entries.map(|entry| vec![Cmd::zrem(index_key(*entry), &id.0[..])]);
         let writes = std::iter::once(vec![append.0]).chain(remove).collect();
         self.connections.query_all::<Vec<Value>>(writes).await.map(drop)
     }

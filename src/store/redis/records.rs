@@ -2,7 +2,7 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::encoding;
-use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, Unavailable, owners};
+use crate::store::{Format, GrantId, GrantRecord, IndexEntry, Key, Unavailable, index_entries};
 use std::collections::HashMap;
 
 /// Key of the store's format.
@@ -34,9 +34,9 @@ pub(super) fn tombstone_key(id: GrantId) -> String {
     format!("mcp:ended:{{{id}}}")
 }
 
-/// Key of an index entry: the grants of an owner.
-pub(super) fn owner_key(owner: IndexKey, owner_id: Key) -> String {
-    key(owner.as_str(), owner_id)
+/// Key of the grants with an index entry.
+pub(super) fn index_key(entry: IndexEntry) -> String {
+    key(entry.kind.as_str(), entry.key)
 }
 
 /// Encodes a grant as the fields of its hash, except for the times, which the script takes from Redis' clock.
@@ -46,7 +46,7 @@ pub(super) fn encode(record: &GrantRecord, format: Format) -> Vec<(&'static str,
         ("version", number(format.writes.into())),
         ("generation", number(record.generation.into())),
         ("previous", record.previous.map(|previous| number(previous.into())).unwrap_or_default()),
-        ("owners", owners::encode(&record.owners)),
+        ("owners", index_entries::encode(&record.index_entries)),
         ("sealed", record.sealed.clone()),
     ]
 }
@@ -76,7 +76,7 @@ fn decode_known(id: GrantId, mut hash: Hash) -> Option<GrantRecord> {
         rotated_at: time("rotated_at")?,
         created_at: time("created_at")?,
         expires_at: time("until")?,
-        owners: owners::decode(hash.get("owners")?)?.0,
+        index_entries: index_entries::decode(hash.get("owners")?)?.0,
         sealed: hash.remove("sealed")?,
     })
 }

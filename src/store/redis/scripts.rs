@@ -171,7 +171,7 @@ return {'fresh', redis.call('HGETALL', KEYS[1])}
 "
 );
 
-/// Replaces the sealed part of an active grant. Key: the grant; arguments: old and new sealed part, new owners, format.
+/// Replaces the sealed part of an active grant. Key: the grant; arguments: old and new sealed part, new index entries, format.
 /// Returns the grant if its sealed part was the old one. No two encryptions are equal, so that a repeat recognizes its
 /// own.
 pub(super) const REPLACE_SEALED: &str = script!(

@@ -104,7 +104,7 @@ async fn a_stored_record_opens_after_a_rotation_and_is_sealed_again() {
         rotated_at: NOW,
         created_at: NOW,
         expires_at: NOW.after(Duration::from_hours(1)),
-        owners: Vec::new(),
+        index_entries: Vec::new(),
     };
     store.create_grant(record).await.unwrap();
     let newer = || SecretBytes::new(vec![9; 33]);

@@ -1,8 +1,8 @@
 //! Sentinel and Cluster: the guarantees before and after the failure of a primary.
 
 use super::fixture::{StoreFixture, fifty_concurrent};
-use super::{id, key};
-use gateway::store::{CodeUse, Counter, Cursor, IndexKey, Rotation, Unavailable};
+use super::{id, key, user_entry};
+use gateway::store::{CodeUse, Counter, Cursor, Rotation, Unavailable};
 use gateway_standins::redis::{Cluster, Sentinels};
 use std::io;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ async fn use_and_check_every_operation(fixture: &StoreFixture) {
     assert!(matches!(store.rotate(id(1), fixture.rotate(1)).await.unwrap(), Rotation::Same { .. }));
     assert!(store.revoke(id(2)).await.unwrap());
     assert_eq!(store.revoked_since(Cursor(0)).await.unwrap().ids, [id(2)]);
-    let mut found = store.grants_of(IndexKey::User, key(0), 10).await.unwrap();
+    let mut found = store.grants_of(user_entry(key(0)), 10).await.unwrap();
     found.sort_unstable();
     assert_eq!(found, [id(1), id(3)]);
     assert!(store.use_once(key(3), fixture.seconds(60)).await.unwrap());

@@ -4,7 +4,8 @@ use gateway::base::clock::{Clock, Timestamp};
 use gateway::base::entropy::Entropy;
 use gateway::settings::RedisAddress;
 use gateway::store::{
-    Counter, Cursor, Format, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Sealed, Store, Unavailable,
+    Counter, Cursor, Format, GrantRecord, IndexEntry, IndexKind, Key, Reuse, Rotate, Rotation, Sealed, Store,
+    Unavailable,
 };
 use gateway_standins::redis::Redis;
 use std::sync::Arc;
@@ -109,7 +110,11 @@ impl StoreFixture {
             rotated_at: self.clock.now(),
             created_at: self.clock.now(),
             expires_at: self.seconds(3600),
-            owners: IndexKey::ALL.into_iter().zip((0..).map(|number| Key([number; 32]))).collect(),
+            index_entries: IndexKind::ALL
+                .into_iter()
+                .zip(0..)
+                .map(|(kind, number)| IndexEntry { kind, key: Key([number; 32]) })
+                .collect(),
         }
     }
 
@@ -173,14 +178,14 @@ pub(super) async fn use_every_operation(fixture: &StoreFixture) -> Result<(), Un
     for fill in [1, 2, 2] {
         assert!(store.create_grant(fixture.record(fill)).await?);
     }
-    let new = Sealed { sealed: vec![1], owners: fixture.record(1).owners };
+    let new = Sealed { sealed: vec![1], index_entries: fixture.record(1).index_entries };
     assert!(store.replace_sealed(id(1), &fixture.record(1).sealed, new).await?);
     for _ in 0..2 {
         assert_eq!(generation(store.rotate(id(1), fixture.rotate(1)).await?), 2);
     }
     assert!(store.revoke(id(2)).await?);
     store.revoked_since(Cursor(0)).await?;
-    assert_eq!(store.grants_of(IndexKey::User, key(0), 10).await?, [id(1)]);
+    assert_eq!(store.grants_of(super::user_entry(key(0)), 10).await?, [id(1)]);
     assert_eq!(store.grant(id(2)).await?, None);
     assert!(store.use_once(key(3), expiry).await?);
     let counters = vec![Counter { key: key(4), limit: 1 }, Counter { key: key(5), limit: 2 }];

@@ -1,8 +1,8 @@
 //! Grants: creation, lookup, rotation and end.
 
 use super::fixture::{StoreFixture, fifty_concurrent, on_each_backend};
-use super::{id, key};
-use gateway::store::{Cursor, GrantRecord, IndexKey, Reuse, Rotate, Rotation, Sealed};
+use super::{id, key, user_entry};
+use gateway::store::{Cursor, GrantRecord, Reuse, Rotate, Rotation, Sealed};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +36,9 @@ async fn a_grant_expires() {
         fixture.clock.advance(Duration::from_hours(1));
         assert_eq!(fixture.store.grant(id(1)).await.unwrap(), None);
         assert_eq!(fixture.store.rotate(id(1), fixture.rotate(1)).await.unwrap(), Rotation::Gone);
-        let new = Sealed { sealed: vec![1], owners: Vec::new() };
+        let new = Sealed { sealed: vec![1], index_entries: Vec::new() };
         assert!(!fixture.store.replace_sealed(id(1), &fixture.record(1).sealed, new).await.unwrap());
-        assert!(fixture.store.grants_of(IndexKey::User, key(0), 10).await.unwrap().is_empty());
+        assert!(fixture.store.grants_of(user_entry(key(0)), 10).await.unwrap().is_empty());
         assert!(!fixture.store.revoke(id(1)).await.unwrap());
     })
     .await;
@@ -144,12 +144,12 @@ async fn sealed_data_is_replaced_by_compare_and_swap() {
     on_each_backend(async |fixture| {
         let record = fixture.record(1);
         fixture.store.create_grant(record.clone()).await.unwrap();
-        let new = Sealed { sealed: b"new".to_vec(), owners: vec![(IndexKey::User, key(9))] };
+        let new = Sealed { sealed: b"new".to_vec(), index_entries: vec![user_entry(key(9))] };
         assert!(!fixture.store.replace_sealed(id(1), b"other", new.clone()).await.unwrap());
         assert!(fixture.store.replace_sealed(id(1), &record.sealed, new.clone()).await.unwrap());
-        let expected = GrantRecord { sealed: new.sealed, owners: new.owners, ..record };
+        let expected = GrantRecord { sealed: new.sealed, index_entries: new.index_entries, ..record };
         assert_eq!(fixture.store.grant(id(1)).await.unwrap(), Some(expected));
-        assert_eq!(fixture.store.grants_of(IndexKey::User, key(9), 10).await.unwrap(), [id(1)]);
+        assert_eq!(fixture.store.grants_of(user_entry(key(9)), 10).await.unwrap(), [id(1)]);
     })
     .await;
 }
@@ -181,17 +181,17 @@ async fn active_grants_are_listed_by_owner() {
             fixture.store.create_grant(fixture.record(fill)).await.unwrap();
         }
         fixture.store.revoke(id(2)).await.unwrap();
-        for (owner, owned) in fixture.record(1).owners {
-            let mut found = fixture.store.grants_of(owner, owned, 10).await.unwrap();
+        for entry in fixture.record(1).index_entries {
+            let mut found = fixture.store.grants_of(entry, 10).await.unwrap();
             found.sort_unstable();
-            assert_eq!(found, [id(1), id(3), id(4)], "{owner:?}");
+            assert_eq!(found, [id(1), id(3), id(4)], "{entry:?}");
         }
-        assert_eq!(fixture.store.grants_of(IndexKey::User, key(0), 2).await.unwrap().len(), 2);
-        assert!(fixture.store.grants_of(IndexKey::User, key(9), 10).await.unwrap().is_empty());
+        assert_eq!(fixture.store.grants_of(user_entry(key(0)), 2).await.unwrap().len(), 2);
+        assert!(fixture.store.grants_of(user_entry(key(9)), 10).await.unwrap().is_empty());
         fixture.clock.advance(Duration::from_mins(59));
         fixture.store.rotate(id(3), fixture.rotate(1)).await.unwrap();
         fixture.clock.advance(Duration::from_mins(2));
-        let found = fixture.store.grants_of(IndexKey::User, key(0), 10).await.unwrap();
+        let found = fixture.store.grants_of(user_entry(key(0)), 10).await.unwrap();
         assert_eq!(found, [id(3)], "a rotated grant is listed until it expires");
     })
     .await;

@@ -2,12 +2,12 @@
 
 use super::fixture::{StoreFixture, fifty_concurrent};
 use super::outage::{CALL_TIMEOUT, becomes_available};
-use super::{id, key};
+use super::{id, key, user_entry};
 use gateway::base::entropy::Entropy;
 use gateway::base::secret::SecretBytes;
 use gateway::crypto::seal::Keys;
 use gateway::grants::Grants;
-use gateway::store::{Counter, Cursor, IndexKey, Sealed, Unavailable};
+use gateway::store::{Counter, Cursor, Sealed, Unavailable};
 use gateway_standins::redis::Redis;
 use gateway_standins::tcp_proxy::TcpProxy;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ async fn a_store_operation_takes_one_round_trip_unless_its_next_key_is_stored() 
     proxied.assert_round_trips("ping", 1, store.ping()).await;
     // The index keys of a grant are in other hash slots, and the grant names them.
     proxied.assert_round_trips("rotate", 2, store.rotate(id(1), proxied.fixture.rotate(1))).await;
-    let new = Sealed { sealed: vec![1], owners: proxied.fixture.record(1).owners };
+    let new = Sealed { sealed: vec![1], index_entries: proxied.fixture.record(1).index_entries };
     proxied
         .assert_round_trips(
             "replace_sealed",
@@ -72,7 +72,7 @@ async fn a_store_operation_takes_one_round_trip_unless_its_next_key_is_stored() 
             store.replace_sealed(id(1), &proxied.fixture.record(1).sealed, new),
         )
         .await;
-    proxied.assert_round_trips("grants_of", 2, store.grants_of(IndexKey::User, key(0), 10)).await;
+    proxied.assert_round_trips("grants_of", 2, store.grants_of(user_entry(key(0)), 10)).await;
     proxied.assert_round_trips("revoke", 2, store.revoke(id(1))).await;
 }
 

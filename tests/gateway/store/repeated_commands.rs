@@ -2,10 +2,10 @@
 //! first result. Two stores with the same nonces stand for a command and its repetition.
 
 use super::fixture::StoreFixture;
-use super::{id, key};
+use super::{id, key, user_entry};
 use gateway::base::entropy::Entropy;
 use gateway::settings::RedisAddress;
-use gateway::store::{CodeUse, Counter, Cursor, Format, IndexKey, Rotation, Sealed, Store, Unavailable};
+use gateway::store::{CodeUse, Counter, Cursor, Format, Rotation, Sealed, Store, Unavailable};
 use gateway_standins::redis::Cluster;
 use gateway_standins::tcp_proxy::TcpProxy;
 use std::fmt::Debug;
@@ -66,7 +66,7 @@ async fn a_repeated_command_returns_its_first_result() {
             let rotation = calls.twice("rotate", async |store| store.rotate(id(1), rotate).await).await;
             assert_eq!(generation(&rotation), Some(presented + 1));
         }
-        let new = Sealed { sealed: b"new".to_vec(), owners: fixture.record(1).owners };
+        let new = Sealed { sealed: b"new".to_vec(), index_entries: fixture.record(1).index_entries };
         let old = fixture.record(1).sealed;
         let swap = async |store: &Store| store.replace_sealed(id(1), &old, new.clone()).await;
         assert!(calls.twice("replace_sealed", swap).await);
@@ -193,7 +193,8 @@ async fn a_lost_cluster_response_is_retried_without_another_result() {
                 .await;
             assert_eq!(generation(&rotation), Some(presented + 1));
         }
-        let new = Sealed { sealed: vec![round, 1], owners: proxied.fixture.record(round).owners };
+        let new =
+            Sealed { sealed: vec![round, 1], index_entries: proxied.fixture.record(round).index_entries };
         let old = proxied.fixture.record(round).sealed;
         let swap = store.replace_sealed(id(round), &old, new);
         assert!(proxied.with_lost_response("replace_sealed", swap).await);
@@ -210,7 +211,7 @@ async fn a_lost_cluster_response_is_retried_without_another_result() {
         assert_eq!(reused, Rotation::Reused);
         assert!(store.create_grant(proxied.fixture.record(round + 100)).await.unwrap());
         assert!(proxied.with_lost_response("revoke", store.revoke(id(round + 100))).await);
-        assert_eq!(store.grants_of(IndexKey::User, key(0), 10).await.unwrap(), []);
+        assert_eq!(store.grants_of(user_entry(key(0)), 10).await.unwrap(), []);
     }
     let revoked = store.revoked_since(Cursor(0)).await.unwrap().ids;
     assert_eq!(revoked, [1, 101, 2, 102, 3, 103].map(id), "each of them once");

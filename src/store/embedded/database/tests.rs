@@ -3,7 +3,9 @@
 use crate::base::clock::{Clock, Timestamp};
 use crate::store::embedded::Embedded;
 use crate::store::embedded::disk::Disk;
-use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key, Reuse, Rotate, Rotation, Unavailable};
+use crate::store::{
+    Format, GrantId, GrantRecord, IndexEntry, IndexKind, Key, Reuse, Rotate, Rotation, Unavailable,
+};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,7 @@ fn record(number: usize) -> GrantRecord {
         rotated_at: NOW,
         created_at: NOW,
         expires_at: NOW.after(Duration::from_hours(1)),
-        owners: vec![(IndexKey::User, Key([1; 32]))],
+        index_entries: vec![IndexEntry { kind: IndexKind::User, key: Key([1; 32]) }],
     }
 }
 

@@ -4,8 +4,8 @@ use super::{MAX_SWEPT_RECORDS, has_expired};
 use crate::base::clock::{Clock, Timestamp};
 use crate::store::embedded::Embedded;
 use crate::store::embedded::disk::Disk;
-use crate::store::embedded::tables::{EXPIRY, FEED, OWNED, RECORDS, Tables};
-use crate::store::{Format, GrantId, GrantRecord, IndexKey, Key};
+use crate::store::embedded::tables::{EXPIRY, FEED, INDEX, RECORDS, Tables};
+use crate::store::{Format, GrantId, GrantRecord, IndexEntry, IndexKind, Key};
 use redb::{Builder, Database, ReadableDatabase as _, ReadableTableMetadata as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ fn record(number: u128, now: Timestamp) -> GrantRecord {
         rotated_at: now,
         created_at: now,
         expires_at: now.after(LIFETIME),
-        owners: IndexKey::ALL.into_iter().map(|owner| (owner, key(number % 7))).collect(),
+        index_entries: IndexKind::ALL.map(|kind| IndexEntry { kind, key: key(number % 7) }).to_vec(),
     }
 }
 
@@ -70,7 +70,7 @@ async fn wait_until_swept(store: &Embedded, now: Timestamp) {
 fn counts(database: &Database) -> Result<[u64; 4], redb::Error> {
     let file = database.begin_read()?;
     let of = |table| -> Result<u64, redb::Error> { Ok(file.open_table::<&[u8], ()>(table)?.len()?) };
-    Ok([file.open_table(RECORDS)?.len()?, of(EXPIRY)?, of(OWNED)?, file.open_table(FEED)?.len()?])
+    Ok([file.open_table(RECORDS)?.len()?, of(EXPIRY)?, of(INDEX)?, file.open_table(FEED)?.len()?])
 }
 
 #[tokio::test]
@@ -88,8 +88,8 @@ async fn expired_records_leave_nothing_behind_and_the_file_does_not_grow() {
         }
     }
     assert!(disk.length() <= longest, "it grew from {longest} to {}", disk.length());
-    let [records, ends, owners, feed] = store.database.with(counts).unwrap();
-    assert_eq!((records, ends, owners), (0, 0, 0));
+    let [records, ends, index, feed] = store.database.with(counts).unwrap();
+    assert_eq!((records, ends, index), (0, 0, 0));
     assert!(feed <= 1, "the newest stays, for its number: {feed}");
 }
 
