@@ -4,6 +4,7 @@
 mod access_token;
 mod claims_tag;
 mod client_id;
+mod code;
 mod consent;
 mod last_token;
 mod refresh_token;
@@ -38,6 +39,7 @@ pub struct Credentials {
     client_secrets: Mac,
     consent_requests: Sealer,
     refresh_tokens: Mac,
+    codes: Mac,
     claims_tags: Mac,
     signing: SigningKeys,
     verified: VerifiedTokens,
@@ -55,6 +57,7 @@ impl Credentials {
             client_secrets: keys.mac(Purpose::ClientSecret),
             consent_requests: keys.sealer(Purpose::ConsentRequest),
             refresh_tokens: keys.mac(Purpose::RefreshToken),
+            codes: keys.mac(Purpose::Code),
             claims_tags: keys.mac(Purpose::AccessTokenClaims),
             signing: SigningKeys::new(keys.clone()),
             verified: VerifiedTokens::default(),
@@ -66,7 +69,7 @@ impl Credentials {
         self.clock.now()
     }
 
-    /// Creates a random text of 256 bits, for a code, a cookie or a state parameter.
+    /// Creates a random text of 256 bits, for a cookie or a state parameter.
     pub fn mint(&self) -> Secret {
         Secret::new(encoding::encode(self.entropy.bytes::<32>()))
     }

@@ -189,10 +189,12 @@ pub struct Limits {
     pub consents: u32,
     /// Login callbacks from Okta.
     pub logins: u32,
-    /// Token requests; revocations have a separate limit of the same value.
+    /// Token requests without a valid code or refresh token; revocations have a separate limit of the same value.
     pub tokens: u32,
-    /// Token requests of one client.
+    /// The same of one client.
     pub client_tokens: u32,
+    /// Token requests of one grant, from all addresses together.
+    pub grant_tokens: u32,
     /// Fetches of client metadata documents and key sets.
     pub metadata_fetches: u32,
     /// Fetches for one client.
@@ -212,6 +214,7 @@ impl Limits {
         logins: 600,
         tokens: 3_000,
         client_tokens: 1_200,
+        grant_tokens: 120,
         metadata_fetches: 120,
         client_metadata_fetches: 20,
     };

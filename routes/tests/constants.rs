@@ -77,6 +77,7 @@ fn every_key_of_a_site_compiles_to_its_constant() {
     assert_eq!(documentation.get().to_string(), "2001:db8::/32");
     assert_eq!((site.limits.connections, site.limits.connections_per_address), (800, 200));
     assert_eq!((site.limits.registrations, site.limits.client_tokens), (30, 5_000));
+    assert_eq!((site.limits.grant_tokens, go_program::SITE.limits.grant_tokens), (240, 120));
     assert_eq!(site.limits.tokens, go_program::SITE.limits.tokens, "absent keys have their defaults");
     let shutdown = Shutdown { delay: Duration::from_secs(10), timeout: Duration::from_secs(40) };
     assert_eq!((site.shutdown, go_program::SITE.shutdown), (shutdown, Shutdown::DEFAULT));

@@ -1,7 +1,10 @@
 //! OAuth client resolution and authentication (RFC 6749 §2.3).
 
+mod admission;
 mod assertion;
 mod documents;
+
+pub use admission::Admission;
 
 use crate::app::audit_subject::AuditSubject;
 use crate::app::failure::Failure;
@@ -70,6 +73,16 @@ fn open_registered(gateway: &Gateway, client_id: &str) -> Result<Client, OAuthEr
     })
 }
 
+/// A request of an authenticated client.
+pub struct Authenticated {
+    /// The client.
+    pub client: KnownClient,
+    /// The form that it sent.
+    pub form: Parameters,
+    /// Counter of the request.
+    pub admission: Admission,
+}
+
 /// Parses the form of a request and authenticates its client (RFC 6749 §2.3), before the parameters are validated: clients
 /// drop their registration at `invalid_client`, and only their tokens at `invalid_grant`. The client becomes part of
 /// `subject` as it becomes known.
@@ -82,20 +95,33 @@ pub async fn authenticate(
     kind: Kind,
     body: &[u8],
     subject: &mut AuditSubject,
-) -> Result<(KnownClient, Parameters), Failure> {
+) -> Result<Authenticated, Failure> {
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     let form = Parameters::parse_form(header(CONTENT_TYPE), body);
     let claimed = form.and_then(|form| Ok((ClaimedClient::parse(header(AUTHORIZATION), &form)?, form)));
-    let client_id = claimed.as_ref().ok().map(|(claimed, _)| claimed.client_id.as_str());
-    if let Some(client_id) = client_id {
-        subject.claim_client(client_id);
+    if let Ok((claimed, _)) = &claimed {
+        subject.claim_client(&claimed.client_id);
     }
-    request.rate_limit(kind, client_id).await?;
-    let (ClaimedClient { client_id, proof }, form) = claimed?;
-    let known = resolve(request, &client_id, Freshness::StaleAllowed).await?;
+    let sent = claimed.as_ref().ok().map(|(claimed, form)| (claimed, form));
+    let admission = Admission::check(request, kind, sent).await?;
+    let (claimed, form) = claimed?;
+    match verify(request, kind, &claimed, subject).await {
+        Ok(client) => Ok(Authenticated { client, form, admission }),
+        Err(failure) => Err(admission.after_failure(request, kind, &claimed.client_id, failure).await),
+    }
+}
+
+/// Resolves the client that a request claims to be from, and verifies its proof.
+async fn verify(
+    request: Request<'_>,
+    kind: Kind,
+    claimed: &ClaimedClient,
+    subject: &mut AuditSubject,
+) -> Result<KnownClient, Failure> {
+    let known = resolve(request, &claimed.client_id, Freshness::StaleAllowed).await?;
     known.identify(subject);
-    verify_proof(request, kind, &known, proof.as_ref()).await?;
-    Ok((known, form))
+    verify_proof(request, kind, &known, claimed.proof.as_ref()).await?;
+    Ok(known)
 }
 
 /// Marks the client's cached documents as trusted once it has received tokens: unauthenticated requests for other

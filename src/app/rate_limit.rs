@@ -5,6 +5,9 @@
 //! knows it must not use up the owner's limit. Many clients share an address (hosted clients, offices), so a
 //! misbehaving client reaches its own limit long before that of the address.
 //!
+//! A token request with a valid code or refresh token is counted against its grant only, so that an office may have more
+//! grants than its address has requests. `app::clients` decides which one it is.
+//!
 //! A request is counted in all of its counters or, when one of them has reached its limit, in none: refused requests
 //! use no memory, here or in the store. Subnets are checked first, so an address has at most as many client counters
 //! as it has requests. Each process counts in tables of fixed size. Replicas with a shared store also count together;
@@ -20,8 +23,8 @@ use crate::base::clock::Timestamp;
 use crate::base::outage_log::{Messages, OutageLog};
 use crate::base::subnets::{Subnet, Subnets};
 use crate::crypto::seal::{Keys, Mac, Purpose};
-use crate::store::{self, Key, Store};
-use counts::{Counter, Counts};
+use crate::store::{self, GrantId, Key, Store};
+use counts::{Counter, Counts, Scope};
 use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -96,13 +99,15 @@ impl Limits {
         Self { config, keys: keys.mac(Purpose::Limit), counts: Mutex::default(), store, shared_log }
     }
 
-    /// Checks this process's counters of an address without counting, before the body of a request is read.
+    /// Checks this process's counters of an address, and of a client at that address, without counting.
     ///
     /// # Errors
-    /// The limit of the address is reached.
-    pub fn check(&self, kind: Kind, address: IpAddr) -> Result<(), TooMany> {
+    /// The limit of the address or of the client is reached.
+    pub fn check(&self, kind: Kind, address: IpAddr, client_id: Option<&str>) -> Result<(), TooMany> {
         let now = self.store.clock().now();
-        let counters = self.counters(kind, &Subnets::of(address), now);
+        let subnets = Subnets::of(address);
+        let mut counters = self.counters(kind, &subnets, now);
+        counters.extend(self.client_counter(kind, &subnets, client_id, now));
         if self.counts.lock().is_below_limits(&counters, window(now)) { Ok(()) } else { Err(too_many(now)) }
     }
 
@@ -120,7 +125,34 @@ impl Limits {
         }
         let group = counters.last().map_or([0; 32], |widest| widest.key);
         counters.extend(self.client_counter(kind, &subnets, client_id, now));
-        if !self.counts.lock().add(&counters, window(now)) {
+        self.add(&counters, group, now).await
+    }
+
+    /// Counts a request with a credential of this gateway, valid or not, in this process only: so many requests look up
+    /// one credential in the store.
+    ///
+    /// # Errors
+    /// The limit of a grant is reached by this credential alone.
+    pub fn count_credential(&self, kind: Kind, credential: Key) -> Result<(), TooMany> {
+        let now = self.store.clock().now();
+        let counters = [self.grant_counter(kind, &[b"credential", &credential.0], now)];
+        if self.counts.lock().add(&counters, window(now)) { Ok(()) } else { Err(too_many(now)) }
+    }
+
+    /// Counts a request with a valid credential of a grant. A refused request is not counted.
+    ///
+    /// # Errors
+    /// The limit of the grant is reached.
+    pub async fn count_grant(&self, kind: Kind, id: GrantId) -> Result<(), TooMany> {
+        let now = self.store.clock().now();
+        let counter = self.grant_counter(kind, &[b"grant", &id.0], now);
+        let group = counter.key;
+        self.add(&[counter], group, now).await
+    }
+
+    /// Adds a request to all counters or to none; `group` selects their slot in the store.
+    async fn add(&self, counters: &[Counter], group: [u8; 32], now: Timestamp) -> Result<(), TooMany> {
+        if !self.counts.lock().add(counters, window(now)) {
             return Err(too_many(now));
         }
         if !self.store.is_shared() {
@@ -137,7 +169,7 @@ impl Limits {
             Ok(None) | Err(_) => Ok(()),
             Ok(Some(full)) => {
                 // Refused locally for the rest of the window, without the store.
-                self.counts.lock().refuse(&counters, full, window(now));
+                self.counts.lock().refuse(counters, full, window(now));
                 Err(too_many(now))
             }
         }
@@ -146,8 +178,9 @@ impl Limits {
     /// Returns the counters of an address, narrowest subnet first.
     fn counters(&self, kind: Kind, subnets: &Subnets, now: Timestamp) -> Vec<Counter> {
         let counter = |subnet: &Subnet| {
-            let key = self.key(kind, &subnet.id, None, now);
-            Counter { key, limit: self.address_limit(kind).saturating_mul(subnet.multiple), is_client: false }
+            let limit = self.address_limit(kind).saturating_mul(subnet.multiple);
+            let key = self.key(kind, Scope::Subnet, &[&subnet.id, b""], now);
+            Counter { key, limit, scope: Scope::Subnet }
         };
         subnets.as_slice().iter().map(counter).collect()
     }
@@ -160,8 +193,13 @@ impl Limits {
         now: Timestamp,
     ) -> Option<Counter> {
         let (client_id, limit) = (client_id?, self.client_limit(kind)?);
-        let key = self.key(kind, &subnets.as_slice()[0].id, Some(client_id), now);
-        Some(Counter { key, limit, is_client: true })
+        let key = self.key(kind, Scope::Client, &[&subnets.as_slice()[0].id, client_id.as_bytes()], now);
+        Some(Counter { key, limit, scope: Scope::Client })
+    }
+
+    fn grant_counter(&self, kind: Kind, id: &[&[u8]; 2], now: Timestamp) -> Counter {
+        let key = self.key(kind, Scope::Grant, id, now);
+        Counter { key, limit: self.config.grant_tokens, scope: Scope::Grant }
     }
 
     const fn address_limit(&self, kind: Kind) -> u32 {
@@ -186,10 +224,9 @@ impl Limits {
 
     /// Returns the key of a counter: a MAC, so that the store contains neither addresses nor client ids. It includes
     /// the window: replicas with clock skew do not reset each other's counters.
-    fn key(&self, kind: Kind, subnet: &[u8], client_id: Option<&str>, now: Timestamp) -> [u8; 32] {
-        let (scope, id) = client_id.map_or(("address", ""), |id| ("client", id));
+    fn key(&self, kind: Kind, scope: Scope, id: &[&[u8]; 2], now: Timestamp) -> [u8; 32] {
         let window = window(now).to_be_bytes();
-        self.keys.tag(&[kind.as_str().as_bytes(), scope.as_bytes(), subnet, id.as_bytes(), &window])
+        self.keys.tag(&[kind.as_str().as_bytes(), scope.as_str().as_bytes(), id[0], id[1], &window])
     }
 }
 

@@ -61,12 +61,12 @@ impl<'a> Request<'a> {
         self.gateway.limits.count(kind, self.head.address, client_id).await
     }
 
-    /// Checks the rate limit of the address without counting the request, before its body is read.
+    /// Checks the rate limits of the address and its client without counting the request.
     ///
     /// # Errors
-    /// The rate limit is exceeded.
-    pub fn check_rate_limit(self, kind: Kind) -> Result<(), TooMany> {
-        self.gateway.limits.check(kind, self.head.address)
+    /// A rate limit is reached.
+    pub fn check_rate_limit(self, kind: Kind, client_id: Option<&str>) -> Result<(), TooMany> {
+        self.gateway.limits.check(kind, self.head.address, client_id)
     }
 }
 

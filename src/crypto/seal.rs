@@ -36,6 +36,8 @@ pub enum Purpose {
     Record,
     /// Derives refresh tokens from grant and generation.
     RefreshToken,
+    /// Authenticates authorization codes.
+    Code,
     /// Digests users, clients and routes for the index of grants.
     Index,
     /// Digests addresses and clients for rate limits.
@@ -54,6 +56,7 @@ impl Purpose {
             Self::ConsentRequest => "consent-request",
             Self::Record => "record",
             Self::RefreshToken => "refresh-token",
+            Self::Code => "code",
             Self::Index => "index",
             Self::Limit => "limit",
             Self::AccessTokenClaims => "access-token-claims",

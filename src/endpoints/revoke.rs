@@ -3,7 +3,7 @@
 
 use crate::app::audit::Audit;
 use crate::app::audit_subject::AuditSubject;
-use crate::app::clients;
+use crate::app::clients::{self, Authenticated};
 use crate::app::failure::Failure;
 use crate::app::rate_limit::Kind;
 use crate::app::request::{Request, RequestHead};
@@ -36,7 +36,8 @@ pub async fn post(gateway: Arc<Gateway>, head: Arc<RequestHead>, body: Bytes) ->
 
 async fn revoke(request: Request<'_>, body: &Bytes, subject: &mut AuditSubject) -> Result<(), Failure> {
     let gateway = request.gateway;
-    let (client, form) = clients::authenticate(request, Kind::Revocation, body, subject).await?;
+    let Authenticated { client, form, mut admission } =
+        clients::authenticate(request, Kind::Revocation, body, subject).await?;
     let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     // The token itself shows its type: `token_type_hint` is ignored (RFC 7009 §2.1).
     let Some(token) = own_token(gateway, token) else {
@@ -50,7 +51,11 @@ async fn revoke(request: Request<'_>, body: &Bytes, subject: &mut AuditSubject) 
     }
     let owner = grant.as_ref().map(|grant| &grant.client_id).or(token.client_id.as_ref());
     if owner.is_some_and(|owner| *owner != client.id) {
-        return Err(OAuthError::invalid_grant("the token was issued to another client").into());
+        let failure = OAuthError::invalid_grant("the token was issued to another client").into();
+        return Err(admission.after_failure(request, Kind::Revocation, &client.id, failure).await);
+    }
+    if grant.is_none() {
+        admission.count_by_address(request, Kind::Revocation, &client.id).await?;
     }
     // Also without a grant: the retry of a revocation that failed after deleting the grant notifies all replicas.
     gateway.grants.revoke(token.grant).await?;

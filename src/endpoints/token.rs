@@ -1,29 +1,31 @@
 //! `POST /auth/token`: the token endpoint (RFC 6749 §3.2). The client is authenticated before the grant is validated,
 //! because clients drop their registration at `invalid_client` and only their tokens at `invalid_grant`.
 
+mod redemption;
 mod revalidation;
 
 use crate::app::audit::Audit;
 use crate::app::audit_subject::AuditSubject;
-use crate::app::clients;
+use crate::app::clients::{self, Admission, Authenticated, KnownClient};
 use crate::app::failure::{Failure, InternalError};
 use crate::app::rate_limit::Kind;
 use crate::app::reply;
 use crate::app::request::{Request, RequestHead};
 use crate::app::state::Gateway;
 use crate::base::secret::Secret;
-use crate::credential::{self, AccessToken, RefreshToken};
-use crate::grants::{Code as AuthorizationCode, Grant, PresentedGrant, Refreshed};
+use crate::credential::{AccessToken, RefreshToken};
+use crate::grants::{Grant, PresentedGrant, Refreshed};
 use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::resource::{self, RequestedResource};
 use crate::oauth::scope;
 use crate::oauth::token::TokenRequest;
 use crate::proxy;
-use crate::store::{CodeUse, GrantId, Reuse};
+use crate::store::{GrantId, Reuse};
 use bytes::Bytes;
 use gateway_routes::{RefreshReuse, Route};
 use http::{Response, StatusCode};
+use redemption::Redemption;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -46,21 +48,11 @@ async fn issue(
     subject: &mut AuditSubject,
 ) -> Result<Response<Bytes>, Failure> {
     let gateway = request.gateway;
-    let (client, form) = clients::authenticate(request, Kind::Token, body, subject).await?;
-    let tokens = match TokenRequest::parse(&form)? {
-        TokenRequest::AuthorizationCode { code, verifier, redirect_uri } => {
-            let redemption = Redemption {
-                client_id: &client.id,
-                code: &code,
-                verifier: &verifier,
-                redirect_uri: redirect_uri.as_deref(),
-            };
-            redeem_code(request, redemption, &form, subject).await?
-        }
-        TokenRequest::RefreshToken { token } => {
-            let presented = open_grant(gateway, &client.id, &token, subject).await?;
-            refresh(request, presented, &form, subject).await?
-        }
+    let Authenticated { client, form, mut admission } =
+        clients::authenticate(request, Kind::Token, body, subject).await?;
+    let tokens = match tokens(request, &client, &form, &mut admission, subject).await {
+        Ok(tokens) => tokens,
+        Err(failure) => return Err(admission.after_failure(request, Kind::Token, &client.id, failure).await),
     };
     clients::mark_trusted(gateway, &client);
     let Tokens { grant, access_token, scopes, refresh_token } = tokens;
@@ -78,91 +70,37 @@ async fn issue(
     Ok(reply::json(StatusCode::OK, &response))
 }
 
+/// Obtains the tokens for the code or the refresh token of an authenticated client.
+async fn tokens(
+    request: Request<'_>,
+    client: &KnownClient,
+    form: &Parameters,
+    admission: &mut Admission,
+    subject: &mut AuditSubject,
+) -> Result<Tokens, Failure> {
+    match TokenRequest::parse(form)? {
+        TokenRequest::AuthorizationCode { code, verifier, redirect_uri } => {
+            let redemption = Redemption {
+                client_id: &client.id,
+                code: &code,
+                verifier: &verifier,
+                redirect_uri: redirect_uri.as_deref(),
+            };
+            redemption::redeem_code(request, redemption, form, admission, subject).await
+        }
+        TokenRequest::RefreshToken { token } => {
+            let presented = open_grant(request.gateway, &client.id, &token, subject).await?;
+            refresh(request, presented, form, admission, subject).await
+        }
+    }
+}
+
 /// The tokens of a successful token request.
 struct Tokens {
     grant: Arc<Grant>,
     access_token: String,
     scopes: Vec<String>,
     refresh_token: Option<Secret>,
-}
-
-/// A request to redeem an authorization code, by an authenticated client.
-#[derive(Clone, Copy)]
-struct Redemption<'a> {
-    client_id: &'a str,
-    code: &'a Secret,
-    verifier: &'a Secret,
-    redirect_uri: Option<&'a str>,
-}
-
-/// Redeems a code. It is used up last, so that neither a wrong request nor an outage costs the user a new login: without
-/// the verifier, nobody can use up the code or revoke its grant, and until then creating the grant again changes nothing. A
-/// second redemption that passes the same checks revokes the grant (RFC 6749 §4.1.2).
-async fn redeem_code(
-    request: Request<'_>,
-    redemption: Redemption<'_>,
-    form: &Parameters,
-    subject: &mut AuditSubject,
-) -> Result<Tokens, Failure> {
-    let grants = &request.gateway.grants;
-    let key = credential::digest(redemption.code.expose());
-    let code = grants.code(key).await?;
-    let code = code.ok_or_else(|| OAuthError::invalid_grant("the code is unknown or has expired"))?;
-    subject.set_code(&code);
-    redemption.check(&code)?;
-    let (id, tokens) = (code.grant, tokens_for_code(request.gateway, form, code)?);
-    let lives = match tokens.refresh_token {
-        Some(_) => request.gateway.site.tokens.refresh_ttl,
-        None => request.gateway.credentials.access_ttl(),
-    };
-    let is_active = grants.create(id, &tokens.grant, lives).await?;
-    if is_active && grants.use_code(key).await? == Some(CodeUse::First) {
-        return Ok(tokens);
-    }
-    // Used before, or expired since it was read.
-    if grants.revoke(id).await? {
-        let reason = "reuse of the authorization code";
-        subject.record(Audit { reason, ..request.allowed("revocation") });
-    }
-    Err(OAuthError::invalid_grant("the code was used before: what it led to is revoked").into())
-}
-
-impl Redemption<'_> {
-    /// Checks that the code was issued to this client, for this redirect URI and verifier.
-    fn check(self, code: &AuthorizationCode) -> Result<(), OAuthError> {
-        if code.request.client_id != self.client_id {
-            return Err(OAuthError::invalid_grant("the code was issued to another client"));
-        }
-        if self.redirect_uri.is_some_and(|uri| uri != code.request.redirect_uri.as_str()) {
-            return Err(OAuthError::invalid_grant("redirect_uri is not the one of the authorization"));
-        }
-        if !code.request.challenge.matches(self.verifier.expose()) {
-            return Err(OAuthError::invalid_grant("code_verifier does not meet the code_challenge"));
-        }
-        Ok(())
-    }
-}
-
-/// Makes the grant of a code and its tokens, without storing anything.
-fn tokens_for_code(gateway: &Gateway, form: &Parameters, code: AuthorizationCode) -> Result<Tokens, Failure> {
-    let route = route_of(gateway, code.request.route.as_deref())?;
-    let requested = requested_path(gateway, form, route)?;
-    let scopes = token_scopes(&code.scopes, route)?;
-    let grant = Grant {
-        subject: code.subject,
-        client_id: code.request.client_id,
-        client_name: code.request.client_name,
-        route: route.pattern.to_owned(),
-        resource: code.request.resource.or_else(|| requested.clone()),
-        scopes: code.scopes,
-        okta_refresh_token: code.okta_refresh_token,
-        checked_at: code.signed_in_at,
-        asked_at: code.signed_in_at,
-    };
-    let access_token = access_token(gateway, &grant, code.grant, &scopes, requested.as_deref())?;
-    let first = RefreshToken { grant: code.grant, generation: 1 };
-    let refresh_token = grant.okta_refresh_token.is_some().then(|| gateway.credentials.refresh_token(first));
-    Ok(Tokens { grant: Arc::new(grant), access_token, scopes, refresh_token })
 }
 
 /// A refresh token of the client, and its grant.
@@ -198,6 +136,7 @@ async fn refresh(
     request: Request<'_>,
     presented: PresentedToken,
     form: &Parameters,
+    admission: &mut Admission,
     subject: &AuditSubject,
 ) -> Result<Tokens, Failure> {
     let gateway = request.gateway;
@@ -207,7 +146,10 @@ async fn refresh(
     let scopes = token_scopes(&grant.scopes, route)?;
     // A reused token is refused without a revalidation.
     if is_refreshable {
+        admission.count_by_grant(request, Kind::Token, token.grant).await?;
         revalidation::before_refresh(request, token.grant, grant).await?;
+    } else {
+        admission.count_by_address(request, Kind::Token, &grant.client_id).await?;
     }
     let (ttl, on_reuse) = (gateway.site.tokens.refresh_ttl, on_reuse(gateway));
     match gateway.grants.refresh(token.grant, token.generation, ttl, on_reuse).await? {

@@ -84,7 +84,8 @@ fn oauth(gateway: &Arc<Gateway>) -> BoxedFilter<(Decision,)> {
 /// Endpoint with a request body.
 #[derive(Clone, Copy)]
 struct Form {
-    /// Event of the endpoint, and rate limit of the client address; beyond it, the body is not read.
+    /// Event of the endpoint, and rate limit of the client address. Beyond it, the body is not read unless it may contain
+    /// a valid credential, which counts against its grant.
     kind: Kind,
     /// Maximum length of the body.
     max_bytes: usize,
@@ -100,7 +101,11 @@ where
     let Form { kind, max_bytes } = form;
     let decide = move |gateway: Arc<Gateway>, head: Arc<RequestHead>| {
         let request = Request { gateway: &gateway, head: &head };
-        if let Err(too_many) = request.check_rate_limit(kind) {
+        let checked = match kind {
+            Kind::Token | Kind::Revocation => Ok(()),
+            kind => request.check_rate_limit(kind, None),
+        };
+        if let Err(too_many) = checked {
             return Decision::Respond(rejection::fail(request, kind, too_many));
         }
         let fail = fail(&gateway, &head, kind);

@@ -1,6 +1,7 @@
 //! Rate limits: `limits:` and `trusted_proxies:`.
 
 mod floods;
+mod grants;
 
 use crate::harness::{CALLBACK, SiteBuilder, StoreKind, World, http};
 use gateway_routes::{Limits, Network};

@@ -227,6 +227,7 @@ fn limits(limits: &Limits) -> String {
             ("logins", grouped(limits.logins)),
             ("tokens", grouped(limits.tokens)),
             ("client_tokens", grouped(limits.client_tokens)),
+            ("grant_tokens", grouped(limits.grant_tokens)),
             ("metadata_fetches", grouped(limits.metadata_fetches)),
             ("client_metadata_fetches", grouped(limits.client_metadata_fetches)),
         ],

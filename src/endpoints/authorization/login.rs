@@ -217,7 +217,7 @@ pub(super) async fn complete(
         .route(&gateway.site.table)
         .ok_or_else(|| OAuthError::invalid_request("this gateway does not have that MCP server any more"))?;
     let scopes: Vec<String> = scope::granted(route).iter().map(|scope| (*scope).to_owned()).collect();
-    let minted = gateway.credentials.mint();
+    let minted = gateway.credentials.mint_code();
     let to = authorization.return_address();
     let Profile { email, groups } = signed_in.profile;
     let user = User { sub: signed_in.sub, email, groups };

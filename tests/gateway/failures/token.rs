@@ -137,7 +137,7 @@ async fn a_rate_limited_request_leaves_one_event() {
     }
     let by_address = send(token_request(&world, &form)).await;
     assert_eq!((by_address.status, by_address.reason()), (429, "too many requests"));
-    by_address.has_event("token", "refused", &json!({}));
+    by_address.has_event("token", "refused", &json!({ "client_id": client.id[..12] }));
     for (event, request) in
         [("authorization", "/auth/authorize?client_id=nobody"), ("login", "/auth/callback?code=c&state=s")]
     {

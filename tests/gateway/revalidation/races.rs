@@ -1,7 +1,7 @@
 //! Concurrent refreshes: one of them calls Okta for all, across replicas.
 
 use super::{MINUTE, call, okta_refresh_count, single_use_refresh_tokens};
-use crate::harness::{StoreKind, World};
+use crate::harness::{SiteBuilder, StoreKind, World};
 use gateway_standins::client::{Client, Tokens};
 use gateway_standins::okta::Outage;
 use std::collections::HashSet;
@@ -11,6 +11,11 @@ use tokio::task::JoinSet;
 
 /// Time that fifty requests take at most on a busy machine: far less than the lease of a revalidation lasts.
 const MAX_ROUND_TIME: Duration = Duration::from_secs(30);
+
+/// Site without a noticeable limit of a grant: each refresh may be repeated many times in the same minute.
+fn many_refreshes(site: SiteBuilder) -> SiteBuilder {
+    site.set(|site| site.limits.grant_tokens = 1_000_000)
+}
 
 /// Results of fifty processes that refresh one token concurrently.
 async fn fifty_concurrent_refreshes(client: &Arc<Client>, token: &str) -> Vec<Result<String, String>> {
@@ -72,7 +77,7 @@ async fn fifty_refreshes_call_okta_once_in_three_rounds(world: &World) {
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_concurrent_refreshes_call_okta_once_and_get_one_successor() {
     let world =
-        World::with_manual_clock_and_okta(single_use_refresh_tokens(), StoreKind::Embedded, |site| site)
+        World::with_manual_clock_and_okta(single_use_refresh_tokens(), StoreKind::Embedded, many_refreshes)
             .await;
     fifty_refreshes_call_okta_once_in_three_rounds(&world).await;
 }
@@ -80,7 +85,8 @@ async fn fifty_concurrent_refreshes_call_okta_once_and_get_one_successor() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_concurrent_refreshes_across_replicas_call_okta_once_and_get_one_successor() {
     let mut world =
-        World::with_manual_clock_and_okta(single_use_refresh_tokens(), StoreKind::Redis, |site| site).await;
+        World::with_manual_clock_and_okta(single_use_refresh_tokens(), StoreKind::Redis, many_refreshes)
+            .await;
     let _balancer = world.start_balancer(2).await;
     fifty_refreshes_call_okta_once_in_three_rounds(&world).await;
 }
@@ -100,7 +106,8 @@ async fn fifty_refreshes_during_an_outage_call_okta_once_and_wait_at_most_three_
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_concurrent_refreshes_of_a_rejected_user_all_fail() {
     let mut world =
-        World::with_manual_clock_and_okta(single_use_refresh_tokens(), StoreKind::Redis, |site| site).await;
+        World::with_manual_clock_and_okta(single_use_refresh_tokens(), StoreKind::Redis, many_refreshes)
+            .await;
     let _balancer = world.start_balancer(2).await;
     let (client, tokens) = world.sign_in("/mcp/raw/echo", "alice").await;
     world.okta.suspend("alice");

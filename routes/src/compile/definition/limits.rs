@@ -18,6 +18,7 @@ pub(super) const KEYS: SectionKeys = SectionKeys {
         "logins",
         "tokens",
         "client_tokens",
+        "grant_tokens",
         "metadata_fetches",
         "client_metadata_fetches",
     ],
@@ -43,6 +44,7 @@ pub(super) fn limits(node: &Node) -> ReadResult<Limits> {
         logins: limit("logins", Limits::DEFAULT.logins),
         tokens: limit("tokens", Limits::DEFAULT.tokens),
         client_tokens: limit("client_tokens", Limits::DEFAULT.client_tokens),
+        grant_tokens: limit("grant_tokens", Limits::DEFAULT.grant_tokens),
         metadata_fetches: limit("metadata_fetches", Limits::DEFAULT.metadata_fetches),
         client_metadata_fetches: limit("client_metadata_fetches", Limits::DEFAULT.client_metadata_fetches),
     };

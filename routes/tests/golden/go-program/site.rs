@@ -63,6 +63,7 @@ pub const SITE: Site = Site {
         logins: 600,
         tokens: 3_000,
         client_tokens: 1_200,
+        grant_tokens: 120,
         metadata_fetches: 120,
         client_metadata_fetches: 20,
     },

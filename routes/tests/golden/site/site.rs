@@ -71,12 +71,13 @@ pub const SITE: Site = Site {
         logins: 600,
         tokens: 3_000,
         client_tokens: 5_000,
+        grant_tokens: 240,
         metadata_fetches: 120,
         client_metadata_fetches: 5,
     },
     shutdown: Shutdown { delay: Duration::from_secs(10), timeout: Duration::from_secs(40) },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "df312975490045dc487e300d2923b94718de51d9ed5dc0561db5e3f9081a700e",
+    digest: "ddbfe54699beaa3fc7a25b9eb5e245d37423733d4d77e093b496508b7634a042",
 };
 
 const ROUTES: [Route; 4] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS, MCP_WIKI];
