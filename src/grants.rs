@@ -6,12 +6,14 @@ mod changes;
 mod pending;
 mod records;
 mod streams;
+mod user_checks;
 
 pub use cache::{ActiveGrant, GrantStatus};
 pub use changes::PresentedGrant;
 pub use pending::{Code, Consented, FORM_TTL, FormState, LOGIN_TTL, Login};
 pub use records::{Grant, Subject, User};
 pub use streams::Streams;
+pub use user_checks::{Lease, Refusal, RefusalReason, UserCheck};
 
 use crate::base::clock::{Clock, MAX_CLOCK_SKEW, Timestamp};
 use crate::base::entropy::Entropy;

@@ -76,6 +76,11 @@ verbs! {
     replace_sealed(id: GrantId, old: &[u8], new: Sealed) -> bool;
     /// Revokes a grant, and appends it to the revocation feed; returns whether it was active.
     revoke(id: GrantId) -> bool;
+    /// Reads what was last stored about the checks of a user.
+    user_check(key: Key) -> Option<Vec<u8>>;
+    /// Replaces what is stored about the checks of a user, if it is still `old`, `None` being nothing. It may be lost in
+    /// a crash: the user is checked again.
+    replace_user_check(key: Key, old: Option<Vec<u8>>, new: Vec<u8>, expires_at: Timestamp) -> bool;
     /// Reads a page of the grants that were revoked since the cursor.
     revoked_since(cursor: Cursor) -> Feed;
     /// Reads the ids of at most `limit` active grants with this index entry.

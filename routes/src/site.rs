@@ -31,6 +31,8 @@ pub struct Site {
     pub refresh_reuse: RefreshReuse,
     /// Time after the last successful revalidation for which refreshes succeed while Okta is unavailable.
     pub okta_grace: Duration,
+    /// Time for which a check of a user at Okta counts for all of the user's grants.
+    pub okta_recheck: Duration,
     /// Policy of dynamic client registration.
     pub registration: Registration,
     /// Trusted proxies in front of the gateway, whose `X-Forwarded-For` is used.

@@ -48,6 +48,13 @@ fn the_go_programs_config_compiles_unchanged() {
 }
 
 #[test]
+fn users_are_checked_once_in_the_lifetime_of_an_access_token_by_default() {
+    let by_default = go_program::SITE;
+    assert_eq!(by_default.okta_recheck, by_default.tokens.access_ttl);
+    assert_eq!(site::SITE.okta_recheck, Duration::from_mins(2));
+}
+
+#[test]
 fn every_key_of_a_site_compiles_to_its_constant() {
     let compiled = golden("site");
     let site = site::SITE;

@@ -1,12 +1,9 @@
-//! Changes of an active grant other than refreshes, and the lease of its revalidation.
+//! Changes of an active grant other than refreshes.
 
 use super::{Grant, Grants, aad};
-use crate::store::{GrantId, Key, Sealed, Unavailable};
+use crate::store::{GrantId, Sealed, Unavailable};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Lifetime of the lease of a revalidation: longer than all its calls to Okta and its writes may take.
-const CHECK_LEASE_TTL: Duration = Duration::from_mins(1);
 /// Attempts of a change: concurrent changes of one grant are rare.
 const MAX_UPDATE_ATTEMPTS: usize = 5;
 
@@ -54,20 +51,5 @@ impl Grants {
             }
         }
         Err(Unavailable::Contended)
-    }
-
-    /// Acquires the lease to revalidate this grant at Okta, across replicas; returns `false` while another holder has it.
-    pub async fn begin_check(&self, id: GrantId, holder: Key) -> Result<bool, Unavailable> {
-        let expires_at = self.store.clock().now().after(CHECK_LEASE_TTL);
-        self.store.lease(self.check_key(id), holder, expires_at).await
-    }
-
-    /// Releases that lease.
-    pub async fn end_check(&self, id: GrantId, holder: Key) -> Result<(), Unavailable> {
-        self.store.release(self.check_key(id), holder).await
-    }
-
-    fn check_key(&self, id: GrantId) -> Key {
-        self.key(b"okta-check", &id.to_string())
     }
 }

@@ -76,6 +76,12 @@ impl OktaError {
         matches!(self, Self::Credentials { .. } | Self::AppSettings { .. })
     }
 
+    /// Returns `true` if Okta refused the refresh token, perhaps because of the token and not of its user.
+    pub fn is_about_token(&self) -> bool {
+        matches!(self, Self::Refused { error, description }
+            if error == "invalid_grant" && !refusal::names_policy(description))
+    }
+
     /// Returns `true` if the refresh token may have failed where a new login works: Okta responded, and accepts the
     /// gateway's credentials.
     pub fn new_login_may_work(&self) -> bool {

@@ -91,7 +91,7 @@ pub(super) fn classify(error: &str, description: &str) -> OktaError {
     if TOO_MANY_GROUPS.iter().any(|text| lower.contains(text)) {
         return OktaError::AppSettings { error, description, remedy: TOO_MANY_GROUPS_REMEDY };
     }
-    if USER_REFUSED.contains(&&*error) || lower.contains(POLICY_REFUSED) {
+    if USER_REFUSED.contains(&&*error) || names_policy(&description) {
         return OktaError::Refused { error, description };
     }
     if OUTAGE.contains(&&*error) {
@@ -99,6 +99,11 @@ pub(super) fn classify(error: &str, description: &str) -> OktaError {
     }
     let remedy = remedy(&error);
     OktaError::AppSettings { error, description, remedy }
+}
+
+/// Returns `true` if an access policy refused the user.
+pub(super) fn names_policy(description: &str) -> bool {
+    description.to_ascii_lowercase().contains(POLICY_REFUSED)
 }
 
 fn remedy(error: &str) -> &'static str {

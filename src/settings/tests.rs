@@ -28,6 +28,7 @@ pub(super) const SITE: Site = Site {
     advertise_iss: true,
     refresh_reuse: gateway_routes::RefreshReuse::Revoke,
     okta_grace: Duration::from_hours(1),
+    okta_recheck: Duration::from_mins(10),
     registration: gateway_routes::Registration::DEFAULT,
     trusted_proxies: &[],
     egress_proxy: gateway_routes::EgressProxySite::DEFAULT,

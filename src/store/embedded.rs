@@ -10,6 +10,7 @@ mod reads;
 mod records;
 mod sweep;
 mod tables;
+mod user_checks;
 mod writer;
 
 use super::rotation::{self, Step};

@@ -11,6 +11,7 @@ mod pool;
 mod records;
 mod scripts;
 mod skew;
+mod user_checks;
 
 pub(super) use failure::RedisFailure;
 
@@ -154,8 +155,13 @@ impl RedisStore {
     }
 
     pub(super) async fn code(&self, code: Key) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.get(&key("code", code)).await
+    }
+
+    /// Reads a value that has not expired.
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         let mut read = cmd("HMGET");
-        read.arg(key("code", code)).arg("until").arg("value");
+        read.arg(key).arg("until").arg("value");
         let (until, value): (Option<u64>, Option<Vec<u8>>) = self.connections.query(&read).await?;
         Ok(value.filter(|_| until.is_some_and(|until| !self.has_expired(until))))
     }

@@ -6,6 +6,7 @@ pub(crate) mod drivers;
 pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod go_program;
+mod grant_access;
 pub(crate) mod metadata_documents;
 mod okta_front;
 mod port;
@@ -17,6 +18,7 @@ mod site;
 mod store_kind;
 mod tls_front;
 
+pub(crate) use grant_access::GrantAccess;
 pub(crate) use okta_front::OktaFront;
 use port::{listen_on, reserve_port};
 pub(crate) use replica::Replica;

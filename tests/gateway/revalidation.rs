@@ -1,7 +1,9 @@
 //! Revalidation: before a refresh rotates, the gateway asks Okta whether the user may still use the app.
 
+mod earlier_release;
 mod errors;
 mod races;
+mod sharing;
 mod tokens;
 
 use crate::harness::{SiteBuilder, StoreKind, World, http};

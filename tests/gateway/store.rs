@@ -14,6 +14,7 @@ mod previous_release;
 mod repeated_commands;
 mod single_use;
 mod tls;
+mod user_checks;
 
 use gateway::store::{GrantId, IndexEntry, IndexKind, Key};
 

@@ -72,8 +72,7 @@ impl Rust<'_> {
         names.extend((has_headers || self.site.egress_proxy.username.is_some()).then_some("ValuePart"));
         names.extend(self.site.registration.not_before.map(|_| "utc_date_time"));
         writeln!(f, "use gateway_routes::{{")?;
-        write!(f, "{}", filled(4, &names))?;
-        writeln!(f, "}};")?;
+        writeln!(f, "{}}};", filled(4, &names))?;
         writeln!(f, "use std::time::Duration;")
     }
 
@@ -93,6 +92,7 @@ impl Rust<'_> {
         writeln!(f, "    advertise_iss: {},", site.advertise_iss)?;
         writeln!(f, "    refresh_reuse: RefreshReuse::{:?},", site.refresh_reuse)?;
         writeln!(f, "    okta_grace: {},", duration(site.okta_grace))?;
+        writeln!(f, "    okta_recheck: {},", duration(site.okta_recheck))?;
         writeln!(f, "{}", registration(&site.registration))?;
         writeln!(f, "{}", networks(site.trusted_proxies))?;
         writeln!(f, "{}", egress_proxy(&site.egress_proxy))?;

@@ -221,13 +221,16 @@ pub(super) async fn complete(
     let to = authorization.return_address();
     let Profile { email, groups } = signed_in.profile;
     let user = User { sub: signed_in.sub, email, groups };
+    let (grant, signed_in_at) = (GrantId(gateway.credentials.random()), gateway.store.clock().now());
+    // A login is a check of the user at Okta: it counts for the user's other grants.
+    gateway.grants.update_user_check(&user.sub, |check| check.confirm(&user, grant, signed_in_at)).await?;
     let code = Code {
         request: authorization,
         scopes,
         subject: Subject::User(user),
-        signed_in_at: gateway.store.clock().now(),
+        signed_in_at,
         okta_refresh_token: signed_in.refresh_token.map(|token| token.expose().to_owned()),
-        grant: GrantId(gateway.credentials.random()),
+        grant,
     };
     gateway.grants.put_code(credential::digest(minted.expose()), &code, gateway.site.tokens.code_ttl).await?;
     subject.record(request.allowed("login"));

@@ -29,6 +29,7 @@ pub(super) enum Kind {
     Once = b'o' as isize,
     Counter = b'n' as isize,
     Lease = b'e' as isize,
+    UserCheck = b'u' as isize,
 }
 
 /// Open tables of one write transaction.

@@ -37,6 +37,7 @@ local function marked(kept, mark) return kept and string.match(kept, '%.(%d+)$')
         )
     };
 }
+pub(super) use script;
 
 /// Negotiates the format. Key: the format; arguments: the oldest, default, newest and configured format, lifetime.
 /// Returns the stored format when it is unknown, otherwise the one to use from now on, and Redis' time.

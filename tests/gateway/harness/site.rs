@@ -43,6 +43,8 @@ impl SiteBuilder {
             advertise_iss: true,
             refresh_reuse: RefreshReuse::Revoke,
             okta_grace: Duration::from_hours(1),
+            // The shortest period, so that each minute has a check of its own.
+            okta_recheck: Duration::from_mins(1),
             registration: Registration::DEFAULT,
             trusted_proxies: &[],
             egress_proxy: EgressProxySite::DEFAULT,

@@ -32,6 +32,7 @@ pub(super) const SITE: SectionKeys = SectionKeys {
         "advertise_iss",
         "refresh_reuse",
         "okta_grace",
+        "okta_recheck",
         "registration",
         "trusted_proxies",
         "egress_proxy",
@@ -101,6 +102,7 @@ pub(crate) struct Definition {
     pub(crate) advertise_iss: bool,
     pub(crate) refresh_reuse: RefreshReuse,
     pub(crate) okta_grace: Duration,
+    pub(crate) okta_recheck: Duration,
     pub(crate) registration: Registration,
     pub(crate) trusted_proxies: &'static [Network],
     pub(crate) egress_proxy: EgressProxySite,
@@ -126,12 +128,13 @@ pub(crate) fn site(node: &Node) -> (Option<Definition>, Vec<LineError>) {
 }
 
 fn read(mut section: Section<'_>) -> (Definition, Vec<LineError>) {
+    let tokens = section.optional("tokens", tokens).unwrap_or(TOKENS_DEFAULT);
     let mut definition = Definition {
         environment: section.optional("environment", text(value::label)).unwrap_or("development"),
         base_url: section.optional("base_url", text(value::base_url)),
         port: section.optional("port", value::port),
         okta: section.optional("okta", okta).unwrap_or(OKTA_DEFAULT),
-        tokens: section.optional("tokens", tokens).unwrap_or(TOKENS_DEFAULT),
+        tokens,
         allowed_origins: section.optional("allowed_origins", list(text(value::origin))).unwrap_or_default(),
         redirect_schemes: section
             .optional("redirect_schemes", list(text(value::redirect_scheme)))
@@ -145,6 +148,9 @@ fn read(mut section: Section<'_>) -> (Definition, Vec<LineError>) {
         okta_grace: section
             .optional("okta_grace", plain_or_quoted(duration_between("0s"..="24h")))
             .unwrap_or(Duration::from_hours(1)),
+        okta_recheck: section
+            .optional("okta_recheck", plain_or_quoted(duration_between("60s"..="24h")))
+            .unwrap_or(tokens.access_ttl),
         registration: section.optional("registration", registration).unwrap_or(Registration::DEFAULT),
         trusted_proxies: section.optional("trusted_proxies", list(text(value::network))).unwrap_or_default(),
         egress_proxy: section.optional("egress_proxy", egress_proxy).unwrap_or(EgressProxySite::DEFAULT),

@@ -44,6 +44,7 @@ pub const SITE: Site = Site {
     advertise_iss: true,
     refresh_reuse: RefreshReuse::Revoke,
     okta_grace: Duration::from_hours(1),
+    okta_recheck: Duration::from_mins(10),
     registration: Registration {
         enabled: true,
         redirect_hosts: &[],

@@ -41,6 +41,7 @@ pub const SITE: Site = Site {
     advertise_iss: false,
     refresh_reuse: RefreshReuse::Refuse,
     okta_grace: Duration::from_mins(15),
+    okta_recheck: Duration::from_mins(2),
     registration: Registration {
         enabled: true,
         redirect_hosts: &["claude.ai", "claude.com"],
@@ -77,7 +78,7 @@ pub const SITE: Site = Site {
     },
     shutdown: Shutdown { delay: Duration::from_secs(10), timeout: Duration::from_secs(40) },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "ddbfe54699beaa3fc7a25b9eb5e245d37423733d4d77e093b496508b7634a042",
+    digest: "543990c7f0777eae6a44c9a1de6d3e200ce218fccabbae1437cb9b9702911329",
 };
 
 const ROUTES: [Route; 4] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS, MCP_WIKI];
