@@ -1,9 +1,10 @@
 # The two commands of the README, `make demo` and `make test`, and the targets for maintainers.
 
 ARGS =
-# Duration of `make soak`: seconds for each fuzz target, kills of the process.
+# Size of `make soak`: seconds for each fuzz target, kills of the process, users of an office behind one address.
 FUZZ_SECONDS = 300
 KILLS = 400
+USERS = 3000
 
 .PHONY: help demo test servers check bench instructions fuzz soak
 
@@ -39,9 +40,9 @@ fuzz: ## Every parser of untrusted input under libFuzzer, 10 s each
 	tests/setup.sh fuzz
 	fuzz/run.sh
 
-soak: ## The long runs: hours of fuzzing, hundreds of kills, every real MCP server
+soak: ## The long runs: hours of fuzzing, hundreds of kills, a large office, every real MCP server
 	tests/setup.sh tests
 	tests/setup.sh fuzz
-	GATEWAY_KILLS=$(KILLS) cargo test --locked --workspace --all-features
+	GATEWAY_KILLS=$(KILLS) OFFICE_USERS=$(USERS) cargo test --locked --workspace --all-features
 	FUZZ_SEED=0 fuzz/run.sh $(FUZZ_SECONDS)
 	$(MAKE) servers

@@ -2,6 +2,7 @@
 
 mod floods;
 mod grants;
+mod office;
 
 use crate::harness::{CALLBACK, SiteBuilder, StoreKind, World, http};
 use gateway_routes::{Limits, Network};
