@@ -13,7 +13,7 @@ mod policy;
 mod special_names;
 
 pub use address::is_public;
-pub use documents::Documents;
+pub use documents::{Documents, FetchStart};
 pub use policy::FetchPolicy;
 
 use crate::base::clock::Clock;
@@ -62,12 +62,23 @@ pub enum FetchError {
     /// The subscriber has reached its limit of concurrent fetches.
     #[error("too many concurrent fetches for this subscriber")]
     LimitReached,
+    /// The subscriber has reached its limit of fetches in a period.
+    #[error("too many fetches for this subscriber")]
+    RateLimited {
+        /// Time until the period ends.
+        retry_after: Duration,
+    },
 }
 
 impl FetchError {
     /// Returns true for an error that says nothing about the document, so that a copy of it may be used.
     pub const fn is_outage(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::OtherResponse(_))
+        matches!(self, Self::Unreachable(_) | Self::OtherResponse(_)) || self.is_limit()
+    }
+
+    /// Returns true for a fetch that was not made because of a limit of its subscriber.
+    pub const fn is_limit(&self) -> bool {
+        matches!(self, Self::LimitReached | Self::RateLimited { .. })
     }
 }
 

@@ -1,33 +1,15 @@
 //! Cache of one fetched document. The fetch itself is passed in.
 
+mod rules;
+
+pub use rules::{IntervalStart, RefetchRules};
+
 use super::clock::{Clock, Monotonic};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Rules for fetching a document again.
-#[derive(Debug, Clone, Copy)]
-pub struct RefetchRules {
-    /// Delay after a failed fetch.
-    pub retry_delay: Duration,
-    /// Time that the last good copy may be used after it was fresh; `None`: always.
-    pub max_stale: Option<Duration>,
-    /// Shortest time between two early fetches of a fresh document, for example because it lacks a key.
-    pub min_early_interval: Duration,
-    /// Fetch that this interval begins with.
-    pub early_interval_start: IntervalStart,
-}
-
-/// Fetch that an interval begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IntervalStart {
-    /// The last early fetch, or the last successful fetch of any kind.
-    AnyFetch,
-    /// The last early fetch: the first one is allowed at any time.
-    EarlyFetch,
-}
 
 /// Result of a fetch.
 #[derive(Debug)]
@@ -43,6 +25,8 @@ pub enum Fetched<T, E> {
     Failed(E),
     /// The document does not exist any more: the last good copy is dropped.
     Gone(E),
+    /// The fetch was not made: this says nothing about the document and is not remembered.
+    NotStarted(E),
 }
 
 /// Cache of one document. Concurrent callers share one fetch and its result. A failed fetch does not replace the last
@@ -113,6 +97,11 @@ where
     /// Returns the error of the last fetch, if it failed within the retry delay.
     pub fn recent_error(&self) -> Option<E> {
         self.state.lock().recent_failure(self.clock.monotonic(), &self.rules)
+    }
+
+    /// Returns the error of the last fetch, if it failed, however long ago.
+    pub fn last_error(&self) -> Option<E> {
+        self.state.lock().failure.as_ref().map(|failure| failure.error.clone())
     }
 
     /// Returns whether there is no copy, of whatever age.
@@ -245,6 +234,7 @@ where
                 state.last_good = None;
                 error
             }
+            Fetched::NotStarted(error) => return Err(error),
         };
         state.failure = Some(Failure { at: now, error: error.clone() });
         Err(error)

@@ -23,6 +23,16 @@ const RETRY_DELAY: Duration = Duration::from_secs(30);
 
 type Document<T> = CachedDocument<T, FetchError>;
 
+/// Fetch that a caller may start.
+pub struct FetchStart<P, A> {
+    /// Addresses whose limit of concurrent fetches applies.
+    pub subscriber: Subnets,
+    /// Counts the fetch; its error is returned to this caller only.
+    pub admission: A,
+    /// Parser of the document.
+    pub parse: P,
+}
+
 /// Document with a compiled copy. It is cached even before the first successful fetch, so that a failure is remembered.
 struct Compiled<T> {
     copy: Arc<T>,
@@ -125,19 +135,29 @@ impl<T: Send + Sync + 'static> Documents<T> {
         self.cached(url).is_none_or(|document| document.may_refetch())
     }
 
-    /// Fetches a document and parses it with `parse`, unless it is fresh by now. Concurrent callers share one fetch, which
-    /// is counted for the first subscriber.
+    /// Returns the error of the last fetch of a document, if it failed, however long ago.
+    pub fn last_error(&self, url: &Url) -> Option<FetchError> {
+        self.cached(url)?.last_error()
+    }
+
+    /// Fetches a document and parses it, unless it is fresh by now. Concurrent callers share one fetch, which only the
+    /// caller that starts it pays for: its subscriber's limits apply, and its `admission` is run.
     ///
     /// # Errors
-    /// The fetch or `parse` failed. Errors are not cached.
-    pub async fn fetch(
-        &self,
-        url: &Url,
-        subscriber: Subnets,
-        parse: impl FnOnce(&[u8]) -> Result<T, FetchError> + Send + 'static,
-    ) -> Result<Arc<T>, FetchError> {
+    /// The fetch or the parser failed, or this caller may not start a fetch. Errors are not cached.
+    pub async fn fetch<P, A>(&self, url: &Url, start: FetchStart<P, A>) -> Result<Arc<T>, FetchError>
+    where
+        P: FnOnce(&[u8]) -> Result<T, FetchError> + Send + 'static,
+        A: Future<Output = Result<(), FetchError>> + Send + 'static,
+    {
         let document = self.cached_or_new(url);
-        let fetched = document.fetch(|| self.start(url, subscriber, parse)).await;
+        let mut start = Some(start);
+        let fetched = loop {
+            let fetched = document.fetch(|| self.start(url, start.take())).await;
+            if !is_limit_of_another(&fetched, start.as_ref()) {
+                break fetched;
+            }
+        };
         self.store(url, document);
         fetched
     }
@@ -146,29 +166,42 @@ impl<T: Send + Sync + 'static> Documents<T> {
     ///
     /// # Errors
     /// As for [`Self::fetch`].
-    pub async fn refetch(
-        &self,
-        url: &Url,
-        subscriber: Subnets,
-        parse: impl FnOnce(&[u8]) -> Result<T, FetchError> + Send + 'static,
-    ) -> Result<Arc<T>, FetchError> {
+    pub async fn refetch<P, A>(&self, url: &Url, start: FetchStart<P, A>) -> Result<Arc<T>, FetchError>
+    where
+        P: FnOnce(&[u8]) -> Result<T, FetchError> + Send + 'static,
+        A: Future<Output = Result<(), FetchError>> + Send + 'static,
+    {
         let document = self.cached_or_new(url);
-        let fetched = document.refetch(|| self.start(url, subscriber, parse)).await;
+        let mut start = Some(start);
+        let fetched = loop {
+            let fetched = document.refetch(|| self.start(url, start.take())).await;
+            if !is_limit_of_another(&fetched, start.as_ref()) {
+                break fetched;
+            }
+        };
         self.store(url, document);
         fetched
     }
 
     /// Creates the future of a fetch, within the limits of the subscriber.
-    fn start(
+    fn start<P, A>(
         &self,
         url: &Url,
-        subscriber: Subnets,
-        parse: impl FnOnce(&[u8]) -> Result<T, FetchError> + Send + 'static,
-    ) -> Result<impl Future<Output = Fetched<T, FetchError>> + Send + 'static, FetchError> {
+        start: Option<FetchStart<P, A>>,
+    ) -> Result<impl Future<Output = Fetched<T, FetchError>> + Send + 'static, FetchError>
+    where
+        P: FnOnce(&[u8]) -> Result<T, FetchError> + Send + 'static,
+        A: Future<Output = Result<(), FetchError>> + Send + 'static,
+    {
+        // A caller starts at most one fetch.
+        let FetchStart { subscriber, admission, parse } = start.ok_or(FetchError::LimitReached)?;
         let permit = self.fetcher.acquire(subscriber)?;
         let (fetcher, url, max_bytes) = (Arc::clone(&self.fetcher), url.clone(), self.max_bytes);
         let is_dropped_when_gone = self.rules.max_stale.is_some();
         Ok(async move {
+            if let Err(error) = admission.await {
+                return Fetched::NotStarted(error);
+            }
             let response = fetcher.get(&url, max_bytes, &permit).await;
             match response.and_then(|response| Ok((parse(&response.body)?, response.lifetime))) {
                 Ok((value, lifetime)) => Fetched::Document { value, lifetime },
@@ -208,77 +241,10 @@ impl<T: Send + Sync + 'static> Documents<T> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::clock::Timestamp;
-    use crate::fetch::FetchPolicy;
-    use rustls::RootCertStore;
-    use std::future::ready;
-
-    fn documents() -> Documents<usize> {
-        // Fails only when a provider is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
-        let fetcher =
-            Fetcher::new(FetchPolicy::default(), RootCertStore::empty(), None, clock.clone()).unwrap();
-        Documents::new(Arc::new(fetcher), 1024, None, clock)
-    }
-
-    fn url(number: usize) -> Url {
-        Url::parse(&format!("https://{number}.example.com/id")).unwrap()
-    }
-
-    async fn fetch(documents: &Documents<usize>, number: usize, fetched: Fetched<usize, FetchError>) {
-        let document = documents.cached_or_new(&url(number));
-        let _ = document.refetch(|| Ok(ready(fetched))).await;
-        documents.store(&url(number), document);
-    }
-
-    async fn keep(documents: &Documents<usize>, number: usize) {
-        fetch(documents, number, Fetched::Document { value: number, lifetime: Duration::from_mins(1) }).await;
-    }
-
-    #[tokio::test]
-    async fn documents_of_clients_with_a_login_are_evicted_last() {
-        let documents = documents();
-        keep(&documents, 0).await;
-        documents.trust(&url(0));
-        for stranger in 1..3 * MAX_OTHER_DOCUMENTS {
-            keep(&documents, stranger).await;
-        }
-        assert_eq!(documents.last_good(&url(0)).as_deref(), Some(&0));
-        keep(&documents, 0).await;
-        for stranger in 1..2 * MAX_OTHER_DOCUMENTS {
-            keep(&documents, stranger).await;
-        }
-        assert!(documents.last_good(&url(0)).is_some(), "the mark survives another fetch");
-        assert_eq!((documents.trusted.len(), documents.others.len()), (1, MAX_OTHER_DOCUMENTS));
-        for client in 1..3 * MAX_TRUSTED_DOCUMENTS {
-            keep(&documents, client).await;
-            documents.trust(&url(client));
-        }
-        assert_eq!(documents.trusted.len(), MAX_TRUSTED_DOCUMENTS);
-    }
-
-    #[tokio::test]
-    async fn failed_fetches_evict_nothing_and_leave_nothing() {
-        let documents = documents();
-        keep(&documents, 0).await;
-        for stranger in 1..3 * MAX_OTHER_DOCUMENTS {
-            fetch(&documents, stranger, Fetched::Failed(FetchError::NotFound)).await;
-        }
-        assert!(documents.fresh(&url(0)).is_some());
-        assert_eq!(documents.others.len(), 1);
-        documents.cached_or_new(&url(0));
-        assert_eq!(documents.in_use.lock().len(), 1);
-        for trusted in [false, true] {
-            if trusted {
-                keep(&documents, 0).await;
-                documents.trust(&url(0));
-            }
-            fetch(&documents, 0, Fetched::Gone(FetchError::NotFound)).await;
-            assert!(documents.trusted.is_empty() && documents.others.is_empty());
-        }
-    }
+/// Returns whether the subscriber of a shared fetch has reached a limit, and not this caller, whose own `start` is left.
+fn is_limit_of_another<T, S>(fetched: &Result<Arc<T>, FetchError>, start: Option<&S>) -> bool {
+    start.is_some() && matches!(fetched, Err(error) if error.is_limit())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Clients with a Client ID Metadata Document.
 
 mod compiled;
+mod limits;
 mod modes;
 mod outages;
 mod refusals;

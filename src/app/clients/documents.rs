@@ -7,7 +7,7 @@ use crate::app::request::Request;
 use crate::app::state::Gateway;
 use crate::base::subnets::Subnets;
 use crate::crypto::jose::KeySet;
-use crate::fetch::{Documents, FetchError};
+use crate::fetch::{Documents, FetchError, FetchStart};
 use crate::oauth::client::Client;
 use crate::oauth::client::keys::{ClientKeys, KeySource};
 use crate::oauth::client::metadata_document::{self, DocumentError};
@@ -72,7 +72,7 @@ async fn find(request: Request<'_>, client_id: &str, freshness: Freshness) -> Re
     let url = &DocumentUrl::parse(client_id).map_err(|why| {
         OAuthError::invalid_client(format!("client_id is not the URL of a document: {why}"))
     })?;
-    let fetch = DocumentFetch { request, client_id, url, freshness };
+    let fetch = DocumentFetch { request, client_id, url, freshness, kind: DocumentKind::Metadata };
     if let Err(error) = fetch.check_url() {
         // `hosts` limits what is fetched; the site has chosen its compiled documents one by one.
         return documents.compiled(client_id).ok_or_else(|| error.into());
@@ -89,7 +89,7 @@ pub(super) async fn keys(
     known: &KnownClient,
     url: &DocumentUrl,
 ) -> Result<Arc<KeySet>, Failure> {
-    let fetch = DocumentFetch { request, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
+    let fetch = DocumentFetch::of_keys(request, known, url);
     fetch.check_url()?;
     fetch.cached_or_fetch(&request.gateway.client_key_sets, || parse_keys).await
 }
@@ -108,9 +108,12 @@ pub(super) async fn refetch_keys(
     if !key_sets.may_refetch(url.url()) {
         return Ok(None);
     }
-    let fetch = DocumentFetch { request, client_id: &known.id, url, freshness: Freshness::StaleAllowed };
-    let fetched = fetch.within_limits(key_sets.refetch(url.url(), fetch.subscriber(), parse_keys)).await?;
-    fetched.map(Some).map_err(|error| fetch.failure(error))
+    let fetch = DocumentFetch::of_keys(request, known, url);
+    let refetched = match fetch.check_host() {
+        Ok(()) => key_sets.refetch(url.url(), fetch.start(parse_keys)).await,
+        Err(error) => Err(error),
+    };
+    refetched.map(Some).map_err(|error| fetch.failure(error))
 }
 
 /// Keeps the cached documents of this client longer than those of clients that never received tokens.
@@ -148,17 +151,30 @@ fn parse_keys(document: &[u8]) -> Result<KeySet, FetchError> {
     KeySet::parse(document).map_err(|error| FetchError::Unexpected(error.to_string()))
 }
 
+/// Kind of a client's document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DocumentKind {
+    Metadata,
+    Keys,
+}
+
 /// A lookup of a client's document on behalf of a request.
 struct DocumentFetch<'a> {
     request: Request<'a>,
     client_id: &'a str,
     url: &'a DocumentUrl,
     freshness: Freshness,
+    kind: DocumentKind,
 }
 
-impl DocumentFetch<'_> {
-    /// Returns the document from the cache while it is fresh, else fetches it. When it cannot be fetched, a copy is
-    /// returned: that says nothing about the client. After a missing or invalid document the last valid one is returned
+impl<'a> DocumentFetch<'a> {
+    fn of_keys(request: Request<'a>, known: &'a KnownClient, url: &'a DocumentUrl) -> Self {
+        let freshness = Freshness::StaleAllowed;
+        Self { request, client_id: &known.id, url, freshness, kind: DocumentKind::Keys }
+    }
+
+    /// Returns the document from the cache while it is fresh, else fetches it. When it cannot be fetched, or not now
+    /// because of the rate limits, a copy is returned: that says nothing about the client. After a missing or invalid document the last valid one is returned
     /// only where stale copies are allowed.
     async fn cached_or_fetch<T, P>(
         &self,
@@ -179,39 +195,55 @@ impl DocumentFetch<'_> {
         if let Some(cached) = documents.fresh(url).or_else(after_failure) {
             return Ok(cached);
         }
-        // Not at 429: a client must not select its copy by exceeding the rate limit.
-        let error = match self.within_limits(documents.fetch(url, self.subscriber(), parser())).await? {
+        let fetched = match self.check_host() {
+            Ok(()) => documents.fetch(url, self.start(parser())).await,
+            Err(error) => Err(error),
+        };
+        let error = match fetched {
             Ok(fetched) => return Ok(fetched),
-            Err(FetchError::LimitReached) => return Err(self.failure(FetchError::LimitReached)),
             Err(error) => error,
         };
-        let copy =
-            if error.is_outage() { documents.copy(url) } else { if_stale_allowed(documents.last_good(url)) };
+        // An attacker with a key that the client has removed must not get the old keys by exceeding the limits.
+        if error.is_limit() && self.kind == DocumentKind::Keys {
+            return Err(self.failure(error));
+        }
+        // Over a limit the last fetch decides: nobody gets a copy in place of a document that is known to be invalid.
+        let last = if error.is_limit() { documents.last_error(url) } else { Some(error.clone()) };
+        let is_outage = last.is_none_or(|error| error.is_outage());
+        let copy = if is_outage { documents.copy(url) } else { if_stale_allowed(documents.last_good(url)) };
         let Some(copy) = copy else { return Err(self.failure(error)) };
         self.outage(error).note(self.request, Kind::Metadata);
         Ok(copy)
     }
 
-    /// Runs the fetch of the document, counted against the rate limits.
-    async fn within_limits<T>(
+    /// Returns the fetch for the document cache. It is counted when it starts: callers that wait for the fetch of another
+    /// one are not counted.
+    fn start<P>(
         &self,
-        fetch: impl Future<Output = Result<Arc<T>, FetchError>>,
-    ) -> Result<Result<Arc<T>, FetchError>, TooMany> {
-        self.request.rate_limit(Kind::Metadata, Some(self.client_id)).await?;
-        if self.request.gateway.is_backend_host(self.url.host()) {
-            let why = "it may trust the address that this gateway calls it from";
-            return Ok(Err(FetchError::Unreachable(why.into())));
-        }
-        Ok(fetch.await)
+        parse: P,
+    ) -> FetchStart<P, impl Future<Output = Result<(), FetchError>> + Send + 'static + use<P>> {
+        let gateway = Arc::clone(self.request.gateway);
+        let (address, client_id) = (self.request.head.address, self.client_id.to_owned());
+        let admission = async move {
+            let counted = gateway.limits.count(Kind::Metadata, address, Some(&client_id)).await;
+            counted.map_err(|TooMany { retry_after }| FetchError::RateLimited { retry_after })
+        };
+        FetchStart { subscriber: Subnets::of(address), admission, parse }
     }
 
-    fn subscriber(&self) -> Subnets {
-        Subnets::of(self.request.head.address)
+    /// Checks that the host is not that of an MCP server.
+    fn check_host(&self) -> Result<(), FetchError> {
+        if self.request.gateway.is_backend_host(self.url.host()) {
+            let why = "it may trust the address that this gateway calls it from";
+            return Err(FetchError::Unreachable(why.into()));
+        }
+        Ok(())
     }
 
     fn failure(&self, error: FetchError) -> Failure {
         match error {
             FetchError::LimitReached => TooMany { retry_after: FETCH_RETRY_AFTER }.into(),
+            FetchError::RateLimited { retry_after } => TooMany { retry_after }.into(),
             FetchError::Invalid(why) if self.freshness == Freshness::Required => {
                 OAuthError::invalid_client(format!("the document at client_id is no good: {why}")).into()
             }

@@ -1,8 +1,8 @@
 //! Outages of a document server: logged-in users stay logged in.
 
 use super::{SERVER, authorize, authorize_error, sign_in};
+use crate::harness::World;
 use crate::harness::metadata_documents::{HOST, PATH, document, publish};
-use crate::harness::{StoreKind, World};
 use gateway_standins::document_server::DocumentResponse;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -96,55 +96,4 @@ async fn a_failed_fetch_delays_one_refresh_only() {
     world.clock.advance(Duration::from_secs(31));
     client.refresh(&token).await.unwrap();
     assert_eq!(document_server.request_count(PATH), 3);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_address_has_at_most_four_concurrent_fetches() {
-    let (world, document_server) = World::start().await.with_document_server().await;
-    let path = |n: usize| format!("/slow/{n}.json");
-    let mut requests = Vec::new();
-    for n in 0..4 {
-        let id = document_server.url(HOST, &path(n));
-        document_server
-            .set_response(&path(n), DocumentResponse::json(&document(&id)).delay(Duration::from_secs(3)));
-        let client = world.published_client(&id, SERVER).await;
-        requests.push(tokio::spawn(async move { authorize(&client, "text/html").await.0 }));
-        while document_server.request_count(&path(n)) == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-    let other = world.published_client(&publish(&document_server, |_| {}), SERVER).await;
-    assert_eq!(authorize(&other, "application/json").await.0, 429);
-    for status in requests {
-        assert_eq!(status.await.unwrap(), 200);
-    }
-    assert_eq!(authorize(&other, "text/html").await.0, 200);
-}
-
-#[tokio::test]
-async fn failed_fetches_are_rate_limited_per_client_and_address() {
-    let few = |site: crate::harness::SiteBuilder| {
-        site.set(|site| (site.limits.client_metadata_fetches, site.limits.metadata_fetches) = (2, 3))
-    };
-    for store_kind in [StoreKind::Embedded, StoreKind::Redis] {
-        let world = World::with_manual_clock_on(store_kind, few).await;
-        let (world, document_server) = world.with_document_server().await;
-        let id = document_server.url(HOST, PATH);
-        let client = world.published_client(&id, SERVER).await;
-        let other = world.published_client(&document_server.url("other.example.com", PATH), SERVER).await;
-        for wanted in [400, 400, 429, 429] {
-            assert_eq!(authorize(&client, "application/json").await.0, wanted);
-        }
-        assert_eq!(document_server.request_count(PATH), 2);
-        for wanted in [400, 429] {
-            assert_eq!(authorize(&other, "application/json").await.0, wanted);
-        }
-        assert_eq!(document_server.request_count(PATH), 3);
-        let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
-        let (status, response) = client.token(&form).await.unwrap();
-        assert_eq!((status, response["error"].as_str()), (429, Some("temporarily_unavailable")));
-        world.clock.advance(Duration::from_mins(1));
-        document_server.set_response(PATH, DocumentResponse::json(&document(&id)));
-        assert_eq!(authorize(&client, "text/html").await.0, 200);
-    }
 }
