@@ -18,10 +18,10 @@ use gateway_routes::ClientMetadataMode;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The one error for every response that is not a metadata document, so that nobody can use the gateway to probe other
-/// servers.
-const NOT_A_DOCUMENT: &str = "what is at client_id is not its metadata document: JSON that is called JSON, of at most \
-                           5120 bytes, with that very URL as its client_id";
+/// The one error for a missing document and for JSON that is no metadata document, so that nobody can use the gateway to
+/// read other servers' documents.
+const NOT_A_DOCUMENT: &str = "what is at client_id is not its metadata document: JSON of at most 5120 bytes, with that very \
+                           URL as its client_id";
 /// Error for a URL where the site supports no metadata documents. Clients register at `invalid_client`.
 const NOT_SUPPORTED: &str =
     "this gateway supports no client metadata documents: read its metadata again, and register";
@@ -240,19 +240,16 @@ impl<'a> DocumentFetch<'a> {
         Ok(())
     }
 
+    /// Converts the error of a fetch without a copy. Only a missing or invalid document is a statement about the client.
     fn failure(&self, error: FetchError) -> Failure {
         match error {
             FetchError::LimitReached => TooMany { retry_after: FETCH_RETRY_AFTER }.into(),
             FetchError::RateLimited { retry_after } => TooMany { retry_after }.into(),
-            FetchError::Invalid(why) if self.freshness == Freshness::Required => {
+            error if error.is_outage() || self.freshness == Freshness::StaleAllowed => self.outage(error),
+            FetchError::Invalid(why) => {
                 OAuthError::invalid_client(format!("the document at client_id is no good: {why}")).into()
             }
-            FetchError::NotFound | FetchError::OtherResponse(_) | FetchError::Unexpected(_)
-                if self.freshness == Freshness::Required =>
-            {
-                Failure::ClientDocument { told: OAuthError::invalid_client(NOT_A_DOCUMENT), error }
-            }
-            error => self.outage(error),
+            error => Failure::ClientDocument { told: OAuthError::invalid_client(NOT_A_DOCUMENT), error },
         }
     }
 

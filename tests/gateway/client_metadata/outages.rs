@@ -1,10 +1,11 @@
 //! Outages of a document server: logged-in users stay logged in.
 
 use super::{SERVER, authorize, authorize_error, sign_in};
-use crate::harness::World;
+use crate::harness::events::Events;
 use crate::harness::metadata_documents::{HOST, PATH, document, publish};
+use crate::harness::{StoreKind, World};
 use gateway_standins::document_server::DocumentResponse;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Longer than any document stays fresh.
@@ -34,6 +35,53 @@ async fn a_document_that_cannot_be_fetched_is_503() {
     );
     document_server.set_response(PATH, good);
     assert_eq!(authorize(&client, "text/html").await.0, 200);
+}
+
+/// Responses that are neither a document nor an error: those of a proxy, a bot protection or a captive portal.
+fn other_responses(id: &str) -> Vec<(&'static str, DocumentResponse)> {
+    let good = DocumentResponse::json(&document(id));
+    let page = DocumentResponse::text("text/html; charset=utf-8", "<title>Just a moment...</title>");
+    let named = |content_type| DocumentResponse::text(content_type, document(id).to_string());
+    vec![
+        ("a page", page.clone()),
+        ("a challenge", page.clone().status(202)),
+        ("a redirect to a portal", page.status(302).header("location", "https://portal.example.com/")),
+        ("a redirect to a document", good.clone().status(301).header("location", "/moved.json")),
+        ("a temporary redirect", good.clone().status(307).header("location", "/moved.json")),
+        ("another status with a document", good.clone().status(201)),
+        ("no content", good.status(204)),
+        ("a document of another type", named("text/plain")),
+        ("a document that is called a page", named("text/html")),
+        ("a document without a type", named("")),
+    ]
+}
+
+#[tokio::test]
+async fn a_response_that_is_no_document_and_no_404_is_503_and_one_warning_with_the_setting() {
+    let events = Events::record();
+    let world =
+        World::with(StoreKind::Embedded, |site| site.set(|site| site.limits.client_metadata_fetches = 100));
+    let (world, document_server) = world.await.with_document_server().await;
+    let id = document_server.url(HOST, PATH);
+    let client = world.published_client(&id, SERVER).await;
+    document_server.set_response("/moved.json", DocumentResponse::json(&document(&id)));
+    for (what, response) in other_responses(&id) {
+        document_server.set_response(PATH, response);
+        let (status, error) = authorize_error(&client).await;
+        assert_eq!((status, error["error"].as_str()), (503, Some("temporarily_unavailable")), "{what}");
+        let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
+        let (status, error) = client.token(&form).await.unwrap();
+        assert_eq!((status, error["error"].as_str()), (503, Some("temporarily_unavailable")), "{what}");
+    }
+    let (status, page) = authorize(&client, "text/html").await;
+    assert!(status == 503 && page.contains("This app cannot be looked up now"), "{status}");
+    assert_eq!(document_server.request_count("/moved.json"), 0, "no redirect is followed");
+    let concerns = |line: &Value| line["cause"].as_str().is_some_and(|cause| cause.contains(&id));
+    let line = events.only(concerns).await;
+    assert_eq!(line["level"], "WARN", "{line}");
+    assert!(line["remedy"].as_str().unwrap().contains("client_metadata"), "{line}");
+    document_server.set_response(PATH, DocumentResponse::json(&document(&id)));
+    assert_eq!(authorize(&client, "text/html").await.0, 200, "no failure was cached");
 }
 
 #[tokio::test]
