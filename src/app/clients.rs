@@ -15,8 +15,9 @@ use crate::oauth::client;
 use crate::oauth::client::authentication::{ClaimedClient, Proof};
 use crate::oauth::client::registration_policy;
 use crate::oauth::client::{AuthMethod, Client};
-use crate::oauth::error::OAuthError;
+use crate::oauth::error::{ErrorCode, OAuthError};
 use crate::oauth::parameters::Parameters;
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use std::sync::Arc;
 
@@ -73,40 +74,49 @@ fn open_registered(gateway: &Gateway, client_id: &str) -> Result<Client, OAuthEr
     })
 }
 
-/// A request of an authenticated client.
-pub struct Authenticated {
+/// A form of an authenticated client.
+pub struct AuthenticatedForm<T> {
     /// The client.
     pub client: KnownClient,
-    /// The form that it sent.
+    /// All parameters.
     pub form: Parameters,
+    /// The parameters of the endpoint.
+    pub parsed: T,
     /// Counter of the request.
     pub admission: Admission,
 }
 
-/// Parses the form of a request and authenticates its client (RFC 6749 §2.3), before the parameters are validated: clients
-/// drop their registration at `invalid_client`, and only their tokens at `invalid_grant`. The client becomes part of
-/// `subject` as it becomes known.
+/// Parses the form of a request and authenticates its client (RFC 6749 §2.3). Malformed requests are rejected before the
+/// client is known, and other parameters are validated after that: clients drop their registration at `invalid_client`, and
+/// only their tokens at `invalid_grant`. The client becomes part of `subject` as it becomes known.
 ///
 /// # Errors
-/// `invalid_request` when the body is no form, repeats a parameter or names no client; `invalid_client` when the client is
-/// unknown or its authentication fails; 429 over the rate limit.
-pub async fn authenticate(
+/// `invalid_request` when the body is no form, repeats a parameter, names no client, has contradictory credentials, or
+/// `parse` returns it; `invalid_client` when the client is unknown or its authentication fails; then other errors of
+/// `parse`; 429 over the rate limit.
+pub async fn authenticate<T>(
     request: Request<'_>,
     kind: Kind,
     body: &[u8],
     subject: &mut AuditSubject,
-) -> Result<Authenticated, Failure> {
-    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
-    let form = Parameters::parse_form(header(CONTENT_TYPE), body);
-    let claimed = form.and_then(|form| Ok((ClaimedClient::parse(header(AUTHORIZATION), &form)?, form)));
+    parse: impl FnOnce(&Parameters) -> Result<T, OAuthError>,
+) -> Result<AuthenticatedForm<T>, Failure> {
+    let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    let form = Parameters::parse_form(content_type, body);
+    let claimed =
+        form.and_then(|form| Ok((ClaimedClient::parse(authorization(request.headers())?, &form)?, form)));
     if let Ok((claimed, _)) = &claimed {
         subject.claim_client(&claimed.client_id);
     }
     let sent = claimed.as_ref().ok().map(|(claimed, form)| (claimed, form));
     let admission = Admission::check(request, kind, sent).await?;
     let (claimed, form) = claimed?;
+    let parsed = parse(&form);
+    if let Err(malformed @ OAuthError { code: ErrorCode::InvalidRequest, .. }) = parsed {
+        return Err(malformed.into());
+    }
     match verify(request, kind, &claimed, subject).await {
-        Ok(client) => Ok(Authenticated { client, form, admission }),
+        Ok(client) => Ok(AuthenticatedForm { client, form, parsed: parsed?, admission }),
         Err(failure) => Err(admission.after_failure(request, kind, &claimed.client_id, failure).await),
     }
 }
@@ -122,6 +132,16 @@ async fn verify(
     known.identify(subject);
     verify_proof(request, kind, &known, claimed.proof.as_ref()).await?;
     Ok(known)
+}
+
+/// Returns the `Authorization` header; one with other characters than ASCII as empty, which no method accepts.
+fn authorization(headers: &HeaderMap) -> Result<Option<&str>, OAuthError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let first = values.next().map(|value| value.to_str().unwrap_or_default());
+    if values.next().is_some() {
+        return Err(OAuthError::invalid_request("there are several Authorization headers: send one of them"));
+    }
+    Ok(first)
 }
 
 /// Marks the client's cached documents as trusted once it has received tokens: unauthenticated requests for other

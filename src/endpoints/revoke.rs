@@ -3,7 +3,7 @@
 
 use crate::app::audit::Audit;
 use crate::app::audit_subject::AuditSubject;
-use crate::app::clients::{self, Authenticated};
+use crate::app::clients::{self, AuthenticatedForm};
 use crate::app::failure::Failure;
 use crate::app::rate_limit::Kind;
 use crate::app::request::{Request, RequestHead};
@@ -12,6 +12,7 @@ use crate::base::ids::GrantId;
 use crate::base::secret::Secret;
 use crate::credential::SignedToken;
 use crate::oauth::error::OAuthError;
+use crate::oauth::parameters::Parameters;
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response};
@@ -36,11 +37,11 @@ pub async fn post(gateway: Arc<Gateway>, head: Arc<RequestHead>, body: Bytes) ->
 
 async fn revoke(request: Request<'_>, body: &Bytes, subject: &mut AuditSubject) -> Result<(), Failure> {
     let gateway = request.gateway;
-    let Authenticated { client, form, mut admission } =
-        clients::authenticate(request, Kind::Revocation, body, subject).await?;
-    let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
+    let token = |form: &Parameters| form.require("token").map(Secret::new);
+    let AuthenticatedForm { client, parsed: token, mut admission, .. } =
+        clients::authenticate(request, Kind::Revocation, body, subject, token).await?;
     // The token itself shows its type: `token_type_hint` is ignored (RFC 7009 §2.1).
-    let Some(token) = own_token(gateway, token) else {
+    let Some(token) = own_token(gateway, &token) else {
         let reason = "the token is none of this gateway's, or too old: nothing was revoked";
         subject.record(request.refused("revocation", reason));
         return Ok(());
@@ -73,10 +74,10 @@ struct OwnToken {
 
 /// Opens a refresh or access token of this gateway; `None` for any other text. Its times are not checked: an expired
 /// access token still revokes its grant, and another replica's clock may have set them.
-fn own_token(gateway: &Gateway, token: &str) -> Option<OwnToken> {
-    if let Some(refresh) = gateway.credentials.open_refresh_token(&Secret::new(token)) {
+fn own_token(gateway: &Gateway, token: &Secret) -> Option<OwnToken> {
+    if let Some(refresh) = gateway.credentials.open_refresh_token(token) {
         return Some(OwnToken { grant: refresh.grant, client_id: None });
     }
-    let SignedToken { grant, client_id } = gateway.credentials.signed_access_token(token)?;
+    let SignedToken { grant, client_id } = gateway.credentials.signed_access_token(token.expose())?;
     Some(OwnToken { grant, client_id: Some(client_id) })
 }

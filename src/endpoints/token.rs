@@ -6,7 +6,7 @@ mod revalidation;
 
 use crate::app::audit::Audit;
 use crate::app::audit_subject::AuditSubject;
-use crate::app::clients::{self, Admission, Authenticated, KnownClient};
+use crate::app::clients::{self, Admission, AuthenticatedForm, KnownClient};
 use crate::app::failure::{Failure, InternalError};
 use crate::app::rate_limit::Kind;
 use crate::app::reply;
@@ -48,9 +48,9 @@ async fn issue(
     subject: &mut AuditSubject,
 ) -> Result<Response<Bytes>, Failure> {
     let gateway = request.gateway;
-    let Authenticated { client, form, mut admission } =
-        clients::authenticate(request, Kind::Token, body, subject).await?;
-    let tokens = match tokens(request, &client, &form, &mut admission, subject).await {
+    let AuthenticatedForm { client, form, parsed, mut admission } =
+        clients::authenticate(request, Kind::Token, body, subject, TokenRequest::parse).await?;
+    let tokens = match tokens(request, &client, parsed, &form, &mut admission, subject).await {
         Ok(tokens) => tokens,
         Err(failure) => return Err(admission.after_failure(request, Kind::Token, &client.id, failure).await),
     };
@@ -74,11 +74,12 @@ async fn issue(
 async fn tokens(
     request: Request<'_>,
     client: &KnownClient,
+    parsed: TokenRequest,
     form: &Parameters,
     admission: &mut Admission,
     subject: &mut AuditSubject,
 ) -> Result<Tokens, Failure> {
-    match TokenRequest::parse(form)? {
+    match parsed {
         TokenRequest::AuthorizationCode { code, verifier, redirect_uri } => {
             let redemption = Redemption {
                 client_id: &client.id,

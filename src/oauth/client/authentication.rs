@@ -33,8 +33,8 @@ impl ClaimedClient {
     /// §2.3.1), and the body may repeat the `client_id`, because clients send both.
     ///
     /// # Errors
-    /// `invalid_request` when no client is named: clients drop their registration at `invalid_client`, and this is no
-    /// statement about one. `invalid_client` when the named client sends a malformed header, or two ids or credentials.
+    /// `invalid_request` when no client is named, a header or parameter is malformed, or there are two ids, credentials or
+    /// methods (RFC 6749 §5.2): clients drop their registration at `invalid_client`, and this is no statement about one.
     pub fn parse(authorization: Option<&str>, body: &Parameters) -> Result<Self, OAuthError> {
         let in_body = body.get("client_id");
         let secret_in_body = body.get("client_secret");
@@ -52,12 +52,20 @@ impl ClaimedClient {
                 secret_in_body.map(|secret| Proof::Secret(AuthMethod::SecretPost, Secret::new(secret)));
             return Ok(Self { client_id, proof });
         };
-        let (client_id, secret) = parse_basic(header).ok_or_else(|| malformed_header(in_body))?;
+        let (client_id, secret) = parse_basic(header).ok_or_else(|| {
+            OAuthError::invalid_request(
+                "the Authorization header is not HTTP Basic with a client_id and a client_secret",
+            )
+        })?;
         if in_body.is_some_and(|other| other != client_id) {
-            return Err(OAuthError::invalid_client("the Authorization header and the body name two clients"));
+            return Err(OAuthError::invalid_request(
+                "the Authorization header and the body name two clients",
+            ));
         }
         if secret_in_body.is_some_and(|other| !secret.matches(other)) {
-            return Err(OAuthError::invalid_client("the secret stands in the header and in the body"));
+            return Err(OAuthError::invalid_request(
+                "there are two secrets, in the header and in the body: send one of them",
+            ));
         }
         let proof = (!secret.expose().is_empty()).then_some(Proof::Secret(AuthMethod::SecretBasic, secret));
         Ok(Self { client_id, proof })
@@ -72,25 +80,20 @@ fn by_assertion(jwt: &str, has_secret: bool, body: &Parameters) -> Result<Claime
     let client_id =
         client_id.ok_or_else(|| OAuthError::invalid_request("the client_assertion names no client"))?;
     if body.get("client_assertion_type") != Some(assertion::TYPE) {
-        return Err(OAuthError::invalid_client(format!("client_assertion_type must be {}", assertion::TYPE)));
+        return Err(OAuthError::invalid_request(format!(
+            "client_assertion_type must be {}",
+            assertion::TYPE
+        )));
     }
     if has_secret {
-        return Err(OAuthError::invalid_client(
+        return Err(OAuthError::invalid_request(
             "there is a secret beside the client_assertion: send one of them",
         ));
     }
     Ok(ClaimedClient { client_id, proof: Some(Proof::Assertion(Secret::new(jwt))) })
 }
 
-/// Error of a malformed `Authorization` header: `invalid_client` only when the body names the client.
-fn malformed_header(client_id_in_body: Option<&str>) -> OAuthError {
-    let description = "the Authorization header is not HTTP Basic";
-    match client_id_in_body {
-        Some(_) => OAuthError::invalid_client(description),
-        None => OAuthError::invalid_request(description),
-    }
-}
-
+/// Parses Basic credentials; `None` when they are malformed or name no client.
 fn parse_basic(header: &str) -> Option<(String, Secret)> {
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -100,7 +103,8 @@ fn parse_basic(header: &str) -> Option<(String, Secret)> {
     let (id, secret) = decoded.split_once(':')?;
     // The gateway's ids and secrets contain no character that form-encoding changes: both forms decode alike.
     let decode = |text: &str| percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).ok();
-    Some((decode(id)?, Secret::new(decode(secret)?)))
+    let id = decode(id).filter(|id| !id.is_empty())?;
+    Some((id, Secret::new(decode(secret)?)))
 }
 
 #[cfg(test)]
@@ -111,13 +115,17 @@ mod tests {
     use serde_json::json;
 
     fn claimed(header: Option<&str>, body: &str) -> Result<(String, Option<AuthMethod>), OAuthError> {
-        let header = header.map(|pair| format!("Basic {}", STANDARD.encode(pair)));
+        let header = header.map(basic);
         let claimed = ClaimedClient::parse(header.as_deref(), &Parameters::parse(body))?;
         let method = claimed.proof.map(|proof| match proof {
             Proof::Secret(method, _) => method,
             Proof::Assertion(_) => AuthMethod::PrivateKeyJwt,
         });
         Ok((claimed.client_id, method))
+    }
+
+    fn basic(pair: &str) -> String {
+        format!("Basic {}", STANDARD.encode(pair))
     }
 
     fn assertion(more: &str) -> String {
@@ -141,37 +149,36 @@ mod tests {
     }
 
     #[test]
-    fn malformed_authentication_is_invalid_client_only_when_it_names_a_client() {
-        let code = |header: Option<&str>, body: &str| {
-            ClaimedClient::parse(header, &Parameters::parse(body)).unwrap_err().code
-        };
+    fn malformed_or_contradictory_authentication_is_invalid_request_whatever_client_it_names() {
+        let named = assertion("&client_id=id");
+        let untyped = assertion("").replace("client_assertion_type", "other");
         let unnamed = assertion("").replace("client_assertion=", "client_assertion=x");
         for (header, body) in [
             (None, ""),
             (None, "{\"client_id\":\"id\"}"),
             (None, "client_secret=s"),
-            (Some("Bearer x"), ""),
-            (Some("Basic x"), "grant_type=refresh_token"),
             (None, &*unnamed),
+            (None, &*untyped),
+            (None, &named.replace("jwt-bearer", "saml2-bearer")),
+            (None, &assertion("&client_secret=s")),
+            (None, "client_id=id&client_assertion=a.b.c"),
+            (Some("Bearer x"), ""),
+            (Some("Bearer x"), "client_id=id"),
+            (Some("Basic"), "client_id=id"),
+            (Some("Basic !!!"), "client_id=id"),
+            (Some("Basic x"), "grant_type=refresh_token"),
+            (Some(""), "client_id=id"),
+            (Some(&*basic("no colon")), "client_id=id"),
+            (Some(&*basic(":s")), "client_id=id"),
+            (Some(&*basic("id:%ff")), "client_id=id"),
+            (Some(&*basic("id:s")), "client_id=other"),
+            (Some(&*basic("id:s")), "client_secret=other"),
+            (Some(&*basic("id:")), "client_secret=s"),
+            (Some(&*basic("id:s")), &named),
+            (Some("Bearer x"), &named),
         ] {
-            assert_eq!(code(header, body), ErrorCode::InvalidRequest, "{header:?} {body}");
+            let refused = ClaimedClient::parse(header, &Parameters::parse(body)).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::InvalidRequest, "{header:?} {body}");
         }
-        let untyped = assertion("").replace("jwt-bearer", "saml2-bearer");
-        for (header, body) in [(Some("Bearer x"), "client_id=id"), (None, &*untyped)] {
-            assert_eq!(code(header, body), ErrorCode::InvalidClient, "{header:?} {body}");
-        }
-    }
-
-    #[test]
-    fn contradictory_client_authentication_is_rejected() {
-        assert!(claimed(Some("id:s"), "client_id=other").is_err());
-        assert!(claimed(Some("id:s"), "client_secret=other").is_err());
-        assert!(claimed(Some("no colon"), "").is_err());
-        assert!(claimed(None, "").is_err());
-        assert!(ClaimedClient::parse(Some("Bearer x"), &Parameters::parse("client_id=id")).is_err());
-        assert!(claimed(Some("id:s"), &assertion("")).is_err());
-        assert!(claimed(None, &assertion("&client_secret=s")).is_err());
-        assert!(claimed(None, "client_id=id&client_assertion=a.b.c").is_err());
-        assert!(claimed(None, &assertion("").replace("jwt-bearer", "saml2-bearer")).is_err());
     }
 }
