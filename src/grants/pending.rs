@@ -113,7 +113,7 @@ impl Grants {
         sealed.map_or(Ok(None), |sealed| self.records.open(&aad("code", key), &sealed))
     }
 
-    /// Marks a code as used: exactly one caller gets [`CodeUse::First`].
+    /// Marks a code as used: exactly one caller gets [`CodeUse::First`]. A call that returns an error does not count.
     pub async fn use_code(&self, key: Key) -> Result<Option<CodeUse>, Unavailable> {
         self.store.use_code(key).await
     }

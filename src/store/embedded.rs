@@ -1,6 +1,7 @@
 //! Embedded store: one redb file, and one writer thread that commits queued writes as a group.
 
 mod backend;
+mod code_uses;
 mod compaction;
 mod database;
 #[cfg(test)]
@@ -15,11 +16,12 @@ mod writer;
 
 use super::rotation::{self, Step};
 use super::{
-    CodeUse, Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Key, OpenError, Reuse, Rotate,
+    Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Key, OpenError, Reuse, Rotate,
     Rotation, Sealed, Unavailable,
 };
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;
+use code_uses::CodeUses;
 use database::DatabaseHandle;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use writer::{Durable, Writer};
 pub struct Embedded {
     database: Arc<DatabaseHandle>,
     writer: Writer,
+    code_uses: Arc<CodeUses>,
     clock: Clock,
     format: Format,
 }
@@ -51,7 +54,7 @@ impl Embedded {
         let format = database.with(|database| tables::negotiate_format(database, format))?;
         let writer =
             Writer::start(Arc::clone(&database), clock.clone(), format).map_err(OpenError::Thread)?;
-        Ok(Self { database, writer, clock, format })
+        Ok(Self { database, writer, code_uses: Arc::default(), clock, format })
     }
 
     /// Clock of this process, the only one that uses the file.
@@ -117,21 +120,6 @@ impl Embedded {
         let now = self.clock.now();
         let found = self.database.read(|file| reads::read(file, Kind::Code, &key.0, now))?;
         Ok(found.and_then(|(_, value)| value.split_first().map(|(_, sealed)| sealed.to_vec())))
-    }
-
-    pub(super) async fn use_code(&self, key: Key) -> Result<Option<CodeUse>, Unavailable> {
-        self.writer
-            .write(Durable::Yes, move |tables| {
-                let Some((expires_at, mut value)) = tables.get(Kind::Code, &key.0)? else { return Ok(None) };
-                let Some(used) = value.first_mut() else { return Ok(None) };
-                if *used == 1 {
-                    return Ok(Some(CodeUse::Again));
-                }
-                *used = 1;
-                tables.put(Kind::Code, &key.0, expires_at, &value)?;
-                Ok(Some(CodeUse::First))
-            })
-            .await
     }
 
     pub(super) async fn create_grant(&self, record: GrantRecord) -> Result<bool, Unavailable> {

@@ -2,6 +2,7 @@
 //! writes next. Every key has an expiry.
 
 mod breaker;
+mod code_uses;
 mod connection;
 mod connector;
 mod dial;
@@ -16,16 +17,18 @@ mod user_checks;
 pub(super) use failure::RedisFailure;
 
 use super::{
-    CodeUse, Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Key, OpenError, Reuse, Rotate,
+    Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Key, OpenError, Reuse, Rotate,
     Rotation, Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::base::clock::{Clock, Monotonic, Timestamp};
 use crate::base::entropy::Entropy;
 use crate::settings::RedisAddress;
 use bb8_redis::redis::{Cmd, FromRedisValue, ToRedisArgs, cmd};
+use code_uses::FailedCodeUses;
 use pool::Connections;
 use records::{FORMAT, Hash, counter_key, key};
 use skew::SkewMonitor;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -36,12 +39,13 @@ const MAX_ROUND_TRIP: Duration = Duration::from_millis(500);
 
 /// Store in Redis.
 pub struct RedisStore {
-    connections: Connections,
+    connections: Arc<Connections>,
     /// Clock of this machine.
     local: Clock,
     /// The same, corrected by the measured difference from Redis' clock.
     pub(super) clock: Clock,
     skew: SkewMonitor,
+    failed_code_uses: FailedCodeUses,
     entropy: Entropy,
     format: Format,
     /// Format that is written: the default one, until the store's own has been read.
@@ -66,10 +70,11 @@ impl RedisStore {
         format: Format,
     ) -> Result<Self, OpenError> {
         Ok(Self {
-            connections: Connections::new(address)?,
+            connections: Arc::new(Connections::new(address)?),
             clock: clock.corrected(),
             local: clock,
             skew: SkewMonitor::default(),
+            failed_code_uses: FailedCodeUses::default(),
             entropy,
             format,
             writes: AtomicU8::new(format.writes),
@@ -164,12 +169,6 @@ impl RedisStore {
         read.arg(key).arg("until").arg("value");
         let (until, value): (Option<u64>, Option<Vec<u8>>) = self.connections.query(&read).await?;
         Ok(value.filter(|_| until.is_some_and(|until| !self.has_expired(until))))
-    }
-
-    pub(super) async fn use_code(&self, code: Key) -> Result<Option<CodeUse>, Unavailable> {
-        let call = self.script(scripts::USE_CODE, &[&key("code", code)]).with(self.nonce());
-        let used: Option<String> = self.call_durably(call).await?;
-        Ok(used.map(|used| if used == "first" { CodeUse::First } else { CodeUse::Again }))
     }
 
     pub(super) async fn use_once(&self, id: Key, expires_at: Timestamp) -> Result<bool, Unavailable> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod clock_skew;
+mod code_retries;
 mod credentials;
 mod failover;
 mod file_damage;

@@ -27,7 +27,8 @@ pub(super) struct Redemption<'a> {
 
 /// Redeems a code. It is used up last, so that neither a wrong request nor an outage costs the user a new login: without
 /// the verifier, nobody can use up the code or revoke its grant, and until then creating the grant again changes nothing. A
-/// second redemption that passes the same checks revokes the grant (RFC 6749 §4.1.2).
+/// use that fails does not count, although it may take effect. A second redemption that passes the same checks revokes the
+/// grant (RFC 6749 §4.1.2).
 pub(super) async fn redeem_code(
     request: Request<'_>,
     redemption: Redemption<'_>,

@@ -10,6 +10,8 @@ use std::fmt;
 use std::io::{Error, ErrorKind, Result};
 use std::ops::Range;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 const BLOCK_BYTES: usize = 4096;
 
@@ -40,6 +42,7 @@ struct State {
     max_blocks: Option<usize>,
     error: Option<ErrorKind>,
     fails_next_sync: bool,
+    is_stalled: bool,
     log: Vec<Event>,
 }
 
@@ -79,6 +82,11 @@ impl Disk {
     /// Makes the next sync of a commit fail and lose its writes.
     pub(super) fn fail_next_sync(&self) {
         self.0.lock().fails_next_sync = true;
+    }
+
+    /// Makes syncs wait, until it is called with `false`.
+    pub(super) fn stall(&self, is_stalled: bool) {
+        self.0.lock().is_stalled = is_stalled;
     }
 
     pub(super) fn length(&self) -> usize {
@@ -145,6 +153,9 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> Result<()> {
+        while self.0.lock().is_stalled {
+            thread::sleep(Duration::from_millis(1));
+        }
         let mut state = self.checked_state()?;
         if state.fails_next_sync && state.is_committing() {
             state.fails_next_sync = false;

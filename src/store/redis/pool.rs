@@ -7,7 +7,7 @@ use super::failure::RedisFailure;
 use crate::settings::{RedisAddress, RedisKind};
 use crate::store::{OpenError, Unavailable};
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
-use bb8_redis::redis::{Cmd, FromRedisValue, RedisError, Value, from_redis_value, pipe};
+use bb8_redis::redis::{Cmd, FromRedisValue, Pipeline, RedisError, Value, from_redis_value, pipe};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,11 +76,29 @@ impl Connections {
         for earlier in before.into_iter().flatten() {
             commands.add_command(earlier).ignore();
         }
+        let connection = self.connection().await?;
+        self.send_durably(connection, commands, command).await
+    }
+
+    /// Sends one command durably. The outer error means that it was not sent.
+    pub(super) async fn try_durably<T: FromRedisValue>(
+        &self,
+        command: Cmd,
+    ) -> Result<Result<T, Unavailable>, Unavailable> {
+        let connection = self.connection().await?;
+        Ok(self.send_durably(connection, pipe(), command).await)
+    }
+
+    async fn send_durably<T: FromRedisValue>(
+        &self,
+        mut connection: PooledConnection<'_, ConnectionManager>,
+        mut commands: Pipeline,
+        command: Cmd,
+    ) -> Result<T, Unavailable> {
         commands.add_command(command);
         if self.kind != RedisKind::Standalone {
             commands.cmd("WAIT").arg(1).arg(REPLICA_TIMEOUT_MILLIS);
         }
-        let mut connection = self.connection().await?;
         let responses: Result<Vec<Value>, _> = commands.query_async(&mut *connection).await;
         let responses = self.record(&mut connection, responses)?;
         self.require_replica(responses)

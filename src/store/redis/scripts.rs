@@ -10,10 +10,9 @@
 //! - **Other releases.** The previous release reads the same records: `until` is a time in milliseconds in every
 //!   record, and a nonce is stored in its fraction where there is no other field.
 //!
-//! A script is sent with each call, so that nothing has to be loaded after a restart or a failover.
-//!
-//! When Redis is full, it rejects the first write of a script if that may need memory, and no later one: a script that
-//! creates a record begins with that write, one that ends a record with the removal.
+//! A script is sent with each call, so that nothing has to be loaded after a restart or a failover. When Redis is full,
+//! it rejects the first write of a script if that may need memory, and no later one: a script that creates a record
+//! begins with that write, one that ends a record with the removal.
 
 /// Prepends the functions that several scripts share.
 macro_rules! script {
@@ -59,7 +58,7 @@ pub(super) const PUT: &str = script!(
 local kept = redis.call('HGET', KEYS[1], 'until')
 if kept and not ended(kept) then return end
 redis.call('HSET', KEYS[1], 'until', ends(ARGV[2]), 'value', ARGV[3])
-redis.call('HDEL', KEYS[1], 'used', 'taken', 'was')
+redis.call('HDEL', KEYS[1], 'used', 'released', 'taken', 'was')
 expire(ARGV[2])
 "
 );
@@ -98,18 +97,28 @@ return kept[2]
 "
 );
 
-/// Marks a code as used. Key: the code; argument: nonce. Returns `first`, `again` or nil.
+/// Marks a code as used. Key: the code; arguments: nonce, the nonces of earlier uses that failed for their callers, whose
+/// mark is replaced. Returns `first`, `again` or nil.
 pub(super) const USE_CODE: &str = script!(
     "
-local kept = redis.call('HMGET', KEYS[1], 'until', 'used')
+local kept = redis.call('HMGET', KEYS[1], 'until', 'used', 'released')
 if not kept[1] or ended(kept[1]) then return false end
 if kept[2] == ARGV[2] then
   touch(KEYS[1])
   return 'first'
 end
-if kept[2] then return 'again' end
+if kept[3] == ARGV[2] or kept[2] and not string.find(ARGV[3], kept[2], 1, true) then return 'again' end
 redis.call('HSET', KEYS[1], 'used', ARGV[2])
 return 'first'
+"
+);
+
+/// Undoes a use of a code. Key: the code; argument: the nonce of the use, which has no effect any more if it comes later.
+pub(super) const RELEASE_CODE: &str = script!(
+    "
+if redis.call('EXISTS', KEYS[1]) == 0 then return end
+if redis.call('HGET', KEYS[1], 'used') == ARGV[2] then redis.call('HDEL', KEYS[1], 'used') end
+redis.call('HSET', KEYS[1], 'released', ARGV[2])
 "
 );
 
@@ -206,7 +215,6 @@ return {alive and 1 or 0, grant}
 /// full Redis accepts it. A repeat moves the grant to the end of the feed.
 pub(super) const APPEND_TO_FEED: &str = script!(
     "
-local most = tonumber(ARGV[3])
 redis.call('ZREM', KEYS[1], ARGV[4])
 local last = tonumber(redis.call('HGET', KEYS[2], 'last') or nil)
 if not last then
@@ -216,7 +224,7 @@ end
 local number = string.format('%.0f', math.max(last + 1, now()))
 redis.call('HSET', KEYS[2], 'last', number)
 redis.call('ZADD', KEYS[1], number, ARGV[4])
-local more = redis.call('ZCARD', KEYS[1]) - most
+local more = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[3])
 if more > 0 then
   local newest = redis.call('ZRANGE', KEYS[1], more - 1, more - 1, 'WITHSCORES')
   redis.call('HSET', KEYS[2], 'gone', string.format('%.0f', tonumber(newest[2])))

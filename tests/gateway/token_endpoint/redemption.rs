@@ -3,7 +3,11 @@
 use crate::harness::{StoreKind, World, http};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::{Client, Code, Login};
+use gateway_standins::redis::Redis;
+use gateway_standins::tcp_proxy::TcpProxy;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const ECHO: &str = "/mcp/raw/echo";
 
@@ -61,4 +65,29 @@ async fn an_outage_of_the_store_does_not_use_a_code_up() {
         assert_eq!((status, again["error"].as_str()), (400, Some("invalid_grant")), "a code works once");
         assert_eq!(call(&world, tokens["access_token"].as_str().unwrap()).await, 401);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_works_once_after_a_503_whose_use_took_effect() {
+    let (redis, loss) = (Redis::start().unwrap(), Arc::<AtomicBool>::default());
+    let use_code = "'used', ARGV[2])\nreturn 'first'";
+    let proxy = TcpProxy::start_losing_script(&redis.address(), &loss, use_code).await.unwrap();
+    let world = World::with(StoreKind::At(proxy.address()), |site| site).await;
+    world.wait_until_ready().await;
+    let client = world.client(ECHO).await;
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    let resource = world.url(ECHO);
+    for _ in 0..2 {
+        loss.store(true, Ordering::SeqCst);
+        let (status, refused) = redeem(&client, &code, &resource).await;
+        assert_eq!((status, refused["error"].as_str()), (503, Some("temporarily_unavailable")));
+        assert!(!loss.load(Ordering::SeqCst), "the response of the store was lost");
+    }
+    let (status, tokens) = redeem(&client, &code, &resource).await;
+    assert_eq!(status, 200, "{tokens}");
+    let access_token = tokens["access_token"].as_str().unwrap();
+    assert_eq!(call(&world, access_token).await, 200);
+    let (status, again) = redeem(&client, &code, &resource).await;
+    assert_eq!((status, again["error"].as_str()), (400, Some("invalid_grant")));
+    assert_eq!(call(&world, access_token).await, 401, "a replay after the tokens were sent revokes them");
 }

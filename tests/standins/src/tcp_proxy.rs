@@ -16,8 +16,8 @@ use tokio::task::{JoinHandle, JoinSet};
 /// Maximum number of chunks in flight per direction.
 const MAX_CHUNKS_IN_FLIGHT: usize = 1024;
 const MAX_READ_BYTES: usize = 16 * 1024;
-/// Part of a Redis command that runs a script.
-const SCRIPT: &[u8] = b"\r\nEVAL\r\n";
+/// Part of each Redis command that runs a script.
+const SCRIPT: &str = "\r\nEVAL\r\n";
 
 /// TCP proxy on a loopback port, stopped on drop.
 pub struct TcpProxy {
@@ -31,19 +31,21 @@ struct Link {
     millis: AtomicU64,
     round_trips: AtomicU64,
     loss: Arc<AtomicBool>,
+    /// Part of the commands whose response may be lost.
+    lossy: &'static str,
 }
 
 impl TcpProxy {
     /// Starts a proxy to this server, `host:port`, without delay.
     pub async fn start(server: &str) -> io::Result<Self> {
-        Self::listen(server, Arc::default()).await
+        Self::listen(server, Arc::default(), SCRIPT).await
     }
 
-    async fn listen(server: &str, loss: Arc<AtomicBool>) -> io::Result<Self> {
+    async fn listen(server: &str, loss: Arc<AtomicBool>, lossy: &'static str) -> io::Result<Self> {
         let server: SocketAddr = server.parse().map_err(io::Error::other)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let link = Arc::new(Link { loss, ..Link::default() });
+        let link = Arc::new(Link { loss, lossy, ..Link::default() });
         let task = tokio::spawn(accept(listener, server, Arc::clone(&link)));
         Ok(Self { port, link, task })
     }
@@ -67,7 +69,16 @@ impl TcpProxy {
     /// connection, and clears `loss`. Of several proxies with the same `loss`, one drops a response. Replication is
     /// not affected.
     pub async fn start_losing(server: &str, loss: &Arc<AtomicBool>) -> io::Result<Self> {
-        Self::listen(server, Arc::clone(loss)).await
+        Self::listen(server, Arc::clone(loss), SCRIPT).await
+    }
+
+    /// The same for a script that contains this text.
+    pub async fn start_losing_script(
+        server: &str,
+        loss: &Arc<AtomicBool>,
+        part: &'static str,
+    ) -> io::Result<Self> {
+        Self::listen(server, Arc::clone(loss), part).await
     }
 
     /// Number of times that a client sent data after a response, over all connections.
@@ -143,7 +154,7 @@ async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, direction: Dir
             if last_sent.by_client.swap(is_client, Ordering::SeqCst) != is_client && is_client {
                 link.round_trips.fetch_add(1, Ordering::SeqCst);
             }
-            let is_script = chunk[..length].windows(SCRIPT.len()).any(|word| word == SCRIPT);
+            let is_script = contains(&chunk[..length], link.lossy);
             let was_script = last_sent.is_script.swap(is_client && is_script, Ordering::SeqCst);
             if !is_client && was_script && link.loss.swap(false, Ordering::SeqCst) {
                 return End::Lost;
@@ -176,4 +187,8 @@ async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, direction: Dir
         }
         () = &mut writing => End::Closed,
     }
+}
+
+fn contains(data: &[u8], part: &str) -> bool {
+    !part.is_empty() && data.windows(part.len()).any(|word| word == part.as_bytes())
 }
