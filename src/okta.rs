@@ -48,7 +48,7 @@ impl Issuer {
     pub fn of(url: &Url, server: AuthorizationServer) -> Self {
         let text = url.as_str().trim_end_matches('/');
         match server {
-            _ if url.path() != "/" => Self { url: text.to_owned(), custom: true },
+            _ if !url.path().trim_end_matches('/').is_empty() => Self { url: text.to_owned(), custom: true },
             AuthorizationServer::Org => Self { url: text.to_owned(), custom: false },
             AuthorizationServer::Custom(id) => Self { url: format!("{text}/oauth2/{id}"), custom: true },
         }

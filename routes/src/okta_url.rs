@@ -13,20 +13,25 @@ pub struct OktaUrlMistake {
 /// the issuer of a custom authorization server, `/oauth2/` and its id.
 pub fn okta_url_mistake(authority: &str, path: &str) -> Option<OktaUrlMistake> {
     let lower = authority.to_ascii_lowercase();
-    let org = match lower.split_once("-admin.okta") {
+    let named = lower.trim_end_matches('.');
+    let org = match named.split_once("-admin.okta") {
         Some((org, domain)) => format!("{org}.okta{domain}"),
-        None => lower.clone(),
+        None => named.to_owned(),
     };
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     // `/oauth2/v1/…` are the endpoints of the org authorization server.
     let server = match segments[..] {
-        ["oauth2", id, ..] if id != "v1" && !id.starts_with('.') => Some(id),
+        [oauth2, id, ..] if oauth2.eq_ignore_ascii_case("oauth2") && id != "v1" && !id.starts_with('.') => {
+            Some(id)
+        }
         _ => None,
     };
     let right_path = server.map(|id| format!("/oauth2/{id}")).unwrap_or_default();
-    let problem = if org != lower {
+    let problem = if org != named {
         "is the address of the admin console"
-    } else if path.trim_end_matches('/') == right_path {
+    } else if named != lower {
+        "has a dot at the end of its host"
+    } else if path.strip_suffix('/').unwrap_or(path) == right_path {
         return None;
     } else if path.contains("/.well-known/") {
         "is the address of the metadata"
@@ -76,6 +81,14 @@ mod tests {
             ("acme.okta.com", "/oauth2/.well-known/openid-configuration", "acme.okta.com"),
             ("acme.okta.com", "/app/UserHome", "acme.okta.com"),
             ("acme.okta.com:8443", "/login/login.htm", "acme.okta.com:8443"),
+            ("acme.okta.com", "//", "acme.okta.com"),
+            ("acme.okta.com", "///", "acme.okta.com"),
+            ("acme.okta.com", "//x", "acme.okta.com"),
+            ("acme.okta.com", "/%20", "acme.okta.com"),
+            ("acme.okta.com", "/oauth2/default//", "acme.okta.com/oauth2/default"),
+            ("acme.okta.com", "//oauth2//default", "acme.okta.com/oauth2/default"),
+            ("acme.okta.com", "/OAuth2/default", "acme.okta.com/oauth2/default"),
+            ("acme.okta.com.", "", "acme.okta.com"),
         ] {
             let mistake = okta_url_mistake(authority, path).map(|mistake| mistake.correction);
             assert_eq!(mistake.as_deref(), Some(correction), "{authority}{path}");

@@ -104,18 +104,31 @@ pub(super) fn parse(text: &str) -> Result<Url, UrlError> {
     Ok(url)
 }
 
-/// Parses the URL of an Okta org or of the issuer of a custom authorization server.
+/// Parses the URL of an Okta org or of the issuer of a custom authorization server. The error contains the right value.
 pub(super) fn okta(text: &str) -> Result<Url, UrlError> {
-    let mut without_query = Url::parse(text).map_err(UrlError::NotAUrl)?;
-    without_query.set_query(None);
-    without_query.set_fragment(None);
-    let url = parse(without_query.as_str())?;
+    let given = Url::parse(text).map_err(UrlError::NotAUrl)?;
+    let mut plain = given.clone();
+    plain.set_query(None);
+    plain.set_fragment(None);
+    let has_credentials = !given.username().is_empty() || given.password().is_some();
+    if has_credentials && (plain.set_username("").is_err() || plain.set_password(None).is_err()) {
+        return Err(UrlError::Credentials);
+    }
+    let url = parse(plain.as_str())?;
     let origin = url.origin().ascii_serialization();
     let (scheme, authority) = origin.split_once("://").unwrap_or_default();
     if let Some(OktaUrlMistake { problem, correction }) = okta_url_mistake(authority, url.path()) {
         return Err(UrlError::Okta { problem, correction: format!("{scheme}://{correction}") });
     }
-    parse(text)
+    let wrong =
+        |problem| UrlError::Okta { problem, correction: url.as_str().trim_end_matches('/').to_owned() };
+    if has_credentials {
+        return Err(wrong("must not hold credentials"));
+    }
+    if given.query().is_some() || given.fragment().is_some() {
+        return Err(wrong("must not have a query or a fragment"));
+    }
+    Ok(url)
 }
 
 #[cfg(test)]
@@ -171,13 +184,27 @@ mod tests {
             ("https://acme.okta.com/oauth2/v1/token", "use https://acme.okta.com"),
             ("https://acme.okta.com/app/UserHome", "use https://acme.okta.com"),
             ("http://127.0.0.1:7000/login/login.htm#top", "use http://127.0.0.1:7000"),
+            ("https://acme.okta.com//", "use https://acme.okta.com"),
+            ("https://acme.okta.com//x", "use https://acme.okta.com"),
+            ("https://acme.okta.com/?", "use https://acme.okta.com"),
+            ("https://acme.okta.com/#", "use https://acme.okta.com"),
+            ("https://acme.okta.com?a=b#c", "use https://acme.okta.com"),
+            ("https://acme.okta.com/ /", "use https://acme.okta.com"),
+            ("https://me:secret@acme.okta.com", "use https://acme.okta.com"),
+            ("https://me@ACME.okta.com:443/oauth2/aus1/", "use https://acme.okta.com/oauth2/aus1"),
+            ("https://acme.okta.com./", "use https://acme.okta.com"),
+            ("https://acme.okta.com/oauth2/default//", "use https://acme.okta.com/oauth2/default"),
         ] {
             let problem = okta(given).unwrap_err().to_string();
-            assert!(problem.ends_with(right), "{given}: {problem}");
+            assert!(problem.ends_with(right) && !problem.contains("secret"), "{given}: {problem}");
         }
         for given in ["https://acme.okta.com/", "https://acme.okta.com/oauth2/aus1", "https://login.acme.com"]
         {
             assert!(okta(given).is_ok(), "{given}");
+        }
+        // The parser normalizes these: the issuer is compared with the normalized form.
+        for given in ["https://ACME.okta.com", "https://acme.okta.com:443", " https://acme.okta.com/ "] {
+            assert_eq!(okta(given).unwrap().as_str(), "https://acme.okta.com/", "{given}");
         }
     }
 }
