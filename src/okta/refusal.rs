@@ -26,6 +26,8 @@ const TOO_MANY_GROUPS: &[&str] = &["matched too many groups", "user claim could 
 /// Setting to change when Okta refuses the groups claim.
 pub(super) const TOO_MANY_GROUPS_REMEDY: &str =
     "give the groups claim a filter that matches at most 100 groups of each user";
+/// Remedy for a code that names no setting.
+const GENERAL_REMEDY: &str = "check the app and its authorization server in the Okta admin console";
 /// Codes of outages, and of responses that say nothing about the user, the app or its settings.
 const OUTAGE: &[&str] =
     &["server_error", "temporarily_unavailable", "slow_down", "E0000047", "E0000009", "E0000007"];
@@ -67,16 +69,18 @@ pub(super) fn of_document(path: &str, status: StatusCode, body: &[u8]) -> OktaEr
     }
 }
 
-/// Converts an error response of the token endpoint.
+/// Converts an error response of the token endpoint. The code decides, and the status where the code says nothing or is
+/// missing: 401 is about the client's authentication (RFC 6749 §5.2).
 pub(super) fn of_response(status: StatusCode, body: &[u8]) -> OktaError {
+    let is_unauthorized = status == StatusCode::UNAUTHORIZED;
     match ErrorText::parse(body) {
-        // RFC 6749 §5.2: 401 is about the client's authentication, whatever the code.
-        Some(ErrorText { code, description })
-            if status == StatusCode::UNAUTHORIZED && !USER_REFUSED.contains(&&*code) =>
-        {
-            OktaError::Credentials { description: format!("{code}: {description}") }
-        }
-        Some(ErrorText { code, description }) => classify(&code, &description),
+        Some(ErrorText { code, description }) => match classify(&code, &description) {
+            OktaError::AppSettings { remedy: GENERAL_REMEDY, error, description } if is_unauthorized => {
+                OktaError::Credentials { description: format!("{error}: {description}") }
+            }
+            error => error,
+        },
+        None if is_unauthorized => OktaError::Credentials { description: describe(status, body) },
         None => OktaError::Unavailable(describe(status, body)),
     }
 }
@@ -118,7 +122,7 @@ fn remedy(error: &str) -> &'static str {
         "invalid_dpop_proof" | "use_dpop_nonce" => {
             "turn off 'Require Demonstrating Proof of Possession (DPoP) header in token requests' in the app"
         }
-        _ => "check the app and its authorization server in the Okta admin console",
+        _ => GENERAL_REMEDY,
     }
 }
 
@@ -184,13 +188,41 @@ mod tests {
     }
 
     #[test]
-    fn a_401_is_about_the_credentials_unless_it_names_the_user() {
-        for body in both_shapes("invalid_request", "Cannot supply multiple client credentials.") {
-            assert!(matches!(of(401, &body), OktaError::Credentials { .. }), "{body}");
+    fn the_code_decides_and_a_401_only_where_the_code_names_nothing() {
+        let refused = [
+            ("access_denied", ""),
+            ("invalid_grant", ""),
+            ("invalid_request", "Policy evaluation failed for this request."),
+        ];
+        for (code, description) in refused {
+            for body in both_shapes(code, description) {
+                assert!(matches!(of(401, &body), OktaError::Refused { .. }), "{body}");
+            }
         }
-        for body in both_shapes("access_denied", "") {
-            assert!(matches!(of(401, &body), OktaError::Refused { .. }), "{body}");
+        let settings = ["invalid_dpop_proof", "use_dpop_nonce", "unauthorized_client", "invalid_scope"];
+        for code in settings {
+            for body in both_shapes(code, "") {
+                let (given, expected) = (of(401, &body), of(400, &body));
+                assert!(matches!(given, OktaError::AppSettings { .. }) && given == expected, "{given}");
+                assert!(given.new_login_may_work(), "{body}");
+            }
         }
+        for body in both_shapes("temporarily_unavailable", "") {
+            assert!(matches!(of(401, &body), OktaError::Unavailable(_)), "{body}");
+        }
+        for (code, description) in [
+            ("invalid_client", "The client secret supplied for a confidential client is invalid."),
+            ("invalid_request", "Cannot supply multiple client credentials."),
+            ("E0000011", "Invalid token provided"),
+        ] {
+            for body in both_shapes(code, description) {
+                let error = of(401, &body);
+                let is_right = matches!(&error, OktaError::Credentials { description: told }
+                    if told.contains(description));
+                assert!(is_right, "{body}: {error}");
+            }
+        }
+        assert!(matches!(of(401, &json!("no")), OktaError::Credentials { .. }));
     }
 
     #[test]

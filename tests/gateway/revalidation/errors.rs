@@ -36,6 +36,10 @@ async fn a_refusal_of_the_user_in_either_shape_ends_the_grant_without_grace() {
         ),
         (401, r#"{"errorCode":"invalid_grant","errorSummary":"The refresh token is invalid or expired."}"#),
         (400, r#"{"error":"no_matching_policy"}"#),
+        (
+            401,
+            r#"{"error":"invalid_request","error_description":"Policy evaluation failed for this request."}"#,
+        ),
     ] {
         let (world, client, token, access_token) = sign_in(Outage::Respond(status, body)).await;
         world.clock.advance(MINUTE);
@@ -59,6 +63,12 @@ async fn a_fault_of_the_apps_settings_ends_no_grant_within_the_grace_and_asks_fo
         ),
         (400, r#"{"error":"use_dpop_nonce","error_description":"Authorization server requires nonce."}"#),
         (400, r#"{"error":"unsupported_grant_type"}"#),
+        (401, r#"{"error":"unauthorized_client","error_description":"The grant type is not allowed."}"#),
+        (401, r#"{"errorCode":"invalid_scope","errorSummary":"One or more scopes are not configured."}"#),
+        (
+            401,
+            r#"{"error":"invalid_dpop_proof","error_description":"The DPoP proof JWT header is missing."}"#,
+        ),
     ] {
         let (world, client, token, access_token) = sign_in(Outage::Respond(status, body)).await;
         world.clock.advance(Duration::from_mins(59));
@@ -82,6 +92,11 @@ async fn where_no_new_login_could_work_a_refresh_is_503_after_the_grace_and_work
         (401, r#"{"error":"invalid_client","error_description":"The client secret is invalid."}"#),
         (401, r#"{"errorCode":"invalid_client","errorSummary":"Invalid value for 'client_id' parameter."}"#),
         (400, r#"{"error":"invalid_client"}"#),
+        (
+            401,
+            r#"{"error":"invalid_request","error_description":"Cannot supply multiple client credentials."}"#,
+        ),
+        (401, "<html>"),
         (429, r#"{"errorCode":"E0000047","errorSummary":"API call exceeded rate limit."}"#),
         (500, r#"{"errorCode":"E0000009","errorSummary":"Internal Server Error"}"#),
         (404, "<html>"),
