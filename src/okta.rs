@@ -36,6 +36,9 @@ use url::Url;
 /// Timeout of one step at Okta, including its requests.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Timeout of the discovery: longer than that of its request, whose error has the cause.
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(6);
+
 /// Issuer of an Okta authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer {
@@ -220,15 +223,22 @@ impl Okta {
         &self.0.config.client_id
     }
 
-    /// Checks that Okta is available, serves valid metadata and accepts the gateway's credentials. Logs what is
-    /// wrong.
+    /// Checks that Okta is available, serves valid metadata and accepts the gateway's credentials. A failure is logged
+    /// once.
     pub async fn probe(&self) -> Result<(), OktaError> {
         let metadata = self.metadata().await.inspect_err(|error| {
             tracing::warn!(%error, remedy = METADATA_REMEDY, "Okta's metadata cannot be read: logins will fail");
         })?;
         let check = tokens::check_credentials(&self.0.config, &metadata, &self.0.http);
         with_timeout(CALL_TIMEOUT, check).await.inspect_err(|error| {
-            tracing::warn!(%error, "Okta does not accept the gateway: logins will fail");
+            if matches!(error, OktaError::Credentials { .. }) {
+                tracing::warn!(%error, "Okta does not accept the gateway: logins will fail");
+            } else {
+                tracing::warn!(
+                    %error,
+                    "the gateway's credentials could not be checked: check that Okta can be reached from here"
+                );
+            }
         })
     }
 
@@ -268,7 +278,7 @@ impl Okta {
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, OktaError> {
-        with_timeout(CALL_TIMEOUT, self.0.discovery.metadata(&self.0.http)).await
+        with_timeout(DISCOVERY_TIMEOUT, self.0.discovery.metadata(&self.0.http)).await
     }
 
     /// Requested scopes. Custom authorization servers reject scopes that they do not define: `groups` is requested from

@@ -102,7 +102,7 @@ pub(super) async fn refresh(
 /// Checks the gateway's credentials with an introspection (RFC 7662) of a token that does not exist.
 ///
 /// # Errors
-/// [`OktaError::Credentials`]. Any other error says nothing about them.
+/// [`OktaError::Credentials`], and [`OktaError::Unavailable`] without a response. Any other error says nothing about them.
 pub(super) async fn check_credentials(
     config: &OktaConfig,
     metadata: &Metadata,
@@ -112,7 +112,9 @@ pub(super) async fn check_credentials(
     let client = client(config, metadata).set_introspection_url(IntrospectionUrl::from_url(endpoint));
     let token = AccessToken::new("none".to_owned());
     match client.introspect(&token).request_async(&TokenHttp(http)).await {
-        Err(RequestTokenError::Request(error @ OktaError::Credentials { .. })) => Err(error),
+        Err(RequestTokenError::Request(
+            error @ (OktaError::Credentials { .. } | OktaError::Unavailable(_)),
+        )) => Err(error),
         _ => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_routes::{AuthorizationServer, Route};
 use gateway_standins::browser::Browser;
 use gateway_standins::client::Login;
-use gateway_standins::okta::{ClaimsIn, Okta, OktaOptions};
+use gateway_standins::okta::{ClaimsIn, Okta, OktaOptions, Outage};
 use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -124,5 +124,33 @@ async fn wrong_settings_of_okta_leave_one_warning_with_the_remedy_at_the_start()
         let log = process.log();
         let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"WARN\"")).collect();
         assert!(warnings.len() == 1 && warnings[0].contains(remedy), "{warnings:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_okta_that_accepts_and_does_not_respond_leaves_one_warning_at_the_start() {
+    let program = GoProgram::shared().await;
+    let okta = Okta::start(OktaOptions::default()).await.unwrap();
+    let introspection = "/v1/introspect";
+    for (path, words) in
+        [(None, "Okta can be reached from here"), (Some(introspection), "could not be checked")]
+    {
+        match path {
+            None => okta.outage(Outage::Hang),
+            Some(path) => {
+                okta.outage(Outage::None);
+                okta.outage_at(path, Outage::Hang);
+            }
+        }
+        let process = Process::with_okta(&program.binary, &okta, &[]).await;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !process.log().contains("WARN") {
+            assert!(Instant::now() < deadline, "{}", process.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let log = process.log();
+        let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"WARN\"")).collect();
+        assert!(warnings.len() == 1 && warnings[0].contains(words), "{warnings:?}");
     }
 }
