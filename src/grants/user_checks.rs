@@ -28,6 +28,9 @@ pub struct UserCheck {
     pub groups: Vec<String>,
     /// Time of the last query that did not succeed and was no refusal.
     pub failed_at: Timestamp,
+    /// `true` if that query failed in a way that a new login may avoid.
+    #[serde(default)]
+    pub needs_new_login: bool,
     /// Refusal of the user since then.
     pub refusal: Option<Refusal>,
     /// Refusal of one refresh token since then, which may be about that token alone.
@@ -72,6 +75,7 @@ impl Default for UserCheck {
             email: None,
             groups: Vec::new(),
             failed_at: epoch(),
+            needs_new_login: false,
             refusal: None,
             token_refusal: None,
             next: None,
@@ -91,10 +95,16 @@ impl UserCheck {
             email: user.email.clone(),
             groups: user.groups.clone(),
             failed_at: self.failed_at,
+            needs_new_login: false,
             refusal: self.refusal.filter(|refusal| refusal.at > at),
             token_refusal: self.token_refusal.filter(|refusal| refusal.at > at),
             next: None,
         };
+    }
+
+    /// Records a query that did not succeed and was no refusal.
+    pub fn fail(&mut self, at: Timestamp, needs_new_login: bool) {
+        (self.failed_at, self.needs_new_login) = (at, needs_new_login);
     }
 
     /// Records that Okta refused the user, unless the user has signed in since.

@@ -1,7 +1,8 @@
 //! Revalidation of the user at Okta before a refresh token is rotated.
 //!
 //! 1. A check counts for all grants of the user, on all replicas, for `okta_recheck`; a login is a check. After a failed
-//!    query Okta is not queried again for a minute.
+//!    query Okta is not queried again for a minute. Only a failure that ends the grant (step 5) is confirmed by another
+//!    query when `okta_grace` ends within that minute.
 //! 2. Among all replicas, only the holder of the user's lease queries Okta; concurrent refreshes wait for the result.
 //!    Okta's refresh token of a grant is therefore never sent twice concurrently.
 //! 3. Okta's new refresh token is written to the grant whose token was used, with groups, e-mail address and time. The
@@ -223,7 +224,9 @@ impl Revalidation {
         }
         let failed_here = Some(grant.asked_at).filter(|asked_at| *asked_at > grant.checked_at);
         let failed_at = failed_here.map_or(check.failed_at, |failed_here| failed_here.max(check.failed_at));
-        is_recent(failed_at, RETRY_INTERVAL).then_some(Recent::Unknown { since })
+        // At the end of the grace such a failure is confirmed at once: it ends the grant.
+        let is_due = check.needs_new_login && !is_recent(since, self.gateway.site.okta_grace);
+        (!is_due && is_recent(failed_at, RETRY_INTERVAL)).then_some(Recent::Unknown { since })
     }
 
     /// Applies the result of a recent check to the grant.

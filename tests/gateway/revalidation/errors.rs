@@ -87,6 +87,37 @@ async fn a_fault_of_the_apps_settings_ends_no_grant_within_the_grace_and_asks_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_the_apps_settings_asks_for_a_new_login_as_soon_as_the_grace_ends() {
+    let fault = Outage::Respond(400, r#"{"error":"invalid_scope"}"#);
+    let seconds = |seconds| Duration::from_secs(seconds);
+    let (world, client, token, access_token) = sign_in(fault).await;
+    world.clock.advance(seconds(59 * 60 + 30));
+    let (status, _, next) = refresh(&client, &token).await;
+    assert_eq!(status, 200);
+    world.clock.advance(seconds(45));
+    let (status, error, _) = refresh(&client, next.as_deref().unwrap()).await;
+    assert_eq!((status, &*error), (400, "invalid_grant"), "at 60:15");
+    assert_eq!(call(&world, &access_token).await, 401);
+    assert_eq!(okta_refresh_count(&world), 2);
+    // Settings that were corrected in the meantime cost no new login.
+    let (world, client, token, _) = sign_in(fault).await;
+    world.clock.advance(seconds(59 * 60 + 30));
+    let (_, _, next) = refresh(&client, &token).await;
+    world.okta.outage_at("/v1/token", Outage::None);
+    world.clock.advance(seconds(45));
+    assert_eq!(refresh(&client, next.as_deref().unwrap()).await.0, 200);
+    // Where no new login could work, Okta is not asked again within the minute.
+    let (world, client, token, _) = sign_in(Outage::Respond(400, r#"{"error":"invalid_client"}"#)).await;
+    world.clock.advance(seconds(59 * 60 + 30));
+    let (_, _, next) = refresh(&client, &token).await;
+    world.clock.advance(seconds(29));
+    let next = refresh(&client, next.as_deref().unwrap()).await.2;
+    world.clock.advance(seconds(16));
+    assert_eq!(refresh(&client, next.as_deref().unwrap()).await.0, 503, "at 60:15");
+    assert_eq!(okta_refresh_count(&world), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_no_new_login_could_work_a_refresh_is_503_after_the_grace_and_works_later() {
     for (status, body) in [
         (401, r#"{"error":"invalid_client","error_description":"The client secret is invalid."}"#),

@@ -103,7 +103,7 @@ impl Revalidation {
                 Ok(UserStatus::Valid)
             }
             Err(error) => {
-                self.share(|check| check.failed_at = query.asked_at).await;
+                self.share(|check| check.fail(query.asked_at, false)).await;
                 Ok(UserStatus::Unknown { since: query.since, error: Some(error) })
             }
         }
@@ -161,7 +161,7 @@ impl Revalidation {
 
     /// Records a failed query, so that the next one is not made within a minute (step 5).
     async fn failed(&self, query: &Query, error: OktaError) -> Result<UserStatus, Unavailable> {
-        self.share(|check| check.failed_at = query.asked_at).await;
+        self.share(|check| check.fail(query.asked_at, error.new_login_may_work())).await;
         self.gateway.grants.update(query.id, |grant| grant.asked_at = query.asked_at).await?;
         Ok(UserStatus::Unknown { since: query.since, error: Some(error) })
     }
