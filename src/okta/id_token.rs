@@ -86,3 +86,44 @@ pub fn verify(id_token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<
     }
     Ok(claims)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::jose::SigningKey;
+    use serde_json::{Value, json};
+
+    const NOW: u64 = 1_800_000_000;
+
+    /// Verifies an ID token with one changed claim.
+    fn verified(claim: &str, value: Value) -> Result<(), String> {
+        let key = SigningKey::from_seed(&[3; 32]);
+        let mut claims = json!({
+            "iss": "https://acme.okta.com", "aud": "0oa1", "sub": "00u1", "iat": NOW, "exp": NOW + 3600,
+        });
+        claims[claim] = value;
+        let token = key.sign("JWT", &claims).unwrap();
+        let expected = Expected {
+            issuer: "https://acme.okta.com",
+            client_id: "0oa1",
+            now: Timestamp::from_seconds(NOW),
+            login: None,
+        };
+        verify(&token, &KeySet::of(&[key]), &expected).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn clocks_may_differ_by_two_minutes_and_an_error_says_by_how_much_they_do() {
+        for claim in ["iat", "nbf", "auth_time"] {
+            assert_eq!(verified(claim, json!(NOW + 120)), Ok(()), "{claim}");
+            let error = verified(claim, json!(NOW + 121)).unwrap_err();
+            assert!(error.contains("becomes valid in 121 s by this server's clock"), "{claim}: {error}");
+        }
+        // A token is not valid at its `exp` any more.
+        assert_eq!(verified("exp", json!(NOW - 119)), Ok(()));
+        for age in [120, 121] {
+            let error = verified("exp", json!(NOW - age)).unwrap_err();
+            assert!(error.contains(&format!("expired {age} s ago by this server's clock")), "{error}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Settings of Okta that differ from one org to the next: groups, scopes, metadata and keys.
 
 use crate::harness::binary::Process;
+use crate::harness::events::Events;
 use crate::harness::go_program::GoProgram;
 use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_routes::{AuthorizationServer, Route};
@@ -47,6 +48,22 @@ async fn a_user_in_six_hundred_groups_may_use_the_route_that_names_the_550th() {
         let tokens = client.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
         assert_eq!(call(&world, &tokens.access_token).await, 200, "{claims_in:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_of_groups_at_a_login_is_one_warning_with_the_numbers() {
+    let events = Events::record();
+    let world = World::with(StoreKind::Embedded, members).await;
+    let groups: Vec<String> = (0..6789).map(|n| format!("{n:0>20}")).chain(["Engineering".into()]).collect();
+    world.okta.set_groups("bob", &groups.iter().map(String::as_str).collect::<Vec<_>>());
+    for _ in 0..3 {
+        let (_, tokens) = world.sign_in("/mcp/raw/echo", "bob").await;
+        assert_eq!(call(&world, &tokens.access_token).await, 200);
+    }
+    let line = events.only(|line| line["groups"] == 6790).await;
+    assert_eq!(line["level"], "WARN", "{line}");
+    assert!(line["kept"].as_u64().is_some_and(|kept| (100..=501).contains(&kept)), "{line}");
+    assert!(line["message"].as_str().unwrap().contains("give the groups claim at Okta a filter"), "{line}");
 }
 
 #[tokio::test]

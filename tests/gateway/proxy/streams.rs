@@ -1,5 +1,7 @@
 //! Event streams: rewriting, and conditions that end them.
 
+mod cancelled;
+
 use super::{SignedIn, TIMEOUT};
 use crate::harness::{SiteBuilder, StoreKind, World, http};
 use gateway_standins::browser::Browser;

@@ -2,7 +2,8 @@
 
 use super::register;
 use crate::harness::{World, http};
-use gateway_standins::client;
+use gateway_standins::browser::Browser;
+use gateway_standins::client::{self, Login};
 use reqwest::header::AUTHORIZATION;
 use serde_json::json;
 
@@ -57,4 +58,30 @@ async fn each_line_with_a_client_id_fits_into_8_kib() {
         assert!(basic.headers()[AUTHORIZATION].len() + "Authorization: ".len() <= MAX_LINE_BYTES);
     }
     assert!((3_000..=4_096).contains(&longest), "{longest}: many redirect URIs are accepted all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bearer_header_with_the_longest_client_id_fits_into_8_kib() {
+    let world = World::start().await;
+    let discovered = client::discover(&world.url("/mcp/raw/echo")).await.unwrap();
+    let mut longest = None;
+    for length in (150..=280).step_by(3) {
+        let uris: Vec<String> =
+            (0..12).map(|n| format!("https://a.example/{n:02}/{}", "a".repeat(length))).collect();
+        let metadata = json!({ "redirect_uris": uris, "token_endpoint_auth_method": "none" });
+        let (status, response) = register(&world, &metadata).await;
+        if status != 201 {
+            break;
+        }
+        longest = Some((response["client_id"].as_str().unwrap().to_owned(), uris[0].clone()));
+    }
+    let (id, redirect_uri) = longest.unwrap();
+    assert!((3_950..=4_096).contains(&id.len()), "{} bytes", id.len());
+    let client = discovered.known_client(&id, &redirect_uri);
+    let code = client.authorize(&mut Browser::new(), &Login::of("alice")).await.unwrap();
+    let tokens = client.redeem(&code).await.unwrap();
+    let header = format!("Authorization: Bearer {}", tokens.access_token);
+    assert!(header.len() <= MAX_LINE_BYTES, "{} bytes", header.len());
+    let call = http().get(world.url("/mcp/raw/echo")).bearer_auth(&tokens.access_token);
+    assert_eq!(call.send().await.unwrap().status(), 200);
 }
