@@ -6,6 +6,7 @@ mod error;
 mod group_cuts;
 mod http;
 mod id_token;
+mod issuer;
 mod profile;
 mod refusal;
 mod tokens;
@@ -13,6 +14,7 @@ mod tokens;
 pub use discovery::{METADATA_REMEDY, Metadata};
 pub use error::OktaError;
 pub use id_token::{Expected as ExpectedIdToken, LoginBinding, verify as verify_id_token};
+pub use issuer::Issuer;
 pub use profile::Profile;
 
 use crate::base::clock::Clock;
@@ -21,7 +23,6 @@ use crate::base::entropy::Entropy;
 use crate::base::secret::Secret;
 use crate::settings::EgressProxy;
 use discovery::Discovery;
-use gateway_routes::AuthorizationServer;
 use group_cuts::GroupCuts;
 use http::Http;
 use rustls::RootCertStore;
@@ -38,30 +39,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Timeout of the discovery: longer than that of its request, whose error has the cause.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(6);
-
-/// Issuer of an Okta authorization server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issuer {
-    url: String,
-    custom: bool,
-}
-
-impl Issuer {
-    /// Returns the issuer of an authorization server of the org; a URL with a path is the issuer itself.
-    pub fn of(url: &Url, server: AuthorizationServer) -> Self {
-        let text = url.as_str().trim_end_matches('/');
-        match server {
-            _ if !url.path().trim_end_matches('/').is_empty() => Self { url: text.to_owned(), custom: true },
-            AuthorizationServer::Org => Self { url: text.to_owned(), custom: false },
-            AuthorizationServer::Custom(id) => Self { url: format!("{text}/oauth2/{id}"), custom: true },
-        }
-    }
-
-    /// The issuer as in metadata and tokens.
-    pub fn as_str(&self) -> &str {
-        &self.url
-    }
-}
 
 /// Configuration of the Okta application.
 #[derive(Debug, Clone)]
@@ -285,7 +262,7 @@ impl Okta {
     /// those that list it.
     fn scope(&self, metadata: &Metadata) -> &'static str {
         let lists_groups = || metadata.scopes_supported.iter().any(|scope| scope == "groups");
-        if self.0.config.issuer.custom && !lists_groups() {
+        if self.0.config.issuer.is_custom() && !lists_groups() {
             "openid profile email offline_access"
         } else {
             "openid profile email offline_access groups"

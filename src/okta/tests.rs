@@ -1,4 +1,5 @@
 use super::*;
+use gateway_routes::AuthorizationServer;
 use gateway_standins::browser::Browser;
 use gateway_standins::okta::{
     ClaimsIn, EmailVerified, IdTokenFault, Okta as StandIn, OktaOptions, Outage, RefreshTokens,

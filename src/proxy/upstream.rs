@@ -5,7 +5,7 @@ use super::events::Events;
 use super::headers::ForwardedHeaders;
 use super::http1::ResponseHead;
 use super::location::RedirectContext;
-use super::pool::{Pool, PooledConnection};
+use super::pool::PooledConnection;
 use super::proxy_error::ProxyError;
 use super::request_body::{BodyChunk, RequestBody, RequestFraming};
 use super::upload::Upload;
@@ -91,18 +91,17 @@ impl Request<'_> {
 
     /// Sends on an idle connection, and once more on a new one if the server had closed the idle one.
     async fn send(&mut self) -> Result<(Box<ResponseHead>, Bytes, PooledConnection), ProxyError> {
-        let pool = &self.proxy.pool;
-        let mut pooled = match pool.acquire(self.forward.route) {
+        let mut pooled = match self.proxy.pool.acquire(self.forward.route) {
             Some(pooled) => pooled,
             None => self.connect().await?,
         };
         loop {
-            let error = match self.exchange(&mut pooled, pool).await? {
+            let error = match self.exchange(&mut pooled).await? {
                 Ok((head, first)) => return Ok((head, first, pooled)),
                 Err(error) => error,
             };
-            let is_idempotent =
-                self.framing == RequestFraming::Nothing && self.forward.head.method.is_idempotent();
+            let method = &self.forward.head.method;
+            let is_idempotent = self.framing == RequestFraming::Nothing && method.is_idempotent();
             if !pooled.was_idle || !pooled.connection.can_retry(is_idempotent) {
                 return Err(ProxyError::Upstream(error));
             }
@@ -112,8 +111,7 @@ impl Request<'_> {
 
     /// Connects; a request that is cancelled meanwhile is not sent.
     async fn connect(&mut self) -> Result<PooledConnection, ProxyError> {
-        let (proxy, route) = (self.proxy, self.forward.route);
-        let mut connecting = pin!(proxy.pool.connect(route));
+        let mut connecting = pin!(self.proxy.pool.connect(self.forward.route));
         poll_fn(|context| match self.forward.cancel.poll_cancelled(context) {
             Poll::Ready(reason) => Poll::Ready(Err(self.forward.cancelled(reason))),
             Poll::Pending => connecting.as_mut().poll(context),
@@ -125,9 +123,8 @@ impl Request<'_> {
     async fn exchange(
         &mut self,
         pooled: &mut PooledConnection,
-        pool: &Pool,
     ) -> Result<Result<(Box<ResponseHead>, Bytes), UpstreamError>, ProxyError> {
-        let head = self.head(std::mem::take(&mut pool.buffers().write));
+        let head = self.head(std::mem::take(&mut self.proxy.pool.buffers().write));
         pooled.connection.begin(head, self.first.as_ref());
         let mut upload = self.start_upload(pooled);
         poll_fn(|context| {

@@ -16,8 +16,8 @@ mod writer;
 
 use super::rotation::{self, Step};
 use super::{
-    Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Key, OpenError, Reuse, Rotate,
-    Rotation, Sealed, Unavailable,
+    Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Key, OpenError, Reuse, Rotate, Rotation,
+    Sealed, Unavailable,
 };
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::entropy::Entropy;

@@ -17,8 +17,8 @@ mod user_checks;
 pub(super) use failure::RedisFailure;
 
 use super::{
-    Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Key, OpenError, Reuse, Rotate,
-    Rotation, Sealed, TOMBSTONE_MILLIS, Unavailable,
+    Counter, Cursor, Feed, Format, GrantId, GrantRecord, IndexEntry, Key, OpenError, Reuse, Rotate, Rotation,
+    Sealed, TOMBSTONE_MILLIS, Unavailable,
 };
 use crate::base::clock::{Clock, Monotonic, Timestamp};
 use crate::base::entropy::Entropy;

@@ -1,28 +1,14 @@
 use super::*;
 use crate::app::request_error::{HostMismatch, RequestError};
+use crate::base::captured_log::CapturedLog;
 use crate::base::clock::Timestamp;
 use crate::proxy::ProxyError;
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing::subscriber::DefaultGuard;
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(line)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// A log whose lines are kept.
 struct Recorded {
-    lines: Lines,
+    lines: CapturedLog,
     clock: Clock,
     log: FailureLog,
     _guard: DefaultGuard,
@@ -30,10 +16,7 @@ struct Recorded {
 
 impl Recorded {
     fn start() -> Self {
-        let lines = Lines::default();
-        let out = lines.clone();
-        let builder = tracing_subscriber::fmt().with_ansi(false).without_time();
-        let guard = tracing::subscriber::set_default(builder.with_writer(move || out.clone()).finish());
+        let (lines, guard) = CapturedLog::start();
         let clock = Clock::manual(Timestamp::from_seconds(1_000));
         let log = FailureLog::with_patterns(["/a/", "/b/"].into_iter(), clock.clone());
         Self { lines, clock, log, _guard: guard }
@@ -48,8 +31,7 @@ impl Recorded {
 
     /// Takes the lines since the last call.
     fn take(&self) -> Vec<String> {
-        let lines = String::from_utf8(std::mem::take(&mut self.lines.0.lock().unwrap())).unwrap();
-        lines.lines().map(str::to_owned).collect()
+        self.lines.take()
     }
 }
 

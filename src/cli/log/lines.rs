@@ -111,10 +111,8 @@ fn rfc_3339(at: Timestamp) -> [u8; 24] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use parking_lot::Mutex;
+    use crate::base::captured_log::CapturedLog;
     use serde_json::{Value, json};
-    use std::io;
-    use std::sync::Arc;
     use tracing_subscriber::fmt::format::{Format, JsonFields};
 
     #[test]
@@ -133,23 +131,10 @@ mod tests {
         assert!(rfc_3339(Timestamp::from_millis(1_234_567)).ends_with(b":34.567Z"));
     }
 
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.0.lock().write(line)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn audit_lines_have_the_format_of_other_lines_with_any_value() {
-        let (written, time) = (Written::default(), Time(Clock::manual(Timestamp::from_seconds(0))));
-        let out = written.clone();
+        let (captured, time) = (CapturedLog::default(), Time(Clock::manual(Timestamp::from_seconds(0))));
+        let out = captured.clone();
         let other = Format::default().json().flatten_event(true).with_timer(time.clone());
         let builder = tracing_subscriber::fmt().with_writer(move || out.clone());
         let log = builder.fmt_fields(JsonFields::new()).event_format(Lines { time, other }).finish();
@@ -158,8 +143,8 @@ mod tests {
             tracing::info!(target: "audit", event = "call", client = name, count = 7);
             tracing::info!(target: "other", event = "call", client = name, count = "7");
         });
-        let lines = String::from_utf8(written.0.lock().clone()).unwrap();
-        let mut lines = lines.lines().map(|line| (line, serde_json::from_str::<Value>(line).unwrap()));
+        let lines = captured.take();
+        let mut lines = lines.iter().map(|line| (line, serde_json::from_str::<Value>(line).unwrap()));
         let ((audit, mut first), (other, second)) = (lines.next().unwrap(), lines.next().unwrap());
         assert_eq!(audit.len(), other.len(), "{audit}\n{other}");
         first["target"] = json!("other");

@@ -2,8 +2,7 @@
 //! of one slot only.
 //!
 //! - **Time.** Redis' own clock decides, since the clocks of the replicas differ: keys expire by it, and `now()` reads
-//!   it. A test passes a time as the first argument, which is empty otherwise; expiries are then compared with that
-//!   time, because Redis' clock goes on.
+//!   it. A test passes a time as the first argument, which is empty otherwise; expiries are then compared with it.
 //! - **Repeats.** The client library sends a call again when its connection breaks, even if Redis has run it already.
 //!   So a script that must not run twice gets the nonce of its call, stores it with its change, and returns the first
 //!   result to a repeat. A repeat writes too, so that the `WAIT` after it waits for the reported change.

@@ -167,7 +167,7 @@ async fn the_audit_log_has_the_reason_that_the_client_is_not_told() {
     let id = document_server.url(HOST, PATH);
     let client = world.published_client(&id, SERVER).await;
     document_server.set_response(PATH, DocumentResponse::text("text/html", "<html>"));
-    let url = client.authorize_url(("xyz", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv"), &[]).unwrap();
+    let url = client.authorize_url("xyz", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv", &[]).unwrap();
     let response = http().get(url).send().await.unwrap();
     let lines = Events::record().of_response(response.headers());
     let event = lines.event();

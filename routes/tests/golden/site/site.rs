@@ -78,7 +78,7 @@ pub const SITE: Site = Site {
     },
     shutdown: Shutdown { delay: Duration::from_secs(10), timeout: Duration::from_secs(40) },
     table: Table::new(&ROUTES, &SLOTS),
-    digest: "543990c7f0777eae6a44c9a1de6d3e200ce218fccabbae1437cb9b9702911329",
+    digest: "ed4d605813fbf15ff08c0c74f4bf3ce6622bf1549b23d52a8139d99ae2222860",
 };
 
 const ROUTES: [Route; 4] = [MCP_DICE, MCP_TICKETS_V2, MCP_TICKETS, MCP_WIKI];
