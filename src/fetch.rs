@@ -71,12 +71,12 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Returns true for an error that says nothing about the document, so that a copy of it may be used.
+    /// Returns `true` for an error that says nothing about the document, so that a copy of it may be used.
     pub const fn is_outage(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::OtherResponse(_)) || self.is_limit()
     }
 
-    /// Returns true for a fetch that was not made because of a limit of its subscriber.
+    /// Returns `true` for a fetch that was not made because of a limit of its subscriber.
     pub const fn is_limit(&self) -> bool {
         matches!(self, Self::LimitReached | Self::RateLimited { .. })
     }
@@ -220,7 +220,7 @@ fn check_status(status: StatusCode) -> Result<(), FetchError> {
     }
 }
 
-/// Returns true for `application/json` and media types with the suffix `+json` (RFC 6839 §3.1).
+/// Returns `true` for `application/json` and media types with the suffix `+json` (RFC 6839 §3.1).
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -3,7 +3,7 @@
 
 mod discovery;
 mod error;
-mod group_cuts;
+mod group_limit;
 mod http;
 mod id_token;
 mod issuer;
@@ -23,7 +23,7 @@ use crate::base::entropy::Entropy;
 use crate::base::secret::Secret;
 use crate::settings::EgressProxy;
 use discovery::Discovery;
-use group_cuts::GroupCuts;
+use group_limit::GroupLimit;
 use http::Http;
 use rustls::RootCertStore;
 use serde::{Deserialize, Serialize};
@@ -110,7 +110,7 @@ struct Inner {
     entropy: Entropy,
     http: Http,
     discovery: Discovery,
-    group_cuts: GroupCuts,
+    group_limit: GroupLimit,
 }
 
 impl Okta {
@@ -122,8 +122,8 @@ impl Okta {
         let plain_allowed = config.issuer.as_str().starts_with("http:");
         let http = Http::new(plain_allowed, config.authorities.clone(), config.egress_proxy.as_ref())?;
         let discovery = Discovery::new(config.issuer.as_str(), &config.client_id, clock.clone());
-        let group_cuts = GroupCuts::new(clock.clone());
-        Ok(Self(Arc::new(Inner { config, clock, entropy, http, discovery, group_cuts })))
+        let group_limit = GroupLimit::new(clock.clone());
+        Ok(Self(Arc::new(Inner { config, clock, entropy, http, discovery, group_limit })))
     }
 
     /// Generates the secrets of a new login, whose `state` begins with `id`.
@@ -192,7 +192,7 @@ impl Okta {
         }
         let subject = profile::Subject { claims: claims.as_ref(), sub, access_token: &tokens.access_token };
         let profile = profile::read(&self.0.config, metadata, &self.0.http, subject).await?;
-        Ok(self.0.group_cuts.cut(profile, sub, &self.0.config.named_groups))
+        Ok(self.0.group_limit.apply(profile, sub, &self.0.config.named_groups))
     }
 
     /// Client ID of the application.
@@ -232,7 +232,7 @@ impl Okta {
         let sub = claims.str("sub").unwrap_or_default();
         let subject = profile::Subject { claims: Some(&claims), sub, access_token: &tokens.access_token };
         let profile = profile::read(&self.0.config, &metadata, &self.0.http, subject).await?;
-        let profile = self.0.group_cuts.cut(profile, sub, &self.0.config.named_groups);
+        let profile = self.0.group_limit.apply(profile, sub, &self.0.config.named_groups);
         Ok(SignedIn { sub: sub.to_owned(), profile, refresh_token: tokens.refresh_token })
     }
 

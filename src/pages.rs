@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 mod consent;
 mod error_redirect;
 mod landing;
-mod leaving;
 mod problem;
+mod redirect_page;
 mod sanitize;
 mod snippets;
 #[cfg(test)]
@@ -22,8 +22,8 @@ mod tests;
 pub use consent::{ClientOrigin, Consent, ServerChoice};
 pub use error_redirect::ErrorRedirect;
 pub use landing::{Landing, ServerCard};
-pub use leaving::{Leaving, Outcome};
 pub use problem::{Guidance, Problem};
+pub use redirect_page::{Outcome, RedirectPage};
 pub use sanitize::{sanitize_for_display, sanitize_host_for_display};
 pub use snippets::Snippets;
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// Returns true for a host that is this computer: `localhost` and names below it (RFC 6761 §6.3), 127.0.0.0/8 (RFC 1122
+/// Returns `true` for a host that is this computer: `localhost` and names below it (RFC 6761 §6.3), 127.0.0.0/8 (RFC 1122
 /// §3.2.1.3) and `::1` (RFC 4291 §2.5.3), also as an IPv4-mapped address.
 ///
 /// The host may be written in any case, with a trailing dot, and, when it is an IPv6 address, in brackets.
@@ -13,7 +13,7 @@ pub fn is_loopback_host(host: &str) -> bool {
     }
 }
 
-/// Returns true for a loopback host, followed by a port or not, as in the authority of a URL or of an origin.
+/// Returns `true` for a loopback host, followed by a port or not, as in the authority of a URL or of an origin.
 pub fn is_loopback_authority(authority: &str) -> bool {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     match authority.rsplit_once(':') {
@@ -25,13 +25,13 @@ pub fn is_loopback_authority(authority: &str) -> bool {
     }
 }
 
-/// Returns true for a host whose connections end at this computer: a loopback host, or the unspecified address, which
+/// Returns `true` for a host whose connections end at this computer: a loopback host, or the unspecified address, which
 /// most systems connect to loopback.
 pub fn leads_to_own_computer(host: &str) -> bool {
     is_loopback_host(host) || address(host).is_some_and(|address| address.is_unspecified())
 }
 
-/// Returns true for the loopback hosts of native apps (RFC 8252 §7.3, §8.3): exactly `localhost`, `127.0.0.1` and
+/// Returns `true` for the loopback hosts of native apps (RFC 8252 §7.3, §8.3): exactly `localhost`, `127.0.0.1` and
 /// `[::1]`. Their redirect URIs match on any port, so that each further name would be one more to claim.
 pub fn is_native_app_host(host: &str) -> bool {
     is_loopback_host(host) && ["localhost", "127.0.0.1", "[::1]"].contains(&host)

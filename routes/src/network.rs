@@ -32,7 +32,7 @@ impl Network {
         Self(IpNet::V6(network))
     }
 
-    /// Returns true when the network contains an address; an IPv4-mapped IPv6 address is compared as IPv4.
+    /// Returns `true` when the network contains an address; an IPv4-mapped IPv6 address is compared as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
@@ -43,7 +43,7 @@ impl Network {
     }
 }
 
-/// Returns true when the last bits of an address are zero.
+/// Returns `true` when the last bits of an address are zero.
 const fn has_prefix(address: u128, last_bits: u8) -> bool {
     address.trailing_zeros() >= last_bits as u32
 }

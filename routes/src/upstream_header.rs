@@ -29,7 +29,7 @@ impl UpstreamHeader {
         })
     }
 
-    /// Returns true if a server could take a header of this name for this one. CGI-like servers convert every special
+    /// Returns `true` if a server could take a header of this name for this one. CGI-like servers convert every special
     /// character to `_`.
     pub fn is_read_from(&self, name: &str) -> bool {
         self.name.len() == name.len()
@@ -105,7 +105,7 @@ const RESERVED_VARIABLES: &[&str] = &[
 /// Prefixes of such names.
 const RESERVED_VARIABLE_PREFIXES: &[&str] = &["GATEWAY_", "KVS_", "OAUTH_", "OKTA_", "SSL_CERT_"];
 
-/// Returns true for a variable that configures the gateway: its value must not go to an MCP server.
+/// Returns `true` for a variable that configures the gateway: its value must not go to an MCP server.
 pub fn is_reserved_variable(name: &str) -> bool {
     RESERVED_VARIABLES.contains(&name)
         || RESERVED_VARIABLE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))

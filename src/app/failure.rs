@@ -60,13 +60,13 @@ pub enum RestartReason {
     #[error("The page was open for too long, or is not ours.")]
     InvalidForm,
     /// The form was posted without the page's cookie, or from another origin.
-    #[error("The answer did not come from the page that asked, or the page was answered before.")]
+    #[error("The form did not come from the page of this sign-in, or it was submitted before.")]
     ForeignForm,
     /// The form was decided before.
-    #[error("This page was answered before.")]
+    #[error("This page was submitted before.")]
     AlreadyDecided,
     /// Okta's authorization response has no `state`.
-    #[error("Okta's answer lacks its state.")]
+    #[error("Okta's response lacks its state.")]
     MissingState,
     /// There is no login with this `state`.
     #[error("This login has expired, or was finished before.")]
@@ -76,7 +76,7 @@ pub enum RestartReason {
     OtherBrowser,
     /// The request has none of the gateway's cookies.
     #[error(
-        "Your browser sent no cookie of this gateway: it blocks cookies, or the page was answered before, or was opened \
+        "Your browser sent no cookie of this gateway: it blocks cookies, or the page was submitted before, or was opened \
          in another browser."
     )]
     NoCookies,
@@ -262,7 +262,7 @@ impl Failure {
             ),
             Self::Unavailable(_) => OAuthError::new(
                 ErrorCode::TemporarilyUnavailable,
-                "a service behind the gateway does not answer: try again",
+                "a service behind the gateway does not respond: try again",
             ),
             Self::Internal(_) => {
                 OAuthError::new(ErrorCode::ServerError, "the gateway failed: its log says why")

@@ -43,7 +43,7 @@ impl AccessToken {
 pub struct RouteAudience<'a> {
     /// Resource of the route.
     pub resource: &'a str,
-    /// Returns true for the `aud` of a token that the route accepts: its resource, or one below it.
+    /// Returns `true` for the `aud` of a token that the route accepts: its resource, or one below it.
     pub includes: &'a dyn Fn(&str) -> bool,
 }
 

@@ -34,7 +34,7 @@ const SPECIAL: &[Network] = &[
     Network::v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), // documentation, RFC 9637
 ];
 
-/// Returns true for an address on the public internet. An IPv4-mapped IPv6 address is never public: DNS does not use
+/// Returns `true` for an address on the public internet. An IPv4-mapped IPv6 address is never public: DNS does not use
 /// them.
 pub fn is_public(address: IpAddr) -> bool {
     let global = match address {

@@ -21,7 +21,7 @@ const SPECIAL_DOMAINS: &[&str] = &[
     "test",
 ];
 
-/// Returns true for a name of special use, or one without a dot, which only resolves below a local search domain.
+/// Returns `true` for a name of special use, or one without a dot, which only resolves below a local search domain.
 pub(super) fn is_special(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     name.rsplit_once('.')

@@ -19,16 +19,16 @@ pub enum Presented<'a> {
 /// Error of a request with more than one `Authorization` header.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("the Authorization header is repeated")]
-pub struct Several;
+pub struct Repeated;
 
 /// Returns the `Authorization` header, the only place where a token is accepted (OAuth 2.1 §5.1.1).
 ///
 /// # Errors
 /// The header is repeated.
-pub fn credentials(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Several> {
+pub fn credentials(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Repeated> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let credentials = values.next();
-    if values.next().is_some() { Err(Several) } else { Ok(credentials) }
+    if values.next().is_some() { Err(Repeated) } else { Ok(credentials) }
 }
 
 /// Parses the bearer token of an `Authorization` header.
@@ -115,6 +115,6 @@ mod tests {
         };
         assert_eq!(credentials(&headers(&[])), Ok(None));
         assert!(credentials(&headers(&["Bearer a"])).unwrap().is_some());
-        assert_eq!(credentials(&headers(&["Bearer a", "Bearer b"])), Err(Several));
+        assert_eq!(credentials(&headers(&["Bearer a", "Bearer b"])), Err(Repeated));
     }
 }

@@ -125,7 +125,7 @@ impl RedirectUri {
         &self.0
     }
 
-    /// Returns true when a requested URI equals this registered URI; on loopback the port may differ (RFC 8252 §7.3).
+    /// Returns `true` when a requested URI equals this registered URI; on loopback the port may differ (RFC 8252 §7.3).
     pub fn matches(&self, requested: &Self) -> bool {
         self.0 == requested.0 || self.without_loopback_port() == requested.without_loopback_port()
     }
@@ -171,12 +171,12 @@ fn host(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }
 
-/// Returns true for the loopback URIs of RFC 8252 §7.3, which match on any port.
+/// Returns `true` for the loopback URIs of RFC 8252 §7.3, which match on any port.
 fn is_loopback(url: &Url) -> bool {
     url.scheme() == "http" && url.host_str().is_some_and(is_native_app_host)
 }
 
-/// Returns true for every URL that leads to the user's own computer, including https and all loopback addresses.
+/// Returns `true` for every URL that leads to the user's own computer, including https and all loopback addresses.
 fn is_local_computer(url: &Url) -> bool {
     let web = matches!(url.scheme(), "http" | "https");
     web && url.host_str().is_some_and(leads_to_own_computer)

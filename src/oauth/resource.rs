@@ -21,12 +21,12 @@ pub fn identifier(base_url: &str, route: &Route) -> String {
     format!("{base_url}{}", route.path())
 }
 
-/// Returns true when `resource` is the identifier of the route.
+/// Returns `true` when `resource` is the identifier of the route.
 pub fn identifies(resource: &str, base_url: &str, route: &Route) -> bool {
     resource.strip_prefix(base_url) == Some(route.path())
 }
 
-/// Returns true when `resource` is a path below the route, and not below one with a longer pattern.
+/// Returns `true` when `resource` is a path below the route, and not below one with a longer pattern.
 pub fn is_below(resource: &str, base_url: &str, route: &Route, table: &Table) -> bool {
     let found = resource.strip_prefix(base_url).and_then(|path| table.find(path));
     found.is_some_and(|found| found.route.pattern == route.pattern)

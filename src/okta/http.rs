@@ -66,7 +66,7 @@ impl Http {
         Ok(Self { direct, proxied, plain_allowed })
     }
 
-    /// Returns true when the client may send requests to a URL: https, or http on loopback like that of the issuer.
+    /// Returns `true` when the client may send requests to a URL: https, or http on loopback like that of the issuer.
     pub(super) fn allows(&self, url: &Url) -> bool {
         let is_loopback = || url.host_str().is_some_and(is_loopback_host);
         url.scheme() == "https" || (self.plain_allowed && url.scheme() == "http" && is_loopback())

@@ -68,7 +68,7 @@ impl<'a> Consent<'a> {
         sanitize_host_for_display(self.redirect_host)
     }
 
-    /// Returns true when the receiver is a private-use scheme, which belongs to an app.
+    /// Returns `true` when the receiver is a private-use scheme, which belongs to an app.
     fn is_app(&self) -> bool {
         self.redirect_host.ends_with(':')
     }

@@ -53,12 +53,12 @@ fn visible(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// Returns true for white space and characters that look like it: Hangul fillers, the empty Braille pattern.
+/// Returns `true` for white space and characters that look like it: Hangul fillers, the empty Braille pattern.
 fn is_blank(char: char) -> bool {
     char.is_whitespace() || matches!(char, '\u{115F}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{FFA0}')
 }
 
-/// Returns true for invisible characters: controls, direction marks and overrides, zero-width, tags, private use.
+/// Returns `true` for invisible characters: controls, direction marks and overrides, zero-width, tags, private use.
 fn is_invisible(char: char) -> bool {
     char.is_control()
         || matches!(char,

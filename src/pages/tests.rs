@@ -25,20 +25,21 @@ fn every_page(text: &str, url: &str) -> Vec<(&'static str, Page)> {
     let problem = |what_to_do| {
         Problem { title: text, what_happened: text, what_to_do, detail: text, request_id: text }.page()
     };
-    let leaving = |outcome| Leaving { to: url, destination: text, outcome, by_itself: true }.page();
-    let by_hand = |outcome| Leaving { to: url, destination: text, outcome, by_itself: false }.page();
+    let redirect_page =
+        |outcome| RedirectPage { to: url, destination: text, outcome, is_automatic: true }.page();
+    let by_hand = |outcome| RedirectPage { to: url, destination: text, outcome, is_automatic: false }.page();
     vec![
         ("consent", consent.page()),
         ("consent, several", Consent { servers: &[server, server], ..consent }.page()),
         ("consent, none", Consent { servers: &[], ..consent }.page()),
         ("consent, untrusted", Consent { loopback: false, ..consent }.page()),
         ("consent, unverified", Consent { client_origin: ClientOrigin::SelfRegistered, ..consent }.page()),
-        ("leaving, approved", leaving(Outcome::Approved)),
-        ("leaving, denied", leaving(Outcome::Denied)),
-        ("leaving, failed", leaving(Outcome::Failed { why: text, request_id: text })),
-        ("leaving, to sign in", leaving(Outcome::ToSignIn)),
-        ("leaving by hand, denied", by_hand(Outcome::Denied)),
-        ("leaving by hand, failed", by_hand(Outcome::Failed { why: text, request_id: text })),
+        ("redirect, approved", redirect_page(Outcome::Approved)),
+        ("redirect, denied", redirect_page(Outcome::Denied)),
+        ("redirect, failed", redirect_page(Outcome::Failed { why: text, request_id: text })),
+        ("redirect, to sign in", redirect_page(Outcome::ToSignIn)),
+        ("redirect by hand, denied", by_hand(Outcome::Denied)),
+        ("redirect by hand, failed", by_hand(Outcome::Failed { why: text, request_id: text })),
         ("problem, register", problem(Guidance::RegisterAgain)),
         ("problem, start", problem(Guidance::StartAgain)),
         ("problem, cookies", problem(Guidance::AllowCookies)),
@@ -103,13 +104,15 @@ fn untrusted_client_text_is_sanitized() {
         assert!(page.html.contains("<!doctype html>") && page.html.contains("lang=\"en\""), "{name}");
     }
     let consent = Consent { client_name: hidden, redirect_host: hidden, ..consent() }.page().html;
-    let leaving =
-        Leaving { to: "x:", destination: hidden, outcome: Outcome::Denied, by_itself: true }.page().html;
+    let redirect_page =
+        RedirectPage { to: "x:", destination: hidden, outcome: Outcome::Denied, is_automatic: true }
+            .page()
+            .html;
     let what_to_do = Guidance::Text(hidden);
     let problem =
         Problem { title: hidden, what_happened: hidden, what_to_do, detail: hidden, request_id: "1" };
     let error = ErrorRedirect { host: hidden, error: hidden, description: hidden, to: "x:" }.page().html;
-    for html in [consent, leaving, problem.page().html, error] {
+    for html in [consent, redirect_page, problem.page().html, error] {
         assert!(html.contains("abcd"));
         assert!(!html.contains(['\u{202E}', '\u{200B}', '\u{7}']), "{html}");
     }
@@ -198,10 +201,11 @@ fn a_client_without_a_visible_name_is_called_unnamed() {
 }
 
 #[test]
-fn the_leaving_page_forwards_to_the_exact_url() {
+fn the_redirect_page_forwards_to_the_exact_url() {
     let to = r#"cursor://anysphere.cursor-mcp/oauth/callback?a=1;url=evil&state="x' y<z>"#;
-    let html =
-        Leaving { to, destination: "cursor:", outcome: Outcome::Approved, by_itself: true }.page().html;
+    let html = RedirectPage { to, destination: "cursor:", outcome: Outcome::Approved, is_automatic: true }
+        .page()
+        .html;
     let attribute = |before: &str| {
         let value = html.split_once(before).unwrap().1.split_once('"').unwrap().0;
         value
@@ -264,9 +268,12 @@ fn guidance_names_the_steps_of_each_client() {
 #[test]
 fn a_failure_is_shown_on_the_page_itself() {
     let outcome = Outcome::Failed { why: "Okta refused: not assigned. Ask there.", request_id: "req-1" };
-    let html = Leaving { to: "cursor://cb", destination: "cursor:", outcome, by_itself: true }.page().html;
+    let html =
+        RedirectPage { to: "cursor://cb", destination: "cursor:", outcome, is_automatic: true }.page().html;
     assert!(html.contains("Okta refused: not assigned. Ask there.") && html.contains("req-1"), "{html}");
-    let html = Leaving { to: "x:", destination: "x:", outcome: Outcome::Denied, by_itself: true }.page().html;
+    let html = RedirectPage { to: "x:", destination: "x:", outcome: Outcome::Denied, is_automatic: true }
+        .page()
+        .html;
     assert!(!html.contains("Request id"), "a person who denied knows why");
 }
 

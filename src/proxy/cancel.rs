@@ -67,7 +67,7 @@ impl CancelHandle {
         let _ = self.0.send(reason);
     }
 
-    /// Returns true once the request has completed.
+    /// Returns `true` once the request has completed.
     pub fn is_over(&self) -> bool {
         self.0.is_closed()
     }

@@ -19,7 +19,7 @@ const DISCARD_READ_TIMEOUT: Duration = Duration::from_secs(1);
 /// Timeout for the end of an HTTP/2 stream whose HEADERS frame did not end it and that has no content.
 const END_STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Returns true for methods whose requests may have content (RFC 9110 §9.3, RFC 5789). GET, HEAD, DELETE and OPTIONS
+/// Returns `true` for methods whose requests may have content (RFC 9110 §9.3, RFC 5789). GET, HEAD, DELETE and OPTIONS
 /// define none, and other methods are unknown. A server that ignores such content would read it as its next request,
 /// whose identity headers the client could forge.
 pub fn takes_content(method: &Method) -> bool {
@@ -55,7 +55,7 @@ impl ClientBody {
         Self { incoming: Some(incoming), discard }
     }
 
-    /// Returns true if the request has content. In HTTP/1 the head decides: `Transfer-Encoding`, or a
+    /// Returns `true` if the request has content. In HTTP/1 the head decides: `Transfer-Encoding`, or a
     /// `Content-Length` other than 0. In HTTP/2 only a DATA frame with data does, so that the first frames are awaited.
     pub async fn has_content(&mut self) -> bool {
         match self.size_hint().exact() {

@@ -1,7 +1,7 @@
 //! Establishment of upstream connections, over TCP or TLS.
 
-use super::records::Records;
 use super::stream::Stream;
+use super::tls_records::Records;
 use super::upstream_connection::UpstreamConnection;
 use super::{ConnectError, UpstreamTls};
 use futures_util::StreamExt as _;

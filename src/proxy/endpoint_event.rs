@@ -132,12 +132,12 @@ impl EndpointEvents {
         Ok(())
     }
 
-    /// Returns true if nothing is held back.
+    /// Returns `true` if nothing is held back.
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
 
-    /// Returns true if what was passed on ends between two events.
+    /// Returns `true` if what was passed on ends between two events.
     pub(super) fn is_between_events(&self) -> bool {
         !self.event.is_long
     }

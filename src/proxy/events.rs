@@ -45,12 +45,12 @@ impl Events {
         Ok(passed)
     }
 
-    /// Returns true if nothing is left to be sent.
+    /// Returns `true` if nothing is left to be sent.
     pub(super) fn is_empty(&self) -> bool {
         self.is_opened && self.endpoints.is_empty()
     }
 
-    /// Returns true if everything that was received and sent is complete events.
+    /// Returns `true` if everything that was received and sent is complete events.
     pub(super) fn is_between_events(&self) -> bool {
         self.endpoints.is_between_events() && self.is_empty()
     }

@@ -1,6 +1,6 @@
 //! Header filtering between clients and MCP servers, and the forwarding and identity headers that the gateway adds.
 
-use super::names::{REMOVED_FROM_REQUESTS, REMOVED_FROM_RESPONSES};
+use super::removed_headers::{REMOVED_FROM_REQUESTS, REMOVED_FROM_RESPONSES};
 use super::single_valued::{self, ConflictingHeader};
 use crate::base::group_list;
 use gateway_routes::Route;
@@ -133,7 +133,7 @@ pub fn toward_client(headers: &mut HeaderMap) -> Result<(), ConflictingHeader> {
     Ok(())
 }
 
-/// Returns true if the media ranges include event streams (RFC 9110 §12.5.1). Weights are ignored.
+/// Returns `true` if the media ranges include event streams (RFC 9110 §12.5.1). Weights are ignored.
 fn accepts_event_stream(accept: &HeaderValue) -> bool {
     let ranges = accept.as_bytes().split(|byte| *byte == b',');
     let types = ranges.map(|range| range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii());

@@ -2,7 +2,7 @@
 
 use gateway_routes::Route;
 
-/// Returns true if all parsers read the path alike: no dot segment, empty segment, encoded separator, backslash,
+/// Returns `true` if all parsers read the path alike: no dot segment, empty segment, encoded separator, backslash,
 /// control character or invalid percent-encoding, in any spelling. Such a path cannot leave its route.
 pub fn is_normal(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else { return false };
@@ -27,7 +27,7 @@ pub fn is_normal(path: &str) -> bool {
     })
 }
 
-/// Returns true if two hex digits follow each percent sign (RFC 3986 §2.1): decoded twice, `%%31e` would be a control
+/// Returns `true` if two hex digits follow each percent sign (RFC 3986 §2.1): decoded twice, `%%31e` would be a control
 /// character.
 fn is_validly_encoded(segment: &str) -> bool {
     let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -110,7 +110,7 @@ impl ProxyError {
             Self::Upstream(UpstreamError::Io(_) | UpstreamError::Protocol(Violation::NoResponse)) => {
                 "the connection to the MCP server broke"
             }
-            Self::ConnectTimeout | Self::ResponseTimeout => "the MCP server did not answer in time",
+            Self::ConnectTimeout | Self::ResponseTimeout => "the MCP server did not respond in time",
             Self::CredentialRequired => {
                 "the MCP server requires a credential of its own: the administrator of the gateway can set it \
                  (upstream_headers)"
@@ -123,7 +123,7 @@ impl ProxyError {
                 "the MCP server sent an invalid response"
             }
             Self::UnusableStatus(_) | Self::RedirectOutsideTarget(_) => {
-                "the MCP server gave an answer that cannot be passed on"
+                "the MCP server sent a response that cannot be forwarded"
             }
         }
     }

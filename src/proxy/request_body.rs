@@ -119,7 +119,7 @@ impl RequestBody {
         self.remaining
     }
 
-    /// Returns true while the client is awaited.
+    /// Returns `true` while the client is awaited.
     pub(super) fn waits_for_client(&self) -> bool {
         self.read_timeout.is_some()
     }

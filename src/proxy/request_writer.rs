@@ -61,12 +61,12 @@ impl RequestWriter {
         }
     }
 
-    /// Returns true if everything has been written and the connection is still writable.
+    /// Returns `true` if everything has been written and the connection is still writable.
     pub(super) fn is_done(&self) -> bool {
         self.is_flushed && !self.is_closed
     }
 
-    /// Returns true if the first write of the request failed: the server has received nothing of it.
+    /// Returns `true` if the first write of the request failed: the server has received nothing of it.
     pub(super) fn is_unsent(&self) -> bool {
         self.is_closed && !self.has_begun
     }

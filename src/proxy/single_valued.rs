@@ -3,7 +3,7 @@
 //!
 //! Some clients send `MCP-Protocol-Version` twice, and some proxies join copies to one header with a list.
 
-use super::names::dashed;
+use super::removed_headers::dashed;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
@@ -20,12 +20,12 @@ const ARGUMENT_PREFIX: &str = "mcp-param-";
 #[error("the header {0} has different values")]
 pub struct ConflictingHeader(Box<str>);
 
-/// Returns true if a single-valued header of a request has different values, or a look-alike such as `Mcp_Session-Id`.
+/// Returns `true` if a single-valued header of a request has different values, or a look-alike such as `Mcp_Session-Id`.
 pub fn is_ambiguous(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| is_look_alike(name.as_str())) || conflict(headers).is_some()
 }
 
-/// Returns true if servers may take the name for that of a protocol header.
+/// Returns `true` if servers may take the name for that of a protocol header.
 fn is_look_alike(name: &str) -> bool {
     if !name.starts_with("mcp") && !name.starts_with("last") {
         return false;
@@ -58,7 +58,7 @@ pub(super) fn fold(headers: &mut HeaderMap) -> Result<(), ConflictingHeader> {
     Ok(())
 }
 
-/// Returns true if the field is a further copy of the field before it.
+/// Returns `true` if the field is a further copy of the field before it.
 pub(super) fn is_copy(name: &HeaderName, previous: Option<&HeaderName>) -> bool {
     previous == Some(name) && is_single_valued(name)
 }
@@ -91,7 +91,7 @@ fn is_single_valued(name: &HeaderName) -> bool {
     name.as_str().starts_with("mcp-") || NAMES.contains(&name.as_str())
 }
 
-/// Returns true if the value must be a list of copies: it has a character that no single value may have.
+/// Returns `true` if the value must be a list of copies: it has a character that no single value may have.
 fn is_list(name: &HeaderName, value: &[u8]) -> bool {
     match name.as_str() {
         "mcp-protocol-version" => value.contains(&b','),

@@ -3,7 +3,7 @@
 #[cfg(test)]
 pub(super) mod tests;
 
-use super::records::{Records, is_silent};
+use super::tls_records::{Records, is_silent};
 use rustls::ClientConnection;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -24,7 +24,7 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Returns true if the server has neither closed the idle connection nor sent data on it. Costs one system call:
+    /// Returns `true` if the server has neither closed the idle connection nor sent data on it. Costs one system call:
     /// the runtime notices received bytes only at its next poll.
     pub(super) fn is_idle(&mut self) -> bool {
         match self {
@@ -36,7 +36,7 @@ impl Stream {
         }
     }
 
-    /// Returns true if everything read from the socket was also read from here: TLS buffers neither data, nor an
+    /// Returns `true` if everything read from the socket was also read from here: TLS buffers neither data, nor an
     /// incomplete record, nor the end of the session. Costs no system call.
     pub(super) fn is_drained(&mut self) -> bool {
         match self {

@@ -290,7 +290,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
-/// Returns true for content with a coding. `identity` is none, although servers name it (RFC 9110 §8.4.1).
+/// Returns `true` for content with a coding. `identity` is none, although servers name it (RFC 9110 §8.4.1).
 fn is_encoded(headers: &HeaderMap) -> bool {
     let mut codings =
         headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));

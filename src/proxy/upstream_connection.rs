@@ -252,14 +252,14 @@ impl UpstreamConnection {
         &self.framing
     }
 
-    /// Returns true if the request may be retried on another connection (RFC 9110 §9.2.2): no response byte has
+    /// Returns `true` if the request may be retried on another connection (RFC 9110 §9.2.2): no response byte has
     /// arrived, and the request is idempotent or was not sent. Over TLS, a failed write may have sent a part.
     pub(super) fn can_retry(&self, is_idempotent: bool) -> bool {
         let is_unsent = !self.writer.has_begun && matches!(self.stream, Stream::Plain(_));
         self.partial_head.is_empty() && (is_idempotent || is_unsent)
     }
 
-    /// Returns true if everything handed to the connection has been written.
+    /// Returns `true` if everything handed to the connection has been written.
     pub(super) fn is_sent(&self) -> bool {
         self.writer.is_done()
     }
@@ -274,13 +274,13 @@ impl UpstreamConnection {
         self.persistent = false;
     }
 
-    /// Returns true if the connection may go back to the pool: the request was sent, the response was read to its end,
+    /// Returns `true` if the connection may go back to the pool: the request was sent, the response was read to its end,
     /// and nothing beyond it was read.
     pub(super) fn is_releasable(&mut self) -> bool {
         self.persistent && self.framing.is_at_end() && self.writer.is_done() && self.stream.is_drained()
     }
 
-    /// Returns true if an idle connection can carry a request: the server has neither closed it nor sent anything. To
+    /// Returns `true` if an idle connection can carry a request: the server has neither closed it nor sent anything. To
     /// be called right before the request.
     pub(super) fn is_reusable(&mut self) -> bool {
         self.stream.is_idle()

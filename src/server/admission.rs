@@ -50,7 +50,7 @@ pub(super) enum Peer {
     Client,
     /// Connection of a trusted proxy, which carries requests of many clients.
     TrustedProxy,
-    /// Connection beyond a limit: only health probes are answered.
+    /// Connection beyond a limit: only health probes get a response.
     Refused(Refusal),
 }
 

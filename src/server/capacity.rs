@@ -4,7 +4,7 @@ use gateway_routes::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 
-/// Number of connections that each thread accepts beyond the limits, to answer health probes and refuse the rest.
+/// Number of connections that each thread accepts beyond the limits, to respond to health probes and refuse the rest.
 pub(super) const RESERVE_PER_THREAD: usize = 16;
 /// Other files of each thread: its listener, its runtime, a connection that is being accepted.
 const FILES_PER_THREAD: usize = 8;

@@ -3,7 +3,7 @@
 //! Closing a socket whose receive buffer is not empty resets the connection: the client may lose a response that it has
 //! not read yet (RFC 9112 §9.6).
 
-use super::idle_timeout::ConnectionState;
+use super::connection_state::ConnectionState;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use std::future::Future;

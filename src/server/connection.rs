@@ -1,7 +1,7 @@
 //! Client connections over HTTP/1.1, or HTTP/2 without TLS; the client's first bytes decide.
 
 use super::client_stream::ClientStream;
-use super::idle_timeout::ConnectionState;
+use super::connection_state::ConnectionState;
 use super::write_timeout::{WRITE_TIMEOUT, WriteTimeout};
 use super::{preface, stream_timeout};
 use crate::app::interruption::Interruption;
@@ -120,7 +120,7 @@ async fn until_stopped<C: GracefulConnection<Error = hyper::Error>>(
     served
 }
 
-/// Returns true if a write timed out.
+/// Returns `true` if a write timed out.
 fn is_timeout(error: &hyper::Error) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)

@@ -3,7 +3,7 @@
 //! All connections are checked every second, so that requests need no timers of their own: hyper would set one for each
 //! head, and none before the protocol is known.
 
-use super::idle_timeout::{Action, ConnectionState};
+use super::connection_state::{Action, ConnectionState};
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! Request dispatch: the warp filters decide on the head, then the body is forwarded, read or ignored.
 
 use super::admission::{Admission, Refusal};
-use super::idle_timeout::InFlight;
+use super::connection_state::InFlight;
 use super::rejection;
 use super::request_ids::RequestIds;
 use super::response_body::{OpenCall, ResponseBody};
@@ -34,7 +34,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Maximum number and length of the names that are logged of a refused `Host`.
 const MAX_LOGGED_HOSTS: usize = 3;
 const MAX_LOGGED_HOST_CHARS: usize = 255;
-/// Paths of the health probes, which are answered for any `Host` and beyond the limits.
+/// Paths of the health probes, which get a response for any `Host` and beyond the limits.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Request handler of one thread.
@@ -184,7 +184,7 @@ impl<F: Filters> Dispatch<F> {
         RequestError::ForeignHost(Box::new(HostMismatch { received, expected }))
     }
 
-    /// Returns true if the request names the gateway's host and no other. Another name that resolves to the gateway is
+    /// Returns `true` if the request names the gateway's host and no other. Another name that resolves to the gateway is
     /// DNS rebinding; of two names, servers on the way may read different ones (RFC 9112 §3.2).
     fn has_own_host(&self, head: &Parts) -> bool {
         if is_probe(head) {

@@ -27,7 +27,7 @@ pub(super) async fn begins_with_http_2(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Returns true if bytes have arrived that nobody has read. The socket is asked: the runtime may not know yet.
+/// Returns `true` if bytes have arrived that nobody has read. The socket is asked: the runtime may not know yet.
 pub(super) fn has_received(stream: &TcpStream) -> bool {
     recv(stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok_and(|(length, _)| length > 0)
 }

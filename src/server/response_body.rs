@@ -1,6 +1,6 @@
 //! Response body on its way to the client.
 
-use super::idle_timeout::InFlight;
+use super::connection_state::InFlight;
 use super::stream_timeout::{chunk_awaited, chunk_sent};
 use crate::app::call::AllowedCall;
 use crate::app::interruption::Interruption;

@@ -56,7 +56,7 @@ pub(super) fn take_head() -> Option<Box<RequestHead>> {
     EXCHANGE.try_with(|exchange| exchange.head.take()).ok().flatten()
 }
 
-/// Returns true if the current request has content although its method defines none.
+/// Returns `true` if the current request has content although its method defines none.
 pub(super) fn has_undefined_content() -> bool {
     EXCHANGE.try_with(|exchange| exchange.undefined_content).unwrap_or_default()
 }

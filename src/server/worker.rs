@@ -1,9 +1,9 @@
 //! Proxy thread: accepts connections and serves them.
 
 use super::admission::{Admission, Peer};
+use super::connection_state::ConnectionState;
 use super::connections::{Connections, Deadlines};
 use super::dispatch::Dispatch;
-use super::idle_timeout::ConnectionState;
 use super::reserve::Reserve;
 use super::warp_bridge::Filters;
 use super::{connection, filters, listener};

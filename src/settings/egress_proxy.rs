@@ -139,7 +139,7 @@ impl EgressProxy {
         self.credentials.as_ref()
     }
 
-    /// Returns true for an https URL that is requested through the proxy.
+    /// Returns `true` for an https URL that is requested through the proxy.
     pub fn applies_to(&self, url: &Url) -> bool {
         url.scheme() == "https" && !self.direct.contains(url)
     }

@@ -76,7 +76,7 @@ fn variables(environment: &Environment, site: &Site, problems: &mut Vec<String>)
     variables
 }
 
-/// Returns true for a value, or a part of one, that no server can read as anything else (RFC 9110 §5.5).
+/// Returns `true` for a value, or a part of one, that no server can read as anything else (RFC 9110 §5.5).
 fn is_header_value(value: &str) -> bool {
     value.trim_matches([' ', '\t']) == value && value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }

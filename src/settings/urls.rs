@@ -74,7 +74,7 @@ impl BaseUrl {
         &self.authority
     }
 
-    /// Returns true when browsers reach the gateway over TLS.
+    /// Returns `true` when browsers reach the gateway over TLS.
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https:")
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use url::Url;
 
 const VERIFIER: &str = "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv";
-const REPEATED: &str = "This page was answered before.";
+const REPEATED: &str = "This page was submitted before.";
 
 /// Consent page in a browser, with the values that post its form without that browser.
 struct Form {

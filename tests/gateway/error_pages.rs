@@ -157,5 +157,5 @@ async fn an_okta_outage_at_consent_is_shown_to_the_user_and_returned_to_the_clie
     let form = [("request", sealed), ("route", "/mcp/raw/"), ("decision", "approve")];
     let response = http().post(world.url("/auth/authorize")).header(COOKIE, cookie).form(&form);
     let text = text(response.send().await.unwrap()).await;
-    assert_contains(&text, &["does not answer: try again", "error=temporarily_unavailable"]);
+    assert_contains(&text, &["does not respond: try again", "error=temporarily_unavailable"]);
 }

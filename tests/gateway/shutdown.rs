@@ -1,4 +1,4 @@
-//! SIGTERM: connections are accepted for a while, what was sent is answered, and nothing is lost.
+//! SIGTERM: connections are accepted for a while, what was sent is responses, and nothing is lost.
 
 mod connection;
 mod restarts;
@@ -48,9 +48,9 @@ async fn readyz_is_503_while_everything_is_still_served() {
     let ended = world.going_down();
     sleep(Duration::from_millis(100)).await;
     for (path, status) in [("/readyz", 503), ("/healthz", 200), ("/mcp/raw/echo", 200)] {
-        let answer = http().get(world.url(path)).bearer_auth(&token).send().await.unwrap();
-        assert_eq!(answer.status(), status, "{path}");
-        assert_eq!(answer.headers()["connection"], "close", "{path}");
+        let response = http().get(world.url(path)).bearer_auth(&token).send().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(response.headers()["connection"], "close", "{path}");
     }
     assert_eq!(kept.get("/healthz").unwrap().status, 200);
     assert!(kept.is_announced);
@@ -97,8 +97,8 @@ async fn a_request_whose_head_is_not_complete_is_answered() {
     blocking(move || {
         for (connection, (_, rest)) in connections.iter_mut().zip(parts) {
             connection.send_part(rest).unwrap();
-            let answer = connection.receive().unwrap();
-            assert!(connection.is_announced, "{}", answer.head);
+            let response = connection.receive().unwrap();
+            assert!(connection.is_announced, "{}", response.head);
         }
     })
     .await;
@@ -141,13 +141,13 @@ async fn a_request_without_a_response_is_503_when_the_time_is_over() {
         let asked = tokio::spawn(request.send());
         world.backend.wait_for_request("/slow-head").await.unwrap();
         let ended = world.going_down();
-        let answer = timeout(SOON, asked).await.unwrap().unwrap().unwrap();
-        assert_eq!(answer.status(), 503);
+        let response = timeout(SOON, asked).await.unwrap().unwrap().unwrap();
+        assert_eq!(response.status(), 503);
         assert!(
-            answer.headers().contains_key("retry-after") && answer.headers().contains_key("x-request-id")
+            response.headers().contains_key("retry-after") && response.headers().contains_key("x-request-id")
         );
-        assert_failed(answer.headers(), "call", "no response before the end of the shutdown").await;
-        let text = answer.text().await.unwrap();
+        assert_failed(response.headers(), "call", "no response before the end of the shutdown").await;
+        let text = response.text().await.unwrap();
         assert!(text.contains("jsonrpc") && text.contains("shutting down"), "{text}");
         ended.await.unwrap();
     };

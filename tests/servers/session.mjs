@@ -98,9 +98,9 @@ function callTool(client, { modern: isModern }, call) {
 }
 
 async function list(ask, member) {
-  const answer = await outcome(ask);
-  if (!answer[member]) return answer;
-  const sorted = answer[member].map((item) => JSON.stringify(item)).sort();
+  const response = await outcome(ask);
+  if (!response[member]) return response;
+  const sorted = response[member].map((item) => JSON.stringify(item)).sort();
   return { count: sorted.length, sha256: digest(sorted.join('\n')) };
 }
 
@@ -110,7 +110,7 @@ async function first(client, listing, member, ask) {
   return item ? outcome(() => ask(item)) : null;
 }
 
-/** The answer, or the error that came in its place. */
+/** The result or, after a failure, the error. */
 async function outcome(ask) {
   try {
     return await ask();

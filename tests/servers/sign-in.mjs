@@ -4,7 +4,7 @@ import { completeLogin } from '../clients/browser.mjs';
 
 const REDIRECT_URI = 'http://localhost:43110/callback';
 
-/** An OAuthClientProvider of the TypeScript SDK; after `redirectToAuthorization` the answer is in `callback`. */
+/** An OAuthClientProvider of the TypeScript SDK; after `redirectToAuthorization` the parameters of the authorization response are in `callback`. */
 export class SignIn {
   callback = null;
   redirectUrl = REDIRECT_URI;
@@ -52,9 +52,9 @@ export class SignIn {
   }
 
   async redirectToAuthorization(url) {
-    const answer = new URL((await completeLogin(url.href)).url).searchParams;
-    if (answer.get('state') !== this.#state) throw new Error(`the state came back as ${answer.get('state')}`);
-    if (answer.has('error')) throw new Error(`the authorization ended with ${answer.get('error')}: ${answer.get('error_description')}`);
-    this.callback = answer;
+    const response = new URL((await completeLogin(url.href)).url).searchParams;
+    if (response.get('state') !== this.#state) throw new Error(`the state came back as ${response.get('state')}`);
+    if (response.has('error')) throw new Error(`the authorization ended with ${response.get('error')}: ${response.get('error_description')}`);
+    this.callback = response;
   }
 }

@@ -8,7 +8,7 @@ use crate::app::request_error::OUTAGE_RETRY_AFTER;
 use crate::oauth::authorization::ReturnAddress;
 use crate::oauth::error::OAuthError;
 use crate::oauth::redirect::Destination;
-use crate::pages::{ErrorRedirect, Guidance, Leaving, Outcome, Problem};
+use crate::pages::{ErrorRedirect, Guidance, Outcome, Problem, RedirectPage};
 use bytes::Bytes;
 use http::header::{ACCEPT, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
@@ -123,7 +123,9 @@ impl Reported<'_> {
     /// else by a page on which the user continues.
     pub fn redirect(&self, to: &ReturnAddress) -> Response<Bytes> {
         let error = self.failure.oauth_error();
-        self.redirect_or(to, &error, |url, destination| self.leaving(url, destination, self.failed(&error)))
+        self.redirect_or(to, &error, |url, destination| {
+            self.redirect_page(url, destination, self.failed(&error))
+        })
     }
 
     /// Sends the error to the client before the user has consented: by a redirect where the destination is trusted,
@@ -145,13 +147,13 @@ impl Reported<'_> {
     /// to the whole redirect chain.
     pub fn page_after_form(&self, to: &ReturnAddress) -> Response<Bytes> {
         let error = self.failure.oauth_error();
-        self.leaving(&self.error_url(to, &error), &to.redirect_uri.destination(), self.failed(&error))
+        self.redirect_page(&self.error_url(to, &error), &to.redirect_uri.destination(), self.failed(&error))
     }
 
     /// Sends the user's denial to the client, by a page.
     pub fn denial_page(&self, to: &ReturnAddress) -> Response<Bytes> {
         let url = self.error_url(to, &self.failure.oauth_error());
-        self.leaving(&url, &to.redirect_uri.destination(), Outcome::Denied)
+        self.redirect_page(&url, &to.redirect_uri.destination(), Outcome::Denied)
     }
 
     fn redirect_or(
@@ -173,9 +175,9 @@ impl Reported<'_> {
     }
 
     /// Returns a page that leads to the client: automatically to a trusted destination, else when the user continues.
-    fn leaving(&self, url: &str, destination: &Destination, outcome: Outcome<'_>) -> Response<Bytes> {
-        let by_itself = self.request.gateway.may_redirect_errors_to(destination);
-        let page = Leaving { to: url, destination: destination.label(), outcome, by_itself };
+    fn redirect_page(&self, url: &str, destination: &Destination, outcome: Outcome<'_>) -> Response<Bytes> {
+        let is_automatic = self.request.gateway.may_redirect_errors_to(destination);
+        let page = RedirectPage { to: url, destination: destination.label(), outcome, is_automatic };
         reply::html(StatusCode::OK, page.page())
     }
 

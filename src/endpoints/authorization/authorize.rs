@@ -162,7 +162,7 @@ const DOCUMENT_UNAVAILABLE: ProblemText = ProblemText {
     ),
 };
 const INVALID_REDIRECT_URI: ProblemText = ProblemText {
-    title: "This app wants to be answered at another address",
+    title: "This app names another address than it registered",
     what_happened: "It asked for your approval to be sent to an address that it has not registered, or that this \
                     gateway does not allow. Nothing was sent.",
     what_to_do: Guidance::RegisterAgain,

@@ -28,7 +28,7 @@ use crate::oauth::error::OAuthError;
 use crate::oauth::redirect::Destination;
 use crate::oauth::{resource, scope};
 use crate::okta::{PendingLogin, Profile, SignedIn};
-use crate::pages::{ClientOrigin, Consent, Guidance, Leaving, Outcome, Page, ServerChoice};
+use crate::pages::{ClientOrigin, Consent, Guidance, Outcome, Page, RedirectPage, ServerChoice};
 use bytes::Bytes;
 use gateway_routes::Route;
 use http::{Response, StatusCode};
@@ -246,5 +246,5 @@ pub(super) async fn complete(
 /// Returns a same-origin page that redirects automatically. The response to a form must not be a redirect, because
 /// Chromium applies the page's `form-action` to the whole redirect chain.
 pub(super) fn redirect_page(url: &str, destination: &str, outcome: Outcome<'_>) -> Response<Bytes> {
-    reply::html(StatusCode::OK, Leaving { to: url, destination, outcome, by_itself: true }.page())
+    reply::html(StatusCode::OK, RedirectPage { to: url, destination, outcome, is_automatic: true }.page())
 }

@@ -8,7 +8,7 @@ use crate::app::request_error::{Denial, Denied, RequestError};
 use crate::app::state::Gateway;
 use crate::credential::{AccessToken, RouteAudience, Tag, TokenError};
 use crate::grants::{ActiveGrant, Grant, GrantStatus};
-use crate::oauth::bearer::{self, Presented, Several};
+use crate::oauth::bearer::{self, Presented, Repeated};
 use crate::oauth::{metadata, resource, scope};
 use crate::proxy::{self, CancelReason, Forward, Identity, ProxyError};
 use crate::store::GrantId;
@@ -81,7 +81,7 @@ fn verified_token(request: Request<'_>, route: &Route) -> Result<Arc<AccessToken
     let Request { gateway, head } = request;
     let deny = |denial| denied(request, route, denial);
     let credentials =
-        bearer::credentials(&head.parts.headers).map_err(|Several| deny(Denial::SeveralTokens))?;
+        bearer::credentials(&head.parts.headers).map_err(|Repeated| deny(Denial::SeveralTokens))?;
     if has_token_in_query(&head.parts) {
         return Err(deny(Denial::TokenInQuery));
     }

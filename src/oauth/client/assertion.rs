@@ -61,7 +61,7 @@ pub enum Rejected {
 }
 
 impl Rejected {
-    /// Returns true when the client may have rotated its keys, so that newer keys may verify the assertion.
+    /// Returns `true` when the client may have rotated its keys, so that newer keys may verify the assertion.
     pub const fn may_need_newer_keys(self) -> bool {
         matches!(self, Self::Jose(JoseError::UnknownKey | JoseError::Signature))
     }

@@ -33,7 +33,7 @@ impl AuthMethod {
         }
     }
 
-    /// Returns true when a client that uses the method is issued a secret.
+    /// Returns `true` when a client that uses the method is issued a secret.
     pub const fn has_secret(self) -> bool {
         matches!(self, Self::SecretPost | Self::SecretBasic)
     }

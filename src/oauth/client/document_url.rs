@@ -56,7 +56,7 @@ pub enum FetchNotAllowed {
     UnlistedHost(String),
 }
 
-/// Returns true when a `client_id` is a URL. A sealed `client_id` contains no colon.
+/// Returns `true` when a `client_id` is a URL. A sealed `client_id` contains no colon.
 pub fn is_url(client_id: &str) -> bool {
     client_id.contains("://")
 }

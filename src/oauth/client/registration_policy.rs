@@ -84,7 +84,7 @@ pub fn check_key_location(
     Ok(())
 }
 
-/// Returns true when a registration is neither on the deny list nor older than `not_before`.
+/// Returns `true` when a registration is neither on the deny list nor older than `not_before`.
 pub fn is_valid(policy: &Registration, client_id: &str, client: &Client) -> bool {
     let denied = policy.denied.iter().any(|prefix| client_id.starts_with(prefix));
     let recent = policy.not_before.is_none_or(|at| Timestamp::from(at) <= client.registered_at);

@@ -155,7 +155,7 @@ fn framing(
     })
 }
 
-/// Returns true for a response without a body, whatever its head announces (RFC 9112 §6.3).
+/// Returns `true` for a response without a body, whatever its head announces (RFC 9112 §6.3).
 fn is_bodiless(status: StatusCode, method: &Method) -> bool {
     method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }

@@ -23,7 +23,7 @@ impl DirectHosts {
         Self(entries.into_iter().filter_map(|entry| Entry::parse(entry.trim())).collect())
     }
 
-    /// Returns true for a URL whose host is connected to directly.
+    /// Returns `true` for a URL whose host is connected to directly.
     pub(super) fn contains(&self, url: &Url) -> bool {
         let port = url.port_or_known_default();
         match url.host() {

@@ -42,7 +42,7 @@ impl RedisFailure {
         Self { server: Some(server.clone()), error: error.into() }
     }
 
-    /// Returns true if the server rejected the user, the password or a command.
+    /// Returns `true` if the server rejected the user, the password or a command.
     pub(super) fn is_refusal(&self) -> bool {
         self.remedy().is_some()
     }

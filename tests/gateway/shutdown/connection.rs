@@ -16,7 +16,7 @@ pub(super) struct Connection {
 
 /// A response.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct RawResponse {
     pub(super) status: u16,
     pub(super) head: String,
     pub(super) body: Vec<u8>,
@@ -53,24 +53,24 @@ impl Connection {
     }
 
     /// Reads a response.
-    pub(super) fn receive(&mut self) -> io::Result<Answer> {
-        let mut answer = self.receive_head()?;
-        self.receive_body(&mut answer)?;
-        Ok(answer)
+    pub(super) fn receive(&mut self) -> io::Result<RawResponse> {
+        let mut response = self.receive_head()?;
+        self.receive_body(&mut response)?;
+        Ok(response)
     }
 
     /// Reads the head of a response, in lower case.
-    pub(super) fn receive_head(&mut self) -> io::Result<Answer> {
+    pub(super) fn receive_head(&mut self) -> io::Result<RawResponse> {
         let head = String::from_utf8(self.read_until(b"\r\n\r\n")?).unwrap().to_lowercase();
         self.is_announced = head.contains("\r\nconnection: close\r\n");
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Ok(Answer { status, head, body: Vec::new() })
+        Ok(RawResponse { status, head, body: Vec::new() })
     }
 
     /// Reads the body that follows, of known length or in chunks.
-    pub(super) fn receive_body(&mut self, answer: &mut Answer) -> io::Result<()> {
-        let length = answer.head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        answer.body = match length {
+    pub(super) fn receive_body(&mut self, response: &mut RawResponse) -> io::Result<()> {
+        let length = response.head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        response.body = match length {
             Some(length) => {
                 let mut body = vec![0; length.parse().unwrap()];
                 self.stream.read_exact(&mut body)?;
@@ -82,7 +82,7 @@ impl Connection {
     }
 
     /// Sends a GET request and reads the response.
-    pub(super) fn get(&mut self, path: &str) -> io::Result<Answer> {
+    pub(super) fn get(&mut self, path: &str) -> io::Result<RawResponse> {
         self.send(path, "")?;
         self.receive()
     }

@@ -38,7 +38,7 @@ impl Fleet {
                 let (url, ready) = &fleet.replicas[number];
                 while !fleet.stop.load(Ordering::SeqCst) {
                     let asked = Connection::open(url).and_then(|mut connection| connection.get("/readyz"));
-                    ready.store(asked.is_ok_and(|answer| answer.status == 200), Ordering::SeqCst);
+                    ready.store(asked.is_ok_and(|response| response.status == 200), Ordering::SeqCst);
                     sleep(Duration::from_millis(20));
                 }
             })
@@ -51,7 +51,7 @@ impl Fleet {
     fn client(self: &Arc<Self>) -> JoinHandle<(usize, Vec<io::Error>)> {
         let fleet = Arc::clone(self);
         spawn(move || {
-            let (mut answered, mut failed) = (0, Vec::new());
+            let (mut responses, mut failed) = (0, Vec::new());
             while !fleet.stop.load(Ordering::SeqCst) {
                 let number = fleet.next.fetch_add(1, Ordering::SeqCst) % fleet.replicas.len();
                 let (url, ready) = &fleet.replicas[number];
@@ -60,12 +60,12 @@ impl Fleet {
                     continue;
                 }
                 match Connection::open(url).and_then(|mut connection| connection.get(PATH)) {
-                    Ok(answer) => answered += usize::from(answer.status == 200),
+                    Ok(response) => responses += usize::from(response.status == 200),
                     Err(error) => failed.push(error),
                 }
                 sleep(Duration::from_millis(5));
             }
-            (answered, failed)
+            (responses, failed)
         })
     }
 
@@ -102,34 +102,34 @@ async fn restarts_fail_no_request_of_clients_that_believe_readyz_alone() {
     }
     let mut requests = 0;
     for client in clients {
-        let (answered, failed) = client.join().unwrap();
+        let (responses, failed) = client.join().unwrap();
         assert!(failed.is_empty(), "{failed:?}");
-        requests += answered;
+        requests += responses;
     }
     assert!(requests > 200, "only {requests} requests");
 }
 
 /// Asks on new connections until none is accepted any more; how often.
 fn asks_anew(url: &str) -> io::Result<usize> {
-    let mut answered = 0;
+    let mut responses = 0;
     while let Ok(mut connection) = Connection::open(url) {
         assert_eq!(connection.get(PATH)?.status, 200);
-        answered += 1;
+        responses += 1;
     }
-    Ok(answered)
+    Ok(responses)
 }
 
 /// Asks on the same connection until its end is announced, then on another one.
 fn asks_on(url: &str) -> io::Result<usize> {
-    let mut answered = 0;
+    let mut responses = 0;
     while let Ok(mut connection) = Connection::open(url) {
         while !connection.is_announced && !connection.is_closed() {
             assert_eq!(connection.get(PATH)?.status, 200);
-            answered += 1;
-            sleep(Duration::from_millis(answered as u64 % 7));
+            responses += 1;
+            sleep(Duration::from_millis(responses as u64 % 7));
         }
     }
-    Ok(answered)
+    Ok(responses)
 }
 
 /// Asks once now, and once more at this time unless the connection is closed.
@@ -172,14 +172,14 @@ async fn http_2_requests_are_answered_until_goaway() {
     let mut process = started().await;
     let asking = |url: String| async move {
         let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
-        let mut answered = 0;
+        let mut responses = 0;
         loop {
             match client.get(&url).send().await {
-                Ok(answer) => assert_eq!(answer.status(), 200),
-                Err(error) if error.is_connect() => return Ok(answered),
+                Ok(response) => assert_eq!(response.status(), 200),
+                Err(error) if error.is_connect() => return Ok(responses),
                 Err(error) => return Err(error),
             }
-            answered += 1;
+            responses += 1;
         }
     };
     let clients: Vec<_> =

@@ -123,7 +123,7 @@ fn http_url(text: &str) -> ParseResult<(Url, &str)> {
     Ok((url, path))
 }
 
-/// Returns true when two hex digits follow each `%`.
+/// Returns `true` when two hex digits follow each `%`.
 fn has_whole_escapes(path: &str) -> bool {
     let hex = |escape: &str| escape.get(..2).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
     path.split('%').skip(1).all(hex)

@@ -48,7 +48,7 @@ fn canonical(text: &str) -> String {
     canonical
 }
 
-/// Returns true when the first segment belongs to the gateway's own paths.
+/// Returns `true` when the first segment belongs to the gateway's own paths.
 fn shadows(pattern: &str) -> bool {
     let first = pattern[1..].split('/').next().unwrap_or_default();
     RESERVED.iter().any(|own| own.trim_matches('/') == first)

@@ -92,7 +92,7 @@ pub(super) fn line(text: &str, max_chars: usize) -> ParseResult<&'static str> {
     Ok(leak(text))
 }
 
-/// Returns true for characters that reorder or hide text on a consent page.
+/// Returns `true` for characters that reorder or hide text on a consent page.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }

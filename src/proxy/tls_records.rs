@@ -64,7 +64,7 @@ impl Position {
     }
 }
 
-/// Returns true if the socket buffer is empty and the peer has not closed the connection. Costs a system call: the
+/// Returns `true` if the socket buffer is empty and the peer has not closed the connection. Costs a system call: the
 /// runtime notices received bytes only at its next poll, and a request may be sent before that.
 pub(super) fn is_silent(socket: &TcpStream) -> bool {
     let peeked = SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]);

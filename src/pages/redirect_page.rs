@@ -28,8 +28,8 @@ pub enum Outcome<'a> {
 /// Chromium applies `form-action` to the whole redirect chain after a form, so that the response to a consent form is
 /// this page and not a redirect.
 #[derive(Debug, Clone, Copy, Template)]
-#[template(path = "leaving.html")]
-pub struct Leaving<'a> {
+#[template(path = "redirect_page.html")]
+pub struct RedirectPage<'a> {
     /// Target URL of any scheme, validated by the caller.
     pub to: &'a str,
     /// Displayed target: the host, or the scheme with its colon.
@@ -37,10 +37,10 @@ pub struct Leaving<'a> {
     /// Outcome shown above the link.
     pub outcome: Outcome<'a>,
     /// Forwards automatically; otherwise the user sees the target and decides (RFC 9700 §4.11.2).
-    pub by_itself: bool,
+    pub is_automatic: bool,
 }
 
-impl Leaving<'_> {
+impl RedirectPage<'_> {
     /// Renders the page.
     pub fn page(&self) -> Page {
         Page::render(self)
@@ -50,7 +50,7 @@ impl Leaving<'_> {
         sanitize_host_for_display(self.destination)
     }
 
-    /// Returns true when the target is a private-use scheme, which belongs to an app.
+    /// Returns `true` when the target is a private-use scheme, which belongs to an app.
     fn is_app(&self) -> bool {
         self.destination.ends_with(':')
     }
@@ -59,7 +59,7 @@ impl Leaving<'_> {
         matches!(self.outcome, Outcome::Failed { .. })
     }
 
-    /// Returns true when the login ends in this tab.
+    /// Returns `true` when the login ends in this tab.
     fn ends_here(&self) -> bool {
         self.outcome != Outcome::ToSignIn
     }

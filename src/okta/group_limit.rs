@@ -1,4 +1,4 @@
-//! Limits on the groups of a user. A cut is logged.
+//! Limits on the groups of a user. A profile that loses groups is logged.
 
 use super::Profile;
 use crate::base::clock::Clock;
@@ -10,18 +10,18 @@ use std::collections::BTreeSet;
 const MAX_GROUPS: usize = 500;
 
 /// Limits of the groups of users, with a throttled log line about users who have more.
-pub(super) struct GroupCuts {
+pub(super) struct GroupLimit {
     clock: Clock,
     throttle: Throttle,
 }
 
-impl GroupCuts {
+impl GroupLimit {
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, throttle: Throttle::default() }
     }
 
     /// Keeps the groups that routes name, and the others as long as they are few and fit into `X-Forwarded-Groups`.
-    pub(super) fn cut(&self, profile: Profile, user: &str, named: &BTreeSet<&'static str>) -> Profile {
+    pub(super) fn apply(&self, profile: Profile, user: &str, named: &BTreeSet<&'static str>) -> Profile {
         let total = profile.groups.len();
         let groups = limited(profile.groups, named);
         let kept = groups.len();

@@ -58,7 +58,7 @@ impl Names {
         Self { lists, prefixes, prefilters }
     }
 
-    /// Returns true if the set contains this lower-case name. Every special character counts as `-`: CGI-like servers
+    /// Returns `true` if the set contains this lower-case name. Every special character counts as `-`: CGI-like servers
     /// convert all of them to `_` and cannot tell them apart.
     pub(super) fn contains(&self, name: &str) -> bool {
         if !self.prefilters.iter().any(|prefilter| prefilter.may_match(name.as_bytes())) {

@@ -112,19 +112,19 @@ impl ConnectionState {
         self.streams.wake_all();
     }
 
-    /// Returns true once the connection is stopped; otherwise registers the task to be woken. Always called by the same
+    /// Returns `true` once the connection is stopped; otherwise registers the task to be woken. Always called by the same
     /// task.
     pub(super) fn is_stopped(&self, context: &Context<'_>) -> bool {
         self.task.get_or_init(|| context.waker().clone());
         self.stopped.get()
     }
 
-    /// Returns true once the connection is stopped and every byte must be looked for before it is closed.
+    /// Returns `true` once the connection is stopped and every byte must be looked for before it is closed.
     pub(super) fn is_closing(&self) -> bool {
         self.stopped.get()
     }
 
-    /// Returns true if closing the connection now loses no request. HTTP/2 tells the client which requests are served.
+    /// Returns `true` if closing the connection now loses no request. HTTP/2 tells the client which requests are served.
     pub(super) fn may_close(&self) -> bool {
         self.is_http_2.get()
             || self.in_flight.get() == 0 && !self.has_received.get() && !self.is_write_pending.get()
@@ -194,17 +194,17 @@ impl InFlight {
         self.state.peer
     }
 
-    /// Returns true for a request over HTTP/2.
+    /// Returns `true` for a request over HTTP/2.
     pub(super) fn is_http_2(&self) -> bool {
         self.state.is_http_2.get()
     }
 
-    /// Returns true if the connection is closed after this response.
+    /// Returns `true` if the connection is closed after this response.
     pub(super) fn is_last(&self) -> bool {
         self.state.stopped.get() || matches!(self.state.peer, Peer::Refused(_))
     }
 
-    /// Returns true once event streams end between two events.
+    /// Returns `true` once event streams end between two events.
     pub(super) fn has_ended(&self) -> bool {
         self.state.ended.get()
     }
