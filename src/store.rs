@@ -65,7 +65,7 @@ verbs! {
     /// Reads a code without using it, so that the caller can validate the request first.
     code(key: Key) -> Option<Vec<u8>>;
     /// Marks a code as used: exactly one caller gets [`CodeUse::First`]. A call that returns an error does not count: the
-    /// next one gets it, on other gateways once the store has responded again.
+    /// next one gets it, on other gateways if the store has responded again by then.
     use_code(key: Key) -> Option<CodeUse>;
     /// Creates a grant; returns `false` when it was revoked before it existed.
     create_grant(record: GrantRecord) -> bool;

@@ -38,7 +38,7 @@ pub struct Call {
 pub struct AllowedCall(Call);
 
 impl Call {
-    /// Begins a call with what the head tells.
+    /// Begins a call with the properties of its head.
     pub fn new(head: &RequestHead, route: &'static Route, origin: Origin) -> Self {
         Self {
             route,
@@ -121,7 +121,7 @@ impl Drop for Call {
 
 impl AllowedCall {
     /// Records that the response body ended with an error.
-    pub fn cut(mut self, gateway: &Gateway, error: &BodyError) {
+    pub fn body_failed(mut self, gateway: &Gateway, error: &BodyError) {
         let outcome = if error.is_refusal() { Outcome::Refused } else { Outcome::Failed };
         self.0.record("stream_ended", outcome, &ErrorChain(error).to_string());
         gateway.failure_log.write(FailureKind::Stream, self.0.failed(error));
@@ -129,7 +129,7 @@ impl AllowedCall {
 
     /// Records that the response was not sent to its end. A client that closes its event stream ends it as intended:
     /// that is no interruption.
-    pub fn interrupt(mut self, gateway: &Gateway, interruption: Interruption) {
+    pub fn interrupted(mut self, gateway: &Gateway, interruption: Interruption) {
         self.0.record("stream_ended", Outcome::Failed, &interruption.to_string());
         if interruption != Interruption::Disconnected {
             gateway.failure_log.write(FailureKind::Stream, self.0.failed(&interruption));
@@ -137,7 +137,7 @@ impl AllowedCall {
     }
 
     /// Notes that the client closed its event stream.
-    pub fn close(self) {
+    pub fn closed_by_client(self) {
         tracing::debug!(
             request_id = self.0.request_id.as_str(),
             route = self.0.route.pattern,

@@ -53,7 +53,7 @@ pub enum Failure {
     Internal(#[from] InternalError),
 }
 
-/// Reason why a login cannot continue in this browser, as the page tells it.
+/// Reason why a login cannot continue in this browser; the text is for the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RestartReason {
     /// The form has expired, or was not issued by this gateway.

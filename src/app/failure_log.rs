@@ -97,7 +97,7 @@ impl FailureKind {
     }
 }
 
-/// A failed request, as its log line tells it. Unknown fields are empty.
+/// Fields of the log line of a failed request. Unknown ones are empty.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedRequest<'a> {
     /// The request id, as in the response's `x-request-id`.

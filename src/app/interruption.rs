@@ -1,7 +1,7 @@
 //! Reasons for which calls are dropped before their response has been sent.
 //!
-//! A call is dropped together with the future or the body that holds it, which knows no reason. Whoever drops it tells the
-//! reason beforehand, for its thread: requests never leave their thread.
+//! A call is dropped together with the future or the body that holds it, which knows no reason. The code that drops it
+//! sets the reason beforehand, for its thread: requests never leave their thread.
 
 use std::cell::Cell;
 use thiserror::Error;

@@ -23,7 +23,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const DISCARD_BUFFER_BYTES: usize = 4096;
 const MAX_DISCARDED_BYTES: usize = 256 * 1024;
 
-/// Socket that tells its connection's state what arrives and what waits.
+/// Socket that records in its connection's state which data has arrived and which waits to be sent.
 pub(super) struct ClientStream {
     stream: TcpStream,
     state: Rc<ConnectionState>,

@@ -53,7 +53,7 @@ impl http_body::Body for ResponseBody {
             chunk_sent();
         } else if self.in_flight.has_ended() && self.body.end_between_events() {
             if let Some(open) = self.call.take() {
-                open.call.interrupt(&open.gateway, Interruption::ShutDown);
+                open.call.interrupted(&open.gateway, Interruption::ShutDown);
             }
             return Poll::Ready(None);
         } else {
@@ -63,7 +63,7 @@ impl http_body::Body for ResponseBody {
             Poll::Ready(None) => self.call = None,
             Poll::Ready(Some(Err(error))) => {
                 if let Some(open) = self.call.take() {
-                    open.call.cut(&open.gateway, error);
+                    open.call.body_failed(&open.gateway, error);
                 }
             }
             Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
@@ -85,9 +85,9 @@ impl Drop for ResponseBody {
         let Some(open) = self.call.take_if(|_| !self.body.is_end_stream()) else { return };
         let interruption = Interruption::current();
         if interruption == Interruption::Disconnected && self.body.is_event_stream() {
-            open.call.close();
+            open.call.closed_by_client();
         } else {
-            open.call.interrupt(&open.gateway, interruption);
+            open.call.interrupted(&open.gateway, interruption);
         }
     }
 }

@@ -6,6 +6,7 @@ use gateway_standins::client::Client;
 use gateway_standins::okta::Outage;
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Method, RequestBuilder, Response};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use url::Url;
 
@@ -94,7 +95,7 @@ impl FormResponse {
 }
 
 /// Keys in Redis without the rate limit counters.
-fn keys(world: &World) -> Vec<String> {
+fn keys(world: &World) -> BTreeSet<String> {
     let keys = world.redis.as_ref().unwrap().command(&["KEYS", "mcp:*"]).unwrap();
     let keys = keys.lines().filter(|line| line.contains("mcp:") && !line.contains("mcp:count"));
     keys.filter(|key| !key.contains("mcp:format")).map(|key| key.trim().to_owned()).collect()

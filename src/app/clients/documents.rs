@@ -174,8 +174,8 @@ impl<'a> DocumentFetch<'a> {
     }
 
     /// Returns the document from the cache while it is fresh, else fetches it. When it cannot be fetched, or not now
-    /// because of the rate limits, a copy is returned: that says nothing about the client. After a missing or invalid document the last valid one is returned
-    /// only where stale copies are allowed.
+    /// because of the rate limits, a copy is returned: that says nothing about the client. After a missing or invalid
+    /// document the last valid one is returned only where stale copies are allowed.
     async fn cached_or_fetch<T, P>(
         &self,
         documents: &Documents<T>,

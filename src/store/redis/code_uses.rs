@@ -2,7 +2,7 @@
 //! Their callers got an error, so that such a use must not count: the code still works, once.
 //!
 //! - This process remembers the nonces of these uses. Its next use of the code replaces them.
-//! - Other gateways learn of it from Redis: the use is undone there as soon as Redis responds.
+//! - Other gateways learn of it from Redis: the use is undone there at once, if Redis responds.
 
 use super::{Connections, RedisStore, key, scripts};
 use crate::store::{CodeUse, Key, Unavailable};
@@ -10,17 +10,12 @@ use bb8_redis::redis::Cmd;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Most remembered uses; the oldest is forgotten first.
 const MAX_USES: usize = 1024;
 /// Most uses that are being undone at the same time.
 const MAX_RELEASES: usize = 64;
-/// Delay between two attempts to undo a use.
-const RELEASE_DELAY: Duration = Duration::from_millis(500);
-/// Attempts to undo a use: for about the lifetime of a code.
-const MAX_RELEASE_ATTEMPTS: usize = 120;
 
 /// Uses of codes that ended in an error.
 pub(super) struct FailedCodeUses {
@@ -49,18 +44,14 @@ impl FailedCodeUses {
         nonces.push_back((code, nonce));
     }
 
-    /// Undoes a use in the background. It is tried again while Redis is unavailable.
+    /// Undoes a use in the background.
     fn release(&self, connections: &Arc<Connections>, command: Cmd) {
         let Ok(permit) = Arc::clone(&self.releases).try_acquire_owned() else { return };
         let connections = Arc::clone(connections);
         tokio::spawn(async move {
             let _permit = permit;
-            for _ in 0..MAX_RELEASE_ATTEMPTS {
-                if connections.query::<()>(&command).await.is_ok() {
-                    return;
-                }
-                tokio::time::sleep(RELEASE_DELAY).await;
-            }
+            // Without a response, the other gateways do not learn of it; this one does not need it.
+            let _ = connections.query::<()>(&command).await;
         });
     }
 }

@@ -119,17 +119,18 @@ async fn assert_warnings(process: &Process, expected: &[&str]) {
     }
 }
 
-async fn process_on(redis: &Redis) -> Process {
+/// Process on this Redis, and the Okta that it asks at its start.
+async fn process_on(redis: &Redis) -> (Process, Okta) {
     let okta = Okta::start(OktaOptions::default()).await.unwrap();
     let address = redis.address();
     let settings = [("KVS_ADDR", &*address), ("GATEWAY_SECRET", SECRET)];
-    Process::with_okta(binary(), &okta, &settings).await
+    (Process::with_okta(binary(), &okta, &settings).await, okta)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn revocations_that_cannot_be_read_leave_one_warning_at_each_end() {
     let redis = Redis::start().unwrap();
-    let process = process_on(&redis).await;
+    let (process, _okta) = process_on(&redis).await;
     lines(&process, 1, |line| line["message"] == "ready: the store responds").await;
     assert_warnings(&process, &[]).await;
     // Redis responds with an error to this one command.
@@ -144,7 +145,7 @@ async fn revocations_that_cannot_be_read_leave_one_warning_at_each_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shared_rate_limits_that_cannot_be_counted_leave_one_warning_at_each_end() {
     let redis = Redis::start().unwrap();
-    let process = process_on(&redis).await;
+    let (process, _okta) = process_on(&redis).await;
     let register = async || {
         let url = format!("{}/auth/register", process.base_url);
         let registered = http().post(url).json(&json!({ "redirect_uris": [CALLBACK] })).send().await.unwrap();
@@ -167,7 +168,7 @@ async fn shared_rate_limits_that_cannot_be_counted_leave_one_warning_at_each_end
 async fn a_store_that_is_down_at_the_start_leaves_one_warning_and_a_line_when_it_is_ready() {
     let redis = Redis::start().unwrap();
     redis.stop();
-    let process = process_on(&redis).await;
+    let (process, _okta) = process_on(&redis).await;
     assert_warnings(&process, &["the store is unavailable"]).await;
     // Long enough for more pings.
     tokio::time::sleep(Duration::from_millis(1200)).await;
@@ -181,7 +182,7 @@ async fn a_store_that_is_down_at_the_start_leaves_one_warning_and_a_line_when_it
 async fn a_store_of_an_unknown_format_leaves_one_warning_at_the_start_that_says_what_to_do() {
     let redis = Redis::start().unwrap();
     redis.command(&["SET", "mcp:format", "9"]).unwrap();
-    let process = process_on(&redis).await;
+    let (process, _okta) = process_on(&redis).await;
     let rejected = "the gateway is not ready";
     assert_warnings(&process, &[rejected]).await;
     tokio::time::sleep(Duration::from_millis(1200)).await;

@@ -166,13 +166,13 @@ async fn the_audit_log_has_the_reason_that_the_client_is_not_told() {
     let (world, document_server) = World::start().await.with_document_server().await;
     let id = document_server.url(HOST, PATH);
     let client = world.published_client(&id, SERVER).await;
-    document_server.set_response(PATH, DocumentResponse::text("text/html", "<html>"));
+    document_server.set_response(PATH, DocumentResponse::json(&json!([])));
     let url = client.authorize_url("xyz", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv", &[]).unwrap();
     let response = http().get(url).send().await.unwrap();
     let lines = Events::record().of_response(response.headers());
     let event = lines.event();
     assert_eq!((&event["decision"], &event["client_id"]), (&json!("refused"), &json!(id)));
-    assert!(event["reason"].as_str().unwrap().ends_with("caused by the response is not JSON"), "{event}");
+    assert!(event["reason"].as_str().unwrap().ends_with("it is not a JSON object"), "{event}");
     let told = response.text().await.unwrap();
-    assert!(told.contains("not its metadata document") && !told.contains("is not JSON"), "{told}");
+    assert!(told.contains("not its metadata document") && !told.contains("JSON object"), "{told}");
 }

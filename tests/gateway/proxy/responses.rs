@@ -77,7 +77,7 @@ async fn ambiguous_response_framing_is_502() {
             let error: serde_json::Value = got.json().await.unwrap();
             assert_eq!(error["jsonrpc"], "2.0", "{transport:?} {response:?}");
             let is_upgrade = response.contains("Upgrade:");
-            let message = if is_upgrade { "cannot be passed on" } else { "sent an invalid response" };
+            let message = if is_upgrade { "cannot be forwarded" } else { "sent an invalid response" };
             assert!(error["error"]["message"].as_str().unwrap().contains(message), "{response:?}: {error}");
         }
     }
