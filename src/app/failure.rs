@@ -26,8 +26,8 @@ pub enum Failure {
     /// An OAuth error of the client, sent with its error code.
     #[error("{0}")]
     OAuth(OAuthError),
-    /// What is at a `client_id` is no metadata document. The client is not told the reason, so that nobody can use the
-    /// gateway to probe other servers.
+    /// A `client_id` without a metadata document at its URL. The client is not told the reason, so that nobody can use
+    /// the gateway to probe other servers.
     #[error("{told}")]
     ClientDocument {
         /// The error for the client.

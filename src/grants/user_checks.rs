@@ -14,7 +14,7 @@ const RESULT_TTL: Duration = Duration::from_hours(3 * 24);
 /// Attempts of a change: only logins write without the lease.
 const MAX_UPDATE_ATTEMPTS: usize = 5;
 
-/// What is known of a user from Okta. Without a stored result, all times are the epoch.
+/// Last results of the checks of a user at Okta. Without a stored result, all times are the epoch.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UserCheck {

@@ -35,7 +35,7 @@ impl IndexKind {
 /// Entry of a grant in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexEntry {
-    /// What the grant is found by.
+    /// Property by which the grant is found.
     pub kind: IndexKind,
     /// Digest of the user, the client or the route.
     pub key: Key,
